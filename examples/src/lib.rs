@@ -1,0 +1,1 @@
+//! Servers built with Candor, on real data.

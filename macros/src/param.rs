@@ -1,0 +1,201 @@
+//! `#[param(…)]` on a parameter → its bounds, default and marks, read apart from the parameter's type.
+
+use std::collections::HashSet;
+
+use darling::ast::NestedMeta;
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::{Attribute, Expr, ExprLit, ExprUnary, Ident, Lit, LitStr, Meta, Path, UnOp};
+
+use crate::{
+    attr::{count, each_key, flag, strip, text},
+    error::{Mistake, Mistakes},
+};
+
+/// What `#[param(…)]` said.
+#[derive(Default)]
+pub(crate) struct ParamAttr {
+    pub(crate) min: Option<Value>,
+    pub(crate) max: Option<Value>,
+    pub(crate) min_len: Option<(u64, Ident)>,
+    pub(crate) max_len: Option<(u64, Ident)>,
+    pub(crate) pattern: Option<(LitStr, Ident)>,
+    pub(crate) default: Option<Value>,
+    pub(crate) example: Option<Value>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) secret: Option<Ident>,
+    pub(crate) volatile: Option<Ident>,
+    first: Option<Path>,
+}
+
+/// A literal, with the tokens to underline.
+#[derive(Clone)]
+pub(crate) struct Value {
+    pub(crate) literal: Literal,
+    pub(crate) key: Ident,
+    pub(crate) tokens: TokenStream,
+}
+
+impl ToTokens for Value {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        self.tokens.to_tokens(tokens);
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Literal {
+    Text(String),
+    Int(i128),
+    Float(f64),
+    Bool(bool),
+    List(Vec<Literal>),
+}
+
+const KEYS: [&str; 10] =
+    ["min", "max", "min_len", "max_len", "pattern", "default", "example", "name", "secret", "volatile"];
+
+impl ParamAttr {
+    /// Reads every `#[param(…)]` among `attributes`.
+    pub(crate) fn read(attributes: &[Attribute], mistakes: &mut Mistakes) -> Self {
+        let mut attr = Self::default();
+        let mut seen = HashSet::new();
+        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("param")) {
+            attr.first.get_or_insert_with(|| attribute.path().clone());
+            let Meta::List(list) = &attribute.meta else {
+                mistakes.push(
+                    Mistake::at(&attribute.meta, "`param` takes a list")
+                        .help("for example `#[param(min = 1, max = 100)]`"),
+                );
+                continue;
+            };
+            if let Some(items) =
+                mistakes.keep(NestedMeta::parse_meta_list(list.tokens.clone()).map_err(Mistake::from))
+            {
+                each_key("param", &items, &KEYS, &mut seen, mistakes, |key, item, mistakes| {
+                    attr.take(key, item, mistakes)
+                });
+            }
+        }
+        attr
+    }
+
+    /// The first `param` that was written, for underlining.
+    pub(crate) fn first(&self) -> Option<&Path> {
+        self.first.as_ref()
+    }
+
+    fn take(&mut self, key: Ident, item: &NestedMeta, mistakes: &mut Mistakes) {
+        match key.to_string().as_str() {
+            "min" => self.min = mistakes.keep(number(key, item)),
+            "max" => self.max = mistakes.keep(number(key, item)),
+            "min_len" => {
+                self.min_len = mistakes.keep(count(item, "min_len", 0, "min_len = 1")).map(|n| (n, key))
+            }
+            "max_len" => {
+                self.max_len = mistakes.keep(count(item, "max_len", 0, "max_len = 200")).map(|n| (n, key))
+            }
+            "pattern" => self.pattern = mistakes.keep(pattern(item)).map(|pattern| (pattern, key)),
+            "default" => self.default = mistakes.keep(value(key, item)),
+            "example" => self.example = mistakes.keep(value(key, item)),
+            "name" => self.name = mistakes.keep(text(item, "name = \"type\"")),
+            "secret" => self.secret = mistakes.keep(flag(key, item)),
+            "volatile" => self.volatile = mistakes.keep(flag(key, item)),
+            other => unreachable!("`{other}` is in KEYS and has no arm"),
+        }
+    }
+}
+
+fn number(key: Ident, item: &NestedMeta) -> Result<Value, Mistake> {
+    let wrong = format!("`{key}` takes a number");
+    match value(key.clone(), item) {
+        Ok(value) if matches!(value.literal, Literal::Int(_) | Literal::Float(_)) => Ok(value),
+        _ => Err(Mistake::at(item, wrong).help(format!("for example `{key} = 1`"))),
+    }
+}
+
+fn value(key: Ident, item: &NestedMeta) -> Result<Value, Mistake> {
+    let expr = match item {
+        NestedMeta::Meta(Meta::NameValue(pair)) => Some(&pair.value),
+        _ => None,
+    };
+    match expr.and_then(|expr| literal(expr).map(|literal| (literal, expr))) {
+        Some((literal, expr)) => Ok(Value { literal, key, tokens: expr.to_token_stream() }),
+        None => Err(Mistake::at(item, format!("`{key}` takes a literal"))
+            .note("it is written into the schema, which is made before anything runs")
+            .help(format!("for example `{key} = 10`, `{key} = \"daily\"` or `{key} = [1, 2]`"))),
+    }
+}
+
+fn literal(expr: &Expr) -> Option<Literal> {
+    match strip(expr) {
+        Expr::Lit(ExprLit { lit, .. }) => match lit {
+            Lit::Str(text) => Some(Literal::Text(text.value())),
+            Lit::Char(text) => Some(Literal::Text(text.value().to_string())),
+            Lit::Int(number) => number.base10_parse().ok().map(Literal::Int),
+            Lit::Float(number) => {
+                number.base10_parse().ok().filter(|n: &f64| n.is_finite()).map(Literal::Float)
+            }
+            Lit::Bool(value) => Some(Literal::Bool(value.value)),
+            _ => None,
+        },
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => match literal(expr)? {
+            Literal::Int(number) => Some(Literal::Int(-number)),
+            Literal::Float(number) => Some(Literal::Float(-number)),
+            _ => None,
+        },
+        Expr::Array(array) => array.elems.iter().map(literal).collect::<Option<_>>().map(Literal::List),
+        _ => None,
+    }
+}
+
+/// A regular expression that runs in linear time: no look-around, no back-references.
+fn pattern(item: &NestedMeta) -> Result<LitStr, Mistake> {
+    let said = text(item, "pattern = \"^[A-Z]{1,5}$\"")?;
+    match regex_syntax::parse(&said.value()) {
+        Ok(_) => Ok(said),
+        Err(error) => {
+            let reason = match &error {
+                regex_syntax::Error::Parse(error) => error.kind().to_string(),
+                regex_syntax::Error::Translate(error) => error.kind().to_string(),
+                other => other.to_string(),
+            };
+            Err(Mistake::at(&said, "this pattern is no regular expression")
+                .note(reason)
+                .help("for example `pattern = \"^[A-Z]{1,5}$\"`"))
+        }
+    }
+}
+
+impl Literal {
+    /// The descriptor's form of the literal.
+    pub(crate) fn expand(&self, private: &TokenStream) -> TokenStream {
+        match self {
+            Self::Text(text) => quote!(#private::Literal::Text(#text)),
+            Self::Int(number) => {
+                let number = proc_macro2::Literal::i128_unsuffixed(number.unsigned_abs().cast_signed());
+                let sign = matches!(self, Self::Int(number) if *number < 0).then(|| quote!(-));
+                quote!(#private::Literal::Int(#sign #number))
+            }
+            Self::Float(number) => {
+                let sign = number.is_sign_negative().then(|| quote!(-));
+                let number = proc_macro2::Literal::f64_unsuffixed(number.abs());
+                quote!(#private::Literal::Float(#sign #number))
+            }
+            Self::Bool(value) => quote!(#private::Literal::Bool(#value)),
+            Self::List(values) => {
+                let values = values.iter().map(|value| value.expand(private));
+                quote!(#private::Literal::List(&[#(#values),*]))
+            }
+        }
+    }
+
+    /// The number, if it is one, for comparing.
+    #[expect(clippy::cast_precision_loss, reason = "bounds are compared, not kept")]
+    pub(crate) fn as_number(&self) -> Option<f64> {
+        match self {
+            Self::Int(number) => Some(*number as f64),
+            Self::Float(number) => Some(*number),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The context of one call: who asks, until when, and how to tell them how far it is.
+
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::descriptor::Descriptor;
+
+/// The context of a call. A function that takes `&Call` gets it; callers do not see the parameter.
+///
+/// ```
+/// use candor::{Call, mcp_tool};
+///
+/// /// Add up the numbers from 1 to a limit.
+/// #[mcp_tool(read_only, closed_world, public)]
+/// fn sum(
+///     call: &Call,
+///     /// The last number.
+///     limit: u32,
+/// ) -> u64 {
+///     (1..=u64::from(limit))
+///         .inspect(|n| call.progress(*n as f64, Some(f64::from(limit)), "adding"))
+///         .sum()
+/// }
+///
+/// assert_eq!(sum(&candor::testing::call(), 4), 10);
+/// ```
+#[derive(Debug)]
+pub struct Call {
+    pub(crate) descriptor: &'static Descriptor,
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) progress: Option<mpsc::Sender<Progress>>,
+    pub(crate) cancelled: CancellationToken,
+    pub(crate) deadline: Instant,
+}
+
+impl Call {
+    /// The tool that was called.
+    pub fn tool(&self) -> &'static Descriptor {
+        self.descriptor
+    }
+
+    /// Who calls.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The caller's idempotency key (`_meta["candor/idempotency-key"]`), where it sent one.
+    pub fn idempotency_key(&self) -> Option<&str> {
+        self.idempotency_key.as_deref()
+    }
+
+    /// Tells the caller how far the call is: `done` of `total`, in any unit, and a word about it.
+    ///
+    /// Costs nothing where the caller did not ask (`_meta.progressToken`). Never waits: where the client reads more
+    /// slowly than the handler reports, reports in between are left out.
+    pub fn progress(&self, done: f64, total: Option<f64>, message: impl Into<String>) {
+        if let Some(progress) = &self.progress {
+            // A full channel means that newer reports are on their way.
+            let _ = progress.try_send(Progress { done, total, message: message.into() });
+        }
+    }
+
+    /// Whether the caller has taken the call back, or its time is up.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.is_cancelled() || Instant::now() >= self.deadline
+    }
+
+    /// Waits until the caller takes the call back.
+    pub async fn cancelled(&self) {
+        self.cancelled.cancelled().await;
+    }
+
+    /// When the call's time is up (`timeout`).
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+}
+
+/// One report of [`Call::progress`].
+#[derive(Debug)]
+pub(crate) struct Progress {
+    pub(crate) done: f64,
+    pub(crate) total: Option<f64>,
+    pub(crate) message: String,
+}
+
+/// Who calls, and what they were granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    subject: String,
+    scopes: BTreeSet<String>,
+}
+
+impl Caller {
+    /// The person at this end of a pipe: whoever started the server (stdio).
+    pub fn local<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Self {
+        Self { subject: "local".to_owned(), scopes: scopes.into_iter().map(Into::into).collect() }
+    }
+
+    /// Their name: `local` on stdio.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The OAuth scopes they hold.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.scopes.iter().map(String::as_str)
+    }
+
+    /// Whether they hold `scope`.
+    pub fn holds(&self, scope: &str) -> bool {
+        self.scopes.contains(scope)
+    }
+}

@@ -1,0 +1,26 @@
+//! Stage: the arguments fit the published schema.
+
+use serde_json::{Map, Value};
+
+use crate::{args::refusal, output::Reply, registry::Definition};
+
+pub(super) fn check(
+    tool: &Definition,
+    mut arguments: Map<String, Value>,
+) -> Result<Map<String, Value>, Reply> {
+    // Models that must name every parameter write `null` for one they leave out.
+    for param in tool.descriptor.params.iter().filter(|param| param.optional) {
+        if arguments.get(param.name) == Some(&Value::Null) {
+            arguments.remove(param.name);
+        }
+    }
+    let arguments = Value::Object(arguments);
+    if !tool.input.accepts(&arguments) {
+        let faults = tool.input.faults(tool.descriptor, &arguments);
+        return Err(refusal(tool.descriptor, &faults, tool.input.usage()));
+    }
+    match arguments {
+        Value::Object(arguments) => Ok(arguments),
+        _ => unreachable!("wrapped as an object above"),
+    }
+}

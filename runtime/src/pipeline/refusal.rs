@@ -1,0 +1,52 @@
+//! Why a call never reached its handler, and the JSON-RPC error that says so.
+
+use serde_json::{Value, json};
+
+/// A call that is answered with a protocol error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// No tool of this name, or none that this caller may know of.
+    UnknownTool { name: String, nearest: Option<String> },
+    /// The request itself is no call.
+    Malformed(String),
+    /// The caller lacks scopes.
+    MissingScopes { tool: &'static str, required: &'static [&'static str], missing: Vec<&'static str> },
+}
+
+impl Refusal {
+    /// JSON-RPC's for what the protocol names; outside its reserved range for what it does not (MCP 2026-07-28, basic,
+    /// error codes).
+    pub(crate) fn code(&self) -> i32 {
+        match self {
+            Self::UnknownTool { .. } | Self::Malformed(_) => -32602,
+            Self::MissingScopes { .. } => -31403,
+        }
+    }
+
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::UnknownTool { name, nearest: Some(nearest) } => {
+                format!("Unknown tool: {name}\nhelp: did you mean `{nearest}`?")
+            }
+            Self::UnknownTool { name, nearest: None } => {
+                format!("Unknown tool: {name}\nhelp: `tools/list` names the tools you may call")
+            }
+            Self::Malformed(why) => why.clone(),
+            Self::MissingScopes { tool, missing, .. } => format!(
+                "tool `{tool}` needs {} that this caller was not granted: {}\nhelp: on stdio, start the server with `--grant \"{}\"`",
+                if missing.len() == 1 { "a scope" } else { "scopes" },
+                missing.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", "),
+                missing.join(" "),
+            ),
+        }
+    }
+
+    pub(crate) fn data(&self) -> Option<Value> {
+        match self {
+            Self::UnknownTool { .. } | Self::Malformed(_) => None,
+            Self::MissingScopes { required, missing, .. } => Some(
+                json!({"reason": "insufficient_scope", "requiredScopes": required, "missingScopes": missing}),
+            ),
+        }
+    }
+}

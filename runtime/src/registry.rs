@@ -1,0 +1,85 @@
+//! Descriptors → the tools of one server: names unique, schemas and validators built once.
+
+use std::collections::HashMap;
+
+use crate::{
+    descriptor::Descriptor,
+    schema::{Input, OutputShape},
+};
+
+/// Everything that can be known of a tool before any call.
+pub(crate) struct Definition {
+    pub(crate) descriptor: &'static Descriptor,
+    pub(crate) input: Input,
+    pub(crate) output: OutputShape,
+}
+
+/// The tools of a server, sorted by name.
+pub(crate) struct Registry {
+    tools: Vec<Definition>,
+    by_name: HashMap<&'static str, usize>,
+}
+
+/// Why a server does not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Two tools have one name.
+    SameName(&'static str),
+    /// A tool cannot be described to a client.
+    Schema {
+        /// The tool.
+        tool: &'static str,
+        /// What is wrong, naming the parameter.
+        why: String,
+    },
+    /// The state could not be made.
+    State(String),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::SameName(name) => write!(
+                f,
+                "two tools are called `{name}`\nhelp: give one of them `name = \"…\"` in its `#[mcp_tool(…)]`"
+            ),
+            Self::Schema { tool, why } => {
+                write!(f, "tool `{tool}` cannot be described to a client\nnote: {why}")
+            }
+            Self::State(why) => write!(f, "the server's state could not be made\nnote: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl Registry {
+    pub(crate) fn new(
+        descriptors: impl IntoIterator<Item = &'static Descriptor>,
+    ) -> Result<Self, StartError> {
+        let mut descriptors: Vec<_> = descriptors.into_iter().collect();
+        descriptors.sort_by_key(|descriptor| descriptor.name);
+        let mut tools = Vec::with_capacity(descriptors.len());
+        let mut by_name = HashMap::with_capacity(descriptors.len());
+        for descriptor in descriptors {
+            let schema = |why| StartError::Schema { tool: descriptor.name, why };
+            if by_name.insert(descriptor.name, tools.len()).is_some() {
+                return Err(StartError::SameName(descriptor.name));
+            }
+            let input = Input::new(descriptor).map_err(schema)?;
+            let output = OutputShape::new(descriptor).map_err(schema)?;
+            tools.push(Definition { descriptor, input, output });
+        }
+        Ok(Self { tools, by_name })
+    }
+
+    /// The tool of this name, and its place.
+    pub(crate) fn find(&self, name: &str) -> Option<(usize, &Definition)> {
+        self.by_name.get(name).map(|&at| (at, &self.tools[at]))
+    }
+
+    pub(crate) fn tools(&self) -> &[Definition] {
+        &self.tools
+    }
+}

@@ -1,0 +1,42 @@
+//! The protocol revisions this crate speaks, by name. A new one is a change to this list, never "latest".
+
+/// A revision of the Model Context Protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Revision {
+    /// `2025-06-18`
+    V2025_06_18,
+    /// `2025-11-25`
+    V2025_11_25,
+    /// `2026-07-28`: no handshake, every request says its revision.
+    V2026_07_28,
+}
+
+impl Revision {
+    /// Every revision this crate speaks, oldest first.
+    pub const ALL: [Self; 3] = [Self::V2025_06_18, Self::V2025_11_25, Self::V2026_07_28];
+
+    /// Its name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::V2025_06_18 => "2025-06-18",
+            Self::V2025_11_25 => "2025-11-25",
+            Self::V2026_07_28 => "2026-07-28",
+        }
+    }
+
+    /// The revision of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|revision| revision.as_str() == name)
+    }
+
+    /// Whether a structured result has to be an object (until SEP-2106).
+    pub(crate) const fn wants_objects(self) -> bool {
+        !matches!(self, Self::V2026_07_28)
+    }
+}
+
+impl std::fmt::Display for Revision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

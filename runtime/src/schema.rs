@@ -1,0 +1,216 @@
+//! Types → the JSON Schemas that are published, which are the ones enforced.
+
+mod faults;
+mod shape;
+
+use jsonschema::{PatternOptions, Validator};
+use schemars::{
+    SchemaGenerator,
+    generate::{Contract, SchemaSettings},
+};
+use serde_json::{Map, Value, json};
+
+use crate::descriptor::{Descriptor, Literal, Param};
+pub(crate) use faults::faults;
+
+/// The schema of a tool's arguments, and what checks them.
+pub(crate) struct Input {
+    pub(crate) schema: Map<String, Value>,
+    validator: Validator,
+    /// A line a parameter, for the answer to a call that does not fit.
+    usage: Vec<String>,
+}
+
+impl Input {
+    /// Builds the schema of `descriptor`'s parameters.
+    pub(crate) fn new(descriptor: &Descriptor) -> Result<Self, String> {
+        let mut properties = Map::new();
+        let mut required = Vec::new();
+        for param in descriptor.params {
+            let property = property(param).map_err(|why| format!("parameter `{}`: {why}", param.name))?;
+            if !param.optional {
+                required.push(Value::from(param.name));
+            }
+            properties.insert(param.name.to_owned(), property);
+        }
+        let usage = descriptor.params.iter().map(|param| usage(param, &properties[param.name])).collect();
+        let mut schema = Map::new();
+        schema.insert("type".to_owned(), "object".into());
+        if !properties.is_empty() {
+            schema.insert("properties".to_owned(), properties.into());
+        }
+        if !required.is_empty() {
+            schema.insert("required".to_owned(), required.into());
+        }
+        schema.insert("additionalProperties".to_owned(), false.into());
+        let validator = validator(&Value::Object(schema.clone()))?;
+        Ok(Self { schema, validator, usage })
+    }
+
+    /// Whether `arguments` fit; on the way of every call.
+    pub(crate) fn accepts(&self, arguments: &Value) -> bool {
+        self.validator.is_valid(arguments)
+    }
+
+    /// Everything that is wrong with `arguments`.
+    pub(crate) fn faults(&self, descriptor: &Descriptor, arguments: &Value) -> Vec<crate::args::Fault> {
+        faults(descriptor, self.validator.iter_errors(arguments))
+    }
+
+    pub(crate) fn usage(&self) -> &[String] {
+        &self.usage
+    }
+}
+
+/// How a result is shown to clients.
+pub(crate) enum OutputShape {
+    /// Content blocks, made by the handler.
+    Content,
+    /// Nothing to say but that it is done.
+    Unit,
+    /// A string: one text block.
+    Text,
+    /// A value with a schema. `object`: clients before 2026-07-28 take it as it is, and a wrapped `{"result": …}` otherwise.
+    Structured { schema: Map<String, Value>, object: bool, validator: Validator },
+}
+
+impl OutputShape {
+    pub(crate) fn new(descriptor: &Descriptor) -> Result<Self, String> {
+        let mut generator = generator(Contract::Serialize);
+        let Some(schema) = (descriptor.output)(&mut generator) else { return Ok(Self::Content) };
+        let schema = shape::clean(schema.to_value(), generator.definitions());
+        let Value::Object(schema) = schema else { return Ok(Self::Content) };
+        match schema.get("type").and_then(Value::as_str) {
+            Some("null") => Ok(Self::Unit),
+            Some("string") if !schema.contains_key("enum") => Ok(Self::Text),
+            ty => {
+                let object = ty == Some("object");
+                let validator = validator(&Value::Object(schema.clone()))?;
+                Ok(Self::Structured { schema, object, validator })
+            }
+        }
+    }
+
+    /// The published schema: under a `result` key for what is no object, where `wrapped`.
+    pub(crate) fn schema(&self, wrapped: bool) -> Option<Map<String, Value>> {
+        match self {
+            Self::Structured { schema, object, .. } if *object || !wrapped => Some(schema.clone()),
+            Self::Structured { schema, .. } => {
+                let outer = json!({
+                    "type": "object",
+                    "properties": {"result": schema},
+                    "required": ["result"],
+                    "additionalProperties": false,
+                });
+                outer.as_object().cloned()
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The value under `result`, for clients before 2026-07-28.
+pub(crate) fn wrap(value: Value) -> Value {
+    let mut outer = Map::new();
+    outer.insert("result".to_owned(), value);
+    Value::Object(outer)
+}
+
+fn generator(contract: Contract) -> SchemaGenerator {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.meta_schema = None;
+    settings.inline_subschemas = true;
+    settings.contract = contract;
+    settings.into_generator()
+}
+
+fn validator(schema: &Value) -> Result<Validator, String> {
+    jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft202012)
+        .should_validate_formats(true)
+        // Linear time on any input: no pattern of ours can be made to run for minutes.
+        .with_pattern_options(PatternOptions::regex())
+        .build(schema)
+        .map_err(|error| error.to_string())
+}
+
+/// The schema of one parameter: its type's, with what `#[param]` says on top.
+fn property(param: &Param) -> Result<Value, String> {
+    let mut generator = generator(Contract::Deserialize);
+    let schema = (param.schema)(&mut generator).to_value();
+    let mut schema = shape::clean(schema, generator.definitions());
+    if param.optional {
+        shape::forget_null(&mut schema);
+    }
+    let Value::Object(mut schema) = schema else { return Err("its type accepts nothing".to_owned()) };
+    bounds(param, &mut schema)?;
+    if !param.description.is_empty() {
+        let said = match schema.get("description").and_then(Value::as_str) {
+            Some(of_type) => format!("{}\n{of_type}", param.description),
+            None => param.description.to_owned(),
+        };
+        schema.insert("description".to_owned(), said.into());
+    }
+    if let Some(default) = param.default {
+        schema.insert("default".to_owned(), default.to_json());
+    }
+    if let Some(example) = param.example {
+        schema.insert("examples".to_owned(), vec![example.to_json()].into());
+    }
+    let schema = Value::Object(schema);
+    if param.default.is_some() || param.example.is_some() {
+        let check = validator(&schema)?;
+        for (word, value) in [("default", param.default), ("example", param.example)] {
+            if value.is_some_and(|value| !check.is_valid(&value.to_json())) {
+                return Err(format!("its `{word}` does not fit its own schema"));
+            }
+        }
+    }
+    Ok(schema)
+}
+
+fn bounds(param: &Param, schema: &mut Map<String, Value>) -> Result<(), String> {
+    let ty = schema.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let needs = |key: &str, types: &[&str]| {
+        if types.contains(&ty.as_str()) {
+            Ok(())
+        } else {
+            let is = if ty.is_empty() { "several" } else { &ty };
+            Err(format!("`{key}` bounds a {}, and its type is {is} in JSON", types.join(" or ")))
+        }
+    };
+    for (key, keyword, bound) in [("min", "minimum", param.min), ("max", "maximum", param.max)] {
+        if let Some(bound) = bound {
+            needs(key, &["number", "integer"])?;
+            schema.insert(keyword.to_owned(), bound.to_json());
+        }
+    }
+    for (key, end, bound) in [("min_len", "min", param.min_len), ("max_len", "max", param.max_len)] {
+        if let Some(bound) = bound {
+            needs(key, &["string", "array"])?;
+            let noun = if ty == "string" { "Length" } else { "Items" };
+            schema.insert(format!("{end}{noun}"), bound.into());
+        }
+    }
+    if let Some(pattern) = param.pattern {
+        needs("pattern", &["string"])?;
+        schema.insert("pattern".to_owned(), pattern.into());
+    }
+    Ok(())
+}
+
+/// `` `limit` (integer 1 to 120, optional) ``
+fn usage(param: &Param, schema: &Value) -> String {
+    let ty = schema.get("type").and_then(Value::as_str).unwrap_or("value");
+    let number = |literal: Option<Literal>| literal.map(|literal| literal.to_json().to_string());
+    let range = match (number(param.min), number(param.max)) {
+        (Some(min), Some(max)) => format!(" {min} to {max}"),
+        (Some(min), None) => format!(" of at least {min}"),
+        (None, Some(max)) => format!(" of at most {max}"),
+        (None, None) => String::new(),
+    };
+    let example =
+        param.example.map(|example| format!(", for example {}", example.to_json())).unwrap_or_default();
+    let need = if param.optional { "optional" } else { "required" };
+    format!("`{}` ({ty}{range}, {need}{example})", param.name)
+}

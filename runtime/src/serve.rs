@@ -1,0 +1,107 @@
+//! Built servers → connections. The only room that knows rmcp.
+
+pub(crate) mod client;
+mod front;
+mod lines;
+mod stdio;
+mod wire;
+
+use std::{io, sync::Arc};
+
+use rmcp::{RoleServer, ServerHandler, ServiceExt as _, model::ProtocolVersion, service::DynService};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{
+    call::Caller,
+    pipeline::{Core, access},
+    revision::Revision,
+    server::About,
+};
+use front::Front;
+use lines::Lines;
+pub(crate) use stdio::Stdio;
+use wire::Lists;
+
+/// A user's own handler of prompts, resources and the rest.
+pub(crate) struct Extra(Box<dyn DynService<RoleServer>>);
+
+impl Extra {
+    pub(crate) fn new(handler: impl ServerHandler) -> Self {
+        Self(rmcp::ServiceExt::<RoleServer>::into_dyn(handler))
+    }
+}
+
+/// A server with everything made, ready for connections. Cloning shares it.
+#[derive(Clone)]
+pub struct Built {
+    shared: Arc<Shared>,
+    caller: Arc<Caller>,
+}
+
+/// What all connections of a server share.
+pub(crate) struct Shared {
+    about: About,
+    core: Core,
+    lists: Lists,
+    revisions: Vec<ProtocolVersion>,
+    extra: Option<Extra>,
+}
+
+impl Built {
+    pub(crate) fn new(about: About, core: Core, revisions: Vec<Revision>, extra: Option<Extra>) -> Self {
+        let lists = Lists::new(&core.registry);
+        let revisions = revisions.into_iter().map(wire::version).collect();
+        let shared = Shared { about, core, lists, revisions, extra };
+        Self { shared: Arc::new(shared), caller: Arc::new(Caller::local::<&str>([])) }
+    }
+
+    /// Grants scopes, parted by spaces, to whoever is at the other end. Nothing is granted by default.
+    pub fn grant(mut self, scopes: &str) -> Self {
+        let held = self.caller.scopes().map(str::to_owned);
+        self.caller = Arc::new(Caller::local(held.chain(scopes.split_whitespace().map(str::to_owned))));
+        self
+    }
+
+    /// Serves one client over a pair of byte streams, a message a line, until the client closes its end.
+    ///
+    /// # Errors
+    ///
+    /// The connection broke before a client had said anything.
+    pub async fn serve<R, W>(self, read: R, write: W) -> io::Result<()>
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
+        let front = Front::new(self.shared, self.caller);
+        match front.serve(Lines::new(read, write)).await {
+            Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other),
+            // A client that connects, says nothing and leaves has done nothing wrong.
+            Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => Ok(()),
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+
+    /// Serves one client over this process's stdin and stdout, until the client closes its end.
+    ///
+    /// Takes both for the protocol alone: from here on, what the process or its children print goes to stderr, and
+    /// what they read is empty.
+    ///
+    /// # Errors
+    ///
+    /// The descriptors cannot be taken, or the connection broke before a client had said anything.
+    pub async fn serve_stdio(self) -> io::Result<()> {
+        let (read, write) = Stdio::take()?.open()?;
+        self.serve(read, write).await
+    }
+
+    /// The tools out of this connection's reach, each with the scopes it lacks.
+    pub(crate) fn hidden(&self) -> Vec<(&'static str, Vec<&'static str>)> {
+        let tools = self.shared.core.registry.tools().iter();
+        tools
+            .map(|tool| {
+                (tool.descriptor.name, access::missing(tool.descriptor, &self.caller).collect::<Vec<_>>())
+            })
+            .filter(|(_, missing)| !missing.is_empty())
+            .collect()
+    }
+}

@@ -1,0 +1,280 @@
+//! One connection's requests → the pipeline, or the user's own handler for what is no tool.
+
+use std::{borrow::Cow, pin::pin, sync::Arc};
+
+use rmcp::{
+    RoleServer, ServerHandler, Service,
+    model::{
+        CacheScope, CallToolRequestParams, CallToolResponse, ClientNotification, ClientRequest,
+        CustomRequest, CustomResult, ErrorCode, ErrorData, Implementation, ListToolsResult, MetaObject,
+        PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ProtocolVersion,
+        ServerCapabilities, ServerConfig, ServerResult,
+    },
+    service::{NotificationContext, RequestContext},
+};
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+
+use super::{Shared, wire};
+use crate::{
+    call::{Caller, Progress},
+    pipeline::{self, Refusal, Request},
+    revision::Revision,
+    text,
+};
+
+/// The key of SEP-2575's server identity in a result's `_meta`.
+const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+/// How long a client may keep a list of tools, in milliseconds: they do not change while the process lives.
+const LIST_TTL_MS: u64 = 300_000;
+/// Reports of progress that may wait for the client.
+const PROGRESS_WAITING: usize = 32;
+
+/// What answers one connection.
+pub(super) struct Front {
+    tools: Desk,
+}
+
+/// The part of a connection that rmcp's handler trait dispatches: the handshake and the tools.
+struct Desk {
+    shared: Arc<Shared>,
+    caller: Arc<Caller>,
+    /// `serverInfo` for the `_meta` of every modern result (SHOULD in 2026-07-28).
+    server_info: Value,
+}
+
+impl Front {
+    pub(super) fn new(shared: Arc<Shared>, caller: Arc<Caller>) -> Self {
+        let server_info = json!(implementation(&shared));
+        Self { tools: Desk { shared, caller, server_info } }
+    }
+
+    /// Whether the request is for the tools' desk; everything else is the user's handler's.
+    fn is_ours(request: &ClientRequest) -> bool {
+        match request {
+            ClientRequest::InitializeRequest(_)
+            | ClientRequest::DiscoverRequest(_)
+            | ClientRequest::PingRequest(_)
+            | ClientRequest::CallToolRequest(_)
+            | ClientRequest::ListToolsRequest(_) => true,
+            ClientRequest::CustomRequest(custom) => {
+                matches!(custom.method.as_str(), "tools/call" | "tools/list")
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Service<RoleServer> for Front {
+    async fn handle_request(
+        &self,
+        request: ClientRequest,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ServerResult, ErrorData> {
+        let shared = &self.tools.shared;
+        let pinned =
+            context.meta.protocol_version().is_none_or(|version| shared.revisions.contains(&version));
+        match &shared.extra {
+            // The desk also answers a revision that is not pinned: with the list of those that are.
+            _ if Self::is_ours(&request) || !pinned => {
+                Service::handle_request(&self.tools, request, context).await
+            }
+            Some(extra) => extra.0.handle_request(request, context).await,
+            None => Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method().to_owned(), None)),
+        }
+    }
+
+    async fn handle_notification(
+        &self,
+        notification: ClientNotification,
+        context: NotificationContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        match &self.tools.shared.extra {
+            Some(extra) => extra.0.handle_notification(notification, context).await,
+            None => Ok(()),
+        }
+    }
+
+    fn get_info(&self) -> ServerConfig {
+        ServerHandler::get_info(&self.tools)
+    }
+
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        ServerHandler::supported_protocol_versions(&self.tools)
+    }
+}
+
+impl ServerHandler for Desk {
+    fn get_info(&self) -> ServerConfig {
+        let mut capabilities = match &self.shared.extra {
+            Some(extra) => extra.0.get_info().capabilities,
+            None => ServerCapabilities::default(),
+        };
+        capabilities.tools = ServerCapabilities::builder().enable_tools().build().tools;
+        let mut config = ServerConfig::new(capabilities);
+        config.protocol_version = self
+            .shared
+            .revisions
+            .iter()
+            .rfind(|version| version.has_initialize())
+            .cloned()
+            .unwrap_or_default();
+        config.server_info = implementation(&self.shared);
+        config.instructions.clone_from(&self.shared.about.instructions);
+        config
+    }
+
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        self.shared.revisions.clone().into()
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        // All tools stand on one page, so no cursor but the empty one was ever handed out.
+        if request.and_then(|request| request.cursor).is_some_and(|cursor| !cursor.is_empty()) {
+            return Err(ErrorData::invalid_params(
+                "this list has one page, and the cursor names another",
+                None,
+            ));
+        }
+        let revision = revision(&context);
+        let mut list = ListToolsResult::with_all_items(self.shared.lists.of(&self.caller, revision));
+        if !revision.wants_objects() {
+            list.ttl_ms = Some(LIST_TTL_MS);
+            // The list is cut to what this caller may call.
+            list.cache_scope = Some(CacheScope::Private);
+            list.meta = Some(MetaObject(self.meta(revision)));
+        }
+        Ok(list)
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        mut context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let revision = revision(&context);
+        let reports = context.meta.get_progress_token().map(|token| (token, mpsc::channel(PROGRESS_WAITING)));
+        let (sender, reports) = match reports {
+            Some((token, (sender, receiver))) => (Some(sender), Some((token, receiver))),
+            None => (None, None),
+        };
+        let request = Request {
+            tool: request.name.into_owned(),
+            arguments: request.arguments.unwrap_or_default(),
+            caller: Arc::clone(&self.caller),
+            revision,
+            idempotency_key: context.meta.remove("candor/idempotency-key"),
+            progress: sender,
+            cancelled: context.ct.child_token(),
+        };
+        let answer = pipeline::call(&self.shared.core, request);
+        let answer = match reports {
+            None => answer.await,
+            Some((token, reports)) => reporting(answer, token, reports, &context).await,
+        };
+        match answer {
+            Ok(reply) => Ok(wire::result(reply, self.meta(revision)).into()),
+            Err(refusal) => Err(wire::error(&refusal)),
+        }
+    }
+
+    /// rmcp reads a `tools/call` that is none as a method it does not know; it is a call with invalid parameters.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(match request.method.as_str() {
+            "tools/call" => wire::error(&Refusal::Malformed(why_no_call(request.params.as_ref()))),
+            "tools/list" => {
+                ErrorData::invalid_params("`tools/list` takes an object with a `cursor`, or nothing", None)
+            }
+            method => ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text::shown(method), None),
+        })
+    }
+}
+
+impl Desk {
+    /// The `_meta` that every result of this revision starts with.
+    fn meta(&self, revision: Revision) -> Map<String, Value> {
+        let mut meta = Map::new();
+        if !revision.wants_objects() {
+            meta.insert(SERVER_INFO.to_owned(), self.server_info.clone());
+        }
+        meta
+    }
+}
+
+fn implementation(shared: &Shared) -> Implementation {
+    let mut implementation = Implementation::new(&shared.about.name, &shared.about.version);
+    implementation.title.clone_from(&shared.about.title);
+    implementation
+}
+
+/// The revision a request is under. The pinned list was checked before, so an unknown one cannot come this far.
+fn revision(context: &RequestContext<RoleServer>) -> Revision {
+    let named = |version: &ProtocolVersion| Revision::named(version.as_str());
+    let said = context.meta.protocol_version();
+    said.as_ref()
+        .and_then(named)
+        .or_else(|| context.peer.peer_info().and_then(|peer| named(&peer.protocol_version)))
+        .unwrap_or(Revision::V2025_06_18)
+}
+
+/// Runs a call and passes its reports on, in order, the last before the answer.
+async fn reporting<T>(
+    answer: impl Future<Output = T>,
+    token: ProgressToken,
+    mut reports: mpsc::Receiver<Progress>,
+    context: &RequestContext<RoleServer>,
+) -> T {
+    let mut answer = pin!(answer);
+    let mut furthest = f64::NEG_INFINITY;
+    loop {
+        tokio::select! {
+            biased;
+            Some(report) = reports.recv() => tell(report, &token, &mut furthest, context).await,
+            answer = &mut answer => {
+                while let Ok(report) = reports.try_recv() {
+                    tell(report, &token, &mut furthest, context).await;
+                }
+                return answer;
+            }
+        }
+    }
+}
+
+/// `progress` has to increase with each notification (MCP, progress).
+async fn tell(
+    report: Progress,
+    token: &ProgressToken,
+    furthest: &mut f64,
+    context: &RequestContext<RoleServer>,
+) {
+    if report.done > *furthest {
+        *furthest = report.done;
+        let mut params = ProgressNotificationParam::new(token.clone(), report.done);
+        params.total = report.total;
+        params.message = Some(report.message);
+        // A client that has gone is no reason to stop the handler here: the transport ends the call.
+        let _ = context.peer.notify_progress(params).await;
+    }
+}
+
+fn why_no_call(params: Option<&Value>) -> String {
+    let why = match params {
+        None => "it has no `params`",
+        Some(Value::Object(params)) => match (params.get("name"), params.get("arguments")) {
+            (None, _) => "`name` is missing",
+            (Some(Value::String(_)), Some(arguments)) if !arguments.is_object() => "`arguments` is no object",
+            (Some(Value::String(_)), _) => "a field of `params` has the wrong type",
+            (Some(_), _) => "`name` is no string",
+        },
+        Some(_) => "`params` is no object",
+    };
+    format!("this is no `tools/call`: {why}\nhelp: send {{\"name\": \"…\", \"arguments\": {{…}}}}")
+}

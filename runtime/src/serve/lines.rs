@@ -1,0 +1,216 @@
+//! Bytes ↔ messages, one a line. Every line that deserves an answer gets one, and the connection outlives every line.
+//!
+//! rmcp's own reader drops what it cannot parse, so that a request with `1e999` in it waits for ever; this one says why.
+
+mod parse;
+
+use std::{
+    collections::HashSet,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use rmcp::{
+    RoleServer,
+    model::{ClientJsonRpcMessage, ClientNotification, JsonRpcMessage, RequestId, ServerJsonRpcMessage},
+    transport::Transport,
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
+    sync::Notify,
+    time::Instant,
+};
+
+use parse::Line;
+
+/// The longest line that is read: four times what HTTP takes, since base64 arguments travel here too.
+const LONGEST: usize = 16 * 1024 * 1024;
+/// How long calls in flight may take once the client has closed its end.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// A connection of lines.
+pub(super) struct Lines<R, W> {
+    read: BufReader<R>,
+    line: Vec<u8>,
+    /// The rest of a line that was too long is still to come.
+    skipping: bool,
+    /// A client has sent its first request.
+    begun: bool,
+    /// The end of the input was met, and answers may take until then.
+    ended: Option<Instant>,
+    write: Arc<tokio::sync::Mutex<W>>,
+    in_flight: Arc<InFlight>,
+}
+
+/// Requests that wait for their answers.
+#[derive(Default)]
+struct InFlight {
+    ids: Mutex<HashSet<RequestId>>,
+    changed: Notify,
+}
+
+impl InFlight {
+    fn ids(&self) -> std::sync::MutexGuard<'_, HashSet<RequestId>> {
+        // A set of ids is whole after any panic.
+        self.ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn answered(&self, id: &RequestId) {
+        self.ids().remove(id);
+        self.changed.notify_one();
+    }
+
+    /// Waits until every request has its answer, or the time is up.
+    async fn drained(&self, until: Instant) {
+        loop {
+            let changed = self.changed.notified();
+            if self.ids().is_empty() || tokio::time::timeout_at(until, changed).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// What one look at the input brought.
+enum Read {
+    Line,
+    TooLong,
+    End,
+}
+
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
+    pub(super) fn new(read: R, write: W) -> Self {
+        Self {
+            read: BufReader::with_capacity(64 * 1024, read),
+            line: Vec::new(),
+            skipping: false,
+            begun: false,
+            ended: None,
+            write: Arc::new(tokio::sync::Mutex::new(write)),
+            in_flight: Arc::default(),
+        }
+    }
+
+    /// Reads up to the next newline. Safe to drop in the middle: what was read stays in `self.line`.
+    async fn read_line(&mut self) -> io::Result<Read> {
+        loop {
+            let chunk = self.read.fill_buf().await?;
+            if chunk.is_empty() {
+                return Ok(Read::End);
+            }
+            let newline = chunk.iter().position(|&byte| byte == b'\n');
+            let taken = newline.map_or(chunk.len(), |at| at + 1);
+            let fits = !self.skipping && self.line.len() + taken <= LONGEST;
+            if fits {
+                self.line.extend_from_slice(&chunk[..taken]);
+            }
+            self.read.consume(taken);
+            match (fits, newline) {
+                (true, Some(_)) => return Ok(Read::Line),
+                (true, None) => {}
+                (false, newline) => {
+                    let first = !self.skipping;
+                    self.skipping = newline.is_none();
+                    if first {
+                        self.line = Vec::new();
+                        return Ok(Read::TooLong);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Answers from here, without the service. On a task of its own: a half-written line must not be dropped.
+    fn answer(&self, message: ServerJsonRpcMessage) {
+        tokio::spawn(write(Arc::clone(&self.write), message));
+    }
+
+    /// Keeps account of `message`, and says whether the service is to see it.
+    fn admit(&mut self, message: &ClientJsonRpcMessage) -> bool {
+        match message {
+            JsonRpcMessage::Request(request) => {
+                self.begun = true;
+                self.in_flight.ids().insert(request.id.clone());
+            }
+            JsonRpcMessage::Notification(notification) => {
+                if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
+                    && let Some(id) = &cancelled.params.request_id
+                {
+                    self.in_flight.answered(id);
+                }
+            }
+            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {}
+        }
+        // rmcp ends a connection that opens with anything but a request.
+        self.begun
+    }
+}
+
+impl<R, W> Transport<RoleServer> for Lines<R, W>
+where
+    R: AsyncRead + Send + Unpin,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    type Error = io::Error;
+
+    fn send(
+        &mut self,
+        message: ServerJsonRpcMessage,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        let write_half = Arc::clone(&self.write);
+        let in_flight = Arc::clone(&self.in_flight);
+        let answered = match &message {
+            JsonRpcMessage::Response(response) => Some(response.id.clone()),
+            JsonRpcMessage::Error(error) => error.id.clone(),
+            _ => None,
+        };
+        async move {
+            let written = write(write_half, message).await;
+            if let Some(id) = answered {
+                in_flight.answered(&id);
+            }
+            written
+        }
+    }
+
+    async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
+        loop {
+            if let Some(until) = self.ended {
+                self.in_flight.drained(until).await;
+                return None;
+            }
+            match self.read_line().await {
+                Ok(Read::Line) => {}
+                Ok(Read::TooLong) => {
+                    self.answer(parse::too_long(LONGEST));
+                    continue;
+                }
+                // A broken pipe ends the input as its end does; a last line may lack its newline.
+                Ok(Read::End) | Err(_) => self.ended = Some(Instant::now() + DRAIN),
+            }
+            let parsed = parse::line(&self.line);
+            self.line.clear();
+            match parsed {
+                Line::Message(message) if self.admit(&message) => return Some(*message),
+                Line::Message(_) | Line::Nothing => {}
+                Line::Fault(answer) => self.answer(*answer),
+            }
+        }
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        self.write.lock().await.shutdown().await
+    }
+}
+
+async fn write<W: AsyncWrite + Unpin>(
+    write_half: Arc<tokio::sync::Mutex<W>>,
+    message: ServerJsonRpcMessage,
+) -> io::Result<()> {
+    let mut line = serde_json::to_vec(&message)?;
+    line.push(b'\n');
+    let mut write_half = write_half.lock().await;
+    write_half.write_all(&line).await?;
+    write_half.flush().await
+}

@@ -1,0 +1,171 @@
+//! One line → a message, or the error that answers it. No value of the line stands in the error.
+
+use std::borrow::Cow;
+
+use rmcp::model::{ClientJsonRpcMessage, ErrorData, RequestId, ServerJsonRpcMessage};
+use serde::{
+    Deserialize,
+    de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use crate::text;
+
+/// What a line was.
+pub(super) enum Line {
+    Message(Box<ClientJsonRpcMessage>),
+    /// Nothing that needs an answer: an empty line, a broken notification or response.
+    Nothing,
+    Fault(Box<ServerJsonRpcMessage>),
+}
+
+/// The parts of a message that can be read when the whole cannot.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method: Option<Cow<'a, str>>,
+}
+
+/// Reads one line, with or without its newline.
+pub(super) fn line(bytes: &[u8]) -> Line {
+    let bytes = bytes.trim_ascii();
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    if bytes.is_empty() {
+        return Line::Nothing;
+    }
+    let Ok(text) = str::from_utf8(bytes) else {
+        return fault(ErrorData::parse_error("this line is no UTF-8 (MCP, transports)", None), None);
+    };
+    match serde_json::from_str::<ClientJsonRpcMessage>(text) {
+        Ok(message) => match repeated_name(text) {
+            None => Line::Message(Box::new(message)),
+            Some(name) => repeated(text, &name),
+        },
+        Err(error) => explain(text, &error),
+    }
+}
+
+/// The answer to a line that was not even kept.
+pub(super) fn too_long(most: usize) -> ServerJsonRpcMessage {
+    let message = format!("this line is longer than {} MiB", most / (1024 * 1024));
+    ServerJsonRpcMessage::error(ErrorData::invalid_request(message, None), None)
+}
+
+fn fault(error: ErrorData, id: Option<RequestId>) -> Line {
+    Line::Fault(Box::new(ServerJsonRpcMessage::error(error, id)))
+}
+
+fn explain(text: &str, error: &serde_json::Error) -> Line {
+    if text.starts_with('[') {
+        return fault(
+            ErrorData::invalid_request("JSON-RPC batches are no part of MCP since 2025-06-18", None),
+            None,
+        );
+    }
+    let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(text) else {
+        return fault(ErrorData::parse_error("this line is no JSON", None), None);
+    };
+    let Envelope { id: Some(id), method } = envelope else { return Line::Nothing };
+    if method.is_none() {
+        return fault(ErrorData::invalid_request("this message names no `method`", None), None);
+    }
+    let id = serde_json::from_str::<RequestId>(id.get()).ok();
+    let said = error.to_string();
+    let error = if said.starts_with("recursion limit") {
+        ErrorData::invalid_params("this message nests deeper than 127 levels", None)
+    } else if said.starts_with("number out of range") {
+        ErrorData::invalid_params("this message holds a number beyond 64-bit floats", None)
+    } else if id.is_none() {
+        ErrorData::invalid_request("`id` is neither a string nor a whole number", None)
+    } else {
+        ErrorData::invalid_request("this is no JSON-RPC request", None)
+    };
+    fault(error, id)
+}
+
+fn repeated(text: &str, name: &str) -> Line {
+    match serde_json::from_str::<Envelope<'_>>(text) {
+        Ok(Envelope { id: Some(id), method: Some(_) }) => {
+            let message = format!(
+                "an object names `{}` twice, and readers differ on which one counts",
+                text::shown(name)
+            );
+            fault(ErrorData::invalid_request(message, None), serde_json::from_str(id.get()).ok())
+        }
+        Ok(_) => Line::Nothing,
+        Err(_) => fault(ErrorData::invalid_request("the message names `id` or `method` twice", None), None),
+    }
+}
+
+/// The first name that an object of `text` holds twice (RFC 8259 §4 leaves open which one counts).
+fn repeated_name(text: &str) -> Option<String> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let mut repeated = None;
+    // The text was read once without an error, so this cannot fail but on what it looks for.
+    let _ = Unique { repeated: &mut repeated }.deserialize(&mut reader);
+    repeated
+}
+
+/// Walks any value, and stops at the first name met twice in one object.
+struct Unique<'a> {
+    repeated: &'a mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Unique<'_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unique<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut names: Vec<Cow<'de, str>> = Vec::new();
+        while let Some(Name(name)) = map.next_key()? {
+            if names.contains(&name) {
+                *self.repeated = Some(name.into_owned());
+                return Err(serde::de::Error::custom("repeated"));
+            }
+            names.push(name);
+            map.next_value_seed(Unique { repeated: &mut *self.repeated })?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element_seed(Unique { repeated: &mut *self.repeated })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// A name, borrowed from the line where nothing in it is escaped.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);

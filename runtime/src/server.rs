@@ -1,0 +1,207 @@
+//! The program a user writes: a name, a state, tools, and what to do with them.
+
+use std::{fmt::Display, sync::Arc};
+
+pub use crate::serve::Built;
+use crate::{
+    descriptor::Descriptor,
+    pipeline::Core,
+    registry::{Registry, StartError},
+    revision::Revision,
+    serve::Extra,
+    state::State,
+    tool::{Entry, Handler, Tools},
+};
+
+/// A server in the making.
+///
+/// ```
+/// use candor::{Server, mcp_tool, tools};
+///
+/// /// Say hello.
+/// #[mcp_tool(read_only, closed_world, public)]
+/// fn hello(
+///     /// Whom to greet.
+///     name: &str,
+/// ) -> String {
+///     format!("Hello, {name}!")
+/// }
+///
+/// let server = Server::new("greeter", "1.0.0").tools(tools![hello]);
+/// # server.build().unwrap();
+/// ```
+///
+/// [`Server::main`] makes it a program with a command line; [`Server::build`] embeds it in another.
+#[must_use = "a server does nothing until `main` or `build`"]
+pub struct Server<C = ()> {
+    pub(crate) about: About,
+    state: Source<C>,
+    entries: Vec<Entry<C>>,
+    /// Tools that were added before the state: they need none.
+    stateless: Vec<(&'static Descriptor, Handler)>,
+    conceal: bool,
+    revisions: Vec<Revision>,
+    extra: Option<Extra>,
+}
+
+/// What a server says of itself.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) title: Option<String>,
+    pub(crate) instructions: Option<String>,
+}
+
+enum Source<C> {
+    Ready(C),
+    /// Made only when the server serves: printing a manifest opens no database.
+    Later(Box<dyn FnOnce() -> Result<C, String> + Send>),
+}
+
+/// What can be told of a server without running it.
+pub(crate) struct Outline {
+    pub(crate) about: About,
+    pub(crate) registry: Registry,
+    pub(crate) revisions: Vec<Revision>,
+    pub(crate) conceal: bool,
+}
+
+impl Server {
+    /// A server of this name and version, as `initialize` and `server/discover` give them.
+    pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
+        let about = About { name: name.into(), version: version.into(), title: None, instructions: None };
+        Self {
+            about,
+            state: Source::Ready(()),
+            entries: Vec::new(),
+            stateless: Vec::new(),
+            conceal: false,
+            revisions: Revision::ALL.to_vec(),
+            extra: None,
+        }
+    }
+
+    /// Gives the tools their state.
+    pub fn state<C: State>(self, state: C) -> Server<C> {
+        self.with(Source::Ready(state))
+    }
+
+    /// Gives the tools a state that is made when the server starts to serve, and not for `manifest`, `docs` or `call`.
+    ///
+    /// By then stdout is the protocol's alone, so that nothing a database prints while it opens can spoil it.
+    pub fn state_with<C: State, E: Display>(
+        self,
+        make: impl FnOnce() -> Result<C, E> + Send + 'static,
+    ) -> Server<C> {
+        self.with(Source::Later(Box::new(|| make().map_err(|error| error.to_string()))))
+    }
+
+    fn with<C: State>(self, state: Source<C>) -> Server<C> {
+        let unit = Arc::new(());
+        let bound = self.entries.into_iter().map(|entry| (entry.descriptor, Handler::bind(entry.run, &unit)));
+        Server {
+            about: self.about,
+            state,
+            entries: Vec::new(),
+            stateless: self.stateless.into_iter().chain(bound).collect(),
+            conceal: self.conceal,
+            revisions: self.revisions,
+            extra: self.extra,
+        }
+    }
+}
+
+impl<C: State> Server<C> {
+    /// A name for people.
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.about.title = Some(title.into());
+        self
+    }
+
+    /// What a model should know before it uses the tools.
+    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
+        self.about.instructions = Some(instructions.into());
+        self
+    }
+
+    /// Adds tools. May be called again: each module can bring its own.
+    pub fn tools(mut self, tools: Tools<C>) -> Self {
+        self.entries.extend(tools.0);
+        self
+    }
+
+    /// Makes a tool that a caller has no scope for look like one that does not exist, for servers whose tool names
+    /// are themselves private. Without it, a caller is told which scopes are missing.
+    pub fn conceal(mut self) -> Self {
+        self.conceal = true;
+        self
+    }
+
+    /// Narrows the revisions of the protocol that this server speaks.
+    pub fn revisions(mut self, revisions: impl IntoIterator<Item = Revision>) -> Self {
+        self.revisions = revisions.into_iter().collect();
+        self.revisions.sort_unstable();
+        self.revisions.dedup();
+        self
+    }
+
+    /// Answers prompts, resources and everything else that is no tool with an rmcp handler. Its tools are never asked:
+    /// tools stay declared.
+    pub fn handler(mut self, handler: impl rmcp::ServerHandler) -> Self {
+        self.extra = Some(Extra::new(handler));
+        self
+    }
+
+    /// Makes the state and everything that calls need, ready to be served.
+    ///
+    /// # Errors
+    ///
+    /// Two tools of one name, a type that no schema describes, or a state that could not be made.
+    pub fn build(self) -> Result<Built, StartError> {
+        let state = match self.state {
+            Source::Ready(state) => state,
+            Source::Later(make) => make().map_err(StartError::State)?,
+        };
+        let state = Arc::new(state);
+        let bound =
+            self.entries.into_iter().map(|entry| (entry.descriptor, Handler::bind(entry.run, &state)));
+        let mut tools: Vec<(&'static Descriptor, Handler)> =
+            self.stateless.into_iter().chain(bound).collect();
+        tools.sort_by_key(|(descriptor, _)| descriptor.name);
+        let registry = Registry::new(tools.iter().map(|(descriptor, _)| *descriptor))?;
+        let handlers = tools.into_iter().map(|(_, handler)| handler).collect();
+        let core = Core { registry, handlers, conceal: self.conceal };
+        Ok(Built::new(self.about, core, self.revisions, self.extra))
+    }
+
+    /// What can be told without making the state.
+    pub(crate) fn outline(&self) -> Result<Outline, StartError> {
+        let stateless = self.stateless.iter().map(|(descriptor, _)| *descriptor);
+        let registry = Registry::new(stateless.chain(self.entries.iter().map(|entry| entry.descriptor)))?;
+        Ok(Outline {
+            about: self.about.clone(),
+            registry,
+            revisions: self.revisions.clone(),
+            conceal: self.conceal,
+        })
+    }
+
+    /// The manifest: everything this server knows of itself, as canonical JSON (sorted keys, two spaces).
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::build`], but for the state, which is not made.
+    pub fn manifest(&self) -> Result<String, StartError> {
+        Ok(crate::contract::manifest(&self.outline()?))
+    }
+
+    /// The reference of this server's tools in Markdown.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::manifest`].
+    pub fn reference(&self) -> Result<String, StartError> {
+        Ok(crate::contract::reference(&self.outline()?))
+    }
+}

@@ -1,0 +1,1 @@
+//! Behaviour of Candor through its public API.
