@@ -16,6 +16,7 @@ use crate::{
     pipeline::{Core, access},
     revision::Revision,
     server::About,
+    text,
 };
 use front::Front;
 use lines::Lines;
@@ -108,5 +109,13 @@ impl Built {
             })
             .filter(|(_, missing)| !missing.is_empty())
             .collect()
+    }
+
+    /// What was granted and no tool needs, each with the scope that was perhaps meant.
+    pub fn idle_grants(&self) -> Vec<(&str, Option<&'static str>)> {
+        let tools = self.shared.core.registry.tools().iter();
+        let needed: Vec<&'static str> = tools.flat_map(|tool| tool.descriptor.scopes).copied().collect();
+        let idle = self.caller.scopes().filter(|scope| !needed.contains(scope));
+        idle.map(|scope| (scope, text::nearest(scope, needed.iter().copied()))).collect()
     }
 }

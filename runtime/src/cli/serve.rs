@@ -63,6 +63,10 @@ fn opening(name: &str, version: &str, built: &Built, grants: &Grants) -> String 
     for (scopes, tools) in &by_scopes {
         text += &format!("  hidden without `{scopes}`: {}\n", tools.join(", "));
     }
+    for (scope, meant) in built.idle_grants() {
+        let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+        text += &format!("  no tool needs `{scope}`{meant}\n");
+    }
     if !hidden.is_empty() {
         let mut needed: Vec<&str> =
             grants.scopes.iter().flat_map(|scopes| scopes.split_whitespace()).collect();
