@@ -68,8 +68,10 @@ fn opening(name: &str, version: &str, built: &Built, grants: &Grants) -> String 
         text += &format!("  no tool needs `{scope}`{meant}\n");
     }
     if !hidden.is_empty() {
+        let idle = built.idle_grants();
+        let granted = grants.scopes.iter().flat_map(|scopes| scopes.split_whitespace());
         let mut needed: Vec<&str> =
-            grants.scopes.iter().flat_map(|scopes| scopes.split_whitespace()).collect();
+            granted.filter(|scope| idle.iter().all(|(idle, _)| idle != scope)).collect();
         for scope in hidden.iter().flat_map(|(_, missing)| missing) {
             if !needed.contains(scope) {
                 needed.push(scope);
