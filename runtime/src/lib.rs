@@ -33,6 +33,7 @@ mod pipeline;
 mod registry;
 mod revision;
 mod schema;
+mod seal;
 mod serve;
 mod server;
 mod state;
@@ -97,6 +98,7 @@ pub use registry::StartError;
 pub use revision::Revision;
 /// The protocol library underneath, for a handler of prompts and resources: [`Server::handler`].
 pub use rmcp;
+pub use seal::Seal;
 pub use server::{Built, Server};
 pub use state::State;
 pub use tool::Tools;

@@ -141,18 +141,19 @@ pub struct ToolError {
     transient: bool,
     not_applied: bool,
     retry_after: Option<Duration>,
+    /// The system refused something: on sealed threads, that is how a broken word shows.
+    refused: bool,
 }
+
+/// What `std` says of `EACCES`, on every system with a seal.
+const PERMISSION_DENIED: &str = "Permission denied (os error 13)";
 
 impl ToolError {
     /// A failure that will be the same next time.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            reason: None,
-            transient: false,
-            not_applied: false,
-            retry_after: None,
-        }
+        let message = message.into();
+        let refused = message.contains(PERMISSION_DENIED);
+        Self { message, reason: None, transient: false, not_applied: false, retry_after: None, refused }
     }
 
     /// A failure that may pass: the same call can succeed later.
@@ -195,6 +196,11 @@ impl ToolError {
     /// Whether nothing was changed.
     pub fn is_not_applied(&self) -> bool {
         self.not_applied
+    }
+
+    /// Whether the system refused something with `EACCES`.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused
     }
 
     /// How long the caller should wait.
@@ -278,10 +284,19 @@ impl<T, E> Returned<Result<T, E>> {
     {
         match self.0 {
             Ok(value) => value.reply(),
-            Err(error) => match (&error as &dyn Any).downcast_ref::<ToolError>() {
-                Some(error) => error.clone().into(),
-                None => ToolError::new(error.to_string()).into(),
-            },
+            Err(error) => {
+                let any = &error as &dyn Any;
+                if let Some(error) = any.downcast_ref::<ToolError>() {
+                    return error.clone().into();
+                }
+                let mut said = ToolError::new(error.to_string());
+                // An I/O error knows its kind; any other tells it by the words that `std` gives it.
+                said.refused = match any.downcast_ref::<std::io::Error>() {
+                    Some(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+                    None => said.message.contains(PERMISSION_DENIED),
+                };
+                said.into()
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     output::Reply,
     registry::Registry,
     revision::Revision,
+    seal::Seals,
     tool::Handler,
 };
 pub(crate) use refusal::Refusal;
@@ -30,6 +31,8 @@ pub(crate) struct Core {
     pub(crate) handlers: Vec<Handler>,
     /// Whether a tool out of reach looks like one that does not exist.
     pub(crate) conceal: bool,
+    /// The threads that handlers run on.
+    pub(crate) seals: Seals,
 }
 
 /// One `tools/call`, as a transport hands it over.
@@ -60,6 +63,12 @@ pub(crate) async fn call(core: &Core, request: Request) -> Result<Reply, Refusal
         cancelled: request.cancelled,
         deadline: std::time::Instant::now() + tool.descriptor.timeout,
     };
-    let reply = run::run(&core.handlers[at], call, Args::new(tool.descriptor, arguments)).await;
+    let reply = run::run(
+        core.seals.place(tool.descriptor),
+        &core.handlers[at],
+        call,
+        Args::new(tool.descriptor, arguments),
+    )
+    .await;
     Ok(output::shape(tool, reply, request.revision))
 }

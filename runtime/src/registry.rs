@@ -43,6 +43,15 @@ pub enum StartError {
         /// The invisible character, or none where there is no text at all.
         hidden: Option<char>,
     },
+    /// The server insists on seals, and this machine cannot make one.
+    Seal {
+        /// A tool that needs it.
+        tool: &'static str,
+        /// The word that would not be kept.
+        word: &'static str,
+        /// Why.
+        why: String,
+    },
     /// `Server::revisions` left none.
     NoRevision,
     /// The state could not be made.
@@ -70,6 +79,10 @@ impl std::fmt::Display for StartError {
                     "the description of {of}tool `{tool}` {what}\nhelp: mend the text that its `#[doc = …]` includes"
                 )
             }
+            Self::Seal { tool, word, why } => write!(
+                f,
+                "tool `{tool}` is declared `{word}`, and this machine cannot enforce it\nnote: {why}\nhelp: serve on Linux 6.2 or later with Landlock, or ask for less with `Seal::WhereAvailable`"
+            ),
             Self::NoRevision => write!(
                 f,
                 "the server speaks no revision of the protocol\nhelp: give `Server::revisions` at least one, or leave it out"

@@ -111,6 +111,11 @@ impl Built {
             .collect()
     }
 
+    /// What the kernel of this machine enforces of what the tools declare, in a line for a person.
+    pub fn seals(&self) -> String {
+        self.shared.core.seals.support().line()
+    }
+
     /// What was granted and no tool needs, each with the scope that was perhaps meant.
     pub fn idle_grants(&self) -> Vec<(&str, Option<&'static str>)> {
         let tools = self.shared.core.registry.tools().iter();

@@ -1,6 +1,6 @@
 //! The program a user writes: a name, a state, tools, and what to do with them.
 
-use std::{fmt::Display, sync::Arc};
+use std::{fmt::Display, path::PathBuf, sync::Arc};
 
 pub use crate::serve::Built;
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     pipeline::Core,
     registry::{Registry, StartError},
     revision::Revision,
+    seal::{Plan, Seal, Seals, Support},
     serve::Extra,
     state::State,
     tool::{Entry, Handler, Tools},
@@ -42,6 +43,7 @@ pub struct Server<C = ()> {
     conceal: bool,
     revisions: Vec<Revision>,
     extra: Option<Extra>,
+    plan: Plan,
 }
 
 /// What a server says of itself.
@@ -65,6 +67,7 @@ pub(crate) struct Outline {
     pub(crate) registry: Registry,
     pub(crate) revisions: Vec<Revision>,
     pub(crate) conceal: bool,
+    pub(crate) support: Support,
 }
 
 impl Server {
@@ -79,6 +82,7 @@ impl Server {
             conceal: false,
             revisions: Revision::ALL.to_vec(),
             extra: None,
+            plan: Plan::default(),
         }
     }
 
@@ -108,6 +112,7 @@ impl Server {
             conceal: self.conceal,
             revisions: self.revisions,
             extra: self.extra,
+            plan: self.plan,
         }
     }
 }
@@ -146,6 +151,24 @@ impl<C: State> Server<C> {
         self
     }
 
+    /// How far the kernel is to enforce `read_only` and `closed_world`; [`Seal::WhereAvailable`] by default.
+    pub fn seal(mut self, seal: Seal) -> Self {
+        self.plan.seal = seal;
+        self
+    }
+
+    /// A folder in which `read_only` tools may write all the same: for what is thrown away, such as a cache.
+    pub fn scratch(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.plan.scratch.push(folder.into());
+        self
+    }
+
+    /// TCP ports that `closed_world` tools may connect to, on any host: those of the server's own database, say.
+    pub fn closed_world_ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
+        self.plan.ports.extend(ports);
+        self
+    }
+
     /// Answers prompts, resources and everything else that is no tool with an rmcp handler. Its tools are never asked:
     /// tools stay declared.
     pub fn handler(mut self, handler: impl rmcp::ServerHandler) -> Self {
@@ -174,7 +197,9 @@ impl<C: State> Server<C> {
         tools.sort_by_key(|(descriptor, _)| descriptor.name);
         let registry = Registry::new(tools.iter().map(|(descriptor, _)| *descriptor))?;
         let handlers = tools.into_iter().map(|(_, handler)| handler).collect();
-        let core = Core { registry, handlers, conceal: self.conceal };
+        let support = support(&self.plan, &registry)?;
+        let seals = Seals::new(self.plan, support);
+        let core = Core { registry, handlers, conceal: self.conceal, seals };
         Ok(Built::new(self.about, core, self.revisions, self.extra))
     }
 
@@ -187,6 +212,7 @@ impl<C: State> Server<C> {
             registry,
             revisions: self.revisions.clone(),
             conceal: self.conceal,
+            support: Support::probe(&self.plan),
         })
     }
 
@@ -207,4 +233,17 @@ impl<C: State> Server<C> {
     pub fn reference(&self) -> Result<String, StartError> {
         Ok(crate::contract::reference(&self.outline()?))
     }
+}
+
+/// What this machine enforces of what the tools declare; not enough of it, where the server insists, is an error.
+fn support(plan: &Plan, registry: &Registry) -> Result<Support, StartError> {
+    let support = Support::probe(plan);
+    if plan.seal == Seal::Required {
+        for tool in registry.tools() {
+            if let Err((word, why)) = support.keeps(tool.descriptor) {
+                return Err(StartError::Seal { tool: tool.descriptor.name, word, why });
+            }
+        }
+    }
+    Ok(support)
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use crate::{
     contract::{By, enforcement},
     descriptor::{Descriptor, Effect},
+    seal::Support,
     server::Outline,
 };
 
@@ -25,7 +26,8 @@ pub(super) fn report(outline: &Outline) -> String {
         }
     }
     scopes(&mut text, &tools);
-    enforced(&mut text, &tools);
+    enforced(&mut text, &tools, &outline.support);
+    seal(&mut text, &outline.support);
     text
 }
 
@@ -48,25 +50,39 @@ fn scopes(text: &mut String, tools: &[&Descriptor]) {
     }
 }
 
-fn enforced(text: &mut String, tools: &[&Descriptor]) {
-    let mut words: BTreeMap<&str, (&[By], Vec<&str>)> = BTreeMap::new();
+fn enforced(text: &mut String, tools: &[&Descriptor], support: &Support) {
+    let mut words: BTreeMap<(&str, &[By]), Vec<&str>> = BTreeMap::new();
     for tool in tools {
-        for (word, by) in enforcement(tool) {
-            words.entry(word).or_insert((by, Vec::new())).1.push(tool.name);
+        for word in enforcement(tool, support) {
+            words.entry(word).or_default().push(tool.name);
         }
     }
-    let (kept, said): (Vec<_>, Vec<_>) = words.into_iter().partition(|(_, (by, _))| !by.is_empty());
+    let (kept, said): (Vec<_>, Vec<_>) = words.into_iter().partition(|((_, by), _)| !by.is_empty());
     text.push_str("\nenforced here:\n");
-    for (word, (by, tools)) in kept {
+    for ((word, by), tools) in kept {
         let by: Vec<&str> = by.iter().map(|by| by.word()).collect();
-        let _ = writeln!(text, "  {word:<16} by the {:<9} {}", by.join(" and the "), count(&tools));
+        let _ = writeln!(text, "  {word:<16} by the {:<23} {}", by.join(" and the "), count(&tools));
     }
     if !said.is_empty() {
         text.push_str("\ndeclared, and enforced by nothing in this version:\n");
-        for (word, (_, tools)) in said {
+        for ((word, _), tools) in said {
             let _ = writeln!(text, "  {word:<16} {}", tools.join(", "));
         }
     }
+}
+
+/// What the kernel of this machine does, and what the seal leaves open.
+fn seal(text: &mut String, support: &Support) {
+    text.push_str("\nthe kernel of this machine:\n");
+    for (word, kept) in [("read_only", &support.writes), ("closed_world", &support.network)] {
+        let _ = match kept {
+            Ok(()) => writeln!(text, "  {word:<16} enforced"),
+            Err(why) => writeln!(text, "  {word:<16} not enforced: {why}"),
+        };
+    }
+    text.push_str(
+        "  It does not see to what was opened before a call, to state shared with tools that are not sealed,\n  or to talk with other processes of this machine.\n",
+    );
 }
 
 fn count(tools: &[&str]) -> String {

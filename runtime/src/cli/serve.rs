@@ -56,6 +56,7 @@ impl Serve {
 fn opening(name: &str, version: &str, built: &Built, grants: &Grants) -> String {
     let (all, hidden) = (built.tools(), built.hidden());
     let mut text = format!("{name} {version} on stdio: {} of {all} tools in reach\n", all - hidden.len());
+    text += &format!("  {}\n", built.seals());
     let mut by_scopes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (tool, missing) in &hidden {
         by_scopes.entry(missing.join(" ")).or_default().push(tool);

@@ -1,6 +1,9 @@
 //! For each declared word, what makes it true here; an empty list where so far nothing does.
 
-use crate::descriptor::{Audit, Descriptor, IdempotencyKey};
+use crate::{
+    descriptor::{Audit, Descriptor, IdempotencyKey},
+    seal::{Profile, Support},
+};
 
 /// What enforces a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +12,8 @@ pub(crate) enum By {
     Compiler,
     /// A stage of every call.
     Runtime,
+    /// The kernel of this machine refuses what would break it.
+    Kernel,
 }
 
 impl By {
@@ -16,24 +21,28 @@ impl By {
         match self {
             Self::Compiler => "compiler",
             Self::Runtime => "runtime",
+            Self::Kernel => "kernel",
         }
     }
 }
 
 /// The words that `tool` declares, each with what enforces it.
-pub(crate) fn enforcement(tool: &Descriptor) -> Vec<(&'static str, &'static [By])> {
+pub(crate) fn enforcement(tool: &Descriptor, support: &Support) -> Vec<(&'static str, &'static [By])> {
+    let sealed = |kept: bool| -> &'static [By] {
+        if kept && Profile::of(tool).is_some() { &[By::Compiler, By::Kernel] } else { &[By::Compiler] }
+    };
     let mut words: Vec<(&'static str, &'static [By])> = vec![
         ("arguments", &[By::Runtime]),
         ("output", &[By::Runtime]),
         ("timeout", &[By::Runtime]),
-        (tool.effect.word(), if tool.is_read_only() { &[By::Compiler] } else { &[] }),
+        (tool.effect.word(), if tool.is_read_only() { sealed(support.writes.is_ok()) } else { &[] }),
     ];
     let mut word = |said: bool, word, by| {
         if said {
             words.push((word, by));
         }
     };
-    word(tool.closed_world, "closed_world", &[By::Compiler]);
+    word(tool.closed_world, "closed_world", sealed(support.network.is_ok()));
     word(!tool.scopes.is_empty(), "scope", &[By::Runtime]);
     word(tool.idempotent, "idempotent", &[]);
     word(tool.confirm, "confirm", &[]);

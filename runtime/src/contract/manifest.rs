@@ -6,6 +6,7 @@ use super::enforcement;
 use crate::{
     descriptor::{Descriptor, Param},
     registry::Definition,
+    seal::Support,
     server::Outline,
 };
 
@@ -22,7 +23,7 @@ pub(crate) fn manifest(outline: &Outline) -> String {
         })),
         "protocol_revisions": outline.revisions.iter().map(|revision| revision.as_str()).collect::<Vec<_>>(),
         "conceal": outline.conceal,
-        "tools": outline.registry.tools().iter().map(tool).collect::<Vec<_>>(),
+        "tools": outline.registry.tools().iter().map(|one| tool(one, &outline.support)).collect::<Vec<_>>(),
     });
     // Maps of serde_json sort their keys, so one declaration has one manifest, byte for byte.
     let mut text = serde_json::to_string_pretty(&manifest).expect("JSON values have string keys");
@@ -30,7 +31,7 @@ pub(crate) fn manifest(outline: &Outline) -> String {
     text
 }
 
-fn tool(definition: &Definition) -> Value {
+fn tool(definition: &Definition, support: &Support) -> Value {
     let tool = definition.descriptor;
     trimmed(json!({
         "name": tool.name,
@@ -60,7 +61,7 @@ fn tool(definition: &Definition) -> Value {
             "idempotentHint": tool.may_repeat(),
             "openWorldHint": !tool.closed_world,
         },
-        "enforced_by": enforced_by(tool),
+        "enforced_by": enforced_by(tool, support),
         "secret_parameters": marked(tool, |param| param.secret),
         "volatile_parameters": marked(tool, |param| param.volatile),
         "input_schema": definition.input.schema,
@@ -68,8 +69,8 @@ fn tool(definition: &Definition) -> Value {
     }))
 }
 
-fn enforced_by(tool: &Descriptor) -> Map<String, Value> {
-    let words = enforcement(tool).into_iter();
+fn enforced_by(tool: &Descriptor, support: &Support) -> Map<String, Value> {
+    let words = enforcement(tool, support).into_iter();
     words.map(|(word, by)| (word.to_owned(), by.iter().map(|by| by.word()).collect())).collect()
 }
 

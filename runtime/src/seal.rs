@@ -1,0 +1,217 @@
+//! Declared effects → threads that cannot do otherwise: the kernel refuses what a tool said it would not do.
+//!
+//! A handler runs on a tokio runtime whose threads gave up at their start what its declaration does without. Threads and
+//! child processes that it starts inherit that. Not covered: descriptors that were open before, state shared with tools
+//! that are not sealed, and talk with other processes of this machine.
+
+#[cfg(target_os = "linux")]
+mod linux;
+
+use std::{path::PathBuf, sync::OnceLock};
+
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use crate::descriptor::Descriptor;
+
+/// How far the kernel is to enforce `read_only` and `closed_world`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Seal {
+    /// A server whose kernel cannot do it all does not start.
+    Required,
+    /// What the kernel can do; stderr, `doctor` and the manifest say what that is.
+    #[default]
+    WhereAvailable,
+    /// Nothing: only the compiler enforces.
+    Off,
+}
+
+/// What a server says about its seals.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) seal: Seal,
+    /// Folders in which `read_only` tools may write.
+    pub(crate) scratch: Vec<PathBuf>,
+    /// TCP ports that `closed_world` tools may connect to.
+    pub(crate) ports: Vec<u16>,
+}
+
+/// What a tool's threads give up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Profile {
+    /// Writing to the file system: `read_only`.
+    pub(crate) no_writes: bool,
+    /// The network: `closed_world`.
+    pub(crate) no_network: bool,
+}
+
+impl Profile {
+    /// What `tool` does without; `None` where that is nothing, or where it cannot be sealed.
+    pub(crate) fn of(tool: &Descriptor) -> Option<Self> {
+        let profile = Self { no_writes: tool.is_read_only(), no_network: tool.closed_world };
+        (tool.unsealed.is_none() && (profile.no_writes || profile.no_network)).then_some(profile)
+    }
+
+    /// Its place among the three.
+    fn place(self) -> usize {
+        usize::from(self.no_writes) + 2 * usize::from(self.no_network) - 1
+    }
+}
+
+/// What the kernel of this machine enforces, under this plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Support {
+    /// `read_only`; or why not.
+    pub(crate) writes: Result<(), String>,
+    /// `closed_world`; or why not.
+    pub(crate) network: Result<(), String>,
+}
+
+impl Support {
+    /// Tries both on a thread that does nothing else.
+    pub(crate) fn probe(plan: &Plan) -> Self {
+        let off = || Err("the server turned it off (`Seal::Off`)".to_owned());
+        if plan.seal == Seal::Off {
+            return Self { writes: off(), network: off() };
+        }
+        let tried = |profile| attempt(plan, profile);
+        Self {
+            writes: tried(Profile { no_writes: true, no_network: false }),
+            network: tried(Profile { no_writes: false, no_network: true }),
+        }
+    }
+
+    /// Whether all that `tool` declares is enforced; or the first word that is not, and why.
+    pub(crate) fn keeps(&self, tool: &Descriptor) -> Result<(), (&'static str, String)> {
+        let Some(profile) = Profile::of(tool) else { return Ok(()) };
+        let word = |declared: bool, word, kept: &Result<(), String>| match kept {
+            Err(why) if declared => Err((word, why.clone())),
+            _ => Ok(()),
+        };
+        word(profile.no_writes, "read_only", &self.writes)?;
+        word(profile.no_network, "closed_world", &self.network)
+    }
+
+    /// What the kernel enforces and what it does not, in a line for a person.
+    pub(crate) fn line(&self) -> String {
+        let words = [("read_only", &self.writes), ("closed_world", &self.network)];
+        let kept: Vec<&str> = words.iter().filter(|(_, kept)| kept.is_ok()).map(|(word, _)| *word).collect();
+        let mut line = match kept.as_slice() {
+            [] => "the kernel enforces nothing".to_owned(),
+            kept => format!("the kernel enforces {}", kept.join(" and ")),
+        };
+        for (word, kept) in words {
+            if let Err(why) = kept {
+                line += &format!("; not {word}: {why}");
+            }
+        }
+        line
+    }
+
+    /// What is left of `profile` on this machine.
+    fn cut(&self, profile: Profile) -> Option<Profile> {
+        let profile = Profile {
+            no_writes: profile.no_writes && self.writes.is_ok(),
+            no_network: profile.no_network && self.network.is_ok(),
+        };
+        (profile.no_writes || profile.no_network).then_some(profile)
+    }
+}
+
+/// The sealed threads of a server.
+pub(crate) struct Seals {
+    plan: Plan,
+    support: Support,
+    /// One a profile, made when it is first needed.
+    runtimes: [OnceLock<Option<Sealed>>; 3],
+}
+
+/// A runtime that may be dropped anywhere.
+struct Sealed(Option<Runtime>);
+
+impl Drop for Sealed {
+    fn drop(&mut self) {
+        // Waiting for threads is not allowed inside another runtime, and no answer waits for these.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Where a handler runs.
+pub(crate) enum Place<'a> {
+    /// On threads without a seal.
+    Open,
+    /// On threads that gave up what the declaration does without.
+    Sealed(&'a Handle),
+    /// Nowhere: the threads could not be made.
+    Broken,
+}
+
+impl Seals {
+    pub(crate) fn new(plan: Plan, support: Support) -> Self {
+        Self { plan, support, runtimes: Default::default() }
+    }
+
+    /// What the kernel of this machine enforces.
+    pub(crate) fn support(&self) -> &Support {
+        &self.support
+    }
+
+    /// Where a call of `tool` runs.
+    pub(crate) fn place(&self, tool: &Descriptor) -> Place<'_> {
+        let Some(profile) = Profile::of(tool).and_then(|profile| self.support.cut(profile)) else {
+            return Place::Open;
+        };
+        let runtime = self.runtimes[profile.place()].get_or_init(|| runtime(&self.plan, profile));
+        match runtime {
+            Some(Sealed(Some(runtime))) => Place::Sealed(runtime.handle()),
+            _ => Place::Broken,
+        }
+    }
+}
+
+thread_local! {
+    /// Whether this thread gave up what it was made for.
+    static GAVE_UP: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Whether the current thread is sealed. Work on a sealed runtime asks before it starts.
+pub(crate) fn is_sealed() -> bool {
+    GAVE_UP.get()
+}
+
+#[cfg(target_os = "linux")]
+fn runtime(plan: &Plan, profile: Profile) -> Option<Sealed> {
+    let rules = linux::Rules::new(plan, profile).ok()?;
+    let start = move || GAVE_UP.set(rules.restrict().is_ok());
+    let name = match (profile.no_writes, profile.no_network) {
+        (true, true) => "sealed-rw-net",
+        (true, false) => "sealed-rw",
+        _ => "sealed-net",
+    };
+    let runtime =
+        Builder::new_multi_thread().enable_all().thread_name(name).on_thread_start(start).build().ok()?;
+    Some(Sealed(Some(runtime)))
+}
+
+#[cfg(target_os = "linux")]
+fn attempt(plan: &Plan, profile: Profile) -> Result<(), String> {
+    let rules = linux::Rules::new(plan, profile)?;
+    std::thread::scope(|scope| {
+        scope
+            .spawn(|| rules.restrict())
+            .join()
+            .unwrap_or_else(|_| Err("the trial ended in a panic".to_owned()))
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn runtime(_: &Plan, _: Profile) -> Option<Sealed> {
+    let _ = Builder::new_multi_thread;
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn attempt(_: &Plan, _: Profile) -> Result<(), String> {
+    Err("this system has no Landlock and no seccomp; only the compiler enforces here".to_owned())
+}
