@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// What enforces a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum By {
     /// The declaration does not compile where it is untrue of the state's handles.
     Compiler,
