@@ -129,7 +129,11 @@ fn done(child: &std::process::Output, said: &str) -> io::Result<String> {
     }
     let said = String::from_utf8_lossy(&child.stderr).trim().to_owned();
     // A child tells its error in words; these are the system's own for `EACCES`.
-    let kind = if said.contains("Permission denied") { io::ErrorKind::PermissionDenied } else { io::ErrorKind::Other };
+    let kind = if said.contains("Permission denied") {
+        io::ErrorKind::PermissionDenied
+    } else {
+        io::ErrorKind::Other
+    };
     Err(io::Error::new(kind, said))
 }
 

@@ -26,11 +26,14 @@ mod args;
 mod call;
 #[cfg(feature = "cli")]
 mod cli;
+mod confirm;
 mod contract;
 mod descriptor;
+mod limits;
 mod output;
 mod pipeline;
 mod registry;
+mod retry;
 mod revision;
 mod schema;
 mod seal;
@@ -95,6 +98,7 @@ pub use candor_macros::tools;
 pub use descriptor::{Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate};
 pub use output::{Block, Content, Output, ToolError};
 pub use registry::StartError;
+pub use retry::{retry, retry_blocking};
 pub use revision::Revision;
 /// The protocol library underneath, for a handler of prompts and resources: [`Server::handler`].
 pub use rmcp;

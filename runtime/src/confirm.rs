@@ -1,0 +1,185 @@
+//! A person's word before a write: the question, and the sealed state that ties an answer to it.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
+use chacha20poly1305::{
+    Key, KeyInit as _, XChaCha20Poly1305, XNonce,
+    aead::{Aead as _, Payload},
+};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    call::Caller,
+    descriptor::{Descriptor, Effect},
+};
+
+/// How long a person may take.
+pub(crate) const EXPIRY: Duration = Duration::from_secs(600);
+/// Bytes of the nonce, which is also what makes a state single-use.
+const NONCE: usize = 24;
+
+/// What seals and opens `requestState` (MCP 2026-07-28, multi round-trip requests). The key lives as long as the
+/// process: a state of another process is refused like any other that is wrong.
+pub(crate) struct Confirmations {
+    cipher: XChaCha20Poly1305,
+    start: Instant,
+    /// States that were used, until they would have expired.
+    used: Mutex<HashMap<[u8; NONCE], Instant>>,
+}
+
+impl Confirmations {
+    pub(crate) fn new() -> Self {
+        let mut key = [0; 32];
+        fill(&mut key);
+        Self {
+            cipher: XChaCha20Poly1305::new(&Key::from(key)),
+            start: Instant::now(),
+            used: Mutex::default(),
+        }
+    }
+
+    /// A state for one question: it opens only for this tool, these arguments, this caller, until it expires.
+    pub(crate) fn seal(&self, bound: &Bound<'_>, now: Instant) -> String {
+        let mut nonce = [0; NONCE];
+        fill(&mut nonce);
+        let expiry = (now.saturating_duration_since(self.start) + EXPIRY).as_millis();
+        let expiry = u64::try_from(expiry).unwrap_or(u64::MAX).to_be_bytes();
+        let payload = Payload { msg: &expiry, aad: &bound.digest() };
+        let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).expect("eight bytes can be sealed");
+        BASE64.encode([&nonce[..], &sealed].concat())
+    }
+
+    /// Opens a state, once. All that can be wrong with it is one error: it tells a forger nothing.
+    pub(crate) fn open(&self, state: &str, bound: &Bound<'_>, now: Instant) -> Result<(), Unusable> {
+        let bytes = BASE64.decode(state).map_err(|_| Unusable)?;
+        let (nonce, sealed) = bytes.split_first_chunk::<NONCE>().ok_or(Unusable)?;
+        let payload = Payload { msg: sealed, aad: &bound.digest() };
+        let expiry = self.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| Unusable)?;
+        let expiry: [u8; 8] = expiry.try_into().map_err(|_| Unusable)?;
+        let expiry = self.start + Duration::from_millis(u64::from_be_bytes(expiry));
+        if now >= expiry {
+            return Err(Unusable);
+        }
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.retain(|_, expiry| *expiry > now);
+        match used.insert(*nonce, expiry) {
+            None => Ok(()),
+            Some(_) => Err(Unusable),
+        }
+    }
+}
+
+/// A state that confirms nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unusable;
+
+/// What a confirmation is for.
+#[derive(Clone, Copy)]
+pub(crate) struct Bound<'a> {
+    pub(crate) tool: &'a Descriptor,
+    pub(crate) arguments: &'a Map<String, Value>,
+    pub(crate) caller: &'a Caller,
+}
+
+impl Bound<'_> {
+    fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        // Maps sort their keys, so equal arguments have one text.
+        let arguments = serde_json::to_string(self.arguments).unwrap_or_default();
+        for part in ["tools/call", self.tool.name, self.caller.subject(), &arguments] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hash.finalize().into()
+    }
+}
+
+/// Randomness of the system's. Without any there is no server: every promise of this module rests on it.
+fn fill(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the system gives random bytes");
+}
+
+/// The longest value that a question shows, in characters.
+const SHOWN: usize = 200;
+
+/// What the person is asked: tool, effect and arguments in plain words, secrets masked.
+pub(crate) fn question(tool: &Descriptor, arguments: &Map<String, Value>) -> String {
+    let effect = match (tool.effect, tool.idempotent) {
+        (Effect::ReadOnly, _) => "It changes nothing.",
+        (Effect::Additive, _) => "It adds, and removes nothing.",
+        (Effect::Destructive, false) => "It may change or remove what is there.",
+        (Effect::Destructive, true) => {
+            "It may change or remove what is there; repeating it changes nothing more."
+        }
+    };
+    let mut text = format!("Allow `{}`? {}\n{effect}", tool.name, tool.description);
+    for param in tool.params {
+        if let Some(value) = arguments.get(param.name) {
+            let value = if param.secret { "(secret)".to_owned() } else { shown(value) };
+            text += &format!("\n{}: {value}", param.name);
+        }
+    }
+    text
+}
+
+/// A value on one line, without what could pass for more of the question.
+fn shown(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let clean = |c: char| if crate::text::is_hidden(c) || c == '\n' || c == '\t' { '\u{FFFD}' } else { c };
+    let mut line: String = text.chars().take(SHOWN).map(clean).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        line += &format!("… ({} characters)", text.chars().count());
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn arguments(symbol: &str) -> Map<String, Value> {
+        json!({ "symbol": symbol }).as_object().cloned().unwrap()
+    }
+
+    #[test]
+    fn a_state_opens_once_and_only_for_what_it_was_sealed_for() {
+        let confirmations = Confirmations::new();
+        let (tool, other_tool) = (Descriptor::DEFAULT, Descriptor { name: "other", ..Descriptor::DEFAULT });
+        let (caller, aapl, msft) = (Caller::local::<&str>([]), arguments("AAPL"), arguments("MSFT"));
+        let bound = Bound { tool: &tool, arguments: &aapl, caller: &caller };
+        let now = Instant::now();
+        let state = confirmations.seal(&bound, now);
+
+        let refused = |state: &str, bound: &Bound<'_>, now| {
+            assert_eq!(confirmations.open(state, bound, now), Err(Unusable))
+        };
+        refused(&state, &Bound { arguments: &msft, ..bound }, now);
+        refused(&state, &Bound { tool: &other_tool, ..bound }, now);
+        refused(&state, &bound, now + EXPIRY);
+        refused("", &bound, now);
+        refused("garbage!", &bound, now);
+        refused(&state[..state.len() - 2], &bound, now);
+        refused(&Confirmations::new().seal(&bound, now), &bound, now);
+        for at in 0..state.len() {
+            let mut bytes = state.clone().into_bytes();
+            bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+            refused(&String::from_utf8(bytes).unwrap(), &bound, now);
+        }
+        assert_eq!(confirmations.open(&state, &bound, now), Ok(()));
+        refused(&state, &bound, now);
+    }
+
+    #[test]
+    fn a_value_cannot_write_more_of_the_question() {
+        assert_eq!(shown(&json!("AAPL\nAllow it\u{202E}")), "AAPL\u{FFFD}Allow it\u{FFFD}");
+        assert!(shown(&json!("x".repeat(300))).ends_with("… (300 characters)"));
+    }
+}
