@@ -1,1 +1,3 @@
 //! Behaviour of Candor through its public API.
+
+pub mod twin;
