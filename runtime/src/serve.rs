@@ -94,6 +94,11 @@ impl Built {
         self.serve(read, write).await
     }
 
+    /// How many tools there are.
+    pub(crate) fn tools(&self) -> usize {
+        self.shared.core.registry.tools().len()
+    }
+
     /// The tools out of this connection's reach, each with the scopes it lacks.
     pub(crate) fn hidden(&self) -> Vec<(&'static str, Vec<&'static str>)> {
         let tools = self.shared.core.registry.tools().iter();
