@@ -74,12 +74,12 @@ impl<C: State> Server<C> {
     pub fn main(self) -> ExitCode {
         let about = &self.about;
         let name: &'static str = about.name.clone().leak();
-        let summary = about.title.clone().unwrap_or_else(|| format!("The MCP server `{name}`"));
+        let mut summary = about.title.clone().unwrap_or_else(|| format!("The MCP server `{name}`"));
+        if let Some(instructions) = &about.instructions {
+            summary = format!("{summary}\n\n{instructions}");
+        }
         let mut command =
             Line::command().name(name).bin_name(name).version(&*about.version.clone().leak()).about(summary);
-        if let Some(instructions) = &about.instructions {
-            command = command.before_help(instructions.clone());
-        }
         let line =
             match command.clone().try_get_matches().and_then(|matches| Line::from_arg_matches(&matches)) {
                 Ok(line) => line,

@@ -4,6 +4,10 @@ mod enforcement;
 mod manifest;
 mod reference;
 
-pub(crate) use enforcement::{By, enforcement};
+#[cfg(feature = "cli")]
+pub(crate) use enforcement::By;
+pub(crate) use enforcement::enforcement;
 pub(crate) use manifest::manifest;
-pub(crate) use reference::{call_line, reference};
+#[cfg(feature = "cli")]
+pub(crate) use reference::call_line;
+pub(crate) use reference::reference;

@@ -50,7 +50,7 @@ pub(crate) async fn call(core: &Core, request: Request) -> Result<Reply, Refusal
     let idempotency_key = known::idempotency_key(request.idempotency_key)?;
     let arguments = match arguments::check(tool, request.arguments) {
         Ok(arguments) => arguments,
-        Err(reply) => return Ok(reply),
+        Err(reply) => return Ok(*reply),
     };
     let call = Call {
         descriptor: tool.descriptor,

@@ -16,6 +16,7 @@ use crate::{
     pipeline::{Core, access},
     revision::Revision,
     server::About,
+    text,
 };
 use front::Front;
 use lines::Lines;
@@ -94,13 +95,13 @@ impl Built {
         self.serve(read, write).await
     }
 
-    /// How many tools there are.
-    pub(crate) fn tools(&self) -> usize {
+    /// How many tools there are, in reach or not.
+    pub fn tools(&self) -> usize {
         self.shared.core.registry.tools().len()
     }
 
-    /// The tools out of this connection's reach, each with the scopes it lacks.
-    pub(crate) fn hidden(&self) -> Vec<(&'static str, Vec<&'static str>)> {
+    /// The tools that what was granted does not reach, each with the scopes that are missing.
+    pub fn hidden(&self) -> Vec<(&'static str, Vec<&'static str>)> {
         let tools = self.shared.core.registry.tools().iter();
         tools
             .map(|tool| {
@@ -108,5 +109,13 @@ impl Built {
             })
             .filter(|(_, missing)| !missing.is_empty())
             .collect()
+    }
+
+    /// What was granted and no tool needs, each with the scope that was perhaps meant.
+    pub fn idle_grants(&self) -> Vec<(&str, Option<&'static str>)> {
+        let tools = self.shared.core.registry.tools().iter();
+        let needed: Vec<&'static str> = tools.flat_map(|tool| tool.descriptor.scopes).copied().collect();
+        let idle = self.caller.scopes().filter(|scope| !needed.contains(scope));
+        idle.map(|scope| (scope, text::nearest(scope, needed.iter().copied()))).collect()
     }
 }

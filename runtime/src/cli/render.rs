@@ -14,9 +14,28 @@ pub(super) fn raw(result: &Value) -> String {
 /// The result in its most readable form.
 pub(super) fn answer(answer: &Answer) -> String {
     if let (Some(value), false) = (&answer.structured, answer.is_error) {
-        return structured(value);
+        return structured(value, &Order::of(&answer.text()));
     }
     answer.content.iter().map(block).collect()
+}
+
+/// The order of a result's fields: that of the text beside it, which is that of the declaration.
+struct Order<'a>(&'a str);
+
+impl<'a> Order<'a> {
+    fn of(text: &'a str) -> Self {
+        Self(text)
+    }
+
+    fn place(&self, name: &str) -> usize {
+        self.0.find(&format!("{}:", Value::from(name))).unwrap_or(usize::MAX)
+    }
+
+    fn sorted<'o>(&self, object: &'o Map<String, Value>) -> Vec<(&'o String, &'o Value)> {
+        let mut fields: Vec<_> = object.iter().collect();
+        fields.sort_by_key(|(name, _)| self.place(name));
+        fields
+    }
 }
 
 fn block(block: &Block) -> String {
@@ -34,31 +53,32 @@ fn size(base64: &str) -> String {
     format!("{} bytes", base64.trim_end_matches('=').len() * 3 / 4)
 }
 
-fn structured(value: &Value) -> String {
+fn structured(value: &Value, order: &Order<'_>) -> String {
     match value {
-        Value::Object(object) => fields(object),
-        Value::Array(rows) if !rows.is_empty() => table(rows).unwrap_or_else(|| list(rows)),
+        Value::Object(object) => fields(object, order),
+        Value::Array(rows) if !rows.is_empty() => table(rows, order).unwrap_or_else(|| list(rows, order)),
         Value::Array(_) => "(nothing)\n".to_owned(),
         scalar => format!("{}\n", word(scalar)),
     }
 }
 
 /// Plain fields in two columns, then lists and objects under their names.
-fn fields(object: &Map<String, Value>) -> String {
-    let (plain, deep): (Vec<_>, Vec<_>) = object.iter().partition(|(_, value)| is_plain(value));
+fn fields(object: &Map<String, Value>, order: &Order<'_>) -> String {
+    let (plain, deep): (Vec<_>, Vec<_>) =
+        order.sorted(object).into_iter().partition(|(_, value)| is_plain(value));
     let width = plain.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let mut text: String =
         plain.iter().map(|(name, value)| format!("{name:width$}  {}\n", word(value))).collect();
     for (name, value) in deep {
         let gap = if text.is_empty() { "" } else { "\n" };
-        let inside: String = structured(value).lines().map(|line| format!("  {line}\n")).collect();
+        let inside: String = structured(value, order).lines().map(|line| format!("  {line}\n")).collect();
         text += &format!("{gap}{name}\n{inside}");
     }
     text
 }
 
 /// Objects of plain values, a row each.
-fn table(rows: &[Value]) -> Option<String> {
+fn table(rows: &[Value], order: &Order<'_>) -> Option<String> {
     let objects: Vec<&Map<String, Value>> = rows.iter().map(Value::as_object).collect::<Option<_>>()?;
     let mut columns: Vec<&String> = Vec::new();
     for name in objects.iter().flat_map(|object| object.keys()) {
@@ -66,6 +86,7 @@ fn table(rows: &[Value]) -> Option<String> {
             columns.push(name);
         }
     }
+    columns.sort_by_key(|name| order.place(name));
     if columns.is_empty() || !objects.iter().all(|object| object.values().all(is_plain)) {
         return None;
     }
@@ -99,14 +120,14 @@ fn table(rows: &[Value]) -> Option<String> {
     )
 }
 
-fn list(values: &[Value]) -> String {
+fn list(values: &[Value], order: &Order<'_>) -> String {
     values
         .iter()
         .map(|value| {
             if is_plain(value) {
                 return format!("{}\n", word(value));
             }
-            let inside: String = structured(value).lines().map(|line| format!("  {line}\n")).collect();
+            let inside: String = structured(value, order).lines().map(|line| format!("  {line}\n")).collect();
             format!("-{}", inside.get(1..).unwrap_or_default())
         })
         .collect()

@@ -63,9 +63,15 @@ fn opening(name: &str, version: &str, built: &Built, grants: &Grants) -> String 
     for (scopes, tools) in &by_scopes {
         text += &format!("  hidden without `{scopes}`: {}\n", tools.join(", "));
     }
+    for (scope, meant) in built.idle_grants() {
+        let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+        text += &format!("  no tool needs `{scope}`{meant}\n");
+    }
     if !hidden.is_empty() {
+        let idle = built.idle_grants();
+        let granted = grants.scopes.iter().flat_map(|scopes| scopes.split_whitespace());
         let mut needed: Vec<&str> =
-            grants.scopes.iter().flat_map(|scopes| scopes.split_whitespace()).collect();
+            granted.filter(|scope| idle.iter().all(|(idle, _)| idle != scope)).collect();
         for scope in hidden.iter().flat_map(|(_, missing)| missing) {
             if !needed.contains(scope) {
                 needed.push(scope);
