@@ -2,6 +2,7 @@
 //!
 //! rmcp's own reader drops what it cannot parse, so that a request with `1e999` in it waits for ever; this one says why.
 
+mod call;
 mod parse;
 
 use std::{

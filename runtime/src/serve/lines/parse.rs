@@ -9,6 +9,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use super::call;
 use crate::text;
 
 /// What a line was.
@@ -38,7 +39,7 @@ pub(super) fn line(bytes: &[u8]) -> Line {
     let Ok(text) = str::from_utf8(bytes) else {
         return fault(ErrorData::parse_error("this line is no UTF-8 (MCP, transports)", None), None);
     };
-    match serde_json::from_str::<ClientJsonRpcMessage>(text) {
+    match call::read(text).map_or_else(|| serde_json::from_str::<ClientJsonRpcMessage>(text), Ok) {
         Ok(message) => match repeated_name(text) {
             None => Line::Message(Box::new(message)),
             Some(name) => repeated(text, &name),
