@@ -1,1 +1,4 @@
-//! Behaviour of Candor through its public API.
+//! What the tests share: a server to be mistreated, and a client that sends any bytes at all.
+
+pub mod fixture;
+pub mod wire;
