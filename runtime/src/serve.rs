@@ -73,8 +73,9 @@ impl Built {
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
     {
+        let lines = Lines::new(read, write, self.shared.revisions.clone());
         let front = Front::new(self.shared, self.caller);
-        match front.serve(Lines::new(read, write)).await {
+        match front.serve(lines).await {
             Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other),
             // A client that connects, says nothing and leaves has done nothing wrong.
             Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => Ok(()),

@@ -80,7 +80,7 @@ impl Service<RoleServer> for Front {
                 Service::handle_request(&self.tools, request, context).await
             }
             Some(extra) => extra.0.handle_request(request, context).await,
-            None => Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method().to_owned(), None)),
+            None => Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text::shown(request.method()), None)),
         }
     }
 
@@ -255,10 +255,11 @@ async fn tell(
     furthest: &mut f64,
     context: &RequestContext<RoleServer>,
 ) {
-    if report.done > *furthest {
+    // JSON has no infinity.
+    if report.done.is_finite() && report.done > *furthest {
         *furthest = report.done;
         let mut params = ProgressNotificationParam::new(token.clone(), report.done);
-        params.total = report.total;
+        params.total = report.total.filter(|total| total.is_finite());
         params.message = Some(report.message);
         // A client that has gone is no reason to stop the handler here: the transport ends the call.
         let _ = context.peer.notify_progress(params).await;
