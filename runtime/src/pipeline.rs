@@ -2,7 +2,9 @@
 
 pub(crate) mod access;
 mod arguments;
+mod confirmation;
 mod known;
+mod limits;
 mod output;
 mod refusal;
 mod run;
@@ -14,14 +16,16 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::Args,
     call::{Call, Caller, Progress},
+    confirm::Confirmations,
+    limits::Limits,
     output::Reply,
     registry::Registry,
     revision::Revision,
     seal::Seals,
     tool::Handler,
 };
+pub(crate) use confirmation::{Choice, Person};
 pub(crate) use refusal::Refusal;
 
 /// What every call of one server shares. Nothing in it changes once the server runs.
@@ -33,10 +37,14 @@ pub(crate) struct Core {
     pub(crate) conceal: bool,
     /// The threads that handlers run on.
     pub(crate) seals: Seals,
+    pub(crate) limits: Limits,
+    pub(crate) confirmations: Confirmations,
+    /// Nobody is asked before a call: whoever started the server said so.
+    pub(crate) unasked: bool,
 }
 
 /// One `tools/call`, as a transport hands it over.
-pub(crate) struct Request {
+pub(crate) struct Request<'a> {
     pub(crate) tool: String,
     pub(crate) arguments: Map<String, Value>,
     pub(crate) caller: Arc<Caller>,
@@ -44,17 +52,39 @@ pub(crate) struct Request {
     pub(crate) idempotency_key: Option<Value>,
     pub(crate) progress: Option<mpsc::Sender<Progress>>,
     pub(crate) cancelled: CancellationToken,
+    /// Whoever sits at the client and can be asked.
+    pub(crate) person: &'a dyn Person,
+}
+
+/// What a call comes to.
+pub(crate) enum Answer {
+    Reply(Reply),
+    /// A person has to be asked first; the client comes back with what they said, and with the state.
+    Ask {
+        question: String,
+        state: String,
+    },
 }
 
 /// Answers one call. Who calls has been settled by the transport; everything else is settled here, in this order.
-pub(crate) async fn call(core: &Core, request: Request) -> Result<Reply, Refusal> {
+pub(crate) async fn call(core: &Core, request: Request<'_>) -> Result<Answer, Refusal> {
     let (at, tool) = known::tool(core, &request.caller, &request.tool)?;
-    access::check(core, tool.descriptor, &request.caller)?;
     let idempotency_key = known::idempotency_key(request.idempotency_key)?;
+    access::check(core, tool.descriptor, &request.caller)?;
+    limits::rate(core, at, &request.caller)?;
+    let mut slot = limits::slot(core, at)?;
     let arguments = match arguments::check(tool, request.arguments) {
         Ok(arguments) => arguments,
-        Err(reply) => return Ok(*reply),
+        Err(reply) => return Ok(Answer::Reply(*reply)),
     };
+    if confirmation::is_needed(core, tool.descriptor) {
+        // A person takes their time, and holds up nobody else meanwhile.
+        drop(slot);
+        match confirmation::check(core, tool.descriptor, &arguments, &request.caller, request.person).await {
+            confirmation::Word::Given => slot = limits::slot(core, at)?,
+            confirmation::Word::Open(answer) => return Ok(answer),
+        }
+    }
     let call = Call {
         descriptor: tool.descriptor,
         caller: request.caller,
@@ -64,12 +94,6 @@ pub(crate) async fn call(core: &Core, request: Request) -> Result<Reply, Refusal
         // tokio's clock, which a test may hold still.
         deadline: tokio::time::Instant::now().into_std() + tool.descriptor.timeout,
     };
-    let reply = run::run(
-        core.seals.place(tool.descriptor),
-        &core.handlers[at],
-        call,
-        Args::new(tool.descriptor, arguments),
-    )
-    .await;
-    Ok(output::shape(tool, reply, request.revision))
+    let reply = run::run(core.seals.place(tool.descriptor), &core.handlers[at], call, arguments, slot).await;
+    Ok(Answer::Reply(output::shape(tool, reply, request.revision)))
 }

@@ -4,6 +4,7 @@ pub(crate) mod client;
 mod front;
 mod lines;
 mod stdio;
+mod visitor;
 mod wire;
 
 use std::{io, sync::Arc};

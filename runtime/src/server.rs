@@ -4,7 +4,9 @@ use std::{fmt::Display, path::PathBuf, sync::Arc};
 
 pub use crate::serve::Built;
 use crate::{
-    descriptor::Descriptor,
+    confirm::Confirmations,
+    descriptor::{Descriptor, Rate},
+    limits::{Bounds, Clock, Limits},
     pipeline::Core,
     registry::{Registry, StartError},
     revision::Revision,
@@ -44,6 +46,9 @@ pub struct Server<C = ()> {
     revisions: Vec<Revision>,
     extra: Option<Extra>,
     plan: Plan,
+    bounds: Bounds,
+    read_only: bool,
+    unasked: bool,
 }
 
 /// What a server says of itself.
@@ -83,6 +88,9 @@ impl Server {
             revisions: Revision::ALL.to_vec(),
             extra: None,
             plan: Plan::default(),
+            bounds: Bounds::default(),
+            read_only: false,
+            unasked: false,
         }
     }
 
@@ -113,6 +121,9 @@ impl Server {
             revisions: self.revisions,
             extra: self.extra,
             plan: self.plan,
+            bounds: self.bounds,
+            read_only: self.read_only,
+            unasked: self.unasked,
         }
     }
 }
@@ -148,6 +159,54 @@ impl<C: State> Server<C> {
         self.revisions = revisions.into_iter().collect();
         self.revisions.sort_unstable();
         self.revisions.dedup();
+        self
+    }
+
+    /// The rate of each tool that declares none, for each caller.
+    pub fn default_rate(mut self, rate: Rate) -> Self {
+        self.bounds.default_rate = Some(rate);
+        self
+    }
+
+    /// The rate of each caller, over all tools.
+    pub fn rate_per_caller(mut self, rate: Rate) -> Self {
+        self.bounds.rate_per_caller = Some(rate);
+        self
+    }
+
+    /// The rate of the whole server, over all callers.
+    pub fn rate_in_all(mut self, rate: Rate) -> Self {
+        self.bounds.rate_in_all = Some(rate);
+        self
+    }
+
+    /// The calls at once of each tool that declares no `max_in_flight`.
+    pub fn default_max_in_flight(mut self, calls: u32) -> Self {
+        self.bounds.default_max_in_flight = Some(calls);
+        self
+    }
+
+    /// The calls at once of the whole server.
+    pub fn max_in_flight(mut self, calls: u32) -> Self {
+        self.bounds.max_in_flight = Some(calls);
+        self
+    }
+
+    /// Where rates take their time from; for tests.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.bounds.clock = clock;
+        self
+    }
+
+    /// Serves only the tools that are declared `read_only`: the others are in no list and answer no call.
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    /// Asks nobody before a destructive call. For those who mean it: a batch job, a test.
+    pub fn yes_destructive(mut self) -> Self {
+        self.unasked = true;
         self
     }
 
@@ -194,12 +253,22 @@ impl<C: State> Server<C> {
             self.entries.into_iter().map(|entry| (entry.descriptor, Handler::bind(entry.run, &state)));
         let mut tools: Vec<(&'static Descriptor, Handler)> =
             self.stateless.into_iter().chain(bound).collect();
+        tools.retain(|(descriptor, _)| !self.read_only || descriptor.is_read_only());
         tools.sort_by_key(|(descriptor, _)| descriptor.name);
         let registry = Registry::new(tools.iter().map(|(descriptor, _)| *descriptor))?;
         let handlers = tools.into_iter().map(|(_, handler)| handler).collect();
         let support = support(&self.plan, &registry)?;
         let seals = Seals::new(self.plan, support);
-        let core = Core { registry, handlers, conceal: self.conceal, seals };
+        let limits = Limits::new(&self.bounds, registry.tools().iter().map(|tool| tool.descriptor));
+        let core = Core {
+            registry,
+            handlers,
+            conceal: self.conceal,
+            seals,
+            limits,
+            confirmations: Confirmations::new(),
+            unasked: self.unasked,
+        };
         Ok(Built::new(self.about, core, self.revisions, self.extra))
     }
 

@@ -1,6 +1,10 @@
 //! `call`: this program again, as a child that serves, and a client that asks it as any client would.
 
-use std::{process::ExitCode, process::Stdio, time::Duration};
+use std::{
+    io::IsTerminal as _,
+    process::{ExitCode, Stdio},
+    time::Duration,
+};
 
 use clap::Args;
 use serde_json::{Map, Value};
@@ -9,7 +13,7 @@ use tokio::process::{Child, Command};
 use super::{COULD_NOT, DONE, FAILED, Grants, could_not, render, say};
 use crate::{
     descriptor::Descriptor,
-    serve::client::{Client, Refused},
+    serve::client::{Guest, Refused, Said},
     server::{Outline, Server},
     state::State,
     text,
@@ -28,6 +32,9 @@ pub(super) struct Call {
     /// Its arguments, as one JSON object
     #[arg(long, value_name = "OBJECT", conflicts_with = "arguments")]
     json: Option<String>,
+    /// Do not ask before a destructive call
+    #[arg(long)]
+    yes_destructive: bool,
     /// Print the result as JSON, as it came
     #[arg(long)]
     raw: bool,
@@ -62,7 +69,7 @@ impl Call {
         let (Some(stdout), Some(stdin)) = (child.stdout.take(), child.stdin.take()) else {
             return Err("the server has no stdin and stdout".to_owned());
         };
-        let client = match Client::connect(stdout, stdin, None).await {
+        let client = match guest().connect(stdout, stdin, None).await {
             Ok(client) => client,
             // Its own last words are on stderr above.
             Err(error) => {
@@ -94,6 +101,9 @@ impl Call {
     fn child(&self) -> std::io::Result<Child> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["serve", "--quiet"]);
+        if self.yes_destructive {
+            command.arg("--yes-destructive");
+        }
         for scopes in &self.grants.scopes {
             command.args(["--grant", scopes]);
         }
@@ -148,6 +158,28 @@ impl Call {
             }
         }
         Ok(arguments)
+    }
+}
+
+/// A client that asks on the terminal, where there is one, and shows progress there.
+fn guest() -> Guest {
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return Guest::new();
+    }
+    Guest::new().answers(ask).hears(|done, total, message| {
+        let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
+        eprintln!("{done}{of} {message}");
+    })
+}
+
+/// Puts a question to the person at the terminal. Anything but a yes is a no.
+fn ask(question: &str) -> Said {
+    eprint!("{question}\n[y/N] ");
+    let mut line = String::new();
+    match std::io::stdin().read_line(&mut line) {
+        Ok(0) | Err(_) => Said::Cancel,
+        Ok(_) if matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes") => Said::Accept,
+        Ok(_) => Said::Decline,
     }
 }
 

@@ -15,6 +15,12 @@ use crate::{
 pub(super) struct Serve {
     #[command(flatten)]
     grants: Grants,
+    /// Serve only the tools that are declared `read_only`
+    #[arg(long)]
+    read_only: bool,
+    /// Ask nobody before a destructive call
+    #[arg(long)]
+    yes_destructive: bool,
     /// Say nothing on stderr at the start
     #[arg(long, short)]
     quiet: bool,
@@ -28,6 +34,8 @@ impl Serve {
             Err(error) => return could_not(&format!("stdin and stdout cannot be taken: {error}")),
         };
         let (name, version) = (server.about.name.clone(), server.about.version.clone());
+        let server = if self.read_only { server.read_only() } else { server };
+        let server = if self.yes_destructive { server.yes_destructive() } else { server };
         let built = match server.build() {
             Ok(built) => built.grant(&self.grants.joined()),
             Err(error) => return could_not(&error),

@@ -44,12 +44,12 @@ pub(crate) fn enforcement(tool: &Descriptor, support: &Support) -> Vec<(&'static
     };
     word(tool.closed_world, "closed_world", sealed(support.network.is_ok()));
     word(!tool.scopes.is_empty(), "scope", &[By::Runtime]);
-    word(tool.idempotent, "idempotent", &[]);
-    word(tool.confirm, "confirm", &[]);
+    word(tool.idempotent, "idempotent", &[By::Compiler]);
+    word(tool.confirm, "confirm", &[By::Runtime]);
     word(tool.idempotency_key != IdempotencyKey::None, "idempotency_key", &[]);
-    word(tool.rate.is_some(), "rate", &[]);
-    word(tool.max_in_flight.is_some(), "max_in_flight", &[]);
-    word(tool.retry > 0, "retry", &[]);
+    word(tool.rate.is_some(), "rate", &[By::Runtime]);
+    word(tool.max_in_flight.is_some(), "max_in_flight", &[By::Runtime]);
+    word(tool.retry > 0, "retry", &[By::Runtime]);
     word(tool.audit != Audit::Off, "audit", &[]);
     words.sort_unstable_by_key(|(word, _)| *word);
     words

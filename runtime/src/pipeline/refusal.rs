@@ -1,5 +1,7 @@
 //! Why a call never reached its handler, and the JSON-RPC error that says so.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 /// A call that is answered with a protocol error.
@@ -11,6 +13,10 @@ pub(crate) enum Refusal {
     Malformed(String),
     /// The caller lacks scopes.
     MissingScopes { tool: &'static str, required: &'static [&'static str], missing: Vec<&'static str> },
+    /// The caller asks too often.
+    RateLimited { tool: &'static str, wait: Duration },
+    /// As many calls as are allowed are at work.
+    TooManyInFlight { tool: &'static str },
 }
 
 impl Refusal {
@@ -20,6 +26,7 @@ impl Refusal {
         match self {
             Self::UnknownTool { .. } | Self::Malformed(_) => -32602,
             Self::MissingScopes { .. } => -31403,
+            Self::RateLimited { .. } | Self::TooManyInFlight { .. } => -31429,
         }
     }
 
@@ -38,6 +45,13 @@ impl Refusal {
                 missing.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", "),
                 missing.join(" "),
             ),
+            Self::RateLimited { tool, wait } => {
+                let wait = seconds(*wait);
+                format!("tool `{tool}` is called too often\nhelp: call again in {wait} s")
+            }
+            Self::TooManyInFlight { tool } => {
+                format!("as many calls of tool `{tool}` are at work as may be\nhelp: call again in 1 s")
+            }
         }
     }
 
@@ -47,6 +61,17 @@ impl Refusal {
             Self::MissingScopes { required, missing, .. } => Some(
                 json!({"reason": "insufficient_scope", "requiredScopes": required, "missingScopes": missing}),
             ),
+            Self::RateLimited { wait, .. } => {
+                Some(json!({"reason": "rate_limited", "retryAfterSeconds": seconds(*wait)}))
+            }
+            Self::TooManyInFlight { .. } => {
+                Some(json!({"reason": "too_many_in_flight", "retryAfterSeconds": 1}))
+            }
         }
     }
+}
+
+/// Whole seconds, rounded up, as in `Retry-After` (RFC 9110 §10.2.3).
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }

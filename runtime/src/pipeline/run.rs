@@ -1,64 +1,138 @@
 //! Stage: the handler runs, until it answers, panics or runs out of time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use tokio::{runtime::Handle, task::JoinError};
+use backon::Retryable as _;
+use serde_json::{Map, Value};
+use tokio::{
+    runtime::Handle,
+    task::{JoinError, JoinHandle},
+};
 
 use crate::{
     args::Args,
     call::Call,
     descriptor::Descriptor,
+    limits::Slot,
     output::{Reply, ToolError},
+    retry::{FullJitter, within},
     seal::{self, Place},
-    tool::Handler,
+    tool::Handler as Run,
 };
 
-pub(super) async fn run(place: Place<'_>, handler: &Handler, call: Call, args: Args) -> Reply {
+pub(super) async fn run(
+    place: Place<'_>,
+    handler: &Run,
+    call: Call,
+    arguments: Map<String, Value>,
+    slot: Slot,
+) -> Reply {
     let tool = call.descriptor;
-    let runtime = match place {
-        Place::Open => Handle::current(),
-        Place::Sealed(runtime) => runtime.clone(),
+    let (runtime, sealed) = match place {
+        Place::Open => (Handle::current(), false),
+        Place::Sealed(runtime) => (runtime.clone(), true),
         Place::Broken => return unsealed(tool),
     };
-    let sealed = matches!(place, Place::Sealed(_));
-    let deadline = tokio::time::Instant::from_std(call.deadline);
-    let cancelled = call.cancelled.clone();
-    let call = Arc::new(call);
-    // A task of its own: what panics, or never yields, takes nothing else with it.
-    let mut work = match handler {
-        Handler::Blocking(run) => {
-            let run = Arc::clone(run);
-            runtime.spawn_blocking(move || {
-                if sealed && !seal::is_sealed() { unsealed(tool) } else { run(&call, args) }
-            })
-        }
-        Handler::Async(run) if sealed => {
-            let work = run(call, args);
-            runtime.spawn(async move { if seal::is_sealed() { work.await } else { unsealed(tool) } })
-        }
-        Handler::Async(run) => runtime.spawn(run(call, args)),
-    };
-    // What may not be repeated is let run to its end, so that it is never left half done; it only loses its listener.
-    let stop = |work: tokio::task::JoinHandle<Reply>| {
-        if tool.may_repeat() {
-            work.abort();
-        }
+    let (deadline, cancelled) = (call.deadline, call.cancelled.clone());
+    let ready = Ready { runtime, sealed, handler, call: Arc::new(call), slot: Arc::new(slot) };
+    let work = async {
+        if tool.retry == 0 { ready.attempt(arguments).await } else { ready.attempts(&arguments).await }
     };
     tokio::select! {
         biased;
-        done = &mut work => match done {
-            Ok(reply) if sealed && reply.error.as_ref().is_some_and(ToolError::is_refused) => broken_word(tool, &reply),
-            Ok(reply) => reply,
-            Err(error) => broken(tool, &error),
-        },
+        reply = work => reply,
         () = cancelled.cancelled() => {
-            stop(work);
             ToolError::new(format!("the call of tool `{}` was taken back", tool.name)).reason("cancelled").into()
         }
-        () = tokio::time::sleep_until(deadline) => {
+        () = tokio::time::sleep_until(deadline.into()) => {
             cancelled.cancel();
-            stop(work);
             late(tool)
+        }
+    }
+}
+
+/// A handler with everything it needs.
+struct Ready<'a> {
+    runtime: Handle,
+    sealed: bool,
+    handler: &'a Run,
+    call: Arc<Call>,
+    slot: Arc<Slot>,
+}
+
+impl Ready<'_> {
+    /// Runs the handler, and again while it fails with what passes (`retry`), inside the call's deadline.
+    async fn attempts(&self, arguments: &Map<String, Value>) -> Reply {
+        let deadline = self.call.deadline;
+        let attempt = || async {
+            let reply = self.attempt(arguments.clone()).await;
+            let passes = reply.error.as_ref().is_some_and(ToolError::is_transient);
+            if passes { Err(Box::new(reply)) } else { Ok(reply) }
+        };
+        let last = attempt
+            .retry(FullJitter { retries: self.call.descriptor.retry })
+            .sleep(tokio::time::sleep)
+            .adjust(|reply: &Box<Reply>, wait| within(deadline, reply.error.as_ref()?, wait?))
+            .await;
+        last.unwrap_or_else(|reply| *reply)
+    }
+
+    /// Runs the handler once, on a task of its own: what panics, or never yields, takes nothing else with it.
+    async fn attempt(&self, arguments: Map<String, Value>) -> Reply {
+        let tool = self.call.descriptor;
+        let sealed = self.sealed;
+        let (call, slot) = (Arc::clone(&self.call), Arc::clone(&self.slot));
+        let args = Args::new(tool, arguments);
+        let work = match self.handler {
+            Run::Blocking(run) => {
+                let run = Arc::clone(run);
+                self.runtime.spawn_blocking(move || {
+                    let _slot = slot;
+                    if sealed && !seal::is_sealed() { unsealed(tool) } else { run(&call, args) }
+                })
+            }
+            Run::Async(run) => {
+                let run = Arc::clone(run);
+                self.runtime.spawn(async move {
+                    let _slot = slot;
+                    if sealed && !seal::is_sealed() { unsealed(tool) } else { run(call, args).await }
+                })
+            }
+        };
+        match (Work { handle: work, stops: tool.may_repeat() }).await {
+            Ok(reply) if sealed && reply.error.as_ref().is_some_and(ToolError::is_refused) => {
+                broken_word(tool, &reply)
+            }
+            Ok(reply) => reply,
+            Err(error) => broken(tool, &error),
+        }
+    }
+}
+
+/// A handler at work. Whoever stops waiting for it stops it, unless it may not be repeated: then it runs to its end, so
+/// that it is never left half done, and only loses its listener.
+struct Work {
+    handle: JoinHandle<Reply>,
+    stops: bool,
+}
+
+impl Future for Work {
+    type Output = Result<Reply, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.handle).poll(cx)
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if self.stops {
+            self.handle.abort();
         }
     }
 }

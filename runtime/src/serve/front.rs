@@ -15,10 +15,14 @@ use rmcp::{
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
-use super::{Shared, wire};
+use super::{
+    Shared,
+    visitor::{self, Visitor},
+    wire,
+};
 use crate::{
     call::{Caller, Progress},
-    pipeline::{self, Refusal, Request},
+    pipeline::{self, Answer, Refusal, Request},
     revision::Revision,
     text,
 };
@@ -162,14 +166,22 @@ impl ServerHandler for Desk {
             Some((token, (sender, receiver))) => (Some(sender), Some((token, receiver))),
             None => (None, None),
         };
+        let idempotency_key = context.meta.remove("candor/idempotency-key");
+        let person = Visitor {
+            context: &context,
+            in_rounds: !revision.wants_objects(),
+            state: request.request_state,
+            responses: request.input_responses,
+        };
         let request = Request {
             tool: request.name.into_owned(),
             arguments: request.arguments.unwrap_or_default(),
             caller: Arc::clone(&self.caller),
             revision,
-            idempotency_key: context.meta.remove("candor/idempotency-key"),
+            idempotency_key,
             progress: sender,
             cancelled: context.ct.child_token(),
+            person: &person,
         };
         let answer = pipeline::call(&self.shared.core, request);
         let answer = match reports {
@@ -177,7 +189,10 @@ impl ServerHandler for Desk {
             Some((token, reports)) => reporting(answer, token, reports, &context).await,
         };
         match answer {
-            Ok(reply) => Ok(wire::result(reply, self.meta(revision)).into()),
+            Ok(Answer::Reply(reply)) => Ok(wire::result(reply, self.meta(revision)).into()),
+            Ok(Answer::Ask { question, state }) => {
+                Ok(CallToolResponse::InputRequired(visitor::round(question, state, self.meta(revision))))
+            }
             Err(refusal) => Err(wire::error(&refusal)),
         }
     }
