@@ -1,12 +1,14 @@
 //! Closing prices of five companies, and alerts on them: a server on real data.
 
 pub mod alerts;
+pub mod exchange;
 pub mod market;
 pub mod tools;
 
 use candor::{Server, State, tools};
 
 use alerts::{AlertList, Alerts};
+use exchange::Exchange;
 use market::Market;
 
 /// What the tools share.
@@ -18,17 +20,22 @@ pub struct App {
     /// …and not this one.
     #[state(write)]
     alerts: Alerts,
+    /// What reaches beyond this server: no `closed_world` tool may hold it.
+    #[state(network)]
+    exchange: Exchange,
 }
 
 impl App {
-    /// The data that is compiled in, and alerts in the folder that `PRICES_DATA` names, or in the user's state folder.
+    /// The data that is compiled in; alerts in the folder that `PRICES_DATA` names, or in the user's state folder; quotes
+    /// from the HTTP service that `PRICES_EXCHANGE` names.
     ///
     /// # Errors
     ///
     /// The compiled-in data is not what it was.
     pub fn open() -> Result<Self, String> {
         let alerts = Alerts::in_folder(alerts::default_folder());
-        Ok(Self { market: Market::compiled_in()?, list: alerts.list(), alerts })
+        let exchange = Exchange::at(std::env::var("PRICES_EXCHANGE").ok());
+        Ok(Self { market: Market::compiled_in()?, list: alerts.list(), alerts, exchange })
     }
 }
 
@@ -45,6 +52,7 @@ pub fn server() -> Server<App> {
             tools::get_stock_price,
             tools::price_history,
             tools::compare,
+            tools::fetch_quote,
             tools::list_alerts,
             tools::set_alert,
             tools::clear_alerts,

@@ -159,7 +159,7 @@ mod tests {
         let state = confirmations.seal(&bound, now);
 
         let refused = |state: &str, bound: &Bound<'_>, now| {
-            assert_eq!(confirmations.open(state, bound, now), Err(Unusable))
+            assert_eq!(confirmations.open(state, bound, now), Err(Unusable));
         };
         refused(&state, &Bound { arguments: &msft, ..bound }, now);
         refused(&state, &Bound { tool: &other_tool, ..bound }, now);

@@ -64,7 +64,7 @@ pub struct Alerts(Arc<Store>);
 #[derive(Debug)]
 pub struct AlertList(Arc<Store>);
 
-/// The file, opened when an alert is first asked for: a price needs none.
+/// The file, opened at the start where there is one, and made with the first alert: a price needs none.
 #[derive(Debug)]
 struct Store {
     file: PathBuf,
@@ -83,8 +83,15 @@ pub fn default_folder() -> PathBuf {
 
 impl Alerts {
     /// The alerts in `folder`, which is made with the first of them.
+    ///
+    /// What is there is opened now: the threads of a `read_only` tool could not open it for themselves. Where another
+    /// process holds it, the first tool that needs it says so.
     pub fn in_folder(folder: impl AsRef<Path>) -> Self {
-        Self(Arc::new(Store { file: folder.as_ref().join("alerts.redb"), database: OnceLock::new() }))
+        let store = Store { file: folder.as_ref().join("alerts.redb"), database: OnceLock::new() };
+        if store.file.exists() {
+            let _ = store.database();
+        }
+        Self(Arc::new(store))
     }
 
     /// The same alerts, to read.

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::{
     alerts::{Alert, AlertError, AlertList, Alerts, Side},
+    exchange::Exchange,
     market::{Close, Market, PriceError},
 };
 
@@ -71,6 +72,26 @@ pub fn price_history(
     let closes = market.between(symbol, from, to)?;
     let prices = closes[..closes.len().min(limit)].to_vec();
     Ok(History { symbol: symbol.to_owned(), left_out: closes.len() - prices.len(), prices })
+}
+
+/// A price as the exchange tells it now.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Fetched {
+    /// The company.
+    pub symbol: String,
+    /// The price in US dollars.
+    pub price: f64,
+}
+
+/// Ask the exchange for a company's price of this moment.
+#[mcp_tool(read_only, scope = "read:prices", timeout = "15s", rate = "60/min", max_in_flight = 4, retry = 3)]
+pub fn fetch_quote(
+    exchange: &Exchange,
+    /// Ticker symbol, for example `AAPL`.
+    #[param(pattern = "^[A-Z]{1,5}$", example = "AAPL")]
+    symbol: &str,
+) -> Result<Fetched, ToolError> {
+    Ok(Fetched { symbol: symbol.to_owned(), price: exchange.quote(symbol)? })
 }
 
 /// How companies did over a period.

@@ -72,14 +72,14 @@ impl Ready<'_> {
         let attempt = || async {
             let reply = self.attempt(arguments.clone()).await;
             let passes = reply.error.as_ref().is_some_and(ToolError::is_transient);
-            if passes { Err(Box::new(reply)) } else { Ok(reply) }
+            if passes { Err(reply) } else { Ok(reply) }
         };
         let last = attempt
             .retry(FullJitter { retries: self.call.descriptor.retry })
             .sleep(tokio::time::sleep)
-            .adjust(|reply: &Box<Reply>, wait| within(deadline, reply.error.as_ref()?, wait?))
+            .adjust(|reply, wait| within(deadline, reply.error.as_ref()?, wait?))
             .await;
-        last.unwrap_or_else(|reply| *reply)
+        last.unwrap_or_else(|reply| reply)
     }
 
     /// Runs the handler once, on a task of its own: what panics, or never yields, takes nothing else with it.

@@ -52,9 +52,12 @@ pub struct Client {
 /// The client's own ear: what the server asks or reports inside a call.
 struct Listener {
     config: ClientConfig,
-    person: Option<Box<dyn Fn(&str) -> Said + Send + Sync>>,
-    progress: Option<Box<dyn Fn(f64, Option<f64>, &str) + Send + Sync>>,
+    person: Option<Box<Answers>>,
+    progress: Option<Box<Hears>>,
 }
+
+type Answers = dyn Fn(&str) -> Said + Send + Sync;
+type Hears = dyn Fn(f64, Option<f64>, &str) + Send + Sync;
 
 /// What a person says to a question of the server's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,8 +120,8 @@ impl ClientHandler for Listener {
 #[derive(Default)]
 #[must_use = "a guest does nothing until it connects"]
 pub struct Guest {
-    person: Option<Box<dyn Fn(&str) -> Said + Send + Sync>>,
-    progress: Option<Box<dyn Fn(f64, Option<f64>, &str) + Send + Sync>>,
+    person: Option<Box<Answers>>,
+    progress: Option<Box<Hears>>,
 }
 
 impl Guest {
