@@ -44,7 +44,7 @@ pub(crate) fn enforcement(tool: &Descriptor, support: &Support) -> Vec<(&'static
     };
     word(tool.closed_world, "closed_world", sealed(support.network.is_ok()));
     word(!tool.scopes.is_empty(), "scope", &[By::Runtime]);
-    word(tool.idempotent, "idempotent", &[By::Compiler]);
+    word(tool.idempotent, "idempotent", &[]);
     word(tool.confirm, "confirm", &[By::Runtime]);
     word(tool.idempotency_key != IdempotencyKey::None, "idempotency_key", &[]);
     word(tool.rate.is_some(), "rate", &[By::Runtime]);
