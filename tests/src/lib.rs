@@ -1,4 +1,5 @@
-//! What the tests share: a server to be mistreated, and a client that sends any bytes at all.
+//! What the tests share: servers to be mistreated, and a client that sends any bytes at all.
 
 pub mod fixture;
+pub mod rich;
 pub mod wire;
