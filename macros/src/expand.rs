@@ -1,8 +1,8 @@
 //! The checked declaration → a constant descriptor beside the untouched function.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Path, Type, spanned::Spanned};
+use syn::{Attribute, Path, Visibility, parse_quote, spanned::Spanned};
 
 use crate::{
     attr::{Audit, Effect, RatePer},
@@ -12,80 +12,132 @@ use crate::{
 
 /// The expansion of a declaration without mistakes.
 pub(crate) fn tool(tool: &Tool) -> TokenStream {
-    let krate = &tool.krate;
-    let private = quote!(#krate::__private);
+    let private = private(&tool.krate);
     let function = &tool.sig.function;
-    let marker = marker(&tool.sig);
-    let ident = tool.sig.ident();
+    let (ident, cfgs) = (tool.sig.ident(), cfgs(&tool.sig));
+    let marker = marker(ident, &function.visibility, &cfgs);
     let descriptor = descriptor(tool, &private);
     let run = run(tool, &private);
-    let state = tool.state();
     let name = &tool.name;
-    let state_type = Ident::new("__C", Span::mixed_site());
-    let provide = state.iter().map(|ty| quote_spanned!(ty.span()=> #private::Provide<#ty>));
-    let bounds = bounds(tool, &state, &state_type, &private);
+    let (c, provides, bounds) = state(tool, &private);
+    // Rust's own `#[deprecated]` speaks to Rust callers, and the expansion is none of them.
+    let old = function.attributes.iter().any(|attribute| attribute.path().is_ident("deprecated"));
+    let old = old.then(|| quote!(#[allow(deprecated)]));
     quote! {
         #function
         #marker
+        #(#cfgs)*
         impl #private::Named for #ident {
             const NAME: &'static #private::str = #name;
             const DESCRIPTOR: &'static #private::Descriptor = &#descriptor;
         }
-        impl<#state_type: #(#provide +)* #private::State> #private::Tool<#state_type> for #ident #bounds {
-            const RUN: #private::Run<#state_type> = #run;
+        #(#cfgs)*
+        #old
+        impl<#c: #provides> #private::Tool<#c> for #ident #bounds {
+            const RUN: #private::Run<#c> = #run;
         }
     }
 }
 
 /// The function and a marker that fits every `tools![…]`, so that one mistake is one error.
 pub(crate) fn quiet(krate: &Path, sig: &Sig) -> TokenStream {
-    let private = quote!(#krate::__private);
-    let function = &sig.function;
-    let marker = marker(sig);
-    let ident = sig.ident();
-    let name = sig.name();
+    let mut function = sig.function.clone();
+    // Unstable Rust: the compiler's own objection would be a second one.
+    function.signature.variadic = None;
+    if function.signature.receiver().is_some() {
+        // A method stands in an `impl`, where no marker can.
+        return quote!(#[allow(unused)] #function);
+    }
+    let marker = quiet_marker(krate, sig.ident(), &function.visibility, &cfgs(sig));
+    quote!(#[allow(unused)] #function #marker)
+}
+
+/// A marker for a function that is not yet one: rustc says what it misses.
+pub(crate) fn half_typed(krate: &Path, ident: &Ident) -> TokenStream {
+    quiet_marker(krate, ident, &parse_quote!(pub(crate)), &[])
+}
+
+fn quiet_marker(krate: &Path, ident: &Ident, visibility: &Visibility, cfgs: &[&Attribute]) -> TokenStream {
+    let private = private(krate);
+    let marker = marker(ident, visibility, cfgs);
+    let name = ident.to_string();
     quote! {
-        // What stands in a body whose declaration is at fault is still in use.
-        #[allow(dead_code, unused)]
-        #function
         #marker
+        #(#cfgs)*
         impl #private::Named for #ident {
             const NAME: &'static #private::str = #name;
             const DESCRIPTOR: &'static #private::Descriptor = &#private::Descriptor::QUIET;
         }
-        impl<C> #private::Tool<C> for #ident {
-            const RUN: #private::Run<C> = #private::Run::QUIET;
+        #(#cfgs)*
+        impl<__C> #private::Tool<__C> for #ident {
+            const RUN: #private::Run<__C> = #private::Run::QUIET;
         }
     }
 }
 
+fn private(krate: &Path) -> TokenStream {
+    quote!(#krate::__private)
+}
+
+/// The place of `tokens`: what rustc says of a token that stands here, it says there.
+fn here(tokens: &impl ToTokens) -> Span {
+    tokens.span().resolved_at(Span::call_site())
+}
+
+/// The path to what expansions name, at the place of `tokens`.
+fn aimed(private: &TokenStream, tokens: &impl ToTokens) -> TokenStream {
+    let aim = |mut token: TokenTree| {
+        token.set_span(here(tokens));
+        token
+    };
+    private.clone().into_iter().map(aim).collect()
+}
+
+/// Conditions below `#[mcp_tool]`: they hold for everything that it adds.
+fn cfgs(sig: &Sig) -> Vec<&Attribute> {
+    sig.function.attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect()
+}
+
 /// Types and values are separate namespaces: one `use` brings the function and its marker.
-fn marker(sig: &Sig) -> TokenStream {
-    let visibility = &sig.function.visibility;
-    let ident = sig.ident();
-    let cfgs = sig.function.attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+fn marker(ident: &Ident, visibility: &Visibility, cfgs: &[&Attribute]) -> TokenStream {
     quote! {
         #(#cfgs)*
         #[doc(hidden)]
-        #[allow(non_camel_case_types)]
+        #[allow(non_camel_case_types, unreachable_pub)]
         #visibility enum #ident {}
     }
 }
 
-/// What an honest `read_only` or `closed_world` tool may ask of the state.
-fn bounds(tool: &Tool, state: &[&Type], state_type: &Ident, private: &TokenStream) -> TokenStream {
+/// The state's type parameter, the handles it provides, and what an honest `read_only` or `closed_world` tool may
+/// ask of them.
+fn state(tool: &Tool, private: &TokenStream) -> (Ident, TokenStream, TokenStream) {
+    let c = hidden("__C");
     let ident = tool.sig.ident();
-    let read_only = tool.effect == Effect::ReadOnly;
-    if state.is_empty() || !(read_only || tool.closed_world) {
-        return TokenStream::new();
-    }
-    let each = state.iter().map(|ty| {
-        let read_only = read_only.then(|| quote!(#private::InReadOnly<#ident, #ty>));
-        let closed_world = tool.closed_world.then(|| quote!(#private::InClosedWorld<#ident, #ty>));
-        let both = [read_only, closed_world].into_iter().flatten();
-        quote!(<#state_type as #private::Provide<#ty>>::Access: #(#both)+*)
+    let handles = tool.state();
+    let provides = handles.iter().map(|ty| {
+        let private = aimed(private, ty);
+        quote_spanned!(here(ty)=> #private::Provide<#ty>)
     });
-    quote!(where #(#each,)*)
+    let provides = quote!(#(#provides +)* #private::State);
+    let read_only = tool.effect == Effect::ReadOnly;
+    if handles.is_empty() || !(read_only || tool.closed_world) {
+        return (c, provides, TokenStream::new());
+    }
+    let bounds = handles.iter().map(|ty| {
+        let private = aimed(private, ty);
+        let read_only = read_only.then(|| quote_spanned!(here(ty)=> #private::InReadOnly<#ident, #ty>));
+        let closed_world =
+            tool.closed_world.then(|| quote_spanned!(here(ty)=> #private::InClosedWorld<#ident, #ty>));
+        let both = [read_only, closed_world].into_iter().flatten();
+        quote_spanned!(here(ty)=> <#c as #private::Provide<#ty>>::Access: #(#both)+*)
+    });
+    let bounds = quote!(where #(#bounds,)*);
+    (c, provides, bounds)
+}
+
+/// A name that no user's name meets.
+fn hidden(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
 }
 
 /// Brings the trait into reach whose methods give way to those of a `Result`.
@@ -136,7 +188,7 @@ fn descriptor(tool: &Tool, private: &TokenStream) -> TokenStream {
     fields.extend(limits(tool, private));
     if let Some((since, remove_in, use_instead)) = &tool.deprecated {
         let use_instead = option(
-            use_instead.as_ref().map(|path| quote_spanned!(path.span()=> <#path as #private::Named>::NAME)),
+            use_instead.as_ref().map(|path| quote_spanned!(here(path)=> <#path as #private::Named>::NAME)),
             private,
         );
         fields.push(quote! {
@@ -151,10 +203,15 @@ fn descriptor(tool: &Tool, private: &TokenStream) -> TokenStream {
     if !params.is_empty() {
         fields.push(quote!(params: &[#(#params),*]));
     }
-    let output = tool.sig.output();
-    let output = quote_spanned!(output.span()=> #private::Returned::<#output>::schema);
+    let output = schema_of_output(tool, private);
     let plainly = plainly(private);
     quote!({ #plainly #private::Descriptor { #(#fields,)* output: #output, ..#private::Descriptor::DEFAULT } })
+}
+
+fn schema_of_output(tool: &Tool, private: &TokenStream) -> TokenStream {
+    let output = tool.sig.output();
+    let private = aimed(private, &output);
+    quote_spanned!(here(&output)=> #private::Returned::<#output>::schema)
 }
 
 fn limits(tool: &Tool, private: &TokenStream) -> Vec<TokenStream> {
@@ -193,8 +250,8 @@ fn option(value: Option<TokenStream>, private: &TokenStream) -> TokenStream {
 fn parameter(param: &Param, argument: &Argument, private: &TokenStream) -> TokenStream {
     let name = wire_name(param, argument);
     let description = &argument.description;
-    let owned = &argument.owned;
-    let base = quote_spanned!(owned.span()=> #private::param::<#owned>(#name, #description));
+    let new = constructor(argument, private);
+    let base = quote!(#new(#name, #description));
     let attr = &argument.attr;
     let mut fields = Vec::new();
     if argument.optional() {
@@ -227,54 +284,69 @@ fn parameter(param: &Param, argument: &Argument, private: &TokenStream) -> Token
     if fields.is_empty() { base } else { quote!(#private::Param { #(#fields,)* ..#base }) }
 }
 
+fn constructor(argument: &Argument, private: &TokenStream) -> TokenStream {
+    let owned = &argument.owned;
+    let private = aimed(private, owned);
+    quote_spanned!(here(owned)=> #private::param::<#owned>)
+}
+
 /// From the call's arguments to the function and back to a reply.
 fn run(tool: &Tool, private: &TokenStream) -> TokenStream {
-    let hidden = |name: &str| Ident::new(name, Span::mixed_site());
     let (state, call, args) = (hidden("__state"), hidden("__call"), hidden("__args"));
     let mut names = Vec::new();
     let mut takes = Vec::new();
     let mut passed = Vec::new();
     for param in &tool.sig.params {
-        match &param.kind {
-            Kind::Context => passed.push(quote!(#call)),
+        passed.push(match &param.kind {
+            Kind::Context => call.to_token_stream(),
             Kind::State(ty) => {
-                passed.push(quote_spanned!(ty.span()=> #private::Provide::<#ty>::provide(#state)))
+                let private = aimed(private, ty);
+                quote_spanned!(here(ty)=> #private::Provide::<#ty>::provide(#state))
             }
             Kind::Argument(argument) => {
-                let at = names.len();
+                let (at, owned) = (names.len(), &argument.owned);
                 let name = format_ident!("__a{at}", span = Span::mixed_site());
-                let owned = &argument.owned;
-                takes.push(quote_spanned!(owned.span()=> #args.take::<#owned>(#at)));
-                passed.push(if argument.lent { quote!(&#name) } else { name.to_token_stream() });
-                names.push(name);
+                takes.push(quote_spanned!(here(owned)=> #args.take::<#owned>(#at)));
+                names.push(name.clone());
+                if argument.lent { quote!(&#name) } else { quote!(#name) }
             }
-        }
+        });
     }
     let take = match (names.as_slice(), takes.as_slice()) {
         ([], _) => TokenStream::new(),
         ([name], [take]) => quote!(let #private::Some(#name) = #take else { return #args.refuse() };),
         _ => quote!(let (#(#private::Some(#names)),*) = (#(#takes),*) else { return #args.refuse() };),
     };
-    let ident = tool.sig.ident();
-    let output = tool.sig.output();
-    let is_async = tool.sig.is_async();
-    let wait = is_async.then(|| quote!(.await));
-    let reply = quote_spanned!(output.span()=> .reply());
+    let (ident, output) = (tool.sig.ident(), tool.sig.output());
+    let wait = tool.sig.is_async().then(|| quote!(.await));
+    let aimed_private = aimed(private, &output);
+    let reply = quote_spanned!(here(&output)=> #aimed_private::Returned(#ident(#(#passed),*)#wait).reply());
     let plainly = plainly(private);
-    let body = quote!(#plainly #take #private::Returned(#ident(#(#passed),*)#wait)#reply);
+    let mention = mention(tool, private);
     // Underscores where nothing is taken: the expansion draws no warning of its own.
-    let has_state = tool.sig.params.iter().any(|param| matches!(param.kind, Kind::State(_)));
-    let has_call = tool.sig.params.iter().any(|param| matches!(param.kind, Kind::Context));
-    let state = if has_state { state.to_token_stream() } else { quote!(_) };
-    let call = if has_call { call.to_token_stream() } else { quote!(_) };
+    let taken = |wanted: fn(&Kind) -> bool| tool.sig.params.iter().any(|param| wanted(&param.kind));
+    let state = if taken(|kind| matches!(kind, Kind::State(_))) { quote!(#state) } else { quote!(_) };
+    let call = if taken(|kind| matches!(kind, Kind::Context)) { quote!(#call) } else { quote!(_) };
     let args = if names.is_empty() { quote!(_) } else { quote!(mut #args) };
-    if is_async {
-        // The handler's future has to cross threads; where it cannot, the error belongs at the function's name.
-        let boxed = quote_spanned!(ident.span()=> #private::boxed);
-        quote!(#private::Run::Async(|#state, #call, #args| #boxed(async move { #body })))
+    let body = quote!({ #plainly #mention #take #reply });
+    if tool.sig.is_async() {
+        // Where the future cannot cross threads, rustc says so at the function's name.
+        let aimed_private = aimed(private, ident);
+        let future = quote_spanned!(here(ident)=> #aimed_private::boxed(async move #body));
+        quote!(#private::Run::Async(|#state, #call, #args| #future))
     } else {
-        quote!(#private::Run::Blocking(|#state, #call, #args| { #body }))
+        quote!(#private::Run::Blocking(|#state, #call, #args| #body))
     }
+}
+
+/// Names what the descriptor asks of types that are not known to be fit. What a type lacks, rustc then misses here in
+/// the very words it uses there, and says once what it would say twice.
+fn mention(tool: &Tool, private: &TokenStream) -> Option<TokenStream> {
+    let arguments = tool.sig.arguments().filter(|(_, argument)| !argument.shape.is_fit());
+    let arguments = arguments.map(|(_, argument)| constructor(argument, private));
+    let output = (!tool.sig.output_is_fit()).then(|| schema_of_output(tool, private));
+    let named: Vec<TokenStream> = arguments.chain(output).collect();
+    (!named.is_empty()).then(|| quote!(let _ = (#(#named,)*);))
 }
 
 impl ToTokens for crate::sig::Function {
