@@ -36,9 +36,8 @@ impl Mistake {
         self.line("help", help)
     }
 
-    fn line(mut self, kind: &str, text: impl Display) -> Self {
-        self.message.push_str(&format!("\n{kind}: {text}"));
-        self
+    fn line(self, kind: &str, text: impl Display) -> Self {
+        Self { message: format!("{}\n{kind}: {text}", self.message), ..self }
     }
 }
 
@@ -56,8 +55,8 @@ impl ToTokens for Mistake {
 pub(crate) struct Mistakes(Vec<Mistake>);
 
 impl Mistakes {
-    pub(crate) fn push(&mut self, mistake: Mistake) {
-        self.0.push(mistake);
+    pub(crate) fn push(&mut self, mistake: impl Into<Option<Mistake>>) {
+        self.0.extend(mistake.into());
     }
 
     pub(crate) fn is_empty(&self) -> bool {

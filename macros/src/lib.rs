@@ -17,6 +17,7 @@ mod state;
 mod text;
 mod tool;
 mod tools;
+mod ty;
 
 use proc_macro::TokenStream;
 

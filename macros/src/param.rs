@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use darling::ast::NestedMeta;
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::ToTokens;
 use syn::{Attribute, Expr, ExprLit, ExprUnary, Ident, Lit, LitStr, Meta, Path, UnOp};
 
 use crate::{
@@ -164,28 +164,6 @@ fn pattern(item: &NestedMeta) -> Result<LitStr, Mistake> {
 }
 
 impl Literal {
-    /// The descriptor's form of the literal.
-    pub(crate) fn expand(&self, private: &TokenStream) -> TokenStream {
-        match self {
-            Self::Text(text) => quote!(#private::Literal::Text(#text)),
-            Self::Int(number) => {
-                let number = proc_macro2::Literal::i128_unsuffixed(number.unsigned_abs().cast_signed());
-                let sign = matches!(self, Self::Int(number) if *number < 0).then(|| quote!(-));
-                quote!(#private::Literal::Int(#sign #number))
-            }
-            Self::Float(number) => {
-                let sign = number.is_sign_negative().then(|| quote!(-));
-                let number = proc_macro2::Literal::f64_unsuffixed(number.abs());
-                quote!(#private::Literal::Float(#sign #number))
-            }
-            Self::Bool(value) => quote!(#private::Literal::Bool(#value)),
-            Self::List(values) => {
-                let values = values.iter().map(|value| value.expand(private));
-                quote!(#private::Literal::List(&[#(#values),*]))
-            }
-        }
-    }
-
     /// The number, if it is one, for comparing.
     #[expect(clippy::cast_precision_loss, reason = "bounds are compared, not kept")]
     pub(crate) fn as_number(&self) -> Option<f64> {

@@ -8,7 +8,8 @@ use crate::{
     attr::{Attr, Audit, Effect, RatePer},
     error::Mistakes,
     expand, rule,
-    sig::{Argument, Kind, Param, Sig, is_option},
+    sig::{Argument, Kind, Param, Sig},
+    ty::is_option,
 };
 
 /// A declaration that passed every rule; `expand` turns it into a constant.

@@ -27,11 +27,10 @@ pub(super) fn deprecation_has_an_end(attr: &Attr, sig: &Sig, mistakes: &mut Mist
         }
     }
     let Some(remove_in) = &deprecated.remove_in else { return };
-    let mistake = match &deprecated.since {
+    mistakes.push(match &deprecated.since {
         Some(since) if since.0 >= remove_in.0 => Some(no_time_between(since, remove_in, sig)),
         _ => overdue(deprecated, remove_in, sig),
-    };
-    mistake.into_iter().for_each(|mistake| mistakes.push(mistake));
+    });
 }
 
 fn no_time_between(since: Version<'_>, remove_in: Version<'_>, sig: &Sig) -> Mistake {

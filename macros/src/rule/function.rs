@@ -4,7 +4,8 @@ use syn::{GenericParam, ReturnType, Safety, Type};
 
 use crate::{
     error::{Mistake, Mistakes},
-    sig::{Sig, impl_trait, ungroup},
+    sig::Sig,
+    ty::{impl_trait, ungroup},
 };
 
 pub(super) fn plain_function(sig: &Sig, mistakes: &mut Mistakes) {

@@ -6,8 +6,9 @@ use syn::{LitStr, ext::IdentExt};
 use crate::{
     error::{Mistake, Mistakes},
     param::{Literal, ParamAttr, Value},
-    sig::{Argument, Param, Shape, Sig},
+    sig::{Argument, Param, Sig},
     tool::wire_name,
+    ty::Shape,
 };
 
 pub(super) fn bounds_in_order(param: &Param, argument: &Argument, mistakes: &mut Mistakes) {
