@@ -1,1 +1,3 @@
 //! Servers built with Candor, on real data.
+
+pub mod prices;

@@ -84,7 +84,15 @@ impl Args {
             (Value::Null, Some(default)) => default.to_json(),
             (value, _) => value,
         };
-        match T::read(value) {
+        let again = holds_whole(&value).then(|| value.clone());
+        let read = T::read(value).or_else(|error| match again {
+            None => Err(error),
+            Some(mut value) => {
+                make_whole(&mut value);
+                T::read(value)
+            }
+        });
+        match read {
             Ok(value) => Some(value),
             // serde's message quotes the value, so it goes no further.
             Err(_) => {
@@ -101,6 +109,37 @@ impl Args {
     /// The answer to arguments that a parameter's type refused.
     pub fn refuse(self) -> Reply {
         refusal(self.descriptor, &self.faults, &[])
+    }
+}
+
+/// `number` as an integer, where it is a whole float: `2.0` is an integer in JSON Schema (2020-12, core §4.2.3), and
+/// none to serde.
+#[expect(clippy::cast_possible_truncation, reason = "whole, and within what floats hold exactly")]
+fn whole(number: &serde_json::Number) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let float = number.as_f64().filter(|_| number.is_f64())?;
+    (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i64)
+}
+
+fn holds_whole(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => whole(number).is_some(),
+        Value::Array(values) => values.iter().any(holds_whole),
+        Value::Object(object) => object.values().any(holds_whole),
+        _ => false,
+    }
+}
+
+fn make_whole(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            if let Some(integer) = whole(number) {
+                *number = integer.into();
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(make_whole),
+        Value::Object(object) => object.values_mut().for_each(make_whole),
+        _ => {}
     }
 }
 

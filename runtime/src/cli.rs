@@ -1,1 +1,128 @@
-//! The command line.
+//! The command line that every server gets from `Server::main`.
+
+mod call;
+mod doctor;
+mod render;
+mod serve;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::{server::Server, state::State};
+
+/// All went well.
+const DONE: u8 = 0;
+/// The server answered, and the answer is a failure.
+const FAILED: u8 = 1;
+/// There is no answer: a wrong argument, a server that does not start, a connection that breaks.
+const COULD_NOT: u8 = 2;
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done; 1 the tool reported a failure or refused the call; 2 it could not be done \
+(wrong arguments, the server does not start, the connection broke).";
+
+#[derive(Parser)]
+#[command(arg_required_else_help = true, after_help = AFTER_HELP, propagate_version = true)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve an MCP client over stdin and stdout
+    Serve(serve::Serve),
+    /// Call a tool of this server: starts it, asks as a client does, prints the answer
+    Call(call::Call),
+    /// Print everything this server knows of itself, as canonical JSON
+    Manifest,
+    /// Print the reference of its tools, in Markdown
+    Docs,
+    /// Say what this server declares, and what makes it true on this machine
+    Doctor,
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What callers are granted.
+#[derive(Args, Clone, Default)]
+struct Grants {
+    /// Scopes to grant to the caller, parted by spaces; may be given again
+    ///
+    /// Nothing is granted by default: a tool that names a scope is hidden until the scope is granted.
+    #[arg(long = "grant", value_name = "SCOPES")]
+    scopes: Vec<String>,
+}
+
+impl Grants {
+    fn joined(&self) -> String {
+        self.scopes.join(" ")
+    }
+}
+
+impl<C: State> Server<C> {
+    /// Runs the command line: `serve`, `call`, `manifest`, `docs`, `doctor`, `completions`.
+    ///
+    /// Exit codes: 0 done; 1 the tool reported a failure or refused the call; 2 it could not be done.
+    pub fn main(self) -> ExitCode {
+        let about = &self.about;
+        let name: &'static str = about.name.clone().leak();
+        let mut summary = about.title.clone().unwrap_or_else(|| format!("The MCP server `{name}`"));
+        if let Some(instructions) = &about.instructions {
+            summary = format!("{summary}\n\n{instructions}");
+        }
+        let mut command =
+            Line::command().name(name).bin_name(name).version(&*about.version.clone().leak()).about(summary);
+        let line =
+            match command.clone().try_get_matches().and_then(|matches| Line::from_arg_matches(&matches)) {
+                Ok(line) => line,
+                Err(error) => {
+                    // clap knows which of its messages are errors; a closed pipe is none of ours.
+                    let _ = error.print();
+                    return ExitCode::from(if error.use_stderr() { COULD_NOT } else { DONE });
+                }
+            };
+        match line.command {
+            Command::Serve(serve) => serve.run(self),
+            Command::Call(call) => call.run(&self),
+            Command::Manifest => print(self.manifest()),
+            Command::Docs => print(self.reference()),
+            Command::Doctor => print(self.outline().map(|outline| doctor::report(&outline))),
+            Command::Completions { shell } => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut command, name, &mut script);
+                print(Ok::<_, String>(String::from_utf8_lossy(&script).into_owned()))
+            }
+        }
+    }
+}
+
+/// Prints to the real stdout, or says why there is nothing to print.
+fn print(text: Result<String, impl std::fmt::Display>) -> ExitCode {
+    match text {
+        Ok(text) => say(&text),
+        Err(error) => could_not(&error),
+    }
+}
+
+/// Writes to stdout. A reader who has seen enough (`| head`) ends it quietly.
+fn say(text: &str) -> ExitCode {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => ExitCode::from(DONE),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(DONE),
+        Err(error) => could_not(&format!("stdout cannot be written: {error}")),
+    }
+}
+
+fn could_not(error: &impl std::fmt::Display) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(COULD_NOT)
+}

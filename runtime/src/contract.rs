@@ -1,7 +1,13 @@
-//! x
-pub(crate) fn manifest(_: &crate::server::Outline) -> String {
-    String::new()
-}
-pub(crate) fn reference(_: &crate::server::Outline) -> String {
-    String::new()
-}
+//! What is printed from the declaration: the manifest for programs, the reference for people.
+
+mod enforcement;
+mod manifest;
+mod reference;
+
+#[cfg(feature = "cli")]
+pub(crate) use enforcement::By;
+pub(crate) use enforcement::enforcement;
+pub(crate) use manifest::manifest;
+#[cfg(feature = "cli")]
+pub(crate) use reference::call_line;
+pub(crate) use reference::reference;

@@ -1,4 +1,26 @@
-#![doc = include_str!("../../README.md")]
+//! MCP tools that mean what they declare.
+//!
+//! [`mcp_tool`] turns a plain function into a declared tool and refuses what is missing, contradictory or dishonest;
+//! [`Server`] makes a program of such tools; [`testing::Client`] calls them over the real protocol in a test.
+//!
+//! ```
+//! use candor::{Server, mcp_tool, testing::Client, tools};
+//! use serde_json::json;
+//!
+//! /// Say hello to somebody.
+//! #[mcp_tool(read_only, closed_world, public)]
+//! fn hello(
+//!     /// Whom to greet.
+//!     name: &str,
+//! ) -> String {
+//!     format!("Hello, {name}!")
+//! }
+//!
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let client = Client::of(Server::new("hello", "1.0.0").tools(tools![hello])).await;
+//! assert_eq!(client.call("hello", json!({"name": "Ada"})).await.unwrap().text(), "Hello, Ada!");
+//! # });
+//! ```
 
 mod args;
 mod call;
@@ -19,7 +41,56 @@ mod text;
 mod tool;
 
 pub use call::{Call, Caller};
-pub use candor_macros::{State, mcp_tool, tools};
+/// Makes the fields of a struct the handles that tools take by type.
+///
+/// `#[state(write)]` and `#[state(network)]` say what holding a handle makes possible: a `read_only` tool that takes
+/// the first, and a `closed_world` tool that takes the second, do not compile. `#[state(skip)]` leaves a field out.
+/// `#[state(crate = ::path)]` on the struct names `candor` where it goes by another name.
+///
+/// ```
+/// use candor::State;
+///
+/// struct Prices;
+/// struct Alerts;
+///
+/// #[derive(State)]
+/// struct App {
+///     prices: Prices,
+///     #[state(write)]
+///     alerts: Alerts,
+/// }
+/// ```
+pub use candor_macros::State;
+#[doc = include_str!("attribute.md")]
+pub use candor_macros::mcp_tool;
+/// Lists tools for [`Server::tools`]: `tools![get_price, alerts::clear]`.
+///
+/// Two tools of one name do not compile, in whichever modules they stand. Where `candor` goes by another name:
+/// `tools![crate = ::path; get_price]`.
+///
+/// ```
+/// use candor::{Server, mcp_tool, tools};
+///
+/// mod numbers {
+///     /// The answer.
+///     #[candor::mcp_tool(read_only, closed_world, public)]
+///     pub fn answer() -> u8 {
+///         42
+///     }
+/// }
+///
+/// let server = Server::new("numbers", "1.0.0").tools(tools![numbers::answer]);
+/// # server.build().unwrap();
+/// ```
+///
+/// ```compile_fail
+/// # use candor::{Server, tools};
+/// # /// The answer.
+/// # #[candor::mcp_tool(read_only, closed_world, public)]
+/// # fn answer() -> u8 { 42 }
+/// Server::new("numbers", "1.0.0").tools(tools![answer, answer]);
+/// ```
+pub use candor_macros::tools;
 pub use descriptor::{Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate};
 pub use output::{Block, Content, Output, ToolError};
 pub use registry::StartError;

@@ -2,6 +2,7 @@
 
 use std::{any::Any, borrow::Cow, fmt::Display, time::Duration};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::Value;
@@ -13,6 +14,8 @@ pub struct Reply {
     pub content: Vec<Block>,
     /// What a program reads; described by the tool's output schema.
     pub structured: Option<Value>,
+    /// The same as JSON text, its fields in the order of the declaration.
+    pub json: Option<String>,
     /// The error, where the call failed (`isError`).
     pub error: Option<ToolError>,
 }
@@ -84,12 +87,12 @@ impl Content {
 
     /// Adds a picture; `mime_type` is for example `image/png`.
     pub fn image(self, bytes: impl AsRef<[u8]>, mime_type: impl Into<String>) -> Self {
-        self.and(Block::Image { data: base64(bytes.as_ref()), mime_type: mime_type.into() })
+        self.and(Block::Image { data: BASE64.encode(bytes), mime_type: mime_type.into() })
     }
 
     /// Adds a recording; `mime_type` is for example `audio/wav`.
     pub fn audio(self, bytes: impl AsRef<[u8]>, mime_type: impl Into<String>) -> Self {
-        self.and(Block::Audio { data: base64(bytes.as_ref()), mime_type: mime_type.into() })
+        self.and(Block::Audio { data: BASE64.encode(bytes), mime_type: mime_type.into() })
     }
 
     /// Adds a text resource and what it says.
@@ -210,7 +213,7 @@ impl std::error::Error for ToolError {}
 
 impl From<ToolError> for Reply {
     fn from(error: ToolError) -> Self {
-        Self { content: vec![Block::Text(error.message.clone())], structured: None, error: Some(error) }
+        Self { content: vec![Block::Text(error.message.clone())], error: Some(error), ..Self::default() }
     }
 }
 
@@ -234,13 +237,11 @@ impl<T: Serialize + JsonSchema> Output for T {
     }
 
     fn reply(self) -> Reply {
-        match serde_json::to_value(&self) {
-            Ok(value) => Reply { structured: Some(value), ..Reply::default() },
-            // A map with keys that are no strings, or a `Serialize` that fails by itself. The reason names the
-            // type's own rule; it may hold a value, so it stays here.
-            Err(_) => {
-                ToolError::new("the tool's result could not be written as JSON").reason("output").into()
-            }
+        match (serde_json::to_value(&self), serde_json::to_string(&self)) {
+            (Ok(value), Ok(json)) => Reply { structured: Some(value), json: Some(json), ..Reply::default() },
+            // A map with keys that are no strings, or a `Serialize` that fails by itself. The reason may hold a
+            // value, so it stays here.
+            _ => ToolError::new("the tool's result could not be written as JSON").reason("output").into(),
         }
     }
 }
@@ -313,23 +314,4 @@ impl<T> Plainly for Returned<T> {
     {
         self.0.reply()
     }
-}
-
-/// Standard base64 with padding (RFC 4648 §4).
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    bytes
-        .chunks(3)
-        .flat_map(|chunk| {
-            let word =
-                chunk.iter().fold(0u32, |word, &byte| word << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
-            (0..4).map(move |at| {
-                if at > chunk.len() {
-                    '='
-                } else {
-                    char::from(ALPHABET[(word >> (18 - 6 * at)) as usize & 63])
-                }
-            })
-        })
-        .collect()
 }

@@ -50,7 +50,7 @@ pub(crate) async fn call(core: &Core, request: Request) -> Result<Reply, Refusal
     let idempotency_key = known::idempotency_key(request.idempotency_key)?;
     let arguments = match arguments::check(tool, request.arguments) {
         Ok(arguments) => arguments,
-        Err(reply) => return Ok(reply),
+        Err(reply) => return Ok(*reply),
     };
     let call = Call {
         descriptor: tool.descriptor,
@@ -58,7 +58,8 @@ pub(crate) async fn call(core: &Core, request: Request) -> Result<Reply, Refusal
         idempotency_key,
         progress: request.progress,
         cancelled: request.cancelled,
-        deadline: std::time::Instant::now() + tool.descriptor.timeout,
+        // tokio's clock, which a test may hold still.
+        deadline: tokio::time::Instant::now().into_std() + tool.descriptor.timeout,
     };
     let reply = run::run(&core.handlers[at], call, Args::new(tool.descriptor, arguments)).await;
     Ok(output::shape(tool, reply, request.revision))

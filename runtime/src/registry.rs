@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::{
     descriptor::Descriptor,
     schema::{Input, OutputShape},
+    text,
 };
 
 /// Everything that can be known of a tool before any call.
@@ -33,6 +34,17 @@ pub enum StartError {
         /// What is wrong, naming the parameter.
         why: String,
     },
+    /// A description that the macro could not read (`concat!`, `include_str!`) is empty or holds invisible characters.
+    Description {
+        /// The tool.
+        tool: &'static str,
+        /// The parameter, or none for the tool itself.
+        param: Option<&'static str>,
+        /// The invisible character, or none where there is no text at all.
+        hidden: Option<char>,
+    },
+    /// `Server::revisions` left none.
+    NoRevision,
     /// The state could not be made.
     State(String),
 }
@@ -47,6 +59,21 @@ impl std::fmt::Display for StartError {
             Self::Schema { tool, why } => {
                 write!(f, "tool `{tool}` cannot be described to a client\nnote: {why}")
             }
+            Self::Description { tool, param, hidden } => {
+                let of = param.map(|param| format!("parameter `{param}` of ")).unwrap_or_default();
+                let what = match hidden {
+                    Some(hidden) => format!("holds the invisible character U+{:04X}", u32::from(*hidden)),
+                    None => "is empty".to_owned(),
+                };
+                write!(
+                    f,
+                    "the description of {of}tool `{tool}` {what}\nhelp: mend the text that its `#[doc = …]` includes"
+                )
+            }
+            Self::NoRevision => write!(
+                f,
+                "the server speaks no revision of the protocol\nhelp: give `Server::revisions` at least one, or leave it out"
+            ),
             Self::State(why) => write!(f, "the server's state could not be made\nnote: {why}"),
         }
     }
@@ -67,6 +94,7 @@ impl Registry {
             if by_name.insert(descriptor.name, tools.len()).is_some() {
                 return Err(StartError::SameName(descriptor.name));
             }
+            described(descriptor)?;
             let input = Input::new(descriptor).map_err(schema)?;
             let output = OutputShape::new(descriptor).map_err(schema)?;
             tools.push(Definition { descriptor, input, output });
@@ -82,4 +110,16 @@ impl Registry {
     pub(crate) fn tools(&self) -> &[Definition] {
         &self.tools
     }
+}
+
+/// What the macro checks of a literal, for text that only the compiler could read.
+fn described(descriptor: &Descriptor) -> Result<(), StartError> {
+    let of_params = descriptor.params.iter().map(|param| (Some(param.name), param.description));
+    for (param, text) in std::iter::once((None, descriptor.description)).chain(of_params) {
+        let hidden = text.chars().find(|&c| text::is_hidden(c));
+        if hidden.is_some() || text.trim().is_empty() {
+            return Err(StartError::Description { tool: descriptor.name, param, hidden });
+        }
+    }
+    Ok(())
 }

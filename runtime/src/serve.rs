@@ -16,6 +16,7 @@ use crate::{
     pipeline::{Core, access},
     revision::Revision,
     server::About,
+    text,
 };
 use front::Front;
 use lines::Lines;
@@ -72,8 +73,9 @@ impl Built {
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
     {
+        let lines = Lines::new(read, write, self.shared.revisions.clone());
         let front = Front::new(self.shared, self.caller);
-        match front.serve(Lines::new(read, write)).await {
+        match front.serve(lines).await {
             Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other),
             // A client that connects, says nothing and leaves has done nothing wrong.
             Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => Ok(()),
@@ -94,8 +96,13 @@ impl Built {
         self.serve(read, write).await
     }
 
-    /// The tools out of this connection's reach, each with the scopes it lacks.
-    pub(crate) fn hidden(&self) -> Vec<(&'static str, Vec<&'static str>)> {
+    /// How many tools there are, in reach or not.
+    pub fn tools(&self) -> usize {
+        self.shared.core.registry.tools().len()
+    }
+
+    /// The tools that what was granted does not reach, each with the scopes that are missing.
+    pub fn hidden(&self) -> Vec<(&'static str, Vec<&'static str>)> {
         let tools = self.shared.core.registry.tools().iter();
         tools
             .map(|tool| {
@@ -103,5 +110,13 @@ impl Built {
             })
             .filter(|(_, missing)| !missing.is_empty())
             .collect()
+    }
+
+    /// What was granted and no tool needs, each with the scope that was perhaps meant.
+    pub fn idle_grants(&self) -> Vec<(&str, Option<&'static str>)> {
+        let tools = self.shared.core.registry.tools().iter();
+        let needed: Vec<&'static str> = tools.flat_map(|tool| tool.descriptor.scopes).copied().collect();
+        let idle = self.caller.scopes().filter(|scope| !needed.contains(scope));
+        idle.map(|scope| (scope, text::nearest(scope, needed.iter().copied()))).collect()
     }
 }

@@ -159,6 +159,9 @@ impl<C: State> Server<C> {
     ///
     /// Two tools of one name, a type that no schema describes, or a state that could not be made.
     pub fn build(self) -> Result<Built, StartError> {
+        if self.revisions.is_empty() {
+            return Err(StartError::NoRevision);
+        }
         let state = match self.state {
             Source::Ready(state) => state,
             Source::Later(make) => make().map_err(StartError::State)?,

@@ -75,9 +75,12 @@ impl<C, const N: usize> From<[Entry<C>; N]> for Tools<C> {
 /// A function bound to the state it runs on; the state's type is gone.
 #[derive(Clone)]
 pub(crate) enum Handler {
-    Blocking(Arc<dyn Fn(&Call, Args) -> Reply + Send + Sync>),
-    Async(Arc<dyn Fn(Arc<Call>, Args) -> Running<'static> + Send + Sync>),
+    Blocking(Arc<BlockingFn>),
+    Async(Arc<AsyncFn>),
 }
+
+type BlockingFn = dyn Fn(&Call, Args) -> Reply + Send + Sync;
+type AsyncFn = dyn Fn(Arc<Call>, Args) -> Running<'static> + Send + Sync;
 
 impl Handler {
     pub(crate) fn bind<C: State>(run: Run<C>, state: &Arc<C>) -> Self {

@@ -7,7 +7,7 @@ use crate::{args::refusal, output::Reply, registry::Definition};
 pub(super) fn check(
     tool: &Definition,
     mut arguments: Map<String, Value>,
-) -> Result<Map<String, Value>, Reply> {
+) -> Result<Map<String, Value>, Box<Reply>> {
     // Models that must name every parameter write `null` for one they leave out.
     for param in tool.descriptor.params.iter().filter(|param| param.optional) {
         if arguments.get(param.name) == Some(&Value::Null) {
@@ -17,7 +17,7 @@ pub(super) fn check(
     let arguments = Value::Object(arguments);
     if !tool.input.accepts(&arguments) {
         let faults = tool.input.faults(tool.descriptor, &arguments);
-        return Err(refusal(tool.descriptor, &faults, tool.input.usage()));
+        return Err(Box::new(refusal(tool.descriptor, &faults, tool.input.usage())));
     }
     match arguments {
         Value::Object(arguments) => Ok(arguments),

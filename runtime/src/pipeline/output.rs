@@ -22,7 +22,7 @@ pub(super) fn shape(tool: &Definition, mut reply: Reply, revision: Revision) -> 
                 if !validator.is_valid(&value) {
                     return dishonest(tool.descriptor);
                 }
-                reply.content = vec![Block::Text(value.to_string())];
+                reply.content = vec![Block::Text(reply.json.take().unwrap_or_else(|| value.to_string()))];
                 let wrapped = !object && revision.wants_objects();
                 reply.structured = Some(if wrapped { wrap(value) } else { value });
             }

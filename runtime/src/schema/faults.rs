@@ -32,6 +32,7 @@ fn fault(descriptor: &Descriptor, error: &ValidationError<'_>) -> Vec<Fault> {
         }
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => unexpected
             .iter()
+            .take(MOST)
             .map(|name| {
                 let shown = text::shown(name);
                 let guess = if at_root {

@@ -138,12 +138,16 @@ fn anything() -> Value {
 fn numbers(object: &mut Map<String, Value>) {
     let Some(format) = object.get("format").and_then(Value::as_str) else { return };
     let range = match format {
-        "uint8" => Some((0, i64::from(u8::MAX))),
-        "uint16" => Some((0, i64::from(u16::MAX))),
-        "uint32" => Some((0, i64::from(u32::MAX))),
-        "int8" => Some((i64::from(i8::MIN), i64::from(i8::MAX))),
-        "int16" => Some((i64::from(i16::MIN), i64::from(i16::MAX))),
-        "int32" => Some((i64::from(i32::MIN), i64::from(i32::MAX))),
+        "uint8" => Some((0, u64::from(u8::MAX))),
+        "uint16" => Some((0, u64::from(u16::MAX))),
+        "uint32" => Some((0, u64::from(u32::MAX))),
+        // Beyond 64 bits serde_json holds floats, which no whole-number type reads.
+        "uint" | "uint64" | "uint128" => Some((0, u64::MAX)),
+        "int8" => Some((i64::from(i8::MIN), i8::MAX as u64)),
+        "int16" => Some((i64::from(i16::MIN), i16::MAX as u64)),
+        "int32" => Some((i64::from(i32::MIN), i32::MAX as u64)),
+        "int" | "int64" => Some((i64::MIN, i64::MAX as u64)),
+        "int128" => Some((i64::MIN, u64::MAX)),
         _ => None,
     };
     if !FORMATS.contains(&format) {

@@ -2,6 +2,7 @@
 //!
 //! rmcp's own reader drops what it cannot parse, so that a request with `1e999` in it waits for ever; this one says why.
 
+mod call;
 mod parse;
 
 use std::{
@@ -13,12 +14,16 @@ use std::{
 
 use rmcp::{
     RoleServer,
-    model::{ClientJsonRpcMessage, ClientNotification, JsonRpcMessage, RequestId, ServerJsonRpcMessage},
+    model::{
+        ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorData, GetMeta as _, JsonRpcMessage,
+        JsonRpcRequest, ProtocolVersion, RequestId, ServerJsonRpcMessage,
+    },
     transport::Transport,
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
     sync::Notify,
+    task::JoinSet,
     time::Instant,
 };
 
@@ -35,12 +40,15 @@ pub(super) struct Lines<R, W> {
     line: Vec<u8>,
     /// The rest of a line that was too long is still to come.
     skipping: bool,
-    /// A client has sent its first request.
+    /// A client has opened the connection: by a handshake, or by a first request that says its revision.
     begun: bool,
+    revisions: Vec<ProtocolVersion>,
     /// The end of the input was met, and answers may take until then.
     ended: Option<Instant>,
     write: Arc<tokio::sync::Mutex<W>>,
     in_flight: Arc<InFlight>,
+    /// Answers from here that are being written.
+    answers: JoinSet<io::Result<()>>,
 }
 
 /// Requests that wait for their answers.
@@ -80,15 +88,18 @@ enum Read {
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
-    pub(super) fn new(read: R, write: W) -> Self {
+    /// A connection to a server that speaks `revisions`.
+    pub(super) fn new(read: R, write: W, revisions: Vec<ProtocolVersion>) -> Self {
         Self {
             read: BufReader::with_capacity(64 * 1024, read),
             line: Vec::new(),
             skipping: false,
             begun: false,
+            revisions,
             ended: None,
             write: Arc::new(tokio::sync::Mutex::new(write)),
             in_flight: Arc::default(),
+            answers: JoinSet::new(),
         }
     }
 
@@ -122,16 +133,28 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
     }
 
     /// Answers from here, without the service. On a task of its own: a half-written line must not be dropped.
-    fn answer(&self, message: ServerJsonRpcMessage) {
-        tokio::spawn(write(Arc::clone(&self.write), message));
+    fn answer(&mut self, message: ServerJsonRpcMessage) {
+        // Those already written make room.
+        while self.answers.try_join_next().is_some() {}
+        self.answers.spawn(write(Arc::clone(&self.write), message));
+    }
+
+    /// Waits until nothing is left to be said, or the time is up.
+    async fn drained(&mut self, until: Instant) {
+        self.in_flight.drained(until).await;
+        while let Ok(Some(_)) = tokio::time::timeout_at(until, self.answers.join_next()).await {}
     }
 
     /// Keeps account of `message`, and says whether the service is to see it.
     fn admit(&mut self, message: &ClientJsonRpcMessage) -> bool {
         match message {
             JsonRpcMessage::Request(request) => {
-                self.begun = true;
+                if !self.begun && self.turns_away(request) {
+                    return false;
+                }
+                self.begun = self.begun || self.opens(&request.request);
                 self.in_flight.ids().insert(request.id.clone());
+                true
             }
             JsonRpcMessage::Notification(notification) => {
                 if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
@@ -139,11 +162,37 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
                 {
                     self.in_flight.answered(id);
                 }
+                // rmcp ends a connection that opens with anything but a request.
+                self.begun
             }
-            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {}
+            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => self.begun,
         }
-        // rmcp ends a connection that opens with anything but a request.
-        self.begun
+    }
+
+    /// Whether `request` opens the connection; rmcp answers what does not, and waits for the next.
+    fn opens(&self, request: &ClientRequest) -> bool {
+        match request {
+            ClientRequest::InitializeRequest(_) => true,
+            ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_) => false,
+            request => {
+                let meta = request.get_meta();
+                meta.missing_required_keys(&ProtocolVersion::V_2026_07_28).is_empty()
+                    && meta.protocol_version().is_some_and(|version| self.revisions.contains(&version))
+            }
+        }
+    }
+
+    /// Answers a handshake where no revision has one. rmcp would end the connection with its refusal, and a client
+    /// that can do without may go on.
+    fn turns_away(&mut self, request: &JsonRpcRequest<ClientRequest>) -> bool {
+        let ClientRequest::InitializeRequest(initialize) = &request.request else { return false };
+        if self.revisions.iter().any(ProtocolVersion::has_initialize) {
+            return false;
+        }
+        let requested = initialize.params.protocol_version.clone();
+        let error = ErrorData::unsupported_protocol_version(requested, &self.revisions);
+        self.answer(ServerJsonRpcMessage::error(error, Some(request.id.clone())));
+        true
     }
 }
 
@@ -177,7 +226,7 @@ where
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
             if let Some(until) = self.ended {
-                self.in_flight.drained(until).await;
+                self.drained(until).await;
                 return None;
             }
             match self.read_line().await {

@@ -1,14 +1,15 @@
 //! One line → a message, or the error that answers it. No value of the line stands in the error.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use rmcp::model::{ClientJsonRpcMessage, ErrorData, RequestId, ServerJsonRpcMessage};
 use serde::{
-    Deserialize,
-    de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
+use super::call;
 use crate::text;
 
 /// What a line was.
@@ -19,13 +20,33 @@ pub(super) enum Line {
     Fault(Box<ServerJsonRpcMessage>),
 }
 
-/// The parts of a message that can be read when the whole cannot.
+/// Whom to answer, when a message cannot be read as a whole.
+#[derive(Deserialize)]
+struct Address<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method: Option<&'a RawValue>,
+}
+
+/// The parts of a message whose names all differ.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
+    jsonrpc: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
     #[serde(borrow)]
-    method: Option<Cow<'a, str>>,
+    method: Option<&'a RawValue>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+    result: Option<IgnoredAny>,
+    error: Option<IgnoredAny>,
+}
+
+/// An `id` of `null` is a wrong id, and no missing one: somebody waits.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(id: D) -> Result<Option<&'a RawValue>, D::Error> {
+    Deserialize::deserialize(id).map(Some)
 }
 
 /// Reads one line, with or without its newline.
@@ -38,7 +59,7 @@ pub(super) fn line(bytes: &[u8]) -> Line {
     let Ok(text) = str::from_utf8(bytes) else {
         return fault(ErrorData::parse_error("this line is no UTF-8 (MCP, transports)", None), None);
     };
-    match serde_json::from_str::<ClientJsonRpcMessage>(text) {
+    match call::read(text).map_or_else(|| serde_json::from_str::<ClientJsonRpcMessage>(text), Ok) {
         Ok(message) => match repeated_name(text) {
             None => Line::Message(Box::new(message)),
             Some(name) => repeated(text, &name),
@@ -58,36 +79,52 @@ fn fault(error: ErrorData, id: Option<RequestId>) -> Line {
 }
 
 fn explain(text: &str, error: &serde_json::Error) -> Line {
+    if serde_json::from_str::<&RawValue>(text).is_err() {
+        return fault(ErrorData::parse_error("this line is no JSON", None), None);
+    }
     if text.starts_with('[') {
         return fault(
             ErrorData::invalid_request("JSON-RPC batches are no part of MCP since 2025-06-18", None),
             None,
         );
     }
-    let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(text) else {
-        return fault(ErrorData::parse_error("this line is no JSON", None), None);
-    };
-    let Envelope { id: Some(id), method } = envelope else { return Line::Nothing };
-    if method.is_none() {
-        return fault(ErrorData::invalid_request("this message names no `method`", None), None);
+    if let Some(name) = repeated_name(text) {
+        return repeated(text, &name);
     }
+    let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(text) else {
+        return fault(ErrorData::invalid_request("this line is no JSON-RPC message", None), None);
+    };
+    // Nobody waits for an answer to a notification, nor to an answer.
+    let Envelope { id: Some(id), result: None, error: None, .. } = envelope else { return Line::Nothing };
     let id = serde_json::from_str::<RequestId>(id.get()).ok();
-    let said = error.to_string();
-    let error = if said.starts_with("recursion limit") {
+    fault(why(&envelope, id.is_some(), &error.to_string()), id)
+}
+
+/// What is wrong with a request, whose JSON is sound.
+fn why(envelope: &Envelope<'_>, has_id: bool, said: &str) -> ErrorData {
+    let starts = |part: Option<&RawValue>, with| part.is_some_and(|part| part.get().starts_with(with));
+    if envelope.jsonrpc.is_none_or(|version| version.get() != "\"2.0\"") {
+        ErrorData::invalid_request("`jsonrpc` is not \"2.0\"", None)
+    } else if !has_id {
+        ErrorData::invalid_request("`id` is neither a string nor a whole number of 64 bits", None)
+    } else if !starts(envelope.method, '"') {
+        ErrorData::invalid_request("this message names no `method`", None)
+    } else if said.starts_with("recursion limit") {
         ErrorData::invalid_params("this message nests deeper than 127 levels", None)
     } else if said.starts_with("number out of range") {
         ErrorData::invalid_params("this message holds a number beyond 64-bit floats", None)
-    } else if id.is_none() {
-        ErrorData::invalid_request("`id` is neither a string nor a whole number", None)
+    } else if said.contains("hex escape") {
+        ErrorData::invalid_params("a string of this message holds half a surrogate pair", None)
+    } else if envelope.params.is_some() && !starts(envelope.params, '{') {
+        ErrorData::invalid_params("`params` is no object", None)
     } else {
-        ErrorData::invalid_request("this is no JSON-RPC request", None)
-    };
-    fault(error, id)
+        ErrorData::invalid_params("a field of `params` has the wrong type", None)
+    }
 }
 
 fn repeated(text: &str, name: &str) -> Line {
-    match serde_json::from_str::<Envelope<'_>>(text) {
-        Ok(Envelope { id: Some(id), method: Some(_) }) => {
+    match serde_json::from_str::<Address<'_>>(text) {
+        Ok(Address { id: Some(id), method: Some(_) }) => {
             let message = format!(
                 "an object names `{}` twice, and readers differ on which one counts",
                 text::shown(name)
@@ -95,7 +132,7 @@ fn repeated(text: &str, name: &str) -> Line {
             fault(ErrorData::invalid_request(message, None), serde_json::from_str(id.get()).ok())
         }
         Ok(_) => Line::Nothing,
-        Err(_) => fault(ErrorData::invalid_request("the message names `id` or `method` twice", None), None),
+        Err(_) => fault(ErrorData::invalid_request("this message names `id` or `method` twice", None), None),
     }
 }
 
@@ -116,7 +153,7 @@ struct Unique<'a> {
 impl<'de> DeserializeSeed<'de> for Unique<'_> {
     type Value = ();
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
@@ -129,13 +166,12 @@ impl<'de> Visitor<'de> for Unique<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut names: Vec<Cow<'de, str>> = Vec::new();
+        let mut names: BTreeSet<Cow<'de, str>> = BTreeSet::new();
         while let Some(Name(name)) = map.next_key()? {
-            if names.contains(&name) {
-                *self.repeated = Some(name.into_owned());
+            if let Some(twice) = names.replace(name) {
+                *self.repeated = Some(twice.into_owned());
                 return Err(serde::de::Error::custom("repeated"));
             }
-            names.push(name);
             map.next_value_seed(Unique { repeated: &mut *self.repeated })?;
         }
         Ok(())

@@ -1,0 +1,16 @@
+//! The smallest whole server.
+
+use candor::{Server, mcp_tool, tools};
+
+/// Say hello to somebody.
+#[mcp_tool(read_only, closed_world, public)]
+fn hello(
+    /// Whom to greet.
+    name: &str,
+) -> String {
+    format!("Hello, {name}!")
+}
+
+fn main() -> std::process::ExitCode {
+    Server::new("hello", env!("CARGO_PKG_VERSION")).tools(tools![hello]).main()
+}

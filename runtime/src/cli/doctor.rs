@@ -1,0 +1,74 @@
+//! `doctor`: what the server declares, and what makes each word of it true on this machine.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use crate::{
+    contract::{By, enforcement},
+    descriptor::{Descriptor, Effect},
+    server::Outline,
+};
+
+/// The report.
+pub(super) fn report(outline: &Outline) -> String {
+    let about = &outline.about;
+    let mut text = format!("{} {} (candor {})\n", about.name, about.version, env!("CARGO_PKG_VERSION"));
+    let revisions: Vec<_> = outline.revisions.iter().map(|revision| revision.as_str()).collect();
+    let _ = writeln!(text, "MCP revisions: {}", revisions.join(", "));
+    let _ = writeln!(text, "transports: stdio");
+    let tools: Vec<&Descriptor> = outline.registry.tools().iter().map(|tool| tool.descriptor).collect();
+    let _ = writeln!(text, "\ntools: {}", tools.len());
+    for effect in [Effect::ReadOnly, Effect::Additive, Effect::Destructive] {
+        let names: Vec<&str> =
+            tools.iter().filter(|tool| tool.effect == effect).map(|tool| tool.name).collect();
+        if !names.is_empty() {
+            let _ = writeln!(text, "  {:<12} {}", effect.word(), names.join(", "));
+        }
+    }
+    scopes(&mut text, &tools);
+    enforced(&mut text, &tools);
+    text
+}
+
+fn scopes(text: &mut String, tools: &[&Descriptor]) {
+    let mut scopes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for tool in tools {
+        for scope in tool.scopes {
+            scopes.entry(scope).or_default().push(tool.name);
+        }
+    }
+    let _ = writeln!(text, "\nscopes: {}", scopes.len());
+    let width = scopes.keys().map(|scope| scope.len()).max().unwrap_or(0);
+    for (scope, tools) in scopes {
+        let _ = writeln!(text, "  {scope:width$}  {}", tools.join(", "));
+    }
+    let public: Vec<&str> =
+        tools.iter().filter(|tool| tool.scopes.is_empty()).map(|tool| tool.name).collect();
+    if !public.is_empty() {
+        let _ = writeln!(text, "  for everybody: {}", public.join(", "));
+    }
+}
+
+fn enforced(text: &mut String, tools: &[&Descriptor]) {
+    let mut words: BTreeMap<&str, (&[By], Vec<&str>)> = BTreeMap::new();
+    for tool in tools {
+        for (word, by) in enforcement(tool) {
+            words.entry(word).or_insert((by, Vec::new())).1.push(tool.name);
+        }
+    }
+    let (kept, said): (Vec<_>, Vec<_>) = words.into_iter().partition(|(_, (by, _))| !by.is_empty());
+    text.push_str("\nenforced here:\n");
+    for (word, (by, tools)) in kept {
+        let by: Vec<&str> = by.iter().map(|by| by.word()).collect();
+        let _ = writeln!(text, "  {word:<16} by the {:<9} {}", by.join(" and the "), count(&tools));
+    }
+    if !said.is_empty() {
+        text.push_str("\ndeclared, and enforced by nothing in this version:\n");
+        for (word, (_, tools)) in said {
+            let _ = writeln!(text, "  {word:<16} {}", tools.join(", "));
+        }
+    }
+}
+
+fn count(tools: &[&str]) -> String {
+    if tools.len() == 1 { "1 tool".to_owned() } else { format!("{} tools", tools.len()) }
+}

@@ -1,0 +1,88 @@
+//! An outline → its manifest: canonical JSON with sorted keys, two spaces, one newline at the end.
+
+use serde_json::{Map, Value, json};
+
+use super::enforcement;
+use crate::{
+    descriptor::{Descriptor, Param},
+    registry::Definition,
+    server::Outline,
+};
+
+/// The manifest of a server.
+pub(crate) fn manifest(outline: &Outline) -> String {
+    let about = &outline.about;
+    let manifest = json!({
+        "candor": env!("CARGO_PKG_VERSION"),
+        "server": trimmed(json!({
+            "name": about.name,
+            "version": about.version,
+            "title": about.title,
+            "instructions": about.instructions,
+        })),
+        "protocol_revisions": outline.revisions.iter().map(|revision| revision.as_str()).collect::<Vec<_>>(),
+        "conceal": outline.conceal,
+        "tools": outline.registry.tools().iter().map(tool).collect::<Vec<_>>(),
+    });
+    // Maps of serde_json sort their keys, so one declaration has one manifest, byte for byte.
+    let mut text = serde_json::to_string_pretty(&manifest).expect("JSON values have string keys");
+    text.push('\n');
+    text
+}
+
+fn tool(definition: &Definition) -> Value {
+    let tool = definition.descriptor;
+    trimmed(json!({
+        "name": tool.name,
+        "title": tool.title,
+        "description": tool.description,
+        "effect": tool.effect.word(),
+        "idempotent": tool.idempotent,
+        "closed_world": tool.closed_world,
+        "public": tool.scopes.is_empty(),
+        "scopes": tool.scopes,
+        "confirm": if tool.confirm { "always" } else { "never" },
+        "idempotency_key": tool.idempotency_key.word(),
+        "rate": tool.rate.map(|rate| rate.to_string()),
+        "max_in_flight": tool.max_in_flight,
+        "timeout_seconds": tool.timeout.as_secs_f64(),
+        "retry": tool.retry,
+        "audit": tool.audit.word(),
+        "deprecated": tool.deprecated.map(|deprecated| trimmed(json!({
+            "since": deprecated.since,
+            "remove_in": deprecated.remove_in,
+            "use_instead": deprecated.use_instead,
+        }))),
+        "unsealed": tool.unsealed,
+        "hints": {
+            "readOnlyHint": tool.is_read_only(),
+            "destructiveHint": tool.effect == crate::descriptor::Effect::Destructive,
+            "idempotentHint": tool.may_repeat(),
+            "openWorldHint": !tool.closed_world,
+        },
+        "enforced_by": enforced_by(tool),
+        "secret_parameters": marked(tool, |param| param.secret),
+        "volatile_parameters": marked(tool, |param| param.volatile),
+        "input_schema": definition.input.schema,
+        "output_schema": definition.output.schema(false),
+    }))
+}
+
+fn enforced_by(tool: &Descriptor) -> Map<String, Value> {
+    let words = enforcement(tool).into_iter();
+    words.map(|(word, by)| (word.to_owned(), by.iter().map(|by| by.word()).collect())).collect()
+}
+
+fn marked(tool: &Descriptor, mark: impl Fn(&Param) -> bool) -> Vec<&'static str> {
+    tool.params.iter().filter(|param| mark(param)).map(|param| param.name).collect()
+}
+
+/// Without the keys that say nothing.
+fn trimmed(value: Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            Value::Object(object.into_iter().filter(|(_, value)| !value.is_null()).collect())
+        }
+        other => other,
+    }
+}

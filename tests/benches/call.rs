@@ -1,0 +1,78 @@
+//! What a read call costs with everything enforced, beside the same call on bare rmcp:
+//! `cargo bench -p candor-tests --bench call`.
+//!
+//! Where time is too noisy, instructions tell: the difference of two counts of calls is what the calls between them
+//! cost. Build with `cargo bench -p candor-tests --bench call --no-run`, then with the binary it names
+//! `valgrind --tool=callgrind BINARY count declared get_price 1000`, the same with `2000`, and both with `bare`.
+
+mod client;
+mod side_by_side;
+
+use std::time::Instant;
+
+use candor_tests::twin;
+use tokio::runtime::Builder;
+
+use client::Client;
+use side_by_side::{Side, report};
+
+const TOOLS: [&str; 2] = ["get_price", "get_price_async"];
+const ARGUMENTS: &str = r#"{"symbol":"AAPL","lots":3}"#;
+const BLOCKS: usize = 400;
+const CALLS_A_BLOCK: usize = 50;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [mode, side, tool, calls, ..] = arguments.as_slice()
+        && mode == "count"
+    {
+        let calls = calls.parse().expect("a number of calls");
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(count(side, tool, calls));
+    } else if side_by_side::wanted() {
+        let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        for tool in TOOLS {
+            runtime.block_on(compare(tool));
+        }
+    }
+}
+
+async fn compare(tool: &str) {
+    let mut connections = [
+        (Side::new("declared"), Client::declared(twin::declared::server()).await),
+        (Side::new("bare"), Client::bare(twin::bare::server()).await),
+    ];
+    for (side, client) in &mut connections {
+        for _ in 0..2_000 {
+            answered(side.name, client.call(tool, ARGUMENTS).await);
+        }
+    }
+    for block in 0..BLOCKS {
+        for at in [block % 2, (block + 1) % 2] {
+            let (side, client) = &mut connections[at];
+            for _ in 0..CALLS_A_BLOCK {
+                let start = Instant::now();
+                client.call(tool, ARGUMENTS).await;
+                side.since(start);
+            }
+        }
+    }
+    let [(declared, _), (bare, _)] = connections;
+    report(tool, &declared, &bare);
+}
+
+async fn count(side: &str, tool: &str, calls: usize) {
+    let mut client = match side {
+        "declared" => Client::declared(twin::declared::server()).await,
+        "bare" => Client::bare(twin::bare::server()).await,
+        other => panic!("`{other}` is neither `declared` nor `bare`"),
+    };
+    for _ in 0..calls {
+        answered(side, client.call(tool, ARGUMENTS).await);
+    }
+}
+
+/// A benchmark of refusals would flatter whoever refuses.
+fn answered(side: &str, answer: &str) {
+    assert!(answer.contains(r#""close":669.06"#), "{side} answered {answer}");
+}

@@ -1,0 +1,131 @@
+//! How long a server takes to its first answer, and what it keeps in memory, beside the same server on bare rmcp:
+//! `cargo bench -p candor-tests --bench start`.
+//!
+//! Both are programs of their own on stdio, started in turns.
+
+mod side_by_side;
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    time::Instant,
+};
+
+use side_by_side::{Side, report};
+
+const RUNS: usize = 100;
+/// Calls before memory is looked at a second time.
+const MANY: u64 = 10_000;
+
+fn main() {
+    if !side_by_side::wanted() {
+        return;
+    }
+    let mut sides = [
+        (Side::new("declared"), env!("CARGO_BIN_EXE_declared")),
+        (Side::new("bare"), env!("CARGO_BIN_EXE_bare")),
+    ];
+    for (_, program) in &sides {
+        Server::start(program).first_call();
+    }
+    for run in 0..RUNS {
+        for at in [run % 2, (run + 1) % 2] {
+            let (side, program) = &mut sides[at];
+            let start = Instant::now();
+            let mut server = Server::start(program);
+            server.first_call();
+            side.since(start);
+        }
+    }
+    let [(declared, declared_program), (bare, bare_program)] = sides;
+    report("start to first answer", &declared, &bare);
+    let (ours, theirs) = (memory(declared_program), memory(bare_program));
+    for (what, at) in [("one call", 0), ("10,000 calls", 1)] {
+        for (kind, pick) in [("resident", 0), ("at most", 1)] {
+            let (a, b) = (ours[at][pick], theirs[at][pick]);
+            println!(
+                "{:24} declared: {a:6} kB   bare: {b:6} kB   ratio: {:.2}",
+                format!("{kind} after {what}"),
+                f64::from(a) / f64::from(b)
+            );
+        }
+    }
+}
+
+/// The memory of one server after one call and after many: resident now, and at most so far, in kB.
+fn memory(program: &str) -> [[u32; 2]; 2] {
+    let mut server = Server::start(program);
+    server.first_call();
+    let first = server.memory();
+    for id in 3..MANY {
+        server.call(id);
+    }
+    [first, server.memory()]
+}
+
+/// A server that is a process.
+struct Server {
+    process: Child,
+    write: Option<ChildStdin>,
+    read: BufReader<ChildStdout>,
+    line: String,
+}
+
+impl Server {
+    fn start(program: &str) -> Self {
+        let mut process = Command::new(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program stands beside this one");
+        let write = process.stdin.take();
+        let read = BufReader::new(process.stdout.take().expect("a pipe"));
+        Self { process, write, read, line: String::new() }
+    }
+
+    fn first_call(&mut self) {
+        let info = r#"{"name":"bench","version":"1"}"#;
+        let hello = format!(r#"{{"protocolVersion":"2025-11-25","capabilities":{{}},"clientInfo":{info}}}"#);
+        self.tell(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{hello}}}"#));
+        self.hear();
+        self.tell(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+        self.call(2);
+    }
+
+    fn call(&mut self, id: u64) {
+        let params = r#"{"name":"get_price","arguments":{"symbol":"AAPL","lots":3}}"#;
+        self.tell(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{params}}}"#));
+        let answer = self.hear();
+        assert!(answer.contains(r#""close":669.06"#), "answered {answer}");
+    }
+
+    fn tell(&mut self, line: &str) {
+        let write = self.write.as_mut().expect("open until dropped");
+        write.write_all(format!("{line}\n").as_bytes()).expect("the server reads");
+    }
+
+    fn hear(&mut self) -> &str {
+        self.line.clear();
+        self.read.read_line(&mut self.line).expect("an answer");
+        &self.line
+    }
+
+    /// `VmRSS` and `VmHWM` in kB.
+    fn memory(&self) -> [u32; 2] {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(path).expect("Linux");
+        ["VmRSS:", "VmHWM:"].map(|key| {
+            let line = status.lines().find(|line| line.starts_with(key)).expect("Linux names it");
+            line.split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).expect("a number of kB")
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The end of its input ends a server.
+        self.write = None;
+        let _ = self.process.wait();
+    }
+}

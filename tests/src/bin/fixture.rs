@@ -1,0 +1,5 @@
+//! The fixture as a program, for tests that need a real process.
+
+fn main() -> std::process::ExitCode {
+    candor_tests::fixture::server().main()
+}

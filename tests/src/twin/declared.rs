@@ -1,0 +1,52 @@
+//! The server as Candor has it: every word is enforced.
+
+use candor::{Built, Server, State, mcp_tool, tools};
+
+use super::{Prices, Quote, SCOPE};
+
+#[derive(State)]
+struct App {
+    prices: Prices,
+}
+
+/// Newest price of one symbol.
+#[mcp_tool(read_only, closed_world, scope = "read:prices")]
+fn get_price(
+    prices: &Prices,
+    /// Ticker symbol, for example `AAPL`.
+    #[param(pattern = "^[A-Z]{1,5}$")]
+    symbol: String,
+    /// How many shares.
+    #[param(min = 1, max = 100)]
+    lots: u32,
+) -> Result<Quote, String> {
+    prices.quote(symbol, lots)
+}
+
+/// Newest price of one symbol, from a function that may wait.
+#[mcp_tool(read_only, closed_world, scope = "read:prices")]
+async fn get_price_async(
+    prices: &Prices,
+    /// Ticker symbol, for example `AAPL`.
+    #[param(pattern = "^[A-Z]{1,5}$")]
+    symbol: String,
+    /// How many shares.
+    #[param(min = 1, max = 100)]
+    lots: u32,
+) -> Result<Quote, String> {
+    prices.quote(symbol, lots)
+}
+
+/// The server, ready, with its scope granted.
+///
+/// # Panics
+///
+/// Never: the declarations are good.
+pub fn server() -> Built {
+    Server::new("prices", "1.0.0")
+        .state(App { prices: Prices::default() })
+        .tools(tools![get_price, get_price_async])
+        .build()
+        .expect("the declarations are good")
+        .grant(SCOPE)
+}

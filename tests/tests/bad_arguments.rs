@@ -1,0 +1,292 @@
+//! Arguments that do not fit → one answer that names every fault and no value, and a server that goes on.
+
+use candor::Revision;
+use candor_tests::{
+    fixture,
+    wire::{Wire, call},
+};
+use serde_json::{Value, json};
+
+/// Stands in every wrong value, and may stand in no answer.
+const MARKER: &str = "s3cr3t-4711";
+
+async fn opened() -> Wire {
+    let mut wire = Wire::to(fixture::server().build().unwrap());
+    wire.initialize(Revision::V2025_11_25).await;
+    wire
+}
+
+/// Makes a call that does not fit, and gives the text of its refusal.
+async fn refused(wire: &mut Wire, tool: &str, arguments: Value) -> String {
+    let answer = wire.call(tool, arguments).await;
+    let result = &answer["result"];
+    assert_eq!(result["isError"], true, "{answer}");
+    assert_eq!(result["_meta"]["candor/reason"], "invalid_arguments", "{answer}");
+    assert!(result.get("structuredContent").is_none(), "an error carries no structure: {answer}");
+    wire.is_alive().await;
+    assert!(!wire.heard().contains(MARKER), "a value was repeated: {answer}");
+    result["content"][0]["text"].as_str().unwrap().to_owned()
+}
+
+/// The lines of a refusal that name a fault.
+fn faults(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|line| line.strip_prefix("- ")).collect()
+}
+
+fn fitting() -> Value {
+    json!({"place": "lands end", "nights": 2, "guests": ["Ada"]})
+}
+
+fn with(name: &str, value: Value) -> Value {
+    let mut arguments = fitting();
+    arguments[name] = value;
+    arguments
+}
+
+#[tokio::test]
+async fn what_fits_is_accepted() {
+    let mut wire = opened().await;
+    let mut arguments = fitting();
+    arguments["room"] = json!("sea");
+    arguments["code"] = json!("12345678");
+    arguments["price"] = json!(80);
+    let answer = wire.call("book", arguments).await;
+    assert_eq!(answer["result"]["structuredContent"], json!({"nights": 2, "guests": 1}));
+}
+
+#[tokio::test]
+async fn one_fault_is_named_with_its_rule() {
+    let mut wire = opened().await;
+    let long = "a".repeat(41);
+    for (name, value, says) in [
+        ("place", json!(long), "`place` is longer than 40 characters"),
+        ("place", json!("x"), "`place` is shorter than 2 characters"),
+        ("place", json!("S3CR3T"), "`place` does not match the pattern `^[a-z -]+$`"),
+        ("place", json!(7), "`place` is no string"),
+        ("place", json!([MARKER]), "`place` is no string"),
+        ("nights", json!(MARKER), "`nights` is no integer"),
+        ("nights", json!(2.5), "`nights` is no integer"),
+        ("nights", json!(true), "`nights` is no integer"),
+        ("nights", json!(0), "`nights` is below its minimum, 1"),
+        ("nights", json!(31), "`nights` is above its maximum, 30"),
+        ("nights", json!(-1), "`nights` is below its minimum, 1"),
+        ("nights", json!(1e300), "`nights` is above its maximum, 30"),
+        ("nights", json!(u64::MAX), "`nights` is above its maximum, 30"),
+        ("guests", json!([]), "`guests` holds fewer than 1 items"),
+        ("guests", json!(["a", "b", "c", "d", MARKER]), "`guests` holds more than 4 items"),
+        ("guests", json!(["a", {"name": MARKER}]), "`guests[1]` is no string"),
+        ("guests", json!(MARKER), "`guests` is no array"),
+        ("guests", json!({"0": MARKER}), "`guests` is no array"),
+        ("room", json!(MARKER), "`room` is none of \"sea\", \"yard\""),
+        ("code", json!(format!("{MARKER}{MARKER}")), "`code` is longer than 8 characters"),
+        ("price", json!(-0.5), "`price` is below its minimum, 0.0"),
+        ("price", json!(MARKER), "`price` is no number"),
+    ] {
+        let text = refused(&mut wire, "book", with(name, value.clone())).await;
+        assert_eq!(faults(&text), [says], "{value} for {name}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_argument_is_named() {
+    let mut wire = opened().await;
+    let text = refused(&mut wire, "book", json!({"place": "ayr"})).await;
+    assert_eq!(faults(&text), ["`nights` is missing", "`guests` is missing"]);
+    // No `arguments` at all is an empty object of them.
+    let answer = wire.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add"}}"#).await;
+    let text = answer["result"]["content"][0]["text"].as_str().unwrap();
+    assert_eq!(faults(text), ["`a` is missing", "`b` is missing"]);
+    wire.is_alive().await;
+}
+
+#[tokio::test]
+async fn an_argument_too_many_is_named_with_the_nearest_one() {
+    let mut wire = opened().await;
+    let text = refused(&mut wire, "book", with("nihgts", json!(MARKER))).await;
+    assert_eq!(faults(&text), ["`nihgts` is no parameter; did you mean `nights`?"]);
+    let text = refused(&mut wire, "book", with("zzz", json!({"deep": MARKER}))).await;
+    assert_eq!(faults(&text), ["`zzz` is no parameter"]);
+}
+
+#[tokio::test]
+async fn a_long_name_of_an_argument_is_cut_and_escaped() {
+    let mut wire = opened().await;
+    let name = format!("\u{202e}\n{}", "x".repeat(5_000));
+    let text = refused(&mut wire, "book", with(&name, json!(1))).await;
+    assert!(text.len() < 1_000, "{}", text.len());
+    assert!(!text.contains('\u{202e}'));
+    assert_eq!(faults(&text).len(), 1);
+}
+
+#[tokio::test]
+async fn all_faults_come_in_one_answer() {
+    let mut wire = opened().await;
+    let arguments = json!({
+        "place": MARKER, "nights": 99, "guests": [1, "a", 2], "room": MARKER,
+        "code": format!("{MARKER}-{MARKER}"), "price": -1, "extra": MARKER,
+    });
+    let text = refused(&mut wire, "book", arguments).await;
+    let mut found = faults(&text);
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [
+            "`code` is longer than 8 characters",
+            "`extra` is no parameter",
+            "`guests[0]` is no string",
+            "`guests[2]` is no string",
+            "`nights` is above its maximum, 30",
+            "`place` does not match the pattern `^[a-z -]+$`",
+            "`price` is below its minimum, 0.0",
+            "`room` is none of \"sea\", \"yard\"",
+        ]
+    );
+    assert!(text.contains("help: it takes `place` (string, required), `nights` (integer 1 to 30, required)"));
+}
+
+#[tokio::test]
+async fn a_thousand_faults_are_cut_to_twenty() {
+    let mut wire = opened().await;
+    let mut arguments = fitting();
+    for at in 0..1_000 {
+        arguments[format!("extra{at}")] = json!(MARKER);
+    }
+    let text = refused(&mut wire, "book", arguments).await;
+    assert_eq!(faults(&text).len(), 20);
+}
+
+#[tokio::test]
+async fn null_is_absence_where_absence_is_allowed() {
+    let mut wire = opened().await;
+    let mut arguments = fitting();
+    arguments["room"] = Value::Null;
+    arguments["code"] = Value::Null;
+    let answer = wire.call("book", arguments).await;
+    assert_eq!(answer["result"]["structuredContent"]["nights"], 2, "{answer}");
+    let text = refused(&mut wire, "book", with("nights", Value::Null)).await;
+    assert_eq!(faults(&text), ["`nights` is no integer"]);
+    let text = refused(&mut wire, "book", with("guests", json!(["a", null]))).await;
+    assert_eq!(faults(&text), ["`guests[1]` is no string"]);
+}
+
+#[tokio::test]
+async fn a_whole_number_may_be_written_with_a_fraction_of_nothing() {
+    // JSON Schema 2020-12 §6.1.1: 2.0 is an integer, and Python clients send it so.
+    let mut wire = opened().await;
+    let answer = wire.call("book", with("nights", json!(2.0))).await;
+    assert_eq!(answer["result"]["structuredContent"]["nights"], 2, "{answer}");
+    let answer = wire.call("add", json!({"a": 2e3, "b": -1.0})).await;
+    assert_eq!(answer["result"]["structuredContent"]["result"], 1999, "{answer}");
+}
+
+#[tokio::test]
+async fn a_number_that_the_type_cannot_hold_is_a_fault_of_its_range() {
+    let mut wire = opened().await;
+    let line = |number: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"add","arguments":{{"a":{number},"b":0}}}}}}"#
+        )
+    };
+    for (number, says) in [
+        ("9223372036854775808", "`a` is above its maximum, 9223372036854775807"),
+        ("18446744073709551616", "`a` is above its maximum, 9223372036854775807"),
+        ("1e300", "`a` is above its maximum, 9223372036854775807"),
+        ("-1e300", "`a` is below its minimum, -9223372036854775808"),
+    ] {
+        let answer = wire.ask(line(number)).await;
+        let text = answer["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}"));
+        assert_eq!(faults(text), [says], "{number}");
+        wire.is_alive().await;
+    }
+}
+
+#[tokio::test]
+async fn a_number_beyond_floats_is_answered_with_its_id() {
+    let mut wire = opened().await;
+    for number in ["1e999", "-1e999"] {
+        let answer = wire
+            .ask(format!(
+                r#"{{"jsonrpc":"2.0","id":"big","method":"tools/call","params":{{"name":"book","arguments":{{"place":"{MARKER}","price":{number}}}}}}}"#
+            ))
+            .await;
+        assert_eq!(answer["id"], "big");
+        assert_eq!(answer["error"]["code"], -32602, "{answer}");
+        wire.is_alive().await;
+    }
+    assert!(!wire.heard().contains(MARKER));
+}
+
+#[tokio::test]
+async fn a_text_of_five_megabytes_is_taken_or_refused_in_few_words() {
+    let mut wire = opened().await;
+    let long = MARKER.repeat(5_000_000 / MARKER.len());
+    let answer = wire.call("measure", json!({"text": long})).await;
+    assert_eq!(answer["result"]["structuredContent"]["result"], long.len());
+    wire.is_alive().await;
+    let text = refused(&mut wire, "book", with("place", json!(long))).await;
+    assert_eq!(faults(&text).len(), 2, "{text}");
+    assert!(text.len() < 1_000);
+}
+
+#[tokio::test]
+async fn a_name_of_five_megabytes_is_cut() {
+    let mut wire = opened().await;
+    let long = "n".repeat(5_000_000);
+    let answer = wire.call(&long, json!({})).await;
+    assert_eq!(answer["error"]["code"], -32602);
+    assert!(answer.to_string().len() < 1_000);
+    let answer = wire.ask(format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{long}"}}"#)).await;
+    assert_eq!(answer["error"]["code"], -32601);
+    assert!(answer.to_string().len() < 1_000, "{}", answer.to_string().len());
+    wire.is_alive().await;
+}
+
+#[tokio::test]
+async fn nesting_is_taken_up_to_a_depth_and_refused_with_its_id_beyond() {
+    let mut wire = opened().await;
+    let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let line = |depth| call(&json!(9), "depth", json!({"value": "HERE"})).replace("\"HERE\"", &nested(depth));
+    let answer = wire.ask(line(100)).await;
+    assert_eq!(answer["result"]["structuredContent"]["result"], 100, "{answer}");
+    for depth in [200, 100_000] {
+        let answer = wire.ask(line(depth)).await;
+        assert_eq!(answer["id"], 9);
+        assert_eq!(answer["error"]["code"], -32602, "{answer}");
+        wire.is_alive().await;
+    }
+    let unclosed =
+        call(&json!(9), "depth", json!({"value": "HERE"})).replace("\"HERE\"", &"[".repeat(100_000));
+    let answer = wire.ask(unclosed).await;
+    assert_eq!(answer["error"]["code"], -32700, "{answer}");
+    wire.is_alive().await;
+}
+
+#[tokio::test]
+async fn a_name_given_twice_is_refused_wherever_it_stands() {
+    let mut wire = opened().await;
+    for line in [
+        r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"add","arguments":{"a":1,"a":2,"b":3}}}"#,
+        r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"add","arguments":{"a":1,"\u0061":2,"b":3}}}"#,
+        r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"depth","arguments":{"value":[{"k":{"x":1,"x":2}}]}}}"#,
+        r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"add","name":"vault","arguments":{"a":1,"b":3}}}"#,
+        r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"add","arguments":{"a":1,"b":3},"arguments":{}}}"#,
+        r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"add","arguments":{}},"params":{}}"#,
+    ] {
+        let answer = wire.ask(line).await;
+        assert_eq!(answer["id"], 5, "{line} {answer}");
+        assert_eq!(answer["error"]["code"], -32600, "{line} {answer}");
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(message.contains("twice"), "{line} {answer}");
+        wire.is_alive().await;
+    }
+    for line in [
+        r#"{"jsonrpc":"2.0","id":5,"id":6,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":5,"method":"ping","method":"tools/list"}"#,
+    ] {
+        let answer = wire.ask(line).await;
+        assert_eq!(answer["error"]["code"], -32600, "{line} {answer}");
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(message.contains("twice"), "{line} {answer}");
+        wire.is_alive().await;
+    }
+}
