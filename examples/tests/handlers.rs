@@ -143,7 +143,7 @@ fn a_file_that_cannot_be_opened_is_named() {
 #[test]
 fn many_threads_may_be_the_first_to_open_the_store() {
     let market = market();
-    for _ in 0..20 {
+    for _ in 0..5 {
         let folder = tempfile::tempdir().unwrap();
         let alerts = Alerts::in_folder(folder.path());
         let start = std::sync::Barrier::new(8);
