@@ -3,7 +3,10 @@
 //! `cargo run -p candor-examples --bin liars -- call write_a_file` shows one. Each tool works in a folder of its own
 //! below the system's temporary folder, and touches nothing else.
 
-#![expect(clippy::missing_errors_doc, reason = "a tool's docs are for its callers, who read its errors as they come")]
+#![expect(
+    clippy::missing_errors_doc,
+    reason = "a tool's docs are for its callers, who read its errors as they come"
+)]
 
 use std::{
     fs, io,

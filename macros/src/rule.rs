@@ -1,4 +1,4 @@
-//! Every rule of the language, a file a family; `ui-tests/fail` has a folder for each and a file for each rule.
+//! Every rule of the language, a file a family; each has its ui test in `ui-tests/fail`.
 
 mod access;
 mod deprecation;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use darling::ast::NestedMeta;
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
     Attribute, Data, DeriveInput, Field, Fields, Ident, Index, Meta, Path, Type, parse_quote,
@@ -33,19 +33,31 @@ pub(crate) fn derive(input: TokenStream) -> TokenStream {
     let private = quote!(#krate::__private);
     let (generics, arguments, bounds) = input.generics.split_for_impl();
     let ident = &input.ident;
-    let provides = fields(&input, &mut mistakes).into_iter().map(|(member, ty, access)| {
-        quote_spanned! {ty.span()=>
+    let fields = fields(&input, &mut mistakes);
+    let provides = fields.into_iter().map(|(member, ty, access)| {
+        // The compiler's words stand at the field, and its lints know that nobody wrote this.
+        quote_spanned! {ty.span().resolved_at(Span::call_site())=>
             impl #generics #private::Provide<#ty> for #ident #arguments #bounds {
                 type Access = #private::#access;
                 fn provide(&self) -> &#ty { &self.#member }
             }
         }
     });
+    let provides = match &input.data {
+        Data::Struct(_) => quote!(#(#provides)*),
+        // The mistake is that of the state, not of each tool that takes a handle.
+        _ => quote! {
+            impl<__T: ?::core::marker::Sized> #private::Provide<__T> for #ident {
+                type Access = #private::Plain;
+                fn provide(&self) -> &__T { ::core::unreachable!() }
+            }
+        },
+    };
     let mistakes = mistakes.into_tokens();
     quote! {
         #mistakes
         impl #generics #private::State for #ident #arguments #bounds {}
-        #(#provides)*
+        #provides
     }
 }
 

@@ -128,7 +128,7 @@ impl Server {
     }
 }
 
-impl<C: State> Server<C> {
+impl<C> Server<C> {
     /// A name for people.
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.about.title = Some(title.into());
@@ -234,7 +234,9 @@ impl<C: State> Server<C> {
         self.extra = Some(Extra::new(handler));
         self
     }
+}
 
+impl<C: State> Server<C> {
     /// Makes the state and everything that calls need, ready to be served.
     ///
     /// # Errors

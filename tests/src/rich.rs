@@ -1,5 +1,13 @@
 //! A server whose tools take and return types of every make, for the schemas they become.
 
+#![expect(
+    clippy::many_single_char_names,
+    clippy::option_option,
+    clippy::too_many_arguments,
+    clippy::unnecessary_wraps,
+    reason = "the schema of every type is the subject, the sense of none"
+)]
+
 use std::collections::{BTreeMap, HashMap};
 
 use candor::{Server, mcp_tool, tools};
@@ -91,7 +99,6 @@ struct Rich {
 
 /// Take numbers of every width.
 #[mcp_tool(read_only, closed_world, public)]
-#[allow(clippy::too_many_arguments)]
 fn numbers(
     /// 8.
     a: Option<u8>,

@@ -21,11 +21,7 @@ struct Own;
 impl ServerHandler for Own {
     fn get_info(&self) -> ServerConfig {
         ServerConfig::new(
-            ServerCapabilities::builder()
-                .enable_prompts()
-                .enable_resources()
-                .enable_tools_with(Default::default())
-                .build(),
+            ServerCapabilities::builder().enable_prompts().enable_resources().enable_tools().build(),
         )
     }
 

@@ -11,7 +11,10 @@ fn blocks(language: &str) -> Vec<&'static str> {
 #[test]
 fn the_whole_server_is_the_example() {
     let example = include_str!("../../examples/src/bin/hello.rs");
-    assert!(example.ends_with(blocks("rust")[0]), "examples/src/bin/hello.rs has another server than the README");
+    assert!(
+        example.ends_with(blocks("rust")[0]),
+        "examples/src/bin/hello.rs has another server than the README"
+    );
 }
 
 #[test]
@@ -27,7 +30,8 @@ fn the_forgotten_annotation_reads_as_the_compiler_says_it() {
 #[test]
 fn the_continuous_integration_runs_the_commands_as_written() {
     let run = include_str!("../../.ci/run");
-    let commands = blocks("console").into_iter().flat_map(str::lines).filter_map(|line| line.strip_prefix("$ "));
+    let commands =
+        blocks("console").into_iter().flat_map(str::lines).filter_map(|line| line.strip_prefix("$ "));
     for command in commands {
         assert!(run.contains(command), ".ci/run does not run `{command}`");
     }

@@ -90,7 +90,7 @@ async fn a_narrowed_server_speaks_what_it_was_left() {
             let answer = wire(server()).ask(initialize(asked)).await;
             match newest_handshake {
                 Some(newest) => {
-                    assert_eq!(answer["result"]["protocolVersion"], newest, "{left:?} {asked} {answer}")
+                    assert_eq!(answer["result"]["protocolVersion"], newest, "{left:?} {asked} {answer}");
                 }
                 None => {
                     assert_eq!(answer["error"]["code"], -32022, "{left:?} {asked} {answer}");

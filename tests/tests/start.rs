@@ -39,13 +39,15 @@ fn two_tools_of_one_name_do_not_start() {
 
 #[derive(State)]
 struct App {
-    word: String,
+    word: Word,
 }
+
+struct Word(&'static str);
 
 /// Say the word.
 #[mcp_tool(read_only, closed_world, public)]
-fn word(word: &String) -> String {
-    word.clone()
+fn word(word: &Word) -> &'static str {
+    word.0
 }
 
 #[test]
@@ -62,7 +64,7 @@ async fn a_state_is_made_once_and_only_to_serve() {
         let made = Arc::clone(&made);
         let state = move || {
             made.fetch_add(1, Ordering::Relaxed);
-            Ok::<_, String>(App { word: "ahoy".to_owned() })
+            Ok::<_, String>(App { word: Word("ahoy") })
         };
         // What needs no state may come before it.
         Server::new("s", "1").tools(tools![clock]).state_with(state).tools(tools![word])

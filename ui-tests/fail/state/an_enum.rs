@@ -9,7 +9,7 @@ enum App {
 
 /// Price of one symbol.
 #[mcp_tool(read_only, public)]
-fn get_price() {}
+fn get_price(_prices: &Prices) {}
 
 fn main() {
     let _ = Server::new("t", "1").state(App::One(Prices)).tools(tools![get_price]);
