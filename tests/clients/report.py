@@ -13,7 +13,7 @@ EXPECTED = [
     ("typescript client 2.4", "auto", "2026-07-28"),
     ("typescript client 2.4", "2026-07-28", "2026-07-28"),
 ]
-CHECKS = ["list", "call", "arguments", "scope", "unknown", "alerts", "end"]
+CHECKS = ["list", "call", "arguments", "scope", "unknown", "alerts", "confirm", "alone", "end"]
 
 
 def main(lines: str, results: str) -> int:

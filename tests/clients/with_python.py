@@ -8,6 +8,7 @@ import tempfile
 import traceback
 
 from mcp import Client, MCPError, StdioServerParameters
+from mcp.types import ElicitResult
 
 HERE = pathlib.Path(__file__).parent
 ALL = "read:prices read:alerts write:alerts"
@@ -16,6 +17,7 @@ READS = [True, False, True, False]
 TOOLS = {
     "clear_alerts": [False, True, True, False],
     "compare": READS,
+    "fetch_quote": [True, False, True, True],
     "get_stock_price": READS,
     "list_alerts": READS,
     "price_history": READS,
@@ -32,6 +34,16 @@ def server(folder: str, grants: str) -> StdioServerParameters:
         "GRANTS": grants,
     }
     return StdioServerParameters(command=str(HERE / "watched"), env=env)
+
+
+class Person:
+    """Whoever sits at the client."""
+
+    says = "accept"
+
+    async def __call__(self, context, params) -> ElicitResult:
+        self.asked = params.message
+        return ElicitResult(action=self.says, content={} if self.says == "accept" else None)
 
 
 def wire(model) -> dict:
@@ -91,10 +103,55 @@ async def alerts(client: Client):
     same(cleared, {"symbol": "IBM", "removed": 2})
 
 
+async def confirmation(client: Client, person: Person):
+    """What the person says is what happens; on 2026-07-28, what comes back is only believed once."""
+    await client.call_tool("set_alert", {"symbol": "MSFT", "when": "below", "price": 20})
+    for person.says, reason in [("decline", "confirmation_declined"), ("cancel", "confirmation_declined")]:
+        answer = wire(await client.call_tool("clear_alerts", {"symbol": "MSFT"}))
+        same([answer["isError"], answer["_meta"]["candor/reason"]], [True, reason])
+        assert "`clear_alerts`" in person.asked and "symbol: MSFT" in person.asked, person.asked
+    if client.protocol_version == "2026-07-28":
+        await states(client)
+    person.says = "accept"
+    cleared = wire(await client.call_tool("clear_alerts", {"symbol": "MSFT"}))["structuredContent"]
+    same(cleared, {"symbol": "MSFT", "removed": 1})
+
+
+async def states(client: Client):
+    async def call(symbol, **more):
+        answer = await client.session.call_tool("clear_alerts", {"symbol": symbol}, allow_input_required=True, **more)
+        return wire(answer)
+
+    async def back(symbol, state, says):
+        said = {"candor/confirm": ElicitResult(action=says)}
+        return await call(symbol, request_state=state, input_responses=said)
+
+    state = (await call("MSFT"))["requestState"]
+    frozen = set()
+    other = "A" if state[-5] != "A" else "B"
+    for symbol, wrong in [("IBM", state), ("MSFT", state[:-5] + other + state[-4:]), ("MSFT", state[:20]), ("MSFT", "x")]:
+        answer = await back(symbol, wrong, "accept")
+        same(answer["_meta"]["candor/reason"], "confirmation_state")
+        frozen.add(json.dumps(answer["content"]))
+    same((await back("MSFT", state, "decline"))["_meta"]["candor/reason"], "confirmation_declined")
+    # A refusal cannot be turned into consent with the same state.
+    answer = await back("MSFT", state, "accept")
+    same(answer["_meta"]["candor/reason"], "confirmation_state")
+    same(frozen, {json.dumps(answer["content"])})
+
+
+async def alone(mode: str):
+    """A client that nobody can be asked through."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with Client(server(folder, ALL), mode=mode) as client:
+            answer = wire(await client.call_tool("clear_alerts", {"symbol": "IBM"}))
+            same(answer["_meta"]["candor/reason"], "confirmation_unavailable")
+
+
 async def scope(mode: str):
     with tempfile.TemporaryDirectory() as folder:
         async with Client(server(folder, "read:prices"), mode=mode) as client:
-            same(sorted(tool.name for tool in (await client.list_tools()).tools), ["compare", "get_stock_price", "price_history"])
+            same(sorted(tool.name for tool in (await client.list_tools()).tools), ["compare", "fetch_quote", "get_stock_price", "price_history"])
             error = (await refused(client, "clear_alerts", {"symbol": "IBM"})).error
             same([error.code, error.data["missingScopes"]], [-31403, ["write:alerts"]])
 
@@ -120,12 +177,15 @@ async def one(mode: str) -> dict:
             checks[name] = traceback.format_exc(limit=-1).strip()
 
     with tempfile.TemporaryDirectory() as folder:
-        async with Client(server(folder, ALL), mode=mode) as client:
+        person = Person()
+        async with Client(server(folder, ALL), mode=mode, elicitation_callback=person) as client:
             revision = client.protocol_version
             for name, work in [("list", lists), ("call", calls), ("arguments", arguments), ("unknown", unknown), ("alerts", alerts)]:
                 await check(name, work(client))
+            await check("confirm", confirmation(client, person))
         await check("end", asyncio.to_thread(ended, folder))
     await check("scope", scope(mode))
+    await check("alone", alone(mode))
     return {"revision": revision, "checks": checks}
 
 

@@ -21,16 +21,24 @@ const READS = [true, false, true, false];
 const TOOLS = {
   clear_alerts: [false, true, true, false],
   compare: READS,
+  fetch_quote: [true, false, true, true],
   get_stock_price: READS,
   list_alerts: READS,
   price_history: READS,
   set_alert: [false, false, false, false],
 };
 
-async function connected(folder, grants, options) {
+async function connected(folder, grants, options, person) {
   const { PATH, PRICES } = process.env;
   const env = { PATH, PRICES, PRICES_DATA: folder, WATCH: folder, GRANTS: grants };
-  const client = new Client({ name: "test", version: "0" }, options);
+  const capabilities = person ? { elicitation: { form: {} } } : {};
+  const client = new Client({ name: "test", version: "0" }, { ...options, capabilities });
+  if (person) {
+    client.setRequestHandler("elicitation/create", async (request) => {
+      person.asked = request.params.message;
+      return person.says === "accept" ? { action: "accept", content: {} } : { action: person.says };
+    });
+  }
   await client.connect(new StdioClientTransport({ command: join(here, "watched"), env }));
   return client;
 }
@@ -91,9 +99,51 @@ async function alerts(client) {
   assert.deepEqual(cleared.structuredContent, { symbol: "IBM", removed: 2 });
 }
 
+// What the person says is what happens.
+async function confirmation(client, person) {
+  await client.callTool({ name: "set_alert", arguments: { symbol: "MSFT", when: "below", price: 20 } });
+  const clear = () => client.callTool({ name: "clear_alerts", arguments: { symbol: "MSFT" } });
+  for (const says of ["decline", "cancel"]) {
+    person.says = says;
+    const answer = await clear();
+    assert.deepEqual([answer.isError, answer._meta["candor/reason"]], [true, "confirmation_declined"]);
+    assert.ok(person.asked.includes("`clear_alerts`") && person.asked.includes("symbol: MSFT"), person.asked);
+  }
+  if (client.getNegotiatedProtocolVersion() === "2026-07-28") {
+    await states(client);
+  }
+  person.says = "accept";
+  assert.deepEqual((await clear()).structuredContent, { symbol: "MSFT", removed: 1 });
+}
+
+// What comes back is believed once, and only for what was asked.
+async function states(client) {
+  const call = (symbol, more = {}) => {
+    const params = { name: "clear_alerts", arguments: { symbol }, ...more };
+    // Below `callTool`, which takes an answer without structured content for a broken one.
+    return client.request({ method: "tools/call", params }, { allowInputRequired: true });
+  };
+  const back = (symbol, requestState, action) =>
+    call(symbol, { requestState, inputResponses: { "candor/confirm": { action } } });
+  const { requestState } = await call("MSFT");
+  assert.ok(requestState);
+  const other = requestState.at(-5) === "A" ? "B" : "A";
+  const tampered = requestState.slice(0, -5) + other + requestState.slice(-4);
+  const frozen = new Set();
+  for (const [symbol, state] of [["IBM", requestState], ["MSFT", tampered], ["MSFT", requestState.slice(0, 20)], ["MSFT", "x"]]) {
+    const answer = await back(symbol, state, "accept");
+    assert.equal(answer._meta["candor/reason"], "confirmation_state");
+    frozen.add(answer.content[0].text);
+  }
+  assert.equal((await back("MSFT", requestState, "decline"))._meta["candor/reason"], "confirmation_declined");
+  const replayed = await back("MSFT", requestState, "accept");
+  assert.equal(replayed._meta["candor/reason"], "confirmation_state");
+  assert.deepEqual([...frozen], [replayed.content[0].text]);
+}
+
 async function scope(client) {
   const { tools } = await client.listTools();
-  assert.deepEqual(tools.map((tool) => tool.name), ["compare", "get_stock_price", "price_history"]);
+  assert.deepEqual(tools.map((tool) => tool.name), ["compare", "fetch_quote", "get_stock_price", "price_history"]);
   const error = await refused(client, "clear_alerts", { symbol: "IBM" });
   assert.equal(error.code, -31403);
   assert.deepEqual(error.data.missingScopes, ["write:alerts"]);
@@ -128,16 +178,24 @@ async function one(options) {
     }
   };
   const folder = mkdtempSync(join(tmpdir(), "clients-"));
-  const client = await connected(folder, ALL, options);
+  const person = { says: "accept" };
+  const client = await connected(folder, ALL, options, person);
   const revision = client.getNegotiatedProtocolVersion();
   const works = { list, call, arguments: badArguments, unknown, alerts };
   for (const [name, work] of Object.entries(works)) {
     await check(name, () => work(client));
   }
+  await check("confirm", () => confirmation(client, person));
   await client.close();
   await check("end", () => end(folder));
   const less = await connected(folder, "read:prices", options);
   await check("scope", () => scope(less));
+  await check("alone", async () => {
+    const alone = await connected(folder, ALL, options);
+    const answer = await alone.callTool({ name: "clear_alerts", arguments: { symbol: "IBM" } });
+    await alone.close();
+    assert.equal(answer._meta["candor/reason"], "confirmation_unavailable");
+  });
   await less.close();
   rmSync(folder, { recursive: true });
   return { revision, checks };
