@@ -48,6 +48,11 @@ impl App {
         let exchange = Exchange::at(std::env::var("PRICES_EXCHANGE").ok());
         Ok(Self { market: Market::compiled_in()?, list: alerts.list(), alerts, exchange })
     }
+
+    /// The same, with another exchange.
+    pub fn with_exchange(self, exchange: Exchange) -> Self {
+        Self { exchange, ..self }
+    }
 }
 
 /// The whole server.

@@ -2,7 +2,7 @@
 
 use candor::{
     Revision,
-    testing::{Client, Refused},
+    testing::{Client, Guest, Refused, Said},
 };
 use candor_examples::prices::{App, server_of};
 use serde_json::{Value, json};
@@ -15,7 +15,8 @@ async fn granted(scopes: &str) -> (Client, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();
     let built = server_of(|| App::in_folder(path)).build().unwrap();
-    (Client::to(built.grant(scopes), Revision::V2026_07_28).await, folder)
+    let agreeable = Guest::new().answers(|_question| Said::Accept);
+    (agreeable.to(built.grant(scopes), Revision::V2026_07_28).await, folder)
 }
 
 async fn names(client: &Client) -> Vec<String> {
@@ -27,7 +28,7 @@ async fn names(client: &Client) -> Vec<String> {
 async fn the_list_holds_what_was_granted() {
     for (scopes, listed) in [
         ("", vec![]),
-        ("read:prices", vec!["compare", "get_stock_price", "price_history"]),
+        ("read:prices", vec!["compare", "fetch_quote", "get_stock_price", "price_history"]),
         ("read:alerts", vec!["list_alerts"]),
         ("write:alerts", vec!["clear_alerts", "set_alert"]),
     ] {
@@ -45,6 +46,7 @@ async fn the_hints_are_what_is_declared() {
         let expected = match tool["name"].as_str().unwrap() {
             "set_alert" => [false, false, false, false],
             "clear_alerts" => [false, true, true, false],
+            "fetch_quote" => [true, false, true, true],
             _ => [true, false, true, false],
         };
         assert_eq!(said, expected.map(Value::from).each_ref(), "{}", tool["name"]);

@@ -104,7 +104,11 @@ fn alerts_are_kept_between_calls() {
     assert_eq!(call(&set).0, 0);
     let (code, listed, _) = call(&["call", "list_alerts", "--grant", "read:alerts"]);
     assert_eq!((code, listed.contains("IBM")), (0, true), "{listed}");
-    let (code, cleared, _) = call(&["call", "clear_alerts", "symbol=IBM", "--grant", "write:alerts"]);
+    let clear = ["call", "clear_alerts", "symbol=IBM", "--grant", "write:alerts"];
+    let (code, _, refused) = call(&clear);
+    assert_eq!(code, 1, "nobody sits here who could be asked");
+    assert!(refused.contains("--yes-destructive"), "{refused}");
+    let (code, cleared, _) = call(&[&clear[..], &["--yes-destructive"]].concat());
     assert_eq!((code, &*cleared), (0, "symbol   IBM\nremoved  1\n"));
 }
 
@@ -120,7 +124,15 @@ fn the_manifest_is_canonical_and_the_same_each_time() {
     let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
     assert_eq!(
         names,
-        ["clear_alerts", "compare", "get_stock_price", "list_alerts", "price_history", "set_alert"]
+        [
+            "clear_alerts",
+            "compare",
+            "fetch_quote",
+            "get_stock_price",
+            "list_alerts",
+            "price_history",
+            "set_alert"
+        ]
     );
     assert_eq!(value["protocol_revisions"], json!(["2025-06-18", "2025-11-25", "2026-07-28"]));
     assert_eq!((&tools[0]["effect"], &tools[0]["idempotent"]), (&json!("destructive"), &json!(true)));
@@ -131,12 +143,16 @@ fn the_reference_has_a_section_a_tool_whose_command_works() {
     let (code, page, said) = ran(&["docs"]);
     assert_eq!((code, &*said), (0, ""));
     let commands: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("$ prices ")).collect();
-    assert_eq!(commands.len(), 6);
+    assert_eq!(commands.len(), 7);
     for command in commands {
         let arguments: Vec<&str> = command.split_whitespace().collect();
         assert!(page.contains(&format!("\n## {}\n", arguments[1])), "{command}");
-        let (code, _, said) = ran(&arguments);
-        assert_eq!((code, &*said), (0, ""), "{command}");
+        let (code, _, said) = ran(&[&arguments[..], &["--yes-destructive"]].concat());
+        if arguments[1] == "fetch_quote" {
+            assert!(said.contains("no quote service is configured"), "{said}");
+        } else {
+            assert_eq!((code, &*said), (0, ""), "{command}");
+        }
     }
 }
 
@@ -148,7 +164,9 @@ fn doctor_says_what_is_declared_and_what_enforces_it() {
         "MCP revisions: 2025-06-18, 2025-11-25, 2026-07-28",
         "  destructive  clear_alerts",
         "  write:alerts  clear_alerts, set_alert",
-        "  scope            by the runtime   6 tools",
+        "  scope            by the runtime                 7 tools",
+        "  read_only        by the compiler and the kernel 5 tools",
+        "  confirm          by the runtime                 1 tool",
         "  idempotency_key  clear_alerts, set_alert",
     ] {
         assert!(report.lines().any(|said| said == line), "{line:?} is not in\n{report}");

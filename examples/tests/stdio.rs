@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use candor::{Revision, testing::Client};
+use candor::{
+    Revision,
+    testing::{Client, Guest, Said},
+};
 use serde_json::{Value, json};
 use tokio::{
     io::AsyncReadExt as _,
@@ -31,7 +34,8 @@ impl Served {
             .spawn()
             .unwrap();
         let (stdout, stdin) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
-        Self { client: Client::connect(stdout, stdin, revision).await.unwrap(), child }
+        let agreeable = Guest::new().answers(|_question| Said::Accept);
+        Self { client: agreeable.connect(stdout, stdin, revision).await.unwrap(), child }
     }
 
     async fn call(&self, tool: &str, arguments: Value) -> Value {
@@ -50,6 +54,10 @@ impl Served {
     }
 }
 
+/// What stderr says with everything granted, on a kernel that can do it all.
+const OPENING: &str =
+    "prices 0.1.0 on stdio: 7 of 7 tools in reach\n  the kernel enforces read_only and closed_world\n";
+
 const ALL: &str = "read:prices read:alerts write:alerts";
 
 #[tokio::test]
@@ -59,7 +67,7 @@ async fn start_list_call_stop() {
         let served = Served::start(folder.path(), "read:prices", Some(revision)).await;
         assert_eq!(served.client.revision().as_deref(), Some(revision.as_str()));
         let tools = served.client.tools().await.unwrap();
-        assert_eq!(tools.len(), 3, "{revision}");
+        assert_eq!(tools.len(), 4, "{revision}");
         let quote = served.call("get_stock_price", json!({"symbol": "AAPL"})).await;
         assert_eq!(quote, json!({"symbol": "AAPL", "date": "2010-03-01", "price": 223.02}), "{revision}");
         let refused = served.client.call("clear_alerts", json!({"symbol": "AAPL"})).await.unwrap_err();
@@ -68,7 +76,8 @@ async fn start_list_call_stop() {
         assert_eq!(status.code(), Some(0), "{revision}");
         assert_eq!(
             said,
-            "prices 0.1.0 on stdio: 3 of 6 tools in reach\n  \
+            "prices 0.1.0 on stdio: 4 of 7 tools in reach\n  \
+               the kernel enforces read_only and closed_world\n  \
                hidden without `read:alerts`: list_alerts\n  \
                hidden without `write:alerts`: clear_alerts, set_alert\n\
              help: to show them all: prices serve --grant \"read:prices write:alerts read:alerts\"\n"
@@ -83,7 +92,7 @@ async fn a_client_without_a_wish_gets_the_newest_revision() {
     let served = Served::start(folder.path(), ALL, None).await;
     assert_eq!(served.client.revision().as_deref(), Some("2026-07-28"));
     let (status, said) = served.stop().await;
-    assert_eq!((status.code(), &*said), (Some(0), "prices 0.1.0 on stdio: 6 of 6 tools in reach\n"));
+    assert_eq!((status.code(), &*said), (Some(0), OPENING));
 }
 
 #[tokio::test]

@@ -142,26 +142,33 @@ impl AlertList {
     ///
     /// The file cannot be opened or read.
     pub fn all(&self, symbol: Option<&str>) -> Result<Vec<Alert>, AlertError> {
-        let read = |database: &Database| -> Result<Vec<Alert>, redb::Error> {
-            let table = database.begin_read()?.open_table(ALERTS)?;
-            let mut alerts = Vec::new();
-            for entry in table.iter()? {
-                let (key, value) = entry?;
-                let ((of, id), (above, price)) = (key.value(), value.value());
-                if symbol.is_none_or(|symbol| symbol == of) {
-                    let when = if above { Side::Above } else { Side::Below };
-                    alerts.push(Alert { id, symbol: of.to_owned(), when, price });
-                }
-            }
-            alerts.sort_by_key(|alert| alert.id);
-            Ok(alerts)
+        let read = match self.0.database.get() {
+            Some(database) => of(database, symbol),
+            // What was never written holds nothing, and reading makes no file.
+            None if !self.0.file.exists() => return Ok(Vec::new()),
+            // The threads of a `read_only` tool may open a file for nothing but reading.
+            None => redb::ReadOnlyDatabase::open(&self.0.file)
+                .map_err(redb::Error::from)
+                .and_then(|database| of(&database, symbol)),
         };
-        // What was never written holds nothing, and reading makes no file.
-        if self.0.database.get().is_none() && !self.0.file.exists() {
-            return Ok(Vec::new());
-        }
-        read(self.0.database()?).map_err(|error| self.0.failed("read", &error))
+        read.map_err(|error| self.0.failed("read", &error))
     }
+}
+
+/// The alerts in a file, or those of one company, oldest first.
+fn of(database: &impl ReadableDatabase, symbol: Option<&str>) -> Result<Vec<Alert>, redb::Error> {
+    let table = database.begin_read()?.open_table(ALERTS)?;
+    let mut alerts = Vec::new();
+    for entry in table.iter()? {
+        let (key, value) = entry?;
+        let ((of, id), (above, price)) = (key.value(), value.value());
+        if symbol.is_none_or(|symbol| symbol == of) {
+            let when = if above { Side::Above } else { Side::Below };
+            alerts.push(Alert { id, symbol: of.to_owned(), when, price });
+        }
+    }
+    alerts.sort_by_key(|alert| alert.id);
+    Ok(alerts)
 }
 
 type AlertTable<'t> = redb::Table<'t, (&'static str, u64), (bool, f64)>;
