@@ -20,7 +20,6 @@ use client::Client;
 use side_by_side::{Side, report};
 
 const TOOLS: [&str; 2] = ["get_price", "get_price_async"];
-const ARGUMENTS: &str = r#"{"symbol":"AAPL","lots":3}"#;
 const BLOCKS: usize = 60;
 const CALLS_A_BLOCK: usize = 500;
 
@@ -40,13 +39,14 @@ fn main() {
 }
 
 fn compare(tool: &str) {
+    let params = params(tool);
     // A runtime each: threads that one side wakes are not there to serve the other.
     let mut sides = ["declared", "bare"].map(|name| {
         let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
         let mut client = runtime.block_on(connect(name));
         runtime.block_on(async {
             for _ in 0..2_000 {
-                answered(name, client.call(tool, ARGUMENTS).await);
+                answered(name, client.ask("tools/call", &params).await);
             }
         });
         (Side::new(name), client, runtime)
@@ -57,7 +57,7 @@ fn compare(tool: &str) {
             runtime.block_on(async {
                 for _ in 0..CALLS_A_BLOCK {
                     let start = Instant::now();
-                    client.call(tool, ARGUMENTS).await;
+                    client.ask("tools/call", &params).await;
                     side.since(start);
                 }
             });
@@ -65,6 +65,10 @@ fn compare(tool: &str) {
     }
     let [(declared, ..), (bare, ..)] = sides;
     report(tool, &declared, &bare);
+}
+
+fn params(tool: &str) -> String {
+    format!(r#"{{"name":"{tool}","arguments":{{"symbol":"AAPL","lots":3}}}}"#)
 }
 
 async fn connect(side: &str) -> Client {
@@ -76,9 +80,10 @@ async fn connect(side: &str) -> Client {
 }
 
 async fn count(side: &str, tool: &str, calls: usize) {
+    let params = params(tool);
     let mut client = connect(side).await;
     for _ in 0..calls {
-        answered(side, client.call(tool, ARGUMENTS).await);
+        answered(side, client.ask("tools/call", &params).await);
     }
 }
 
