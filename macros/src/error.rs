@@ -1,59 +1,52 @@
 //! Mistakes → `compile_error!` tokens, all of them, each once, in the order of the source.
 
+use std::fmt::Display;
+
 use proc_macro2::{Span, TokenStream};
-use quote::ToTokens;
+use quote::{ToTokens, quote_spanned};
 
 /// One thing that is wrong, in the house shape: a fact, then `note:` and `help:` lines.
 pub(crate) struct Mistake {
-    span: Span,
-    error: syn::Error,
-}
-
-impl Mistake {
-    /// Underlines `tokens` and states `fact` about them.
-    pub(crate) fn at(tokens: &impl ToTokens, fact: impl std::fmt::Display) -> Self {
-        let error = syn::Error::new_spanned(tokens, fact);
-        Self { span: error.span(), error }
-    }
-
-    /// The reason, where the fact alone does not give it.
-    pub(crate) fn note(self, note: impl std::fmt::Display) -> Self {
-        self.line("note", note)
-    }
-
-    /// What to type.
-    pub(crate) fn help(self, help: impl std::fmt::Display) -> Self {
-        self.line("help", help)
-    }
-
-    fn line(self, kind: &str, text: impl std::fmt::Display) -> Self {
-        // `compile_error!` is re-aimed at the same tokens: their first and last spans live in the old error.
-        let message = format!("{}\n{kind}: {text}", self.error);
-        let mut tokens = self.error.to_compile_error().into_iter().map(|token| token.span());
-        let first = tokens.next().unwrap_or(self.span);
-        let last = tokens.last().unwrap_or(first);
-        let ends = Ends { first, last };
-        Self { span: self.span, error: syn::Error::new_spanned(ends, message) }
-    }
-}
-
-impl From<syn::Error> for Mistake {
-    fn from(error: syn::Error) -> Self {
-        Self { span: error.span(), error }
-    }
-}
-
-/// Two ends of a stretch of source, for aiming an error anew.
-struct Ends {
+    message: String,
+    /// The first and the last token to underline: stable Rust joins no spans.
     first: Span,
     last: Span,
 }
 
-impl ToTokens for Ends {
+impl Mistake {
+    /// Underlines `tokens` and states `fact` about them.
+    pub(crate) fn at(tokens: impl ToTokens, fact: impl Display) -> Self {
+        let mut spans = tokens.into_token_stream().into_iter().map(|token| token.span());
+        let first = spans.next().unwrap_or_else(Span::call_site);
+        Self { message: fact.to_string(), first, last: spans.last().unwrap_or(first) }
+    }
+
+    /// Underlines what syn could not read, and states `fact` about it.
+    pub(crate) fn unread(error: &syn::Error, fact: impl Display) -> Self {
+        Self { message: format!("{fact}: {error}"), first: error.span(), last: error.span() }
+    }
+
+    /// The reason, where the fact alone does not give it.
+    pub(crate) fn note(self, note: impl Display) -> Self {
+        self.line("note", note)
+    }
+
+    /// What to type.
+    pub(crate) fn help(self, help: impl Display) -> Self {
+        self.line("help", help)
+    }
+
+    fn line(self, kind: &str, text: impl Display) -> Self {
+        Self { message: format!("{}\n{kind}: {text}", self.message), ..self }
+    }
+}
+
+impl ToTokens for Mistake {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        for span in [self.first, self.last] {
-            tokens.extend([proc_macro2::TokenTree::from(proc_macro2::Ident::new("_x", span))]);
-        }
+        let message = &self.message;
+        let path = quote_spanned!(self.first=> ::core::compile_error);
+        let call = quote_spanned!(self.last=> !{ #message });
+        tokens.extend([path, call]);
     }
 }
 
@@ -62,8 +55,8 @@ impl ToTokens for Ends {
 pub(crate) struct Mistakes(Vec<Mistake>);
 
 impl Mistakes {
-    pub(crate) fn push(&mut self, mistake: Mistake) {
-        self.0.push(mistake);
+    pub(crate) fn push(&mut self, mistake: impl Into<Option<Mistake>>) {
+        self.0.extend(mistake.into());
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -77,12 +70,13 @@ impl Mistakes {
 
     /// The `compile_error!`s, as a reader of the source meets them.
     pub(crate) fn into_tokens(mut self) -> TokenStream {
+        // Spans know their place only inside the compiler, not in the tests of this crate.
         if proc_macro::is_available() {
             self.0.sort_by_key(|mistake| {
-                let start = mistake.span.unwrap().start();
+                let start = mistake.first.unwrap().start();
                 (start.line(), start.column())
             });
         }
-        self.0.iter().map(|mistake| mistake.error.to_compile_error()).collect()
+        self.0.iter().map(ToTokens::to_token_stream).collect()
     }
 }

@@ -1,20 +1,23 @@
 //! Tokens in, tokens out: the attribute, the state derive and the `tools!` list of Candor.
 //!
 //! Use them through the `candor` crate, whose re-exports carry the reference. The file list is the pipeline:
-//! `attr` (what was said) and `sig` (what the function says) are read apart and always both, `tool` holds every
-//! rule, `expand` every quote.
+//! `attr` (what was said) and `sig` (what the function says) are read apart and always both, `rule` holds every
+//! rule, `tool` is what passed them, `expand` holds every quote.
 
 mod attr;
 mod error;
 mod expand;
 #[cfg(test)]
 mod golden;
+mod key;
 mod param;
+mod rule;
 mod sig;
 mod state;
 mod text;
 mod tool;
 mod tools;
+mod ty;
 
 use proc_macro::TokenStream;
 

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use darling::ast::NestedMeta;
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::ToTokens;
 use syn::{Attribute, Expr, ExprLit, ExprUnary, Ident, Lit, LitStr, Meta, Path, UnOp};
 
 use crate::{
-    attr::{count, each_key, flag, strip, text},
     error::{Mistake, Mistakes},
+    key::{self, Grammar, count, flag, said, strip, text},
 };
 
 /// What `#[param(…)]` said.
@@ -51,8 +51,13 @@ pub(crate) enum Literal {
     List(Vec<Literal>),
 }
 
-const KEYS: [&str; 10] =
-    ["min", "max", "min_len", "max_len", "pattern", "default", "example", "name", "secret", "volatile"];
+const GRAMMAR: Grammar = Grammar {
+    list: "`param`",
+    keys: &[
+        "min", "max", "min_len", "max_len", "pattern", "default", "example", "name", "secret", "volatile",
+    ],
+    example: "#[param(min = 1, max = 100)]",
+};
 
 impl ParamAttr {
     /// Reads every `#[param(…)]` among `attributes`.
@@ -64,17 +69,12 @@ impl ParamAttr {
             let Meta::List(list) = &attribute.meta else {
                 mistakes.push(
                     Mistake::at(&attribute.meta, "`param` takes a list")
-                        .help("for example `#[param(min = 1, max = 100)]`"),
+                        .help(format!("for example `{}`", GRAMMAR.example)),
                 );
                 continue;
             };
-            if let Some(items) =
-                mistakes.keep(NestedMeta::parse_meta_list(list.tokens.clone()).map_err(Mistake::from))
-            {
-                each_key("param", &items, &KEYS, &mut seen, mistakes, |key, item, mistakes| {
-                    attr.take(key, item, mistakes)
-                });
-            }
+            let items = GRAMMAR.items(list.tokens.clone(), mistakes).unwrap_or_default();
+            GRAMMAR.each(&items, &mut seen, mistakes, |key, item, mistakes| attr.take(key, item, mistakes));
         }
         attr
     }
@@ -88,12 +88,8 @@ impl ParamAttr {
         match key.to_string().as_str() {
             "min" => self.min = mistakes.keep(number(key, item)),
             "max" => self.max = mistakes.keep(number(key, item)),
-            "min_len" => {
-                self.min_len = mistakes.keep(count(item, "min_len", 0, "min_len = 1")).map(|n| (n, key))
-            }
-            "max_len" => {
-                self.max_len = mistakes.keep(count(item, "max_len", 0, "max_len = 200")).map(|n| (n, key))
-            }
+            "min_len" => self.min_len = mistakes.keep(count(item, 0, "min_len = 1")).map(|n| (n, key)),
+            "max_len" => self.max_len = mistakes.keep(count(item, 0, "max_len = 200")).map(|n| (n, key)),
             "pattern" => self.pattern = mistakes.keep(pattern(item)).map(|pattern| (pattern, key)),
             "default" => self.default = mistakes.keep(value(key, item)),
             "example" => self.example = mistakes.keep(value(key, item)),
@@ -106,24 +102,25 @@ impl ParamAttr {
 }
 
 fn number(key: Ident, item: &NestedMeta) -> Result<Value, Mistake> {
-    let wrong = format!("`{key}` takes a number");
-    match value(key.clone(), item) {
-        Ok(value) if matches!(value.literal, Literal::Int(_) | Literal::Float(_)) => Ok(value),
-        _ => Err(Mistake::at(item, wrong).help(format!("for example `{key} = 1`"))),
+    match read(item) {
+        Some((literal @ (Literal::Int(_) | Literal::Float(_)), tokens)) => Ok(Value { literal, key, tokens }),
+        _ => Err(Mistake::at(said(item), format!("`{key}` takes a number"))
+            .help(format!("for example `{key} = 1`"))),
     }
 }
 
 fn value(key: Ident, item: &NestedMeta) -> Result<Value, Mistake> {
-    let expr = match item {
-        NestedMeta::Meta(Meta::NameValue(pair)) => Some(&pair.value),
-        _ => None,
-    };
-    match expr.and_then(|expr| literal(expr).map(|literal| (literal, expr))) {
-        Some((literal, expr)) => Ok(Value { literal, key, tokens: expr.to_token_stream() }),
-        None => Err(Mistake::at(item, format!("`{key}` takes a literal"))
+    match read(item) {
+        Some((literal, tokens)) => Ok(Value { literal, key, tokens }),
+        None => Err(Mistake::at(said(item), format!("`{key}` takes a literal"))
             .note("it is written into the schema, which is made before anything runs")
             .help(format!("for example `{key} = 10`, `{key} = \"daily\"` or `{key} = [1, 2]`"))),
     }
+}
+
+fn read(item: &NestedMeta) -> Option<(Literal, TokenStream)> {
+    let value = key::value(item)?;
+    Some((literal(value)?, value.to_token_stream()))
 }
 
 fn literal(expr: &Expr) -> Option<Literal> {
@@ -159,36 +156,14 @@ fn pattern(item: &NestedMeta) -> Result<LitStr, Mistake> {
                 regex_syntax::Error::Translate(error) => error.kind().to_string(),
                 other => other.to_string(),
             };
-            Err(Mistake::at(&said, "this pattern is no regular expression")
-                .note(reason)
+            Err(Mistake::at(&said, format!("this `pattern` cannot be matched: {reason}"))
+                .note("a pattern is a regular expression that runs in linear time, without look-around")
                 .help("for example `pattern = \"^[A-Z]{1,5}$\"`"))
         }
     }
 }
 
 impl Literal {
-    /// The descriptor's form of the literal.
-    pub(crate) fn expand(&self, private: &TokenStream) -> TokenStream {
-        match self {
-            Self::Text(text) => quote!(#private::Literal::Text(#text)),
-            Self::Int(number) => {
-                let number = proc_macro2::Literal::i128_unsuffixed(number.unsigned_abs().cast_signed());
-                let sign = matches!(self, Self::Int(number) if *number < 0).then(|| quote!(-));
-                quote!(#private::Literal::Int(#sign #number))
-            }
-            Self::Float(number) => {
-                let sign = number.is_sign_negative().then(|| quote!(-));
-                let number = proc_macro2::Literal::f64_unsuffixed(number.abs());
-                quote!(#private::Literal::Float(#sign #number))
-            }
-            Self::Bool(value) => quote!(#private::Literal::Bool(#value)),
-            Self::List(values) => {
-                let values = values.iter().map(|value| value.expand(private));
-                quote!(#private::Literal::List(&[#(#values),*]))
-            }
-        }
-    }
-
     /// The number, if it is one, for comparing.
     #[expect(clippy::cast_precision_loss, reason = "bounds are compared, not kept")]
     pub(crate) fn as_number(&self) -> Option<f64> {

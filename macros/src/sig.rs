@@ -1,20 +1,24 @@
 //! A function's tokens → what it says: its parameters by kind, its body untouched.
 
 use proc_macro2::{TokenStream, TokenTree};
-use quote::{ToTokens, format_ident, quote};
+use quote::{ToTokens, quote};
 use syn::{
-    Attribute, FnArg, Ident, Pat, ReturnType, Signature, Type, Visibility,
+    Attribute, FnArg, Ident, Item, Pat, ReturnType, Signature, Type, Visibility,
     ext::IdentExt,
-    parse::{Parse, ParseStream},
+    parse::{Parse, ParseStream, Parser},
+    spanned::Spanned,
 };
 
 use crate::{
     error::{Mistake, Mistakes},
+    key::spelled,
     param::ParamAttr,
     text::{Description, description},
+    ty::{Shape, borrow, elided, impl_trait, list_of, shape, string_at, ungroup},
 };
 
 /// A function with its body left as tokens: a half-typed body is rustc's to judge, not ours.
+#[derive(Clone)]
 pub(crate) struct Function {
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) visibility: Visibility,
@@ -39,8 +43,8 @@ pub(crate) struct Sig {
     pub(crate) function: Function,
     pub(crate) description: Description,
     pub(crate) params: Vec<Param>,
-    /// `print!`, `println!` or `io::stdout` in the body.
-    pub(crate) prints: Option<TokenTree>,
+    /// Each `print!`, `println!` and `stdout()` in the body.
+    pub(crate) prints: Vec<TokenTree>,
 }
 
 impl Sig {
@@ -57,10 +61,19 @@ impl Sig {
         self.function.signature.asyncness.is_some()
     }
 
+    /// What the function returns, as an expression elsewhere may name it: lifetimes of the function are left open.
     pub(crate) fn output(&self) -> TokenStream {
         match &self.function.signature.output {
             ReturnType::Default => quote!(()),
-            ReturnType::Type(_, ty) => ty.to_token_stream(),
+            ReturnType::Type(_, ty) => elided(ty.to_token_stream()),
+        }
+    }
+
+    /// Whether the type that is returned needs no look at its traits.
+    pub(crate) fn output_is_fit(&self) -> bool {
+        match &self.function.signature.output {
+            ReturnType::Default => true,
+            ReturnType::Type(_, ty) => shape(ty).is_fit(),
         }
     }
 
@@ -82,7 +95,7 @@ pub(crate) enum Kind {
     /// `&Call`: the context of the call.
     Context,
     /// `&T`: a handle of the server's state.
-    State(Type),
+    State(Box<Type>),
     /// Everything else comes from the caller.
     Argument(Box<Argument>),
 }
@@ -97,27 +110,13 @@ pub(crate) struct Argument {
     pub(crate) attr: ParamAttr,
 }
 
-/// As much of a type as its tokens tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
-    Text,
-    Int(String),
-    Float,
-    Bool,
-    List,
-    /// A type of the user's: the schema tells, when the server starts.
-    Unknown,
-}
-
 impl Sig {
     /// Reads the function; `Err` gives the tokens back when there is no function in them.
     pub(crate) fn read(tokens: TokenStream, mistakes: &mut Mistakes) -> Result<Self, TokenStream> {
         let mut function: Function = match syn::parse2(tokens.clone()) {
             Ok(function) => function,
-            Err(error) => {
-                mistakes.push(
-                    Mistake::from(error).note("`#[mcp_tool]` stands on a function: `fn` or `async fn`"),
-                );
+            Err(_) => {
+                mistakes.push(not_a_function(&tokens));
                 return Err(tokens);
             }
         };
@@ -129,93 +128,95 @@ impl Sig {
     }
 }
 
+/// `None` for what is no item at all: that is half typed, and rustc has said so already.
+fn not_a_function(tokens: &TokenStream) -> Option<Mistake> {
+    syn::parse2::<Item>(tokens.clone()).ok()?;
+    let first_word = |input: ParseStream<'_>| {
+        input.call(Attribute::parse_outer)?;
+        let word: TokenTree = input.parse()?;
+        input.parse::<TokenStream>().map(|_| word)
+    };
+    let mistake =
+        Mistake::at(first_word.parse2(tokens.clone()).ok()?, "`#[mcp_tool]` does not stand on a function");
+    Some(mistake.help("put it on a `fn` or an `async fn` outside of any `impl`"))
+}
+
 fn param(input: &mut FnArg, mistakes: &mut Mistakes) -> Option<Param> {
     let FnArg::Typed(param) = input else { return None };
     let description = description(&param.attrs);
     let attr = ParamAttr::read(&param.attrs, mistakes);
     param.attrs.retain(|attribute| !attribute.path().is_ident("doc") && !attribute.path().is_ident("param"));
-    let Pat::Ident(name) = param.pat.as_ref() else {
+    if let Some(cfg) = param.attrs.iter().find(|attribute| attribute.path().is_ident("cfg")) {
         mistakes.push(
-            Mistake::at(&param.pat, "a parameter of a tool has a pattern in place of a name")
-                .note("its name is what the caller writes")
-                .help("name the parameter and take it apart in the body"),
-        );
-        return None;
-    };
-    if name.by_ref.is_some() || name.subpat.is_some() {
-        mistakes.push(
-            Mistake::at(&param.pat, format!("parameter `{}` has a pattern in place of a name", name.ident))
-                .help(format!("write `{}` alone and take it apart in the body", name.ident)),
+            Mistake::at(cfg.path(), "this parameter is there only under a `cfg`")
+                .note("the attribute reads it before the compiler decides whether it is there")
+                .help("write the function twice, each with a `#[cfg(…)]` above its `#[mcp_tool]`"),
         );
         return None;
     }
-    let ident = name.ident.clone();
-    let kind = kind(&ident, &param.ty, description, attr, mistakes)?;
-    Some(Param { ident, kind })
+    let name = match param.pat.as_ref() {
+        Pat::Ident(name) => name.ident.to_string(),
+        pat => spelled(pat),
+    };
+    let kind = mistakes.keep(kind(&name, &param.ty, description, attr))?;
+    match (kind, param.pat.as_ref()) {
+        (kind, Pat::Ident(name)) if name.by_ref.is_none() && name.subpat.is_none() => {
+            Some(Param { ident: name.ident.clone(), kind })
+        }
+        // What the server gives needs no name.
+        (kind @ (Kind::Context | Kind::State(_)), pat) => {
+            Some(Param { ident: Ident::new("_unnamed", pat.span()), kind })
+        }
+        (Kind::Argument(_), pat) => {
+            mistakes.push(
+                Mistake::at(pat, "this parameter has a pattern in place of a name")
+                    .note("its name is what a caller writes")
+                    .help("name the parameter and take it apart in the body"),
+            );
+            None
+        }
+    }
 }
 
-fn kind(
-    ident: &Ident,
-    ty: &Type,
-    description: Description,
-    attr: ParamAttr,
-    mistakes: &mut Mistakes,
-) -> Option<Kind> {
+/// Where the parameter's value comes from, by its type alone.
+fn kind(name: &str, ty: &Type, description: Description, attr: ParamAttr) -> Result<Kind, Mistake> {
     let (owned, lent) = match ungroup(ty) {
-        Type::ImplTrait(_) => {
-            mistakes.push(
-                Mistake::at(ty, format!("parameter `{ident}` has no type of its own"))
-                    .note("a caller's JSON is read into one type, and `impl Trait` names many")
-                    .help("name the type"),
-            );
-            return None;
-        }
         Type::Reference(reference) if reference.mutability.is_some() => {
-            mistakes.push(
-                Mistake::at(ty, format!("parameter `{ident}` borrows mutably"))
-                    .note("calls run side by side and share the server's state")
-                    .help("take `&T` and put what changes behind a `Mutex`, or take the value itself"),
-            );
-            return None;
+            return Err(Mistake::at(ty, format!("parameter `{name}` borrows mutably"))
+                .note("calls run side by side and share the server's state")
+                .help("take `&T` and put what changes behind a `Mutex`, or take the value itself"));
         }
         Type::Reference(reference) => match ungroup(&reference.elem) {
-            Type::Path(path) if path.path.is_ident("str") => (string_at(ty), true),
-            Type::Slice(slice) => (list_at(&slice.elem), true),
-            elem => {
-                let kind = if names_call(elem) { Kind::Context } else { Kind::State(elem.clone()) };
-                if let Some(attribute) = attr.first() {
-                    mistakes.push(
-                        Mistake::at(
-                            attribute,
-                            format!("`{ident}` comes from the server, not from the caller"),
-                        )
-                        .note("`&T` is the server's state; `#[param]` describes what a caller sends")
-                        .help("delete the `#[param(…)]`"),
-                    );
-                }
-                return Some(kind);
-            }
+            Type::Path(path) if path.path.is_ident("str") => (string_at(path.span()), true),
+            Type::Slice(slice) => (list_of(&slice.elem), true),
+            elem => return given(name, elem, &attr),
         },
         owned => (owned.clone(), false),
     };
-    if let Some(borrow) = borrows(&owned) {
-        mistakes.push(
-            Mistake::at(&borrow, format!("parameter `{ident}` borrows inside its type"))
-                .note("what a caller sends is read into values that the call owns")
-                .help("own it, for example `String` in place of `&str`"),
-        );
-        return None;
+    if let Some(found) = impl_trait(&owned) {
+        return Err(Mistake::at(found, format!("parameter `{name}` has no type of its own"))
+            .note("a caller's JSON is read into one type, and `impl Trait` names many")
+            .help("name the type"));
+    }
+    if let Some(borrow) = borrow(owned.to_token_stream()) {
+        return Err(Mistake::at(borrow, format!("parameter `{name}` borrows inside its type"))
+            .note("what a caller sends is read into values that the call owns")
+            .help("own it, for example `String` in place of `&str`"));
     }
     let shape = shape(&owned);
-    Some(Kind::Argument(Box::new(Argument { owned, lent, shape, description, attr })))
+    Ok(Kind::Argument(Box::new(Argument { owned, lent, shape, description, attr })))
 }
 
-/// The type inside the invisible groups and parentheses around it.
-pub(crate) fn ungroup(ty: &Type) -> &Type {
-    match ty {
-        Type::Group(group) => ungroup(&group.elem),
-        Type::Paren(paren) => ungroup(&paren.elem),
-        ty => ty,
+/// `&T`: the call's context or the server's state, which a caller has no say in.
+fn given(name: &str, elem: &Type, attr: &ParamAttr) -> Result<Kind, Mistake> {
+    match attr.first() {
+        Some(attribute) => {
+            Err(Mistake::at(attribute, format!("`{name}` comes from the server, not from the caller"))
+                .note("`&T` is the server's state; `#[param]` describes what a caller sends")
+                .help("delete the `#[param(…)]`, or take the value itself"))
+        }
+        None if names_call(elem) => Ok(Kind::Context),
+        None => Ok(Kind::State(Box::new(elem.clone()))),
     }
 }
 
@@ -224,83 +225,28 @@ fn names_call(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Call"))
 }
 
-fn string_at(ty: &Type) -> Type {
-    let span = syn::spanned::Spanned::span(ty);
-    Type::Verbatim(quote::quote_spanned!(span=> ::std::string::String))
-}
-
-fn list_at(elem: &Type) -> Type {
-    Type::Verbatim(quote!(::std::vec::Vec<#elem>))
-}
-
-/// The first borrow written inside an owned type.
-fn borrows(ty: &Type) -> Option<TokenTree> {
-    fn find(tokens: TokenStream) -> Option<TokenTree> {
-        tokens.into_iter().find_map(|token| match token {
-            TokenTree::Punct(ref punct) if matches!(punct.as_char(), '&' | '\'') => Some(token),
-            TokenTree::Group(group) => find(group.stream()),
-            _ => None,
-        })
-    }
-    find(ty.to_token_stream())
-}
-
-/// Reads `Option<T>` as `T`.
-pub(crate) fn shape(ty: &Type) -> Shape {
-    let path = match ungroup(ty) {
-        Type::Verbatim(tokens) => match tokens.to_string().rsplit("::").next().unwrap_or_default().trim() {
-            "String" => return Shape::Text,
-            _ => return Shape::List,
-        },
-        Type::Path(path) => &path.path,
-        _ => return Shape::Unknown,
-    };
-    let Some(last) = path.segments.last() else { return Shape::Unknown };
-    let name = last.ident.to_string();
-    match name.as_str() {
-        "String" | "char" => Shape::Text,
-        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => {
-            Shape::Int(name)
-        }
-        "f32" | "f64" => Shape::Float,
-        "bool" => Shape::Bool,
-        "Vec" | "VecDeque" | "HashSet" | "BTreeSet" => Shape::List,
-        "Option" => inner(last).map_or(Shape::Unknown, |inner| shape(&inner)),
-        _ => Shape::Unknown,
-    }
-}
-
-/// Whether the tokens say `Option<…>`.
-pub(crate) fn is_option(ty: &Type) -> bool {
-    matches!(ungroup(ty), Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Option"))
-}
-
-fn inner(segment: &syn::PathSegment) -> Option<Type> {
-    match &segment.arguments {
-        syn::PathArguments::AngleBracketed(arguments) => {
-            arguments.args.iter().find_map(|argument| match argument {
-                syn::GenericArgument::Type(ty) => Some(ty.clone()),
-                _ => None,
-            })
-        }
-        _ => None,
-    }
-}
-
-/// The first token of the body that writes to stdout: `print!`, `println!` or `io::stdout`.
-fn prints(body: TokenStream) -> Option<TokenTree> {
+/// Each token of the body that writes to stdout: `print!`, `println!`, and `stdout` of `io` or on its own.
+fn prints(body: TokenStream) -> Vec<TokenTree> {
     let tokens: Vec<TokenTree> = body.into_iter().collect();
-    tokens.iter().enumerate().find_map(|(at, token)| match token {
-        TokenTree::Group(group) => prints(group.stream()),
-        TokenTree::Ident(ident) if ident == "print" || ident == "println" => {
-            matches!(tokens.get(at + 1), Some(TokenTree::Punct(bang)) if bang.as_char() == '!')
-                .then(|| token.clone())
+    let is = |at: Option<usize>, symbol: char| {
+        let token = at.and_then(|at| tokens.get(at));
+        matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == symbol)
+    };
+    let mut found = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        match token {
+            TokenTree::Group(group) => found.extend(prints(group.stream())),
+            TokenTree::Ident(ident) if ident == "print" || ident == "println" => {
+                found.extend(is(at.checked_add(1), '!').then(|| token.clone()));
+            }
+            TokenTree::Ident(ident) if ident == "stdout" => {
+                // `command.stdout(…)` is another's, and `stdout()` is ours wherever it was imported from.
+                let called =
+                    matches!(tokens.get(at + 1), Some(TokenTree::Group(group)) if group.stream().is_empty());
+                found.extend((called && !is(at.checked_sub(1), '.')).then(|| token.clone()));
+            }
+            _ => {}
         }
-        TokenTree::Ident(ident) if ident == "stdout" => {
-            let from_io = at >= 3
-                && matches!(&tokens[at - 3], TokenTree::Ident(module) if module == &format_ident!("io"));
-            from_io.then(|| token.clone())
-        }
-        _ => None,
-    })
+    }
+    found
 }

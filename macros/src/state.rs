@@ -1,17 +1,26 @@
 //! `#[derive(State)]` on a struct → one `Provide<T>` a field, with what the field's handle can do as a type.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
-use syn::{Attribute, Data, DeriveInput, Fields, Ident, Index, Path, Type, parse_quote, spanned::Spanned};
+use std::collections::HashSet;
 
-use crate::error::{Mistake, Mistakes};
+use darling::ast::NestedMeta;
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{
+    Attribute, Data, DeriveInput, Field, Fields, Ident, Index, Meta, Path, Type, parse_quote,
+    spanned::Spanned,
+};
+
+use crate::{
+    error::{Mistake, Mistakes},
+    key::{Grammar, flag, krate, spelled},
+};
 
 /// What `#[state(…)]` on a field says.
 #[derive(Default)]
 struct Marks {
-    write: bool,
-    network: bool,
-    skip: bool,
+    write: Option<Ident>,
+    network: Option<Ident>,
+    skip: Option<Ident>,
 }
 
 pub(crate) fn derive(input: TokenStream) -> TokenStream {
@@ -20,42 +29,92 @@ pub(crate) fn derive(input: TokenStream) -> TokenStream {
         Err(error) => return error.to_compile_error(),
     };
     let mut mistakes = Mistakes::default();
-    let krate = krate(&input.attrs, &mut mistakes);
+    let krate = candor(&input.attrs, &mut mistakes);
     let private = quote!(#krate::__private);
     let (generics, arguments, bounds) = input.generics.split_for_impl();
     let ident = &input.ident;
-    let provides = fields(&input, &mut mistakes).into_iter().map(|(member, ty, access)| {
-        quote_spanned! {ty.span()=>
+    let fields = fields(&input, &mut mistakes);
+    let provides = fields.into_iter().map(|(member, ty, access)| {
+        // The compiler's words stand at the field, and its lints know that nobody wrote this.
+        quote_spanned! {ty.span().resolved_at(Span::call_site())=>
             impl #generics #private::Provide<#ty> for #ident #arguments #bounds {
                 type Access = #private::#access;
                 fn provide(&self) -> &#ty { &self.#member }
             }
         }
     });
+    let provides = match &input.data {
+        Data::Struct(_) => quote!(#(#provides)*),
+        // The mistake is that of the state, not of each tool that takes a handle.
+        _ => quote! {
+            impl<__T: ?::core::marker::Sized> #private::Provide<__T> for #ident {
+                type Access = #private::Plain;
+                fn provide(&self) -> &__T { ::core::unreachable!() }
+            }
+        },
+    };
     let mistakes = mistakes.into_tokens();
     quote! {
         #mistakes
         impl #generics #private::State for #ident #arguments #bounds {}
-        #(#provides)*
+        #provides
     }
 }
 
-/// `#[state(crate = ::path)]` on the struct.
-fn krate(attributes: &[Attribute], mistakes: &mut Mistakes) -> Path {
-    let mut krate: Path = parse_quote!(::candor);
+const ON_THE_STRUCT: Grammar =
+    Grammar { list: "`state` on a struct", keys: &["crate"], example: "#[state(crate = ::path)]" };
+const ON_A_FIELD: Grammar = Grammar {
+    list: "`state` on a field",
+    keys: &["write", "network", "skip"],
+    example: "#[state(write, network)]",
+};
+
+/// Reads every `#[state(…)]` among `attributes`.
+fn each_mark(
+    grammar: &Grammar,
+    attributes: &[Attribute],
+    mistakes: &mut Mistakes,
+    mut take: impl FnMut(Ident, &NestedMeta, &mut Mistakes),
+) {
+    let mut seen = HashSet::new();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("state")) {
-        let read = attribute.parse_nested_meta(|meta| {
-            if meta.path.is_ident("crate") {
-                krate = meta.value()?.call(Path::parse_mod_style)?;
-                return Ok(());
-            }
-            Err(meta.error(
-                "`state` on a struct takes `crate = ::path`\nhelp: `write` and `network` stand on a field",
-            ))
-        });
-        mistakes.keep(read.map_err(Mistake::from));
+        let Meta::List(list) = &attribute.meta else {
+            mistakes.push(
+                Mistake::at(&attribute.meta, format!("{} takes a list", grammar.list))
+                    .help(format!("for example `{}`", grammar.example)),
+            );
+            continue;
+        };
+        let items = grammar.items(list.tokens.clone(), mistakes).unwrap_or_default();
+        grammar.each(&items, &mut seen, mistakes, &mut take);
     }
-    krate
+}
+
+/// The crate whose `__private` the expansion names.
+fn candor(attributes: &[Attribute], mistakes: &mut Mistakes) -> Path {
+    let mut said = None;
+    each_mark(&ON_THE_STRUCT, attributes, mistakes, |_, item, mistakes| said = mistakes.keep(krate(item)));
+    said.unwrap_or_else(|| parse_quote!(::candor))
+}
+
+fn marks(field: &Field, mistakes: &mut Mistakes) -> Marks {
+    let mut marks = Marks::default();
+    each_mark(&ON_A_FIELD, &field.attrs, mistakes, |key, item, mistakes| {
+        let mark = match key.to_string().as_str() {
+            "write" => &mut marks.write,
+            "network" => &mut marks.network,
+            _ => &mut marks.skip,
+        };
+        *mark = mistakes.keep(flag(key, item));
+    });
+    if let Some(skip) = marks.skip.as_ref().filter(|_| marks.write.is_some() || marks.network.is_some()) {
+        mistakes.push(
+            Mistake::at(skip, "`skip` contradicts the other marks of this field")
+                .note("a field that is left out gives no handle, and marks say what a handle can do")
+                .help("keep `skip` or the marks"),
+        );
+    }
+    marks
 }
 
 fn fields<'a>(input: &'a DeriveInput, mistakes: &mut Mistakes) -> Vec<(TokenStream, &'a Type, Ident)> {
@@ -70,23 +129,20 @@ fn fields<'a>(input: &'a DeriveInput, mistakes: &mut Mistakes) -> Vec<(TokenStre
     let mut seen: Vec<String> = Vec::new();
     let mut provided = Vec::new();
     for (at, field) in data.fields.iter().enumerate() {
-        let marks = marks(&field.attrs, mistakes);
-        if marks.skip {
+        let marks = marks(field, mistakes);
+        if marks.skip.is_some() {
             continue;
         }
-        let spelled = field.ty.to_token_stream().to_string();
-        if seen.contains(&spelled) {
+        let ty = spelled(&field.ty);
+        if seen.contains(&ty) {
             mistakes.push(
-                Mistake::at(
-                    &field.ty,
-                    format!("state `{}` holds `{}` twice", input.ident, spelled.replace(' ', "")),
-                )
-                .note("a tool takes a handle by its type, so a type may stand here once")
-                .help("wrap one of them in a type of its own, or mark it `#[state(skip)]`"),
+                Mistake::at(&field.ty, format!("state `{}` holds `{ty}` twice", input.ident))
+                    .note("a tool takes a handle by its type, so a type may stand here once")
+                    .help("wrap one of them in a type of its own, or mark it `#[state(skip)]`"),
             );
             continue;
         }
-        seen.push(spelled);
+        seen.push(ty);
         let member = match (&data.fields, &field.ident) {
             (Fields::Named(_), Some(ident)) => ident.to_token_stream(),
             _ => Index::from(at).to_token_stream(),
@@ -97,29 +153,11 @@ fn fields<'a>(input: &'a DeriveInput, mistakes: &mut Mistakes) -> Vec<(TokenStre
 }
 
 fn access(marks: &Marks, span: proc_macro2::Span) -> Ident {
-    let word = match (marks.write, marks.network) {
+    let word = match (marks.write.is_some(), marks.network.is_some()) {
         (false, false) => "Plain",
         (true, false) => "Write",
         (false, true) => "Network",
         (true, true) => "WriteAndNetwork",
     };
     Ident::new(word, span)
-}
-
-fn marks(attributes: &[Attribute], mistakes: &mut Mistakes) -> Marks {
-    let mut marks = Marks::default();
-    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("state")) {
-        let read = attribute.parse_nested_meta(|meta| {
-            let mark = match () {
-                () if meta.path.is_ident("write") => &mut marks.write,
-                () if meta.path.is_ident("network") => &mut marks.network,
-                () if meta.path.is_ident("skip") => &mut marks.skip,
-                () => return Err(meta.error("`state` on a field takes `write`, `network` or `skip`")),
-            };
-            *mark = true;
-            Ok(())
-        });
-        mistakes.keep(read.map_err(Mistake::from));
-    }
-    marks
 }

@@ -4,8 +4,6 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
-use crate::error::{Mistake, Mistakes};
-
 /// What the doc comments above an item say.
 pub(crate) enum Description {
     /// No doc comment at all.
@@ -42,62 +40,6 @@ pub(crate) fn description(attributes: &[Attribute]) -> Description {
             });
             Description::Expr(quote!(::core::concat!(#(#lines),*)))
         }
-    }
-}
-
-/// Says what is wrong with `description`, the text of `subject` (for example ``tool `get_price` ``).
-pub(crate) fn check_description(
-    description: &Description,
-    subject: &str,
-    at: &impl ToTokens,
-    help: &str,
-    mistakes: &mut Mistakes,
-) {
-    match description {
-        Description::Missing => {
-            mistakes.push(Mistake::at(at, format!("{subject} has no description")).help(help));
-        }
-        Description::Text(text) if text.is_empty() => {
-            mistakes.push(Mistake::at(at, format!("the description of {subject} is empty")).help(help));
-        }
-        Description::Text(text) => {
-            if let Some(hidden) = text.chars().find(|&c| is_hidden(c)) {
-                mistakes.push(
-                    Mistake::at(
-                        at,
-                        format!("the description of {subject} holds the invisible character U+{:04X}", u32::from(hidden)),
-                    )
-                    .note("text that a person cannot see but a model reads is how descriptions carry injected instructions")
-                    .help(format!("delete the U+{:04X}", u32::from(hidden))),
-                );
-            }
-        }
-        Description::Expr(_) => {}
-    }
-}
-
-/// Whether `c` is invisible, or turns the direction of what is read (Unicode TR 36, TR 55).
-pub(crate) fn is_hidden(c: char) -> bool {
-    match c {
-        '\n' | '\t' => false,
-        '\u{00AD}'
-        | '\u{034F}'
-        | '\u{061C}'
-        | '\u{115F}'
-        | '\u{1160}'
-        | '\u{17B4}'
-        | '\u{17B5}'
-        | '\u{180E}'
-        | '\u{200B}'..='\u{200F}'
-        | '\u{2028}'..='\u{202E}'
-        | '\u{2060}'..='\u{206F}'
-        | '\u{3164}'
-        | '\u{FE00}'..='\u{FE0F}'
-        | '\u{FEFF}'
-        | '\u{FFA0}'
-        | '\u{FFF0}'..='\u{FFFB}'
-        | '\u{E0000}'..='\u{E0FFF}' => true,
-        c => c.is_control(),
     }
 }
 

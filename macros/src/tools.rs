@@ -10,6 +10,8 @@ use syn::{
     spanned::Spanned,
 };
 
+use crate::{error::Mistake, key::spelled};
+
 /// An optional `crate = ::path;`, then paths.
 struct List {
     krate: Path,
@@ -35,28 +37,29 @@ pub(crate) fn list(input: TokenStream) -> TokenStream {
     let List { krate, tools } = match syn::parse2(input) {
         Ok(list) => list,
         Err(error) => {
-            let message =
-                format!("{error}\nhelp: `tools!` takes paths of tools: `tools![get_price, alerts::clear]`");
-            return syn::Error::new(error.span(), message).to_compile_error();
+            return Mistake::unread(&error, "`tools!` stops being readable here")
+                .help("it takes paths of tools: `tools![get_price, alerts::clear]`")
+                .into_token_stream();
         }
     };
     let private = quote!(#krate::__private);
-    let names = tools.iter().map(|tool| quote_spanned!(tool.span()=> <#tool as #private::Named>::NAME));
-    let entries = tools.iter().map(|tool| quote_spanned!(tool.span()=> <#tool as #private::Tool<_>>::ENTRY));
-    // One look through the names, then a constant a path: the error stands at the second of the two.
-    let refusals = tools.iter().enumerate().map(|(at, tool)| {
-        let spelled = tool.to_token_stream().to_string().replace(' ', "");
-        let message = format!(
-            "`{spelled}` has the name of another tool in this `tools!`\nhelp: give one of them `name = \"…\"` in its `#[mcp_tool(…)]`"
-        );
-        quote_spanned!(tool.span()=> if __TWIN == #at { ::core::panic!(#message) })
-    });
-    let checks = refusals.map(|refusal| quote!(const _: () = { #refusal };));
     if tools.is_empty() {
         return quote!(#private::Tools::from([]));
     }
+    let names = tools.iter().map(|tool| quote_spanned!(tool.span()=> <#tool as #private::Named>::NAME));
+    let entries = tools.iter().map(|tool| quote_spanned!(tool.span()=> <#tool as #private::Tool<_>>::ENTRY));
+    // One look through the names, then a constant a path: the error stands at the second of the two.
+    let checks = tools.iter().enumerate().map(|(at, tool)| {
+        let message = format!(
+            "`{}` has the name of another tool in this `tools!`\nhelp: give one of them `name = \"…\"` in its `#[mcp_tool(…)]`",
+            spelled(tool),
+        );
+        let ident = tool.segments.last().map(|last| &last.ident);
+        let refusal = quote_spanned!(ident.span()=> ::core::panic!(#message));
+        quote!(const _: () = if __TWIN == #at { #refusal };)
+    });
     quote! {{
-        const __TWIN: usize = #private::twin(&[#(#names),*]);
+        const __TWIN: ::core::primitive::usize = #private::twin(&[#(#names),*]);
         #(#checks)*
         #private::Tools::from([#(#entries),*])
     }}

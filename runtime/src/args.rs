@@ -12,7 +12,7 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from a caller's arguments",
     label = "a parameter of a tool",
-    note = "help: derive `serde::Deserialize` and `schemars::JsonSchema` on it, or take it as state with `&`"
+    note = "derive `serde::Deserialize` and `schemars::JsonSchema` on it, or take it as state with `&`"
 )]
 pub trait Argument: Sized {
     #[doc(hidden)]

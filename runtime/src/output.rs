@@ -221,7 +221,7 @@ impl From<ToolError> for Reply {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a tool's result",
     label = "returned by a tool",
-    note = "help: derive `serde::Serialize` and `schemars::JsonSchema` on it, or return `candor::Content`"
+    note = "derive `serde::Serialize` and `schemars::JsonSchema` on it, or return `candor::Content`"
 )]
 pub trait Output {
     #[doc(hidden)]

@@ -21,7 +21,7 @@
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no state of a server",
     label = "derive `State` on this type",
-    note = "help: `#[derive(candor::State)]` on a struct with a field for each handle"
+    note = "`#[derive(candor::State)]` on a struct with a field for each handle"
 )]
 pub trait State: Send + Sync + 'static {}
 
@@ -31,7 +31,7 @@ impl State for () {}
 #[diagnostic::on_unimplemented(
     message = "the server's state `{Self}` holds no `{T}`",
     label = "a tool here takes `&{T}`",
-    note = "help: add a field of type `{T}` to `{Self}`, or take the value from the caller by naming it without `&`"
+    note = "give the server a state with a field of type `{T}`, or take `{T}` from the caller, without `&`"
 )]
 pub trait Provide<T: ?Sized> {
     /// What the handle can do to the world.
@@ -57,7 +57,7 @@ pub struct WriteAndNetwork;
 #[diagnostic::on_unimplemented(
     message = "`read_only` tool `{Tool}` takes `&{T}`, and the state marks `{T}` as `write`",
     label = "this tool",
-    note = "help: declare the tool `additive` or `destructive`, or take `#[state(write)]` off the field if it only reads"
+    note = "declare the tool `additive` or `destructive`, or take `#[state(write)]` off the field if it only reads"
 )]
 pub trait InReadOnly<Tool: ?Sized, T: ?Sized> {}
 
@@ -68,7 +68,7 @@ impl<Tool: ?Sized, T: ?Sized> InReadOnly<Tool, T> for Network {}
 #[diagnostic::on_unimplemented(
     message = "`closed_world` tool `{Tool}` takes `&{T}`, and the state marks `{T}` as `network`",
     label = "this tool",
-    note = "help: delete `closed_world` from the tool, or take `#[state(network)]` off the field if it stays inside"
+    note = "delete `closed_world` from the tool, or take `#[state(network)]` off the field if it stays inside"
 )]
 pub trait InClosedWorld<Tool: ?Sized, T: ?Sized> {}
 

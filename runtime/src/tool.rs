@@ -8,7 +8,7 @@ use crate::{args::Args, call::Call, descriptor::Descriptor, output::Reply, state
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no tool",
     label = "not declared with `#[mcp_tool]`",
-    note = "help: put `#[mcp_tool(read_only, …)]` on the function of this name"
+    note = "put `#[mcp_tool(read_only, …)]` on the function of this name"
 )]
 pub trait Named {
     /// The name on the wire.

@@ -1,5 +1,7 @@
 //! A server whose tools exercise everything: arguments of every kind, panics, printing, waiting.
 
+#![expect(clippy::needless_pass_by_value, reason = "what a caller sends, the call owns")]
+
 use std::{
     io::{Read as _, Write as _},
     os::unix::net::UnixStream,
@@ -70,7 +72,7 @@ pub fn book(
 #[mcp_tool(read_only, closed_world, public)]
 pub fn measure(
     /// Any text.
-    text: String,
+    text: &str,
 ) -> usize {
     text.len()
 }

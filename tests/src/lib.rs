@@ -1,6 +1,9 @@
-//! What tests and benchmarks share: a server to be mistreated, a client that sends any bytes at all, and a server on
+//! What tests and benchmarks share: servers to be mistreated, a client that sends any bytes at all, and a server on
 //! bare rmcp to be measured against.
 
+#![expect(clippy::missing_panics_doc, clippy::missing_errors_doc, reason = "in a test, both are failures")]
+
 pub mod fixture;
+pub mod rich;
 pub mod twin;
 pub mod wire;

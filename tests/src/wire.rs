@@ -1,5 +1,7 @@
 //! Raw lines ↔ a server: a client that keeps to no rule, over memory or over a real process's pipes.
 
+#![expect(clippy::needless_pass_by_value, reason = "a `json!` is read better where it is sent than lent")]
+
 use std::{process::ExitStatus, process::Stdio, time::Duration};
 
 use candor::testing::Client;

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
@@ -69,6 +69,8 @@ pub struct AlertList(Arc<Store>);
 struct Store {
     file: PathBuf,
     database: OnceLock<Database>,
+    /// Held by the call that opens the file; others wait for it.
+    opening: Mutex<()>,
 }
 
 /// The folder that `PRICES_DATA` names; else the user's state folder (XDG Base Directory).
@@ -84,7 +86,8 @@ pub fn default_folder() -> PathBuf {
 impl Alerts {
     /// The alerts in `folder`, which is made with the first of them.
     pub fn in_folder(folder: impl AsRef<Path>) -> Self {
-        Self(Arc::new(Store { file: folder.as_ref().join("alerts.redb"), database: OnceLock::new() }))
+        let file = folder.as_ref().join("alerts.redb");
+        Self(Arc::new(Store { file, database: OnceLock::new(), opening: Mutex::default() }))
     }
 
     /// The same alerts, to read.
@@ -161,6 +164,10 @@ impl Store {
         if let Some(database) = self.database.get() {
             return Ok(database);
         }
+        let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(database) = self.database.get() {
+            return Ok(database);
+        }
         let open = || -> Result<Database, redb::Error> {
             if let Some(folder) = self.file.parent() {
                 std::fs::create_dir_all(folder)?;
@@ -172,11 +179,8 @@ impl Store {
             write.commit()?;
             Ok(database)
         };
-        match open() {
-            Ok(database) => Ok(self.database.get_or_init(|| database)),
-            // Another call of ours may have been first.
-            Err(error) => self.database.get().ok_or_else(|| self.failed("opened", &error)),
-        }
+        let database = open().map_err(|error| self.failed("opened", &error))?;
+        Ok(self.database.get_or_init(|| database))
     }
 
     fn write<T>(

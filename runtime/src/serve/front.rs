@@ -79,7 +79,11 @@ impl Service<RoleServer> for Front {
             _ if Self::is_ours(&request) || !pinned => {
                 Service::handle_request(&self.tools, request, context).await
             }
-            Some(extra) => extra.0.handle_request(request, context).await,
+            Some(extra) => {
+                let revision = revision(&context);
+                let result = extra.0.handle_request(request, context).await?;
+                if revision.wants_objects() { Ok(result) } else { self.tools.signed(result) }
+            }
             None => Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text::shown(request.method()), None)),
         }
     }
@@ -199,6 +203,19 @@ impl ServerHandler for Desk {
 }
 
 impl Desk {
+    /// A result of the user's handler, with this server's name on it.
+    fn signed(&self, result: ServerResult) -> Result<ServerResult, ErrorData> {
+        let unwritable =
+            |_| ErrorData::internal_error("the handler's result could not be written as JSON", None);
+        let mut result = serde_json::to_value(result).map_err(unwritable)?;
+        if let Some(result) = result.as_object_mut()
+            && let Some(meta) = result.entry("_meta").or_insert_with(|| json!({})).as_object_mut()
+        {
+            meta.entry(SERVER_INFO).or_insert_with(|| self.server_info.clone());
+        }
+        Ok(ServerResult::CustomResult(CustomResult(result)))
+    }
+
     /// The `_meta` that every result of this revision starts with.
     fn meta(&self, revision: Revision) -> Map<String, Value> {
         let mut meta = Map::new();

@@ -1,0 +1,199 @@
+//! The program's other commands: what they print, where, and with which exit code.
+
+use std::{
+    io::Read as _,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::{Value, json};
+
+fn prices(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_prices"));
+    command.args(arguments).env("PRICES_DATA", folder).stdin(Stdio::null()).output().unwrap()
+}
+
+/// Exit code, stdout, stderr.
+fn ran(arguments: &[&str]) -> (i32, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    said(&prices(folder.path(), arguments))
+}
+
+fn said(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_call_prints_its_answer_readably() {
+    let call = ["call", "get_stock_price", "symbol=AAPL", "--grant", "read:prices"];
+    let plain = "symbol  AAPL\ndate    2010-03-01\nprice   223.02\n";
+    assert_eq!(ran(&call), (0, plain.to_owned(), String::new()));
+    let json = ["call", "get_stock_price", "--json", r#"{"symbol": "AAPL"}"#, "--grant", "read:prices"];
+    assert_eq!(ran(&json).1, plain);
+    let list = ["call", "compare", "symbols=IBM, AAPL", "from=2010-01-01", "--grant", "read:prices"];
+    let (code, table, _) = ran(&list);
+    assert_eq!(code, 0);
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[1], ["symbol", "first", "last", "low", "high", "gain_percent"]);
+    assert_eq!((rows[2][0], rows[3][0]), ("AAPL", "IBM"));
+}
+
+#[test]
+fn a_raw_call_prints_the_result_as_it_came() {
+    let (code, raw, _) = ran(&["call", "get_stock_price", "symbol=AAPL", "--grant", "read:prices", "--raw"]);
+    let result: Value = serde_json::from_str(&raw).unwrap();
+    assert_eq!(code, 0);
+    assert_eq!(result["structuredContent"], json!({"symbol": "AAPL", "date": "2010-03-01", "price": 223.02}));
+    let (code, raw, said) =
+        ran(&["call", "get_stock_price", "symbol=TSLA", "--grant", "read:prices", "--raw"]);
+    let result: Value = serde_json::from_str(&raw).unwrap();
+    assert_eq!((code, &result["isError"], &*said), (1, &json!(true), ""), "a program reads stdout alone");
+}
+
+#[test]
+fn a_call_that_fails_says_so_on_stderr_and_exits_with_1() {
+    for (arguments, says) in [
+        (
+            ["call", "get_stock_price", "symbol=TSLA", "--grant", "read:prices"],
+            "error: no company in this data set has that symbol\nhelp: it has AAPL, AMZN, GOOG, IBM, MSFT\n",
+        ),
+        (
+            ["call", "get_stock_price", "symbol=aapl", "--grant", "read:prices"],
+            "error: these arguments do not fit tool `get_stock_price`\n- `symbol` does not match the pattern `^[A-Z]{1,5}$`\nhelp: it takes `symbol` (string, required, for example \"AAPL\")\n",
+        ),
+        (
+            ["call", "get_stock_price", "symbol=AAPL", "--grant", "read:alerts"],
+            "error: tool `get_stock_price` needs a scope that this caller was not granted: `read:prices`\nhelp: add `--grant \"read:prices\"` to this command\n",
+        ),
+        (
+            ["call", "get_stock_pric", "symbol=AAPL", "--grant", "read:alerts"],
+            "error: Unknown tool: get_stock_pric\nhelp: `tools/list` names the tools you may call\nnote: tools in reach: list_alerts\n",
+        ),
+    ] {
+        assert_eq!(ran(&arguments), (1, String::new(), says.to_owned()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn what_is_no_call_says_so_on_stderr_and_exits_with_2() {
+    for (arguments, says) in [
+        (
+            &["call", "get_stock_price", "symbol"][..],
+            "error: `symbol` is no argument\nhelp: write `name=value`",
+        ),
+        (&["call", "get_stock_price", "symbol=A", "symbol=B"], "error: `symbol` is given twice"),
+        (&["call", "get_stock_price", "--json", "[1]"], "error: `--json` takes an object"),
+        (&["call", "get_stock_price", "--json", "{"], "error: `--json` is no JSON"),
+        (&["call", "get_stock_price", "--json", "{}", "symbol=A"], "error: the argument '--json"),
+        (&["call"], "error: the following required arguments"),
+        (&["nonsense"], "error: unrecognized subcommand 'nonsense'"),
+        (&["serve", "--nonsense"], "error: unexpected argument '--nonsense'"),
+    ] {
+        let (code, stdout, stderr) = ran(arguments);
+        assert_eq!((code, &*stdout), (2, ""), "{arguments:?}");
+        assert!(stderr.starts_with(says), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn alerts_are_kept_between_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    let call = |arguments: &[&str]| said(&prices(folder.path(), arguments));
+    let set = ["call", "set_alert", "symbol=IBM", "when=above", "price=100", "--grant", "write:alerts"];
+    assert_eq!(call(&set).0, 0);
+    let (code, listed, _) = call(&["call", "list_alerts", "--grant", "read:alerts"]);
+    assert_eq!((code, listed.contains("IBM")), (0, true), "{listed}");
+    let (code, cleared, _) = call(&["call", "clear_alerts", "symbol=IBM", "--grant", "write:alerts"]);
+    assert_eq!((code, &*cleared), (0, "symbol   IBM\nremoved  1\n"));
+}
+
+#[test]
+fn the_manifest_is_canonical_and_the_same_each_time() {
+    let (code, manifest, said) = ran(&["manifest"]);
+    assert_eq!((code, &*said), (0, ""));
+    assert_eq!(manifest, ran(&["manifest"]).1);
+    let value: Value = serde_json::from_str(&manifest).unwrap();
+    // serde_json's maps are sorted, so writing it again is the canonical form.
+    assert_eq!(manifest, serde_json::to_string_pretty(&value).unwrap() + "\n");
+    let tools = value["tools"].as_array().unwrap();
+    let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        ["clear_alerts", "compare", "get_stock_price", "list_alerts", "price_history", "set_alert"]
+    );
+    assert_eq!(value["protocol_revisions"], json!(["2025-06-18", "2025-11-25", "2026-07-28"]));
+    assert_eq!((&tools[0]["effect"], &tools[0]["idempotent"]), (&json!("destructive"), &json!(true)));
+}
+
+#[test]
+fn the_reference_has_a_section_a_tool_whose_command_works() {
+    let (code, page, said) = ran(&["docs"]);
+    assert_eq!((code, &*said), (0, ""));
+    let commands: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("$ prices ")).collect();
+    assert_eq!(commands.len(), 6);
+    for command in commands {
+        let arguments: Vec<&str> = command.split_whitespace().collect();
+        assert!(page.contains(&format!("\n## {}\n", arguments[1])), "{command}");
+        let (code, _, said) = ran(&arguments);
+        assert_eq!((code, &*said), (0, ""), "{command}");
+    }
+}
+
+#[test]
+fn doctor_says_what_is_declared_and_what_enforces_it() {
+    let (code, report, said) = ran(&["doctor"]);
+    assert_eq!((code, &*said), (0, ""));
+    for line in [
+        "MCP revisions: 2025-06-18, 2025-11-25, 2026-07-28",
+        "  destructive  clear_alerts",
+        "  write:alerts  clear_alerts, set_alert",
+        "  scope            by the runtime   6 tools",
+        "  idempotency_key  clear_alerts, set_alert",
+    ] {
+        assert!(report.lines().any(|said| said == line), "{line:?} is not in\n{report}");
+    }
+}
+
+#[test]
+fn help_version_and_completions_are_on_stdout() {
+    let (code, help, said) = ran(&["--help"]);
+    assert_eq!((code, &*said), (0, ""));
+    for word in ["serve", "call", "manifest", "docs", "doctor", "completions", "Exit codes: 0 done; 1 "] {
+        assert!(help.contains(word), "{word}: {help}");
+    }
+    assert_eq!(ran(&["--version"]), (0, "prices 0.1.0\n".to_owned(), String::new()));
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let (code, script, said) = ran(&["completions", shell]);
+        assert_eq!((code, &*said), (0, ""), "{shell}");
+        assert!(script.contains("manifest"), "{shell}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_it_quietly() {
+    for command in [&["manifest"][..], &["docs"], &["doctor"], &["--help"], &["completions", "zsh"]] {
+        // A pipe whose reading end is closed before a word is written.
+        let (reading, writing) = std::io::pipe().unwrap();
+        drop(reading);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_prices"))
+            .args(command)
+            .stdout(writing)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!((child.wait().unwrap().code(), &*said), (Some(0), ""), "{command:?}");
+    }
+}
+
+#[test]
+fn only_serving_makes_the_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("no/such/folder");
+    for command in [&["manifest"][..], &["docs"], &["doctor"]] {
+        assert_eq!(prices(&missing, command).status.code(), Some(0));
+    }
+    assert!(!folder.path().join("no").exists());
+}

@@ -1,0 +1,122 @@
+//! Level three: the built program over real pipes, with a real client.
+
+use std::{
+    path::Path,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use candor::{Revision, testing::Client};
+use serde_json::{Value, json};
+use tokio::{
+    io::AsyncReadExt as _,
+    process::{Child, Command},
+};
+
+/// `prices serve`, and a client of it.
+struct Served {
+    client: Client,
+    child: Child,
+}
+
+impl Served {
+    async fn start(folder: &Path, grants: &str, revision: Option<Revision>) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_prices"))
+            .args(["serve", "--grant", grants])
+            .env("PRICES_DATA", folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let (stdout, stdin) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
+        Self { client: Client::connect(stdout, stdin, revision).await.unwrap(), child }
+    }
+
+    async fn call(&self, tool: &str, arguments: Value) -> Value {
+        let answer = self.client.call(tool, arguments).await.unwrap();
+        assert!(!answer.is_error, "{}", answer.text());
+        answer.structured.unwrap()
+    }
+
+    /// Closes the connection; how the program ended by itself, and what it said on stderr.
+    async fn stop(mut self) -> (ExitStatus, String) {
+        self.client.close().await;
+        let status = tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await;
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
+        (status.expect("it ends by itself").unwrap(), said)
+    }
+}
+
+const ALL: &str = "read:prices read:alerts write:alerts";
+
+#[tokio::test]
+async fn start_list_call_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    for revision in Revision::ALL {
+        let served = Served::start(folder.path(), "read:prices", Some(revision)).await;
+        assert_eq!(served.client.revision().as_deref(), Some(revision.as_str()));
+        let tools = served.client.tools().await.unwrap();
+        assert_eq!(tools.len(), 3, "{revision}");
+        let quote = served.call("get_stock_price", json!({"symbol": "AAPL"})).await;
+        assert_eq!(quote, json!({"symbol": "AAPL", "date": "2010-03-01", "price": 223.02}), "{revision}");
+        let refused = served.client.call("clear_alerts", json!({"symbol": "AAPL"})).await.unwrap_err();
+        assert_eq!(refused.code, -31403, "{revision}");
+        let (status, said) = served.stop().await;
+        assert_eq!(status.code(), Some(0), "{revision}");
+        assert_eq!(
+            said,
+            "prices 0.1.0 on stdio: 3 of 6 tools in reach\n  \
+               hidden without `read:alerts`: list_alerts\n  \
+               hidden without `write:alerts`: clear_alerts, set_alert\n\
+             help: to show them all: prices serve --grant \"read:prices write:alerts read:alerts\"\n"
+        );
+    }
+    assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "a price needs no file");
+}
+
+#[tokio::test]
+async fn a_client_without_a_wish_gets_the_newest_revision() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::start(folder.path(), ALL, None).await;
+    assert_eq!(served.client.revision().as_deref(), Some("2026-07-28"));
+    let (status, said) = served.stop().await;
+    assert_eq!((status.code(), &*said), (Some(0), "prices 0.1.0 on stdio: 6 of 6 tools in reach\n"));
+}
+
+#[tokio::test]
+async fn alerts_survive_a_restart_and_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let alert = |price: u32| json!({"symbol": "AAPL", "when": "above", "price": price});
+    let served = Served::start(folder.path(), ALL, None).await;
+    assert_eq!(served.call("set_alert", alert(250)).await["id"], 1);
+    assert_eq!(served.stop().await.0.code(), Some(0));
+
+    let mut served = Served::start(folder.path(), ALL, None).await;
+    assert_eq!(served.call("set_alert", alert(300)).await["id"], 2);
+    served.child.kill().await.unwrap();
+
+    let served = Served::start(folder.path(), ALL, None).await;
+    let listed = served.call("list_alerts", json!({})).await;
+    let prices: Vec<_> = listed["alerts"].as_array().unwrap().iter().map(|alert| &alert["price"]).collect();
+    assert_eq!(prices, [250.0, 300.0], "what was answered is on the disk");
+    assert_eq!(served.call("clear_alerts", json!({"symbol": "AAPL"})).await["removed"], 2);
+    assert_eq!(served.stop().await.0.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_second_server_on_one_folder_is_told_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Served::start(folder.path(), ALL, None).await;
+    first.call("set_alert", json!({"symbol": "IBM", "when": "below", "price": 1})).await;
+    let second = Served::start(folder.path(), ALL, None).await;
+    let answer = second.client.call("list_alerts", json!({})).await.unwrap();
+    assert!(answer.is_error);
+    assert!(answer.text().contains("set PRICES_DATA to another folder"), "{}", answer.text());
+    second.call("get_stock_price", json!({"symbol": "IBM"})).await;
+    assert_eq!(first.stop().await.0.code(), Some(0));
+    assert_eq!(second.call("list_alerts", json!({})).await["alerts"][0]["id"], 1, "the file is free again");
+    assert_eq!(second.stop().await.0.code(), Some(0));
+}

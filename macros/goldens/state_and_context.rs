@@ -1,0 +1,64 @@
+/// Delete every alert of some symbols.
+pub(crate) async fn clear_alerts(
+    alerts: &Alerts,
+    call: &Call,
+    symbols: &[Symbol],
+) -> Result<Cleared, AlertError> {
+    alerts.clear(symbols, call).await
+}
+#[doc(hidden)]
+#[allow(non_camel_case_types, unreachable_pub)]
+pub(crate) enum clear_alerts {}
+const _: () = {
+    #[allow(unused_imports)]
+    use ::candor::__private::{self as __candor, Plainly as _};
+    impl __candor::Named for clear_alerts {
+        const NAME: &'static __candor::str = "clear_alerts";
+        const DESCRIPTOR: &'static __candor::Descriptor = &__candor::Descriptor {
+            name: "clear_alerts",
+            title: "Clear alerts",
+            description: "Delete every alert of some symbols.",
+            effect: __candor::Effect::Destructive,
+            idempotent: true,
+            closed_world: true,
+            scopes: &["write:alerts"],
+            confirm: true,
+            idempotency_key: __candor::IdempotencyKey::Optional,
+            audit: __candor::Audit::Required,
+            params: &[
+                __candor::param::<::std::vec::Vec<Symbol>>("symbols", "Ticker symbols."),
+            ],
+            output: __candor::Returned::<Result<Cleared, AlertError>>::schema,
+            ..__candor::Descriptor::DEFAULT
+        };
+    }
+    impl<__C: __candor::Provide<Alerts> + __candor::State> __candor::Tool<__C>
+    for clear_alerts
+    where
+        <__C as __candor::Provide<
+            Alerts,
+        >>::Access: __candor::InClosedWorld<clear_alerts, Alerts>,
+    {
+        const RUN: __candor::Run<__C> = __candor::Run::Async(|
+            __state,
+            __call,
+            mut __args|
+        __candor::boxed(async move {
+            let _ = (
+                __candor::param::<::std::vec::Vec<Symbol>>,
+                __candor::Returned::<Result<Cleared, AlertError>>::schema,
+            );
+            let __candor::Some(__a0) = __args.take::<::std::vec::Vec<Symbol>>(0usize)
+            else { return __args.refuse() };
+            __candor::Returned(
+                    clear_alerts(
+                            __candor::Provide::<Alerts>::provide(__state),
+                            __call,
+                            &__a0,
+                        )
+                        .await,
+                )
+                .reply()
+        }));
+    }
+};

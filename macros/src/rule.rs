@@ -1,0 +1,51 @@
+//! Every rule of the language, a file a family; each has its ui test in `ui-tests/fail`.
+
+mod access;
+mod deprecation;
+mod description;
+mod effect;
+mod function;
+mod name;
+mod parameter;
+
+use crate::{
+    attr::{Attr, Effect},
+    error::Mistakes,
+    sig::Sig,
+};
+
+/// What was said, against what was seen. Every rule runs, so that one build shows every mistake.
+pub(crate) fn check(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
+    effect::exactly_one_effect(attr, sig, mistakes);
+    effect::idempotent_says_something(attr, mistakes);
+    effect::retry_only_what_may_repeat(attr, sig, mistakes);
+    effect::confirm_only_writes(attr, mistakes);
+    effect::idempotency_key_only_for_writes(attr, mistakes);
+    effect::audit_off_only_for_reads(attr, sig, mistakes);
+    access::scope_or_public(attr, sig, mistakes);
+    name::name_in_grammar(attr, sig, mistakes);
+    name::title_visible(attr, mistakes);
+    deprecation::deprecation_has_an_end(attr, sig, mistakes);
+    description::tool_described(sig, mistakes);
+    for (param, argument) in sig.arguments() {
+        description::parameter_described(sig, param, argument, mistakes);
+        parameter::bounds_in_order(param, argument, mistakes);
+        parameter::numeric_bounds_on_numbers(param, argument, mistakes);
+        parameter::length_bounds_on_text_and_lists(param, argument, mistakes);
+        parameter::pattern_on_text(param, argument, mistakes);
+        parameter::values_fit(param, argument, mistakes);
+        parameter::wire_name_in_grammar(param, argument, mistakes);
+    }
+    parameter::wire_names_differ(sig, mistakes);
+    function::plain_function(sig, mistakes);
+    function::output_is_a_type(sig, mistakes);
+    function::stdout_is_the_wire(sig, mistakes);
+}
+
+/// The one effect that was said.
+pub(crate) fn effect(attr: &Attr) -> Option<Effect> {
+    match attr.effects.as_slice() {
+        [(effect, _)] => Some(*effect),
+        _ => None,
+    }
+}

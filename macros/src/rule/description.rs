@@ -1,0 +1,70 @@
+//! What a model reads of a tool and of its parameters.
+
+use syn::{Ident, ext::IdentExt};
+
+use crate::{
+    error::{Mistake, Mistakes},
+    sig::{Argument, Param, Sig},
+    text::Description,
+};
+
+pub(super) fn tool_described(sig: &Sig, mistakes: &mut Mistakes) {
+    let name = sig.name();
+    let help = format!("say in a `///` comment above `fn {name}` what it does: a model chooses by it");
+    described(&sig.description, &format!("tool `{name}`"), sig.ident(), &help, mistakes);
+}
+
+pub(super) fn parameter_described(sig: &Sig, param: &Param, argument: &Argument, mistakes: &mut Mistakes) {
+    let name = param.ident.unraw();
+    let help = format!("add a `///` comment above `{name}`: it becomes the schema's `description`");
+    let subject = format!("parameter `{name}` of tool `{}`", sig.name());
+    described(&argument.description, &subject, &param.ident, &help, mistakes);
+}
+
+fn described(description: &Description, subject: &str, at: &Ident, help: &str, mistakes: &mut Mistakes) {
+    let text = match description {
+        Description::Missing => {
+            mistakes.push(Mistake::at(at, format!("{subject} has no description")).help(help));
+            return;
+        }
+        Description::Text(text) => text,
+        // The compiler knows this text, the macro does not.
+        Description::Expr(_) => return,
+    };
+    if text.is_empty() {
+        mistakes.push(Mistake::at(at, format!("the description of {subject} is empty")).help(help));
+    }
+    if let Some(hidden) = text.chars().find(|&c| is_hidden(c)) {
+        let hidden = format!("U+{:04X}", u32::from(hidden));
+        mistakes.push(
+            Mistake::at(at, format!("the description of {subject} holds the invisible character {hidden}"))
+                .note("what a person cannot see and a model reads is how instructions are smuggled in")
+                .help(format!("delete the {hidden}")),
+        );
+    }
+}
+
+/// Whether `c` is invisible, or turns the direction of what is read (Unicode TR 36, TR 55).
+pub(super) fn is_hidden(c: char) -> bool {
+    match c {
+        '\n' | '\t' => false,
+        '\u{00AD}'
+        | '\u{034F}'
+        | '\u{061C}'
+        | '\u{115F}'
+        | '\u{1160}'
+        | '\u{17B4}'
+        | '\u{17B5}'
+        | '\u{180E}'
+        | '\u{200B}'..='\u{200F}'
+        | '\u{2028}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}'
+        | '\u{3164}'
+        | '\u{FE00}'..='\u{FE0F}'
+        | '\u{FEFF}'
+        | '\u{FFA0}'
+        | '\u{FFF0}'..='\u{FFFB}'
+        | '\u{E0000}'..='\u{E0FFF}' => true,
+        c => c.is_control(),
+    }
+}

@@ -1,0 +1,136 @@
+//! A type's tokens → as much as they tell: its shape, what it borrows, what it leaves open.
+
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{quote, quote_spanned};
+use syn::{GenericArgument, PathArguments, PathSegment, Type};
+
+/// As much of a type as its tokens tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Text,
+    Int(String),
+    Float,
+    Bool,
+    List,
+    /// A type of the user's: the schema tells, when the server starts.
+    Unknown,
+}
+
+impl Shape {
+    /// Whether the type is known to have every trait that an argument and a result need.
+    pub(crate) fn is_fit(&self) -> bool {
+        matches!(self, Self::Text | Self::Int(_) | Self::Float | Self::Bool)
+    }
+}
+
+/// The type inside the invisible groups and parentheses around it.
+pub(crate) fn ungroup(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => ungroup(&group.elem),
+        Type::Paren(paren) => ungroup(&paren.elem),
+        ty => ty,
+    }
+}
+
+pub(crate) fn string_at(span: Span) -> Type {
+    Type::Verbatim(quote_spanned!(span=> ::std::string::String))
+}
+
+pub(crate) fn list_of(elem: &Type) -> Type {
+    Type::Verbatim(quote!(::std::vec::Vec<#elem>))
+}
+
+/// The first borrow among `tokens` that is not for good.
+pub(crate) fn borrow(tokens: TokenStream) -> Option<TokenTree> {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let found = match &token {
+            TokenTree::Punct(punct) if punct.as_char() == '&' => Some(token),
+            TokenTree::Punct(punct) if punct.as_char() == '\'' => {
+                (!is_static(tokens.peek())).then_some(token)
+            }
+            TokenTree::Group(group) => borrow(group.stream()),
+            _ => None,
+        };
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}
+
+/// `'a` becomes `'_`.
+pub(crate) fn elided(tokens: TokenStream) -> TokenStream {
+    let mut after_tick = false;
+    let elide = |token: TokenTree| {
+        let named = std::mem::take(&mut after_tick) && !is_static(Some(&token));
+        match token {
+            TokenTree::Ident(lifetime) if named => Ident::new("_", lifetime.span()).into(),
+            TokenTree::Group(group) => {
+                let mut inside = Group::new(group.delimiter(), elided(group.stream()));
+                inside.set_span(group.span());
+                inside.into()
+            }
+            token => {
+                after_tick = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '\'');
+                token
+            }
+        }
+    };
+    tokens.into_iter().map(elide).collect()
+}
+
+fn is_static(token: Option<&TokenTree>) -> bool {
+    matches!(token, Some(TokenTree::Ident(lifetime)) if lifetime == "static")
+}
+
+/// The first `impl Trait` in a type or its arguments.
+pub(crate) fn impl_trait(ty: &Type) -> Option<&Type> {
+    match ungroup(ty) {
+        found @ Type::ImplTrait(_) => Some(found),
+        Type::Path(path) => path.path.segments.iter().flat_map(arguments).find_map(impl_trait),
+        _ => None,
+    }
+}
+
+/// The types between the `<` and `>` of a segment.
+fn arguments(segment: &PathSegment) -> impl Iterator<Item = &Type> {
+    let list = match &segment.arguments {
+        PathArguments::AngleBracketed(list) => Some(&list.args),
+        _ => None,
+    };
+    list.into_iter().flatten().filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
+}
+
+/// Reads `Option<T>` as `T`.
+pub(crate) fn shape(ty: &Type) -> Shape {
+    let path = match ungroup(ty) {
+        Type::Verbatim(tokens) => match tokens.to_string().rsplit("::").next().unwrap_or_default().trim() {
+            "String" => return Shape::Text,
+            _ => return Shape::List,
+        },
+        Type::Path(path) => &path.path,
+        _ => return Shape::Unknown,
+    };
+    let Some(last) = path.segments.last() else { return Shape::Unknown };
+    let name = last.ident.to_string();
+    match name.as_str() {
+        "String" | "char" => Shape::Text,
+        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => {
+            Shape::Int(name)
+        }
+        "f32" | "f64" => Shape::Float,
+        "bool" => Shape::Bool,
+        "Vec" | "VecDeque" | "HashSet" | "BTreeSet" => Shape::List,
+        "Option" => arguments(last).next().map_or(Shape::Unknown, shape),
+        _ => Shape::Unknown,
+    }
+}
+
+/// Whether the tokens say `Option<…>`.
+pub(crate) fn is_option(ty: &Type) -> bool {
+    matches!(ungroup(ty), Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Option"))
+}

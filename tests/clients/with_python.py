@@ -1,0 +1,133 @@
+"""The Python client against `prices`, under each revision it can be pinned to: a line of JSON each."""
+
+import asyncio
+import json
+import os
+import pathlib
+import tempfile
+import traceback
+
+from mcp import Client, MCPError, StdioServerParameters
+
+HERE = pathlib.Path(__file__).parent
+ALL = "read:prices read:alerts write:alerts"
+HINTS = ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"]
+READS = [True, False, True, False]
+TOOLS = {
+    "clear_alerts": [False, True, True, False],
+    "compare": READS,
+    "get_stock_price": READS,
+    "list_alerts": READS,
+    "price_history": READS,
+    "set_alert": [False, False, False, False],
+}
+
+
+def server(folder: str, grants: str) -> StdioServerParameters:
+    env = {
+        "PATH": os.environ["PATH"],
+        "PRICES": os.environ["PRICES"],
+        "PRICES_DATA": folder,
+        "WATCH": folder,
+        "GRANTS": grants,
+    }
+    return StdioServerParameters(command=str(HERE / "watched"), env=env)
+
+
+def wire(model) -> dict:
+    return model.model_dump(by_alias=True, exclude_none=True, mode="json")
+
+
+def same(came, expected):
+    assert came == expected, f"{came!r}, and not {expected!r}"
+
+
+async def refused(client: Client, tool: str, arguments: dict) -> MCPError:
+    try:
+        answer = await client.call_tool(tool, arguments)
+    except MCPError as error:
+        return error
+    raise AssertionError(f"{tool} was answered: {answer}")
+
+
+async def lists(client: Client):
+    tools = {tool["name"]: tool for tool in map(wire, (await client.list_tools()).tools)}
+    same({name: [tool["annotations"][hint] for hint in HINTS] for name, tool in tools.items()}, TOOLS)
+    same(list(tools), sorted(tools))
+    for tool in tools.values():
+        assert tool["title"] and tool["description"]
+        same([tool["inputSchema"]["type"], tool["inputSchema"]["additionalProperties"]], ["object", False])
+        same(tool["outputSchema"]["type"], "object")
+    same(tools["get_stock_price"]["inputSchema"]["properties"]["symbol"]["pattern"], "^[A-Z]{1,5}$")
+
+
+async def calls(client: Client):
+    answer = wire(await client.call_tool("get_stock_price", {"symbol": "AAPL"}))
+    same(answer["structuredContent"], {"symbol": "AAPL", "date": "2010-03-01", "price": 223.02})
+    same(json.loads(answer["content"][0]["text"]), answer["structuredContent"])
+    assert not answer.get("isError")
+
+
+async def arguments(client: Client):
+    answer = wire(await client.call_tool("price_history", {"symbol": "aapl", "limit": 0, "form": "x"}))
+    same(answer["isError"], True)
+    assert "structuredContent" not in answer
+    text = answer["content"][0]["text"]
+    for says in ["`symbol` does not match", "`limit` is below", "did you mean `from`?"]:
+        assert says in text, text
+
+
+async def unknown(client: Client):
+    same((await refused(client, "no_such_tool", {})).error.code, -32602)
+
+
+async def alerts(client: Client):
+    for price in [250, 300]:
+        answer = wire(await client.call_tool("set_alert", {"symbol": "IBM", "when": "above", "price": price}))
+        assert not answer.get("isError"), answer
+    listed = wire(await client.call_tool("list_alerts", {}))["structuredContent"]["alerts"]
+    same([alert["price"] for alert in listed], [250, 300])
+    cleared = wire(await client.call_tool("clear_alerts", {"symbol": "IBM"}))["structuredContent"]
+    same(cleared, {"symbol": "IBM", "removed": 2})
+
+
+async def scope(mode: str):
+    with tempfile.TemporaryDirectory() as folder:
+        async with Client(server(folder, "read:prices"), mode=mode) as client:
+            same(sorted(tool.name for tool in (await client.list_tools()).tools), ["compare", "get_stock_price", "price_history"])
+            error = (await refused(client, "clear_alerts", {"symbol": "IBM"})).error
+            same([error.code, error.data["missingScopes"]], [-31403, ["write:alerts"]])
+
+
+def ended(folder: str):
+    """Every process ended by itself, and wrote nothing but messages."""
+    codes = [path.read_text().strip() for path in pathlib.Path(folder).glob("*.code")]
+    same(codes, ["0"] * len(list(pathlib.Path(folder).glob("*.stdout"))))
+    for path in pathlib.Path(folder).glob("*.stdout"):
+        for line in path.read_text().splitlines():
+            same(json.loads(line)["jsonrpc"], "2.0")
+
+
+async def one(mode: str) -> dict:
+    checks, revision = {}, None
+
+    async def check(name, work):
+        try:
+            result = await work if work is not None else None
+            checks[name] = "ok"
+            return result
+        except Exception:
+            checks[name] = traceback.format_exc(limit=-1).strip()
+
+    with tempfile.TemporaryDirectory() as folder:
+        async with Client(server(folder, ALL), mode=mode) as client:
+            revision = client.protocol_version
+            for name, work in [("list", lists), ("call", calls), ("arguments", arguments), ("unknown", unknown), ("alerts", alerts)]:
+                await check(name, work(client))
+        await check("end", asyncio.to_thread(ended, folder))
+    await check("scope", scope(mode))
+    return {"revision": revision, "checks": checks}
+
+
+for named, mode in [("default", "auto"), ("legacy", "legacy"), ("2026-07-28", "2026-07-28")]:
+    print(json.dumps({"client": "python mcp 2.3", "mode": named, **asyncio.run(one(mode))}), flush=True)

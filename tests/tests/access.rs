@@ -1,0 +1,130 @@
+//! What a caller was granted → what it sees and may call.
+
+use candor::{Built, Revision, Server, mcp_tool, testing::Client, tools};
+use candor_tests::wire::{Wire, call, each_revision};
+use serde_json::json;
+
+/// Read the vault.
+#[mcp_tool(read_only, closed_world, scope = "read:vault")]
+fn read_vault() -> &'static str {
+    "gold"
+}
+
+/// Empty the vault.
+#[mcp_tool(destructive, closed_world, scope = "read:vault write:vault")]
+fn empty_vault() -> &'static str {
+    "empty"
+}
+
+/// Say the time.
+#[mcp_tool(read_only, public)]
+fn clock() -> &'static str {
+    "noon"
+}
+
+fn server() -> Server {
+    Server::new("vault", "1.0.0").tools(tools![read_vault, empty_vault, clock])
+}
+
+async fn names(client: &Client) -> Vec<String> {
+    let tools = client.tools().await.unwrap();
+    tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn nothing_is_granted_by_default() {
+    each_revision(&server().build().unwrap(), async |_, client| {
+        assert_eq!(names(&client).await, ["clock"]);
+        assert_eq!(client.call("clock", json!({})).await.unwrap().text(), "noon");
+        for tool in ["read_vault", "empty_vault"] {
+            assert_eq!(client.call(tool, json!({})).await.unwrap_err().code, -31403);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_list_and_the_calls_follow_the_grants() {
+    let built = server().build().unwrap();
+    for (grant, listed) in [
+        ("read:vault", vec!["clock", "read_vault"]),
+        ("write:vault", vec!["clock"]),
+        ("read:vault write:vault", vec!["clock", "empty_vault", "read_vault"]),
+        (" write:vault   read:vault\n", vec!["clock", "empty_vault", "read_vault"]),
+        ("read:vaul read: READ:VAULT read:vault:x", vec!["clock"]),
+    ] {
+        let client = Client::to(built.clone().grant(grant), Revision::V2026_07_28).await;
+        assert_eq!(names(&client).await, listed, "{grant}");
+        for tool in ["read_vault", "empty_vault", "clock"] {
+            let answered = client.call(tool, json!({})).await.is_ok();
+            assert_eq!(answered, listed.contains(&tool), "{tool} with {grant}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn grants_add_up_and_stay_with_one_connection() {
+    let built = server().build().unwrap();
+    let both = built.clone().grant("read:vault").grant("write:vault");
+    let client = Client::to(both, Revision::V2025_11_25).await;
+    assert_eq!(names(&client).await.len(), 3);
+    let client = Client::to(built, Revision::V2025_11_25).await;
+    assert_eq!(names(&client).await, ["clock"], "the server that was cloned is as it was");
+}
+
+#[tokio::test]
+async fn a_refusal_names_what_is_missing_and_the_flag() {
+    let built = server().build().unwrap().grant("read:vault");
+    let client = Client::to(built, Revision::V2026_07_28).await;
+    let refused = client.call("empty_vault", json!({})).await.unwrap_err();
+    assert_eq!(
+        refused.message,
+        "tool `empty_vault` needs a scope that this caller was not granted: `write:vault`\nhelp: on stdio, start the server with `--grant \"write:vault\"`"
+    );
+    assert_eq!(
+        refused.data.unwrap(),
+        json!({
+            "reason": "insufficient_scope",
+            "requiredScopes": ["read:vault", "write:vault"],
+            "missingScopes": ["write:vault"],
+        })
+    );
+    let client = Client::of(server()).await;
+    let refused = client.call("empty_vault", json!({})).await.unwrap_err();
+    assert!(refused.message.contains("`read:vault`, `write:vault`"), "{}", refused.message);
+    assert!(refused.message.contains("--grant \"read:vault write:vault\""), "{}", refused.message);
+}
+
+/// Everything a server says to the same lines.
+async fn heard(built: Built) -> String {
+    let mut wire = Wire::to(built);
+    wire.initialize(Revision::V2025_11_25).await;
+    for tool in ["read_vault", "empty_vault", "read_vaul", "clok", "nothing"] {
+        for arguments in [json!({}), json!({"x": 1}), json!([])] {
+            wire.ask(call(&json!(1), tool, arguments)).await;
+        }
+    }
+    wire.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).await;
+    wire.heard().to_owned()
+}
+
+#[tokio::test]
+async fn a_concealed_tool_is_byte_for_byte_one_that_does_not_exist() {
+    let without = Server::new("vault", "1.0.0").tools(tools![clock]);
+    let concealed = heard(server().conceal().build().unwrap()).await;
+    assert_eq!(concealed, heard(without.build().unwrap()).await);
+    assert!(concealed.contains("Unknown tool: read_vault"));
+    assert_ne!(concealed, heard(server().build().unwrap()).await);
+}
+
+#[tokio::test]
+async fn a_hidden_tool_is_never_the_nearest_name() {
+    for server in [server(), server().conceal()] {
+        let client = Client::of(server).await;
+        let refused = client.call("read_vaul", json!({})).await.unwrap_err();
+        assert!(!refused.message.contains("did you mean"), "{}", refused.message);
+    }
+    let client = Client::to(server().build().unwrap().grant("read:vault"), Revision::V2026_07_28).await;
+    let refused = client.call("read_vaul", json!({})).await.unwrap_err();
+    assert!(refused.message.contains("did you mean `read_vault`?"), "{}", refused.message);
+}

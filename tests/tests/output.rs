@@ -1,0 +1,338 @@
+//! What handlers return → what clients read, under each revision.
+
+use std::{fmt, io, time::Duration};
+
+use candor::{
+    Block, Content, Revision, Server, ToolError, mcp_tool,
+    testing::{Answer, Client},
+    tools,
+};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+#[derive(Serialize, JsonSchema)]
+struct Point {
+    x: i32,
+    y: Option<f64>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Shape {
+    Circle { radius: f64 },
+    Square { side: f64 },
+}
+
+/// An object.
+#[mcp_tool(read_only, closed_world, public)]
+fn object() -> Point {
+    Point { x: 1, y: None }
+}
+
+/// A choice of objects.
+#[mcp_tool(read_only, closed_world, public)]
+fn choice(
+    /// Whether it is round.
+    round: bool,
+) -> Shape {
+    if round { Shape::Circle { radius: 1.0 } } else { Shape::Square { side: 2.0 } }
+}
+
+/// A text.
+#[mcp_tool(read_only, closed_world, public)]
+fn text() -> String {
+    "two\nlines".to_owned()
+}
+
+/// A number.
+#[mcp_tool(read_only, closed_world, public)]
+fn number() -> u64 {
+    u64::MAX
+}
+
+/// A list.
+#[mcp_tool(read_only, closed_world, public)]
+fn list() -> Vec<Point> {
+    vec![Point { x: 1, y: Some(0.5) }]
+}
+
+/// Perhaps an object.
+#[mcp_tool(read_only, closed_world, public)]
+fn perhaps(
+    /// Whether there is one.
+    some: bool,
+) -> Option<Point> {
+    some.then_some(Point { x: 2, y: None })
+}
+
+/// Nothing.
+#[mcp_tool(additive, closed_world, public)]
+fn nothing() {}
+
+/// Content of every kind.
+#[mcp_tool(read_only, closed_world, public)]
+fn content() -> Content {
+    Content::text("a")
+        .image([0, 255], "image/png")
+        .audio(*b"RIFF", "audio/wav")
+        .resource("mem://a", Some("text/csv"), "a,b")
+        .resource("mem://b", None, "b")
+        .link("mem://c", "c", Some("text/plain"))
+}
+
+/// No content at all.
+#[mcp_tool(read_only, closed_world, public)]
+fn no_content() -> Content {
+    Content::default()
+}
+
+#[derive(Debug)]
+struct Closed;
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the shop is closed\nhelp: come tomorrow")
+    }
+}
+
+/// An error of a type of one's own.
+#[mcp_tool(read_only, closed_world, public)]
+fn own_error() -> Result<Point, Closed> {
+    Err(Closed)
+}
+
+/// An error of the standard library's.
+#[mcp_tool(read_only, closed_world, public)]
+fn io_error() -> io::Result<String> {
+    Err(io::Error::other("no disk"))
+}
+
+/// An error that says more.
+#[mcp_tool(read_only, closed_world, public)]
+async fn rich_error() -> Result<Point, ToolError> {
+    Err(ToolError::transient("busy").reason("shop_busy").retry_after(Duration::from_millis(1_500)))
+}
+
+/// A number that is none.
+#[mcp_tool(read_only, closed_world, public)]
+fn nan() -> f64 {
+    f64::NAN
+}
+
+/// A long text.
+#[mcp_tool(read_only, closed_world, public)]
+fn long_text(
+    /// How long.
+    length: usize,
+) -> String {
+    "x".repeat(length)
+}
+
+/// A long list.
+#[mcp_tool(read_only, closed_world, public)]
+fn long_list() -> Vec<u8> {
+    vec![255; 1_000_000]
+}
+
+/// A long picture.
+#[mcp_tool(read_only, closed_world, public)]
+fn long_picture() -> Content {
+    Content::default().image(vec![0; 1024 * 1024], "image/png")
+}
+
+/// Says that it is a number, and is a text.
+struct Liar;
+
+impl Serialize for Liar {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("hunter2")
+    }
+}
+
+impl JsonSchema for Liar {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Liar".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
+    }
+}
+
+/// A type that lies.
+#[mcp_tool(read_only, closed_world, public)]
+fn liar() -> Liar {
+    Liar
+}
+
+fn server() -> Server {
+    Server::new("s", "1").tools(tools![
+        object,
+        choice,
+        text,
+        number,
+        list,
+        perhaps,
+        nothing,
+        content,
+        no_content,
+        own_error,
+        io_error,
+        rich_error,
+        nan,
+        long_text,
+        long_list,
+        long_picture,
+        liar
+    ])
+}
+
+async fn each(tool: &str, arguments: Value, see: impl Fn(Revision, Answer)) {
+    let built = server().build().unwrap();
+    for revision in Revision::ALL {
+        let client = Client::to(built.clone(), revision).await;
+        see(revision, client.call(tool, arguments.clone()).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn objects_stand_as_they_are_under_every_revision() {
+    for (tool, arguments, value) in [
+        ("object", json!({}), json!({"x": 1, "y": null})),
+        ("choice", json!({"round": true}), json!({"kind": "circle", "radius": 1.0})),
+        ("choice", json!({"round": false}), json!({"kind": "square", "side": 2.0})),
+    ] {
+        each(tool, arguments, |revision, answer| {
+            assert!(!answer.is_error, "{revision}");
+            assert_eq!(answer.structured.as_ref(), Some(&value), "{revision}");
+            assert_eq!(answer.text(), value.to_string());
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_object_is_wrapped_for_older_revisions_alone() {
+    for (tool, arguments, value) in [
+        ("number", json!({}), json!(u64::MAX)),
+        ("list", json!({}), json!([{"x": 1, "y": 0.5}])),
+        ("perhaps", json!({"some": true}), json!({"x": 2, "y": null})),
+        ("perhaps", json!({"some": false}), json!(null)),
+    ] {
+        each(tool, arguments, |revision, answer| {
+            let wrapped = json!({"result": value});
+            let expected = if revision == Revision::V2026_07_28 { &value } else { &wrapped };
+            // rmcp's client reads a structure of `null` as none.
+            assert_eq!(&answer.structured.unwrap_or_default(), expected, "{tool} {revision}");
+            assert_eq!(answer.content, [Block::Text(value.to_string())], "the model reads the bare value");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn the_published_output_schema_fits_what_comes() {
+    let built = server().build().unwrap();
+    for revision in Revision::ALL {
+        let client = Client::to(built.clone(), revision).await;
+        for tool in client.tools().await.unwrap() {
+            let (name, schema) = (tool["name"].as_str().unwrap(), &tool["outputSchema"]);
+            let structured = !matches!(
+                name,
+                "text" | "nothing" | "content" | "no_content" | "io_error" | "long_text" | "long_picture"
+            );
+            assert_eq!(schema.is_object(), structured, "{name} under {revision}: {schema}");
+            if structured && revision != Revision::V2026_07_28 {
+                assert_eq!(schema["type"], "object", "{name} under {revision}: {schema}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn texts_and_nothing_are_content_without_structure() {
+    for (tool, says) in [("text", "two\nlines"), ("nothing", "done")] {
+        each(tool, json!({}), |_, answer| {
+            assert_eq!((answer.is_error, answer.structured), (false, None));
+            assert_eq!(answer.content, [Block::Text(says.to_owned())]);
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn content_keeps_its_blocks_in_their_order() {
+    each("content", json!({}), |_, answer| {
+        assert_eq!(answer.structured, None);
+        assert_eq!(
+            answer.raw["content"],
+            json!([
+                {"type": "text", "text": "a"},
+                {"type": "image", "data": "AP8=", "mimeType": "image/png"},
+                {"type": "audio", "data": "UklGRg==", "mimeType": "audio/wav"},
+                {"type": "resource", "resource": {"uri": "mem://a", "mimeType": "text/csv", "text": "a,b"}},
+                {"type": "resource", "resource": {"uri": "mem://b", "mimeType": "text/plain", "text": "b"}},
+                {"type": "resource_link", "uri": "mem://c", "name": "c", "mimeType": "text/plain"},
+            ])
+        );
+    })
+    .await;
+    each("no_content", json!({}), |_, answer| assert_eq!(answer.raw["content"], json!([]))).await;
+}
+
+#[tokio::test]
+async fn an_error_is_told_without_structure() {
+    each("own_error", json!({}), |_, answer| {
+        assert_eq!((answer.is_error, answer.structured.clone()), (true, None));
+        assert_eq!(answer.text(), "the shop is closed\nhelp: come tomorrow");
+        assert_eq!(answer.reason(), None);
+    })
+    .await;
+    each("io_error", json!({}), |_, answer| {
+        assert_eq!((answer.is_error, answer.text()), (true, "no disk".to_owned()));
+    })
+    .await;
+    each("rich_error", json!({}), |_, answer| {
+        assert_eq!(
+            (answer.is_error, answer.text(), answer.reason()),
+            (true, "busy".to_owned(), Some("shop_busy"))
+        );
+        assert_eq!(answer.meta["candor/transient"], true);
+        assert_eq!(answer.meta["candor/retry-after-seconds"], 2, "rounded up");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_breaks_its_own_schema_is_an_error_without_the_value() {
+    for tool in ["nan", "liar"] {
+        each(tool, json!({}), |_, answer| {
+            assert_eq!((answer.is_error, answer.structured.clone()), (true, None), "{tool}");
+            assert_eq!(answer.reason(), Some("output_schema"));
+            assert!(!answer.raw.to_string().contains("hunter2"));
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_result_of_more_than_a_mebibyte_is_an_error_and_never_cut() {
+    for (tool, arguments) in [
+        ("long_text", json!({"length": 2_000_000})),
+        ("long_text", json!({"length": 1024 * 1024 + 1})),
+        ("long_list", json!({})),
+        ("long_picture", json!({})),
+    ] {
+        each(tool, arguments, |_, answer| {
+            assert_eq!((answer.is_error, answer.structured.clone()), (true, None), "{tool}");
+            assert_eq!(answer.reason(), Some("output_too_large"));
+            assert!(answer.raw.to_string().len() < 1_000);
+        })
+        .await;
+    }
+    each("long_text", json!({"length": 1024 * 1024}), |_, answer| {
+        assert_eq!((answer.is_error, answer.text().len()), (false, 1024 * 1024));
+    })
+    .await;
+}

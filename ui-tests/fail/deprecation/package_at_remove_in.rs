@@ -1,0 +1,15 @@
+use candor::{Server, mcp_tool, tools};
+
+/// Quote of one symbol.
+#[mcp_tool(read_only, public)]
+fn get_quote() {}
+
+/// Price of one symbol.
+#[mcp_tool(read_only, public, deprecated(since = "0.0.0-alpha", remove_in = "0.0.0", use_instead = get_quote))]
+fn get_price() -> u32 {
+    1
+}
+
+fn main() {
+    let _ = Server::new("t", "1").tools(tools![get_price]);
+}

@@ -1,0 +1,11 @@
+use candor::{Server, mcp_tool, tools};
+
+struct App;
+
+/// Price of one symbol.
+#[mcp_tool(read_only, public)]
+fn get_price() {}
+
+fn main() {
+    let _ = Server::new("t", "1").tools(tools![get_price]).state(App);
+}

@@ -1,0 +1,16 @@
+use std::cell::Cell;
+
+use candor::{Server, State, mcp_tool, tools};
+
+#[derive(State)]
+struct App {
+    count: Cell<u32>,
+}
+
+/// Price of one symbol.
+#[mcp_tool(read_only, public)]
+fn get_price() {}
+
+fn main() {
+    let _ = Server::new("t", "1").state(App { count: Cell::new(0) }).tools(tools![get_price]);
+}

@@ -1,0 +1,15 @@
+use candor::{Server, State, mcp_tool, tools};
+
+#[derive(State)]
+struct App {
+    bid: u32,
+    ask: u32,
+}
+
+/// Price of one symbol.
+#[mcp_tool(read_only, public)]
+fn get_price() {}
+
+fn main() {
+    let _ = Server::new("t", "1").state(App { bid: 1, ask: 2 }).tools(tools![get_price]);
+}

@@ -1,0 +1,17 @@
+use candor::{Server, State, mcp_tool, tools};
+
+struct Prices;
+
+#[derive(State)]
+struct App {
+    #[state(write)]
+    prices: Prices,
+}
+
+/// Price of one symbol.
+#[mcp_tool(read_only, public)]
+fn get_price(_prices: &Prices) {}
+
+fn main() {
+    let _ = Server::new("t", "1").state(App { prices: Prices }).tools(tools![get_price]);
+}

@@ -1,0 +1,7 @@
+use candor::{Server, tools};
+
+fn get_price() {}
+
+fn main() {
+    let _ = Server::new("t", "1").tools(tools![get_price]);
+}
