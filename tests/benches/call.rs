@@ -1,8 +1,11 @@
 //! What a read call costs with everything enforced, beside the same call on bare rmcp:
 //! `cargo bench -p candor-tests --bench call`.
 //!
-//! Where time is too noisy, instructions tell: the difference of two counts of calls is what the calls between them
-//! cost. Build with `cargo bench -p candor-tests --bench call --no-run`, then with the binary it names
+//! Waking another CPU costs more than all else a call does, and how much changes from moment to moment; on one CPU the
+//! difference is steady: `taskset -c 0 cargo bench -p candor-tests --bench call`.
+//!
+//! Where time still is too noisy, instructions tell: the difference of two counts of calls is what the calls between
+//! them cost. Build with `cargo bench -p candor-tests --bench call --no-run`, then with the binary it names
 //! `valgrind --tool=callgrind BINARY count declared get_price 1000`, the same with `2000`, and both with `bare`.
 
 mod client;
@@ -17,9 +20,8 @@ use client::Client;
 use side_by_side::{Side, report};
 
 const TOOLS: [&str; 2] = ["get_price", "get_price_async"];
-const ARGUMENTS: &str = r#"{"symbol":"AAPL","lots":3}"#;
-const BLOCKS: usize = 400;
-const CALLS_A_BLOCK: usize = 50;
+const BLOCKS: usize = 60;
+const CALLS_A_BLOCK: usize = 500;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,45 +32,58 @@ fn main() {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(count(side, tool, calls));
     } else if side_by_side::wanted() {
-        let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
         for tool in TOOLS {
-            runtime.block_on(compare(tool));
+            compare(tool);
         }
     }
 }
 
-async fn compare(tool: &str) {
-    let mut connections = [
-        (Side::new("declared"), Client::declared(twin::declared::server()).await),
-        (Side::new("bare"), Client::bare(twin::bare::server()).await),
-    ];
-    for (side, client) in &mut connections {
-        for _ in 0..2_000 {
-            answered(side.name, client.call(tool, ARGUMENTS).await);
-        }
-    }
+fn compare(tool: &str) {
+    let params = params(tool);
+    // A runtime each: threads that one side wakes are not there to serve the other.
+    let mut sides = ["declared", "bare"].map(|name| {
+        let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        let mut client = runtime.block_on(connect(name));
+        runtime.block_on(async {
+            for _ in 0..2_000 {
+                answered(name, client.ask("tools/call", &params).await);
+            }
+        });
+        (Side::new(name), client, runtime)
+    });
     for block in 0..BLOCKS {
         for at in [block % 2, (block + 1) % 2] {
-            let (side, client) = &mut connections[at];
-            for _ in 0..CALLS_A_BLOCK {
-                let start = Instant::now();
-                client.call(tool, ARGUMENTS).await;
-                side.since(start);
-            }
+            let (side, client, runtime) = &mut sides[at];
+            runtime.block_on(async {
+                for _ in 0..CALLS_A_BLOCK {
+                    let start = Instant::now();
+                    client.ask("tools/call", &params).await;
+                    side.since(start);
+                }
+            });
         }
     }
-    let [(declared, _), (bare, _)] = connections;
+    let [(declared, ..), (bare, ..)] = sides;
     report(tool, &declared, &bare);
 }
 
-async fn count(side: &str, tool: &str, calls: usize) {
-    let mut client = match side {
+fn params(tool: &str) -> String {
+    format!(r#"{{"name":"{tool}","arguments":{{"symbol":"AAPL","lots":3}}}}"#)
+}
+
+async fn connect(side: &str) -> Client {
+    match side {
         "declared" => Client::declared(twin::declared::server()).await,
         "bare" => Client::bare(twin::bare::server()).await,
         other => panic!("`{other}` is neither `declared` nor `bare`"),
-    };
+    }
+}
+
+async fn count(side: &str, tool: &str, calls: usize) {
+    let params = params(tool);
+    let mut client = connect(side).await;
     for _ in 0..calls {
-        answered(side, client.call(tool, ARGUMENTS).await);
+        answered(side, client.ask("tools/call", &params).await);
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod bare;
 pub mod declared;
+pub mod many;
 
 use std::collections::BTreeMap;
 

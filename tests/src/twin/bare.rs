@@ -19,7 +19,7 @@ use super::{Prices, Quote};
 #[derive(Clone, Debug)]
 pub struct Bare {
     prices: Prices,
-    router: ToolRouter<Self>,
+    pub(super) router: ToolRouter<Self>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

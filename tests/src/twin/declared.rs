@@ -4,8 +4,8 @@ use candor::{Built, Server, State, mcp_tool, tools};
 
 use super::{Prices, Quote, SCOPE};
 
-#[derive(State)]
-struct App {
+#[derive(Default, State)]
+pub(super) struct App {
     prices: Prices,
 }
 
@@ -25,7 +25,7 @@ fn get_price(
 
 /// Newest price of one symbol, from a function that may wait.
 #[mcp_tool(read_only, closed_world, scope = "read:prices")]
-async fn get_price_async(
+pub(super) async fn get_price_async(
     prices: &Prices,
     /// Ticker symbol, for example `AAPL`.
     #[param(pattern = "^[A-Z]{1,5}$")]
@@ -44,7 +44,7 @@ async fn get_price_async(
 /// Never: the declarations are good.
 pub fn server() -> Built {
     Server::new("prices", "1.0.0")
-        .state(App { prices: Prices::default() })
+        .state(App::default())
         .tools(tools![get_price, get_price_async])
         .build()
         .expect("the declarations are good")
