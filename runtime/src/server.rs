@@ -4,9 +4,10 @@ use std::{fmt::Display, path::PathBuf, sync::Arc};
 
 pub use crate::serve::Built;
 use crate::{
+    clock::Clock,
     confirm::Confirmations,
     descriptor::{Descriptor, Rate},
-    limits::{Bounds, Clock, Limits},
+    limits::{Bounds, Limits},
     pipeline::Core,
     registry::{Registry, StartError},
     revision::Revision,
@@ -192,7 +193,7 @@ impl<C: State> Server<C> {
         self
     }
 
-    /// Where rates take their time from; for tests.
+    /// Where rates and confirmations take their time from; for tests.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.bounds.clock = clock;
         self
@@ -266,7 +267,7 @@ impl<C: State> Server<C> {
             conceal: self.conceal,
             seals,
             limits,
-            confirmations: Confirmations::new(),
+            confirmations: Confirmations::new(self.bounds.clock),
             unasked: self.unasked,
         };
         Ok(Built::new(self.about, core, self.revisions, self.extra))
