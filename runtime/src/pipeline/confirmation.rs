@@ -64,7 +64,7 @@ pub(super) async fn check(
         _ if person.in_rounds() => None,
         _ => match person.ask(question(tool, arguments)).await {
             Some(choice) => Some(choice),
-            None => return refused(nobody_to_ask(tool)),
+            None => return refused(unanswered(tool)),
         },
     };
     match choice {
@@ -91,6 +91,14 @@ fn unusable() -> ToolError {
 fn declined(tool: &Descriptor, how: &str) -> ToolError {
     ToolError::not_applied(format!("the call of tool `{}` {how} by the user; nothing was done", tool.name))
         .reason("confirmation_declined")
+}
+
+fn unanswered(tool: &Descriptor) -> ToolError {
+    ToolError::not_applied(format!(
+        "nobody answered whether tool `{}` may be called; nothing was done\nhelp: call it again once somebody can answer",
+        tool.name
+    ))
+    .reason("confirmation_unanswered")
 }
 
 fn nobody_to_ask(tool: &Descriptor) -> ToolError {
