@@ -1,9 +1,12 @@
 //! A destructive tool asks a person through the client: rmcp's own under each revision, and inside the call before
 //! 2026-07-28.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use candor::{
@@ -21,7 +24,7 @@ struct App {
 }
 
 /// Forget something for good.
-#[mcp_tool(destructive, idempotent, closed_world, public)]
+#[mcp_tool(destructive, idempotency_key = "optional", closed_world, public)]
 fn forget(
     done: &Arc<AtomicUsize>,
     /// What to forget.
@@ -48,7 +51,8 @@ fn server() -> (Server<App>, Arc<AtomicUsize>) {
     (server.tools(tools![forget, add]), done)
 }
 
-const QUESTION: &str = "Allow `forget`? Forget something for good.\nIt may change or remove what is there; repeating it changes nothing more.\nwhat: it";
+const QUESTION: &str =
+    "Allow `forget`? Forget something for good.\nIt may change or remove what is there.\nwhat: it";
 
 #[tokio::test]
 async fn each_answer_counts_under_each_revision() {
@@ -71,10 +75,6 @@ async fn each_answer_counts_under_each_revision() {
             assert_eq!(answer.is_error, reason.is_some());
             assert_eq!(done.load(Ordering::SeqCst), times, "{revision:?} {said:?}");
             assert_eq!(*questions.lock().unwrap(), [QUESTION], "{revision:?}");
-            assert_eq!(
-                client.call("add", json!({"a": 1, "b": 1})).await.unwrap().text().trim_matches('"').len() > 0,
-                true
-            );
         }
     }
 }
@@ -195,9 +195,23 @@ async fn a_call_that_was_taken_back_runs_not_even_with_a_late_yes() {
 }
 
 #[tokio::test]
+async fn a_last_word_before_the_client_leaves_counts() {
+    // Often, since the answer and the end of the connection race.
+    for _ in 0..50 {
+        let mut asked = Asked::under(json!({"elicitation": {}})).await;
+        asked.wire.say(asked.answer(json!({"result": {"action": "accept", "content": {}}}))).await;
+        let rest = asked.wire.end().await;
+        assert_eq!(rest[0]["result"]["content"][0]["text"], "forgot it", "{rest:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_in_the_middle_of_a_question_confirms_nothing() {
     let mut asked = Asked::under(json!({"elicitation": {}})).await;
-    asked.wire.end().await;
+    // Nobody waits for an answer that can no longer come: the wire would lose its patience.
+    let rest = asked.wire.end().await;
+    assert_eq!(rest.len(), 1, "{rest:?}");
+    assert_eq!(rest[0]["result"]["_meta"]["candor/reason"], "confirmation_unanswered", "{rest:?}");
     assert_eq!(asked.done(), 0);
 }
 
@@ -205,10 +219,9 @@ async fn a_client_that_leaves_in_the_middle_of_a_question_confirms_nothing() {
 async fn a_question_that_nobody_answers_is_given_up_after_ten_minutes() {
     let mut asked = Asked::under(json!({"elicitation": {}})).await;
     let started = tokio::time::Instant::now();
-    // The wire gives up sooner than a person may, so the clock is turned past its patience.
-    tokio::time::advance(std::time::Duration::from_secs(599)).await;
-    asked.wire.is_alive().await;
-    let answer = asked.wire.hear_or_end().await.unwrap();
-    assert_eq!(answer["result"]["_meta"]["candor/reason"], "confirmation_unavailable", "{answer}");
+    // The wire has less patience than a person may take.
+    tokio::time::advance(Duration::from_secs(590)).await;
+    let answer = asked.wire.hear().await;
+    assert_eq!(answer["result"]["_meta"]["candor/reason"], "confirmation_unanswered", "{answer}");
     assert_eq!((started.elapsed().as_secs(), asked.done()), (600, 0));
 }
