@@ -276,7 +276,8 @@ impl<C: State> Server<C> {
     /// What can be told without making the state.
     pub(crate) fn outline(&self) -> Result<Outline, StartError> {
         let stateless = self.stateless.iter().map(|(descriptor, _)| *descriptor);
-        let registry = Registry::new(stateless.chain(self.entries.iter().map(|entry| entry.descriptor)))?;
+        let all = stateless.chain(self.entries.iter().map(|entry| entry.descriptor));
+        let registry = Registry::new(all.filter(|tool| !self.read_only || tool.is_read_only()))?;
         Ok(Outline {
             about: self.about.clone(),
             registry,
