@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     call::Caller,
+    clock::Clock,
     descriptor::{Descriptor, Effect},
 };
 
@@ -28,27 +29,23 @@ const NONCE: usize = 24;
 /// process: a state of another process is refused like any other that is wrong.
 pub(crate) struct Confirmations {
     cipher: XChaCha20Poly1305,
-    start: Instant,
+    clock: Clock,
     /// States that were used, until they would have expired.
-    used: Mutex<HashMap<[u8; NONCE], Instant>>,
+    used: Mutex<HashMap<[u8; NONCE], Duration>>,
 }
 
 impl Confirmations {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(clock: Clock) -> Self {
         let mut key = [0; 32];
         fill(&mut key);
-        Self {
-            cipher: XChaCha20Poly1305::new(&Key::from(key)),
-            start: Instant::now(),
-            used: Mutex::default(),
-        }
+        Self { cipher: XChaCha20Poly1305::new(&Key::from(key)), clock, used: Mutex::default() }
     }
 
     /// A state for one question: it opens only for this tool, these arguments, this caller, until it expires.
-    pub(crate) fn seal(&self, bound: &Bound<'_>, now: Instant) -> String {
+    pub(crate) fn seal(&self, bound: &Bound<'_>) -> String {
         let mut nonce = [0; NONCE];
         fill(&mut nonce);
-        let expiry = (now.saturating_duration_since(self.start) + EXPIRY).as_millis();
+        let expiry = (self.clock.elapsed() + EXPIRY).as_millis();
         let expiry = u64::try_from(expiry).unwrap_or(u64::MAX).to_be_bytes();
         let payload = Payload { msg: &expiry, aad: &bound.digest() };
         let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).expect("eight bytes can be sealed");
@@ -56,13 +53,13 @@ impl Confirmations {
     }
 
     /// Opens a state, once. All that can be wrong with it is one error: it tells a forger nothing.
-    pub(crate) fn open(&self, state: &str, bound: &Bound<'_>, now: Instant) -> Result<(), Unusable> {
+    pub(crate) fn open(&self, state: &str, bound: &Bound<'_>) -> Result<(), Unusable> {
         let bytes = BASE64.decode(state).map_err(|_| Unusable)?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE>().ok_or(Unusable)?;
         let payload = Payload { msg: sealed, aad: &bound.digest() };
         let expiry = self.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| Unusable)?;
         let expiry: [u8; 8] = expiry.try_into().map_err(|_| Unusable)?;
-        let expiry = self.start + Duration::from_millis(u64::from_be_bytes(expiry));
+        let (now, expiry) = (self.clock.elapsed(), Duration::from_millis(u64::from_be_bytes(expiry)));
         if now >= expiry {
             return Err(Unusable);
         }
@@ -151,30 +148,33 @@ mod tests {
 
     #[test]
     fn a_state_opens_once_and_only_for_what_it_was_sealed_for() {
-        let confirmations = Confirmations::new();
+        let clock = Clock::by_hand();
+        let confirmations = Confirmations::new(clock.clone());
         let (tool, other_tool) = (Descriptor::DEFAULT, Descriptor { name: "other", ..Descriptor::DEFAULT });
         let (caller, aapl, msft) = (Caller::local::<&str>([]), arguments("AAPL"), arguments("MSFT"));
         let bound = Bound { tool: &tool, arguments: &aapl, caller: &caller };
-        let now = Instant::now();
-        let state = confirmations.seal(&bound, now);
+        let state = confirmations.seal(&bound);
 
-        let refused = |state: &str, bound: &Bound<'_>, now| {
-            assert_eq!(confirmations.open(state, bound, now), Err(Unusable));
+        let refused = |state: &str, bound: &Bound<'_>| {
+            assert_eq!(confirmations.open(state, bound), Err(Unusable));
         };
-        refused(&state, &Bound { arguments: &msft, ..bound }, now);
-        refused(&state, &Bound { tool: &other_tool, ..bound }, now);
-        refused(&state, &bound, now + EXPIRY);
-        refused("", &bound, now);
-        refused("garbage!", &bound, now);
-        refused(&state[..state.len() - 2], &bound, now);
-        refused(&Confirmations::new().seal(&bound, now), &bound, now);
+        refused(&state, &Bound { arguments: &msft, ..bound });
+        refused(&state, &Bound { tool: &other_tool, ..bound });
+        refused("", &bound);
+        refused("garbage!", &bound);
+        refused(&state[..state.len() - 2], &bound);
+        refused(&Confirmations::new(Clock::by_hand()).seal(&bound), &bound);
         for at in 0..state.len() {
             let mut bytes = state.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
-            refused(&String::from_utf8(bytes).unwrap(), &bound, now);
+            refused(&String::from_utf8(bytes).unwrap(), &bound);
         }
-        assert_eq!(confirmations.open(&state, &bound, now), Ok(()));
-        refused(&state, &bound, now);
+        clock.turn(EXPIRY.checked_sub(Duration::from_millis(1)).unwrap());
+        assert_eq!(confirmations.open(&state, &bound), Ok(()));
+        refused(&state, &bound);
+        let state = confirmations.seal(&bound);
+        clock.turn(EXPIRY);
+        refused(&state, &bound);
     }
 
     #[test]

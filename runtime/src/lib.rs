@@ -26,6 +26,7 @@ mod args;
 mod call;
 #[cfg(feature = "cli")]
 mod cli;
+mod clock;
 mod confirm;
 mod contract;
 mod descriptor;

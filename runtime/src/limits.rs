@@ -5,9 +5,9 @@ use std::{
     num::NonZeroU32,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use governor::{
@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     call::Caller,
+    clock::Clock,
     descriptor::{Descriptor, Per, Rate},
 };
 
@@ -38,55 +39,6 @@ pub(crate) struct Bounds {
     /// For the server, over all tools.
     pub(crate) max_in_flight: Option<u32>,
     pub(crate) clock: Clock,
-}
-
-/// Where limits take their time from: the system's monotonic clock, or, in a test, one that is turned by hand.
-///
-/// ```
-/// use std::time::Duration;
-/// use candor::testing::Clock;
-///
-/// let clock = Clock::by_hand();
-/// clock.turn(Duration::from_secs(60));
-/// ```
-#[derive(Clone, Debug)]
-pub struct Clock(Time);
-
-#[derive(Clone, Debug)]
-enum Time {
-    Since(Instant),
-    Nanoseconds(Arc<AtomicU64>),
-}
-
-impl Default for Clock {
-    fn default() -> Self {
-        Self(Time::Since(Instant::now()))
-    }
-}
-
-impl Clock {
-    /// A clock that stands still until it is turned.
-    pub fn by_hand() -> Self {
-        Self(Time::Nanoseconds(Arc::default()))
-    }
-
-    /// Turns a clock forward; the system's clock stays as it is.
-    pub fn turn(&self, by: Duration) {
-        if let Time::Nanoseconds(now) = &self.0 {
-            now.fetch_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::SeqCst);
-        }
-    }
-}
-
-impl governor::clock::Clock for Clock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        match &self.0 {
-            Time::Since(start) => start.elapsed().into(),
-            Time::Nanoseconds(now) => now.load(Ordering::SeqCst).into(),
-        }
-    }
 }
 
 /// The limits of a running server.

@@ -11,6 +11,7 @@ use std::{io, sync::Arc};
 
 use rmcp::{RoleServer, ServerHandler, ServiceExt as _, model::ProtocolVersion, service::DynService};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     call::Caller,
@@ -74,8 +75,9 @@ impl Built {
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
     {
-        let lines = Lines::new(read, write, self.shared.revisions.clone());
-        let front = Front::new(self.shared, self.caller);
+        let gone = CancellationToken::new();
+        let lines = Lines::new(read, write, self.shared.revisions.clone(), gone.clone());
+        let front = Front::new(self.shared, self.caller, gone);
         match front.serve(lines).await {
             Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other),
             // A client that connects, says nothing and leaves has done nothing wrong.

@@ -4,9 +4,10 @@ use std::{fmt::Display, path::PathBuf, sync::Arc};
 
 pub use crate::serve::Built;
 use crate::{
+    clock::Clock,
     confirm::Confirmations,
     descriptor::{Descriptor, Rate},
-    limits::{Bounds, Clock, Limits},
+    limits::{Bounds, Limits},
     pipeline::Core,
     registry::{Registry, StartError},
     revision::Revision,
@@ -192,7 +193,7 @@ impl<C> Server<C> {
         self
     }
 
-    /// Where rates take their time from; for tests.
+    /// Where rates and confirmations take their time from; for tests.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.bounds.clock = clock;
         self
@@ -268,7 +269,7 @@ impl<C: State> Server<C> {
             conceal: self.conceal,
             seals,
             limits,
-            confirmations: Confirmations::new(),
+            confirmations: Confirmations::new(self.bounds.clock),
             unasked: self.unasked,
         };
         Ok(Built::new(self.about, core, self.revisions, self.extra))
@@ -277,7 +278,8 @@ impl<C: State> Server<C> {
     /// What can be told without making the state.
     pub(crate) fn outline(&self) -> Result<Outline, StartError> {
         let stateless = self.stateless.iter().map(|(descriptor, _)| *descriptor);
-        let registry = Registry::new(stateless.chain(self.entries.iter().map(|entry| entry.descriptor)))?;
+        let all = stateless.chain(self.entries.iter().map(|entry| entry.descriptor));
+        let registry = Registry::new(all.filter(|tool| !self.read_only || tool.is_read_only()))?;
         Ok(Outline {
             about: self.about.clone(),
             registry,

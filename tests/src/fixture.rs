@@ -153,6 +153,19 @@ pub fn wait(
     Ok(format!("heard {}", word[0]))
 }
 
+/// Forget something for good.
+#[mcp_tool(destructive, idempotent, closed_world, public)]
+pub fn forget(
+    /// What to forget.
+    what: &str,
+    /// The word that allows it.
+    #[param(secret)]
+    word: Option<String>,
+) -> String {
+    let _ = word;
+    format!("forgot {what}")
+}
+
 /// The whole server.
 pub fn server() -> Server {
     Server::new("fixture", "1.0.0").tools(tools![
@@ -165,6 +178,7 @@ pub fn server() -> Server {
         print,
         child_prints,
         child_reads,
-        wait
+        wait,
+        forget
     ])
 }

@@ -84,6 +84,10 @@ impl Call {
         Ok(match answer {
             Ok(answer) => {
                 let text = if self.raw { render::raw(&answer.raw) } else { render::answer(&answer) };
+                if answer.reason() == Some("confirmation_unavailable") && !self.raw {
+                    eprintln!("error: {}", no_terminal(&self.tool));
+                    return Ok(ExitCode::from(FAILED));
+                }
                 if answer.is_error && !self.raw {
                     eprintln!("error: {}", text.trim_end());
                     return Ok(ExitCode::from(FAILED));
@@ -181,6 +185,13 @@ fn ask(question: &str) -> Said {
         Ok(_) if matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes") => Said::Accept,
         Ok(_) => Said::Decline,
     }
+}
+
+/// The server's own words speak of clients and of how it was started; here both are this command.
+fn no_terminal(tool: &str) -> String {
+    format!(
+        "tool `{tool}` needs a person's word, and there is no terminal to ask on\nhelp: call it on a terminal, or add `--yes-destructive` to this command"
+    )
 }
 
 fn usage(tool: &Descriptor) -> String {

@@ -42,6 +42,12 @@ impl Serve {
         };
         if !self.quiet {
             eprint!("{}", opening(&name, &version, &built, &self.grants));
+            if self.read_only {
+                eprintln!("  only tools declared `read_only` are served");
+            }
+            if self.yes_destructive {
+                eprintln!("  nobody is asked before a destructive call");
+            }
         }
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,

@@ -1,6 +1,6 @@
 //! Stage: a person has said yes, where the declaration asks for it.
 
-use std::{pin::Pin, time::Instant};
+use std::pin::Pin;
 
 use serde_json::{Map, Value};
 
@@ -55,7 +55,7 @@ pub(super) async fn check(
     let choice = match person.came_back() {
         Some((state, choice)) if person.in_rounds() => {
             // The state is used up by any answer: a refusal cannot be turned into consent with it.
-            if core.confirmations.open(state, &bound, Instant::now()).is_err() {
+            if core.confirmations.open(state, &bound).is_err() {
                 return refused(unusable());
             }
             choice
@@ -64,7 +64,7 @@ pub(super) async fn check(
         _ if person.in_rounds() => None,
         _ => match person.ask(question(tool, arguments)).await {
             Some(choice) => Some(choice),
-            None => return refused(nobody_to_ask(tool)),
+            None => return refused(unanswered(tool)),
         },
     };
     match choice {
@@ -73,7 +73,7 @@ pub(super) async fn check(
         Some(Choice::Cancel) => refused(declined(tool, "was cancelled")),
         None => Word::Open(Answer::Ask {
             question: question(tool, arguments),
-            state: core.confirmations.seal(&bound, Instant::now()),
+            state: core.confirmations.seal(&bound),
         }),
     }
 }
@@ -91,6 +91,14 @@ fn unusable() -> ToolError {
 fn declined(tool: &Descriptor, how: &str) -> ToolError {
     ToolError::not_applied(format!("the call of tool `{}` {how} by the user; nothing was done", tool.name))
         .reason("confirmation_declined")
+}
+
+fn unanswered(tool: &Descriptor) -> ToolError {
+    ToolError::not_applied(format!(
+        "nobody answered whether tool `{}` may be called; nothing was done\nhelp: call it again once somebody can answer",
+        tool.name
+    ))
+    .reason("confirmation_unanswered")
 }
 
 fn nobody_to_ask(tool: &Descriptor) -> ToolError {

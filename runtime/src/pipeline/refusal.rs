@@ -73,5 +73,5 @@ impl Refusal {
 
 /// Whole seconds, rounded up, as in `Retry-After` (RFC 9110 §10.2.3).
 fn seconds(wait: Duration) -> u64 {
-    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0))
 }

@@ -14,6 +14,7 @@ use rmcp::{
 };
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Shared,
@@ -43,14 +44,16 @@ pub(super) struct Front {
 struct Desk {
     shared: Arc<Shared>,
     caller: Arc<Caller>,
+    /// The client has closed its end.
+    gone: CancellationToken,
     /// `serverInfo` for the `_meta` of every modern result (SHOULD in 2026-07-28).
     server_info: Value,
 }
 
 impl Front {
-    pub(super) fn new(shared: Arc<Shared>, caller: Arc<Caller>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, caller: Arc<Caller>, gone: CancellationToken) -> Self {
         let server_info = json!(implementation(&shared));
-        Self { tools: Desk { shared, caller, server_info } }
+        Self { tools: Desk { shared, caller, gone, server_info } }
     }
 
     /// Whether the request is for the tools' desk; everything else is the user's handler's.
@@ -173,6 +176,7 @@ impl ServerHandler for Desk {
         let idempotency_key = context.meta.remove("candor/idempotency-key");
         let person = Visitor {
             context: &context,
+            gone: &self.gone,
             in_rounds: !revision.wants_objects(),
             state: request.request_state,
             responses: request.input_responses,

@@ -26,6 +26,7 @@ use tokio::{
     task::JoinSet,
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
 use parse::Line;
 
@@ -45,6 +46,8 @@ pub(super) struct Lines<R, W> {
     revisions: Vec<ProtocolVersion>,
     /// The end of the input was met, and answers may take until then.
     ended: Option<Instant>,
+    /// Tells of that end.
+    gone: CancellationToken,
     write: Arc<tokio::sync::Mutex<W>>,
     in_flight: Arc<InFlight>,
     /// Answers from here that are being written.
@@ -89,7 +92,7 @@ enum Read {
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
     /// A connection to a server that speaks `revisions`.
-    pub(super) fn new(read: R, write: W, revisions: Vec<ProtocolVersion>) -> Self {
+    pub(super) fn new(read: R, write: W, revisions: Vec<ProtocolVersion>, gone: CancellationToken) -> Self {
         Self {
             read: BufReader::with_capacity(64 * 1024, read),
             line: Vec::new(),
@@ -97,6 +100,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
             begun: false,
             revisions,
             ended: None,
+            gone,
             write: Arc::new(tokio::sync::Mutex::new(write)),
             in_flight: Arc::default(),
             answers: JoinSet::new(),
@@ -236,7 +240,10 @@ where
                     continue;
                 }
                 // A broken pipe ends the input as its end does; a last line may lack its newline.
-                Ok(Read::End) | Err(_) => self.ended = Some(Instant::now() + DRAIN),
+                Ok(Read::End) | Err(_) => {
+                    self.ended = Some(Instant::now() + DRAIN);
+                    self.gone.cancel();
+                }
             }
             let parsed = parse::line(&self.line);
             self.line.clear();

@@ -11,6 +11,7 @@ use rmcp::{
     service::RequestContext,
 };
 use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     confirm::EXPIRY,
@@ -23,6 +24,8 @@ const QUESTION: &str = "candor/confirm";
 /// The client of one request.
 pub(super) struct Visitor<'a> {
     pub(super) context: &'a RequestContext<RoleServer>,
+    /// The client has closed its end: nothing it is asked can be answered any more.
+    pub(super) gone: &'a CancellationToken,
     /// Under 2026-07-28 a server asks nothing by itself: the client comes back (SEP-2322).
     pub(super) in_rounds: bool,
     pub(super) state: Option<String>,
@@ -50,9 +53,14 @@ impl Person for Visitor<'_> {
 
     fn ask(&self, question: String) -> Pin<Box<dyn Future<Output = Option<Choice>> + Send + '_>> {
         Box::pin(async move {
-            let asked = self.context.peer.create_elicitation(form(question));
-            let said = tokio::time::timeout(EXPIRY, asked).await.ok()?.ok()?;
-            choice(&said)
+            tokio::select! {
+                biased;
+                // A call that was taken back stays so, whatever the person says later.
+                () = self.context.ct.cancelled() => None,
+                said = self.context.peer.create_elicitation(form(question)) => choice(&said.ok()?),
+                () = self.gone.cancelled() => None,
+                () = tokio::time::sleep(EXPIRY) => None,
+            }
         })
     }
 }

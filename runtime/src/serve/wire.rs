@@ -113,7 +113,7 @@ pub(super) fn result(reply: Reply, mut meta: Map<String, Value>) -> CallToolResu
         }
         if let Some(wait) = error.wait() {
             // Whole seconds, rounded up, as in `Retry-After` (RFC 9110 §10.2.3).
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
             meta.insert("candor/retry-after-seconds".to_owned(), seconds.into());
         }
     }

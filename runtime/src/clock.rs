@@ -1,0 +1,66 @@
+//! The time that rates and confirmations count, which a test may turn by hand.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use governor::nanos::Nanos;
+
+/// Where rates and confirmations take their time from: the system's monotonic clock, or, in a test, one that is turned
+/// by hand.
+///
+/// ```
+/// use std::time::Duration;
+/// use candor::testing::Clock;
+///
+/// let clock = Clock::by_hand();
+/// clock.turn(Duration::from_secs(60));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Clock(Time);
+
+#[derive(Clone, Debug)]
+enum Time {
+    Since(Instant),
+    Nanoseconds(Arc<AtomicU64>),
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self(Time::Since(Instant::now()))
+    }
+}
+
+impl Clock {
+    /// A clock that stands still until it is turned.
+    pub fn by_hand() -> Self {
+        Self(Time::Nanoseconds(Arc::default()))
+    }
+
+    /// Turns a clock forward; the system's clock stays as it is.
+    pub fn turn(&self, by: Duration) {
+        if let Time::Nanoseconds(now) = &self.0 {
+            now.fetch_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::SeqCst);
+        }
+    }
+
+    /// The time since it was made.
+    pub(crate) fn elapsed(&self) -> Duration {
+        match &self.0 {
+            Time::Since(start) => start.elapsed(),
+            Time::Nanoseconds(now) => Duration::from_nanos(now.load(Ordering::SeqCst)),
+        }
+    }
+}
+
+impl governor::clock::Clock for Clock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        self.elapsed().into()
+    }
+}
