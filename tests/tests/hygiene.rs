@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 /// What `tool` of `server` gives back for `arguments`.
 async fn answer<C: State>(server: Server<C>, tool: &str, arguments: Value) -> Value {
-    let client = Client::of(server).await;
+    let client = Client::of(server.yes_destructive()).await;
     let answer = client.call(tool, arguments).await.unwrap();
     assert!(!answer.is_error, "{}", answer.text());
     answer.structured.clone().unwrap_or_else(|| answer.text().into())
