@@ -69,8 +69,9 @@ pub(crate) enum Answer {
 /// Answers one call. Who calls has been settled by the transport; everything else is settled here, in this order.
 pub(crate) async fn call(core: &Core, request: Request<'_>) -> Result<Answer, Refusal> {
     let (at, tool) = known::tool(core, &request.caller, &request.tool)?;
-    let idempotency_key = known::idempotency_key(request.idempotency_key)?;
     access::check(core, tool.descriptor, &request.caller)?;
+    // After access: of a concealed tool, a bad key must not tell more than an unknown tool's would.
+    let idempotency_key = known::idempotency_key(request.idempotency_key)?;
     limits::rate(core, at, &request.caller)?;
     let mut slot = limits::slot(core, at)?;
     let arguments = match arguments::check(tool, request.arguments) {
