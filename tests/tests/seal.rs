@@ -138,6 +138,13 @@ fn ring() -> io::Result<String> {
     Ok("ready".to_owned())
 }
 
+/// Set up a ring: it can change what stands beside a file.
+#[mcp_tool(read_only, public)]
+fn ring_reading() -> io::Result<String> {
+    io_uring::IoUring::new(2)?;
+    Ok("ready".to_owned())
+}
+
 /// Set up a ring, and say so.
 #[mcp_tool(additive, public)]
 fn ring_honestly() -> io::Result<String> {
@@ -172,6 +179,7 @@ impl Rig {
             connect_honestly,
             send,
             ring,
+            ring_reading,
             ring_honestly
         ]);
         let client = Client::of(seals(server, folder.path())).await;
@@ -262,6 +270,7 @@ async fn a_ring_is_no_way_around() {
     }
     let rig = Rig::new(|server, _| server).await;
     assert_eq!(rig.call("ring", json!({})).await, REFUSED);
+    assert_eq!(rig.call("ring_reading", json!({})).await, REFUSED);
     assert_eq!(rig.call("ring_honestly", json!({})).await, "ready");
 }
 

@@ -3,6 +3,7 @@
 
 use std::process::{Command, Output};
 
+use landlock::{AccessFs, Ruleset, RulesetAttr as _};
 use serde_json::{Value, json};
 
 fn seals(setting: &str, arguments: &[&str]) -> Output {
@@ -119,4 +120,39 @@ fn a_scratch_folder_that_is_not_there_does_not_serve() {
     let said = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(2), "{said}");
     assert!(said.starts_with("error: the scratch folder `/nowhere` is no folder\nhelp: "), "{said}");
+}
+
+/// Runs `see` on a thread whose kernel takes no further Landlock rules: sixteen are the most that one may have.
+fn without_landlock<T: Send>(see: impl FnOnce() -> T + Send) -> T {
+    let exhaust = || {
+        for _ in 0..16 {
+            let rules = Ruleset::default().handle_access(AccessFs::MakeChar).unwrap().create().unwrap();
+            rules.restrict_self().unwrap();
+        }
+        see()
+    };
+    std::thread::scope(|scope| scope.spawn(exhaust).join().unwrap())
+}
+
+#[test]
+fn a_kernel_that_cannot_is_told_of() {
+    let said = without_landlock(|| Said::with(""));
+    assert_eq!(said.enforced("look", "read_only"), json!(["compiler"]));
+    assert_eq!(said.enforced("look", "closed_world"), kernel());
+    assert!(
+        said.start.contains("the kernel enforces closed_world; not read_only: no Landlock: "),
+        "{}",
+        said.start
+    );
+    assert!(said.doctor.contains("read_only        not enforced: no Landlock: "), "{}", said.doctor);
+}
+
+#[test]
+fn where_seals_are_required_a_kernel_that_cannot_does_not_serve() {
+    let ended = without_landlock(|| seals("required", &["serve"]));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{said}");
+    let first =
+        "error: tool `look` is declared `read_only`, and this machine cannot enforce it\nnote: no Landlock: ";
+    assert!(said.starts_with(first), "{said}");
 }
