@@ -98,7 +98,8 @@ pub fn make_a_folder() -> io::Result<String> {
 /// Says `read_only`, and has a child process do it.
 #[mcp_tool(read_only, public)]
 pub fn touch_by_a_child() -> io::Result<String> {
-    let child = Command::new("touch").arg(victim("touch_by_a_child").with_extension("new")).output()?;
+    let file = victim("touch_by_a_child").with_extension("new");
+    let child = Command::new("touch").arg(file).env("LC_ALL", "C").output()?;
     done(&child, "touched")
 }
 
@@ -173,7 +174,8 @@ pub async fn connect_async() -> io::Result<String> {
 #[mcp_tool(additive, closed_world, public)]
 pub fn connect_by_a_child() -> io::Result<String> {
     // bash opens `/dev/tcp/…` as a socket by itself.
-    let child = Command::new("bash").args(["-c", "exec 3<>/dev/tcp/127.0.0.1/9"]).output()?;
+    let script = "exec 3<>/dev/tcp/127.0.0.1/9";
+    let child = Command::new("bash").args(["-c", script]).env("LC_ALL", "C").output()?;
     done(&child, "connected")
 }
 

@@ -52,6 +52,8 @@ pub enum StartError {
         /// Why.
         why: String,
     },
+    /// A `Server::scratch` folder that is not there.
+    Scratch(String),
     /// `Server::revisions` left none.
     NoRevision,
     /// The state could not be made.
@@ -82,6 +84,10 @@ impl std::fmt::Display for StartError {
             Self::Seal { tool, word, why } => write!(
                 f,
                 "tool `{tool}` is declared `{word}`, and this machine cannot enforce it\nnote: {why}\nhelp: serve on Linux 6.2 or later with Landlock, or ask for less with `Seal::WhereAvailable`"
+            ),
+            Self::Scratch(folder) => write!(
+                f,
+                "the scratch folder `{folder}` is no folder\nhelp: make it before the server is built, for example in `Server::state_with`"
             ),
             Self::NoRevision => write!(
                 f,

@@ -7,7 +7,10 @@
 #[cfg(target_os = "linux")]
 mod linux;
 
-use std::{path::PathBuf, sync::OnceLock};
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -26,7 +29,7 @@ pub enum Seal {
 }
 
 /// What a server says about its seals.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) seal: Seal,
     /// Folders in which `read_only` tools may write.
@@ -64,19 +67,27 @@ pub(crate) struct Support {
     pub(crate) writes: Result<(), String>,
     /// `closed_world`; or why not.
     pub(crate) network: Result<(), String>,
+    plan: Plan,
 }
+
+/// A word, whether the kernel enforces it, and what it leaves open where it does.
+pub(crate) type Kept<'a> = (&'static str, &'a Result<(), String>, String);
 
 impl Support {
     /// Tries both on a thread that does nothing else.
     pub(crate) fn probe(plan: &Plan) -> Self {
+        let plan = plan.clone();
         let off = || Err("the server turned it off (`Seal::Off`)".to_owned());
         if plan.seal == Seal::Off {
-            return Self { writes: off(), network: off() };
+            return Self { writes: off(), network: off(), plan };
         }
-        let tried = |profile| attempt(plan, profile);
+        // Folders may be made later; whether they are there is no question to the kernel.
+        let trial = Plan { scratch: Vec::new(), ..plan.clone() };
+        let tried = |profile| attempt(&trial, profile);
         Self {
             writes: tried(Profile { no_writes: true, no_network: false }),
             network: tried(Profile { no_writes: false, no_network: true }),
+            plan,
         }
     }
 
@@ -91,18 +102,48 @@ impl Support {
         word(profile.no_network, "closed_world", &self.network)
     }
 
-    /// What the kernel enforces and what it does not, in a line for a person.
-    pub(crate) fn line(&self) -> String {
-        let words = [("read_only", &self.writes), ("closed_world", &self.network)];
-        let kept: Vec<&str> = words.iter().filter(|(_, kept)| kept.is_ok()).map(|(word, _)| *word).collect();
+    /// The first scratch folder that is none; writing there would be refused.
+    pub(crate) fn no_folder(&self) -> Option<&Path> {
+        let folders = self.plan.scratch.iter().filter(|_| self.writes.is_ok());
+        folders.map(PathBuf::as_path).find(|folder| !folder.is_dir())
+    }
+
+    /// Both words.
+    pub(crate) fn words(&self) -> [Kept<'_>; 2] {
+        let list = |items: Vec<String>| items.join(", ");
+        let scratch = list(self.plan.scratch.iter().map(|folder| folder.display().to_string()).collect());
+        let ports = list(self.plan.ports.iter().map(u16::to_string).collect());
+        let but = |open: &str, text: String| if open.is_empty() { String::new() } else { text };
+        [
+            (
+                "read_only",
+                &self.writes,
+                but(&scratch, format!(" but for files in {scratch} and the modes, owners and times of all")),
+            ),
+            ("closed_world", &self.network, but(&ports, format!(" but for TCP to ports {ports}"))),
+        ]
+    }
+
+    /// What the kernel enforces of these tools and what it does not, in a line for a person.
+    pub(crate) fn line<'a>(&self, tools: impl Iterator<Item = &'a Descriptor>) -> String {
+        let words = self.words();
+        let kept = words.iter().filter(|(_, kept, _)| kept.is_ok());
+        let kept: Vec<&str> = kept.map(|(word, ..)| *word).collect();
         let mut line = match kept.as_slice() {
             [] => "the kernel enforces nothing".to_owned(),
             kept => format!("the kernel enforces {}", kept.join(" and ")),
         };
-        for (word, kept) in words {
-            if let Err(why) = kept {
-                line += &format!("; not {word}: {why}");
+        for (word, kept, but) in &words {
+            match kept {
+                Ok(()) if but.is_empty() => {}
+                Ok(()) => line += &format!("; {word}{but}"),
+                Err(why) => line += &format!("; not {word}: {why}"),
             }
+        }
+        let unsealed: Vec<&str> =
+            tools.filter(|tool| tool.unsealed.is_some()).map(|tool| tool.name).collect();
+        if !unsealed.is_empty() && !kept.is_empty() {
+            line += &format!("; not for what is declared `unsealed`: {}", unsealed.join(", "));
         }
         line
     }
@@ -119,7 +160,6 @@ impl Support {
 
 /// The sealed threads of a server.
 pub(crate) struct Seals {
-    plan: Plan,
     support: Support,
     /// One a profile, made when it is first needed.
     runtimes: [OnceLock<Option<Sealed>>; 3],
@@ -148,8 +188,8 @@ pub(crate) enum Place<'a> {
 }
 
 impl Seals {
-    pub(crate) fn new(plan: Plan, support: Support) -> Self {
-        Self { plan, support, runtimes: Default::default() }
+    pub(crate) fn new(support: Support) -> Self {
+        Self { support, runtimes: Default::default() }
     }
 
     /// What the kernel of this machine enforces.
@@ -162,7 +202,7 @@ impl Seals {
         let Some(profile) = Profile::of(tool).and_then(|profile| self.support.cut(profile)) else {
             return Place::Open;
         };
-        let runtime = self.runtimes[profile.place()].get_or_init(|| runtime(&self.plan, profile));
+        let runtime = self.runtimes[profile.place()].get_or_init(|| runtime(&self.support.plan, profile));
         match runtime {
             Some(Sealed(Some(runtime))) => Place::Sealed(runtime.handle()),
             _ => Place::Broken,

@@ -117,7 +117,8 @@ impl Built {
 
     /// What the kernel of this machine enforces of what the tools declare, in a line for a person.
     pub fn seals(&self) -> String {
-        self.shared.core.seals.support().line()
+        let core = &self.shared.core;
+        core.seals.support().line(core.registry.tools().iter().map(|tool| tool.descriptor))
     }
 
     /// What was granted and no tool needs, each with the scope that was perhaps meant.

@@ -261,7 +261,7 @@ impl<C: State> Server<C> {
         let registry = Registry::new(tools.iter().map(|(descriptor, _)| *descriptor))?;
         let handlers = tools.into_iter().map(|(_, handler)| handler).collect();
         let support = support(&self.plan, &registry)?;
-        let seals = Seals::new(self.plan, support);
+        let seals = Seals::new(support);
         let limits = Limits::new(&self.bounds, registry.tools().iter().map(|tool| tool.descriptor));
         let core = Core {
             registry,
@@ -311,6 +311,9 @@ impl<C: State> Server<C> {
 /// What this machine enforces of what the tools declare; not enough of it, where the server insists, is an error.
 fn support(plan: &Plan, registry: &Registry) -> Result<Support, StartError> {
     let support = Support::probe(plan);
+    if let Some(folder) = support.no_folder() {
+        return Err(StartError::Scratch(folder.display().to_string()));
+    }
     if plan.seal == Seal::Required {
         for tool in registry.tools() {
             if let Err((word, why)) = support.keeps(tool.descriptor) {

@@ -27,7 +27,7 @@ pub(super) fn report(outline: &Outline) -> String {
     }
     scopes(&mut text, &tools);
     enforced(&mut text, &tools, &outline.support);
-    seal(&mut text, &outline.support);
+    seal(&mut text, &tools, &outline.support);
     text
 }
 
@@ -72,13 +72,18 @@ fn enforced(text: &mut String, tools: &[&Descriptor], support: &Support) {
 }
 
 /// What the kernel of this machine does, and what the seal leaves open.
-fn seal(text: &mut String, support: &Support) {
+fn seal(text: &mut String, tools: &[&Descriptor], support: &Support) {
     text.push_str("\nthe kernel of this machine:\n");
-    for (word, kept) in [("read_only", &support.writes), ("closed_world", &support.network)] {
+    for (word, kept, but) in support.words() {
         let _ = match kept {
-            Ok(()) => writeln!(text, "  {word:<16} enforced"),
+            Ok(()) => writeln!(text, "  {word:<16} enforced{but}"),
             Err(why) => writeln!(text, "  {word:<16} not enforced: {why}"),
         };
+    }
+    for tool in tools {
+        if let Some(reason) = tool.unsealed {
+            let _ = writeln!(text, "  not for `{}`: {reason}", tool.name);
+        }
     }
     text.push_str(
         "  It does not see to what was opened before a call, to state shared with tools that are not sealed,\n  or to talk with other processes of this machine.\n",

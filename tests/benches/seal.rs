@@ -1,0 +1,229 @@
+//! What the seal costs: a sealed call beside the same handler unsealed, in memory and over stdio, and the memory of each
+//! profile: `cargo bench -p candor-tests --bench seal`.
+
+mod client;
+mod side_by_side;
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use candor::{Built, Seal, Server, mcp_tool, tools};
+use tokio::runtime::Builder;
+
+use client::Client;
+use side_by_side::{Side, report};
+
+const BLOCKS: usize = 400;
+const CALLS_A_BLOCK: usize = 50;
+const ARGUMENTS: &str = r#"{"a":2,"b":3}"#;
+/// Calls on the wire at once, and in all, when throughput is measured.
+const WINDOW: usize = 32;
+const STREAM: usize = 4_000;
+const ROUNDS: usize = 10;
+
+/// Add two numbers.
+#[mcp_tool(read_only, closed_world, public)]
+fn add(
+    /// The first.
+    a: i64,
+    /// The second.
+    b: i64,
+) -> i64 {
+    a + b
+}
+
+/// Add two numbers, from a function that may wait.
+#[mcp_tool(read_only, closed_world, public)]
+async fn add_async(
+    /// The first.
+    a: i64,
+    /// The second.
+    b: i64,
+) -> i64 {
+    a + b
+}
+
+/// Need the seal of `read_only` alone.
+#[mcp_tool(read_only, public)]
+fn reads() {}
+
+/// Need the seal of `closed_world` alone.
+#[mcp_tool(additive, closed_world, public)]
+fn stays() {}
+
+/// Need both.
+#[mcp_tool(read_only, closed_world, public)]
+fn both() {}
+
+/// Need none.
+#[mcp_tool(additive, public)]
+fn neither() {}
+
+fn server(seal: Seal) -> Server {
+    Server::new("sums", "1.0.0").seal(seal).tools(tools![add, add_async, reads, stays, both, neither])
+}
+
+fn main() {
+    match std::env::args().nth(1).as_deref() {
+        Some("serve") => serve(Seal::Required),
+        Some("serve-open") => serve(Seal::Off),
+        _ if side_by_side::wanted() => measure(),
+        _ => {}
+    }
+}
+
+fn serve(seal: Seal) {
+    let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let built = server(seal).build().expect("a kernel with seals");
+    runtime.block_on(built.serve_stdio()).expect("a connection");
+}
+
+fn measure() {
+    let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    for tool in ["add", "add_async"] {
+        runtime.block_on(hop(tool));
+    }
+    for tool in ["add", "add_async"] {
+        throughput(tool);
+    }
+    memory();
+}
+
+fn built(seal: Seal) -> Built {
+    server(seal).build().expect("a kernel with seals")
+}
+
+/// One call after another, in memory.
+async fn hop(tool: &str) {
+    let mut connections = [
+        (Side::new("sealed"), Client::declared(built(Seal::Required)).await),
+        (Side::new("unsealed"), Client::declared(built(Seal::Off)).await),
+    ];
+    for (side, client) in &mut connections {
+        for _ in 0..2_000 {
+            let answer = client.call(tool, ARGUMENTS).await;
+            assert!(answer.contains(r#""result":5"#), "{} answered {answer}", side.name);
+        }
+    }
+    for block in 0..BLOCKS {
+        for at in [block % 2, (block + 1) % 2] {
+            let (side, client) = &mut connections[at];
+            for _ in 0..CALLS_A_BLOCK {
+                let start = Instant::now();
+                client.call(tool, ARGUMENTS).await;
+                side.since(start);
+            }
+        }
+    }
+    let [(sealed, _), (open, _)] = connections;
+    report(tool, &sealed, &open);
+}
+
+/// A server in a process of its own.
+struct Process {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Process {
+    fn start(mode: &str) -> Self {
+        let this = std::env::current_exe().expect("this program has a path");
+        let mut command = Command::new(this);
+        let mut child =
+            command.arg(mode).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let (stdin, stdout) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+        let mut process = Self { child, stdin, stdout: BufReader::new(stdout) };
+        process.say(r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#);
+        process.hear();
+        process.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+        process
+    }
+
+    fn say(&mut self, line: &str) {
+        self.stdin.write_all(format!("{line}\n").as_bytes()).expect("the server reads");
+    }
+
+    fn hear(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("an answer");
+        line
+    }
+
+    fn ask(&mut self, tool: &str, arguments: &str) {
+        self.say(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#));
+    }
+
+    /// The time of a stream of calls, with a window of them under way.
+    fn stream(&mut self, tool: &str) -> Duration {
+        let start = Instant::now();
+        for _ in 0..WINDOW {
+            self.ask(tool, ARGUMENTS);
+        }
+        for done in 0..STREAM {
+            let answer = self.hear();
+            assert!(answer.contains(r#""result":5"#), "{answer}");
+            if done + WINDOW < STREAM {
+                self.ask(tool, ARGUMENTS);
+            }
+        }
+        start.elapsed()
+    }
+
+    /// Resident memory in kilobytes that is not a file's.
+    fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("the process is there");
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("Linux counts it");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn throughput(tool: &str) {
+    let mut sides = [
+        (Side::new("sealed"), Process::start("serve")),
+        (Side::new("unsealed"), Process::start("serve-open")),
+    ];
+    for (_, process) in &mut sides {
+        process.stream(tool);
+    }
+    for round in 0..ROUNDS {
+        for at in [round % 2, (round + 1) % 2] {
+            let (side, process) = &mut sides[at];
+            let time = process.stream(tool);
+            side.add(time);
+        }
+    }
+    let a_second = |side: &Side| STREAM as f64 * 1e6 / side.median();
+    let [(sealed, _), (open, _)] = &sides;
+    let (ours, yardstick) = (a_second(sealed), a_second(open));
+    println!(
+        "{tool:24} over stdio: sealed {ours:.0} calls/s   unsealed {yardstick:.0} calls/s   ratio: {:.2}",
+        ours / yardstick
+    );
+}
+
+/// What the first calls of each profile add, beside those of a tool without one.
+fn memory() {
+    let mut process = Process::start("serve");
+    let mut before = process.resident();
+    for tool in ["neither", "reads", "stays", "both"] {
+        for _ in 0..1_000 {
+            process.ask(tool, "{}");
+            process.hear();
+        }
+        let after = process.resident();
+        println!("{tool:24} resident: {:+} kB", after.cast_signed() - before.cast_signed());
+        before = after;
+    }
+}
