@@ -32,6 +32,8 @@ use parse::Line;
 
 /// The longest line that is read: four times what HTTP takes, since base64 arguments travel here too.
 const LONGEST: usize = 16 * 1024 * 1024;
+/// The room for a line that is kept for the next, in bytes: a list of a thousand tools.
+const KEPT: usize = 1024 * 1024;
 /// How long calls in flight may take once the client has closed its end.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -48,10 +50,17 @@ pub(super) struct Lines<R, W> {
     ended: Option<Instant>,
     /// Tells of that end.
     gone: CancellationToken,
-    write: Arc<tokio::sync::Mutex<W>>,
+    write: Arc<tokio::sync::Mutex<Writer<W>>>,
     in_flight: Arc<InFlight>,
     /// Answers from here that are being written.
     answers: JoinSet<io::Result<()>>,
+}
+
+/// The way out, with the room for a line.
+struct Writer<W> {
+    half: W,
+    /// Kept from one line to the next: a fresh megabyte of memory costs more than to fill it.
+    line: Vec<u8>,
 }
 
 /// Requests that wait for their answers.
@@ -101,7 +110,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
             revisions,
             ended: None,
             gone,
-            write: Arc::new(tokio::sync::Mutex::new(write)),
+            write: Arc::new(tokio::sync::Mutex::new(Writer { half: write, line: Vec::new() })),
             in_flight: Arc::default(),
             answers: JoinSet::new(),
         }
@@ -256,17 +265,20 @@ where
     }
 
     async fn close(&mut self) -> io::Result<()> {
-        self.write.lock().await.shutdown().await
+        self.write.lock().await.half.shutdown().await
     }
 }
 
 async fn write<W: AsyncWrite + Unpin>(
-    write_half: Arc<tokio::sync::Mutex<W>>,
+    writer: Arc<tokio::sync::Mutex<Writer<W>>>,
     message: ServerJsonRpcMessage,
 ) -> io::Result<()> {
-    let mut line = serde_json::to_vec(&message)?;
+    let mut writer = writer.lock().await;
+    let Writer { half, line } = &mut *writer;
+    line.clear();
+    line.shrink_to(KEPT);
+    serde_json::to_writer(&mut *line, &message)?;
     line.push(b'\n');
-    let mut write_half = write_half.lock().await;
-    write_half.write_all(&line).await?;
-    write_half.flush().await
+    half.write_all(line).await?;
+    half.flush().await
 }
