@@ -1,9 +1,6 @@
 //! What the seal costs: a sealed call beside the same handler unsealed, in memory and over stdio, and the memory of each
 //! profile: `cargo bench -p candor-tests --bench seal`.
 
-mod client;
-mod side_by_side;
-
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
@@ -13,8 +10,8 @@ use std::{
 use candor::{Built, Seal, Server, mcp_tool, tools};
 use tokio::runtime::Builder;
 
-use client::Client;
-use side_by_side::{Side, report};
+use candor_tests::twin::client::Client;
+use candor_tests::twin::side_by_side::{Side, report};
 
 const BLOCKS: usize = 400;
 const CALLS_A_BLOCK: usize = 50;
@@ -70,7 +67,7 @@ fn main() {
     match std::env::args().nth(1).as_deref() {
         Some("serve") => serve(Seal::Required),
         Some("serve-open") => serve(Seal::Off),
-        _ if side_by_side::wanted() => measure(),
+        _ if candor_tests::twin::side_by_side::wanted() => measure(),
         _ => {}
     }
 }
@@ -98,13 +95,14 @@ fn built(seal: Seal) -> Built {
 
 /// One call after another, in memory.
 async fn hop(tool: &str) {
+    let params = format!(r#"{{"name":"{tool}","arguments":{ARGUMENTS}}}"#);
     let mut connections = [
         (Side::new("sealed"), Client::declared(built(Seal::Required)).await),
         (Side::new("unsealed"), Client::declared(built(Seal::Off)).await),
     ];
     for (side, client) in &mut connections {
         for _ in 0..2_000 {
-            let answer = client.call(tool, ARGUMENTS).await;
+            let answer = client.ask("tools/call", &params).await;
             assert!(answer.contains(r#""result":5"#), "{} answered {answer}", side.name);
         }
     }
@@ -113,7 +111,7 @@ async fn hop(tool: &str) {
             let (side, client) = &mut connections[at];
             for _ in 0..CALLS_A_BLOCK {
                 let start = Instant::now();
-                client.call(tool, ARGUMENTS).await;
+                client.ask("tools/call", &params).await;
                 side.since(start);
             }
         }
@@ -204,7 +202,7 @@ fn throughput(tool: &str) {
             side.add(time);
         }
     }
-    let a_second = |side: &Side| STREAM as f64 * 1e6 / side.median();
+    let a_second = |side: &Side| f64::from(u32::try_from(STREAM).expect("few")) * 1e6 / side.median();
     let [(sealed, _), (open, _)] = &sides;
     let (ours, yardstick) = (a_second(sealed), a_second(open));
     println!(
