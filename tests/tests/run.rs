@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use candor::{Call, Revision, Server, State, mcp_tool, testing::Client, tools};
+use candor::{Call, Revision, Seal, Server, State, mcp_tool, testing::Client, tools};
 use candor_tests::wire::{Wire, call, request};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
@@ -135,17 +135,12 @@ fn add(
     a + b
 }
 
+/// Sealed threads have a clock of their own, which goes on while a test holds its own still; how calls run on them is
+/// the subject of `misbehaving.rs` and `seal.rs`. Nobody is asked: `confirmation.rs` is about that.
 fn server(hands: &Arc<Hands>) -> Server<App> {
-    Server::new("s", "1").state(App { hands: Arc::clone(hands) }).tools(tools![
-        read,
-        destroy,
-        hold,
-        spin,
-        report,
-        report_later,
-        report_much,
-        add
-    ])
+    let server =
+        Server::new("s", "1").seal(Seal::Off).yes_destructive().state(App { hands: Arc::clone(hands) });
+    server.tools(tools![read, destroy, hold, spin, report, report_later, report_much, add])
 }
 
 #[tokio::test(start_paused = true)]
