@@ -46,7 +46,7 @@ fn panic_in_the_error() -> Result<u8, Silent> {
 #[tokio::test]
 async fn trap_1_a_panic_is_answered_with_a_fixed_text() {
     let tools = tools![panic_with_words, panic_with_a_number, panic_later, panic_in_the_error];
-    let built = Server::new("s", "1").tools(tools).build().unwrap();
+    let built = Server::new("s", "1").yes_destructive().tools(tools).build().unwrap();
     each_revision(&built, async |_, client| {
         for tool in ["panic_with_words", "panic_with_a_number", "panic_later", "panic_in_the_error"] {
             for _ in 0..2 {
@@ -98,7 +98,7 @@ async fn trap_6_the_list_is_private_sorted_and_one_page() {
     assert!(result.get("nextCursor").is_none());
     let names: Vec<_> =
         result["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-    assert!(names.is_sorted() && names.len() == 9, "{names:?}");
+    assert!(names.is_sorted() && names.len() == 10, "{names:?}");
     assert_eq!(wire.ask(list(json!({}))).await["result"]["tools"], result["tools"], "the same each time");
     assert_eq!(wire.ask(list(json!({"cursor": ""}))).await["result"]["tools"], result["tools"]);
     let answer = wire.ask(list(json!({"cursor": "2"}))).await;
