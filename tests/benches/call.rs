@@ -8,16 +8,12 @@
 //! them cost. Build with `cargo bench -p candor-tests --bench call --no-run`, then with the binary it names
 //! `valgrind --tool=callgrind BINARY count declared get_price 1000`, the same with `2000`, and both with `bare`.
 
-mod client;
-mod side_by_side;
-
 use std::time::Instant;
 
-use candor_tests::twin;
+use candor_tests::twin::{self, client::Client};
 use tokio::runtime::Builder;
 
-use client::Client;
-use side_by_side::{Side, report};
+use candor_tests::twin::side_by_side::{Side, report};
 
 const TOOLS: [&str; 2] = ["get_price", "get_price_async"];
 const BLOCKS: usize = 60;
@@ -31,7 +27,7 @@ fn main() {
         let calls = calls.parse().expect("a number of calls");
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(count(side, tool, calls));
-    } else if side_by_side::wanted() {
+    } else if candor_tests::twin::side_by_side::wanted() {
         for tool in TOOLS {
             compare(tool);
         }

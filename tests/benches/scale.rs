@@ -1,21 +1,18 @@
 //! What a thousand tools cost: a call beside one of two tools, and `tools/list` beside the same list on bare rmcp:
 //! `cargo bench -p candor-tests --bench scale`.
 
-mod client;
-mod side_by_side;
-
 use std::time::Instant;
 
 use candor_tests::twin::{bare, declared, many};
 use tokio::runtime::{Builder, Runtime};
 
-use client::Client;
-use side_by_side::{Side, report};
+use candor_tests::twin::client::Client;
+use candor_tests::twin::side_by_side::{Side, report};
 
 const BLOCKS: usize = 40;
 
 fn main() {
-    if !side_by_side::wanted() {
+    if !candor_tests::twin::side_by_side::wanted() {
         return;
     }
     let call = |tool| format!(r#"{{"name":"{tool}","arguments":{{"symbol":"AAPL","lots":3}}}}"#);

@@ -2,10 +2,6 @@
 //! profile: `cargo bench -p candor-tests --bench seal`, and for figures that stay the same from run to run
 //! `taskset -c 0 cargo bench -p candor-tests --bench seal`.
 
-#[expect(dead_code, reason = "both sides are declared")]
-mod client;
-mod side_by_side;
-
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
@@ -13,10 +9,11 @@ use std::{
 };
 
 use candor::{Built, Seal, Server, mcp_tool, tools};
+use candor_tests::twin::{
+    client::Client,
+    side_by_side::{Side, report, wanted},
+};
 use tokio::runtime::Builder;
-
-use client::Client;
-use side_by_side::{Side, report};
 
 const BLOCKS: usize = 60;
 const CALLS_A_BLOCK: usize = 500;
@@ -72,7 +69,7 @@ fn main() {
     match std::env::args().nth(1).as_deref() {
         Some("serve") => serve(Seal::Required),
         Some("serve-open") => serve(Seal::Off),
-        _ if side_by_side::wanted() => measure(),
+        _ if wanted() => measure(),
         _ => {}
     }
 }
@@ -209,7 +206,7 @@ fn throughput(tool: &str) {
             side.add(time);
         }
     }
-    let a_second = |side: &Side| STREAM as f64 * 1e6 / side.median();
+    let a_second = |side: &Side| f64::from(u32::try_from(STREAM).expect("few")) * 1e6 / side.median();
     let [(sealed, _), (open, _)] = &sides;
     let (ours, yardstick) = (a_second(sealed), a_second(open));
     println!(

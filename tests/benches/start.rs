@@ -3,22 +3,20 @@
 //!
 //! Both are programs of their own on stdio, started in turns.
 
-mod side_by_side;
-
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::Instant,
 };
 
-use side_by_side::{Side, report};
+use candor_tests::twin::side_by_side::{Side, report};
 
 const RUNS: usize = 100;
 /// Calls before memory is looked at a second time.
 const MANY: u64 = 10_000;
 
 fn main() {
-    if !side_by_side::wanted() {
+    if !candor_tests::twin::side_by_side::wanted() {
         return;
     }
     let mut sides = [

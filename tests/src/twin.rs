@@ -1,8 +1,10 @@
 //! One server, written with Candor and once more on bare rmcp, for benchmarks that set the two side by side.
 
 pub mod bare;
+pub mod client;
 pub mod declared;
 pub mod many;
+pub mod side_by_side;
 
 use std::collections::BTreeMap;
 

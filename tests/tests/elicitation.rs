@@ -124,7 +124,7 @@ impl Asked {
         Self { wire, done, id }
     }
 
-    fn answer(&self, with: Value) -> String {
+    fn answer(&self, with: &Value) -> String {
         let mut answer = json!({"jsonrpc": "2.0", "id": self.id});
         answer.as_object_mut().unwrap().extend(with.as_object().cloned().unwrap());
         answer.to_string()
@@ -139,7 +139,7 @@ impl Asked {
 async fn an_answer_inside_the_call_counts_and_others_are_served_meanwhile() {
     let mut asked = Asked::under(json!({"elicitation": {}})).await;
     asked.wire.is_alive().await;
-    let line = asked.answer(json!({"result": {"action": "accept", "content": {}}}));
+    let line = asked.answer(&json!({"result": {"action": "accept", "content": {}}}));
     let answer = asked.wire.ask(&line).await;
     assert_eq!(answer["result"]["content"][0]["text"], "forgot it");
     // The same answer again is an answer to nothing.
@@ -157,7 +157,7 @@ async fn what_is_no_answer_is_no_consent() {
         json!({"result": {"content": {"confirm": true}}}),
     ] {
         let mut asked = Asked::under(json!({"elicitation": {"form": {}}})).await;
-        let line = asked.answer(with.clone());
+        let line = asked.answer(&with);
         let answer = asked.wire.ask(line).await;
         assert_eq!(answer["result"]["isError"], true, "{with} {answer}");
         assert_eq!(asked.done(), 0, "{with}");
@@ -186,7 +186,7 @@ async fn a_call_that_was_taken_back_runs_not_even_with_a_late_yes() {
         .say(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"it"}}"#)
         .await;
     asked.wire.is_alive().await;
-    let line = asked.answer(json!({"result": {"action": "accept", "content": {}}}));
+    let line = asked.answer(&json!({"result": {"action": "accept", "content": {}}}));
     asked.wire.say(line).await;
     for _ in 0..20 {
         asked.wire.is_alive().await;
@@ -199,7 +199,7 @@ async fn a_last_word_before_the_client_leaves_counts() {
     // Often, since the answer and the end of the connection race.
     for _ in 0..50 {
         let mut asked = Asked::under(json!({"elicitation": {}})).await;
-        asked.wire.say(asked.answer(json!({"result": {"action": "accept", "content": {}}}))).await;
+        asked.wire.say(asked.answer(&json!({"result": {"action": "accept", "content": {}}}))).await;
         let rest = asked.wire.end().await;
         assert_eq!(rest[0]["result"]["content"][0]["text"], "forgot it", "{rest:?}");
     }

@@ -170,7 +170,7 @@ async fn what_the_other_side_asks_for_is_waited_for() {
     for tool in ["ask", "ask_plainly", "ask_inside"] {
         let (client, service) = failing(2, busy().retry_after(Duration::from_secs(7))).await;
         assert!(!client.call(tool, json!({})).await.unwrap().is_error);
-        let seven = Duration::from_millis(7_000)..=Duration::from_millis(7_001);
+        let seven = Duration::from_secs(7)..=Duration::from_millis(7_001);
         let waits = service.waits();
         assert!(waits.len() == 2 && waits.iter().all(|wait| seven.contains(wait)), "{tool} {waits:?}");
     }

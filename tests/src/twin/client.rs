@@ -1,6 +1,5 @@
 //! A client of raw lines, so that both sides are asked at the same price: nothing of an answer is parsed.
 
-use candor_tests::twin;
 use tokio::io::{
     AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf, duplex, split,
 };
@@ -9,7 +8,7 @@ use tokio::io::{
 const PIPE: usize = 4 * 1024 * 1024;
 
 /// One connection after its handshake.
-pub(crate) struct Client {
+pub struct Client {
     read: BufReader<ReadHalf<DuplexStream>>,
     write: WriteHalf<DuplexStream>,
     id: u64,
@@ -18,7 +17,11 @@ pub(crate) struct Client {
 
 impl Client {
     /// Serves `server` at the other end of a pipe in memory.
-    pub(crate) async fn declared(server: candor::Built) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// The handshake fails.
+    pub async fn declared(server: candor::Built) -> Self {
         let (ours, theirs) = duplex(PIPE);
         let (read, write) = split(theirs);
         tokio::spawn(server.serve(read, write));
@@ -26,7 +29,11 @@ impl Client {
     }
 
     /// Serves `server` at the other end of a pipe in memory.
-    pub(crate) async fn bare(server: twin::bare::Bare) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// The handshake fails.
+    pub async fn bare(server: super::bare::Bare) -> Self {
         let (ours, theirs) = duplex(PIPE);
         tokio::spawn(async move {
             let running = rmcp::ServiceExt::serve(server, theirs).await.expect("a handshake");
@@ -46,7 +53,11 @@ impl Client {
     }
 
     /// One request with parameters in JSON, and its answer.
-    pub(crate) async fn ask(&mut self, method: &str, params: &str) -> &str {
+    ///
+    /// # Panics
+    ///
+    /// The connection broke.
+    pub async fn ask(&mut self, method: &str, params: &str) -> &str {
         self.id += 1;
         let id = self.id;
         self.tell(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#)).await;

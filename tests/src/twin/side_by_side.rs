@@ -3,28 +3,30 @@
 use std::time::{Duration, Instant};
 
 /// One side's measurements.
-pub(crate) struct Side {
-    pub(crate) name: &'static str,
+pub struct Side {
+    /// Its name in the report.
+    pub name: &'static str,
     times: Vec<Duration>,
 }
 
 impl Side {
-    pub(crate) fn new(name: &'static str) -> Self {
+    /// A side without measurements.
+    pub fn new(name: &'static str) -> Self {
         Self { name, times: Vec::new() }
     }
 
     /// Adds one measurement.
-    pub(crate) fn add(&mut self, time: Duration) {
+    pub fn add(&mut self, time: Duration) {
         self.times.push(time);
     }
 
     /// Adds the time since `start`.
-    pub(crate) fn since(&mut self, start: Instant) {
+    pub fn since(&mut self, start: Instant) {
         self.add(start.elapsed());
     }
 
     /// The median in microseconds.
-    pub(crate) fn median(&self) -> f64 {
+    pub fn median(&self) -> f64 {
         let mut times = self.times.clone();
         times.sort_unstable();
         times[times.len() / 2].as_secs_f64() * 1e6
@@ -32,7 +34,7 @@ impl Side {
 }
 
 /// Prints `ours` beside `yardstick`, in microseconds.
-pub(crate) fn report(what: &str, ours: &Side, yardstick: &Side) {
+pub fn report(what: &str, ours: &Side, yardstick: &Side) {
     let (a, b) = (ours.median(), yardstick.median());
     println!(
         "{what:24} {}: {a:9.1} µs   {}: {b:9.1} µs   difference: {:+8.1} µs   ratio: {:.2}",
@@ -44,6 +46,6 @@ pub(crate) fn report(what: &str, ours: &Side, yardstick: &Side) {
 }
 
 /// Whether `cargo bench` runs this: under `cargo test` a benchmark has nothing to say.
-pub(crate) fn wanted() -> bool {
+pub fn wanted() -> bool {
     std::env::args().any(|argument| argument == "--bench")
 }
