@@ -129,6 +129,7 @@ struct Process {
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
+    id: u64,
 }
 
 impl Process {
@@ -138,7 +139,7 @@ impl Process {
         let mut child =
             command.arg(mode).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let (stdin, stdout) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
-        let mut process = Self { child, stdin, stdout: BufReader::new(stdout) };
+        let mut process = Self { child, stdin, stdout: BufReader::new(stdout), id: 0 };
         process.say(r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#);
         process.hear();
         process.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
@@ -156,7 +157,9 @@ impl Process {
     }
 
     fn ask(&mut self, tool: &str, arguments: &str) {
-        self.say(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#));
+        self.id += 1;
+        let params = format!(r#"{{"name":"{tool}","arguments":{arguments}}}"#);
+        self.say(&format!(r#"{{"jsonrpc":"2.0","id":{},"method":"tools/call","params":{params}}}"#, self.id));
     }
 
     /// The time of a stream of calls, with a window of them under way.
