@@ -1,5 +1,6 @@
 //! What the seal costs: a sealed call beside the same handler unsealed, in memory and over stdio, and the memory of each
-//! profile: `cargo bench -p candor-tests --bench seal`.
+//! profile: `cargo bench -p candor-tests --bench seal`, and for figures that stay the same from run to run
+//! `taskset -c 0 cargo bench -p candor-tests --bench seal`.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -8,13 +9,14 @@ use std::{
 };
 
 use candor::{Built, Seal, Server, mcp_tool, tools};
+use candor_tests::twin::{
+    client::Client,
+    side_by_side::{Side, report, wanted},
+};
 use tokio::runtime::Builder;
 
-use candor_tests::twin::client::Client;
-use candor_tests::twin::side_by_side::{Side, report};
-
-const BLOCKS: usize = 400;
-const CALLS_A_BLOCK: usize = 50;
+const BLOCKS: usize = 60;
+const CALLS_A_BLOCK: usize = 500;
 const ARGUMENTS: &str = r#"{"a":2,"b":3}"#;
 /// Calls on the wire at once, and in all, when throughput is measured.
 const WINDOW: usize = 32;
@@ -67,7 +69,7 @@ fn main() {
     match std::env::args().nth(1).as_deref() {
         Some("serve") => serve(Seal::Required),
         Some("serve-open") => serve(Seal::Off),
-        _ if candor_tests::twin::side_by_side::wanted() => measure(),
+        _ if wanted() => measure(),
         _ => {}
     }
 }
@@ -79,9 +81,8 @@ fn serve(seal: Seal) {
 }
 
 fn measure() {
-    let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
     for tool in ["add", "add_async"] {
-        runtime.block_on(hop(tool));
+        hop(tool);
     }
     for tool in ["add", "add_async"] {
         throughput(tool);
@@ -93,30 +94,33 @@ fn built(seal: Seal) -> Built {
     server(seal).build().expect("a kernel with seals")
 }
 
-/// One call after another, in memory.
-async fn hop(tool: &str) {
+/// One call after another, in memory. A runtime each: threads that one side wakes are not there to serve the other.
+fn hop(tool: &str) {
     let params = format!(r#"{{"name":"{tool}","arguments":{ARGUMENTS}}}"#);
-    let mut connections = [
-        (Side::new("sealed"), Client::declared(built(Seal::Required)).await),
-        (Side::new("unsealed"), Client::declared(built(Seal::Off)).await),
-    ];
-    for (side, client) in &mut connections {
-        for _ in 0..2_000 {
-            let answer = client.ask("tools/call", &params).await;
-            assert!(answer.contains(r#""result":5"#), "{} answered {answer}", side.name);
-        }
-    }
+    let mut sides = [("sealed", Seal::Required), ("unsealed", Seal::Off)].map(|(name, seal)| {
+        let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        let mut client = runtime.block_on(Client::declared(built(seal)));
+        runtime.block_on(async {
+            for _ in 0..2_000 {
+                let answer = client.ask("tools/call", &params).await;
+                assert!(answer.contains(r#""result":5"#), "{name} answered {answer}");
+            }
+        });
+        (Side::new(name), client, runtime)
+    });
     for block in 0..BLOCKS {
         for at in [block % 2, (block + 1) % 2] {
-            let (side, client) = &mut connections[at];
-            for _ in 0..CALLS_A_BLOCK {
-                let start = Instant::now();
-                client.ask("tools/call", &params).await;
-                side.since(start);
-            }
+            let (side, client, runtime) = &mut sides[at];
+            runtime.block_on(async {
+                for _ in 0..CALLS_A_BLOCK {
+                    let start = Instant::now();
+                    client.ask("tools/call", &params).await;
+                    side.since(start);
+                }
+            });
         }
     }
-    let [(sealed, _), (open, _)] = connections;
+    let [(sealed, ..), (open, ..)] = sides;
     report(tool, &sealed, &open);
 }
 
@@ -125,6 +129,7 @@ struct Process {
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
+    id: u64,
 }
 
 impl Process {
@@ -134,7 +139,7 @@ impl Process {
         let mut child =
             command.arg(mode).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let (stdin, stdout) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
-        let mut process = Self { child, stdin, stdout: BufReader::new(stdout) };
+        let mut process = Self { child, stdin, stdout: BufReader::new(stdout), id: 0 };
         process.say(r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#);
         process.hear();
         process.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
@@ -152,7 +157,9 @@ impl Process {
     }
 
     fn ask(&mut self, tool: &str, arguments: &str) {
-        self.say(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#));
+        self.id += 1;
+        let params = format!(r#"{{"name":"{tool}","arguments":{arguments}}}"#);
+        self.say(&format!(r#"{{"jsonrpc":"2.0","id":{},"method":"tools/call","params":{params}}}"#, self.id));
     }
 
     /// The time of a stream of calls, with a window of them under way.
