@@ -9,7 +9,8 @@ mod wire;
 
 use std::{io, sync::Arc};
 
-use rmcp::{RoleServer, ServerHandler, ServiceExt as _, model::ProtocolVersion, service::DynService};
+pub(crate) use rmcp::ServerHandler;
+use rmcp::{RoleServer, ServiceExt as _, model::ProtocolVersion, service::DynService};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 

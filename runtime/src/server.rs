@@ -12,7 +12,7 @@ use crate::{
     registry::{Registry, StartError},
     revision::Revision,
     seal::{Plan, Seal, Seals, Support},
-    serve::Extra,
+    serve::{Extra, ServerHandler},
     state::State,
     tool::{Entry, Handler, Tools},
 };
@@ -231,7 +231,7 @@ impl<C> Server<C> {
 
     /// Answers prompts, resources and everything else that is no tool with an rmcp handler. Its tools are never asked:
     /// tools stay declared.
-    pub fn handler(mut self, handler: impl rmcp::ServerHandler) -> Self {
+    pub fn handler(mut self, handler: impl ServerHandler) -> Self {
         self.extra = Some(Extra::new(handler));
         self
     }
