@@ -1,5 +1,5 @@
-//! What a read call costs with everything enforced, beside the same call on bare rmcp:
-//! `cargo bench -p candor-tests --bench call`.
+//! What a read call costs with everything enforced, and with everything but the kernel's seal, beside the same call on
+//! bare rmcp: `cargo bench -p candor-tests --bench call`.
 //!
 //! Waking another CPU costs more than all else a call does, and how much changes from moment to moment; on one CPU the
 //! difference is steady: `taskset -c 0 cargo bench -p candor-tests --bench call`.
@@ -10,10 +10,14 @@
 
 use std::time::Instant;
 
-use candor_tests::twin::{self, client::Client};
+use candor::Seal;
 use tokio::runtime::Builder;
 
-use candor_tests::twin::side_by_side::{Side, report};
+use candor_tests::twin::{
+    self,
+    client::Client,
+    side_by_side::{self, Side, report},
+};
 
 const TOOLS: [&str; 2] = ["get_price", "get_price_async"];
 const BLOCKS: usize = 60;
@@ -27,17 +31,18 @@ fn main() {
         let calls = calls.parse().expect("a number of calls");
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(count(side, tool, calls));
-    } else if candor_tests::twin::side_by_side::wanted() {
+    } else if side_by_side::wanted() {
         for tool in TOOLS {
-            compare(tool);
+            compare("declared", tool);
+            compare("unsealed", tool);
         }
     }
 }
 
-fn compare(tool: &str) {
+fn compare(ours: &'static str, tool: &str) {
     let params = params(tool);
     // A runtime each: threads that one side wakes are not there to serve the other.
-    let mut sides = ["declared", "bare"].map(|name| {
+    let mut sides = [ours, "bare"].map(|name| {
         let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
         let mut client = runtime.block_on(connect(name));
         runtime.block_on(async {
@@ -59,8 +64,8 @@ fn compare(tool: &str) {
             });
         }
     }
-    let [(declared, ..), (bare, ..)] = sides;
-    report(tool, &declared, &bare);
+    let [(ours, ..), (bare, ..)] = sides;
+    report(tool, &ours, &bare);
 }
 
 fn params(tool: &str) -> String {
@@ -69,9 +74,10 @@ fn params(tool: &str) -> String {
 
 async fn connect(side: &str) -> Client {
     match side {
-        "declared" => Client::declared(twin::declared::server()).await,
+        "declared" => Client::declared(twin::declared::server(Seal::WhereAvailable)).await,
+        "unsealed" => Client::declared(twin::declared::server(Seal::Off)).await,
         "bare" => Client::bare(twin::bare::server()).await,
-        other => panic!("`{other}` is neither `declared` nor `bare`"),
+        other => panic!("`{other}` is none of `declared`, `unsealed` and `bare`"),
     }
 }
 

@@ -3,23 +3,32 @@
 
 use std::time::Instant;
 
-use candor_tests::twin::{bare, declared, many};
+use candor::Seal;
 use tokio::runtime::{Builder, Runtime};
 
-use candor_tests::twin::client::Client;
-use candor_tests::twin::side_by_side::{Side, report};
+use candor_tests::twin::{
+    bare,
+    client::Client,
+    declared, many,
+    side_by_side::{self, Side, report},
+};
 
 const BLOCKS: usize = 40;
 
 fn main() {
-    if !candor_tests::twin::side_by_side::wanted() {
+    if !side_by_side::wanted() {
         return;
     }
     let call = |tool| format!(r#"{{"name":"{tool}","arguments":{{"symbol":"AAPL","lots":3}}}}"#);
     let (few, many) = compare(
         500,
         Asked::of("1000 tools", Client::declared(many::declared()), "tools/call", &call("t777")),
-        Asked::of("2 tools", Client::declared(declared::server()), "tools/call", &call("get_price_async")),
+        Asked::of(
+            "2 tools",
+            Client::declared(declared::server(Seal::Off)),
+            "tools/call",
+            &call("get_price_async"),
+        ),
     );
     report("a call", &few, &many);
     let (declared, bare) = compare(
@@ -30,7 +39,7 @@ fn main() {
     report("a list of 1000 tools", &declared, &bare);
     let (declared, bare) = compare(
         500,
-        Asked::of("declared", Client::declared(declared::server()), "tools/list", "{}"),
+        Asked::of("declared", Client::declared(declared::server(Seal::Off)), "tools/list", "{}"),
         Asked::of("bare", Client::bare(bare::server()), "tools/list", "{}"),
     );
     report("a list of 2 tools", &declared, &bare);

@@ -9,53 +9,60 @@ use std::{
     time::Instant,
 };
 
-use candor_tests::twin::side_by_side::{Side, report};
+use candor_tests::twin::side_by_side::{self, Side, report};
 
 const RUNS: usize = 100;
 /// Calls before memory is looked at a second time.
 const MANY: u64 = 10_000;
 
+const DECLARED: &str = env!("CARGO_BIN_EXE_declared");
+const BARE: &str = env!("CARGO_BIN_EXE_bare");
+/// Name, program and argument; the yardstick stands last.
+const PROGRAMS: [[&str; 3]; 3] =
+    [["declared", DECLARED, ""], ["unsealed", DECLARED, "unsealed"], ["bare", BARE, ""]];
+
 fn main() {
-    if !candor_tests::twin::side_by_side::wanted() {
+    if !side_by_side::wanted() {
         return;
     }
-    let mut sides = [
-        (Side::new("declared"), env!("CARGO_BIN_EXE_declared")),
-        (Side::new("bare"), env!("CARGO_BIN_EXE_bare")),
-    ];
-    for (_, program) in &sides {
+    let mut sides = PROGRAMS.map(|[name, ..]| Side::new(name));
+    for program in PROGRAMS {
         Server::start(program).first_call();
     }
     for run in 0..RUNS {
-        for at in [run % 2, (run + 1) % 2] {
-            let (side, program) = &mut sides[at];
+        for turn in 0..PROGRAMS.len() {
+            let at = (run + turn) % PROGRAMS.len();
             let start = Instant::now();
-            let mut server = Server::start(program);
+            let mut server = Server::start(PROGRAMS[at]);
             server.first_call();
-            side.since(start);
+            sides[at].since(start);
         }
     }
-    let [(declared, declared_program), (bare, bare_program)] = sides;
-    report("start to first answer", &declared, &bare);
-    let (ours, theirs) = (memory(declared_program), memory(bare_program));
+    let [ours @ .., bare] = sides;
+    for ours in &ours {
+        report("start to first answer", ours, &bare);
+    }
+    let [ours @ .., bare] = PROGRAMS.map(memory);
     for (what, at) in [("one call", 0), ("10,000 calls", 1)] {
-        for (kind, pick) in [("resident", 0), ("at most", 1)] {
-            let (a, b) = (ours[at][pick], theirs[at][pick]);
-            println!(
-                "{:24} declared: {a:6} kB   bare: {b:6} kB   ratio: {:.2}",
-                format!("{kind} after {what}"),
-                f64::from(a) / f64::from(b)
-            );
+        for (kind, pick) in [("resident", 0), ("at most", 1), ("own", 2)] {
+            for (ours, [name, ..]) in ours.iter().zip(PROGRAMS) {
+                let (a, b) = (ours[at][pick], bare[at][pick]);
+                println!(
+                    "{:28} {name}: {a:6} kB   bare: {b:6} kB   ratio: {:.2}",
+                    format!("{kind} after {what}"),
+                    f64::from(a) / f64::from(b)
+                );
+            }
         }
     }
 }
 
-/// The memory of one server after one call and after many: resident now, and at most so far, in kB.
-fn memory(program: &str) -> [[u32; 2]; 2] {
+/// The memory of one server after one call and after many: resident now, at most so far, and its own, in kB.
+fn memory(program: [&str; 3]) -> [[u32; 3]; 2] {
     let mut server = Server::start(program);
     server.first_call();
     let first = server.memory();
-    for id in 3..MANY {
+    for id in 3..MANY + 2 {
         server.call(id);
     }
     [first, server.memory()]
@@ -70,8 +77,9 @@ struct Server {
 }
 
 impl Server {
-    fn start(program: &str) -> Self {
+    fn start([_, program, argument]: [&str; 3]) -> Self {
         let mut process = Command::new(program)
+            .arg(argument)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -109,11 +117,12 @@ impl Server {
         &self.line
     }
 
-    /// `VmRSS` and `VmHWM` in kB.
-    fn memory(&self) -> [u32; 2] {
+    /// `VmRSS`, `VmHWM` and `RssAnon` in kB. The kernel counts every page of the program's file that it mapped around
+    /// one that was used, so the first two follow the size of the program.
+    fn memory(&self) -> [u32; 3] {
         let path = format!("/proc/{}/status", self.process.id());
         let status = std::fs::read_to_string(path).expect("Linux");
-        ["VmRSS:", "VmHWM:"].map(|key| {
+        ["VmRSS:", "VmHWM:", "RssAnon:"].map(|key| {
             let line = status.lines().find(|line| line.starts_with(key)).expect("Linux names it");
             line.split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).expect("a number of kB")
         })

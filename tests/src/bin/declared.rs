@@ -1,6 +1,10 @@
-//! The declared twin on stdio.
+//! The declared twin on stdio; with `unsealed` as its argument, without the kernel's seal.
+
+use candor::Seal;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    candor_tests::twin::declared::server().serve_stdio().await
+    let unsealed = std::env::args().any(|argument| argument == "unsealed");
+    let seal = if unsealed { Seal::Off } else { Seal::WhereAvailable };
+    candor_tests::twin::declared::server(seal).serve_stdio().await
 }

@@ -1,6 +1,6 @@
 //! The server as Candor has it: every word is enforced.
 
-use candor::{Built, Server, State, mcp_tool, tools};
+use candor::{Built, Seal, Server, State, mcp_tool, tools};
 
 use super::{Prices, Quote, SCOPE};
 
@@ -37,15 +37,16 @@ pub(super) async fn get_price_async(
     prices.quote(symbol, lots)
 }
 
-/// The server, ready, with its scope granted.
+/// The server, ready, with its scope granted: `Seal::Off` shows what everything but the seal costs.
 ///
 /// # Panics
 ///
 /// Never: the declarations are good.
-pub fn server() -> Built {
+pub fn server(seal: Seal) -> Built {
     Server::new("prices", "1.0.0")
         .state(App::default())
         .tools(tools![get_price, get_price_async])
+        .seal(seal)
         .build()
         .expect("the declarations are good")
         .grant(SCOPE)

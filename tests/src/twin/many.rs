@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use candor::{
     __private::{Descriptor, Named, Run, Tool, Tools},
-    Built, Server,
+    Built, Seal, Server,
 };
 
 use super::{
@@ -63,7 +63,7 @@ macro_rules! numbered {
 ///
 /// Never: the declarations are good.
 pub fn declared() -> Built {
-    let server = Server::new("prices", "1.0.0").state(App::default());
+    let server = Server::new("prices", "1.0.0").state(App::default()).seal(Seal::Off);
     numbered!(server).build().expect("the declarations are good").grant(SCOPE)
 }
 

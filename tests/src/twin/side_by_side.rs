@@ -33,14 +33,17 @@ impl Side {
     }
 }
 
-/// Prints `ours` beside `yardstick`, in microseconds.
+/// Prints `ours` beside `yardstick`.
 pub fn report(what: &str, ours: &Side, yardstick: &Side) {
     let (a, b) = (ours.median(), yardstick.median());
+    let (scale, unit) = if b < 1e4 { (1.0, "µs") } else { (1e-3, "ms") };
     println!(
-        "{what:24} {}: {a:9.1} µs   {}: {b:9.1} µs   difference: {:+8.1} µs   ratio: {:.2}",
+        "{what:24} {}: {:9.1} {unit}   {}: {:9.1} {unit}   difference: {:+8.1} {unit}   ratio: {:.2}",
         ours.name,
+        a * scale,
         yardstick.name,
-        a - b,
+        b * scale,
+        (a - b) * scale,
         a / b
     );
 }
