@@ -1,0 +1,74 @@
+//! Numbers and values compared as JSON Schema compares them: by worth, whatever form they came in.
+
+use std::cmp::Ordering;
+
+use serde_json::{Number, Value};
+
+/// Whether a number has no fraction: `1.0` is whole.
+pub(super) fn is_integer(number: &Number) -> bool {
+    whole(number).is_some() || number.as_f64().is_some_and(|float| float.is_finite() && float.fract() == 0.0)
+}
+
+pub(super) fn at_least(number: &Number, limit: &Number) -> bool {
+    order(number, limit) != Ordering::Less
+}
+
+pub(super) fn at_most(number: &Number, limit: &Number) -> bool {
+    order(number, limit) != Ordering::Greater
+}
+
+pub(super) fn below(number: &Number, limit: &Number) -> bool {
+    order(number, limit) == Ordering::Less
+}
+
+/// Whether `number` is a whole multiple of `of`; decimals count as written, so 0.3 is a multiple of 0.1.
+pub(super) fn is_multiple(number: &Number, of: &Number) -> bool {
+    if let (Some(number), Some(of)) = (whole(number), whole(of)) {
+        return of != 0 && number % of == 0;
+    }
+    let (number, of) = (float(number), float(of));
+    let times = number / of;
+    if !times.is_finite() {
+        return number % of == 0.0;
+    }
+    (times - times.round()).abs() <= times.abs().max(1.0) * f64::EPSILON * 2.0
+}
+
+/// Equality of JSON values (JSON Schema 2020-12 core, 4.2.2).
+pub(super) fn equal(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => order(a, b) == Ordering::Equal,
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| equal(a, b)))
+        }
+        (a, b) => a == b,
+    }
+}
+
+fn order(a: &Number, b: &Number) -> Ordering {
+    match (whole(a), whole(b)) {
+        (Some(a), Some(b)) => a.cmp(&b),
+        (Some(a), None) => beside(a, float(b)),
+        (None, Some(b)) => beside(b, float(a)).reverse(),
+        (None, None) => float(a).total_cmp(&(float(b) + 0.0)),
+    }
+}
+
+/// An integer beside a float, without rounding either.
+#[expect(clippy::cast_possible_truncation, reason = "within the bounds that were just looked at")]
+fn beside(whole: i128, float: f64) -> Ordering {
+    // Past 2^64 no integer of JSON's in serde_json is.
+    if float.abs() >= 1e30 {
+        return if float > 0.0 { Ordering::Less } else { Ordering::Greater };
+    }
+    whole.cmp(&(float.trunc() as i128)).then_with(|| 0.0_f64.total_cmp(&(float.fract() + 0.0)))
+}
+
+fn whole(number: &Number) -> Option<i128> {
+    number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
+}
+
+fn float(number: &Number) -> f64 {
+    number.as_f64().unwrap_or(f64::NAN)
+}
