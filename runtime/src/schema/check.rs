@@ -3,6 +3,8 @@
 mod compile;
 mod format;
 mod number;
+#[cfg(test)]
+mod oracle;
 
 use std::collections::BTreeSet;
 

@@ -23,15 +23,39 @@ pub(super) fn below(number: &Number, limit: &Number) -> bool {
 
 /// Whether `number` is a whole multiple of `of`; decimals count as written, so 0.3 is a multiple of 0.1.
 pub(super) fn is_multiple(number: &Number, of: &Number) -> bool {
-    if let (Some(number), Some(of)) = (whole(number), whole(of)) {
-        return of != 0 && number % of == 0;
+    if is_integer(number) && is_integer(of) {
+        return match (worth(number), worth(of)) {
+            (Some(number), Some(of)) => of != 0 && number % of == 0,
+            _ => float(number) % float(of) == 0.0,
+        };
     }
-    let (number, of) = (float(number), float(of));
-    let times = number / of;
-    if !times.is_finite() {
-        return number % of == 0.0;
+    let ((digits, places), (of, of_places)) = (decimal(number), decimal(of));
+    if digits == 0 || of == 0 {
+        return digits == 0 && of != 0;
     }
-    (times - times.round()).abs() <= times.abs().max(1.0) * f64::EPSILON * 2.0
+    if places >= of_places {
+        return (of_places..places).fold(digits % of, |rest, _| rest * 10 % of) == 0;
+    }
+    let shift = u32::try_from(of_places - places).unwrap_or(u32::MAX);
+    // What does not fit is larger than `digits`, which then is no multiple of it.
+    10_i128.checked_pow(shift).and_then(|ten| of.checked_mul(ten)).is_some_and(|of| digits % of == 0)
+}
+
+/// A whole number, where 128 bits hold it.
+#[expect(clippy::cast_possible_truncation, reason = "within the bounds that were just looked at")]
+fn worth(number: &Number) -> Option<i128> {
+    let float = || number.as_f64().filter(|float| float.abs() < 1e38).map(|float| float as i128);
+    whole(number).or_else(float)
+}
+
+/// A number as it is written: whole digits, and the power of ten they are times.
+fn decimal(number: &Number) -> (i128, i32) {
+    let text = number.to_string();
+    let (digits, power) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let digits = format!("{whole}{fraction}").parse().unwrap_or(0);
+    let places = i32::try_from(fraction.len()).unwrap_or(0);
+    (digits, power.parse::<i32>().unwrap_or(0) - places)
 }
 
 /// Equality of JSON values (JSON Schema 2020-12 core, 4.2.2).
@@ -51,7 +75,8 @@ fn order(a: &Number, b: &Number) -> Ordering {
         (Some(a), Some(b)) => a.cmp(&b),
         (Some(a), None) => beside(a, float(b)),
         (None, Some(b)) => beside(b, float(a)).reverse(),
-        (None, None) => float(a).total_cmp(&(float(b) + 0.0)),
+        // Adding zero makes -0.0 the zero that it equals.
+        (None, None) => (float(a) + 0.0).total_cmp(&(float(b) + 0.0)),
     }
 }
 
