@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use regex::Regex;
 use serde_json::{Map, Number, Value};
 
-use number::{at_least, at_most, below, equal, is_integer, is_multiple};
+use number::{all_differ, at_least, at_most, below, equal, is_integer, is_multiple};
 
 /// A compiled schema.
 #[derive(Debug)]
@@ -198,9 +198,7 @@ impl Rule {
         match self {
             Self::MinItems(least) => items.len() >= *least,
             Self::MaxItems(most) => items.len() <= *most,
-            Self::UniqueItems => {
-                items.iter().enumerate().all(|(at, item)| !items[..at].iter().any(|other| equal(item, other)))
-            }
+            Self::UniqueItems => all_differ(items),
             Self::Items { first, rest } => {
                 items.iter().zip(first).all(|(item, check)| check.accepts(item))
                     && items.iter().skip(first.len()).all(|item| rest.accepts(item))

@@ -73,6 +73,7 @@ fn rule(object: &Map<String, Value>, keyword: &str, value: &Value) -> Result<Opt
         "maximum" => Rule::Maximum(number(value)?),
         "exclusiveMinimum" => Rule::ExclusiveMinimum(number(value)?),
         "exclusiveMaximum" => Rule::ExclusiveMaximum(number(value)?),
+        "multipleOf" if value.as_f64().is_some_and(|of| of <= 0.0) => return Err("is not above 0".to_owned()),
         "multipleOf" => Rule::MultipleOf(number(value)?),
         "minLength" => Rule::MinLength(count(value)?),
         "maxLength" => Rule::MaxLength(count(value)?),

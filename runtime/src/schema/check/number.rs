@@ -60,13 +60,43 @@ fn decimal(number: &Number) -> (i128, i32) {
 
 /// Equality of JSON values (JSON Schema 2020-12 core, 4.2.2).
 pub(super) fn equal(a: &Value, b: &Value) -> bool {
+    compare(a, b) == Ordering::Equal
+}
+
+/// Whether no two items are equal. Sorted, so that a long list takes no longer than it must.
+pub(super) fn all_differ(items: &[Value]) -> bool {
+    let mut sorted: Vec<&Value> = items.iter().collect();
+    sorted.sort_unstable_by(|a, b| compare(a, b));
+    sorted.windows(2).all(|pair| compare(pair[0], pair[1]) != Ordering::Equal)
+}
+
+/// Some order of all values, in which equal ones are equal.
+fn compare(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => order(a, b) == Ordering::Equal,
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| equal(a, b)))
+        (Value::Number(a), Value::Number(b)) => order(a, b),
+        (Value::String(a), Value::String(b)) => a.cmp(b),
+        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
+        (Value::Array(a), Value::Array(b)) => {
+            let items = a.iter().zip(b).map(|(a, b)| compare(a, b)).find(|order| order.is_ne());
+            items.unwrap_or_else(|| a.len().cmp(&b.len()))
         }
-        (a, b) => a == b,
+        // Members stand sorted by name.
+        (Value::Object(a), Value::Object(b)) => {
+            let members = a.iter().zip(b).map(|((a, x), (b, y))| a.cmp(b).then_with(|| compare(x, y)));
+            members.into_iter().find(|order| order.is_ne()).unwrap_or_else(|| a.len().cmp(&b.len()))
+        }
+        (a, b) => kind(a).cmp(&kind(b)),
+    }
+}
+
+fn kind(value: &Value) -> u8 {
+    match value {
+        Value::Null => 0,
+        Value::Bool(_) => 1,
+        Value::Number(_) => 2,
+        Value::String(_) => 3,
+        Value::Array(_) => 4,
+        Value::Object(_) => 5,
     }
 }
 

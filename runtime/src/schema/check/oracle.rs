@@ -226,3 +226,12 @@ fn number(rng: &mut Rng) -> Value {
 fn pick<T: Clone>(rng: &mut Rng, of: &[T]) -> T {
     of[rng.usize(..of.len())].clone()
 }
+
+#[test]
+fn a_long_list_is_looked_through_in_no_time() {
+    let check = Check::new(&json!({"uniqueItems": true})).expect("a schema");
+    let mut items: Vec<Value> = (0..1_000_000).map(Value::from).collect();
+    assert!(check.accepts(&items.clone().into()));
+    items.push(json!(5.0));
+    assert!(!check.accepts(&items.into()));
+}
