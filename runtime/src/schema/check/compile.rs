@@ -34,12 +34,27 @@ pub(super) fn check(schema: &Value) -> Result<Check, String> {
     Ok(Check { types: types(object)?, rules })
 }
 
-/// A pattern as ECMA-262 reads it, found anywhere in a text, in time linear in the text's length.
+/// A pattern found anywhere in a text, in time linear in the text's length.
 pub(super) fn regex(pattern: &str) -> Result<Regex, String> {
-    let rust =
-        jsonschema_regex::to_rust_regex(pattern).map_err(|()| "is no regular expression".to_owned())?;
-    let regex = RegexBuilder::new(&rust).size_limit(PATTERN).build();
+    let regex = RegexBuilder::new(&ascii(pattern)).size_limit(PATTERN).build();
     regex.map_err(|_| "is no regular expression, or one that is too large".to_owned())
+}
+
+/// `\d` and `\w` mean ASCII in ECMA-262, whose dialect JSON Schema's patterns are in.
+fn ascii(pattern: &str) -> String {
+    let mut rust = String::with_capacity(pattern.len());
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, if letter == '\\' { letters.next() } else { None }) {
+            (_, Some('d')) => rust += "[0-9]",
+            (_, Some('D')) => rust += "[^0-9]",
+            (_, Some('w')) => rust += "[0-9A-Za-z_]",
+            (_, Some('W')) => rust += "[^0-9A-Za-z_]",
+            (_, Some(escaped)) => rust.extend(['\\', escaped]),
+            (letter, None) => rust.push(letter),
+        }
+    }
+    rust
 }
 
 fn types(object: &Map<String, Value>) -> Result<Types, String> {
