@@ -10,6 +10,7 @@ mod linux;
 use std::{
     path::{Path, PathBuf},
     sync::OnceLock,
+    thread::{self, JoinHandle},
 };
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -73,21 +74,41 @@ pub(crate) struct Support {
 /// A word, whether the kernel enforces it, and what it leaves open where it does.
 pub(crate) type Kept<'a> = (&'static str, &'a Result<(), String>, String);
 
-impl Support {
-    /// Tries both on a thread that does nothing else.
-    pub(crate) fn probe(plan: &Plan) -> Self {
-        let plan = plan.clone();
-        let off = || Err("the server turned it off (`Seal::Off`)".to_owned());
-        if plan.seal == Seal::Off {
-            return Self { writes: off(), network: off(), plan };
-        }
+/// The kernel being asked what it enforces, on a thread that does nothing else.
+pub(crate) struct Trial {
+    attempts: Result<JoinHandle<[Result<(), String>; 2]>, String>,
+    plan: Plan,
+}
+
+impl Trial {
+    pub(crate) fn begin(plan: Plan) -> Self {
         // Folders may be made later; whether they are there is no question to the kernel.
-        let trial = Plan { scratch: Vec::new(), ..plan.clone() };
-        let [writes, network] = attempts(
-            &trial,
-            [Profile { no_writes: true, no_network: false }, Profile { no_writes: false, no_network: true }],
-        );
-        Self { writes, network, plan }
+        let asked = Plan { scratch: Vec::new(), ..plan.clone() };
+        let profiles =
+            [Profile { no_writes: true, no_network: false }, Profile { no_writes: false, no_network: true }];
+        let attempts = if plan.seal == Seal::Off {
+            Err("the server turned it off (`Seal::Off`)".to_owned())
+        } else {
+            let thread = thread::Builder::new().name("seal-trial".to_owned());
+            let thread = thread.spawn(move || attempts(&asked, profiles));
+            thread.map_err(|error| format!("no thread to try it on: {error}"))
+        };
+        Self { attempts, plan }
+    }
+
+    /// Waits for the answer.
+    pub(crate) fn end(self) -> Support {
+        let panicked = |_| "the trial ended in a panic".to_owned();
+        let attempts = self.attempts.and_then(|thread| thread.join().map_err(panicked));
+        let [writes, network] = attempts.unwrap_or_else(|why| [Err(why.clone()), Err(why)]);
+        Support { writes, network, plan: self.plan }
+    }
+}
+
+impl Support {
+    /// Whether the server insists on seals.
+    pub(crate) fn is_required(&self) -> bool {
+        self.plan.seal == Seal::Required
     }
 
     /// Whether all that `tool` declares is enforced; or the first word that is not, and why.
@@ -241,14 +262,10 @@ fn workers() -> usize {
     (serving / 2).max(1)
 }
 
-/// Tries each profile, all on one thread: what the first took away, the next does without.
+/// Tries each profile on this thread: what the first took away, the next does without.
 #[cfg(target_os = "linux")]
 fn attempts<const N: usize>(plan: &Plan, profiles: [Profile; N]) -> [Result<(), String>; N] {
-    let trial = || profiles.map(|profile| linux::Rules::new(plan, profile)?.restrict());
-    std::thread::scope(|scope| {
-        let panicked = || std::array::from_fn(|_| Err("the trial ended in a panic".to_owned()));
-        scope.spawn(trial).join().unwrap_or_else(|_| panicked())
-    })
+    profiles.map(|profile| linux::Rules::new(plan, profile)?.restrict())
 }
 
 #[cfg(not(target_os = "linux"))]

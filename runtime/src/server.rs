@@ -11,7 +11,7 @@ use crate::{
     pipeline::Core,
     registry::{Registry, StartError},
     revision::Revision,
-    seal::{Plan, Seal, Seals, Support},
+    seal::{Plan, Seal, Seals, Support, Trial},
     serve::{Extra, ServerHandler},
     state::State,
     tool::{Entry, Handler, Tools},
@@ -247,6 +247,8 @@ impl<C: State> Server<C> {
         if self.revisions.is_empty() {
             return Err(StartError::NoRevision);
         }
+        // The kernel answers while everything else is made.
+        let trial = Trial::begin(self.plan);
         let state = match self.state {
             Source::Ready(state) => state,
             Source::Later(make) => make().map_err(StartError::State)?,
@@ -260,9 +262,8 @@ impl<C: State> Server<C> {
         tools.sort_by_key(|(descriptor, _)| descriptor.name);
         let registry = Registry::new(tools.iter().map(|(descriptor, _)| *descriptor))?;
         let handlers = tools.into_iter().map(|(_, handler)| handler).collect();
-        let support = support(&self.plan, &registry)?;
-        let seals = Seals::new(support);
         let limits = Limits::new(&self.bounds, registry.tools().iter().map(|tool| tool.descriptor));
+        let seals = Seals::new(enough(trial.end(), &registry)?);
         let core = Core {
             registry,
             handlers,
@@ -285,7 +286,7 @@ impl<C: State> Server<C> {
             registry,
             revisions: self.revisions.clone(),
             conceal: self.conceal,
-            support: Support::probe(&self.plan),
+            support: Trial::begin(self.plan.clone()).end(),
         })
     }
 
@@ -308,13 +309,12 @@ impl<C: State> Server<C> {
     }
 }
 
-/// What this machine enforces of what the tools declare; not enough of it, where the server insists, is an error.
-fn support(plan: &Plan, registry: &Registry) -> Result<Support, StartError> {
-    let support = Support::probe(plan);
+/// Not enough of what the tools declare, where the server insists, is an error.
+fn enough(support: Support, registry: &Registry) -> Result<Support, StartError> {
     if let Some(folder) = support.no_folder() {
         return Err(StartError::Scratch(folder.display().to_string()));
     }
-    if plan.seal == Seal::Required {
+    if support.is_required() {
         for tool in registry.tools() {
             if let Err((word, why)) = support.keeps(tool.descriptor) {
                 return Err(StartError::Seal { tool: tool.descriptor.name, word, why });
