@@ -4,18 +4,23 @@
 //! child processes that it starts inherit that. Not covered: descriptors that were open before, state shared with tools
 //! that are not sealed, and talk with other processes of this machine.
 
+mod door;
 #[cfg(target_os = "linux")]
 mod linux;
 
 use std::{
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     thread::{self, JoinHandle},
 };
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    task::JoinHandle as Task,
+};
 
 use crate::descriptor::Descriptor;
+use door::Door;
 
 /// How far the kernel is to enforce `read_only` and `closed_world`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -185,13 +190,43 @@ pub(crate) struct Seals {
     runtimes: [OnceLock<Option<Sealed>>; 3],
 }
 
-/// A runtime that may be dropped anywhere.
-struct Sealed(Option<Runtime>);
+/// Threads that gave up what a declaration does without. May be dropped anywhere.
+pub(crate) struct Sealed {
+    /// Some until it is dropped.
+    runtime: Option<Runtime>,
+    handle: Handle,
+    door: Arc<Door>,
+}
+
+impl Sealed {
+    fn new(runtime: Runtime) -> Self {
+        let door = Door::to(&runtime);
+        Self { handle: runtime.handle().clone(), runtime: Some(runtime), door }
+    }
+
+    /// Runs a function that may wait, and brings its answer; none where it panicked. Where it `stops`, it does so once
+    /// nobody waits for the answer any more.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+        stops: bool,
+    ) -> Option<T> {
+        self.door.run(work, stops).await
+    }
+
+    /// Runs a function that blocks, on a thread of its own.
+    pub(crate) fn spawn_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Task<T> {
+        self.handle.spawn_blocking(work)
+    }
+}
 
 impl Drop for Sealed {
     fn drop(&mut self) {
         // Waiting for threads is not allowed inside another runtime, and no answer waits for these.
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
@@ -202,7 +237,7 @@ pub(crate) enum Place<'a> {
     /// On threads without a seal.
     Open,
     /// On threads that gave up what the declaration does without.
-    Sealed(&'a Handle),
+    Sealed(&'a Sealed),
     /// Nowhere: the threads could not be made.
     Broken,
 }
@@ -224,8 +259,8 @@ impl Seals {
         };
         let runtime = self.runtimes[profile.place()].get_or_init(|| runtime(&self.support.plan, profile));
         match runtime {
-            Some(Sealed(Some(runtime))) => Place::Sealed(runtime.handle()),
-            _ => Place::Broken,
+            Some(sealed) => Place::Sealed(sealed),
+            None => Place::Broken,
         }
     }
 }
@@ -251,8 +286,7 @@ fn runtime(plan: &Plan, profile: Profile) -> Option<Sealed> {
     };
     let mut builder = Builder::new_multi_thread();
     builder.enable_all().thread_name(name).on_thread_start(start).worker_threads(workers());
-    let runtime = builder.build().ok()?;
-    Some(Sealed(Some(runtime)))
+    builder.build().ok().map(Sealed::new)
 }
 
 /// Half of the threads that serve: these work for those, and not all of both at once.
