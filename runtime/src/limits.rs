@@ -100,7 +100,7 @@ impl Limits {
         if of_tool.rate.is_none() && self.per_caller.is_none() && self.in_all.is_none() {
             return Ok(());
         }
-        let key = self.hasher.hash_one(caller.subject());
+        let key = self.hasher.hash_one(caller.identity());
         for keyed in [&of_tool.rate, &self.per_caller].into_iter().flatten() {
             keyed.check(key, &self.clock)?;
         }
