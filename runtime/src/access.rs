@@ -3,14 +3,18 @@
 //! Knows nothing of HTTP but the two header values it is about, so that it serves whatever carries them.
 
 mod challenge;
+#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only the command line writes keys"))]
+pub(crate) mod keyfile;
+mod keys;
 mod metadata;
 
-use std::sync::Arc;
+use std::{fmt, path::Path, sync::Arc};
 
 pub use challenge::insufficient_scope;
 pub use metadata::Metadata;
 
-use crate::{call::Caller, scopes::Scopes, server::Built};
+use crate::{call::Caller, clock::Clock, scopes::Scopes, server::Built};
+use keys::Keys;
 
 /// Who may call over HTTP: how a bearer token becomes a [`Caller`].
 ///
@@ -19,10 +23,13 @@ use crate::{call::Caller, scopes::Scopes, server::Built};
 pub struct Access {
     ways: Vec<Way>,
     scopes: Arc<Scopes>,
+    clock: Clock,
 }
 
 #[derive(Debug)]
 enum Way {
+    /// Those who hold an API key.
+    Keys(Keys),
     /// Whoever comes.
     Everyone { granted: String, caller: Arc<Caller> },
 }
@@ -39,7 +46,19 @@ pub enum Denied {
     Unavailable,
 }
 
+/// The longest token that is looked at, in bytes.
+const LONGEST: usize = 16 * 1024;
+
 impl Access {
+    /// The holders of the API keys in a file, as `token new` writes it.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is no file of keys.
+    pub fn tokens(file: impl AsRef<Path>) -> Result<Self, AccessError> {
+        Ok(Self::of(Way::Keys(Keys::read(file.as_ref())?)))
+    }
+
     /// Everybody who can reach the server, with these scopes, parted by spaces. For a loopback address alone.
     pub fn everyone(granted: &str) -> Self {
         let caller = Arc::new(Caller::local(granted.split_whitespace()));
@@ -47,7 +66,7 @@ impl Access {
     }
 
     fn of(way: Way) -> Self {
-        Self { ways: vec![way], scopes: Arc::default() }
+        Self { ways: vec![way], scopes: Arc::default(), clock: Clock::default() }
     }
 
     /// Asks `other` where this one does not know a token.
@@ -63,12 +82,43 @@ impl Access {
         self.scopes = Arc::clone(built.scopes());
         for way in &mut self.ways {
             match way {
+                Way::Keys(keys) => keys.widen(&self.scopes),
                 Way::Everyone { granted, caller } => {
                     *caller = Arc::new(Caller::local(self.scopes.held(granted.split_whitespace())));
                 }
             }
         }
         self
+    }
+
+    /// Where expiry takes its time from; for tests.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Reads again what stands in files. What cannot be read changes nothing: the keys of before stay in force.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or is no file of keys.
+    pub fn reload(&self) -> Result<(), AccessError> {
+        for way in &self.ways {
+            if let Way::Keys(keys) = way {
+                keys.reload(&self.scopes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What whoever starts the server should know, in the lines of an error message.
+    pub fn warnings(&self) -> Vec<String> {
+        let now = self.clock.since_1970().as_secs();
+        let of = |way: &Way| match way {
+            Way::Keys(keys) => keys.warnings(now),
+            Way::Everyone { .. } => Vec::new(),
+        };
+        self.ways.iter().flat_map(of).collect()
     }
 
     /// Whether a caller has to show anything. Without, only a loopback address is safe.
@@ -82,13 +132,35 @@ impl Access {
     ///
     /// Nobody does, or nobody can tell.
     pub async fn caller(&self, bearer: Option<&str>) -> Result<Arc<Caller>, Denied> {
-        let denied =
-            if bearer.is_some() { Denied::Bad("the token is not known here") } else { Denied::Missing };
+        let now = self.clock.since_1970();
+        let mut denied = None;
         for way in &self.ways {
-            match way {
-                Way::Everyone { caller, .. } => return Ok(Arc::clone(caller)),
+            let known = match (way, bearer) {
+                (Way::Everyone { caller, .. }, _) => Some(Ok(Arc::clone(caller))),
+                (_, None) => Some(Err(Denied::Missing)),
+                (_, Some(token)) if token.is_empty() || token.len() > LONGEST => {
+                    Some(Err(Denied::Bad("the token is empty, or too long to be one")))
+                }
+                (Way::Keys(keys), Some(key)) => keys.caller(key, now.as_secs()),
+            };
+            match known {
+                Some(Ok(caller)) => return Ok(caller),
+                Some(Err(why)) => denied = Some(why),
+                None => {}
             }
         }
-        Err(denied)
+        Err(denied.unwrap_or(Denied::Bad("the token is not known here")))
     }
 }
+
+/// Why nothing can say who calls: a file or an address that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessError(String);
+
+impl fmt::Display for AccessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for AccessError {}

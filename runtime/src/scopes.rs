@@ -38,6 +38,12 @@ impl Scopes {
         held
     }
 
+    /// Whether `scope` is none of those that are needed, and carries none.
+    pub(crate) fn is_idle<'a>(&self, scope: &str, mut needed: impl Iterator<Item = &'a str>) -> bool {
+        let held = self.held([scope]);
+        !needed.any(|needed| held.contains(needed))
+    }
+
     /// Each broader scope, and the narrower ones it was said to carry.
     pub(crate) fn implied(&self) -> &BTreeMap<String, BTreeSet<String>> {
         &self.implied

@@ -153,8 +153,7 @@ impl Built {
 
     /// Whether no tool needs `scope`, nor anything that it carries.
     fn is_idle(&self, scope: &str) -> bool {
-        let held = self.shared.scopes.held([scope]);
-        !self.needed().any(|needed| held.contains(needed))
+        self.shared.scopes.is_idle(scope, self.needed())
     }
 
     fn needed(&self) -> impl Iterator<Item = &'static str> {

@@ -313,6 +313,19 @@ impl<C: State> Server<C> {
         })
     }
 
+    /// Those of `scopes` that no tool needs, each with the scope that was perhaps meant.
+    #[cfg(all(feature = "cli", feature = "http"))]
+    pub(crate) fn idle_scopes<'a>(
+        &self,
+        scopes: impl Iterator<Item = &'a str>,
+    ) -> Vec<(&'a str, Option<&'static str>)> {
+        let stateless = self.stateless.iter().map(|(descriptor, _)| *descriptor);
+        let all = stateless.chain(self.entries.iter().map(|entry| entry.descriptor));
+        let needed: Vec<&'static str> = all.flat_map(|tool| tool.scopes).copied().collect();
+        let idle = scopes.filter(|scope| self.scopes.is_idle(scope, needed.iter().copied()));
+        idle.map(|scope| (scope, crate::text::nearest(scope, needed.iter().copied()))).collect()
+    }
+
     /// The manifest: everything this server knows of itself, as canonical JSON (sorted keys, two spaces).
     ///
     /// # Errors
