@@ -7,6 +7,8 @@ mod challenge;
 pub(crate) mod keyfile;
 mod keys;
 mod metadata;
+#[cfg(feature = "oauth")]
+mod oauth;
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -30,6 +32,9 @@ pub struct Access {
 enum Way {
     /// Those who hold an API key.
     Keys(Keys),
+    /// Those whom an authorization server vouches for.
+    #[cfg(feature = "oauth")]
+    OAuth(oauth::OAuth),
     /// Whoever comes.
     Everyone { granted: String, caller: Arc<Caller> },
 }
@@ -49,6 +54,16 @@ pub enum Denied {
 /// The longest token that is looked at, in bytes.
 const LONGEST: usize = 16 * 1024;
 
+impl Way {
+    fn issuer(&self) -> Option<&str> {
+        match self {
+            #[cfg(feature = "oauth")]
+            Self::OAuth(oauth) => Some(oauth.issuer()),
+            _ => None,
+        }
+    }
+}
+
 impl Access {
     /// The holders of the API keys in a file, as `token new` writes it.
     ///
@@ -57,6 +72,17 @@ impl Access {
     /// The file cannot be read, or is no file of keys.
     pub fn tokens(file: impl AsRef<Path>) -> Result<Self, AccessError> {
         Ok(Self::of(Way::Keys(Keys::read(file.as_ref())?)))
+    }
+
+    /// Those who hold a token of an OAuth 2.1 authorization server: a JWT of this `issuer` for this `audience`, signed
+    /// with one of the keys that the issuer's metadata names (RFC 8414, RFC 9068).
+    ///
+    /// # Errors
+    ///
+    /// The issuer is no `https` address and not on this machine, or there is no audience.
+    #[cfg(feature = "oauth")]
+    pub fn oauth(issuer: &str, audience: &str) -> Result<Self, AccessError> {
+        Ok(Self::of(Way::OAuth(oauth::OAuth::new(issuer, audience)?)))
     }
 
     /// Everybody who can reach the server, with these scopes, parted by spaces. For a loopback address alone.
@@ -83,6 +109,8 @@ impl Access {
         for way in &mut self.ways {
             match way {
                 Way::Keys(keys) => keys.widen(&self.scopes),
+                #[cfg(feature = "oauth")]
+                Way::OAuth(oauth) => oauth.widen(),
                 Way::Everyone { granted, caller } => {
                     *caller = Arc::new(Caller::local(self.scopes.held(granted.split_whitespace())));
                 }
@@ -116,9 +144,32 @@ impl Access {
         let now = self.clock.since_1970().as_secs();
         let of = |way: &Way| match way {
             Way::Keys(keys) => keys.warnings(now),
-            Way::Everyone { .. } => Vec::new(),
+            _ => Vec::new(),
         };
         self.ways.iter().flat_map(of).collect()
+    }
+
+    /// The authorization servers whose tokens are taken, for [`Metadata`].
+    pub fn issuers(&self) -> Vec<&str> {
+        self.ways.iter().filter_map(Way::issuer).collect()
+    }
+
+    /// Fetches what has to be there before a caller can be told: the keys of authorization servers.
+    ///
+    /// A server may start without: each request that needs them tries again.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be had now, and why.
+    pub async fn prepare(&self) -> Result<(), AccessError> {
+        for way in &self.ways {
+            match way {
+                #[cfg(feature = "oauth")]
+                Way::OAuth(oauth) => oauth.prepare(&self.clock).await?,
+                Way::Keys(_) | Way::Everyone { .. } => {}
+            }
+        }
+        Ok(())
     }
 
     /// Whether a caller has to show anything. Without, only a loopback address is safe.
@@ -142,6 +193,8 @@ impl Access {
                     Some(Err(Denied::Bad("the token is empty, or too long to be one")))
                 }
                 (Way::Keys(keys), Some(key)) => keys.caller(key, now.as_secs()),
+                #[cfg(feature = "oauth")]
+                (Way::OAuth(oauth), Some(token)) => oauth.caller(token, &self.clock, &self.scopes).await,
             };
             match known {
                 Some(Ok(caller)) => return Ok(caller),
