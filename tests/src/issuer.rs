@@ -6,6 +6,11 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
+use candor::{
+    Caller,
+    access::{Access, Denied},
+    testing::Clock,
+};
 use jsonwebtoken::{Algorithm, EncodingKey, jwk::Jwk};
 use serde_json::{Value, json};
 use tokio::{
@@ -211,4 +216,65 @@ impl Signer {
 /// A part of a token.
 pub fn part(value: &Value) -> String {
     BASE64.encode(value.to_string())
+}
+
+/// Whom the tokens of these tests are for.
+pub const AUDIENCE: &str = "https://prices.example/mcp";
+
+/// A server that takes the tokens of one issuer, on a clock that is turned by hand.
+pub struct Desk {
+    /// The issuer.
+    pub issuer: Issuer,
+    /// Its clock.
+    pub clock: Clock,
+    /// Who may call.
+    pub access: Access,
+}
+
+impl Desk {
+    /// One whose issuer has these keys.
+    pub async fn with(keys: &[&Signer]) -> Self {
+        Self::of(Issuer::with(keys).await)
+    }
+
+    /// One with this issuer.
+    pub fn of(issuer: Issuer) -> Self {
+        let clock = Clock::by_hand();
+        let access = Access::oauth(&issuer.address, AUDIENCE).unwrap().clock(clock.clone());
+        Self { issuer, clock, access }
+    }
+
+    /// What a good token says, for an hour.
+    pub fn claims(&self) -> Value {
+        let now = self.clock.since_1970().as_secs();
+        let (iss, exp) = (&self.issuer.address, now + 3600);
+        json!({"iss": iss, "sub": "ada", "aud": AUDIENCE, "exp": exp, "scope": "read:prices write:alerts"})
+    }
+
+    /// The same, but for one claim.
+    pub fn with_claim(&self, name: &str, value: Value) -> Value {
+        let mut claims = self.claims();
+        claims[name] = value;
+        claims
+    }
+
+    /// The same, but without one claim.
+    pub fn without_claim(&self, name: &str) -> Value {
+        let mut claims = self.claims();
+        claims.as_object_mut().unwrap().remove(name);
+        claims
+    }
+
+    /// Who sends this token.
+    pub async fn caller(&self, token: &str) -> Result<Arc<Caller>, Denied> {
+        self.access.caller(Some(token)).await
+    }
+
+    /// Why it is not believed.
+    pub async fn bad(&self, token: &str) -> &'static str {
+        match self.caller(token).await {
+            Err(Denied::Bad(why)) => why,
+            other => panic!("{other:?} for {token}"),
+        }
+    }
 }

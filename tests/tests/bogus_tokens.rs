@@ -24,7 +24,7 @@ async fn a_hundred_thousand_bogus_tokens_leave_nothing_behind() {
     let access = Access::tokens(&file).unwrap().or(oauth).clock(Clock::by_hand());
     let claims = part(&json!({"sub": "x".repeat(500)}));
     let bogus = |n: usize| {
-        let kid = if n % 100 == 0 { "ed".to_owned() } else { format!("bogus-{n}") };
+        let kid = if n.is_multiple_of(100) { "ed".to_owned() } else { format!("bogus-{n}") };
         let header = part(&json!({"alg": "EdDSA", "kid": kid}));
         match n % 4 {
             0 => format!("{header}.{claims}.{}", part(&json!(n))),
