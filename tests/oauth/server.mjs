@@ -1,12 +1,12 @@
-// A real authorization server, `oidc-provider`, on a port of this machine: an address of its choice → tokens as JWT for
-// whichever resource is asked for, through client credentials; keys that rotate and lifetimes that change on demand.
+// Nothing → a real authorization server, `oidc-provider`, on a port of this machine: JWT access tokens for whichever
+// resource is asked for, through client credentials; keys that rotate and lifetimes that change on demand.
 
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 
 import { Provider } from "oidc-provider";
 
-export const CLIENT = { id: "agent", secret: "not-a-secret-in-a-test" };
+const CLIENT = { id: "agent", secret: "known-to-every-reader" };
 const SCOPES = "read:prices read:alerts write:alerts";
 
 function privateKey(alg) {
@@ -15,45 +15,27 @@ function privateKey(alg) {
   return { ...jwk, alg, use: "sig", kid: randomUUID() };
 }
 
-// Starts one on `path` of a fresh port: `{ issuer, rotate(alg), lasts(seconds), close() }`.
-export async function authorizationServer(path = "") {
-  const state = { ttl: 300, alg: "RS256", handler: undefined };
-  const server = createServer((request, response) => {
-    // A mounted provider sees the path below its own; the well-known places of RFC 8414 stand before it.
-    const wellKnown = `/.well-known/oauth-authorization-server${path}`;
-    if (path && request.url === wellKnown) {
-      request.url = "/.well-known/oauth-authorization-server";
-    } else if (path && request.url.startsWith(`${path}/`)) {
-      request.originalUrl = request.url;
-      request.url = request.url.slice(path.length);
-    }
-    state.handler(request, response);
-  });
+// `rotate(alg)` forgets the key there was; `lasts(seconds)` is for tokens from here on, and may lie in the past.
+export async function authorizationServer({ alg = "RS256" } = {}) {
+  let answer;
+  const state = { ttl: 300 };
+  const server = createServer((request, response) => answer(request, response));
   await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
-  const issuer = `http://127.0.0.1:${server.address().port}${path}`;
-
-  const rotate = (alg = state.alg) => {
-    state.alg = alg;
-    const provider = new Provider(issuer, configuration(state));
-    state.handler = provider.callback();
+  const issuer = `http://127.0.0.1:${server.address().port}`;
+  const rotate = (alg) => {
+    answer = new Provider(issuer, configuration(alg, state)).callback();
   };
-  rotate();
+  rotate(alg);
   return {
     issuer,
     rotate,
     lasts: (seconds) => (state.ttl = seconds),
-    close: () => new Promise((closed) => (server.closeAllConnections(), server.close(closed))),
+    close: () => new Promise((closed) => (server.close(closed), server.closeAllConnections())),
   };
 }
 
-function configuration(state) {
-  const resource = (audience) => ({
-    audience,
-    scope: SCOPES,
-    accessTokenFormat: "jwt",
-    accessTokenTTL: state.ttl,
-    jwt: { sign: { alg: state.alg } },
-  });
+function configuration(alg, state) {
+  const sign = { accessTokenFormat: "jwt", jwt: { sign: { alg } } };
   return {
     clients: [
       {
@@ -62,20 +44,37 @@ function configuration(state) {
         grant_types: ["client_credentials"],
         redirect_uris: [],
         response_types: [],
-        id_token_signed_response_alg: state.alg,
+        id_token_signed_response_alg: alg,
       },
     ],
     scopes: SCOPES.split(" "),
-    jwks: { keys: [privateKey(state.alg)] },
+    jwks: { keys: [privateKey(alg)] },
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
       resourceIndicators: {
         enabled: true,
-        getResourceServerInfo: (_, audience) => resource(audience),
-        useGrantedResource: () => true,
+        getResourceServerInfo: (_, audience) => ({ audience, scope: SCOPES, ...sign }),
       },
     },
-    ttl: { ClientCredentials: () => state.ttl },
+    formats: {
+      customizers: {
+        jwt: (_, token, { payload }) => {
+          payload.exp = payload.iat + state.ttl;
+        },
+      },
+    },
   };
+}
+
+// The issuer's metadata → a token, as a client with these credentials gets one.
+export async function token(metadata, resource, scope) {
+  const basic = Buffer.from(`${CLIENT.id}:${CLIENT.secret}`).toString("base64");
+  const answer = await fetch(metadata.token_endpoint, {
+    method: "POST",
+    headers: { authorization: `Basic ${basic}` },
+    body: new URLSearchParams({ grant_type: "client_credentials", resource, scope }),
+  });
+  const { access_token } = await answer.json();
+  return access_token;
 }
