@@ -163,6 +163,11 @@ mod tests {
         };
         refused(&state, &Bound { arguments: &msft, ..bound });
         refused(&state, &Bound { tool: &other_tool, ..bound });
+        for other in
+            [Caller::new(Some("https://a.example"), "local", [""; 0]), Caller::new(None, "ada", [""; 0])]
+        {
+            refused(&state, &Bound { caller: &other, ..bound });
+        }
         refused("", &bound);
         refused("garbage!", &bound);
         refused(&state[..state.len() - 2], &bound);

@@ -194,6 +194,18 @@ mod tests {
     }
 
     #[test]
+    fn one_name_of_two_issuers_is_two_callers() {
+        let bounds = Bounds { default_rate: Some(a_minute(1)), clock: Clock::by_hand(), ..Bounds::default() };
+        let limits = Limits::new(&bounds, std::iter::once(&Descriptor::DEFAULT));
+        let caller = |issuer, scope| Caller::new(issuer, "ada", [scope]);
+        limits.rate(0, &caller(Some("https://a.example"), "x")).unwrap();
+        limits.rate(0, &caller(Some("https://b.example"), "x")).unwrap();
+        limits.rate(0, &caller(None, "x")).unwrap();
+        // Another token of the same caller's is no other caller.
+        limits.rate(0, &caller(Some("https://a.example"), "y")).unwrap_err();
+    }
+
+    #[test]
     fn a_slot_is_free_again_once_its_call_is_done() {
         let bounds = Bounds { default_max_in_flight: Some(1), ..Bounds::default() };
         let limits = Limits::new(&bounds, std::iter::once(&Descriptor::DEFAULT));
