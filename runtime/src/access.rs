@@ -144,7 +144,9 @@ impl Access {
         let now = self.clock.since_1970().as_secs();
         let of = |way: &Way| match way {
             Way::Keys(keys) => keys.warnings(now),
-            _ => Vec::new(),
+            #[cfg(feature = "oauth")]
+            Way::OAuth(_) => Vec::new(),
+            Way::Everyone { .. } => Vec::new(),
         };
         self.ways.iter().flat_map(of).collect()
     }
