@@ -125,6 +125,7 @@ impl ServerHandler for Front {
     ) -> Result<CallToolResponse, ErrorData> {
         let revision = revision(&context);
         let (caller, admission) = self.visit(&context)?;
+        let _at_work = self.shared.at_work.token();
         let reports =
             context.meta.get_progress_token().map(|token| (token, mpsc::channel(progress::WAITING)));
         let (sender, reports) = match reports {
