@@ -22,6 +22,8 @@
 //! # });
 //! ```
 
+#[cfg(feature = "http")]
+pub mod access;
 mod args;
 mod call;
 #[cfg(feature = "cli")]
@@ -37,6 +39,7 @@ mod registry;
 mod retry;
 mod revision;
 mod schema;
+mod scopes;
 mod seal;
 mod serve;
 mod server;

@@ -2,43 +2,58 @@
 
 pub(crate) mod client;
 mod front;
+#[cfg(feature = "http")]
+pub(crate) mod http;
 mod lines;
+mod own;
+mod progress;
 mod stdio;
 mod visitor;
 mod wire;
 
-use std::{io, sync::Arc};
+use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
 pub(crate) use rmcp::ServerHandler;
-use rmcp::{RoleServer, ServiceExt as _, model::ProtocolVersion, service::DynService};
+use rmcp::{ServiceExt as _, model::ProtocolVersion};
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     call::Caller,
     pipeline::{Core, access},
     revision::Revision,
+    scopes::Scopes,
     server::About,
     text,
 };
-use front::Front;
-use lines::Lines;
+use front::{Front, Sender};
+use lines::{Ending, Lines};
+pub(crate) use own::Extra;
 pub(crate) use stdio::Stdio;
 use wire::Lists;
 
-/// A user's own handler of prompts, resources and the rest.
-pub(crate) struct Extra(Box<dyn DynService<RoleServer>>);
-
-impl Extra {
-    pub(crate) fn new(handler: impl ServerHandler) -> Self {
-        Self(rmcp::ServiceExt::<RoleServer>::into_dyn(handler))
-    }
+/// How serving came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Every call had its answer.
+    Whole,
+    /// The time was up before.
+    Cut,
 }
+
+/// How long calls in flight may take once their server is to stop.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// The error code of a request that a stopping server does not begin.
+const SHUTTING_DOWN: i32 = -31503;
 
 /// A server with everything made, ready for connections. Cloning shares it.
 #[derive(Clone)]
 pub struct Built {
     shared: Arc<Shared>,
+    /// What was granted, as it was said; `caller` holds what it carries as well.
+    granted: BTreeSet<String>,
     caller: Arc<Caller>,
 }
 
@@ -49,20 +64,46 @@ pub(crate) struct Shared {
     lists: Lists,
     revisions: Vec<ProtocolVersion>,
     extra: Option<Extra>,
+    scopes: Arc<Scopes>,
+    /// `serverInfo` for the `_meta` of every modern result (SHOULD in 2026-07-28).
+    server_info: Value,
+    /// Calls that run, whether or not anybody still waits for them.
+    at_work: TaskTracker,
+    checks: Vec<Check>,
+}
+
+/// One of the server's own signs of being ready.
+pub(crate) struct Check {
+    pub(crate) name: String,
+    pub(crate) passes: Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>,
 }
 
 impl Built {
-    pub(crate) fn new(about: About, core: Core, revisions: Vec<Revision>, extra: Option<Extra>) -> Self {
+    pub(crate) fn new(
+        about: About,
+        core: Core,
+        revisions: Vec<Revision>,
+        extra: Option<Extra>,
+        scopes: Scopes,
+        checks: Vec<Check>,
+    ) -> Self {
         let lists = Lists::new(&core.registry);
         let revisions = revisions.into_iter().map(wire::version).collect();
-        let shared = Shared { about, core, lists, revisions, extra };
-        Self { shared: Arc::new(shared), caller: Arc::new(Caller::local::<&str>([])) }
+        let server_info = json!(front::implementation(&about));
+        let scopes = Arc::new(scopes);
+        let at_work = TaskTracker::new();
+        let shared = Shared { about, core, lists, revisions, extra, scopes, server_info, at_work, checks };
+        Self {
+            shared: Arc::new(shared),
+            granted: BTreeSet::new(),
+            caller: Arc::new(Caller::local::<&str>([])),
+        }
     }
 
     /// Grants scopes, parted by spaces, to whoever is at the other end. Nothing is granted by default.
     pub fn grant(mut self, scopes: &str) -> Self {
-        let held = self.caller.scopes().map(str::to_owned);
-        self.caller = Arc::new(Caller::local(held.chain(scopes.split_whitespace().map(str::to_owned))));
+        self.granted.extend(scopes.split_whitespace().map(str::to_owned));
+        self.caller = Arc::new(Caller::local(self.shared.scopes.held(self.granted.iter().cloned())));
         self
     }
 
@@ -76,15 +117,32 @@ impl Built {
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
     {
-        let gone = CancellationToken::new();
-        let lines = Lines::new(read, write, self.shared.revisions.clone(), gone.clone());
-        let front = Front::new(self.shared, self.caller, gone);
+        self.serve_until(read, write, CancellationToken::new(), PATIENCE).await.map(drop)
+    }
+
+    /// The same, until `stop`: then calls in flight may take as long as `patience`.
+    pub(crate) async fn serve_until<R, W>(
+        self,
+        read: R,
+        write: W,
+        stop: CancellationToken,
+        patience: Duration,
+    ) -> io::Result<Ended>
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
+        let (gone, cut) = (CancellationToken::new(), CancellationToken::new());
+        let ending = Ending { stop, patience, gone: gone.clone(), cut: cut.clone() };
+        let lines = Lines::new(read, write, self.shared.revisions.clone(), ending);
+        let front = Front::new(self.shared, Sender::Connection(self.caller), gone);
         match front.serve(lines).await {
-            Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other),
+            Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other)?,
             // A client that connects, says nothing and leaves has done nothing wrong.
-            Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => Ok(()),
-            Err(error) => Err(io::Error::other(error)),
+            Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => {}
+            Err(error) => return Err(io::Error::other(error)),
         }
+        Ok(if cut.is_cancelled() { Ended::Cut } else { Ended::Whole })
     }
 
     /// Serves one client over this process's stdin and stdout, until the client closes its end.
@@ -98,6 +156,12 @@ impl Built {
     pub async fn serve_stdio(self) -> io::Result<()> {
         let (read, write) = Stdio::take()?.open()?;
         self.serve(read, write).await
+    }
+
+    /// The server's name and version.
+    #[cfg(feature = "cli")]
+    pub(crate) fn name(&self) -> (&str, &str) {
+        (&self.shared.about.name, &self.shared.about.version)
     }
 
     /// How many tools there are, in reach or not.
@@ -124,9 +188,31 @@ impl Built {
 
     /// What was granted and no tool needs, each with the scope that was perhaps meant.
     pub fn idle_grants(&self) -> Vec<(&str, Option<&'static str>)> {
-        let tools = self.shared.core.registry.tools().iter();
-        let needed: Vec<&'static str> = tools.flat_map(|tool| tool.descriptor.scopes).copied().collect();
-        let idle = self.caller.scopes().filter(|scope| !needed.contains(scope));
-        idle.map(|scope| (scope, text::nearest(scope, needed.iter().copied()))).collect()
+        let idle = self.granted.iter().map(String::as_str).filter(|scope| self.is_idle(scope));
+        idle.map(|scope| (scope, text::nearest(scope, self.needed()))).collect()
+    }
+
+    /// What [`Server::scope_implies`] says of scopes that no tool needs: the broader, the narrower, and the scope that
+    /// was perhaps meant by the narrower.
+    ///
+    /// [`Server::scope_implies`]: crate::Server::scope_implies
+    pub fn idle_implications(&self) -> Vec<(&str, &str, Option<&'static str>)> {
+        let idle = self.shared.scopes.implications().filter(|(_, narrower)| self.is_idle(narrower));
+        idle.map(|(broader, narrower)| (broader, narrower, text::nearest(narrower, self.needed()))).collect()
+    }
+
+    /// Whether no tool needs `scope`, nor anything that it carries.
+    fn is_idle(&self, scope: &str) -> bool {
+        self.shared.scopes.is_idle(scope, self.needed())
+    }
+
+    fn needed(&self) -> impl Iterator<Item = &'static str> {
+        self.shared.core.registry.tools().iter().flat_map(|tool| tool.descriptor.scopes).copied()
+    }
+
+    /// What the server says of its scopes.
+    #[cfg(feature = "http")]
+    pub(crate) fn scopes(&self) -> &Arc<Scopes> {
+        &self.shared.scopes
     }
 }
