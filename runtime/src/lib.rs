@@ -23,6 +23,7 @@
 //! ```
 
 mod args;
+mod audit;
 mod call;
 #[cfg(feature = "cli")]
 mod cli;
@@ -45,6 +46,7 @@ pub mod testing;
 mod text;
 mod tool;
 
+pub use audit::AuditLog;
 pub use call::{Call, Caller};
 /// Makes the fields of a struct the handles that tools take by type.
 ///

@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 mod arguments;
+pub(crate) mod audit;
 mod confirmation;
 mod known;
 mod limits;
@@ -25,6 +26,8 @@ use crate::{
     seal::Seals,
     tool::Handler,
 };
+use audit::{Asked, By};
+pub(crate) use audit::{Origin, Recorder};
 pub(crate) use confirmation::{Choice, Person};
 pub(crate) use refusal::Refusal;
 
@@ -41,6 +44,8 @@ pub(crate) struct Core {
     pub(crate) confirmations: Confirmations,
     /// Nobody is asked before a call: whoever started the server said so.
     pub(crate) unasked: bool,
+    /// Where calls are recorded, where they are.
+    pub(crate) audit: Option<Recorder>,
 }
 
 /// One `tools/call`, as a transport hands it over.
@@ -52,6 +57,8 @@ pub(crate) struct Request<'a> {
     pub(crate) idempotency_key: Option<Value>,
     pub(crate) progress: Option<mpsc::Sender<Progress>>,
     pub(crate) cancelled: CancellationToken,
+    /// How the call came.
+    pub(crate) origin: Origin,
     /// Whoever sits at the client and can be asked.
     pub(crate) person: &'a dyn Person,
 }
@@ -66,26 +73,66 @@ pub(crate) enum Answer {
     },
 }
 
-/// Answers one call. Who calls has been settled by the transport; everything else is settled here, in this order.
+/// A call that is not let through: at which stage, and what the caller is told.
+struct Denied {
+    by: By,
+    answer: Result<Box<Reply>, Refusal>,
+}
+
+impl Denied {
+    fn by(by: By) -> impl Fn(Refusal) -> Self {
+        move |refusal| Self { by, answer: Err(refusal) }
+    }
+}
+
+/// Answers one call, and records it where it was not let through.
 pub(crate) async fn call(core: &Core, request: Request<'_>) -> Result<Answer, Refusal> {
-    let (at, tool) = known::tool(core, &request.caller, &request.tool)?;
-    access::check(core, tool.descriptor, &request.caller)?;
+    let asked = core.audit.as_ref().map(|recorder| recorder.asked(core, &request));
+    match stages(core, request, asked.as_ref()).await {
+        Ok(answer) => Ok(answer),
+        Err(denied) => {
+            // A log that just took no record takes none of that either; it counts them.
+            if let Some(asked) = asked.filter(|_| denied.by != By::Audit) {
+                asked.denied(denied.by).await;
+            }
+            denied.answer.map(|reply| Answer::Reply(*reply))
+        }
+    }
+}
+
+/// The stages. Who calls has been settled by the transport; everything else is settled here, in this order.
+async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) -> Result<Answer, Denied> {
+    let (at, tool) =
+        known::tool(core, &request.caller, &request.tool).map_err(Denied::by(By::UnknownTool))?;
+    access::check(core, tool.descriptor, &request.caller).map_err(Denied::by(By::Scope))?;
     // After access: of a concealed tool, a bad key must not tell more than an unknown tool's would.
-    let idempotency_key = known::idempotency_key(request.idempotency_key)?;
-    limits::rate(core, at, &request.caller)?;
-    let mut slot = limits::slot(core, at)?;
-    let arguments = match arguments::check(tool, request.arguments) {
-        Ok(arguments) => arguments,
-        Err(reply) => return Ok(Answer::Reply(*reply)),
-    };
-    if confirmation::is_needed(core, tool.descriptor) {
+    let idempotency_key =
+        known::idempotency_key(request.idempotency_key).map_err(Denied::by(By::Idempotency))?;
+    limits::rate(core, at, &request.caller).map_err(Denied::by(By::Rate))?;
+    let mut slot = limits::slot(core, at).map_err(Denied::by(By::Rate))?;
+    let arguments = arguments::check(tool, request.arguments)
+        .map_err(|reply| Denied { by: By::Schema, answer: Ok(reply) })?;
+    let confirmed = confirmation::is_needed(core, tool.descriptor);
+    if confirmed {
         // A person takes their time, and holds up nobody else meanwhile.
         drop(slot);
         match confirmation::check(core, tool.descriptor, &arguments, &request.caller, request.person).await {
-            confirmation::Word::Given => slot = limits::slot(core, at)?,
+            confirmation::Word::Given => {
+                slot = limits::slot(core, at).map_err(Denied::by(By::Rate))?;
+            }
+            confirmation::Word::Open(Answer::Reply(reply)) => {
+                return Err(Denied { by: By::Confirmation, answer: Ok(Box::new(reply)) });
+            }
             confirmation::Word::Open(answer) => return Ok(answer),
         }
     }
+    let trail = match asked {
+        Some(asked) => asked
+            .intent(core, at, &arguments, idempotency_key.as_deref(), confirmed)
+            .await
+            .map_err(Denied::by(By::Audit))?,
+        None => None,
+    };
     let call = Call {
         descriptor: tool.descriptor,
         caller: request.caller,
@@ -96,5 +143,9 @@ pub(crate) async fn call(core: &Core, request: Request<'_>) -> Result<Answer, Re
         deadline: tokio::time::Instant::now().into_std() + tool.descriptor.timeout,
     };
     let reply = run::run(core.seals.place(tool.descriptor), &core.handlers[at], call, arguments, slot).await;
-    Ok(Answer::Reply(output::shape(tool, reply, request.revision)))
+    let reply = output::shape(tool, reply, request.revision);
+    if let Some(trail) = trail {
+        trail.outcome(&reply).await.map_err(Denied::by(By::Audit))?;
+    }
+    Ok(Answer::Reply(reply))
 }

@@ -56,6 +56,8 @@ pub enum StartError {
     Scratch(String),
     /// `Server::revisions` left none.
     NoRevision,
+    /// The audit log cannot be written, or was changed.
+    Audit(String),
     /// The state could not be made.
     State(String),
 }
@@ -93,6 +95,7 @@ impl std::fmt::Display for StartError {
                 f,
                 "the server speaks no revision of the protocol\nhelp: give `Server::revisions` at least one, or leave it out"
             ),
+            Self::Audit(why) => f.write_str(why),
             Self::State(why) => write!(f, "the server's state could not be made\nnote: {why}"),
         }
     }

@@ -116,6 +116,18 @@ impl Built {
             .collect()
     }
 
+    /// Whether calls can be recorded: no audit log at all is no hindrance, one on a full or broken disk is.
+    pub fn audit_is_ready(&self) -> bool {
+        self.shared.core.audit.as_ref().is_none_or(|recorder| recorder.log.is_ready())
+    }
+
+    /// Records the end in the audit log, and waits for it; calls that come later are refused where a record is required.
+    pub fn stop_audit(&self) {
+        if let Some(recorder) = &self.shared.core.audit {
+            recorder.log.stop();
+        }
+    }
+
     /// What the kernel of this machine enforces of what the tools declare, in a line for a person.
     pub fn seals(&self) -> String {
         let core = &self.shared.core;

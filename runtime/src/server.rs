@@ -4,11 +4,12 @@ use std::{fmt::Display, path::PathBuf, sync::Arc};
 
 pub use crate::serve::Built;
 use crate::{
+    audit::AuditLog,
     clock::Clock,
     confirm::Confirmations,
     descriptor::{Descriptor, Rate},
     limits::{Bounds, Limits},
-    pipeline::Core,
+    pipeline::{Core, Recorder},
     registry::{Registry, StartError},
     revision::Revision,
     seal::{Plan, Seal, Seals, Support},
@@ -50,6 +51,7 @@ pub struct Server<C = ()> {
     bounds: Bounds,
     read_only: bool,
     unasked: bool,
+    pub(crate) audit: Option<AuditLog>,
 }
 
 /// What a server says of itself.
@@ -92,6 +94,7 @@ impl Server {
             bounds: Bounds::default(),
             read_only: false,
             unasked: false,
+            audit: None,
         }
     }
 
@@ -125,6 +128,7 @@ impl Server {
             bounds: self.bounds,
             read_only: self.read_only,
             unasked: self.unasked,
+            audit: self.audit,
         }
     }
 }
@@ -211,6 +215,14 @@ impl<C> Server<C> {
         self
     }
 
+    /// Records calls in an audit log: what cannot be recorded, and is declared `required`, does not run.
+    ///
+    /// Without a log nothing is recorded, whatever a tool declares. `serve --audit DIR` names another folder.
+    pub fn audit(mut self, log: AuditLog) -> Self {
+        self.audit = Some(log);
+        self
+    }
+
     /// How far the kernel is to enforce `read_only` and `closed_world`; [`Seal::WhereAvailable`] by default.
     pub fn seal(mut self, seal: Seal) -> Self {
         self.plan.seal = seal;
@@ -263,7 +275,12 @@ impl<C: State> Server<C> {
         let support = support(&self.plan, &registry)?;
         let seals = Seals::new(support);
         let limits = Limits::new(&self.bounds, registry.tools().iter().map(|tool| tool.descriptor));
+        let recorder = self.audit.map(|log| {
+            Recorder::open(&log, &self.about, &registry, self.read_only, self.unasked)
+                .map_err(StartError::Audit)
+        });
         let core = Core {
+            audit: recorder.transpose()?,
             registry,
             handlers,
             conceal: self.conceal,

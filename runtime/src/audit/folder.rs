@@ -8,8 +8,6 @@ use std::{
 
 use super::system;
 
-/// The file that holds the checkpoints.
-pub(super) const CHECKPOINTS: &str = "checkpoints";
 /// The file that the writer holds a lock on.
 const LOCK: &str = "lock";
 
@@ -73,11 +71,6 @@ fn check(path: &Path) -> Result<(), String> {
     })
 }
 
-/// Whether some process writes the log in this folder now.
-pub(super) fn is_being_written(path: &Path) -> bool {
-    File::open(path.join(LOCK)).is_ok_and(|lock| !system::lock(&lock))
-}
-
 /// The file of a segment.
 pub(super) fn segment(path: &Path, number: u32) -> PathBuf {
     path.join(format!("segment-{number:08}.jsonl"))
@@ -89,7 +82,8 @@ pub(super) fn segments(path: &Path) -> std::io::Result<Vec<u32>> {
     for entry in fs::read_dir(path)? {
         let name = entry?.file_name();
         let number = name.to_str().and_then(|name| name.strip_prefix("segment-")?.strip_suffix(".jsonl"));
-        if let Some(number) = number.filter(|number| number.len() == 8).and_then(|number| number.parse().ok()) {
+        if let Some(number) = number.filter(|number| number.len() == 8).and_then(|number| number.parse().ok())
+        {
             numbers.push(number);
         }
     }

@@ -217,10 +217,7 @@ mod tests {
             redacted(json!({"more": {"known": ["a", "b"], "own": 1}})),
             format!(r#"{{"more":{{"known":["a",{}],{}:1}}}}"#, hmac("b"), hmac("own"))
         );
-        assert_eq!(
-            redacted(json!({"stray": "x"})),
-            format!("{{{}:{}}}", hmac("stray"), hmac("x"))
-        );
+        assert_eq!(redacted(json!({"stray": "x"})), format!("{{{}:{}}}", hmac("stray"), hmac("x")));
     }
 
     #[test]
@@ -228,7 +225,10 @@ mod tests {
         let many = json!({"more": vec![1; 100_000]});
         let bytes = many.to_string().len();
         let text = redacted(many);
-        assert!(text.starts_with("{\"digest\":\"hmac:") && text.ends_with(&format!("\"bytes\":{bytes}}}")), "{text}");
+        assert!(
+            text.starts_with("{\"digest\":\"hmac:") && text.ends_with(&format!("\"bytes\":{bytes}}}")),
+            "{text}"
+        );
     }
 
     #[test]

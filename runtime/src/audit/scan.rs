@@ -11,10 +11,6 @@ const CHAIN: usize = 9 + 64 + 10 + 64 + 2;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scanned<'a> {
     pub(crate) seq: u64,
-    pub(crate) ts: &'a [u8],
-    pub(crate) kind: &'a [u8],
-    /// The `call_id` of an intent or an outcome.
-    pub(crate) call: Option<&'a [u8]>,
     /// What the digest covers.
     pub(crate) body: &'a [u8],
     pub(crate) prev: &'a Hex,
@@ -40,21 +36,16 @@ pub(crate) fn scan(line: &[u8]) -> Option<Scanned<'_>> {
     cursor.literal(b"{\"v\":1,\"seq\":")?;
     let seq = cursor.digits()?;
     cursor.literal(b",\"ts\":")?;
-    let ts = cursor.string()?;
+    cursor.string()?;
     cursor.literal(b",\"kind\":")?;
-    let kind = cursor.string()?;
-    let mut call = None;
+    cursor.string()?;
     while !cursor.rest.is_empty() {
         cursor.literal(b",")?;
-        let key = cursor.string()?;
+        cursor.string()?;
         cursor.literal(b":")?;
-        if key == b"call_id" {
-            call = Some(cursor.string()?);
-        } else {
-            cursor.value(DEPTH)?;
-        }
+        cursor.value(DEPTH)?;
     }
-    Some(Scanned { seq, ts, kind, call, body, prev, hash })
+    Some(Scanned { seq, body, prev, hash })
 }
 
 struct Cursor<'a> {
@@ -76,9 +67,9 @@ impl<'a> Cursor<'a> {
             return None;
         }
         self.rest = rest;
-        digits.iter().try_fold(0_u64, |number, digit| {
-            number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-        })
+        digits
+            .iter()
+            .try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
     }
 
     /// A string, as it is written between its quotes.
@@ -117,12 +108,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn many(
-        &mut self,
-        end: u8,
-        depth: u32,
-        mut one: impl FnMut(&mut Self, u32) -> Option<()>,
-    ) -> Option<()> {
+    fn many(&mut self, end: u8, depth: u32, mut one: impl FnMut(&mut Self, u32) -> Option<()>) -> Option<()> {
         let depth = depth.checked_sub(1)?;
         self.rest = &self.rest[1..];
         if self.literal(&[end]).is_some() {
@@ -175,9 +161,10 @@ mod tests {
 
     #[test]
     fn a_record_is_read() {
-        let line = line(r#""kind":"intent","call_id":"ab","args":{"a":[1,-2.5e-3,true,null,{}],"b":"\u00e9\""}"#);
+        let line =
+            line(r#""kind":"intent","call_id":"ab","args":{"a":[1,-2.5e-3,true,null,{}],"b":"\u00e9\""}"#);
         let scanned = scan(&line).unwrap();
-        assert_eq!((scanned.seq, scanned.kind, scanned.call), (7, &b"intent"[..], Some(&b"ab"[..])));
+        assert_eq!(scanned.seq, 7);
         assert_eq!(scanned.body.len() + CHAIN, line.len());
     }
 

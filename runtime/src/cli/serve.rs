@@ -1,11 +1,12 @@
 //! `serve`: the descriptors first, then the state, then the protocol.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
 use super::{DONE, Grants, could_not};
 use crate::{
+    audit::AuditLog,
     serve::{Built, Stdio},
     server::Server,
     state::State,
@@ -21,6 +22,9 @@ pub(super) struct Serve {
     /// Ask nobody before a destructive call
     #[arg(long)]
     yes_destructive: bool,
+    /// Record calls in the audit log in this folder: what is declared `required` then runs only if it is recorded
+    #[arg(long, value_name = "DIR")]
+    audit: Option<PathBuf>,
     /// Say nothing on stderr at the start
     #[arg(long, short)]
     quiet: bool,
@@ -36,6 +40,10 @@ impl Serve {
         let (name, version) = (server.about.name.clone(), server.about.version.clone());
         let server = if self.read_only { server.read_only() } else { server };
         let server = if self.yes_destructive { server.yes_destructive() } else { server };
+        let server = match self.audit {
+            Some(folder) => server.audit(AuditLog::at(folder)),
+            None => server,
+        };
         let built = match server.build() {
             Ok(built) => built.grant(&self.grants.joined()),
             Err(error) => return could_not(&error),
@@ -55,8 +63,9 @@ impl Serve {
         };
         let served = runtime.block_on(async {
             let (read, write) = stdio.open()?;
-            built.serve(read, write).await
+            built.clone().serve(read, write).await
         });
+        built.stop_audit();
         // A handler that outlived its deadline may still hold a thread; the process does not wait for it.
         runtime.shutdown_background();
         match served {

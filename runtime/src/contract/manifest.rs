@@ -32,6 +32,13 @@ pub(crate) fn manifest(outline: &Outline) -> String {
 }
 
 fn tool(definition: &Definition, support: &Support) -> Value {
+    let mut tool = declaration(definition);
+    tool["enforced_by"] = enforced_by(definition.descriptor, support).into();
+    tool
+}
+
+/// What a tool declares, on whatever machine.
+pub(crate) fn declaration(definition: &Definition) -> Value {
     let tool = definition.descriptor;
     trimmed(json!({
         "name": tool.name,
@@ -61,7 +68,6 @@ fn tool(definition: &Definition, support: &Support) -> Value {
             "idempotentHint": tool.may_repeat(),
             "openWorldHint": !tool.closed_world,
         },
-        "enforced_by": enforced_by(tool, support),
         "secret_parameters": marked(tool, |param| param.secret),
         "volatile_parameters": marked(tool, |param| param.volatile),
         "input_schema": definition.input.schema,

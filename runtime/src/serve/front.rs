@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     call::{Caller, Progress},
-    pipeline::{self, Answer, Refusal, Request},
+    pipeline::{self, Answer, Origin, Refusal, Request},
     revision::Revision,
     text,
 };
@@ -189,6 +189,10 @@ impl ServerHandler for Desk {
             idempotency_key,
             progress: sender,
             cancelled: context.ct.child_token(),
+            origin: Origin {
+                transport: "stdio",
+                client: context.client_info().map(|client| format!("{}/{}", client.name, client.version)),
+            },
             person: &person,
         };
         let answer = pipeline::call(&self.shared.core, request);
