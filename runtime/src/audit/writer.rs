@@ -66,16 +66,15 @@ impl Writer {
                     shared.leave_out(left_out);
                 }
             }
-            let health = self.commit(entries, shared);
-            shared.set_health(health);
+            self.commit(entries, shared);
         }
         let mut body = Body::of("server");
         body.text("event", "stop").number("at_work", self.at_work.len() as u64);
         let _ = self.write(&[Entry::alone(body)]);
     }
 
-    /// Commits one batch and tells everybody in it.
-    fn commit(&mut self, entries: Vec<Entry>, shared: &Shared) -> Health {
+    /// Commits one batch and tells everybody in it, and before them whoever asks whether the log is well.
+    fn commit(&mut self, entries: Vec<Entry>, shared: &Shared) {
         let low = self.is_low();
         let at_work = &self.at_work;
         let mut begun: HashSet<u128> = HashSet::new();
@@ -88,12 +87,10 @@ impl Writer {
                     Kind::Other => !low || entry.done.is_some(),
                 }
         });
-        shared.refuse(refused);
-        if batch.is_empty() {
-            return self.health(low);
-        }
-        match self.write(&batch) {
+        let written = if batch.is_empty() { Ok(()) } else { self.write(&batch) };
+        match written {
             Ok(()) => {
+                shared.set_health(self.health(low));
                 for entry in &batch {
                     match entry.kind {
                         Kind::Intent(call) => _ = self.at_work.insert(call),
@@ -102,20 +99,17 @@ impl Writer {
                     }
                 }
                 batch.into_iter().for_each(Entry::done);
-                self.health(low)
             }
             Err(trouble) => {
-                shared.refuse(batch);
-                match trouble {
-                    Trouble::Full => Health::Low,
-                    trouble => {
-                        self.failed = true;
-                        eprintln!("audit: nothing more is recorded until a restart: {}", why(trouble));
-                        Health::Failed
-                    }
+                if !matches!(trouble, Trouble::Full) {
+                    self.failed = true;
+                    eprintln!("audit: nothing more is recorded until a restart: {}", why(trouble));
                 }
+                shared.set_health(self.health(true));
+                shared.refuse(batch);
             }
         }
+        shared.refuse(refused);
     }
 
     fn health(&self, low: bool) -> Health {
