@@ -117,14 +117,14 @@ mod tests {
     #[test]
     fn lines_come_whole_torn_or_too_long_and_the_room_stays_small() {
         let mut text = b"one\n\n".to_vec();
-        text.extend([b'x'; 300_000]);
+        text.extend(vec![b'x'; 300_000]);
         text.push(b'\n');
         text.extend(vec![b'y'; 5_000_000]);
         text.extend(b"\nlast\ntor");
         let mut lines = Lines::new(Slow(&text));
         assert_eq!(lines.next().unwrap(), Some(Line::Whole(b"one")));
         assert_eq!(lines.next().unwrap(), Some(Line::Whole(b"")));
-        assert_eq!(lines.next().unwrap(), Some(Line::Whole(&[b'x'; 300_000])));
+        assert_eq!(lines.next().unwrap(), Some(Line::Whole(&vec![b'x'; 300_000])));
         assert_eq!(lines.next().unwrap(), Some(Line::TooLong(5_000_001)));
         assert_eq!(lines.next().unwrap(), Some(Line::Whole(b"last")));
         assert_eq!(lines.next().unwrap(), Some(Line::Torn(b"tor")));

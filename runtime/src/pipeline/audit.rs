@@ -9,7 +9,7 @@ use crate::{
     audit::{AuditLog, Body, Kind, Open, hex_text, sha256},
     contract::declaration,
     descriptor::Audit,
-    output::Reply,
+    output::{Reply, ToolError},
     registry::Registry,
     server::About,
 };
@@ -200,7 +200,7 @@ impl Trail<'_> {
         let Some(call) = self.call.take() else { return Ok(()) };
         let (digest, bytes) = self.recorder.log.redaction.result(reply);
         let body = self.body(if reply.error.is_some() { "error" } else { "ok" }, |outcome| {
-            if let Some(reason) = reply.error.as_ref().and_then(|error| error.fixed_reason()) {
+            if let Some(reason) = reply.error.as_ref().and_then(ToolError::fixed_reason) {
                 outcome.text("reason", reason);
             }
             outcome.flag("is_error", reply.error.is_some());
