@@ -25,7 +25,7 @@ struct App {
 fn write_down(
     runs: &Arc<AtomicUsize>,
     /// What to write.
-    text: String,
+    text: &str,
     /// Who may read it.
     #[param(secret)]
     pin: u32,
