@@ -90,22 +90,46 @@ pub(crate) struct Progress {
 /// Who calls, and what they were granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
+    issuer: Option<String>,
     subject: String,
     scopes: BTreeSet<String>,
 }
 
 impl Caller {
-    /// The person at this end of a pipe: whoever started the server (stdio).
-    pub fn local<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Self {
-        Self { subject: "local".to_owned(), scopes: scopes.into_iter().map(Into::into).collect() }
+    /// A caller that `issuer` vouches for, or nobody but this server's own configuration.
+    pub fn new<S: Into<String>>(
+        issuer: Option<&str>,
+        subject: impl Into<String>,
+        scopes: impl IntoIterator<Item = S>,
+    ) -> Self {
+        Self {
+            issuer: issuer.map(str::to_owned),
+            subject: subject.into(),
+            scopes: scopes.into_iter().map(Into::into).collect(),
+        }
     }
 
-    /// Their name: `local` on stdio.
+    /// The person at this end of a pipe: whoever started the server (stdio).
+    pub fn local<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Self {
+        Self::new(None, "local", scopes)
+    }
+
+    /// The authorization server that vouches for them (`iss`, RFC 7519); none on stdio and with an API key.
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// Their name: `local` on stdio. Only together with [`Caller::issuer`] does it tell callers apart.
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// The OAuth scopes they hold.
+    /// What tells callers apart, whatever they hold: limits, confirmations and sessions belong to it.
+    pub(crate) fn identity(&self) -> Identity<'_> {
+        Identity { issuer: self.issuer(), subject: self.subject() }
+    }
+
+    /// The OAuth scopes they hold, those among them that a broader one carries (`Server::scope_implies`).
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.scopes.iter().map(String::as_str)
     }
@@ -114,4 +138,11 @@ impl Caller {
     pub fn holds(&self, scope: &str) -> bool {
         self.scopes.contains(scope)
     }
+}
+
+/// Who somebody is: a subject is a name only within its issuer (RFC 7519 §4.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Identity<'a> {
+    pub(crate) issuer: Option<&'a str>,
+    pub(crate) subject: &'a str,
 }

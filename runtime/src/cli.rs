@@ -4,6 +4,8 @@ mod call;
 mod doctor;
 mod render;
 mod serve;
+#[cfg(feature = "http")]
+mod token;
 
 use std::{
     io::{self, Write as _},
@@ -44,6 +46,9 @@ enum Command {
     Docs,
     /// Say what this server declares, and what makes it true on this machine
     Doctor,
+    /// Make, list and revoke API keys for HTTP
+    #[cfg(feature = "http")]
+    Token(token::Token),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -68,7 +73,7 @@ impl Grants {
 }
 
 impl<C: State> Server<C> {
-    /// Runs the command line: `serve`, `call`, `manifest`, `docs`, `doctor`, `completions`.
+    /// Runs the command line: `serve`, `call`, `manifest`, `docs`, `doctor`, `token`, `completions`.
     ///
     /// Exit codes: 0 done; 1 the tool reported a failure or refused the call; 2 it could not be done.
     pub fn main(self) -> ExitCode {
@@ -95,6 +100,8 @@ impl<C: State> Server<C> {
             Command::Manifest => print(self.manifest()),
             Command::Docs => print(self.reference()),
             Command::Doctor => print(self.outline().map(|outline| doctor::report(&outline))),
+            #[cfg(feature = "http")]
+            Command::Token(token) => token.run(&self),
             Command::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut command, name, &mut script);

@@ -1,16 +1,16 @@
-//! The time that rates and confirmations count, which a test may turn by hand.
+//! The time that rates, confirmations and tokens count, which a test may turn by hand.
 
 use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use governor::nanos::Nanos;
 
-/// Where rates and confirmations take their time from: the system's monotonic clock, or, in a test, one that is turned
+/// Where rates, confirmations and tokens take their time from: the system's monotonic clock, or, in a test, one that is turned
 /// by hand.
 ///
 /// ```
@@ -29,6 +29,9 @@ enum Time {
     Nanoseconds(Arc<AtomicU64>),
 }
 
+/// When a clock that is turned by hand starts.
+const START: Duration = Duration::from_secs(1_785_196_800);
+
 impl Default for Clock {
     fn default() -> Self {
         Self(Time::Since(Instant::now()))
@@ -45,6 +48,14 @@ impl Clock {
     pub fn turn(&self, by: Duration) {
         if let Time::Nanoseconds(now) = &self.0 {
             now.fetch_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::SeqCst);
+        }
+    }
+
+    /// The time since 1970, as tokens count it. A clock that is turned by hand starts on 28 July 2026.
+    pub fn since_1970(&self) -> Duration {
+        match &self.0 {
+            Time::Since(_) => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
+            Time::Nanoseconds(_) => START + self.elapsed(),
         }
     }
 

@@ -89,7 +89,10 @@ impl Bound<'_> {
         let mut hash = Sha256::new();
         // Maps sort their keys, so equal arguments have one text.
         let arguments = serde_json::to_string(self.arguments).unwrap_or_default();
-        for part in ["tools/call", self.tool.name, self.caller.subject(), &arguments] {
+        let caller = self.caller.identity();
+        // No issuer is an empty text, which is no URL.
+        let issuer = caller.issuer.unwrap_or_default();
+        for part in ["tools/call", self.tool.name, issuer, caller.subject, &arguments] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
@@ -160,6 +163,11 @@ mod tests {
         };
         refused(&state, &Bound { arguments: &msft, ..bound });
         refused(&state, &Bound { tool: &other_tool, ..bound });
+        for other in
+            [Caller::new(Some("https://a.example"), "local", [""; 0]), Caller::new(None, "ada", [""; 0])]
+        {
+            refused(&state, &Bound { caller: &other, ..bound });
+        }
         refused("", &bound);
         refused("garbage!", &bound);
         refused(&state[..state.len() - 2], &bound);

@@ -22,6 +22,8 @@
 //! # });
 //! ```
 
+#[cfg(feature = "http")]
+pub mod access;
 mod args;
 mod audit;
 mod call;
@@ -38,6 +40,7 @@ mod registry;
 mod retry;
 mod revision;
 mod schema;
+mod scopes;
 mod seal;
 mod serve;
 mod server;

@@ -100,7 +100,7 @@ impl Limits {
         if of_tool.rate.is_none() && self.per_caller.is_none() && self.in_all.is_none() {
             return Ok(());
         }
-        let key = self.hasher.hash_one(caller.subject());
+        let key = self.hasher.hash_one(caller.identity());
         for keyed in [&of_tool.rate, &self.per_caller].into_iter().flatten() {
             keyed.check(key, &self.clock)?;
         }
@@ -191,6 +191,18 @@ mod tests {
         assert_eq!(limits.rate(0, &caller), Err(Wait::Rate(Duration::from_secs(30))));
         bounds.clock.turn(Duration::from_secs(30));
         limits.rate(0, &caller).unwrap();
+    }
+
+    #[test]
+    fn one_name_of_two_issuers_is_two_callers() {
+        let bounds = Bounds { default_rate: Some(a_minute(1)), clock: Clock::by_hand(), ..Bounds::default() };
+        let limits = Limits::new(&bounds, std::iter::once(&Descriptor::DEFAULT));
+        let caller = |issuer, scope| Caller::new(issuer, "ada", [scope]);
+        limits.rate(0, &caller(Some("https://a.example"), "x")).unwrap();
+        limits.rate(0, &caller(Some("https://b.example"), "x")).unwrap();
+        limits.rate(0, &caller(None, "x")).unwrap();
+        // Another token of the same caller's is no other caller.
+        limits.rate(0, &caller(Some("https://a.example"), "y")).unwrap_err();
     }
 
     #[test]

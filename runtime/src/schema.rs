@@ -1,9 +1,9 @@
 //! Types → the JSON Schemas that are published, which are the ones enforced.
 
+mod check;
 mod faults;
 mod shape;
 
-use jsonschema::{PatternOptions, Validator};
 use schemars::{
     SchemaGenerator,
     generate::{Contract, SchemaSettings},
@@ -11,12 +11,13 @@ use schemars::{
 use serde_json::{Map, Value, json};
 
 use crate::descriptor::{Descriptor, Literal, Param};
-pub(crate) use faults::faults;
+use check::Check;
+use faults::faults;
 
 /// The schema of a tool's arguments, and what checks them.
 pub(crate) struct Input {
     pub(crate) schema: Map<String, Value>,
-    validator: Validator,
+    check: Check,
     /// A line a parameter, for the answer to a call that does not fit.
     usage: Vec<String>,
 }
@@ -43,18 +44,18 @@ impl Input {
             schema.insert("required".to_owned(), required.into());
         }
         schema.insert("additionalProperties".to_owned(), false.into());
-        let validator = validator(&Value::Object(schema.clone()))?;
-        Ok(Self { schema, validator, usage })
+        let check = Check::new(&Value::Object(schema.clone()))?;
+        Ok(Self { schema, check, usage })
     }
 
     /// Whether `arguments` fit; on the way of every call.
     pub(crate) fn accepts(&self, arguments: &Value) -> bool {
-        self.validator.is_valid(arguments)
+        self.check.accepts(arguments)
     }
 
     /// Everything that is wrong with `arguments`.
     pub(crate) fn faults(&self, descriptor: &Descriptor, arguments: &Value) -> Vec<crate::args::Fault> {
-        faults(descriptor, self.validator.iter_errors(arguments))
+        faults(descriptor, &self.check, arguments)
     }
 
     pub(crate) fn usage(&self) -> &[String] {
@@ -71,7 +72,7 @@ pub(crate) enum OutputShape {
     /// A string: one text block.
     Text,
     /// A value with a schema. `object`: clients before 2026-07-28 take it as it is, and a wrapped `{"result": …}` otherwise.
-    Structured { schema: Map<String, Value>, object: bool, validator: Validator },
+    Structured { schema: Map<String, Value>, object: bool, check: Check },
 }
 
 impl OutputShape {
@@ -85,8 +86,8 @@ impl OutputShape {
             Some("string") if !schema.contains_key("enum") => Ok(Self::Text),
             ty => {
                 let object = ty == Some("object");
-                let validator = validator(&Value::Object(schema.clone()))?;
-                Ok(Self::Structured { schema, object, validator })
+                let check = Check::new(&Value::Object(schema.clone()))?;
+                Ok(Self::Structured { schema, object, check })
             }
         }
     }
@@ -124,16 +125,6 @@ fn generator(contract: Contract) -> SchemaGenerator {
     settings.into_generator()
 }
 
-fn validator(schema: &Value) -> Result<Validator, String> {
-    jsonschema::options()
-        .with_draft(jsonschema::Draft::Draft202012)
-        .should_validate_formats(true)
-        // Linear time on any input: no pattern of ours can be made to run for minutes.
-        .with_pattern_options(PatternOptions::regex())
-        .build(schema)
-        .map_err(|error| error.to_string())
-}
-
 /// The schema of one parameter: its type's, with what `#[param]` says on top.
 fn property(param: &Param) -> Result<Value, String> {
     let mut generator = generator(Contract::Deserialize);
@@ -159,9 +150,9 @@ fn property(param: &Param) -> Result<Value, String> {
     }
     let schema = Value::Object(schema);
     if param.default.is_some() || param.example.is_some() {
-        let check = validator(&schema)?;
+        let check = Check::new(&schema)?;
         for (word, value) in [("default", param.default), ("example", param.example)] {
-            if value.is_some_and(|value| !check.is_valid(&value.to_json())) {
+            if value.is_some_and(|value| !check.accepts(&value.to_json())) {
                 return Err(format!("its `{word}` does not fit its own schema"));
             }
         }

@@ -83,12 +83,11 @@ impl Support {
         }
         // Folders may be made later; whether they are there is no question to the kernel.
         let trial = Plan { scratch: Vec::new(), ..plan.clone() };
-        let tried = |profile| attempt(&trial, profile);
-        Self {
-            writes: tried(Profile { no_writes: true, no_network: false }),
-            network: tried(Profile { no_writes: false, no_network: true }),
-            plan,
-        }
+        let [writes, network] = attempts(
+            &trial,
+            [Profile { no_writes: true, no_network: false }, Profile { no_writes: false, no_network: true }],
+        );
+        Self { writes, network, plan }
     }
 
     /// Whether all that `tool` declares is enforced; or the first word that is not, and why.
@@ -229,19 +228,26 @@ fn runtime(plan: &Plan, profile: Profile) -> Option<Sealed> {
         (true, false) => "sealed-rw",
         _ => "sealed-net",
     };
-    let runtime =
-        Builder::new_multi_thread().enable_all().thread_name(name).on_thread_start(start).build().ok()?;
+    let mut builder = Builder::new_multi_thread();
+    builder.enable_all().thread_name(name).on_thread_start(start).worker_threads(workers());
+    let runtime = builder.build().ok()?;
     Some(Sealed(Some(runtime)))
 }
 
+/// Half of the threads that serve: these work for those, and not all of both at once.
 #[cfg(target_os = "linux")]
-fn attempt(plan: &Plan, profile: Profile) -> Result<(), String> {
-    let rules = linux::Rules::new(plan, profile)?;
+fn workers() -> usize {
+    let serving = Handle::try_current().map_or(1, |handle| handle.metrics().num_workers());
+    (serving / 2).max(1)
+}
+
+/// Tries each profile, all on one thread: what the first took away, the next does without.
+#[cfg(target_os = "linux")]
+fn attempts<const N: usize>(plan: &Plan, profiles: [Profile; N]) -> [Result<(), String>; N] {
+    let trial = || profiles.map(|profile| linux::Rules::new(plan, profile)?.restrict());
     std::thread::scope(|scope| {
-        scope
-            .spawn(|| rules.restrict())
-            .join()
-            .unwrap_or_else(|_| Err("the trial ended in a panic".to_owned()))
+        let panicked = || std::array::from_fn(|_| Err("the trial ended in a panic".to_owned()));
+        scope.spawn(trial).join().unwrap_or_else(|_| panicked())
     })
 }
 
@@ -252,6 +258,7 @@ fn runtime(_: &Plan, _: Profile) -> Option<Sealed> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn attempt(_: &Plan, _: Profile) -> Result<(), String> {
-    Err("this system has no Landlock and no seccomp; only the compiler enforces here".to_owned())
+fn attempts<const N: usize>(_: &Plan, _: [Profile; N]) -> [Result<(), String>; N] {
+    let why = "this system has no Landlock and no seccomp; only the compiler enforces here";
+    std::array::from_fn(|_| Err(why.to_owned()))
 }

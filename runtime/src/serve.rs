@@ -7,7 +7,7 @@ mod stdio;
 mod visitor;
 mod wire;
 
-use std::{io, sync::Arc};
+use std::{collections::BTreeSet, io, sync::Arc};
 
 pub(crate) use rmcp::ServerHandler;
 use rmcp::{RoleServer, ServiceExt as _, model::ProtocolVersion, service::DynService};
@@ -18,6 +18,7 @@ use crate::{
     call::Caller,
     pipeline::{Core, access},
     revision::Revision,
+    scopes::Scopes,
     server::About,
     text,
 };
@@ -39,6 +40,8 @@ impl Extra {
 #[derive(Clone)]
 pub struct Built {
     shared: Arc<Shared>,
+    /// What was granted, as it was said; `caller` holds what it carries as well.
+    granted: BTreeSet<String>,
     caller: Arc<Caller>,
 }
 
@@ -49,20 +52,31 @@ pub(crate) struct Shared {
     lists: Lists,
     revisions: Vec<ProtocolVersion>,
     extra: Option<Extra>,
+    scopes: Arc<Scopes>,
 }
 
 impl Built {
-    pub(crate) fn new(about: About, core: Core, revisions: Vec<Revision>, extra: Option<Extra>) -> Self {
+    pub(crate) fn new(
+        about: About,
+        core: Core,
+        revisions: Vec<Revision>,
+        extra: Option<Extra>,
+        scopes: Scopes,
+    ) -> Self {
         let lists = Lists::new(&core.registry);
         let revisions = revisions.into_iter().map(wire::version).collect();
-        let shared = Shared { about, core, lists, revisions, extra };
-        Self { shared: Arc::new(shared), caller: Arc::new(Caller::local::<&str>([])) }
+        let shared = Shared { about, core, lists, revisions, extra, scopes: Arc::new(scopes) };
+        Self {
+            shared: Arc::new(shared),
+            granted: BTreeSet::new(),
+            caller: Arc::new(Caller::local::<&str>([])),
+        }
     }
 
     /// Grants scopes, parted by spaces, to whoever is at the other end. Nothing is granted by default.
     pub fn grant(mut self, scopes: &str) -> Self {
-        let held = self.caller.scopes().map(str::to_owned);
-        self.caller = Arc::new(Caller::local(held.chain(scopes.split_whitespace().map(str::to_owned))));
+        self.granted.extend(scopes.split_whitespace().map(str::to_owned));
+        self.caller = Arc::new(Caller::local(self.shared.scopes.held(self.granted.iter().cloned())));
         self
     }
 
@@ -136,9 +150,31 @@ impl Built {
 
     /// What was granted and no tool needs, each with the scope that was perhaps meant.
     pub fn idle_grants(&self) -> Vec<(&str, Option<&'static str>)> {
-        let tools = self.shared.core.registry.tools().iter();
-        let needed: Vec<&'static str> = tools.flat_map(|tool| tool.descriptor.scopes).copied().collect();
-        let idle = self.caller.scopes().filter(|scope| !needed.contains(scope));
-        idle.map(|scope| (scope, text::nearest(scope, needed.iter().copied()))).collect()
+        let idle = self.granted.iter().map(String::as_str).filter(|scope| self.is_idle(scope));
+        idle.map(|scope| (scope, text::nearest(scope, self.needed()))).collect()
+    }
+
+    /// What [`Server::scope_implies`] says of scopes that no tool needs: the broader, the narrower, and the scope that
+    /// was perhaps meant by the narrower.
+    ///
+    /// [`Server::scope_implies`]: crate::Server::scope_implies
+    pub fn idle_implications(&self) -> Vec<(&str, &str, Option<&'static str>)> {
+        let idle = self.shared.scopes.implications().filter(|(_, narrower)| self.is_idle(narrower));
+        idle.map(|(broader, narrower)| (broader, narrower, text::nearest(narrower, self.needed()))).collect()
+    }
+
+    /// Whether no tool needs `scope`, nor anything that it carries.
+    fn is_idle(&self, scope: &str) -> bool {
+        self.shared.scopes.is_idle(scope, self.needed())
+    }
+
+    fn needed(&self) -> impl Iterator<Item = &'static str> {
+        self.shared.core.registry.tools().iter().flat_map(|tool| tool.descriptor.scopes).copied()
+    }
+
+    /// What the server says of its scopes.
+    #[cfg(feature = "http")]
+    pub(crate) fn scopes(&self) -> &Arc<Scopes> {
+        &self.shared.scopes
     }
 }

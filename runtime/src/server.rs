@@ -12,6 +12,7 @@ use crate::{
     pipeline::{Core, Recorder},
     registry::{Registry, StartError},
     revision::Revision,
+    scopes::Scopes,
     seal::{Plan, Seal, Seals, Support},
     serve::{Extra, ServerHandler},
     state::State,
@@ -49,6 +50,7 @@ pub struct Server<C = ()> {
     extra: Option<Extra>,
     plan: Plan,
     bounds: Bounds,
+    scopes: Scopes,
     read_only: bool,
     unasked: bool,
     pub(crate) audit: Option<AuditLog>,
@@ -76,6 +78,7 @@ pub(crate) struct Outline {
     pub(crate) revisions: Vec<Revision>,
     pub(crate) conceal: bool,
     pub(crate) support: Support,
+    pub(crate) scopes: Scopes,
 }
 
 impl Server {
@@ -92,6 +95,7 @@ impl Server {
             extra: None,
             plan: Plan::default(),
             bounds: Bounds::default(),
+            scopes: Scopes::default(),
             read_only: false,
             unasked: false,
             audit: None,
@@ -126,6 +130,7 @@ impl Server {
             extra: self.extra,
             plan: self.plan,
             bounds: self.bounds,
+            scopes: self.scopes,
             read_only: self.read_only,
             unasked: self.unasked,
             audit: self.audit,
@@ -156,6 +161,24 @@ impl<C> Server<C> {
     /// are themselves private. Without it, a caller is told which scopes are missing.
     pub fn conceal(mut self) -> Self {
         self.conceal = true;
+        self
+    }
+
+    /// Lets a caller who holds the scope `broader` do what `narrower` allows, and what that allows in turn.
+    ///
+    /// ```
+    /// # use candor::Server;
+    /// Server::new("prices", "1.0.0").scope_implies("write:prices", "read:prices");
+    /// ```
+    pub fn scope_implies(mut self, broader: impl Into<String>, narrower: impl Into<String>) -> Self {
+        self.scopes.imply(broader.into(), narrower.into());
+        self
+    }
+
+    /// The scopes that basic use needs: what a client without a token is told to ask for, before it is known which
+    /// tools it calls. Not the whole catalogue: each call that needs more says so.
+    pub fn basic_scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.scopes.set_basic(scopes.into_iter().map(Into::into));
         self
     }
 
@@ -289,7 +312,7 @@ impl<C: State> Server<C> {
             confirmations: Confirmations::new(self.bounds.clock),
             unasked: self.unasked,
         };
-        Ok(Built::new(self.about, core, self.revisions, self.extra))
+        Ok(Built::new(self.about, core, self.revisions, self.extra, self.scopes))
     }
 
     /// What can be told without making the state.
@@ -303,7 +326,21 @@ impl<C: State> Server<C> {
             revisions: self.revisions.clone(),
             conceal: self.conceal,
             support: Support::probe(&self.plan),
+            scopes: self.scopes.clone(),
         })
+    }
+
+    /// Those of `scopes` that no tool needs, each with the scope that was perhaps meant.
+    #[cfg(all(feature = "cli", feature = "http"))]
+    pub(crate) fn idle_scopes<'a>(
+        &self,
+        scopes: impl Iterator<Item = &'a str>,
+    ) -> Vec<(&'a str, Option<&'static str>)> {
+        let stateless = self.stateless.iter().map(|(descriptor, _)| *descriptor);
+        let all = stateless.chain(self.entries.iter().map(|entry| entry.descriptor));
+        let needed: Vec<&'static str> = all.flat_map(|tool| tool.scopes).copied().collect();
+        let idle = scopes.filter(|scope| self.scopes.is_idle(scope, needed.iter().copied()));
+        idle.map(|scope| (scope, crate::text::nearest(scope, needed.iter().copied()))).collect()
     }
 
     /// The manifest: everything this server knows of itself, as canonical JSON (sorted keys, two spaces).

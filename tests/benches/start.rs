@@ -1,10 +1,12 @@
 //! How long a server takes to its first answer, and what it keeps in memory, beside the same server on bare rmcp:
 //! `cargo bench -p candor-tests --bench start`.
 //!
-//! Both are programs of their own on stdio, started in turns.
+//! Both are programs of their own on stdio, started in turns. They are built here as a user builds a server: the tests of
+//! this package bring libraries along whose features a program built beside them would carry.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::Instant,
 };
@@ -15,25 +17,24 @@ const RUNS: usize = 100;
 /// Calls before memory is looked at a second time.
 const MANY: u64 = 10_000;
 
-const DECLARED: &str = env!("CARGO_BIN_EXE_declared");
-const BARE: &str = env!("CARGO_BIN_EXE_bare");
 /// Name, program and argument; the yardstick stands last.
 const PROGRAMS: [[&str; 3]; 3] =
-    [["declared", DECLARED, ""], ["unsealed", DECLARED, "unsealed"], ["bare", BARE, ""]];
+    [["declared", "declared", ""], ["unsealed", "declared", "unsealed"], ["bare", "bare", ""]];
 
 fn main() {
     if !side_by_side::wanted() {
         return;
     }
+    let folder = &build();
     let mut sides = PROGRAMS.map(|[name, ..]| Side::new(name));
     for program in PROGRAMS {
-        Server::start(program).first_call();
+        Server::start(folder, program).first_call();
     }
     for run in 0..RUNS {
         for turn in 0..PROGRAMS.len() {
             let at = (run + turn) % PROGRAMS.len();
             let start = Instant::now();
-            let mut server = Server::start(PROGRAMS[at]);
+            let mut server = Server::start(folder, PROGRAMS[at]);
             server.first_call();
             sides[at].since(start);
         }
@@ -42,7 +43,7 @@ fn main() {
     for ours in &ours {
         report("start to first answer", ours, &bare);
     }
-    let [ours @ .., bare] = PROGRAMS.map(memory);
+    let [ours @ .., bare] = PROGRAMS.map(|program| memory(folder, program));
     for (what, at) in [("one call", 0), ("10,000 calls", 1)] {
         for (kind, pick) in [("resident", 0), ("at most", 1), ("own", 2)] {
             for (ours, [name, ..]) in ours.iter().zip(PROGRAMS) {
@@ -57,9 +58,22 @@ fn main() {
     }
 }
 
+/// Builds the programs, and says in which folder they are.
+fn build() -> PathBuf {
+    let beside = Path::new(env!("CARGO_BIN_EXE_declared")).ancestors().nth(2).expect("in a target folder");
+    let target = beside.join("start");
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--package", "candor-tests", "--bins", "--target-dir"])
+        .arg(&target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    assert!(built.is_ok_and(|status| status.success()), "the programs do not build");
+    target.join("release")
+}
+
 /// The memory of one server after one call and after many: resident now, at most so far, and its own, in kB.
-fn memory(program: [&str; 3]) -> [[u32; 3]; 2] {
-    let mut server = Server::start(program);
+fn memory(folder: &Path, program: [&str; 3]) -> [[u32; 3]; 2] {
+    let mut server = Server::start(folder, program);
     server.first_call();
     let first = server.memory();
     for id in 3..MANY + 2 {
@@ -77,8 +91,8 @@ struct Server {
 }
 
 impl Server {
-    fn start([_, program, argument]: [&str; 3]) -> Self {
-        let mut process = Command::new(program)
+    fn start(folder: &Path, [_, program, argument]: [&str; 3]) -> Self {
+        let mut process = Command::new(folder.join(program))
             .arg(argument)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

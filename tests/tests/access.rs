@@ -128,3 +128,52 @@ async fn a_hidden_tool_is_never_the_nearest_name() {
     let refused = client.call("read_vaul", json!({})).await.unwrap_err();
     assert!(refused.message.contains("did you mean `read_vault`?"), "{}", refused.message);
 }
+
+#[tokio::test]
+async fn a_broader_scope_carries_the_narrower() {
+    let built = server()
+        .scope_implies("admin", "write:vault")
+        .scope_implies("write:vault", "read:vault")
+        .scope_implies("read:vault", "admin")
+        .build()
+        .unwrap();
+    for grant in ["admin", "write:vault", "read:vault"] {
+        let built = built.clone().grant(grant);
+        assert_eq!(built.hidden(), [], "{grant}");
+        assert_eq!(built.idle_grants(), [], "{grant}");
+        let client = Client::to(built, Revision::V2025_11_25).await;
+        assert_eq!(names(&client).await, ["clock", "empty_vault", "read_vault"], "{grant}");
+        assert_eq!(client.call("read_vault", json!({})).await.unwrap().text(), "gold");
+        client.call("empty_vault", json!({})).await.unwrap();
+    }
+    // What is missing is named as the tool names it.
+    let client = Client::to(built, Revision::V2026_07_28).await;
+    let refused = client.call("empty_vault", json!({})).await.unwrap_err();
+    assert_eq!(refused.data.unwrap()["missingScopes"], json!(["read:vault", "write:vault"]));
+}
+
+#[test]
+fn an_implication_that_no_tool_needs_is_told_of() {
+    let server = server()
+        .scope_implies("admin", "operator")
+        .scope_implies("operator", "read:vault")
+        .scope_implies("operator", "read:vualt")
+        .scope_implies("write:vault", "archive");
+    let manifest: serde_json::Value = serde_json::from_str(&server.manifest().unwrap()).unwrap();
+    assert_eq!(manifest["scope_implies"]["operator"], json!(["read:vault", "read:vualt"]));
+    let built = server.build().unwrap().grant("admin archive");
+    let idle = [("operator", "read:vualt", Some("read:vault")), ("write:vault", "archive", None)];
+    assert_eq!(built.idle_implications(), idle);
+    assert_eq!(
+        built.idle_grants(),
+        [("archive", None)],
+        "what `admin` carries is needed, and `archive` is not"
+    );
+}
+
+#[test]
+fn basic_scopes_stand_in_the_manifest() {
+    let server = server().basic_scopes(["read:vault"]);
+    let manifest: serde_json::Value = serde_json::from_str(&server.manifest().unwrap()).unwrap();
+    assert_eq!(manifest["basic_scopes"], json!(["read:vault"]));
+}

@@ -91,6 +91,10 @@ fn opening(name: &str, version: &str, built: &Built, grants: &Grants) -> String 
         let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
         text += &format!("  no tool needs `{scope}`{meant}\n");
     }
+    for (broader, narrower, meant) in built.idle_implications() {
+        let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+        text += &format!("  no tool needs `{narrower}`, which `{broader}` implies{meant}\n");
+    }
     if !hidden.is_empty() {
         let idle = built.idle_grants();
         let granted = grants.scopes.iter().flat_map(|scopes| scopes.split_whitespace());

@@ -23,6 +23,8 @@ pub(crate) fn manifest(outline: &Outline) -> String {
         })),
         "protocol_revisions": outline.revisions.iter().map(|revision| revision.as_str()).collect::<Vec<_>>(),
         "conceal": outline.conceal,
+        "basic_scopes": outline.scopes.basic(),
+        "scope_implies": outline.scopes.implied(),
         "tools": outline.registry.tools().iter().map(|one| tool(one, &outline.support)).collect::<Vec<_>>(),
     });
     // Maps of serde_json sort their keys, so one declaration has one manifest, byte for byte.

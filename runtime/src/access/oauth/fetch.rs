@@ -1,0 +1,75 @@
+//! An address → the JSON behind it, with bounds on time, size and where it may lead.
+
+use std::{sync::LazyLock, time::Duration};
+
+use serde::de::DeserializeOwned;
+use ureq::{
+    Agent, Error,
+    tls::{RootCerts, TlsConfig},
+};
+
+use super::issuer::Address;
+
+/// For one document, from the look-up of the name to its last byte.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest document, in bytes: some dozens of keys with their certificates.
+const LONGEST: u64 = 256 * 1024;
+
+/// Why a document cannot be had.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Nobody answered.
+    Unreachable(String),
+    /// What was answered is not taken.
+    Refused(String),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreachable(why) | Self::Refused(why) => f.write_str(why),
+        }
+    }
+}
+
+/// Takes its time: not for threads that others wait for.
+pub(super) fn json<T: DeserializeOwned>(address: &Address) -> Result<T, Failure> {
+    // A proxy is for other machines.
+    let agent = if address.is_local { &*LOCAL } else { &*AGENT };
+    let mut response = agent.get(address.uri().clone()).call().map_err(|error| Failure::of(&error))?;
+    if response.status() != 200 {
+        return Err(Failure::Refused(format!("it answers {}", response.status().as_u16())));
+    }
+    let body = response.body_mut().with_config().limit(LONGEST).read_to_vec();
+    let body = body.map_err(|error| Failure::of(&error))?;
+    // serde's own words would quote what was sent.
+    serde_json::from_slice(&body).map_err(|_| Failure::Refused("it is not the JSON it should be".to_owned()))
+}
+
+impl Failure {
+    fn of(error: &Error) -> Self {
+        match error {
+            Error::BodyExceedsLimit(limit) => Self::Refused(format!("it is longer than {limit} bytes")),
+            other => Self::Unreachable(format!("nobody answers as they should: {other}")),
+        }
+    }
+}
+
+static AGENT: LazyLock<Agent> = LazyLock::new(|| agent(false));
+static LOCAL: LazyLock<Agent> = LazyLock::new(|| agent(true));
+
+fn agent(is_local: bool) -> Agent {
+    // The certificates of this machine: a company's issuer often has one of the company's own.
+    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+    let config = Agent::config_builder()
+        .tls_config(tls)
+        .timeout_global(Some(TIMEOUT))
+        .https_only(!is_local)
+        // What an issuer says, it says at its own address.
+        .max_redirects(0)
+        .http_status_as_error(false)
+        .accept("application/json")
+        .user_agent(concat!("candor/", env!("CARGO_PKG_VERSION")))
+        .max_idle_connections(0);
+    if is_local { config.proxy(None).build().into() } else { config.build().into() }
+}

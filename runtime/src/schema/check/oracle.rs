@@ -1,0 +1,237 @@
+//! The validator beside the `jsonschema` crate, on schemas and values made at random: same schema, same verdict.
+
+use fastrand::Rng;
+use jsonschema::PatternOptions;
+use serde_json::{Map, Value, json};
+
+use super::Check;
+
+const NAMES: [&str; 4] = ["a", "b", "ab", "é"];
+const TYPES: [&str; 7] = ["null", "boolean", "integer", "number", "string", "array", "object"];
+const PATTERNS: [&str; 6] = ["^a", "b$", "^[A-Z]{1,5}$", r"^\d+$", r"\w", "é|x"];
+const TEXTS: [&str; 34] = [
+    "",
+    "a",
+    "ab",
+    "é",
+    "AAPL",
+    "12",
+    "٣",
+    "a b",
+    "2004-08-31",
+    "2004-02-30",
+    "2000-02-29",
+    "1900-02-29",
+    "12:00:00Z",
+    "23:59:60Z",
+    "12:59:60Z",
+    "12:00:00.5+05:30",
+    "24:00:00Z",
+    "2004-08-31T12:00:00Z",
+    "2004-08-31 12:00:00Z",
+    "P1DT12H",
+    "P2W",
+    "PT",
+    "P1Y2D",
+    "67e55044-10b1-426f-9247-bb680e5fe0c8",
+    "67e5504410b1426f9247bb680e5fe0c8",
+    "1.2.3.4",
+    "256.1.1.1",
+    "::1",
+    "example.com",
+    "-a.example",
+    "me@example.com",
+    "https://example.com/a?b#c",
+    "no uri",
+    "/a~1b",
+];
+const FORMATS: [&str; 12] = [
+    "date",
+    "time",
+    "date-time",
+    "duration",
+    "uuid",
+    "ipv4",
+    "ipv6",
+    "hostname",
+    "email",
+    "uri",
+    "json-pointer",
+    "regex",
+];
+
+#[test]
+fn our_verdict_is_the_librarys() {
+    let mut rng = Rng::with_seed(20_260_728);
+    let (mut fits, mut faults) = (0, 0);
+    for _ in 0..6_000 {
+        let schema = schema(&mut rng, 3);
+        let ours = match Check::new(&schema) {
+            Ok(ours) => ours,
+            Err(why) => {
+                assert!(why.contains("beside `if`"), "{schema}: {why}");
+                continue;
+            }
+        };
+        let theirs = oracle(&schema);
+        for _ in 0..8 {
+            let value = value(&mut rng, 3);
+            let verdict = ours.accepts(&value);
+            assert_eq!(verdict, theirs.is_valid(&value), "{schema}\n{value}");
+            *if verdict { &mut fits } else { &mut faults } += 1;
+        }
+    }
+    // A test in which everything fits, or nothing does, tells nothing.
+    assert!(fits > 5_000 && faults > 5_000, "{fits} fit, {faults} do not");
+}
+
+#[test]
+fn every_enforced_format_is_the_librarys() {
+    for format in FORMATS {
+        let schema = json!({"format": format});
+        let (ours, theirs) = (Check::new(&schema).expect("a format"), oracle(&schema));
+        for text in TEXTS {
+            let value = json!(text);
+            assert_eq!(ours.accepts(&value), theirs.is_valid(&value), "{format}: {text:?}");
+        }
+    }
+}
+
+#[test]
+fn a_rule_that_is_not_enforced_is_refused() {
+    for keyword in ["$ref", "unevaluatedItems", "dependentSchemas"] {
+        let schema = json!({"properties": {"a": {keyword: {}}}});
+        assert!(Check::new(&schema).expect_err("not enforced").contains(keyword));
+    }
+    assert!(Check::new(&json!({"pattern": "("})).is_err());
+    assert!(Check::new(&json!({"pattern": "(?:[a-z]{1000}){1000}"})).is_err());
+    assert!(Check::new(&json!({"type": "text"})).is_err());
+    assert!(Check::new(&json!({"minLength": -1})).is_err());
+}
+
+fn oracle(schema: &Value) -> jsonschema::Validator {
+    jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft202012)
+        .should_validate_formats(true)
+        .with_pattern_options(PatternOptions::regex())
+        .build(schema)
+        .unwrap_or_else(|error| panic!("{schema}: {error}"))
+}
+
+fn schema(rng: &mut Rng, depth: usize) -> Value {
+    if depth == 0 || rng.u8(..12) == 0 {
+        return match rng.u8(..8) {
+            0 => json!(true),
+            1 => json!(false),
+            _ => json!({"type": pick(rng, &TYPES)}),
+        };
+    }
+    let mut object = Map::new();
+    if rng.bool() {
+        object.insert("type".to_owned(), pick(rng, &TYPES).into());
+    } else if rng.u8(..4) == 0 {
+        let first = rng.usize(..TYPES.len() - 1);
+        object.insert("type".to_owned(), json!([TYPES[first], TYPES[first + 1]]));
+    }
+    for _ in 0..rng.usize(1..4) {
+        keyword(rng, depth - 1, &mut object);
+    }
+    Value::Object(object)
+}
+
+fn keyword(rng: &mut Rng, depth: usize, object: &mut Map<String, Value>) {
+    let (has_if, has_unevaluated) = (object.contains_key("if"), object.contains_key("unevaluatedProperties"));
+    let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
+    match rng.u8(..28) {
+        0 => put("enum", json!([value(rng, 1), value(rng, 1), value(rng, 0)])),
+        1 => put("const", value(rng, 1)),
+        2 => put("minimum", number(rng)),
+        3 => put("maximum", number(rng)),
+        4 => put("exclusiveMinimum", number(rng)),
+        5 => put("exclusiveMaximum", number(rng)),
+        6 => put("multipleOf", pick(rng, &[json!(2), json!(0.5), json!(0.1), json!(3.0)])),
+        7 => put("minLength", rng.u8(..4).into()),
+        8 => put("maxLength", rng.u8(..12).into()),
+        9 => put("pattern", pick(rng, &PATTERNS).into()),
+        10 => put("format", pick(rng, &FORMATS).into()),
+        11 => put("minItems", rng.u8(..3).into()),
+        12 => put("maxItems", rng.u8(..3).into()),
+        13 => put("uniqueItems", rng.bool().into()),
+        14 => put("items", schema(rng, depth)),
+        15 => put("prefixItems", json!([schema(rng, depth), schema(rng, depth)])),
+        16 => {
+            put("contains", schema(rng, depth));
+            put("minContains", rng.u8(..3).into());
+            put("maxContains", rng.u8(..3).into())
+        }
+        17 => put("required", json!([pick(rng, &NAMES)])),
+        18 => put("dependentRequired", json!({pick(rng, &NAMES): [pick(rng, &NAMES)]})),
+        19 => put("minProperties", rng.u8(..3).into()),
+        20 => put("maxProperties", rng.u8(..3).into()),
+        21 => put("propertyNames", schema(rng, depth)),
+        22 | 23 => {
+            put("properties", json!({pick(rng, &NAMES): schema(rng, depth), "b": schema(rng, depth)}));
+            if rng.bool() { put("additionalProperties", rng.bool().into()) } else { None }
+        }
+        24 => {
+            put("patternProperties", json!({pick(rng, &PATTERNS): schema(rng, depth)}));
+            if rng.bool() { put("additionalProperties", schema(rng, depth)) } else { None }
+        }
+        25 => put(pick(rng, &["allOf", "anyOf", "oneOf"]), json!([schema(rng, depth), schema(rng, depth)])),
+        26 if has_unevaluated => None,
+        26 => {
+            put("if", schema(rng, depth));
+            put("then", schema(rng, depth));
+            put("else", schema(rng, depth))
+        }
+        _ if rng.bool() || has_if => put("not", schema(rng, depth)),
+        _ => put("unevaluatedProperties", false.into()),
+    };
+}
+
+fn value(rng: &mut Rng, depth: usize) -> Value {
+    match rng.u8(..if depth == 0 { 5 } else { 9 }) {
+        0 => Value::Null,
+        1 => rng.bool().into(),
+        2 | 3 => number(rng),
+        4 => pick(rng, &TEXTS).into(),
+        5 | 6 => (0..rng.usize(..4)).map(|_| value(rng, depth - 1)).collect(),
+        _ => (0..rng.usize(..4)).map(|_| (pick(rng, &NAMES).to_owned(), value(rng, depth - 1))).collect(),
+    }
+}
+
+fn number(rng: &mut Rng) -> Value {
+    pick(
+        rng,
+        &[
+            json!(0),
+            json!(1),
+            json!(1.0),
+            json!(2),
+            json!(-1),
+            json!(0.5),
+            json!(0.3),
+            json!(-0.0),
+            json!(6),
+            json!(u64::MAX),
+            json!(i64::MIN),
+            json!(9_007_199_254_740_993_u64),
+            json!(9_007_199_254_740_992.0),
+            json!(1e300),
+            json!(1.8e19),
+        ],
+    )
+}
+
+fn pick<T: Clone>(rng: &mut Rng, of: &[T]) -> T {
+    of[rng.usize(..of.len())].clone()
+}
+
+#[test]
+fn a_long_list_is_looked_through_in_no_time() {
+    let check = Check::new(&json!({"uniqueItems": true})).expect("a schema");
+    let mut items: Vec<Value> = (0..1_000_000).map(Value::from).collect();
+    assert!(check.accepts(&items.clone().into()));
+    items.push(json!(5.0));
+    assert!(!check.accepts(&items.into()));
+}

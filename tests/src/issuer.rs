@@ -1,0 +1,280 @@
+//! An authorization server as a resource server sees it: its metadata, its keys, its tokens, and every way to lie.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
+use candor::{
+    Caller,
+    access::{Access, Denied},
+    testing::Clock,
+};
+use jsonwebtoken::{Algorithm, EncodingKey, jwk::Jwk};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+/// An issuer on a port of this machine, for as long as the test's runtime lives.
+pub struct Issuer {
+    /// Its address, as its tokens name it.
+    pub address: String,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    pages: HashMap<String, Page>,
+    asked: HashMap<String, usize>,
+    is_down: bool,
+}
+
+/// What stands at a path.
+#[derive(Clone)]
+pub struct Page {
+    /// The status.
+    pub status: u16,
+    /// Header lines, each with its `\r\n`.
+    pub headers: String,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Page {
+    /// A document.
+    pub fn json(document: &Value) -> Self {
+        Self::of(200, document.to_string())
+    }
+
+    /// A status and a body.
+    pub fn of(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, headers: String::new(), body: body.into() }
+    }
+
+    /// An answer that leads elsewhere.
+    pub fn redirect(to: &str) -> Self {
+        Self { status: 302, headers: format!("Location: {to}\r\n"), body: Vec::new() }
+    }
+}
+
+/// Where the metadata stands (RFC 8414).
+pub const METADATA: &str = "/.well-known/oauth-authorization-server";
+/// Where the keys stand.
+pub const KEYS: &str = "/keys";
+
+impl Issuer {
+    /// An issuer with these keys.
+    pub async fn with(keys: &[&Signer]) -> Self {
+        let issuer = Self::bare().await;
+        issuer.set(METADATA, Page::json(&issuer.metadata()));
+        issuer.rotate(keys);
+        issuer
+    }
+
+    /// An issuer with nothing to say.
+    pub async fn bare() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let state: Arc<Mutex<State>> = Arc::default();
+        let shared = Arc::clone(&state);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(answer(stream, Arc::clone(&shared)));
+            }
+        });
+        Self { address, state }
+    }
+
+    /// The metadata it has to have.
+    pub fn metadata(&self) -> Value {
+        json!({"issuer": self.address, "jwks_uri": format!("{}{KEYS}", self.address)})
+    }
+
+    /// Puts a page at a path.
+    pub fn set(&self, path: &str, page: Page) {
+        self.state().pages.insert(path.to_owned(), page);
+    }
+
+    /// Takes other keys.
+    pub fn rotate(&self, keys: &[&Signer]) {
+        let keys: Vec<Value> = keys.iter().map(|key| key.jwk()).collect();
+        self.set(KEYS, Page::json(&json!({ "keys": keys })));
+    }
+
+    /// Answers nobody, or everybody again.
+    pub fn down(&self, is_down: bool) {
+        self.state().is_down = is_down;
+    }
+
+    /// How often this path was asked for.
+    pub fn asked(&self, path: &str) -> usize {
+        self.state().asked.get(path).copied().unwrap_or(0)
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("no test panics here")
+    }
+}
+
+async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>) {
+    let mut request = Vec::new();
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        let mut more = [0; 1024];
+        match stream.read(&mut more).await {
+            Ok(n) if n > 0 => request.extend_from_slice(&more[..n]),
+            _ => return,
+        }
+    }
+    let request = String::from_utf8_lossy(&request);
+    let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+    let page = {
+        let mut state = state.lock().expect("no test panics here");
+        *state.asked.entry(path.clone()).or_default() += 1;
+        if state.is_down {
+            return;
+        }
+        state.pages.get(&path).cloned().unwrap_or_else(|| Page::of(404, "nothing here"))
+    };
+    let head = format!(
+        "HTTP/1.1 {} X\r\n{}Content-Length: {}\r\nConnection: close\r\n\r\n",
+        page.status,
+        page.headers,
+        page.body.len()
+    );
+    // Who asked may have seen enough.
+    let _ = stream.write_all(head.as_bytes()).await;
+    let _ = stream.write_all(&page.body).await;
+}
+
+/// A key that signs tokens.
+pub struct Signer {
+    /// What tokens name it, if they do.
+    pub id: Option<String>,
+    /// What it signs with.
+    pub algorithm: Algorithm,
+    key: EncodingKey,
+}
+
+impl Signer {
+    /// An Ed25519 key of this name. The name is all its secret: one name has one key.
+    pub fn named(id: &str) -> Self {
+        let mut seed = [b'.'; 32];
+        seed[..id.len()].copy_from_slice(id.as_bytes());
+        // PKCS#8 of RFC 8410 §7.
+        let head = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+        let der = [&head[..], &seed].concat();
+        Self { id: Some(id.to_owned()), algorithm: Algorithm::EdDSA, key: EncodingKey::from_ed_der(&der) }
+    }
+
+    /// The one RSA key, made for these tests.
+    pub fn rsa(id: &str, algorithm: Algorithm) -> Self {
+        let key = EncodingKey::from_rsa_der(include_bytes!("issuer/keys/rsa.der"));
+        Self { id: Some(id.to_owned()), algorithm, key }
+    }
+
+    /// The one P-256 key, made for these tests.
+    pub fn ec(id: &str) -> Self {
+        let key = EncodingKey::from_ec_der(include_bytes!("issuer/keys/ec.der"));
+        Self { id: Some(id.to_owned()), algorithm: Algorithm::ES256, key }
+    }
+
+    /// The same key without a name.
+    pub fn unnamed(self) -> Self {
+        Self { id: None, ..self }
+    }
+
+    /// The public key.
+    pub fn jwk(&self) -> Value {
+        let jwk = Jwk::from_encoding_key(&self.key, self.algorithm).expect("the key is one");
+        let mut jwk = json!(jwk);
+        if let Some(id) = &self.id {
+            jwk["kid"] = json!(id);
+        }
+        jwk
+    }
+
+    /// A token.
+    pub fn sign(&self, claims: &Value) -> String {
+        let mut header = json!({"alg": self.algorithm, "typ": "at+jwt"});
+        if let Some(id) = &self.id {
+            header["kid"] = json!(id);
+        }
+        self.sign_as(&header, claims)
+    }
+
+    /// A token with a header of your own.
+    pub fn sign_as(&self, header: &Value, claims: &Value) -> String {
+        let message = format!("{}.{}", part(header), part(claims));
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.key, self.algorithm);
+        format!("{message}.{}", signature.expect("the key signs"))
+    }
+}
+
+/// A part of a token.
+pub fn part(value: &Value) -> String {
+    BASE64.encode(value.to_string())
+}
+
+/// Whom the tokens of these tests are for.
+pub const AUDIENCE: &str = "https://prices.example/mcp";
+
+/// A server that takes the tokens of one issuer, on a clock that is turned by hand.
+pub struct Desk {
+    /// The issuer.
+    pub issuer: Issuer,
+    /// Its clock.
+    pub clock: Clock,
+    /// Who may call.
+    pub access: Access,
+}
+
+impl Desk {
+    /// One whose issuer has these keys.
+    pub async fn with(keys: &[&Signer]) -> Self {
+        Self::of(Issuer::with(keys).await)
+    }
+
+    /// One with this issuer.
+    pub fn of(issuer: Issuer) -> Self {
+        let clock = Clock::by_hand();
+        let access = Access::oauth(&issuer.address, AUDIENCE).unwrap().clock(clock.clone());
+        Self { issuer, clock, access }
+    }
+
+    /// What a good token says, for an hour.
+    pub fn claims(&self) -> Value {
+        let now = self.clock.since_1970().as_secs();
+        let (iss, exp) = (&self.issuer.address, now + 3600);
+        json!({"iss": iss, "sub": "ada", "aud": AUDIENCE, "exp": exp, "scope": "read:prices write:alerts"})
+    }
+
+    /// The same, but for one claim.
+    pub fn with_claim(&self, name: &str, value: Value) -> Value {
+        let mut claims = self.claims();
+        claims[name] = value;
+        claims
+    }
+
+    /// The same, but without one claim.
+    pub fn without_claim(&self, name: &str) -> Value {
+        let mut claims = self.claims();
+        claims.as_object_mut().unwrap().remove(name);
+        claims
+    }
+
+    /// Who sends this token.
+    pub async fn caller(&self, token: &str) -> Result<Arc<Caller>, Denied> {
+        self.access.caller(Some(token)).await
+    }
+
+    /// Why it is not believed.
+    pub async fn bad(&self, token: &str) -> &'static str {
+        match self.caller(token).await {
+            Err(Denied::Bad(why)) => why,
+            other => panic!("{other:?} for {token}"),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! A hundred thousand tokens that are made up → no memory that stays. Alone in its process, so that it can be measured.
+
+use candor::{
+    access::{Access, Denied},
+    testing::Clock,
+};
+use candor_tests::issuer::{Issuer, Signer, part};
+use serde_json::json;
+
+/// Resident memory in kB.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn a_hundred_thousand_bogus_tokens_leave_nothing_behind() {
+    let signer = Signer::named("ed");
+    let issuer = Issuer::with(&[&signer]).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let oauth = Access::oauth(&issuer.address, "https://prices.example/mcp").unwrap();
+    let access = Access::tokens(&file).unwrap().or(oauth).clock(Clock::by_hand());
+    let claims = part(&json!({"sub": "x".repeat(500)}));
+    let bogus = |n: usize| {
+        let kid = if n.is_multiple_of(100) { "ed".to_owned() } else { format!("bogus-{n}") };
+        let header = part(&json!({"alg": "EdDSA", "kid": kid}));
+        match n % 4 {
+            0 => format!("{header}.{claims}.{}", part(&json!(n))),
+            1 => format!("{header}.{claims}."),
+            2 => format!("candor_{n}{claims}"),
+            _ => format!("{n}.{claims}.{n}"),
+        }
+    };
+    let mut before = 0;
+    for n in 0..110_000 {
+        // The first of them warm up what is made once.
+        if n == 10_000 {
+            before = resident();
+        }
+        let denied = access.caller(Some(&bogus(n))).await;
+        assert!(matches!(denied, Err(Denied::Bad(_))), "{denied:?}");
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 4096, "{grown} kB more than before");
+}
