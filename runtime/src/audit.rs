@@ -1,22 +1,28 @@
 //! Calls → a log that can be believed: what cannot be recorded does not run, and what was changed shows.
 
+mod blocks;
 mod chain;
+mod check;
+mod checkpoints;
 mod disk;
 mod folder;
+mod home;
 mod key;
-mod lines;
+mod note;
 mod open;
 mod recover;
 mod redact;
 mod scan;
+mod signatures;
 mod system;
 mod text;
+mod verify;
 mod writer;
 
 use std::{
-    collections::HashSet,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, mpsc},
+    time::Duration,
 };
 
 pub(crate) use chain::{hex_text, sha256};
@@ -24,14 +30,17 @@ pub use disk::Disk;
 pub(crate) use open::{Kind, Open};
 pub(crate) use text::Body;
 
-use chain::Head;
+use checkpoints::{Checkpoints, Often};
 use disk::Trouble;
 use folder::{Folder, Taken};
+use note::Signer;
 use open::Shared;
 use writer::Writer;
 
 /// The size of a segment, in bytes.
 const SEGMENT: u64 = 16 * 1024 * 1024;
+/// The most servers of one name and one user that record at the same time without being told where.
+const MOST: u32 = 256;
 
 /// Where calls are recorded.
 ///
@@ -40,23 +49,67 @@ const SEGMENT: u64 = 16 * 1024 * 1024;
 ///
 /// let log = AuditLog::at("/var/lib/prices/audit");
 /// ```
+///
+/// Beside the folder, never in it, stand the keys: `FOLDER.redaction-key`, under which text is digested, and
+/// `FOLDER.signing-key`, which signs where the log ends. The first is made where it is missing; the second is made by
+/// `audit key new`, and without it the log is chained only, and not signed.
 #[derive(Clone, Debug)]
 pub struct AuditLog {
     folder: PathBuf,
+    /// Whether the next folder will do where another process has this one.
+    crowded: bool,
+    signing_key: Option<PathBuf>,
     segment_bytes: u64,
+    often: Often,
     disk: Disk,
+    quiet: bool,
 }
 
 impl AuditLog {
-    /// A log in this folder, which is made where it is missing. Beside it, in `FOLDER.redaction-key`, stands the key
-    /// under which text is digested.
+    /// A log in this folder, which is made where it is missing.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), segment_bytes: SEGMENT, disk: Disk::default() }
+        let folder = folder.into();
+        Self {
+            // A relative path leads elsewhere once the working directory changes.
+            folder: std::path::absolute(&folder).unwrap_or(folder),
+            crowded: false,
+            signing_key: None,
+            segment_bytes: SEGMENT,
+            often: Often::default(),
+            disk: Disk::default(),
+            quiet: false,
+        }
+    }
+
+    /// The log that `serve` keeps of the server of this name where it is not told another folder:
+    /// `$XDG_STATE_HOME/SERVER/audit`, or `~/.local/state/SERVER/audit`. Where another process has that one, `audit-2`
+    /// beside it, and so on. `None` where this user has no such place.
+    pub fn of_user(server: &str) -> Option<Self> {
+        home::folder(server).map(|folder| Self { crowded: true, ..Self::at(folder) })
+    }
+
+    /// The file of the key that signs, where it is not `FOLDER.signing-key`. `audit key new` makes one.
+    pub fn signing_key(mut self, file: impl Into<PathBuf>) -> Self {
+        self.signing_key = Some(file.into());
+        self
     }
 
     /// The size from which on a new segment begins; 16 MiB by default.
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
         self.segment_bytes = bytes;
+        self
+    }
+
+    /// How often the end of the log is signed: after so many records, and where there are fewer, after this time;
+    /// every 256 records or 10 seconds by default. At start and stop it is signed in any case.
+    pub fn checkpoint_every(mut self, records: u64, time: Duration) -> Self {
+        self.often = Often { records: records.max(1), time };
+        self
+    }
+
+    /// Writes checkpoints to their file only, and not to stderr as well.
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
         self
     }
 
@@ -67,59 +120,78 @@ impl AuditLog {
     }
 
     /// Takes the folder, recovers what a crash left, and starts to write. `start` is the record of the start.
-    pub(crate) fn open(&self, start: Body) -> Result<Open, String> {
-        let folder = Folder::take(&self.folder).map_err(|taken| match taken {
-            Taken::Busy(why) => format!("{why}\nhelp: name another folder: `--audit DIR`"),
-            Taken::Unfit(why) => why,
-        })?;
-        let key = key::beside(&self.folder, ".redaction-key");
-        let found = recover::recover(&self.folder)?;
+    pub(crate) fn open(&self, mut start: Body) -> Result<Open, String> {
+        let folder = self.take()?;
+        let signer = self.signer(&folder.path)?;
+        let path = folder.path.clone();
+        let last = checkpoints::last(&path)?;
+        let found = recover::recover(&path, last.as_ref().map(|last| &last.checkpoint))?;
+        let redaction_key = key::beside(&self.folder, ".redaction-key");
         let redaction = match &found {
-            Some(found) if !found.log.is_empty() => key::redaction(&key)?,
-            _ => key::make_redaction(&key)?,
+            Some(_) => key::redaction(&redaction_key)?,
+            None => key::make_redaction(&redaction_key)?,
         };
-        let known = found.as_ref().filter(|found| !found.log.is_empty());
-        if let Some(found) = known.filter(|found| found.redaction != redaction.id()) {
+        if let Some(found) = found.as_ref().filter(|found| found.redaction != redaction.id()) {
+            let shown = redaction_key.display();
             return Err(format!(
-                "`{}` is another key than the log was begun with ({})",
-                key.display(),
+                "`{shown}` is another key than the log was begun with ({})",
                 found.redaction
             ));
         }
         let failed = |trouble: Trouble| format!("the audit log cannot be written: {}", writer::why(trouble));
-        let tail = match &found {
-            None => writer::first(&self.folder, &self.disk),
-            Some(found) => writer::resumed(&self.folder, found, &self.disk),
-        };
-        let mut writer = Writer {
-            folder,
-            tail: tail.map_err(failed)?,
-            head: found.as_ref().map_or(Head::START, |found| found.head),
-            segment: found.as_ref().map_or(1, |found| found.segment),
-            log: known.map_or_else(recover::new_id, |found| found.log.clone()),
-            redaction: redaction.id().to_owned(),
-            segment_bytes: self.segment_bytes,
-            disk: self.disk.clone(),
-            at_work: HashSet::new(),
-            failed: false,
-        };
-        let mut records = Vec::new();
-        if known.is_none() {
-            records.push(writer.opening());
+        let signs = signer.map(|signer| {
+            Checkpoints::open(&path, signer, self.often, last.as_ref(), &self.disk, !self.quiet)
+        });
+        let signs = signs.transpose().map_err(failed)?;
+        match &signs {
+            Some(signs) => _ = start.text("signed_by", &signs.signer()),
+            None => _ = start.flag("signed", false),
         }
-        if let Some(found) = found.filter(|found| !found.torn.is_empty()) {
-            let mut body = Body::of("server");
-            body.text("event", "recovered").number("set_aside", found.torn.len() as u64);
-            body.text("digest", &hex_text(&sha256(&found.torn)));
-            records.push(open::Entry::alone(body));
+        let (signed, redaction_id) = (signs.is_some(), redaction.id().to_owned());
+        let writer = Writer::begin(folder, redaction_id, signs, self, found, start).map_err(failed)?;
+        start_writer(writer, redaction, Place { folder: path, signed })
+    }
+
+    /// The folder itself, or the next that no other process has.
+    fn take(&self) -> Result<Folder, String> {
+        let last = if self.crowded { MOST } else { 1 };
+        let mut busy = String::new();
+        for n in 1..=last {
+            match Folder::take(&home::nth(&self.folder, n)) {
+                Ok(folder) => return Ok(folder),
+                Err(Taken::Busy(why)) => busy = why,
+                Err(Taken::Unfit(why)) => return Err(format!("{why}\n{}", folder::HELP)),
+            }
         }
-        records.push(open::Entry::alone(start));
-        writer.write(&records).map_err(failed)?;
-        start_writer(writer, redaction)
+        Err(format!("{busy}\n{}", folder::HELP))
+    }
+
+    /// What signs the log, where there is a key.
+    fn signer(&self, folder: &Path) -> Result<Option<Signer>, String> {
+        let named = self.signing_key.clone();
+        let path = named.unwrap_or_else(|| key::beside(&self.folder, ".signing-key"));
+        if self.signing_key.is_none() && !path.exists() {
+            return Ok(None);
+        }
+        let within = |path: &Path| Some(path.canonicalize().ok()?.starts_with(folder.canonicalize().ok()?));
+        if within(&path).unwrap_or(false) {
+            return Err(format!(
+                "the signing key `{}` stands in the log's own folder\nnote: whoever takes the log then takes the key along\nhelp: keep it elsewhere",
+                path.display()
+            ));
+        }
+        key::signer(&path).map(Some)
     }
 }
 
-fn start_writer(writer: Writer, redaction: redact::Redaction) -> Result<Open, String> {
+/// Where an open log is, for a line to a person.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) folder: PathBuf,
+    pub(crate) signed: bool,
+}
+
+fn start_writer(writer: Writer, redaction: redact::Redaction, place: Place) -> Result<Open, String> {
     let shared = Arc::<Shared>::default();
     let (hold, ended) = mpsc::channel();
     let for_writer = Arc::clone(&shared);
@@ -130,5 +202,5 @@ fn start_writer(writer: Writer, redaction: redact::Redaction) -> Result<Open, St
             writer.run(&for_writer);
         })
         .map_err(|error| format!("no thread to write the audit log with: {error}"))?;
-    Ok(Open { shared, redaction, ended: Mutex::new(ended) })
+    Ok(Open { shared, redaction, place, ended: Mutex::new(ended) })
 }

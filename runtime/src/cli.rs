@@ -1,5 +1,6 @@
 //! The command line that every server gets from `Server::main`.
 
+mod audit;
 mod call;
 mod doctor;
 mod render;

@@ -7,10 +7,10 @@ use crate::{
     audit::AuditLog,
     clock::Clock,
     confirm::Confirmations,
-    descriptor::{Descriptor, Rate},
+    descriptor::{Audit, Descriptor, Rate},
     limits::{Bounds, Limits},
     pipeline::{Core, Recorder},
-    registry::{Registry, StartError},
+    registry::{Definition, Registry, StartError},
     revision::Revision,
     scopes::Scopes,
     seal::{Plan, Seal, Seals, Support},
@@ -53,7 +53,18 @@ pub struct Server<C = ()> {
     scopes: Scopes,
     read_only: bool,
     unasked: bool,
-    pub(crate) audit: Option<AuditLog>,
+    pub(crate) recording: Recording,
+}
+
+/// What becomes of the records of calls.
+pub(crate) enum Recording {
+    /// Nobody said.
+    Unsaid,
+    /// There are none, and somebody said so.
+    Nowhere,
+    In(AuditLog),
+    /// The folder that `serve` takes where nobody said. A server none of whose tools insists does without.
+    ByDefault(Option<AuditLog>),
 }
 
 /// What a server says of itself.
@@ -98,7 +109,7 @@ impl Server {
             scopes: Scopes::default(),
             read_only: false,
             unasked: false,
-            audit: None,
+            recording: Recording::Unsaid,
         }
     }
 
@@ -133,7 +144,7 @@ impl Server {
             scopes: self.scopes,
             read_only: self.read_only,
             unasked: self.unasked,
-            audit: self.audit,
+            recording: self.recording,
         }
     }
 }
@@ -240,10 +251,23 @@ impl<C> Server<C> {
 
     /// Records calls in an audit log: what cannot be recorded, and is declared `required`, does not run.
     ///
-    /// Without a log nothing is recorded, whatever a tool declares. `serve --audit DIR` names another folder.
+    /// `serve` keeps [`AuditLog::of_user`] without being told, and `serve --audit DIR` another. A server that is
+    /// [built](Server::build) has to be told: with a `required` tool, and neither this nor [`Server::unaudited`], it
+    /// does not start.
     pub fn audit(mut self, log: AuditLog) -> Self {
-        self.audit = Some(log);
+        self.recording = Recording::In(log);
         self
+    }
+
+    /// Records nothing, whatever the tools declare. For those who mean it: a test, or a server whose host records.
+    pub fn unaudited(mut self) -> Self {
+        self.recording = Recording::Nowhere;
+        self
+    }
+
+    /// Records nothing where nobody said where to.
+    pub(crate) fn or_unaudited(self) -> Self {
+        if matches!(self.recording, Recording::Unsaid) { self.unaudited() } else { self }
     }
 
     /// How far the kernel is to enforce `read_only` and `closed_world`; [`Seal::WhereAvailable`] by default.
@@ -277,7 +301,8 @@ impl<C: State> Server<C> {
     ///
     /// # Errors
     ///
-    /// Two tools of one name, a type that no schema describes, or a state that could not be made.
+    /// Two tools of one name, a type that no schema describes, a state that could not be made, or an audit log that a
+    /// tool insists on and that nobody named, or that cannot be written.
     pub fn build(self) -> Result<Built, StartError> {
         if self.revisions.is_empty() {
             return Err(StartError::NoRevision);
@@ -298,12 +323,11 @@ impl<C: State> Server<C> {
         let support = support(&self.plan, &registry)?;
         let seals = Seals::new(support);
         let limits = Limits::new(&self.bounds, registry.tools().iter().map(|tool| tool.descriptor));
-        let recorder = self.audit.map(|log| {
-            Recorder::open(&log, &self.about, &registry, self.read_only, self.unasked)
-                .map_err(StartError::Audit)
-        });
+        let audit = recorder(self.recording, &registry, |log| {
+            Recorder::open(log, &self.about, &registry, self.read_only, self.unasked)
+        })?;
         let core = Core {
-            audit: recorder.transpose()?,
+            audit,
             registry,
             handlers,
             conceal: self.conceal,
@@ -359,6 +383,44 @@ impl<C: State> Server<C> {
     /// As [`Server::manifest`].
     pub fn reference(&self) -> Result<String, StartError> {
         Ok(crate::contract::reference(&self.outline()?))
+    }
+}
+
+/// Opens the log that calls are recorded in. What a tool insists on is there, or the server does not start.
+fn recorder(
+    recording: Recording,
+    registry: &Registry,
+    open: impl FnOnce(&AuditLog) -> Result<Recorder, String>,
+) -> Result<Option<Recorder>, StartError> {
+    let is = |class| move |tool: &Definition| tool.descriptor.audit == class;
+    let insists =
+        registry.tools().iter().find(|tool| is(Audit::Required)(tool)).map(|tool| tool.descriptor.name);
+    match (recording, insists) {
+        (Recording::Nowhere, _) | (Recording::Unsaid, None) => Ok(None),
+        (Recording::Unsaid, Some(tool)) => Err(StartError::Unaudited(tool)),
+        (Recording::In(log), _) => open(&log).map(Some).map_err(StartError::Audit),
+        (Recording::ByDefault(_), _) if registry.tools().iter().all(is(Audit::Off)) => Ok(None),
+        (Recording::ByDefault(log), tool) => {
+            match (log.ok_or(NO_PLACE.to_owned()).and_then(|log| open(&log)), tool) {
+                (Ok(recorder), _) => Ok(Some(recorder)),
+                (Err(why), Some(tool)) => Err(StartError::Audit(insisting(&why, tool))),
+                (Err(why), None) => {
+                    // Nobody insists, and nobody is left to think that there are records.
+                    eprintln!("audit: no call is recorded: {why}");
+                    Ok(None)
+                }
+            }
+        }
+    }
+}
+
+const NO_PLACE: &str = "there is no place for the audit log: neither XDG_STATE_HOME nor HOME names a folder\nhelp: name one: `--audit DIR`";
+
+fn insisting(why: &str, tool: &str) -> String {
+    let note = format!("note: tool `{tool}` is declared `audit = \"required\"`, and does not run unrecorded");
+    match why.split_once('\n') {
+        Some((fact, rest)) => format!("{fact}\n{note}\n{rest}"),
+        None => format!("{why}\n{note}"),
     }
 }
 

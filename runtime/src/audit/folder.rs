@@ -11,6 +11,9 @@ use super::system;
 /// The file that the writer holds a lock on.
 const LOCK: &str = "lock";
 
+/// What may be typed where a folder cannot be used.
+pub(super) const HELP: &str = "help: record in another folder of your own: `--audit DIR`";
+
 /// The folder of a log that this process writes.
 pub(super) struct Folder {
     pub(super) path: PathBuf,
@@ -42,7 +45,7 @@ impl Folder {
         let mut lock = options
             .open(path.join(LOCK))
             .map_err(|error| unfit(format!("`{shown}` cannot be written: {error}")))?;
-        if !system::lock(&lock) {
+        if !locked(&lock) {
             let mut pid = String::new();
             let _ = lock.take(20).read_to_string(&mut pid);
             let pid: String = pid.chars().filter(char::is_ascii_digit).collect();
@@ -55,20 +58,33 @@ impl Folder {
     }
 }
 
+/// Takes the lock. Who verifies a log asks for it for a moment, and is no writer.
+fn locked(lock: &File) -> bool {
+    (0..5).any(|again| {
+        if again > 0 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        system::lock(lock)
+    })
+}
+
+/// Whether a process writes the log in this folder.
+pub(super) fn is_written(path: &Path) -> bool {
+    File::open(path.join(LOCK)).is_ok_and(|lock| system::is_locked(&lock))
+}
+
 /// Whether `path` is a folder that a log can be kept in.
 fn check(path: &Path) -> Result<(), String> {
     let shown = path.display();
     let metadata =
         fs::symlink_metadata(path).map_err(|error| format!("`{shown}` cannot be looked at: {error}"))?;
     if metadata.is_symlink() {
-        return Err(format!("`{shown}` is a symbolic link\nhelp: name the folder itself"));
+        return Err(format!("`{shown}` is a symbolic link"));
     }
     if !metadata.is_dir() {
         return Err(format!("`{shown}` is no folder"));
     }
-    system::ours_alone(&metadata).map_err(|why| {
-        format!("`{shown}` cannot hold an audit log: {why}\nhelp: use a folder of your own with mode 700")
-    })
+    system::ours_alone(&metadata).map_err(|why| format!("`{shown}` cannot hold an audit log: {why}"))
 }
 
 /// The file of a segment.

@@ -1,4 +1,4 @@
-//! A file beside the log → the key that redacts it.
+//! Key files: the key that redacts, the key that signs.
 
 use std::{
     fs,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{chain, redact::Redaction, system};
+use super::{chain, note::Signer, redact::Redaction, system};
 
 /// A file beside the log's folder, never in it: a copy of the log takes no key along.
 pub(super) fn beside(folder: &Path, what: &str) -> PathBuf {
@@ -37,6 +37,36 @@ pub(super) fn make_redaction(path: &Path) -> Result<Redaction, String> {
     }
 }
 
+/// Reads the key that signs checkpoints.
+pub(super) fn signer(path: &Path) -> Result<Signer, String> {
+    let text = private(path)?;
+    Signer::parse(&text)
+        .ok_or_else(|| format!("`{}` is no signing key\nhelp: `audit key new` makes one", path.display()))
+}
+
+/// Makes a signing key in `path`, and its verifier key in `path.pub`; the latter is what it says.
+#[cfg(feature = "cli")]
+pub(crate) fn make_signer(path: &Path, name: &str) -> Result<String, String> {
+    let signer = Signer::generate(name);
+    let verifier = format!("{}\n", signer.key());
+    let failed = |path: &Path, error: io::Error| match error.kind() {
+        io::ErrorKind::AlreadyExists => format!(
+            "`{}` is there already\nnote: what it signed could not be checked any more\nhelp: name another file",
+            path.display()
+        ),
+        _ => format!("`{}` cannot be made: {error}", path.display()),
+    };
+    create(path, &signer.private()).map_err(|error| failed(path, error))?;
+    let public = public(path);
+    create(&public, &verifier).map_err(|error| failed(&public, error))?;
+    Ok(verifier)
+}
+
+/// Where the verifier key of a signing key stands.
+pub(super) fn public(path: &Path) -> PathBuf {
+    beside(path, ".pub")
+}
+
 /// Reads a file that nobody else may read.
 fn private(path: &Path) -> Result<String, String> {
     let read =
@@ -57,11 +87,18 @@ fn private(path: &Path) -> Result<String, String> {
     Ok(text)
 }
 
+/// Makes a file that is not there yet, in one step: nobody ever reads half a key.
 fn create(path: &Path, text: &str) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
         system::make_folder(folder)?;
     }
-    let mut file = system::private().write(true).create_new(true).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    let aside = beside(path, &format!(".{:016x}", fastrand::u64(..)));
+    let mut file = system::private().write(true).create_new(true).open(&aside)?;
+    let made = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        // A link, unlike a new name, never takes the place of what is there.
+        .and_then(|()| fs::hard_link(&aside, path));
+    fs::remove_file(&aside)?;
+    made
 }

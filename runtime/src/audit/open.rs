@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{redact::Redaction, text::Body};
+use super::{Place, redact::Redaction, text::Body};
 
 /// How long a record may take to last.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -61,6 +61,14 @@ pub(super) enum Health {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unrecorded;
 
+/// What the writer has to do.
+pub(super) enum Turn {
+    Write(Vec<Entry>),
+    /// No record came, and it is time to look after the log.
+    Nothing,
+    Stop,
+}
+
 /// What calls and the writer share.
 #[derive(Default)]
 pub(super) struct Shared {
@@ -81,13 +89,22 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything that waits; `None` once the log is closed and nothing does.
-    pub(super) fn next(&self) -> Option<Vec<Entry>> {
+    /// Waits for something to do, but not longer than `most`.
+    pub(super) fn next(&self, most: Option<Duration>) -> Turn {
+        let idle = |queue: &mut Queue| queue.entries.is_empty() && !queue.closing;
         let mut queue = self.lock();
-        while queue.entries.is_empty() && !queue.closing {
-            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        match most {
+            None => queue = self.wake.wait_while(queue, idle).unwrap_or_else(PoisonError::into_inner),
+            Some(most) => {
+                let waited = self.wake.wait_timeout_while(queue, most, idle);
+                queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
         }
-        (!queue.entries.is_empty()).then(|| std::mem::take(&mut queue.entries))
+        match (queue.entries.is_empty(), queue.closing) {
+            (false, _) => Turn::Write(std::mem::take(&mut queue.entries)),
+            (true, true) => Turn::Stop,
+            (true, false) => Turn::Nothing,
+        }
     }
 
     fn push(&self, entry: Entry) {
@@ -128,6 +145,7 @@ impl Shared {
 pub(crate) struct Open {
     pub(super) shared: Arc<Shared>,
     pub(crate) redaction: Redaction,
+    pub(crate) place: Place,
     /// Hangs up when the writer has ended.
     pub(super) ended: Mutex<mpsc::Receiver<()>>,
 }

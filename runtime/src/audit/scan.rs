@@ -11,6 +11,10 @@ const CHAIN: usize = 9 + 64 + 10 + 64 + 2;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scanned<'a> {
     pub(crate) seq: u64,
+    pub(crate) ts: &'a [u8],
+    pub(crate) kind: &'a [u8],
+    /// The call it is of, where that stands next.
+    pub(crate) call_id: Option<u128>,
     /// What the digest covers.
     pub(crate) body: &'a [u8],
     pub(crate) prev: &'a Hex,
@@ -36,16 +40,33 @@ pub(crate) fn scan(line: &[u8]) -> Option<Scanned<'_>> {
     cursor.literal(b"{\"v\":1,\"seq\":")?;
     let seq = cursor.digits()?;
     cursor.literal(b",\"ts\":")?;
-    cursor.string()?;
+    let ts = cursor.string()?;
     cursor.literal(b",\"kind\":")?;
-    cursor.string()?;
+    let kind = cursor.string()?;
+    let call_id = cursor.rest.strip_prefix(b",\"call_id\":\"").and_then(|rest| number(rest.first_chunk()?));
     while !cursor.rest.is_empty() {
         cursor.literal(b",")?;
         cursor.string()?;
         cursor.literal(b":")?;
         cursor.value(DEPTH)?;
     }
-    Some(Scanned { seq, body, prev, hash })
+    Some(Scanned { seq, ts, kind, call_id, body, prev, hash })
+}
+
+/// 32 hexadecimal digits.
+fn number(digits: &[u8; 32]) -> Option<u128> {
+    digits.iter().try_fold(0, |number, &digit| {
+        let digit = char::from(digit).to_digit(16)?;
+        Some(number << 4 | u128::from(digit))
+    })
+}
+
+/// Whether a line that no newline ends is more than a crash can have left of a record: a whole one, and something
+/// behind it that is no newline.
+pub(crate) fn holds_more_than_a_record(torn: &[u8]) -> bool {
+    let end = memchr::memmem::rfind(torn, b"\",\"hash\":\"").map(|at| at + 10 + 64 + 2);
+    end.and_then(|end| torn.get(..end))
+        .is_some_and(|record| record.len() < torn.len() && scan(record).is_some())
 }
 
 struct Cursor<'a> {

@@ -54,6 +54,11 @@ mod unix {
         rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
     }
 
+    /// Whether another process has taken the file.
+    pub(crate) fn is_locked(file: &File) -> bool {
+        rustix::fs::flock(file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
+    }
+
     pub(crate) fn room(file: &File) -> Option<Room> {
         let stat = rustix::fs::fstatvfs(file).ok()?;
         let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
@@ -67,7 +72,7 @@ mod unix {
 }
 
 #[cfg(unix)]
-pub(super) use unix::{identity, lock, make_folder, ours_alone, private, room, sync_folder};
+pub(super) use unix::{identity, is_locked, lock, make_folder, ours_alone, private, room, sync_folder};
 
 /// Systems without Unix's files: the folder's own access list is what keeps others out.
 #[cfg(not(unix))]
@@ -97,6 +102,10 @@ mod other {
         true
     }
 
+    pub(crate) fn is_locked(_: &File) -> bool {
+        false
+    }
+
     pub(crate) fn room(_: &File) -> Option<Room> {
         None
     }
@@ -107,4 +116,4 @@ mod other {
 }
 
 #[cfg(not(unix))]
-pub(super) use other::{identity, lock, make_folder, ours_alone, private, room, sync_folder};
+pub(super) use other::{identity, is_locked, lock, make_folder, ours_alone, private, room, sync_folder};

@@ -1,12 +1,11 @@
 //! `serve`: the descriptors first, then the state, then the protocol.
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, process::ExitCode};
 
 use clap::Args;
 
-use super::{DONE, Grants, could_not};
+use super::{DONE, Grants, audit::Log, could_not};
 use crate::{
-    audit::AuditLog,
     serve::{Built, Stdio},
     server::Server,
     state::State,
@@ -22,9 +21,8 @@ pub(super) struct Serve {
     /// Ask nobody before a destructive call
     #[arg(long)]
     yes_destructive: bool,
-    /// Record calls in the audit log in this folder: what is declared `required` then runs only if it is recorded
-    #[arg(long, value_name = "DIR")]
-    audit: Option<PathBuf>,
+    #[command(flatten)]
+    log: Log,
     /// Say nothing on stderr at the start
     #[arg(long, short)]
     quiet: bool,
@@ -40,10 +38,7 @@ impl Serve {
         let (name, version) = (server.about.name.clone(), server.about.version.clone());
         let server = if self.read_only { server.read_only() } else { server };
         let server = if self.yes_destructive { server.yes_destructive() } else { server };
-        let server = match self.audit {
-            Some(folder) => server.audit(AuditLog::at(folder)),
-            None => server,
-        };
+        let server = self.log.of(server, self.quiet);
         let built = match server.build() {
             Ok(built) => built.grant(&self.grants.joined()),
             Err(error) => return could_not(&error),
@@ -80,6 +75,7 @@ fn opening(name: &str, version: &str, built: &Built, grants: &Grants) -> String 
     let (all, hidden) = (built.tools(), built.hidden());
     let mut text = format!("{name} {version} on stdio: {} of {all} tools in reach\n", all - hidden.len());
     text += &format!("  {}\n", built.seals());
+    text += &format!("  {}\n", built.audit());
     let mut by_scopes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (tool, missing) in &hidden {
         by_scopes.entry(missing.join(" ")).or_default().push(tool);
