@@ -2,6 +2,7 @@
 
 mod blocks;
 mod chain;
+#[cfg(feature = "cli")]
 mod check;
 mod checkpoints;
 mod disk;
@@ -10,12 +11,18 @@ mod home;
 mod key;
 mod note;
 mod open;
+#[cfg(feature = "cli")]
+mod reader;
 mod recover;
 mod redact;
 mod scan;
+#[cfg(feature = "cli")]
 mod signatures;
 mod system;
+#[cfg(all(test, feature = "cli"))]
+mod tampered;
 mod text;
+#[cfg(feature = "cli")]
 mod verify;
 mod writer;
 
@@ -26,9 +33,21 @@ use std::{
 };
 
 pub(crate) use chain::{hex_text, sha256};
+#[cfg(feature = "cli")]
+pub(crate) use check::{At, Finding};
 pub use disk::Disk;
+#[cfg(feature = "cli")]
+pub(crate) use key::make_signer;
+#[cfg(feature = "cli")]
+pub(crate) use note::{Checkpoint, Key as VerifierKey};
 pub(crate) use open::{Kind, Open};
+#[cfg(feature = "cli")]
+pub(crate) use reader::Reader;
+#[cfg(feature = "cli")]
+pub(crate) use signatures::exported;
 pub(crate) use text::Body;
+#[cfg(feature = "cli")]
+pub(crate) use verify::{Verdict, verify};
 
 use checkpoints::{Checkpoints, Often};
 use disk::Trouble;
@@ -36,6 +55,9 @@ use folder::{Folder, Taken};
 use note::Signer;
 use open::Shared;
 use writer::Writer;
+
+/// What is said where a user has no folder for what programs record.
+pub(crate) const NO_PLACE: &str = "there is no place for the audit log: neither XDG_STATE_HOME nor HOME names a folder\nhelp: name one: `--audit DIR`";
 
 /// The size of a segment, in bytes.
 const SEGMENT: u64 = 16 * 1024 * 1024;
@@ -119,6 +141,37 @@ impl AuditLog {
         self
     }
 
+    /// What stands in the log for `value`: a text as a caller sends it, or anything else as JSON.
+    ///
+    /// # Errors
+    ///
+    /// The log's redaction key cannot be read.
+    pub fn hash(&self, value: &str) -> Result<String, String> {
+        Ok(key::redaction(&self.redaction_key())?.of(value.as_bytes()))
+    }
+
+    fn redaction_key(&self) -> PathBuf {
+        key::beside(&self.folder, ".redaction-key")
+    }
+
+    /// Where the key that signs is looked for.
+    pub(crate) fn usual_signing_key(&self) -> PathBuf {
+        self.signing_key.clone().unwrap_or_else(|| key::beside(&self.folder, ".signing-key"))
+    }
+
+    /// Its folder.
+    #[cfg(feature = "cli")]
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The folders that it stands in: of a log that was not named, there is one for each server that ran beside others.
+    #[cfg(feature = "cli")]
+    pub(crate) fn folders(&self) -> Vec<PathBuf> {
+        let last = if self.crowded { MOST } else { 1 };
+        (1..=last).map(|n| home::nth(&self.folder, n)).filter(|folder| folder.exists()).collect()
+    }
+
     /// Takes the folder, recovers what a crash left, and starts to write. `start` is the record of the start.
     pub(crate) fn open(&self, mut start: Body) -> Result<Open, String> {
         let folder = self.take()?;
@@ -126,7 +179,7 @@ impl AuditLog {
         let path = folder.path.clone();
         let last = checkpoints::last(&path)?;
         let found = recover::recover(&path, last.as_ref().map(|last| &last.checkpoint))?;
-        let redaction_key = key::beside(&self.folder, ".redaction-key");
+        let redaction_key = self.redaction_key();
         let redaction = match &found {
             Some(_) => key::redaction(&redaction_key)?,
             None => key::make_redaction(&redaction_key)?,
@@ -168,8 +221,7 @@ impl AuditLog {
 
     /// What signs the log, where there is a key.
     fn signer(&self, folder: &Path) -> Result<Option<Signer>, String> {
-        let named = self.signing_key.clone();
-        let path = named.unwrap_or_else(|| key::beside(&self.folder, ".signing-key"));
+        let path = self.usual_signing_key();
         if self.signing_key.is_none() && !path.exists() {
             return Ok(None);
         }

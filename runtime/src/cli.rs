@@ -47,6 +47,8 @@ enum Command {
     Docs,
     /// Say what this server declares, and what makes it true on this machine
     Doctor,
+    /// Check, read and sign the audit log
+    Audit(audit::Audit),
     /// Make, list and revoke API keys for HTTP
     #[cfg(feature = "http")]
     Token(token::Token),
@@ -74,7 +76,7 @@ impl Grants {
 }
 
 impl<C: State> Server<C> {
-    /// Runs the command line: `serve`, `call`, `manifest`, `docs`, `doctor`, `token`, `completions`.
+    /// Runs the command line: `serve`, `call`, `manifest`, `docs`, `doctor`, `audit`, `token`, `completions`.
     ///
     /// Exit codes: 0 done; 1 the tool reported a failure or refused the call; 2 it could not be done.
     pub fn main(self) -> ExitCode {
@@ -101,6 +103,7 @@ impl<C: State> Server<C> {
             Command::Manifest => print(self.manifest()),
             Command::Docs => print(self.reference()),
             Command::Doctor => print(self.outline().map(|outline| doctor::report(&outline))),
+            Command::Audit(audit) => audit.run(&self),
             #[cfg(feature = "http")]
             Command::Token(token) => token.run(&self),
             Command::Completions { shell } => {

@@ -4,7 +4,7 @@ use std::{fmt::Display, path::PathBuf, sync::Arc};
 
 pub use crate::serve::Built;
 use crate::{
-    audit::AuditLog,
+    audit::{self, AuditLog},
     clock::Clock,
     confirm::Confirmations,
     descriptor::{Audit, Descriptor, Rate},
@@ -401,7 +401,7 @@ fn recorder(
         (Recording::In(log), _) => open(&log).map(Some).map_err(StartError::Audit),
         (Recording::ByDefault(_), _) if registry.tools().iter().all(is(Audit::Off)) => Ok(None),
         (Recording::ByDefault(log), tool) => {
-            match (log.ok_or(NO_PLACE.to_owned()).and_then(|log| open(&log)), tool) {
+            match (log.ok_or_else(|| audit::NO_PLACE.to_owned()).and_then(|log| open(&log)), tool) {
                 (Ok(recorder), _) => Ok(Some(recorder)),
                 (Err(why), Some(tool)) => Err(StartError::Audit(insisting(&why, tool))),
                 (Err(why), None) => {
@@ -413,8 +413,6 @@ fn recorder(
         }
     }
 }
-
-const NO_PLACE: &str = "there is no place for the audit log: neither XDG_STATE_HOME nor HOME names a folder\nhelp: name one: `--audit DIR`";
 
 fn insisting(why: &str, tool: &str) -> String {
     let note = format!("note: tool `{tool}` is declared `audit = \"required\"`, and does not run unrecorded");

@@ -13,11 +13,12 @@ use super::{
     chain::Head,
     disk::{Disk, Tail, Trouble},
     note::{Checkpoint, Signer},
-    signatures::LINE,
 };
 
 /// The file of checkpoints in the folder of a log.
 const FILE: &str = "checkpoints";
+/// What stands before a checkpoint in a line of stderr.
+pub(super) const LINE: &str = "audit checkpoint: ";
 /// More than two notes can take, in bytes.
 const LAST: u64 = 4_096;
 
@@ -87,17 +88,29 @@ pub(super) fn last(folder: &Path) -> Result<Option<Last>, String> {
         at += len;
         last = Some(Last { checkpoint, len: start + at as u64 });
     }
-    // A whole note and more is behind what a crash can have cut off.
-    if text[at..].contains("\n\n") && text[at..].ends_with('\n') {
-        return Err(torn());
+    if is_torn(&text[at..]) { Ok(last) } else { Err(torn()) }
+}
+
+/// Whether `rest`, behind the last whole note, is what a crash can have left: the beginning of a note, or nothing.
+pub(super) fn is_torn(rest: &str) -> bool {
+    match rest.split_once("\n\n") {
+        None => !rest.contains('\u{2014}'),
+        // The signature may have lost its end, and has nothing behind it.
+        Some((_, signature)) => {
+            let whole =
+                signature.char_indices().next_back().map(|(last, _)| format!("{}\n", &signature[..last]));
+            let note = whole.map(|signature| rest[..rest.len() - signature.len()].to_owned() + &signature);
+            !signature.contains('\n') && note.is_none_or(|note| Checkpoint::parse(&note).is_none())
+        }
     }
-    Ok(last)
 }
 
 /// A file of checkpoints up to where it ended when somebody began to read it.
+#[cfg(feature = "cli")]
 pub(super) type Snapshot = std::io::Take<File>;
 
 /// The checkpoints of a log by now; `None` where there are none.
+#[cfg(feature = "cli")]
 pub(super) fn snapshot(folder: &Path) -> std::io::Result<Option<Snapshot>> {
     let path = file(folder);
     match std::fs::symlink_metadata(&path) {

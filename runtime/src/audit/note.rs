@@ -21,14 +21,15 @@ pub(crate) struct Signer {
 
 /// What checks checkpoints: a verifier key in the form of C2SP signed-note, `name+id+base64`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
+pub(crate) struct Key {
     name: String,
     id: [u8; 4],
-    key: VerifyingKey,
+    verifying: VerifyingKey,
 }
 
 impl Signer {
     /// A new key under this name; white space and `+`, which a name cannot hold, become `_`.
+    #[cfg(feature = "cli")]
     pub(crate) fn generate(name: &str) -> Self {
         let clean = |c: char| if c.is_whitespace() || c.is_control() || c == '+' { '_' } else { c };
         let mut seed = [0; 32];
@@ -54,6 +55,7 @@ impl Signer {
     }
 
     /// The private form, for a file that nobody else may read.
+    #[cfg(feature = "cli")]
     pub(crate) fn private(&self) -> String {
         let bytes = [&[ED25519][..], self.key.as_bytes()].concat();
         format!("{PRIVATE}{}+{}+{}\n", self.name, hex(self.id), BASE64.encode(bytes))
@@ -61,7 +63,7 @@ impl Signer {
 
     /// What checks its signatures.
     pub(crate) fn key(&self) -> Key {
-        Key { name: self.name.clone(), id: self.id, key: self.key.verifying_key() }
+        Key { name: self.name.clone(), id: self.id, verifying: self.key.verifying_key() }
     }
 
     /// Signs where a log ends.
@@ -75,20 +77,25 @@ impl Signer {
 
 impl Key {
     /// Reads a verifier key.
-    pub fn parse(text: &str) -> Option<Self> {
+    #[cfg(feature = "cli")]
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.trim().splitn(3, '+');
         let (name, id_text, key) = (parts.next()?, parts.next()?, parts.next()?);
         let bytes = BASE64.decode(key).ok()?;
         let (&kind, key) = bytes.split_first()?;
-        let key = VerifyingKey::from_bytes(key.try_into().ok()?).ok()?;
-        let id = id(name, &key);
-        (kind == ED25519 && fits(name) && id_text == hex(id)).then(|| Self { name: name.to_owned(), id, key })
+        let verifying = VerifyingKey::from_bytes(key.try_into().ok()?).ok()?;
+        let id = id(name, &verifying);
+        (kind == ED25519 && fits(name) && id_text == hex(id)).then(|| Self {
+            name: name.to_owned(),
+            id,
+            verifying,
+        })
     }
 }
 
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let bytes = [&[ED25519][..], self.key.as_bytes()].concat();
+        let bytes = [&[ED25519][..], self.verifying.as_bytes()].concat();
         write!(f, "{}+{}+{}", self.name, hex(self.id), BASE64.encode(bytes))
     }
 }
@@ -121,6 +128,7 @@ pub(crate) struct Checkpoint {
 }
 
 /// What a signature is worth.
+#[cfg(feature = "cli")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Word {
     /// One of the keys made it.
@@ -155,6 +163,7 @@ impl Checkpoint {
     }
 
     /// Checks it against keys.
+    #[cfg(feature = "cli")]
     pub(crate) fn check(&self, keys: &[Key]) -> Word {
         let (id, signature) = self.signature.split_first_chunk::<4>().expect("68 bytes");
         let signature = Signature::from_slice(signature).expect("64 bytes");
@@ -162,12 +171,12 @@ impl Checkpoint {
         if known.peek().is_none() {
             return Word::Unknown;
         }
-        let good = known.any(|key| key.key.verify_strict(self.text.as_bytes(), &signature).is_ok());
+        let good = known.any(|key| key.verifying.verify_strict(self.text.as_bytes(), &signature).is_ok());
         if good { Word::Good } else { Word::Bad }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cli"))]
 mod tests {
     use super::*;
 

@@ -10,12 +10,10 @@ use std::{
 use super::{
     chain::Hash,
     check::Sum,
-    checkpoints::Snapshot,
+    checkpoints::{LINE, Snapshot, is_torn},
     note::{Checkpoint, Key, Word},
 };
 
-/// What stands before a checkpoint in a line of stderr.
-pub(super) const LINE: &str = "audit checkpoint: ";
 const OWN: &str = "a checkpoint";
 const ELSEWHERE: &str = "a checkpoint kept elsewhere";
 /// More than any note takes, in bytes.
@@ -90,7 +88,8 @@ impl Against {
 
     /// Settles every checkpoint of at most `next` records.
     fn settle(&mut self, next: u64, hash: Option<&Hash>, sum: &mut Sum) {
-        while let Some(waiting) = self.exported.pop_front_if(|(one, _)| one.head.next <= next) {
+        while self.exported.front().is_some_and(|(one, _)| one.head.next <= next) {
+            let Some(waiting) = self.exported.pop_front() else { break };
             if self.holds(&waiting, ELSEWHERE, next, hash, sum) {
                 self.exported_signed = Some(waiting.0.head.next);
             }
@@ -190,9 +189,7 @@ fn read(mut file: impl Read, keys: &[Key], give: &SyncSender<Waiting>) {
             return;
         }
     }
-    // What a crash leaves of a note is none; a note and a byte more is no crash's work.
-    let is_more = text.split_last().is_some_and(|(_, note)| is_note(&[note, b"\n"].concat()));
-    if is_more {
+    if !is_torn(&String::from_utf8_lossy(&text)) {
         let _ = give.send(Waiting::Broken);
     }
 }
@@ -201,10 +198,6 @@ fn read(mut file: impl Read, keys: &[Key], give: &SyncSender<Waiting>) {
 fn end_of_note(text: &[u8]) -> Option<usize> {
     let signature = memchr::memmem::find(text, b"\n\n")? + 2;
     Some(signature + memchr::memchr(b'\n', &text[signature..])? + 1)
-}
-
-fn is_note(bytes: &[u8]) -> bool {
-    str::from_utf8(bytes).is_ok_and(|text| Checkpoint::parse(text).is_some())
 }
 
 fn waiting(bytes: &[u8], keys: &[Key]) -> Waiting {
