@@ -5,6 +5,7 @@ mod chain;
 #[cfg(feature = "cli")]
 mod check;
 mod checkpoints;
+mod denials;
 mod disk;
 mod folder;
 mod home;

@@ -3,6 +3,8 @@
 mod audit;
 mod call;
 mod doctor;
+#[cfg(feature = "http")]
+mod http;
 mod render;
 mod serve;
 #[cfg(feature = "http")]
@@ -37,7 +39,7 @@ struct Line {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve an MCP client over stdin and stdout
+    /// Serve MCP clients: one over stdin and stdout, or any number over HTTP
     Serve(serve::Serve),
     /// Call a tool of this server: starts it, asks as a client does, prints the answer
     Call(call::Call),

@@ -33,6 +33,8 @@ mod clock;
 mod confirm;
 mod contract;
 mod descriptor;
+#[cfg(feature = "cli")]
+mod hangups;
 mod limits;
 mod output;
 mod pipeline;

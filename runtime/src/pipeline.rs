@@ -10,7 +10,7 @@ mod output;
 mod refusal;
 mod run;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -19,15 +19,15 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     call::{Call, Caller, Progress},
     confirm::Confirmations,
-    limits::Limits,
+    limits::{Limits, Slot},
     output::Reply,
     registry::Registry,
     revision::Revision,
     seal::Seals,
     tool::Handler,
 };
-use audit::{Asked, By};
-pub(crate) use audit::{Origin, Recorder};
+use audit::Asked;
+pub(crate) use audit::{By, Origin, Recorder, Trace};
 pub(crate) use confirmation::{Choice, Person};
 pub(crate) use refusal::Refusal;
 
@@ -46,6 +46,14 @@ pub(crate) struct Core {
     pub(crate) unasked: bool,
     /// Where calls are recorded, where they are.
     pub(crate) audit: Option<Recorder>,
+    /// Tools that are there and not served: those that may write, where none may.
+    pub(crate) withheld: HashSet<&'static str>,
+}
+
+impl Core {
+    fn name(&self, at: usize) -> &'static str {
+        self.registry.tools()[at].descriptor.name
+    }
 }
 
 /// One `tools/call`, as a transport hands it over.
@@ -53,6 +61,8 @@ pub(crate) struct Request<'a> {
     pub(crate) tool: String,
     pub(crate) arguments: Map<String, Value>,
     pub(crate) caller: Arc<Caller>,
+    /// Where the transport had to know first, for its status.
+    pub(crate) admission: Option<Admission>,
     pub(crate) revision: Revision,
     pub(crate) idempotency_key: Option<Value>,
     pub(crate) progress: Option<mpsc::Sender<Progress>>,
@@ -85,9 +95,53 @@ impl Denied {
     }
 }
 
+/// A call that may come in, with its place among those at work.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    at: usize,
+    slot: Slot,
+}
+
+/// The first stages: what decides whether a call comes in at all. A transport may ask before it answers, and hands on
+/// what it was told, so that nothing is decided or counted twice. One that refuses by itself says so: [`turned_away`].
+pub(crate) fn admit(core: &Core, caller: &Caller, tool: &str) -> Result<Admission, Refusal> {
+    let (at, tool) = known::tool(core, caller, tool)?;
+    access::check(core, tool.descriptor, caller)?;
+    limits::rate(core, at, caller)?;
+    Ok(Admission { at, slot: limits::slot(core, at)? })
+}
+
+/// Records a call that a transport did not let in, for what [`admit`] said.
+#[cfg(feature = "http")]
+pub(crate) async fn turned_away(
+    core: &Core,
+    caller: &Caller,
+    tool: &str,
+    origin: &Origin,
+    refusal: &Refusal,
+) {
+    if let Some(recorder) = &core.audit {
+        recorder.asked(core, tool, caller, origin, None).denied(by(core, tool, refusal)).await;
+    }
+}
+
+/// The stage that refuses so.
+fn by(core: &Core, tool: &str, refusal: &Refusal) -> By {
+    match refusal {
+        Refusal::UnknownTool { .. } if core.withheld.contains(tool) => By::ReadOnlyMode,
+        Refusal::UnknownTool { .. } | Refusal::Malformed(_) => By::UnknownTool,
+        Refusal::MissingScopes { .. } => By::Scope,
+        Refusal::RateLimited { .. } | Refusal::TooManyInFlight { .. } => By::Rate,
+        Refusal::Unrecorded => By::Audit,
+    }
+}
+
 /// Answers one call, and records it where it was not let through.
 pub(crate) async fn call(core: &Core, request: Request<'_>) -> Result<Answer, Refusal> {
-    let asked = core.audit.as_ref().map(|recorder| recorder.asked(core, &request));
+    let recorder = core.audit.as_ref();
+    let asked = recorder.map(|recorder| {
+        recorder.asked(core, &request.tool, &request.caller, &request.origin, Some(request.revision))
+    });
     match stages(core, request, asked.as_ref()).await {
         Ok(answer) => Ok(answer),
         Err(denied) => {
@@ -102,14 +156,16 @@ pub(crate) async fn call(core: &Core, request: Request<'_>) -> Result<Answer, Re
 
 /// The stages. Who calls has been settled by the transport; everything else is settled here, in this order.
 async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) -> Result<Answer, Denied> {
-    let (at, tool) =
-        known::tool(core, &request.caller, &request.tool).map_err(Denied::by(By::UnknownTool))?;
-    access::check(core, tool.descriptor, &request.caller).map_err(Denied::by(By::Scope))?;
+    let admitted = request.admission.filter(|admission| core.name(admission.at) == request.tool);
+    let Admission { at, mut slot } = match admitted {
+        Some(admission) => admission,
+        None => admit(core, &request.caller, &request.tool)
+            .map_err(|refusal| Denied { by: by(core, &request.tool, &refusal), answer: Err(refusal) })?,
+    };
+    let tool = &core.registry.tools()[at];
     // After access: of a concealed tool, a bad key must not tell more than an unknown tool's would.
     let idempotency_key =
         known::idempotency_key(request.idempotency_key).map_err(Denied::by(By::Idempotency))?;
-    limits::rate(core, at, &request.caller).map_err(Denied::by(By::Rate))?;
-    let mut slot = limits::slot(core, at).map_err(Denied::by(By::Rate))?;
     let arguments = arguments::check(tool, request.arguments)
         .map_err(|reply| Denied { by: By::Schema, answer: Ok(reply) })?;
     let confirmed = confirmation::is_needed(core, tool.descriptor);

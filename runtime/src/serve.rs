@@ -2,7 +2,11 @@
 
 pub(crate) mod client;
 mod front;
+#[cfg(feature = "http")]
+pub(crate) mod http;
 mod lines;
+mod own;
+mod progress;
 mod stdio;
 mod visitor;
 mod wire;
@@ -10,7 +14,8 @@ mod wire;
 use std::{collections::BTreeSet, io, sync::Arc};
 
 pub(crate) use rmcp::ServerHandler;
-use rmcp::{RoleServer, ServiceExt as _, model::ProtocolVersion, service::DynService};
+use rmcp::{ServiceExt as _, model::ProtocolVersion};
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
@@ -22,19 +27,11 @@ use crate::{
     server::About,
     text,
 };
-use front::Front;
+use front::{Front, Sender};
 use lines::Lines;
+pub(crate) use own::Extra;
 pub(crate) use stdio::Stdio;
 use wire::Lists;
-
-/// A user's own handler of prompts, resources and the rest.
-pub(crate) struct Extra(Box<dyn DynService<RoleServer>>);
-
-impl Extra {
-    pub(crate) fn new(handler: impl ServerHandler) -> Self {
-        Self(rmcp::ServiceExt::<RoleServer>::into_dyn(handler))
-    }
-}
 
 /// A server with everything made, ready for connections. Cloning shares it.
 #[derive(Clone)]
@@ -53,6 +50,8 @@ pub(crate) struct Shared {
     revisions: Vec<ProtocolVersion>,
     extra: Option<Extra>,
     scopes: Arc<Scopes>,
+    /// `serverInfo` for the `_meta` of every modern result (SHOULD in 2026-07-28).
+    server_info: Value,
 }
 
 impl Built {
@@ -65,7 +64,9 @@ impl Built {
     ) -> Self {
         let lists = Lists::new(&core.registry);
         let revisions = revisions.into_iter().map(wire::version).collect();
-        let shared = Shared { about, core, lists, revisions, extra, scopes: Arc::new(scopes) };
+        let server_info = json!(front::implementation(&about));
+        let scopes = Arc::new(scopes);
+        let shared = Shared { about, core, lists, revisions, extra, scopes, server_info };
         Self {
             shared: Arc::new(shared),
             granted: BTreeSet::new(),
@@ -92,7 +93,7 @@ impl Built {
     {
         let gone = CancellationToken::new();
         let lines = Lines::new(read, write, self.shared.revisions.clone(), gone.clone());
-        let front = Front::new(self.shared, self.caller, gone);
+        let front = Front::new(self.shared, Sender::Connection(self.caller), gone);
         match front.serve(lines).await {
             Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other),
             // A client that connects, says nothing and leaves has done nothing wrong.
@@ -112,6 +113,12 @@ impl Built {
     pub async fn serve_stdio(self) -> io::Result<()> {
         let (read, write) = Stdio::take()?.open()?;
         self.serve(read, write).await
+    }
+
+    /// The server's name and version.
+    #[cfg(feature = "cli")]
+    pub(crate) fn name(&self) -> (&str, &str) {
+        (&self.shared.about.name, &self.shared.about.version)
     }
 
     /// How many tools there are, in reach or not.
@@ -141,6 +148,14 @@ impl Built {
     /// Whether calls can be recorded: no audit log at all is no hindrance, one on a full or broken disk is.
     pub fn audit_is_ready(&self) -> bool {
         self.shared.core.audit.as_ref().is_none_or(|recorder| recorder.log.is_ready())
+    }
+
+    /// Has the audit log opened again, as SIGHUP does: a log whose disk failed comes back, if it is what it was; one
+    /// that was replaced or shortened is refused from then on.
+    pub fn reopen_audit(&self) {
+        if let Some(recorder) = &self.shared.core.audit {
+            recorder.log.reopen();
+        }
     }
 
     /// Records the end in the audit log, and waits for it; calls that come later are refused where a record is required.

@@ -1,6 +1,6 @@
 //! The program a user writes: a name, a state, tools, and what to do with them.
 
-use std::{fmt::Display, path::PathBuf, sync::Arc};
+use std::{collections::HashSet, fmt::Display, path::PathBuf, sync::Arc};
 
 pub use crate::serve::Built;
 use crate::{
@@ -316,7 +316,14 @@ impl<C: State> Server<C> {
             self.entries.into_iter().map(|entry| (entry.descriptor, Handler::bind(entry.run, &state)));
         let mut tools: Vec<(&'static Descriptor, Handler)> =
             self.stateless.into_iter().chain(bound).collect();
-        tools.retain(|(descriptor, _)| !self.read_only || descriptor.is_read_only());
+        let mut withheld = HashSet::new();
+        tools.retain(|(descriptor, _)| {
+            let kept = !self.read_only || descriptor.is_read_only();
+            if !kept {
+                withheld.insert(descriptor.name);
+            }
+            kept
+        });
         tools.sort_by_key(|(descriptor, _)| descriptor.name);
         let registry = Registry::new(tools.iter().map(|(descriptor, _)| *descriptor))?;
         let handlers = tools.into_iter().map(|(_, handler)| handler).collect();
@@ -328,6 +335,7 @@ impl<C: State> Server<C> {
         })?;
         let core = Core {
             audit,
+            withheld,
             registry,
             handlers,
             conceal: self.conceal,

@@ -121,6 +121,17 @@ pub(super) fn snapshot(folder: &Path) -> std::io::Result<Option<Snapshot>> {
     }
 }
 
+/// The file, up to the last checkpoint.
+fn tail(folder: &Path, last: Option<&Last>, disk: &Disk) -> Result<Tail, Trouble> {
+    let path = file(folder);
+    let mut tail = if path.exists() { Tail::open(path, disk)? } else { Tail::create(path, disk)? };
+    let len = last.map_or(0, |last| last.len);
+    if tail.len() > len {
+        tail.cut(len)?;
+    }
+    Ok(tail)
+}
+
 impl Checkpoints {
     /// Goes on behind the last checkpoint.
     pub(super) fn open(
@@ -131,12 +142,7 @@ impl Checkpoints {
         disk: &Disk,
         tell: bool,
     ) -> Result<Self, Trouble> {
-        let path = file(folder);
-        let mut tail = if path.exists() { Tail::open(path, disk)? } else { Tail::create(path, disk)? };
-        let len = last.map_or(0, |last| last.len);
-        if tail.len() > len {
-            tail.cut(len)?;
-        }
+        let tail = tail(folder, last, disk)?;
         let signed = last.map_or(0, |last| last.checkpoint.head.next);
         Ok(Self { tail, signer, often, signed, dirty: None, tell })
     }
@@ -177,9 +183,12 @@ impl Checkpoints {
         self.tail.sync()
     }
 
-    /// Whether the file still stands where it stood.
-    pub(super) fn is_in_place(&self) -> Result<(), Trouble> {
-        self.tail.is_in_place()
+    /// Opens the file again.
+    pub(super) fn reopen(&mut self, folder: &Path, last: Option<&Last>, disk: &Disk) -> Result<(), Trouble> {
+        self.tail.is_in_place()?;
+        self.tail = tail(folder, last, disk)?;
+        self.signed = last.map_or(0, |last| last.checkpoint.head.next);
+        Ok(())
     }
 
     /// The name and the id of what signs.

@@ -141,11 +141,7 @@ impl Tail {
 
     /// Adds bytes; where that fails, none of them are left.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
-        let found = self.file.metadata()?.len();
-        if found != self.len {
-            let (path, len) = (self.path.display(), self.len);
-            return Err(Trouble::Changed(format!("`{path}` has {found} bytes, and {len} were written")));
-        }
+        self.is_in_place()?;
         let written = if self.disk.now().full {
             // As a disk does that fills up in the middle of a line.
             self.file.write_all(&bytes[..bytes.len() / 2]).and(Err(io::ErrorKind::StorageFull.into()))
@@ -174,6 +170,12 @@ impl Tail {
         self.file.sync_data().map_err(Trouble::Failed)
     }
 
+    /// Takes away what a failed write may have left.
+    pub(super) fn cut_back(&mut self) -> Result<(), Trouble> {
+        let (found, len) = (self.file.metadata()?.len(), self.len);
+        if found > len { self.cut(len) } else { Ok(()) }
+    }
+
     /// Takes away what stands beyond `len`.
     pub(super) fn cut(&mut self, len: u64) -> Result<(), Trouble> {
         self.file.set_len(len)?;
@@ -181,13 +183,17 @@ impl Tail {
         self.sync()
     }
 
-    /// Whether the file still stands where it stood.
+    /// Whether the file stands where it stood, and is as long as it was left.
     pub(super) fn is_in_place(&self) -> Result<(), Trouble> {
         let path = self.path.display();
+        let changed = |why: String| Err(Trouble::Changed(format!("`{path}` {why}")));
         match std::fs::symlink_metadata(&self.path) {
-            Ok(found) if system::identity(&found) == self.identity && found.len() == self.len => Ok(()),
-            Ok(_) => Err(Trouble::Changed(format!("`{path}` was replaced, or has another size"))),
-            Err(error) => Err(Trouble::Changed(format!("`{path}` is gone: {error}"))),
+            Ok(found) if system::identity(&found) != self.identity => changed("was replaced".to_owned()),
+            Ok(found) if found.len() != self.len => {
+                changed(format!("has {} bytes, and {} were written", found.len(), self.len))
+            }
+            Ok(_) => Ok(()),
+            Err(error) => changed(format!("is gone: {error}")),
         }
     }
 

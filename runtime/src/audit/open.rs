@@ -11,12 +11,16 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Place, redact::Redaction, text::Body};
+use super::{Place, denials::Denials, redact::Redaction, text::Body};
 
 /// How long a record may take to last.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The records that may wait without anybody waiting for them.
-const WAITING: usize = 8_192;
+const WAITING: usize = 16_384;
+/// How long such records gather before they are written, unless one comes that somebody waits for.
+const GATHERING: Duration = Duration::from_millis(100);
+/// How many of them are written at once in any case.
+const MANY: usize = 4_096;
 
 /// What a record is to the calls at work.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +70,8 @@ pub(super) enum Turn {
     Write(Vec<Entry>),
     /// No record came, and it is time to look after the log.
     Nothing,
+    /// Somebody wants the log opened again.
+    Reopen,
     Stop,
 }
 
@@ -76,12 +82,23 @@ pub(super) struct Shared {
     wake: Condvar,
     health: AtomicU8,
     left_out: AtomicU64,
+    pub(super) denials: Denials,
 }
 
 #[derive(Default)]
 struct Queue {
     entries: Vec<Entry>,
+    /// Somebody waits for one of them.
+    awaited: bool,
     closing: bool,
+    reopening: bool,
+}
+
+impl Queue {
+    /// Whether the writer has something to do now.
+    fn is_urgent(&self) -> bool {
+        self.awaited || self.closing || self.reopening || self.entries.len() >= MANY
+    }
 }
 
 impl Shared {
@@ -89,21 +106,34 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for something to do, but not longer than `most`.
+    /// Waits for something to do, but not longer than `most`. Records that nobody waits for are left to gather.
     pub(super) fn next(&self, most: Option<Duration>) -> Turn {
-        let idle = |queue: &mut Queue| queue.entries.is_empty() && !queue.closing;
-        let mut queue = self.lock();
-        match most {
-            None => queue = self.wake.wait_while(queue, idle).unwrap_or_else(PoisonError::into_inner),
-            Some(most) => {
-                let waited = self.wake.wait_timeout_while(queue, most, idle);
-                queue = waited.unwrap_or_else(PoisonError::into_inner).0;
-            }
+        let mut queue = self.wait(self.lock(), most, |queue| queue.entries.is_empty() && !queue.is_urgent());
+        if !queue.entries.is_empty() {
+            queue = self.wait(queue, Some(GATHERING), |queue| !queue.is_urgent());
         }
+        if std::mem::take(&mut queue.reopening) {
+            return Turn::Reopen;
+        }
+        queue.awaited = false;
         match (queue.entries.is_empty(), queue.closing) {
             (false, _) => Turn::Write(std::mem::take(&mut queue.entries)),
             (true, true) => Turn::Stop,
             (true, false) => Turn::Nothing,
+        }
+    }
+
+    fn wait<'a>(
+        &self,
+        queue: MutexGuard<'a, Queue>,
+        most: Option<Duration>,
+        idle: fn(&mut Queue) -> bool,
+    ) -> MutexGuard<'a, Queue> {
+        match most {
+            None => self.wake.wait_while(queue, idle).unwrap_or_else(PoisonError::into_inner),
+            Some(most) => {
+                self.wake.wait_timeout_while(queue, most, idle).unwrap_or_else(PoisonError::into_inner).0
+            }
         }
     }
 
@@ -114,10 +144,13 @@ impl Shared {
             self.refuse(vec![entry]);
             return;
         }
+        let was_urgent = queue.is_urgent();
+        queue.awaited |= entry.done.is_some();
         queue.entries.push(entry);
-        let first = queue.entries.len() == 1;
+        // A writer that writes, or gathers, looks again by itself.
+        let wakes = queue.entries.len() == 1 || queue.is_urgent() != was_urgent;
         drop(queue);
-        if first {
+        if wakes {
             self.wake.notify_one();
         }
     }
@@ -164,6 +197,17 @@ impl Open {
     /// Records without waiting; what cannot be written is counted, and the count recorded later.
     pub(crate) fn note(&self, kind: Kind, body: Body) {
         self.shared.push(Entry { kind, body, done: None });
+    }
+
+    /// Whether a denial is recorded by itself, or only counted: there have been too many.
+    pub(crate) fn admits_denial(&self, by: &'static str) -> bool {
+        self.shared.denials.admit(by)
+    }
+
+    /// Has the log opened again, as after a restart.
+    pub(crate) fn reopen(&self) {
+        self.shared.lock().reopening = true;
+        self.shared.wake.notify_one();
     }
 
     /// Whether calls can be recorded.

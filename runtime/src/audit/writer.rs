@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{
     AuditLog,
     chain::{Head, hex_text, sha256},
-    checkpoints::Checkpoints,
+    checkpoints::{self, Checkpoints},
     disk::{Disk, Tail, Trouble},
     folder::{self, Folder},
     open::{Entry, Health, Kind, Shared, Turn},
@@ -111,9 +111,11 @@ impl Writer {
             match shared.next(self.wait()) {
                 Turn::Write(entries) => self.turn(entries, shared),
                 Turn::Nothing => self.turn(Vec::new(), shared),
+                Turn::Reopen => self.reopened(shared),
                 Turn::Stop => break,
             }
         }
+        let _ = self.denials(shared, true);
         let mut body = Body::of("server");
         body.text("event", "stop").number("at_work", self.at_work.len() as u64);
         let _ = self.write(&[Entry::alone(body)]).and_then(|()| self.sign(true));
@@ -130,7 +132,8 @@ impl Writer {
 
     fn turn(&mut self, entries: Vec<Entry>, shared: &Shared) {
         self.commit(entries, shared);
-        let after = self.left_out(shared).and_then(|()| self.sign(false));
+        let said = self.left_out(shared).and_then(|()| self.denials(shared, false));
+        let after = said.and_then(|()| self.sign(false));
         if let Err(trouble) = after {
             self.troubled(trouble, shared);
         }
@@ -148,6 +151,69 @@ impl Writer {
         let mut body = Body::of("server");
         body.text("event", "left_out").number("records", left_out);
         self.write(&[Entry::alone(body)]).inspect_err(|_| shared.leave_out(left_out))
+    }
+
+    /// Says how many denials were counted only.
+    fn denials(&mut self, shared: &Shared, ends: bool) -> Result<(), Trouble> {
+        if self.health != Health::Up {
+            return Ok(());
+        }
+        let counted = shared.denials.take(ends);
+        if counted.is_empty() {
+            return Ok(());
+        }
+        let mut body = Body::of("server");
+        body.text("event", "denied_more").object("denied_by", |denied| {
+            for (by, denials) in &counted {
+                denied.number(by, *denials);
+            }
+        });
+        self.write(&[Entry::alone(body)]).inspect_err(|_| shared.denials.put_back(counted))
+    }
+
+    /// Opens the log again and goes on, or does not: where a sync failed, this is how the log comes back.
+    fn reopened(&mut self, shared: &Shared) {
+        match self.reopen() {
+            Ok(()) => {
+                self.health = Health::Up;
+                let mut body = Body::of("server");
+                body.text("event", "reopened");
+                if let Err(trouble) = self.write(&[Entry::alone(body)]).and_then(|()| self.sign(true)) {
+                    return self.troubled(trouble, shared);
+                }
+                shared.set_health(self.health);
+                eprintln!("audit: the log was opened again");
+            }
+            Err(trouble) => {
+                eprintln!("audit: the log cannot be opened again: {}", why(trouble));
+                self.health = Health::Failed;
+                shared.set_health(self.health);
+            }
+        }
+    }
+
+    /// The log has to stand where it stood, and to end as it was left.
+    fn reopen(&mut self) -> Result<(), Trouble> {
+        if self.health == Health::Failed {
+            // What a batch that failed left behind was never acknowledged.
+            self.tail.cut_back()?;
+        }
+        self.tail.is_in_place()?;
+        let path = self.folder.path.clone();
+        let last = checkpoints::last(&path).map_err(Trouble::Changed)?;
+        let found = recover::recover(&path, last.as_ref().map(|last| &last.checkpoint));
+        let found = found.map_err(Trouble::Changed)?;
+        let found = found.filter(|found| {
+            (found.head, found.segment, &found.log) == (self.head, self.segment, &self.log)
+                && found.torn.is_empty()
+        });
+        let found =
+            found.ok_or_else(|| Trouble::Changed("the log does not end as it was left".to_owned()))?;
+        self.tail = resumed(&path, &found, &self.disk)?;
+        match &mut self.signs {
+            Some(signs) => signs.reopen(&path, last.as_ref(), &self.disk),
+            None => Ok(()),
+        }
     }
 
     /// Commits one batch and tells everybody in it, and before them whoever asks whether the log is well.

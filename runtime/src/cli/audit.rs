@@ -36,7 +36,7 @@ pub(super) struct Log {
 impl Log {
     /// The server with the log that was asked for; the one of its own making, where nothing was; its user's, where it
     /// has none.
-    pub(super) fn of<C>(self, mut server: Server<C>, quiet: bool) -> Server<C> {
+    pub(super) fn of<C>(&self, mut server: Server<C>, quiet: bool) -> Server<C> {
         let name = server.about.name.clone();
         let finished = |log: AuditLog| {
             let log = match &self.audit_key {
@@ -45,7 +45,7 @@ impl Log {
             };
             if quiet { log.quiet() } else { log }
         };
-        server.recording = match (self.audit, server.recording) {
+        server.recording = match (&self.audit, server.recording) {
             (Some(folder), _) => Recording::In(finished(AuditLog::at(folder))),
             (None, Recording::In(log)) => Recording::In(finished(log)),
             (None, Recording::Nowhere) if self.audit_key.is_none() => Recording::Nowhere,

@@ -4,21 +4,43 @@ use std::time::Instant;
 
 use serde_json::{Map, Value};
 
-use super::{Core, Refusal, Request};
+use super::{Core, Refusal};
 use crate::{
     audit::{AuditLog, Body, Kind, Open, hex_text, sha256},
+    call::Caller,
     contract::declaration,
     descriptor::Audit,
     output::{Reply, ToolError},
     registry::Registry,
+    revision::Revision,
     server::About,
 };
 
 /// How a call came.
+#[derive(Default)]
 pub(crate) struct Origin {
     pub(crate) transport: &'static str,
     /// The client's name and version, as it said.
     pub(crate) client: Option<String>,
+    pub(crate) trace: Option<Trace>,
+}
+
+/// The id of the trace that a call is part of (W3C Trace Context, `traceparent`).
+pub(crate) struct Trace(String);
+
+impl Trace {
+    /// What `traceparent` says: version, trace, parent and flags. What says anything else says nothing.
+    pub(crate) fn of(traceparent: &str) -> Option<Self> {
+        let mut parts = traceparent.split('-');
+        let mut part = |len: usize| {
+            let part = parts.next().filter(|part| part.len() == len)?;
+            part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).then_some(part)
+        };
+        let (version, trace, parent, _flags) = (part(2)?, part(32)?, part(16)?, part(2)?);
+        let says = |part: &str| part.bytes().any(|byte| byte != b'0');
+        let ends = version != "00" || parts.next().is_none();
+        (version != "ff" && says(trace) && says(parent) && ends).then(|| Self(trace.to_owned()))
+    }
 }
 
 /// The stage that did not let a call through.
@@ -30,7 +52,17 @@ pub(crate) enum By {
     Rate,
     Schema,
     Confirmation,
+    ReadOnlyMode,
     Audit,
+    /// A transport does not know who calls.
+    #[cfg(feature = "http")]
+    Auth,
+    /// The server is about to stop.
+    #[allow(
+        dead_code,
+        reason = "a transport says so that tells clients before it stops; stdio stops with its client"
+    )]
+    Draining,
 }
 
 impl By {
@@ -42,7 +74,11 @@ impl By {
             Self::Rate => "rate",
             Self::Schema => "schema",
             Self::Confirmation => "confirmation",
+            Self::ReadOnlyMode => "read_only_mode",
             Self::Audit => "audit",
+            #[cfg(feature = "http")]
+            Self::Auth => "auth",
+            Self::Draining => "draining",
         }
     }
 }
@@ -81,27 +117,58 @@ impl Recorder {
     }
 
     /// What is known of a call before any stage.
-    pub(super) fn asked(&self, core: &Core, request: &Request<'_>) -> Asked<'_> {
+    pub(super) fn asked(
+        &self,
+        core: &Core,
+        tool: &str,
+        caller: &Caller,
+        origin: &Origin,
+        revision: Option<Revision>,
+    ) -> Asked<'_> {
         let call = u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..));
         let mut who = Body::default();
         who.text("call_id", &format!("{call:032x}"));
-        let known = core.registry.find(&request.tool);
+        let known = core.registry.find(tool);
         match known {
             Some((at, _)) => who.members(&self.tools[at]),
+            None if core.withheld.contains(tool) => who.text("tool", tool),
             // A name that leads nowhere is the caller's own word.
-            None => who.text("tool", &self.log.redaction.of(request.tool.as_bytes())),
+            None => who.text("tool", &self.log.redaction.of(tool.as_bytes())),
         };
-        who.object("caller", |caller| {
-            caller.word("sub", request.caller.subject());
-            if let Some(client) = &request.origin.client {
-                caller.word("client", client);
+        who.object("caller", |who| {
+            if let Some(issuer) = caller.issuer() {
+                who.word("iss", issuer);
+            }
+            who.word("sub", caller.subject());
+            if let Some(client) = &origin.client {
+                who.word("client", client);
             }
         });
-        who.text("transport", request.origin.transport).text("protocol", request.revision.as_str());
-        let scopes: Vec<&str> = request.caller.scopes().take(64).collect();
+        who.text("transport", origin.transport);
+        if let Some(revision) = revision {
+            who.text("protocol", revision.as_str());
+        }
+        if let Some(Trace(trace)) = &origin.trace {
+            who.text("trace_id", trace);
+        }
+        let scopes: Vec<&str> = caller.scopes().take(64).collect();
         who.word("scopes", &scopes.join(" "));
         let class = known.map_or(Audit::BestEffort, |(_, tool)| tool.descriptor.audit);
         Asked { recorder: self, call, who, class, start: Instant::now() }
+    }
+}
+
+impl Recorder {
+    /// Records what a transport refused before it was known to be a call of anybody.
+    #[cfg(feature = "http")]
+    pub(crate) fn refused(&self, by: By, transport: &str) {
+        if self.log.admits_denial(by.word()) {
+            let mut body = Body::of("denied");
+            body.text("transport", transport).object("decision", |decision| {
+                decision.text("verdict", "deny").text("denied_by", by.word());
+            });
+            self.log.note(Kind::Other, body);
+        }
     }
 }
 
@@ -117,6 +184,9 @@ pub(super) struct Asked<'a> {
 impl<'a> Asked<'a> {
     /// Records that the call was not let through. It stays so, recorded or not.
     pub(super) async fn denied(&self, by: By) {
+        if !self.recorder.log.admits_denial(by.word()) {
+            return;
+        }
         let mut body = Body::of("denied");
         body.members(&self.who);
         body.object("decision", |decision| {
@@ -239,5 +309,30 @@ impl Trail<'_> {
 impl Drop for Trail<'_> {
     fn drop(&mut self) {
         self.end("client_gone", |_| {});
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_what_traceparent_says() {
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let of = |text: &str| Trace::of(text).map(|Trace(trace)| trace);
+        assert_eq!(of(&format!("00-{trace}-00f067aa0ba902b7-01")).as_deref(), Some(trace));
+        assert_eq!(of(&format!("01-{trace}-00f067aa0ba902b7-01-more")).as_deref(), Some(trace));
+        for wrong in [
+            String::new(),
+            format!("00-{trace}-00f067aa0ba902b7"),
+            format!("00-{trace}-00f067aa0ba902b7-01-more"),
+            format!("ff-{trace}-00f067aa0ba902b7-01"),
+            format!("00-{}-00f067aa0ba902b7-01", trace.to_uppercase()),
+            format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
+            format!("00-{trace}-0000000000000000-01"),
+            format!("00-{trace}\n-00f067aa0ba902b7-01"),
+        ] {
+            assert_eq!(of(&wrong), None, "{wrong}");
+        }
     }
 }

@@ -42,10 +42,9 @@ impl Refusal {
                 format!("Unknown tool: {name}\nhelp: `tools/list` names the tools you may call")
             }
             Self::Malformed(why) => why.clone(),
-            Self::MissingScopes { tool, missing, .. } => format!(
-                "tool `{tool}` needs {} that this caller was not granted: {}\nhelp: on stdio, start the server with `--grant \"{}\"`",
-                if missing.len() == 1 { "a scope" } else { "scopes" },
-                missing.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", "),
+            Self::MissingScopes { missing, .. } => format!(
+                "{}\nhelp: on stdio, start the server with `--grant \"{}\"`",
+                self.fact(),
                 missing.join(" "),
             ),
             Self::RateLimited { tool, wait } => {
@@ -57,6 +56,28 @@ impl Refusal {
             }
             // What is wrong with the log is nothing to a caller.
             Self::Unrecorded => "internal error\nhelp: the server's log says why".to_owned(),
+        }
+    }
+
+    /// The message's first line.
+    pub(crate) fn fact(&self) -> String {
+        match self {
+            Self::MissingScopes { tool, missing, .. } => format!(
+                "tool `{tool}` needs {} that this caller was not granted: {}",
+                if missing.len() == 1 { "a scope" } else { "scopes" },
+                missing.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", "),
+            ),
+            other => other.message().lines().next().unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// Whole seconds after which the call may come again, where waiting helps.
+    #[cfg(feature = "http")]
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { wait, .. } => Some(seconds(*wait)),
+            Self::TooManyInFlight { .. } => Some(1),
+            _ => None,
         }
     }
 

@@ -1,124 +1,90 @@
-//! One connection's requests → the pipeline, or the user's own handler for what is no tool.
+//! Requests → the pipeline, or the user's own handler for what is no tool.
 
-use std::{borrow::Cow, pin::pin, sync::Arc};
+#![expect(deprecated, reason = "older revisions still have logging levels and single subscriptions")]
+
+use std::{borrow::Cow, sync::Arc};
 
 use rmcp::{
-    RoleServer, ServerHandler, Service,
+    RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, ClientNotification, ClientRequest,
-        CustomRequest, CustomResult, ErrorCode, ErrorData, Implementation, ListToolsResult, MetaObject,
-        PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ProtocolVersion,
-        ServerCapabilities, ServerConfig, ServerResult,
+        CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CancelTaskRequest,
+        CancelledNotification, CancelledNotificationParam, ClientRequest, CompleteRequest,
+        CompleteRequestParams, CompleteResult, CustomNotification, CustomRequest, CustomResult, ErrorData,
+        GetPromptRequest, GetPromptRequestParams, GetPromptResponse, GetSkillRequest, GetSkillRequestParams,
+        GetSkillResult, GetTaskParams, GetTaskRequest, GetTaskResult, Implementation,
+        InitializedNotification, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+        ListSkillsResult, ListToolsResult, MetaObject, PaginatedRequestParams, ProgressNotification,
+        ProgressNotificationParam, ProtocolVersion, ReadResourceDirectoryRequest,
+        ReadResourceDirectoryRequestParams, ReadResourceRequest, ReadResourceRequestParams,
+        ReadResourceResponse, RequestOptionalParam, RootsListChangedNotification, ServerCapabilities,
+        ServerConfig, SetLevelRequest, SetLevelRequestParams, SubscribeRequest, SubscribeRequestParams,
+        SubscriptionFilter, UnsubscribeRequest, UnsubscribeRequestParams, UpdateTaskParams,
+        UpdateTaskRequest,
     },
-    service::{NotificationContext, RequestContext},
+    service::{NotificationContext, RequestContext, SubscriptionContext},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Shared,
+    own::{self, Answered, SERVER_INFO},
+    progress,
     visitor::{self, Visitor},
     wire,
 };
 use crate::{
-    call::{Caller, Progress},
-    pipeline::{self, Answer, Origin, Refusal, Request},
+    call::Caller,
+    pipeline::{self, Admission, Answer, Origin, Refusal, Request, Trace},
     revision::Revision,
-    text,
+    server::About,
 };
 
-/// The key of SEP-2575's server identity in a result's `_meta`.
-const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// How long a client may keep a list of tools, in milliseconds: they do not change while the process lives.
 const LIST_TTL_MS: u64 = 300_000;
-/// Reports of progress that may wait for the client.
-const PROGRESS_WAITING: usize = 32;
 
-/// What answers one connection.
+/// What answers requests.
 pub(super) struct Front {
-    tools: Desk,
-}
-
-/// The part of a connection that rmcp's handler trait dispatches: the handshake and the tools.
-struct Desk {
     shared: Arc<Shared>,
-    caller: Arc<Caller>,
+    sender: Sender,
     /// The client has closed its end.
     gone: CancellationToken,
-    /// `serverInfo` for the `_meta` of every modern result (SHOULD in 2026-07-28).
-    server_info: Value,
 }
 
-impl Front {
-    pub(super) fn new(shared: Arc<Shared>, caller: Arc<Caller>, gone: CancellationToken) -> Self {
-        let server_info = json!(implementation(&shared));
-        Self { tools: Desk { shared, caller, gone, server_info } }
-    }
+/// Who sends requests.
+pub(super) enum Sender {
+    /// One caller sends all of a connection's.
+    Connection(Arc<Caller>),
+    /// Each comes with its own: [`Visit`].
+    #[cfg(feature = "http")]
+    Request,
+}
 
-    /// Whether the request is for the tools' desk; everything else is the user's handler's.
-    fn is_ours(request: &ClientRequest) -> bool {
-        match request {
-            ClientRequest::InitializeRequest(_)
-            | ClientRequest::DiscoverRequest(_)
-            | ClientRequest::PingRequest(_)
-            | ClientRequest::CallToolRequest(_)
-            | ClientRequest::ListToolsRequest(_) => true,
-            ClientRequest::CustomRequest(custom) => {
-                matches!(custom.method.as_str(), "tools/call" | "tools/list")
-            }
-            _ => false,
+impl Sender {
+    /// How they send them.
+    fn transport(&self) -> &'static str {
+        match self {
+            Self::Connection(_) => "stdio",
+            #[cfg(feature = "http")]
+            Self::Request => "http",
         }
     }
 }
 
-impl Service<RoleServer> for Front {
-    async fn handle_request(
-        &self,
-        request: ClientRequest,
-        context: RequestContext<RoleServer>,
-    ) -> Result<ServerResult, ErrorData> {
-        let shared = &self.tools.shared;
-        let pinned =
-            context.meta.protocol_version().is_none_or(|version| shared.revisions.contains(&version));
-        match &shared.extra {
-            // The desk also answers a revision that is not pinned: with the list of those that are.
-            _ if Self::is_ours(&request) || !pinned => {
-                Service::handle_request(&self.tools, request, context).await
-            }
-            Some(extra) => {
-                let revision = revision(&context);
-                let result = extra.0.handle_request(request, context).await?;
-                if revision.wants_objects() { Ok(result) } else { self.tools.signed(result) }
-            }
-            None => Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text::shown(request.method()), None)),
-        }
-    }
-
-    async fn handle_notification(
-        &self,
-        notification: ClientNotification,
-        context: NotificationContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
-        match &self.tools.shared.extra {
-            Some(extra) => extra.0.handle_notification(notification, context).await,
-            None => Ok(()),
-        }
-    }
-
-    fn get_info(&self) -> ServerConfig {
-        ServerHandler::get_info(&self.tools)
-    }
-
-    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
-        ServerHandler::supported_protocol_versions(&self.tools)
-    }
+/// What the transport found out about one request before it came here.
+#[cfg(feature = "http")]
+#[derive(Clone)]
+pub(super) struct Visit {
+    pub(super) caller: Arc<Caller>,
+    /// Of a call that was let in; taken once.
+    pub(super) admission: Arc<std::sync::Mutex<Option<Admission>>>,
 }
 
-impl ServerHandler for Desk {
+impl ServerHandler for Front {
     fn get_info(&self) -> ServerConfig {
         let mut capabilities = match &self.shared.extra {
-            Some(extra) => extra.0.get_info().capabilities,
+            Some(extra) => extra.info().capabilities,
             None => ServerCapabilities::default(),
         };
         capabilities.tools = ServerCapabilities::builder().enable_tools().build().tools;
@@ -130,7 +96,7 @@ impl ServerHandler for Desk {
             .rfind(|version| version.has_initialize())
             .cloned()
             .unwrap_or_default();
-        config.server_info = implementation(&self.shared);
+        config.server_info = implementation(&self.shared.about);
         config.instructions.clone_from(&self.shared.about.instructions);
         config
     }
@@ -152,7 +118,8 @@ impl ServerHandler for Desk {
             ));
         }
         let revision = revision(&context);
-        let mut list = ListToolsResult::with_all_items(self.shared.lists.of(&self.caller, revision));
+        let (caller, _) = self.visit(&context)?;
+        let mut list = ListToolsResult::with_all_items(self.shared.lists.of(&caller, revision));
         if !revision.wants_objects() {
             list.ttl_ms = Some(LIST_TTL_MS);
             // The list is cut to what this caller may call.
@@ -168,7 +135,9 @@ impl ServerHandler for Desk {
         mut context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let revision = revision(&context);
-        let reports = context.meta.get_progress_token().map(|token| (token, mpsc::channel(PROGRESS_WAITING)));
+        let (caller, admission) = self.visit(&context)?;
+        let reports =
+            context.meta.get_progress_token().map(|token| (token, mpsc::channel(progress::WAITING)));
         let (sender, reports) = match reports {
             Some((token, (sender, receiver))) => (Some(sender), Some((token, receiver))),
             None => (None, None),
@@ -184,21 +153,27 @@ impl ServerHandler for Desk {
         let request = Request {
             tool: request.name.into_owned(),
             arguments: request.arguments.unwrap_or_default(),
-            caller: Arc::clone(&self.caller),
+            caller,
+            admission,
             revision,
             idempotency_key,
             progress: sender,
             cancelled: context.ct.child_token(),
             origin: Origin {
-                transport: "stdio",
+                transport: self.sender.transport(),
                 client: context.client_info().map(|client| format!("{}/{}", client.name, client.version)),
+                trace: context
+                    .meta
+                    .get("traceparent")
+                    .and_then(serde_json::Value::as_str)
+                    .and_then(Trace::of),
             },
             person: &person,
         };
         let answer = pipeline::call(&self.shared.core, request);
         let answer = match reports {
             None => answer.await,
-            Some((token, reports)) => reporting(answer, token, reports, &context).await,
+            Some((token, reports)) => progress::reporting(answer, token, reports, &context).await,
         };
         match answer {
             Ok(Answer::Reply(reply)) => Ok(wire::result(reply, self.meta(revision)).into()),
@@ -213,45 +188,241 @@ impl ServerHandler for Desk {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        Err(match request.method.as_str() {
-            "tools/call" => wire::error(&Refusal::Malformed(why_no_call(request.params.as_ref()))),
-            "tools/list" => {
-                ErrorData::invalid_params("`tools/list` takes an object with a `cursor`, or nothing", None)
-            }
-            method => ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text::shown(method), None),
-        })
+        match request.method.as_str() {
+            "tools/call" => Err(wire::error(&Refusal::Malformed(why_no_call(request.params.as_ref())))),
+            "tools/list" => Err(ErrorData::invalid_params(
+                "`tools/list` takes an object with a `cursor`, or nothing",
+                None,
+            )),
+            _ => self.own(request, context).await,
+        }
+    }
+
+    async fn complete(
+        &self,
+        params: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        self.own(CompleteRequest::new(params), context).await
+    }
+
+    async fn set_level(
+        &self,
+        params: SetLevelRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.own(SetLevelRequest::new(params), context).await
+    }
+
+    async fn get_prompt(
+        &self,
+        params: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        self.own(GetPromptRequest::new(params), context).await
+    }
+
+    async fn list_prompts(
+        &self,
+        params: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        self.own(ClientRequest::ListPromptsRequest(paged(params)), context).await
+    }
+
+    async fn list_resources(
+        &self,
+        params: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        self.own(ClientRequest::ListResourcesRequest(paged(params)), context).await
+    }
+
+    async fn list_resource_templates(
+        &self,
+        params: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        self.own(ClientRequest::ListResourceTemplatesRequest(paged(params)), context).await
+    }
+
+    async fn read_resource(
+        &self,
+        params: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        self.own(ReadResourceRequest::new(params), context).await
+    }
+
+    async fn subscribe(
+        &self,
+        params: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.own(SubscribeRequest::new(params), context).await
+    }
+
+    async fn unsubscribe(
+        &self,
+        params: UnsubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.own(UnsubscribeRequest::new(params), context).await
+    }
+
+    async fn get_task(
+        &self,
+        params: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        self.own(GetTaskRequest::new(params), context).await
+    }
+
+    async fn update_task(
+        &self,
+        params: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.own(UpdateTaskRequest::new(params), context).await
+    }
+
+    async fn cancel_task(
+        &self,
+        params: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.own(CancelTaskRequest::new(params), context).await
+    }
+
+    async fn list_skills(
+        &self,
+        params: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListSkillsResult, ErrorData> {
+        self.own(ClientRequest::ListSkillsRequest(paged(params)), context).await
+    }
+
+    async fn get_skill(
+        &self,
+        params: GetSkillRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetSkillResult, ErrorData> {
+        self.own(GetSkillRequest::new(params), context).await
+    }
+
+    async fn read_resource_directory(
+        &self,
+        params: ReadResourceDirectoryRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        self.own(ReadResourceDirectoryRequest::new(params), context).await
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        self.shared.extra.as_ref()?.accepts(requested)
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        match &self.shared.extra {
+            Some(extra) => extra.listen(context).await,
+            None => Err(own::unknown("subscriptions/listen")),
+        }
+    }
+
+    async fn on_cancelled(
+        &self,
+        params: CancelledNotificationParam,
+        context: NotificationContext<RoleServer>,
+    ) {
+        if let Some(extra) = &self.shared.extra {
+            extra.tell(CancelledNotification::new(params), context).await;
+        }
+    }
+
+    async fn on_progress(&self, params: ProgressNotificationParam, context: NotificationContext<RoleServer>) {
+        if let Some(extra) = &self.shared.extra {
+            extra.tell(ProgressNotification::new(params), context).await;
+        }
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        if let Some(extra) = &self.shared.extra {
+            extra.tell(InitializedNotification::default(), context).await;
+        }
+    }
+
+    async fn on_roots_list_changed(&self, context: NotificationContext<RoleServer>) {
+        if let Some(extra) = &self.shared.extra {
+            extra.tell(RootsListChangedNotification::default(), context).await;
+        }
+    }
+
+    async fn on_custom_notification(
+        &self,
+        params: CustomNotification,
+        context: NotificationContext<RoleServer>,
+    ) {
+        if let Some(extra) = &self.shared.extra {
+            extra.tell(params, context).await;
+        }
     }
 }
 
-impl Desk {
-    /// A result of the user's handler, with this server's name on it.
-    fn signed(&self, result: ServerResult) -> Result<ServerResult, ErrorData> {
-        let unwritable =
-            |_| ErrorData::internal_error("the handler's result could not be written as JSON", None);
-        let mut result = serde_json::to_value(result).map_err(unwritable)?;
-        if let Some(result) = result.as_object_mut()
-            && let Some(meta) = result.entry("_meta").or_insert_with(|| json!({})).as_object_mut()
-        {
-            meta.entry(SERVER_INFO).or_insert_with(|| self.server_info.clone());
+impl Front {
+    pub(super) fn new(shared: Arc<Shared>, sender: Sender, gone: CancellationToken) -> Self {
+        Self { shared, sender, gone }
+    }
+
+    /// Who sends this request, and whether it was let in already.
+    fn visit(
+        &self,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<(Arc<Caller>, Option<Admission>), ErrorData> {
+        match &self.sender {
+            Sender::Connection(caller) => {
+                let _ = context;
+                Ok((Arc::clone(caller), None))
+            }
+            #[cfg(feature = "http")]
+            Sender::Request => {
+                let parts = context.extensions.get::<http::request::Parts>();
+                let visit = parts.and_then(|parts| parts.extensions.get::<Visit>());
+                // A request that came past the door has nobody behind it.
+                let visit = visit.ok_or_else(|| ErrorData::internal_error("nobody sent this", None))?;
+                let admission =
+                    visit.admission.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+                Ok((Arc::clone(&visit.caller), admission))
+            }
         }
-        Ok(ServerResult::CustomResult(CustomResult(result)))
+    }
+
+    /// What the user's own handler answers, where there is one.
+    async fn own<T: Answered>(
+        &self,
+        request: impl Into<ClientRequest>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<T, ErrorData> {
+        let request = request.into();
+        let Some(extra) = &self.shared.extra else { return Err(own::unknown(request.method())) };
+        let is_modern = !revision(&context).wants_objects();
+        extra.ask(request, context, is_modern.then_some(&self.shared.server_info)).await
     }
 
     /// The `_meta` that every result of this revision starts with.
     fn meta(&self, revision: Revision) -> Map<String, Value> {
         let mut meta = Map::new();
         if !revision.wants_objects() {
-            meta.insert(SERVER_INFO.to_owned(), self.server_info.clone());
+            meta.insert(SERVER_INFO.to_owned(), self.shared.server_info.clone());
         }
         meta
     }
 }
 
-fn implementation(shared: &Shared) -> Implementation {
-    let mut implementation = Implementation::new(&shared.about.name, &shared.about.version);
-    implementation.title.clone_from(&shared.about.title);
+pub(super) fn implementation(about: &About) -> Implementation {
+    let mut implementation = Implementation::new(&about.name, &about.version);
+    implementation.title.clone_from(&about.title);
     implementation
 }
 
@@ -265,45 +436,10 @@ fn revision(context: &RequestContext<RoleServer>) -> Revision {
         .unwrap_or(Revision::V2025_06_18)
 }
 
-/// Runs a call and passes its reports on, in order, the last before the answer.
-async fn reporting<T>(
-    answer: impl Future<Output = T>,
-    token: ProgressToken,
-    mut reports: mpsc::Receiver<Progress>,
-    context: &RequestContext<RoleServer>,
-) -> T {
-    let mut answer = pin!(answer);
-    let mut furthest = f64::NEG_INFINITY;
-    loop {
-        tokio::select! {
-            biased;
-            Some(report) = reports.recv() => tell(report, &token, &mut furthest, context).await,
-            answer = &mut answer => {
-                while let Ok(report) = reports.try_recv() {
-                    tell(report, &token, &mut furthest, context).await;
-                }
-                return answer;
-            }
-        }
-    }
-}
-
-/// `progress` has to increase with each notification (MCP, progress).
-async fn tell(
-    report: Progress,
-    token: &ProgressToken,
-    furthest: &mut f64,
-    context: &RequestContext<RoleServer>,
-) {
-    // JSON has no infinity.
-    if report.done.is_finite() && report.done > *furthest {
-        *furthest = report.done;
-        let mut params = ProgressNotificationParam::new(token.clone(), report.done);
-        params.total = report.total.filter(|total| total.is_finite());
-        params.message = Some(report.message);
-        // A client that has gone is no reason to stop the handler here: the transport ends the call.
-        let _ = context.peer.notify_progress(params).await;
-    }
+fn paged<M: Default>(
+    params: Option<PaginatedRequestParams>,
+) -> RequestOptionalParam<M, PaginatedRequestParams> {
+    RequestOptionalParam { method: M::default(), params, extensions: rmcp::model::Extensions::default() }
 }
 
 fn why_no_call(params: Option<&Value>) -> String {
