@@ -90,6 +90,11 @@ pub(crate) struct Outline {
     pub(crate) conceal: bool,
     pub(crate) support: Support,
     pub(crate) scopes: Scopes,
+    /// Whether `serve` records calls without being told.
+    pub(crate) recorded: bool,
+    /// Where, as far as this user has a place.
+    #[cfg(feature = "cli")]
+    pub(crate) log: Option<AuditLog>,
 }
 
 impl Server {
@@ -359,6 +364,13 @@ impl<C: State> Server<C> {
             conceal: self.conceal,
             support: Support::probe(&self.plan),
             scopes: self.scopes.clone(),
+            recorded: !matches!(self.recording, Recording::Nowhere),
+            #[cfg(feature = "cli")]
+            log: match &self.recording {
+                Recording::In(log) => Some(log.clone()),
+                Recording::Nowhere => None,
+                Recording::Unsaid | Recording::ByDefault(_) => AuditLog::of_user(&self.about.name),
+            },
         })
     }
 

@@ -201,6 +201,11 @@ impl Process {
         Self { wire: Wire::over(stdout, stdin), child, stderr }
     }
 
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it lives")
+    }
+
     /// Closes its input and waits for it to end by itself.
     pub async fn end(mut self) -> Ended {
         let rest = self.wire.end().await;

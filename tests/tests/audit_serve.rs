@@ -98,3 +98,95 @@ async fn a_call_from_the_command_line_is_recorded_and_says_nothing_of_it() {
     ran(state.path(), &["call", "enter", "n=7", "--audit", elsewhere.to_str().unwrap()]);
     assert_eq!(kinds(&elsewhere), ONE_CALL);
 }
+
+#[tokio::test]
+async fn what_was_recorded_is_shown_to_people_and_programs() {
+    let state = tempfile::tempdir().unwrap();
+    let mut process = served(state.path(), &[]).await;
+    process.wire.call("look", json!({"n": 2})).await;
+    process.wire.call("enter", json!({"n": "x"})).await;
+    process.wire.call("open_drawer", json!({})).await;
+    process.end().await;
+    let show = |arguments: &[&str]| {
+        let (code, text, said) = ran(state.path(), &[&["audit", "show"], arguments].concat());
+        assert_eq!((code, &*said), (Some(0), ""), "{text}");
+        text
+    };
+    let ends = |text: &str| -> Vec<String> {
+        let rows = text.lines().skip(1).map(|row| row.split_whitespace().skip(2).collect::<Vec<_>>());
+        rows.map(|row| format!("{} {}", row[0], row.last().unwrap())).collect()
+    };
+    let all = show(&[]);
+    assert!(all.starts_with("TIME (UTC)"), "{all}");
+    let calls = ["enter ok", "look ok", "enter schema", "open_drawer scope"];
+    assert_eq!(ends(&show(&["--caller", "local"])), calls, "{all}");
+    assert!(all.contains("the server: start") && all.contains("the server: stop"), "{all}");
+    assert_eq!(ends(&show(&["--tool", "enter"])), ["enter ok", "enter schema"]);
+    assert_eq!(ends(&show(&["--outcome", "denied"])), ["enter schema", "open_drawer scope"]);
+    assert_eq!(ends(&show(&["--outcome", "scope"])), ["open_drawer scope"]);
+    assert_eq!(ends(&show(&["--outcome", "none"])), [""; 0]);
+    assert_eq!(ends(&show(&["--since", "1h", "--tool", "look"])), ["look ok"]);
+    assert_eq!(show(&["--until", "2020-01-01T00:00:00Z"]), "");
+    let (code, _, said) = ran(state.path(), &["audit", "show", "--since", "yesterday-ish"]);
+    assert!(code == Some(2) && said.contains("is no time"), "{said}");
+    let records: Vec<serde_json::Value> =
+        show(&["--json", "--tool", "enter"]).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<&str> = records.iter().map(|record| record["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["intent", "outcome", "denied"]);
+}
+
+#[tokio::test]
+async fn a_log_is_followed_while_it_is_written() {
+    use std::io::{BufRead as _, BufReader};
+
+    let state = tempfile::tempdir().unwrap();
+    let mut process = served(state.path(), &[]).await;
+    let mut child = ledger(state.path(), &["audit", "show", "--follow", "--tool", "enter"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    let mut next = || lines.next().expect("it goes on").expect("it is text");
+    assert!(next().starts_with("TIME"));
+    assert!(next().ends_with("ok"));
+    process.wire.call("enter", json!({"n": true})).await;
+    assert!(next().ends_with("denied: schema"));
+    process.end().await;
+    child.kill().expect("it follows until it is stopped");
+    child.wait().expect("it ends");
+}
+
+#[tokio::test]
+async fn a_call_in_read_only_mode_is_denied_by_it() {
+    let state = tempfile::tempdir().unwrap();
+    let mut process = Process::start(ledger(state.path(), &["serve", "--read-only"]));
+    process.wire.initialize(Revision::V2025_11_25).await;
+    process.wire.call("enter", json!({"n": 1})).await;
+    process.wire.call("nothing", json!({"n": 1})).await;
+    process.end().await;
+    let (_, text, _) = ran(state.path(), &["audit", "show", "--json", "--outcome", "denied"]);
+    assert!(text.contains("\"tool\":\"enter\"") && text.contains("\"denied_by\":\"read_only_mode\""), "{text}");
+    assert!(text.contains("\"denied_by\":\"unknown_tool\""), "{text}");
+}
+
+#[tokio::test]
+async fn a_flood_of_denials_is_counted() {
+    let state = tempfile::tempdir().unwrap();
+    let mut process = served(state.path(), &[]).await;
+    for n in 0..1_000 {
+        process.wire.say(candor_tests::wire::call(&json!(n), "open_drawer", json!({}))).await;
+    }
+    for _ in 0..1_000 {
+        process.wire.hear().await;
+    }
+    process.end().await;
+    let (_, text, _) = ran(state.path(), &["audit", "show", "--json"]);
+    let records = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let (mut each, mut counted) = (0, 0);
+    for record in records {
+        each += u64::from(record["kind"] == "denied");
+        counted += record["denied_by"]["scope"].as_u64().unwrap_or(0);
+    }
+    assert_eq!(each + counted, 1_000, "{text}");
+    assert!(counted > 0 && each >= 100, "{each} {counted}");
+}

@@ -6,7 +6,6 @@ use super::enforcement;
 use crate::{
     descriptor::{Descriptor, Param},
     registry::Definition,
-    seal::Support,
     server::Outline,
 };
 
@@ -25,7 +24,7 @@ pub(crate) fn manifest(outline: &Outline) -> String {
         "conceal": outline.conceal,
         "basic_scopes": outline.scopes.basic(),
         "scope_implies": outline.scopes.implied(),
-        "tools": outline.registry.tools().iter().map(|one| tool(one, &outline.support)).collect::<Vec<_>>(),
+        "tools": outline.registry.tools().iter().map(|one| tool(one, outline)).collect::<Vec<_>>(),
     });
     // Maps of serde_json sort their keys, so one declaration has one manifest, byte for byte.
     let mut text = serde_json::to_string_pretty(&manifest).expect("JSON values have string keys");
@@ -33,9 +32,9 @@ pub(crate) fn manifest(outline: &Outline) -> String {
     text
 }
 
-fn tool(definition: &Definition, support: &Support) -> Value {
+fn tool(definition: &Definition, outline: &Outline) -> Value {
     let mut tool = declaration(definition);
-    tool["enforced_by"] = enforced_by(definition.descriptor, support).into();
+    tool["enforced_by"] = enforced_by(definition.descriptor, outline).into();
     tool
 }
 
@@ -77,8 +76,8 @@ pub(crate) fn declaration(definition: &Definition) -> Value {
     }))
 }
 
-fn enforced_by(tool: &Descriptor, support: &Support) -> Map<String, Value> {
-    let words = enforcement(tool, support).into_iter();
+fn enforced_by(tool: &Descriptor, outline: &Outline) -> Map<String, Value> {
+    let words = enforcement(tool, &outline.support, outline.recorded).into_iter();
     words.map(|(word, by)| (word.to_owned(), by.iter().map(|by| by.word()).collect())).collect()
 }
 
