@@ -10,7 +10,13 @@ use serde_json::{Value, json};
 
 fn prices(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_prices"));
-    command.args(arguments).env("PRICES_DATA", folder).stdin(Stdio::null()).output().unwrap()
+    command
+        .args(arguments)
+        .env("PRICES_DATA", folder)
+        .env("XDG_STATE_HOME", folder)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 /// Exit code, stdout, stderr.

@@ -78,6 +78,7 @@ async fn no_lie_gets_anywhere_in_a_process_of_its_own() {
     let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_liars"))
         .arg("serve")
         .env("TMPDIR", temporary.path())
+        .env("XDG_STATE_HOME", temporary.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -27,6 +27,7 @@ impl Served {
         let mut child = Command::new(env!("CARGO_BIN_EXE_prices"))
             .args(["serve", "--grant", grants])
             .env("PRICES_DATA", folder)
+            .env("XDG_STATE_HOME", folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -74,16 +75,20 @@ async fn start_list_call_stop() {
         assert_eq!(refused.code, -31403, "{revision}");
         let (status, said) = served.stop().await;
         assert_eq!(status.code(), Some(0), "{revision}");
+        let log = folder.path().join("prices/audit").display().to_string();
         assert_eq!(
-            said,
+            said.replace(&log, "LOG"),
             "prices 0.1.0 on stdio: 4 of 7 tools in reach\n  \
                the kernel enforces read_only and closed_world\n  \
+               audit: LOG, not signed (`audit key new` makes a key)\n  \
                hidden without `read:alerts`: list_alerts\n  \
                hidden without `write:alerts`: clear_alerts, set_alert\n\
              help: to show them all: prices serve --grant \"read:prices write:alerts read:alerts\"\n"
         );
     }
-    assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "a price needs no file");
+    let kept: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(kept, ["prices"], "a price needs no file but its record");
 }
 
 #[tokio::test]
@@ -92,7 +97,9 @@ async fn a_client_without_a_wish_gets_the_newest_revision() {
     let served = Served::start(folder.path(), ALL, None).await;
     assert_eq!(served.client.revision().as_deref(), Some("2026-07-28"));
     let (status, said) = served.stop().await;
-    assert_eq!((status.code(), &*said), (Some(0), OPENING));
+    let log = folder.path().join("prices/audit");
+    let opening = format!("{OPENING}  audit: {}, not signed (`audit key new` makes a key)\n", log.display());
+    assert_eq!((status.code(), said), (Some(0), opening));
 }
 
 #[tokio::test]

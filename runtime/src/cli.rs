@@ -1,5 +1,6 @@
 //! The command line that every server gets from `Server::main`.
 
+mod audit;
 mod call;
 mod doctor;
 #[cfg(feature = "http")]
@@ -52,6 +53,8 @@ enum Command {
     Docs,
     /// Say what this server declares, and what makes it true on this machine
     Doctor,
+    /// Check, read and sign the audit log
+    Audit(audit::Audit),
     /// Ask a server that runs whether it is ready, for an image's `HEALTHCHECK`
     #[cfg(feature = "http")]
     Health(health::Health),
@@ -82,7 +85,7 @@ impl Grants {
 }
 
 impl<C: State> Server<C> {
-    /// Runs the command line: `serve`, `call`, `manifest`, `docs`, `doctor`, `health`, `token`, `completions`.
+    /// Runs the command line: `serve`, `call`, `manifest`, `docs`, `doctor`, `audit`, `health`, `token`, `completions`.
     ///
     /// Exit codes: 0 done; 1 the tool reported a failure or refused the call; 2 it could not be done.
     pub fn main(self) -> ExitCode {
@@ -109,6 +112,7 @@ impl<C: State> Server<C> {
             Command::Manifest => print(self.manifest()),
             Command::Docs => print(self.reference()),
             Command::Doctor => print(self.outline().map(|outline| doctor::report(&outline))),
+            Command::Audit(audit) => audit.run(&self),
             #[cfg(feature = "http")]
             Command::Health(health) => health.run(),
             #[cfg(feature = "http")]

@@ -7,7 +7,7 @@ mod reference;
 #[cfg(feature = "cli")]
 pub(crate) use enforcement::By;
 pub(crate) use enforcement::enforcement;
-pub(crate) use manifest::manifest;
+pub(crate) use manifest::{declaration, manifest};
 #[cfg(feature = "cli")]
 pub(crate) use reference::call_line;
 pub(crate) use reference::reference;

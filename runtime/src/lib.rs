@@ -25,6 +25,7 @@
 #[cfg(feature = "http")]
 pub mod access;
 mod args;
+mod audit;
 mod call;
 #[cfg(feature = "cli")]
 mod cli;
@@ -48,6 +49,7 @@ pub mod testing;
 mod text;
 mod tool;
 
+pub use audit::AuditLog;
 pub use call::{Call, Caller};
 /// Makes the fields of a struct the handles that tools take by type.
 ///

@@ -188,6 +188,14 @@ impl ToolError {
         self.reason.as_deref()
     }
 
+    /// The word for programs, where it was written in the program and not made of a caller's values.
+    pub(crate) fn fixed_reason(&self) -> Option<&'static str> {
+        match self.reason {
+            Some(Cow::Borrowed(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Whether the same call can succeed later.
     pub fn is_transient(&self) -> bool {
         self.transient

@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 mod arguments;
+pub(crate) mod audit;
 mod confirmation;
 mod known;
 mod limits;
@@ -9,7 +10,7 @@ mod output;
 mod refusal;
 mod run;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -25,6 +26,8 @@ use crate::{
     seal::Seals,
     tool::Handler,
 };
+use audit::Asked;
+pub(crate) use audit::{By, Origin, Recorder, Trace};
 pub(crate) use confirmation::{Choice, Person};
 pub(crate) use refusal::Refusal;
 
@@ -41,6 +44,10 @@ pub(crate) struct Core {
     pub(crate) confirmations: Confirmations,
     /// Nobody is asked before a call: whoever started the server said so.
     pub(crate) unasked: bool,
+    /// Where calls are recorded, where they are.
+    pub(crate) audit: Option<Recorder>,
+    /// Tools that are there and not served: those that may write, where none may.
+    pub(crate) withheld: HashSet<&'static str>,
 }
 
 impl Core {
@@ -60,6 +67,8 @@ pub(crate) struct Request<'a> {
     pub(crate) idempotency_key: Option<Value>,
     pub(crate) progress: Option<mpsc::Sender<Progress>>,
     pub(crate) cancelled: CancellationToken,
+    /// How the call came.
+    pub(crate) origin: Origin,
     /// Whoever sits at the client and can be asked.
     pub(crate) person: &'a dyn Person,
 }
@@ -74,6 +83,18 @@ pub(crate) enum Answer {
     },
 }
 
+/// A call that is not let through: at which stage, and what the caller is told.
+struct Denied {
+    by: By,
+    answer: Result<Box<Reply>, Refusal>,
+}
+
+impl Denied {
+    fn by(by: By) -> impl Fn(Refusal) -> Self {
+        move |refusal| Self { by, answer: Err(refusal) }
+    }
+}
+
 /// A call that may come in, with its place among those at work.
 #[derive(Debug)]
 pub(crate) struct Admission {
@@ -82,37 +103,92 @@ pub(crate) struct Admission {
 }
 
 /// The first stages: what decides whether a call comes in at all. A transport may ask before it answers, and hands on
-/// what it was told, so that nothing is decided or counted twice.
-#[expect(clippy::unused_async, reason = "who is turned away may have to be written down")]
-pub(crate) async fn admit(core: &Core, caller: &Caller, tool: &str) -> Result<Admission, Refusal> {
+/// what it was told, so that nothing is decided or counted twice. One that refuses by itself says so: [`turned_away`].
+pub(crate) fn admit(core: &Core, caller: &Caller, tool: &str) -> Result<Admission, Refusal> {
     let (at, tool) = known::tool(core, caller, tool)?;
     access::check(core, tool.descriptor, caller)?;
     limits::rate(core, at, caller)?;
     Ok(Admission { at, slot: limits::slot(core, at)? })
 }
 
-/// Answers one call. Who calls has been settled by the transport; everything else is settled here, in this order.
+/// Records a call that a transport did not let in, for what [`admit`] said.
+#[cfg(feature = "http")]
+pub(crate) async fn turned_away(
+    core: &Core,
+    caller: &Caller,
+    tool: &str,
+    origin: &Origin,
+    refusal: &Refusal,
+) {
+    if let Some(recorder) = &core.audit {
+        recorder.asked(core, tool, caller, origin, None).denied(by(core, tool, refusal)).await;
+    }
+}
+
+/// The stage that refuses so.
+fn by(core: &Core, tool: &str, refusal: &Refusal) -> By {
+    match refusal {
+        Refusal::UnknownTool { .. } if core.withheld.contains(tool) => By::ReadOnlyMode,
+        Refusal::UnknownTool { .. } | Refusal::Malformed(_) => By::UnknownTool,
+        Refusal::MissingScopes { .. } => By::Scope,
+        Refusal::RateLimited { .. } | Refusal::TooManyInFlight { .. } => By::Rate,
+        Refusal::Unrecorded => By::Audit,
+    }
+}
+
+/// Answers one call, and records it where it was not let through.
 pub(crate) async fn call(core: &Core, request: Request<'_>) -> Result<Answer, Refusal> {
+    let recorder = core.audit.as_ref();
+    let asked = recorder.map(|recorder| {
+        recorder.asked(core, &request.tool, &request.caller, &request.origin, Some(request.revision))
+    });
+    match stages(core, request, asked.as_ref()).await {
+        Ok(answer) => Ok(answer),
+        Err(denied) => {
+            // A log that just took no record takes none of that either; it counts them.
+            if let Some(asked) = asked.filter(|_| denied.by != By::Audit) {
+                asked.denied(denied.by).await;
+            }
+            denied.answer.map(|reply| Answer::Reply(*reply))
+        }
+    }
+}
+
+/// The stages. Who calls has been settled by the transport; everything else is settled here, in this order.
+async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) -> Result<Answer, Denied> {
     let admitted = request.admission.filter(|admission| core.name(admission.at) == request.tool);
     let Admission { at, mut slot } = match admitted {
         Some(admission) => admission,
-        None => admit(core, &request.caller, &request.tool).await?,
+        None => admit(core, &request.caller, &request.tool)
+            .map_err(|refusal| Denied { by: by(core, &request.tool, &refusal), answer: Err(refusal) })?,
     };
     let tool = &core.registry.tools()[at];
     // After access: of a concealed tool, a bad key must not tell more than an unknown tool's would.
-    let idempotency_key = known::idempotency_key(request.idempotency_key)?;
-    let arguments = match arguments::check(tool, request.arguments) {
-        Ok(arguments) => arguments,
-        Err(reply) => return Ok(Answer::Reply(*reply)),
-    };
-    if confirmation::is_needed(core, tool.descriptor) {
+    let idempotency_key =
+        known::idempotency_key(request.idempotency_key).map_err(Denied::by(By::Idempotency))?;
+    let arguments = arguments::check(tool, request.arguments)
+        .map_err(|reply| Denied { by: By::Schema, answer: Ok(reply) })?;
+    let confirmed = confirmation::is_needed(core, tool.descriptor);
+    if confirmed {
         // A person takes their time, and holds up nobody else meanwhile.
         drop(slot);
         match confirmation::check(core, tool.descriptor, &arguments, &request.caller, request.person).await {
-            confirmation::Word::Given => slot = limits::slot(core, at)?,
+            confirmation::Word::Given => {
+                slot = limits::slot(core, at).map_err(Denied::by(By::Rate))?;
+            }
+            confirmation::Word::Open(Answer::Reply(reply)) => {
+                return Err(Denied { by: By::Confirmation, answer: Ok(Box::new(reply)) });
+            }
             confirmation::Word::Open(answer) => return Ok(answer),
         }
     }
+    let trail = match asked {
+        Some(asked) => asked
+            .intent(core, at, &arguments, idempotency_key.as_deref(), confirmed)
+            .await
+            .map_err(Denied::by(By::Audit))?,
+        None => None,
+    };
     let call = Call {
         descriptor: tool.descriptor,
         caller: request.caller,
@@ -123,5 +199,9 @@ pub(crate) async fn call(core: &Core, request: Request<'_>) -> Result<Answer, Re
         deadline: tokio::time::Instant::now().into_std() + tool.descriptor.timeout,
     };
     let reply = run::run(core.seals.place(tool.descriptor), &core.handlers[at], call, arguments, slot).await;
-    Ok(Answer::Reply(output::shape(tool, reply, request.revision)))
+    let reply = output::shape(tool, reply, request.revision);
+    if let Some(trail) = trail {
+        trail.outcome(&reply).await.map_err(Denied::by(By::Audit))?;
+    }
+    Ok(Answer::Reply(reply))
 }

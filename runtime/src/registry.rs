@@ -56,6 +56,10 @@ pub enum StartError {
     Scratch(String),
     /// `Server::revisions` left none.
     NoRevision,
+    /// This tool does not run unrecorded, and nobody said where calls are recorded.
+    Unaudited(&'static str),
+    /// The audit log cannot be written, or was changed.
+    Audit(String),
     /// The state could not be made.
     State(String),
 }
@@ -93,6 +97,11 @@ impl std::fmt::Display for StartError {
                 f,
                 "the server speaks no revision of the protocol\nhelp: give `Server::revisions` at least one, or leave it out"
             ),
+            Self::Unaudited(tool) => write!(
+                f,
+                "nobody said where calls of tool `{tool}` are recorded\nnote: it is declared `audit = \"required\"`, as every write is that says nothing else\nhelp: give the server a log with `Server::audit`, or say that there is none with `Server::unaudited`"
+            ),
+            Self::Audit(why) => f.write_str(why),
             Self::State(why) => write!(f, "the server's state could not be made\nnote: {why}"),
         }
     }

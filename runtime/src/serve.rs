@@ -180,6 +180,34 @@ impl Built {
             .collect()
     }
 
+    /// Where calls are recorded, and whether the record is signed, in a line for a person.
+    pub fn audit(&self) -> String {
+        let Some(recorder) = &self.shared.core.audit else { return "audit: no call is recorded".to_owned() };
+        let place = &recorder.log.place;
+        let signed = if place.signed { "signed" } else { "not signed (`audit key new` makes a key)" };
+        format!("audit: {}, {signed}", place.folder.display())
+    }
+
+    /// Whether calls can be recorded: no audit log at all is no hindrance, one on a full or broken disk is.
+    pub fn audit_is_ready(&self) -> bool {
+        self.shared.core.audit.as_ref().is_none_or(|recorder| recorder.log.is_ready())
+    }
+
+    /// Has the audit log opened again, as SIGHUP does: a log whose disk failed comes back, if it is what it was; one
+    /// that was replaced or shortened is refused from then on.
+    pub fn reopen_audit(&self) {
+        if let Some(recorder) = &self.shared.core.audit {
+            recorder.log.reopen();
+        }
+    }
+
+    /// Records the end in the audit log, and waits for it; calls that come later are refused where a record is required.
+    pub fn stop_audit(&self) {
+        if let Some(recorder) = &self.shared.core.audit {
+            recorder.log.stop();
+        }
+    }
+
     /// What the kernel of this machine enforces of what the tools declare, in a line for a person.
     pub fn seals(&self) -> String {
         let core = &self.shared.core;

@@ -1,17 +1,18 @@
 //! The program a user writes: a name, a state, tools, and what to do with them.
 
-use std::{fmt::Display, path::PathBuf, sync::Arc};
+use std::{collections::HashSet, fmt::Display, path::PathBuf, sync::Arc};
 
 use futures::future::BoxFuture;
 
 pub use crate::serve::Built;
 use crate::{
+    audit::{self, AuditLog},
     clock::Clock,
     confirm::Confirmations,
-    descriptor::{Descriptor, Rate},
+    descriptor::{Audit, Descriptor, Rate},
     limits::{Bounds, Limits},
-    pipeline::Core,
-    registry::{Registry, StartError},
+    pipeline::{Core, Recorder},
+    registry::{Definition, Registry, StartError},
     revision::Revision,
     scopes::Scopes,
     seal::{Plan, Seal, Seals, Support, Trial},
@@ -55,6 +56,18 @@ pub struct Server<C = ()> {
     read_only: bool,
     unasked: bool,
     checks: Vec<Check>,
+    pub(crate) recording: Recording,
+}
+
+/// What becomes of the records of calls.
+pub(crate) enum Recording {
+    /// Nobody said.
+    Unsaid,
+    /// There are none, and somebody said so.
+    Nowhere,
+    In(AuditLog),
+    /// The folder that `serve` takes where nobody said. A server none of whose tools insists does without.
+    ByDefault(Option<AuditLog>),
 }
 
 /// What a server says of itself.
@@ -80,6 +93,11 @@ pub(crate) struct Outline {
     pub(crate) conceal: bool,
     pub(crate) support: Support,
     pub(crate) scopes: Scopes,
+    /// Whether `serve` records calls without being told.
+    pub(crate) recorded: bool,
+    /// Where, as far as this user has a place.
+    #[cfg(feature = "cli")]
+    pub(crate) log: Option<AuditLog>,
 }
 
 impl Server {
@@ -100,6 +118,7 @@ impl Server {
             read_only: false,
             unasked: false,
             checks: Vec::new(),
+            recording: Recording::Unsaid,
         }
     }
 
@@ -135,6 +154,7 @@ impl Server {
             read_only: self.read_only,
             unasked: self.unasked,
             checks: self.checks,
+            recording: self.recording,
         }
     }
 }
@@ -239,6 +259,27 @@ impl<C> Server<C> {
         self
     }
 
+    /// Records calls in an audit log: what cannot be recorded, and is declared `required`, does not run.
+    ///
+    /// `serve` keeps [`AuditLog::of_user`] without being told, and `serve --audit DIR` another. A server that is
+    /// [built](Server::build) has to be told: with a `required` tool, and neither this nor [`Server::unaudited`], it
+    /// does not start.
+    pub fn audit(mut self, log: AuditLog) -> Self {
+        self.recording = Recording::In(log);
+        self
+    }
+
+    /// Records nothing, whatever the tools declare. For those who mean it: a test, or a server whose host records.
+    pub fn unaudited(mut self) -> Self {
+        self.recording = Recording::Nowhere;
+        self
+    }
+
+    /// Records nothing where nobody said where to.
+    pub(crate) fn or_unaudited(self) -> Self {
+        if matches!(self.recording, Recording::Unsaid) { self.unaudited() } else { self }
+    }
+
     /// How far the kernel is to enforce `read_only` and `closed_world`; [`Seal::WhereAvailable`] by default.
     pub fn seal(mut self, seal: Seal) -> Self {
         self.plan.seal = seal;
@@ -287,7 +328,8 @@ impl<C: State> Server<C> {
     ///
     /// # Errors
     ///
-    /// Two tools of one name, a type that no schema describes, or a state that could not be made.
+    /// Two tools of one name, a type that no schema describes, a state that could not be made, or an audit log that a
+    /// tool insists on and that nobody named, or that cannot be written.
     pub fn build(self) -> Result<Built, StartError> {
         if self.revisions.is_empty() {
             return Err(StartError::NoRevision);
@@ -303,13 +345,25 @@ impl<C: State> Server<C> {
             self.entries.into_iter().map(|entry| (entry.descriptor, Handler::bind(entry.run, &state)));
         let mut tools: Vec<(&'static Descriptor, Handler)> =
             self.stateless.into_iter().chain(bound).collect();
-        tools.retain(|(descriptor, _)| !self.read_only || descriptor.is_read_only());
+        let mut withheld = HashSet::new();
+        tools.retain(|(descriptor, _)| {
+            let kept = !self.read_only || descriptor.is_read_only();
+            if !kept {
+                withheld.insert(descriptor.name);
+            }
+            kept
+        });
         tools.sort_by_key(|(descriptor, _)| descriptor.name);
         let registry = Registry::new(tools.iter().map(|(descriptor, _)| *descriptor))?;
         let handlers = tools.into_iter().map(|(_, handler)| handler).collect();
         let limits = Limits::new(&self.bounds, registry.tools().iter().map(|tool| tool.descriptor));
         let seals = Seals::new(enough(trial.end(), &registry)?);
+        let audit = recorder(self.recording, &registry, |log| {
+            Recorder::open(log, &self.about, &registry, self.read_only, self.unasked)
+        })?;
         let core = Core {
+            audit,
+            withheld,
             registry,
             handlers,
             conceal: self.conceal,
@@ -333,6 +387,13 @@ impl<C: State> Server<C> {
             conceal: self.conceal,
             support: Trial::begin(self.plan.clone()).end(),
             scopes: self.scopes.clone(),
+            recorded: !matches!(self.recording, Recording::Nowhere),
+            #[cfg(feature = "cli")]
+            log: match &self.recording {
+                Recording::In(log) => Some(log.clone()),
+                Recording::Nowhere => None,
+                Recording::Unsaid | Recording::ByDefault(_) => AuditLog::of_user(&self.about.name),
+            },
         })
     }
 
@@ -365,6 +426,42 @@ impl<C: State> Server<C> {
     /// As [`Server::manifest`].
     pub fn reference(&self) -> Result<String, StartError> {
         Ok(crate::contract::reference(&self.outline()?))
+    }
+}
+
+/// Opens the log that calls are recorded in. What a tool insists on is there, or the server does not start.
+fn recorder(
+    recording: Recording,
+    registry: &Registry,
+    open: impl FnOnce(&AuditLog) -> Result<Recorder, String>,
+) -> Result<Option<Recorder>, StartError> {
+    let is = |class| move |tool: &Definition| tool.descriptor.audit == class;
+    let insists =
+        registry.tools().iter().find(|tool| is(Audit::Required)(tool)).map(|tool| tool.descriptor.name);
+    match (recording, insists) {
+        (Recording::Nowhere, _) | (Recording::Unsaid, None) => Ok(None),
+        (Recording::Unsaid, Some(tool)) => Err(StartError::Unaudited(tool)),
+        (Recording::In(log), _) => open(&log).map(Some).map_err(StartError::Audit),
+        (Recording::ByDefault(_), _) if registry.tools().iter().all(is(Audit::Off)) => Ok(None),
+        (Recording::ByDefault(log), tool) => {
+            match (log.ok_or_else(|| audit::NO_PLACE.to_owned()).and_then(|log| open(&log)), tool) {
+                (Ok(recorder), _) => Ok(Some(recorder)),
+                (Err(why), Some(tool)) => Err(StartError::Audit(insisting(&why, tool))),
+                (Err(why), None) => {
+                    // Nobody insists, and nobody is left to think that there are records.
+                    eprintln!("audit: no call is recorded: {why}");
+                    Ok(None)
+                }
+            }
+        }
+    }
+}
+
+fn insisting(why: &str, tool: &str) -> String {
+    let note = format!("note: tool `{tool}` is declared `audit = \"required\"`, and does not run unrecorded");
+    match why.split_once('\n') {
+        Some((fact, rest)) => format!("{fact}\n{note}\n{rest}"),
+        None => format!("{why}\n{note}"),
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
+pub use crate::audit::Disk;
 pub use crate::clock::Clock;
 pub use crate::serve::client::{Answer, Client, Guest, Refused, Said};
 use crate::{

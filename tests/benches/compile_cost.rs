@@ -154,7 +154,7 @@ fn tool_{number}(
         text,
         "
 pub fn server() -> Built {{
-    Server::new(\"prices\", \"1.0.0\").tools(tools![{names}]).build().unwrap()
+    Server::new(\"prices\", \"1.0.0\").unaudited().tools(tools![{names}]).build().unwrap()
 }}
 "
     );

@@ -62,7 +62,10 @@ fn both() {}
 fn neither() {}
 
 fn server(seal: Seal) -> Server {
-    Server::new("sums", "1.0.0").seal(seal).tools(tools![add, add_async, reads, stays, both, neither])
+    Server::new("sums", "1.0.0")
+        .unaudited()
+        .seal(seal)
+        .tools(tools![add, add_async, reads, stays, both, neither])
 }
 
 fn main() {

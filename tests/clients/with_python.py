@@ -29,6 +29,7 @@ def server(folder: str, grants: str) -> StdioServerParameters:
     env = {
         "PATH": os.environ["PATH"],
         "PRICES": os.environ["PRICES"],
+        "XDG_STATE_HOME": folder,
         "PRICES_DATA": folder,
         "WATCH": folder,
         "GRANTS": grants,

@@ -30,7 +30,7 @@ const TOOLS = {
 
 async function connected(folder, grants, options, person) {
   const { PATH, PRICES } = process.env;
-  const env = { PATH, PRICES, PRICES_DATA: folder, WATCH: folder, GRANTS: grants };
+  const env = { PATH, PRICES, PRICES_DATA: folder, XDG_STATE_HOME: folder, WATCH: folder, GRANTS: grants };
   const capabilities = person ? { elicitation: { form: {} } } : {};
   const client = new Client({ name: "test", version: "0" }, { ...options, capabilities });
   if (person) {

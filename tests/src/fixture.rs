@@ -168,7 +168,7 @@ pub fn forget(
 
 /// The whole server.
 pub fn server() -> Server {
-    Server::new("fixture", "1.0.0").tools(tools![
+    Server::new("fixture", "1.0.0").unaudited().tools(tools![
         add,
         book,
         measure,

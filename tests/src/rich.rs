@@ -199,5 +199,5 @@ fn pair(
 
 /// The whole server.
 pub fn server() -> Server {
-    Server::new("rich", "1.0.0").tools(tools![numbers, rich, tree, choose, anything, pair])
+    Server::new("rich", "1.0.0").unaudited().tools(tools![numbers, rich, tree, choose, anything, pair])
 }

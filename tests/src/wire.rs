@@ -208,6 +208,11 @@ impl Process {
         assert!(sent.expect("kill is there").success(), "{name}");
     }
 
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it lives")
+    }
+
     /// Closes its input and waits for it to end by itself.
     pub async fn end(mut self) -> Ended {
         let rest = self.wire.end().await;

@@ -23,7 +23,7 @@ fn clock() -> &'static str {
 }
 
 fn server() -> Server {
-    Server::new("vault", "1.0.0").tools(tools![read_vault, empty_vault, clock])
+    Server::new("vault", "1.0.0").unaudited().tools(tools![read_vault, empty_vault, clock])
 }
 
 async fn names(client: &Client) -> Vec<String> {
@@ -110,7 +110,7 @@ async fn heard(built: Built) -> String {
 
 #[tokio::test]
 async fn a_concealed_tool_is_byte_for_byte_one_that_does_not_exist() {
-    let without = Server::new("vault", "1.0.0").tools(tools![clock]);
+    let without = Server::new("vault", "1.0.0").unaudited().tools(tools![clock]);
     let concealed = heard(server().conceal().build().unwrap()).await;
     assert_eq!(concealed, heard(without.build().unwrap()).await);
     assert!(concealed.contains("Unknown tool: read_vault"));

@@ -80,7 +80,8 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let (done, clock) = (Arc::new(AtomicUsize::new(0)), Clock::by_hand());
-        let server = Server::new("s", "1").clock(clock.clone()).state(App { done: Arc::clone(&done) });
+        let server =
+            Server::new("s", "1").unaudited().clock(clock.clone()).state(App { done: Arc::clone(&done) });
         let server = server.tools(tools![forget, wipe, put, drop_silently, add]);
         Self { wire: Wire::to(server.build().unwrap()), done, clock, elicitation: true }
     }

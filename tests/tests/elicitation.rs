@@ -47,7 +47,7 @@ fn add(
 
 fn server() -> (Server<App>, Arc<AtomicUsize>) {
     let done = Arc::new(AtomicUsize::new(0));
-    let server = Server::new("s", "1").state(App { done: Arc::clone(&done) });
+    let server = Server::new("s", "1").unaudited().state(App { done: Arc::clone(&done) });
     (server.tools(tools![forget, add]), done)
 }
 

@@ -72,7 +72,7 @@ async fn an_end_before_the_handshake_is_no_error() {
 #[tokio::test]
 async fn calls_in_flight_get_their_answers_after_the_end_of_input() {
     let gate = Arc::new(Semaphore::new(0));
-    let server = Server::new("s", "1").state(App { gate: Arc::clone(&gate) }).tools(tools![held]);
+    let server = Server::new("s", "1").unaudited().state(App { gate: Arc::clone(&gate) }).tools(tools![held]);
     let mut wire = Wire::to(server.build().unwrap());
     wire.initialize(Revision::V2025_11_25).await;
     for word in ["a", "b", "c"] {
@@ -92,7 +92,7 @@ async fn calls_in_flight_get_their_answers_after_the_end_of_input() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_never_answers_holds_the_end_for_its_deadline_at_most() {
     let gate = Arc::new(Semaphore::new(0));
-    let server = Server::new("s", "1").state(App { gate }).tools(tools![held]);
+    let server = Server::new("s", "1").unaudited().state(App { gate }).tools(tools![held]);
     let (mut client, server_end) = tokio::io::duplex(64 * 1024);
     let (read, write) = tokio::io::split(server_end);
     let serving = tokio::spawn(server.build().unwrap().serve(read, write));

@@ -95,7 +95,7 @@ impl Rig {
     }
 
     fn built(&self, bounds: impl FnOnce(Server<App>) -> Server<App>) -> Built {
-        let server = Server::new("s", "1").clock(self.clock.clone());
+        let server = Server::new("s", "1").unaudited().clock(self.clock.clone());
         let server = server.state(App { work: Arc::clone(&self.work) });
         bounds(server.tools(tools![twice, once, other, four, many, deaf, forget])).build().unwrap()
     }

@@ -53,7 +53,7 @@ fn params(name: &str, key: &str, arguments: Value) -> Value {
 async fn each_stage_answers_before_the_next() {
     let runs = Arc::new(AtomicUsize::new(0));
     let server = || {
-        let server = Server::new("s", "1").state(App { runs: Arc::clone(&runs) });
+        let server = Server::new("s", "1").unaudited().state(App { runs: Arc::clone(&runs) });
         server.tools(tools![open_vault]).build().unwrap()
     };
     let key = "0123456789abcdef";

@@ -167,7 +167,7 @@ fn liar() -> Liar {
 }
 
 fn server() -> Server {
-    Server::new("s", "1").tools(tools![
+    Server::new("s", "1").unaudited().tools(tools![
         object,
         choice,
         text,

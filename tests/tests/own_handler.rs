@@ -77,7 +77,7 @@ fn clock() -> &'static str {
 fn wind() {}
 
 fn server() -> Server {
-    Server::new("clock", "1.0.0").tools(tools![clock, wind]).handler(Own)
+    Server::new("clock", "1.0.0").unaudited().tools(tools![clock, wind]).handler(Own)
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ fn take_more(done: &Arc<AtomicUsize>) -> usize {
 
 fn server() -> (Server<App>, Arc<AtomicUsize>) {
     let done = Arc::new(AtomicUsize::new(0));
-    let server = Server::new("s", "1").state(App { done: Arc::clone(&done) });
+    let server = Server::new("s", "1").unaudited().state(App { done: Arc::clone(&done) });
     let tools = tools![look, look_closely, look_openly, put, take, take_more];
     (server.tools(tools).read_only(), done)
 }
@@ -96,7 +96,8 @@ async fn what_is_not_served_is_counted_nowhere() {
 
 #[tokio::test]
 async fn a_server_of_writes_alone_lists_nothing() {
-    let server = Server::new("s", "1").state(App { done: Arc::default() }).tools(tools![put, take]);
+    let server =
+        Server::new("s", "1").unaudited().state(App { done: Arc::default() }).tools(tools![put, take]);
     let client = Client::to(server.read_only().build().unwrap(), Revision::V2026_07_28).await;
     assert_eq!(client.tools().await.unwrap(), Vec::<Value>::new());
     assert_eq!(

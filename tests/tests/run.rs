@@ -138,8 +138,11 @@ fn add(
 /// Sealed threads have a clock of their own, which goes on while a test holds its own still; how calls run on them is
 /// the subject of `misbehaving.rs` and `seal.rs`. Nobody is asked: `confirmation.rs` is about that.
 fn server(hands: &Arc<Hands>) -> Server<App> {
-    let server =
-        Server::new("s", "1").seal(Seal::Off).yes_destructive().state(App { hands: Arc::clone(hands) });
+    let server = Server::new("s", "1")
+        .unaudited()
+        .seal(Seal::Off)
+        .yes_destructive()
+        .state(App { hands: Arc::clone(hands) });
     server.tools(tools![read, destroy, hold, spin, report, report_later, report_much, add])
 }
 
@@ -320,7 +323,7 @@ async fn a_call_knows_its_tool_caller_and_deadline() {
             format!("{:?}", call.idempotency_key()),
         ]
     }
-    let built = Server::new("s", "1").tools(tools![knows]).build().unwrap().grant("b a");
+    let built = Server::new("s", "1").unaudited().tools(tools![knows]).build().unwrap().grant("b a");
     let client = Client::to(built, Revision::V2026_07_28).await;
     let key = "0123456789abcdef";
     let answer = client.with_meta("candor/idempotency-key", key).call("knows", json!({})).await.unwrap();

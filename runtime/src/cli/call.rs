@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 use tokio::process::{Child, Command};
 
-use super::{COULD_NOT, DONE, FAILED, Grants, could_not, render, say};
+use super::{COULD_NOT, DONE, FAILED, Grants, audit::Log, could_not, render, say};
 use crate::{
     descriptor::Descriptor,
     serve::client::{Guest, Refused, Said},
@@ -38,6 +38,8 @@ pub(super) struct Call {
     /// Print the result as JSON, as it came
     #[arg(long)]
     raw: bool,
+    #[command(flatten)]
+    log: Log,
     #[command(flatten)]
     grants: Grants,
 }
@@ -108,6 +110,7 @@ impl Call {
         if self.yes_destructive {
             command.arg("--yes-destructive");
         }
+        command.args(self.log.arguments());
         for scopes in &self.grants.scopes {
             command.args(["--grant", scopes]);
         }

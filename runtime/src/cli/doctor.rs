@@ -26,8 +26,9 @@ pub(super) fn report(outline: &Outline) -> String {
         }
     }
     scopes(&mut text, &tools);
-    enforced(&mut text, &tools, &outline.support);
+    enforced(&mut text, &tools, outline);
     seal(&mut text, &tools, &outline.support);
+    log(&mut text, outline);
     text
 }
 
@@ -50,10 +51,10 @@ fn scopes(text: &mut String, tools: &[&Descriptor]) {
     }
 }
 
-fn enforced(text: &mut String, tools: &[&Descriptor], support: &Support) {
+fn enforced(text: &mut String, tools: &[&Descriptor], outline: &Outline) {
     let mut words: BTreeMap<(&str, &[By]), Vec<&str>> = BTreeMap::new();
     for tool in tools {
-        for word in enforcement(tool, support) {
+        for word in enforcement(tool, &outline.support, outline.recorded) {
             words.entry(word).or_default().push(tool.name);
         }
     }
@@ -88,6 +89,25 @@ fn seal(text: &mut String, tools: &[&Descriptor], support: &Support) {
     text.push_str(
         "  It does not see to what was opened before a call, to state shared with tools that are not sealed,\n  or to talk with other processes of this machine.\n",
     );
+}
+
+/// Where calls are recorded, and what the record is worth.
+fn log(text: &mut String, outline: &Outline) {
+    text.push_str("\nthe audit log:\n");
+    let _ = match &outline.log {
+        Some(log) if log.usual_signing_key().exists() => {
+            writeln!(text, "  {}, signed by {}", log.folder().display(), log.usual_signing_key().display())
+        }
+        Some(log) => writeln!(
+            text,
+            "  {}\n  not signed: a log written anew, or one whose end was cut off, shows nothing; `audit key new` makes a key",
+            log.folder().display()
+        ),
+        None if outline.recorded => {
+            writeln!(text, "  {}", crate::audit::NO_PLACE.lines().next().unwrap_or_default())
+        }
+        None => writeln!(text, "  none: this server says that it records nothing"),
+    };
 }
 
 fn count(tools: &[&str]) -> String {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::{DONE, FAILED, Grants, could_not, signals};
+use super::{DONE, FAILED, Grants, audit::Log, could_not, signals};
 #[cfg(feature = "http")]
 use crate::serve::http::Pace;
 use crate::{
@@ -28,6 +28,8 @@ pub(super) struct Serve {
     /// How long calls in flight may take once the server is to stop (SIGTERM, SIGINT, the end of stdin), as in `30s`
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::duration)]
     drain_timeout: Duration,
+    #[command(flatten)]
+    log: Log,
     #[cfg(feature = "http")]
     #[command(flatten)]
     http: super::http::Http,
@@ -52,9 +54,10 @@ impl Serve {
             Err(error) => return could_not(&error),
         };
         self.open("stdio", &built);
-        run(async {
+        let log = built.clone();
+        run(&built.clone(), async {
             let stop = CancellationToken::new();
-            signals::listen(stop.clone(), || {}).map_err(|error| broke(&error))?;
+            signals::listen(stop.clone(), move || log.reopen_audit()).map_err(|error| broke(&error))?;
             let (read, write) = stdio.open().map_err(|error| broke(&error))?;
             let served = built.serve_until(read, write, stop, self.drain_timeout);
             served.await.map_err(|error| broke(&error))
@@ -75,7 +78,8 @@ impl Serve {
         };
         let built = built.grant(&self.grants.joined());
         self.open("HTTP", &built);
-        run(async {
+        let log = built.clone();
+        run(&built.clone(), async {
             let stop = CancellationToken::new();
             let address = site.address;
             let taken = |error| format!("{address} cannot be listened at: {error}");
@@ -87,7 +91,11 @@ impl Serve {
                 eprintln!("warning: {warning}");
             }
             let reloaded = Arc::clone(&access);
-            signals::listen(stop.clone(), move || reload(&reloaded)).map_err(|error| broke(&error))?;
+            let again = move || {
+                reload(&reloaded);
+                log.reopen_audit();
+            };
+            signals::listen(stop.clone(), again).map_err(|error| broke(&error))?;
             tokio::spawn(async move {
                 if let Err(error) = access.prepare().await {
                     // Each request that needs them tries again.
@@ -101,7 +109,7 @@ impl Serve {
     fn build<C: State>(&self, server: Server<C>) -> Result<Built, StartError> {
         let server = if self.read_only { server.read_only() } else { server };
         let server = if self.yes_destructive { server.yes_destructive() } else { server };
-        server.build()
+        self.log.of(server, self.quiet).build()
     }
 
     /// Says on stderr what is served.
@@ -128,12 +136,13 @@ fn reload(access: &crate::access::Access) {
     }
 }
 
-fn run(served: impl Future<Output = Result<Ended, String>>) -> ExitCode {
+fn run(built: &Built, served: impl Future<Output = Result<Ended, String>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return could_not(&format!("no threads to serve with: {error}")),
     };
     let served = runtime.block_on(served);
+    built.stop_audit();
     // A handler that outlived its deadline may still hold a thread; the process does not wait for it.
     runtime.shutdown_background();
     match served {
@@ -156,6 +165,7 @@ fn opening(over: &str, built: &Built, grants: &Grants) -> String {
     let (name, version) = built.name();
     let mut text = format!("{name} {version} on {over}: {} of {all} tools in reach\n", all - hidden.len());
     text += &format!("  {}\n", built.seals());
+    text += &format!("  {}\n", built.audit());
     let mut by_scopes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (tool, missing) in &hidden {
         by_scopes.entry(missing.join(" ")).or_default().push(tool);

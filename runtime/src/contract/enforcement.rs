@@ -26,8 +26,12 @@ impl By {
     }
 }
 
-/// The words that `tool` declares, each with what enforces it.
-pub(crate) fn enforcement(tool: &Descriptor, support: &Support) -> Vec<(&'static str, &'static [By])> {
+/// The words that `tool` declares, each with what enforces it; `recorded` where the server keeps an audit log.
+pub(crate) fn enforcement(
+    tool: &Descriptor,
+    support: &Support,
+    recorded: bool,
+) -> Vec<(&'static str, &'static [By])> {
     let sealed = |kept: bool| -> &'static [By] {
         if kept && Profile::of(tool).is_some() { &[By::Compiler, By::Kernel] } else { &[By::Compiler] }
     };
@@ -50,7 +54,8 @@ pub(crate) fn enforcement(tool: &Descriptor, support: &Support) -> Vec<(&'static
     word(tool.rate.is_some(), "rate", &[By::Runtime]);
     word(tool.max_in_flight.is_some(), "max_in_flight", &[By::Runtime]);
     word(tool.retry > 0, "retry", &[By::Runtime]);
-    word(tool.audit != Audit::Off, "audit", &[]);
+    let by: &[By] = if recorded { &[By::Runtime] } else { &[] };
+    word(tool.audit != Audit::Off, "audit", by);
     words.sort_unstable_by_key(|(word, _)| *word);
     words
 }

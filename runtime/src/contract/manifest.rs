@@ -6,7 +6,6 @@ use super::enforcement;
 use crate::{
     descriptor::{Descriptor, Param},
     registry::Definition,
-    seal::Support,
     server::Outline,
 };
 
@@ -25,7 +24,7 @@ pub(crate) fn manifest(outline: &Outline) -> String {
         "conceal": outline.conceal,
         "basic_scopes": outline.scopes.basic(),
         "scope_implies": outline.scopes.implied(),
-        "tools": outline.registry.tools().iter().map(|one| tool(one, &outline.support)).collect::<Vec<_>>(),
+        "tools": outline.registry.tools().iter().map(|one| tool(one, outline)).collect::<Vec<_>>(),
     });
     // Maps of serde_json sort their keys, so one declaration has one manifest, byte for byte.
     let mut text = serde_json::to_string_pretty(&manifest).expect("JSON values have string keys");
@@ -33,7 +32,14 @@ pub(crate) fn manifest(outline: &Outline) -> String {
     text
 }
 
-fn tool(definition: &Definition, support: &Support) -> Value {
+fn tool(definition: &Definition, outline: &Outline) -> Value {
+    let mut tool = declaration(definition);
+    tool["enforced_by"] = enforced_by(definition.descriptor, outline).into();
+    tool
+}
+
+/// What a tool declares, on whatever machine.
+pub(crate) fn declaration(definition: &Definition) -> Value {
     let tool = definition.descriptor;
     trimmed(json!({
         "name": tool.name,
@@ -63,7 +69,6 @@ fn tool(definition: &Definition, support: &Support) -> Value {
             "idempotentHint": tool.may_repeat(),
             "openWorldHint": !tool.closed_world,
         },
-        "enforced_by": enforced_by(tool, support),
         "secret_parameters": marked(tool, |param| param.secret),
         "volatile_parameters": marked(tool, |param| param.volatile),
         "input_schema": definition.input.schema,
@@ -71,8 +76,8 @@ fn tool(definition: &Definition, support: &Support) -> Value {
     }))
 }
 
-fn enforced_by(tool: &Descriptor, support: &Support) -> Map<String, Value> {
-    let words = enforcement(tool, support).into_iter();
+fn enforced_by(tool: &Descriptor, outline: &Outline) -> Map<String, Value> {
+    let words = enforcement(tool, &outline.support, outline.recorded).into_iter();
     words.map(|(word, by)| (word.to_owned(), by.iter().map(|by| by.word()).collect())).collect()
 }
 

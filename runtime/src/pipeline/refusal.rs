@@ -17,6 +17,8 @@ pub(crate) enum Refusal {
     RateLimited { tool: &'static str, wait: Duration },
     /// As many calls as are allowed are at work.
     TooManyInFlight { tool: &'static str },
+    /// The audit log could not take the record that has to stand there.
+    Unrecorded,
 }
 
 impl Refusal {
@@ -27,6 +29,7 @@ impl Refusal {
             Self::UnknownTool { .. } | Self::Malformed(_) => -32602,
             Self::MissingScopes { .. } => -31403,
             Self::RateLimited { .. } | Self::TooManyInFlight { .. } => -31429,
+            Self::Unrecorded => -32603,
         }
     }
 
@@ -51,6 +54,8 @@ impl Refusal {
             Self::TooManyInFlight { tool } => {
                 format!("as many calls of tool `{tool}` are at work as may be\nhelp: call again in 1 s")
             }
+            // What is wrong with the log is nothing to a caller.
+            Self::Unrecorded => "internal error\nhelp: the server's log says why".to_owned(),
         }
     }
 
@@ -78,7 +83,7 @@ impl Refusal {
 
     pub(crate) fn data(&self) -> Option<Value> {
         match self {
-            Self::UnknownTool { .. } | Self::Malformed(_) => None,
+            Self::UnknownTool { .. } | Self::Malformed(_) | Self::Unrecorded => None,
             Self::MissingScopes { required, missing, .. } => Some(
                 json!({"reason": "insufficient_scope", "requiredScopes": required, "missingScopes": missing}),
             ),

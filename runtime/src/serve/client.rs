@@ -111,7 +111,7 @@ impl ClientHandler for Listener {
 /// fn forget() {}
 ///
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-/// let built = Server::new("memory", "1.0.0").tools(tools![forget]).build().unwrap();
+/// let built = Server::new("memory", "1.0.0").unaudited().tools(tools![forget]).build().unwrap();
 /// let client = Guest::new().answers(|_question| Said::Decline).to(built, Revision::V2026_07_28).await;
 /// let answer = client.call("forget", json!({})).await.unwrap();
 /// assert_eq!(answer.reason(), Some("confirmation_declined"));
@@ -260,13 +260,17 @@ impl From<ServiceError> for Refused {
 const PIPE: usize = 64 * 1024;
 
 impl Client {
-    /// Builds `server`, grants it nothing, and connects under the newest revision.
+    /// Builds `server`, grants it nothing, and connects under the newest revision. Unless the server has an audit log of
+    /// its own, nothing is recorded.
     ///
     /// # Panics
     ///
     /// The server does not build, or the connection fails: in a test, both are failures.
     pub async fn of<C: crate::state::State>(server: crate::Server<C>) -> Self {
-        let built = server.build().unwrap_or_else(|error| panic!("the server does not start: {error}"));
+        let built = server
+            .or_unaudited()
+            .build()
+            .unwrap_or_else(|error| panic!("the server does not start: {error}"));
         Self::to(built, Revision::V2026_07_28).await
     }
 

@@ -36,7 +36,7 @@ use super::{
 };
 use crate::{
     call::Caller,
-    pipeline::{self, Admission, Answer, Refusal, Request},
+    pipeline::{self, Admission, Answer, Origin, Refusal, Request, Trace},
     revision::Revision,
     server::About,
 };
@@ -59,6 +59,17 @@ pub(super) enum Sender {
     /// Each comes with its own: [`Visit`].
     #[cfg(feature = "http")]
     Request,
+}
+
+impl Sender {
+    /// How they send them.
+    fn transport(&self) -> &'static str {
+        match self {
+            Self::Connection(_) => "stdio",
+            #[cfg(feature = "http")]
+            Self::Request => "http",
+        }
+    }
 }
 
 /// What the transport found out about one request before it came here.
@@ -149,6 +160,15 @@ impl ServerHandler for Front {
             idempotency_key,
             progress: sender,
             cancelled: context.ct.child_token(),
+            origin: Origin {
+                transport: self.sender.transport(),
+                client: context.client_info().map(|client| format!("{}/{}", client.name, client.version)),
+                trace: context
+                    .meta
+                    .get("traceparent")
+                    .and_then(serde_json::Value::as_str)
+                    .and_then(Trace::of),
+            },
             person: &person,
         };
         let answer = pipeline::call(&self.shared.core, request);

@@ -33,6 +33,7 @@ use super::{
 use crate::{
     access::{Access, Metadata},
     call::Caller,
+    pipeline::By,
 };
 use drain::Drain;
 pub(crate) use drain::Pace;
@@ -200,7 +201,7 @@ async fn metadata(State(door): State<Arc<Door>>) -> Response {
 impl Door {
     /// One request. What comes first here is decided first, which is a security property.
     async fn answer(&self, mut request: Request) -> Result<Response, Refused> {
-        let mut stay = self.drain.enter()?;
+        let mut stay = self.drain.enter().inspect_err(|_| self.record(By::Draining))?;
         self.hosts.check(&request)?;
         let caller = self.caller(&mut request).await?;
         let session = self.sessions.enter(&mut request, &caller)?;
@@ -244,9 +245,17 @@ impl Door {
             Err(denied) => Err(*denied),
         };
         caller.map_err(|denied| {
+            self.record(By::Auth);
             let basic: Vec<&str> = self.shared.scopes.basic().iter().map(String::as_str).collect();
             bearer::refused(denied, &basic, self.metadata_address())
         })
+    }
+
+    /// Records a refusal of nobody known.
+    fn record(&self, by: By) {
+        if let Some(recorder) = &self.shared.core.audit {
+            recorder.refused(by, "http");
+        }
     }
 
     fn metadata_address(&self) -> Option<&str> {

@@ -17,7 +17,7 @@ fn put() {}
 fn look_openly() {}
 
 fn main() -> std::process::ExitCode {
-    let mut server = Server::new("seals", "1.0.0").tools(tools![look, put]);
+    let mut server = Server::new("seals", "1.0.0").unaudited().tools(tools![look, put]);
     for word in std::env::var("SEALS").unwrap_or_default().split_whitespace() {
         server = match word.split_once('=').unwrap_or((word, "")) {
             ("off", _) => server.seal(Seal::Off),

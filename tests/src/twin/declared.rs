@@ -44,6 +44,7 @@ pub(super) async fn get_price_async(
 /// Never: the declarations are good.
 pub fn server(seal: Seal) -> Built {
     Server::new("prices", "1.0.0")
+        .unaudited()
         .state(App::default())
         .tools(tools![get_price, get_price_async])
         .seal(seal)

@@ -8,7 +8,7 @@ use super::{Door, Message, Refused};
 use crate::{
     access::insufficient_scope,
     call::Caller,
-    pipeline::{self, Admission, Refusal},
+    pipeline::{self, Admission, Origin, Refusal},
 };
 
 impl Door {
@@ -24,10 +24,15 @@ impl Door {
             // Refused further in, with the error that the protocol has for it.
             return Ok(None);
         }
-        match pipeline::admit(&self.shared.core, caller, tool).await {
+        let core = &self.shared.core;
+        match pipeline::admit(core, caller, tool) {
             Ok(admission) => Ok(Some(admission)),
             Err(refusal) => match self.refused(&refusal) {
-                Some(refused) => Err(refused.to(message.id.clone())),
+                Some(refused) => {
+                    let origin = Origin { transport: "http", ..Origin::default() };
+                    pipeline::turned_away(core, caller, tool, &origin, &refusal).await;
+                    Err(refused.to(message.id.clone()))
+                }
                 None => Ok(None),
             },
         }
@@ -60,7 +65,7 @@ impl Door {
                 let refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, refusal.code(), message, data);
                 Some(refused.retry_after(refusal.retry_after().unwrap_or(1)))
             }
-            Refusal::UnknownTool { .. } | Refusal::Malformed(_) => None,
+            Refusal::UnknownTool { .. } | Refusal::Malformed(_) | Refusal::Unrecorded => None,
         }
     }
 }

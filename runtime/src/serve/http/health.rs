@@ -33,6 +33,16 @@ impl Health {
 
     /// The names of what does not hold.
     async fn failed(&self) -> Vec<String> {
+        let mut failed = self.checks().await;
+        let recorder = self.shared.core.audit.as_ref();
+        if recorder.is_some_and(|recorder| !recorder.log.is_ready()) {
+            failed.insert(0, "audit log".to_owned());
+        }
+        failed
+    }
+
+    /// The names of the user's own checks that do not pass.
+    async fn checks(&self) -> Vec<String> {
         let mut last = self.failed.lock().await;
         if let Some((at, failed)) = last.as_ref()
             && at.elapsed() < FRESH

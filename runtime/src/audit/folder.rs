@@ -1,0 +1,108 @@
+//! A path → the folder of one log, held by one writer.
+
+use std::{
+    fs::{self, File},
+    io::{Read as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use super::system;
+
+/// The file that the writer holds a lock on.
+const LOCK: &str = "lock";
+
+/// What may be typed where a folder cannot be used.
+pub(super) const HELP: &str = "help: record in another folder of your own: `--audit DIR`";
+
+/// The folder of a log that this process writes.
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    /// The lock goes when this is closed.
+    _lock: File,
+}
+
+/// Why a folder cannot be taken.
+#[derive(Debug)]
+pub(super) enum Taken {
+    /// Another process writes there; its number, where it left one.
+    Busy(String),
+    /// It cannot hold a log.
+    Unfit(String),
+}
+
+impl Folder {
+    /// Makes the folder where there is none, and takes it for this process.
+    pub(super) fn take(path: &Path) -> Result<Self, Taken> {
+        let shown = path.display();
+        let unfit = |why: String| Taken::Unfit(why);
+        // Asked first: a link must not be followed by making what it points to.
+        if fs::symlink_metadata(path).is_err() {
+            system::make_folder(path).map_err(|error| unfit(format!("`{shown}` cannot be made: {error}")))?;
+        }
+        check(path).map_err(unfit)?;
+        let mut options = system::private();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut lock = options
+            .open(path.join(LOCK))
+            .map_err(|error| unfit(format!("`{shown}` cannot be written: {error}")))?;
+        if !locked(&lock) {
+            let mut pid = String::new();
+            let _ = lock.take(20).read_to_string(&mut pid);
+            let pid: String = pid.chars().filter(char::is_ascii_digit).collect();
+            let who = if pid.is_empty() { String::new() } else { format!(" ({pid})") };
+            return Err(Taken::Busy(format!("another process{who} writes the log in `{shown}`")));
+        }
+        // For people only: the lock itself is the system's.
+        let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+}
+
+/// Takes the lock. Who verifies a log asks for it for a moment, and is no writer.
+fn locked(lock: &File) -> bool {
+    (0..5).any(|again| {
+        if again > 0 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        system::lock(lock)
+    })
+}
+
+/// Whether a process writes the log in this folder.
+pub(super) fn is_written(path: &Path) -> bool {
+    File::open(path.join(LOCK)).is_ok_and(|lock| system::is_locked(&lock))
+}
+
+/// Whether `path` is a folder that a log can be kept in.
+fn check(path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    let metadata =
+        fs::symlink_metadata(path).map_err(|error| format!("`{shown}` cannot be looked at: {error}"))?;
+    if metadata.is_symlink() {
+        return Err(format!("`{shown}` is a symbolic link"));
+    }
+    if !metadata.is_dir() {
+        return Err(format!("`{shown}` is no folder"));
+    }
+    system::ours_alone(&metadata).map_err(|why| format!("`{shown}` cannot hold an audit log: {why}"))
+}
+
+/// The file of a segment.
+pub(super) fn segment(path: &Path, number: u32) -> PathBuf {
+    path.join(format!("segment-{number:08}.jsonl"))
+}
+
+/// The numbers of the segments in a folder, in order.
+pub(super) fn segments(path: &Path) -> std::io::Result<Vec<u32>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix("segment-")?.strip_suffix(".jsonl"));
+        if let Some(number) = number.filter(|number| number.len() == 8).and_then(|number| number.parse().ok())
+        {
+            numbers.push(number);
+        }
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}

@@ -1,0 +1,216 @@
+//! A line of a log → its parts, if it is a record in the one form that records have.
+
+use super::chain::Hex;
+
+/// How deep values may stand inside each other.
+const DEPTH: u32 = 160;
+/// `,"prev":"` and a digest, `","hash":"` and another, `"}`.
+const CHAIN: usize = 9 + 64 + 10 + 64 + 2;
+
+/// The parts of a record that the chain and its checks are about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scanned<'a> {
+    pub(crate) seq: u64,
+    pub(crate) ts: &'a [u8],
+    pub(crate) kind: &'a [u8],
+    /// The call it is of, where that stands next.
+    pub(crate) call_id: Option<u128>,
+    /// What the digest covers.
+    pub(crate) body: &'a [u8],
+    pub(crate) prev: &'a Hex,
+    pub(crate) hash: &'a Hex,
+}
+
+/// Reads a line without its newline. Printable ASCII, no blanks between tokens, the first members and the last in
+/// their order: there is one way to write a record.
+pub(crate) fn scan(line: &[u8]) -> Option<Scanned<'_>> {
+    // In chunks, so that the compiler makes vectors of it.
+    let plain = |chunk: &[u8]| chunk.iter().fold(true, |plain, byte| plain & (byte.wrapping_sub(b' ') < 95));
+    if !line.chunks(64).all(plain) {
+        return None;
+    }
+    let (body, chain) = line.split_at_checked(line.len().checked_sub(CHAIN)?)?;
+    let chain = chain.strip_prefix(b",\"prev\":\"")?;
+    let (prev, chain) = chain.split_first_chunk::<64>()?;
+    let (hash, chain) = chain.strip_prefix(b"\",\"hash\":\"")?.split_first_chunk::<64>()?;
+    if chain != b"\"}" {
+        return None;
+    }
+    let mut cursor = Cursor { rest: body };
+    cursor.literal(b"{\"v\":1,\"seq\":")?;
+    let seq = cursor.digits()?;
+    cursor.literal(b",\"ts\":")?;
+    let ts = cursor.string()?;
+    cursor.literal(b",\"kind\":")?;
+    let kind = cursor.string()?;
+    let call_id = cursor.rest.strip_prefix(b",\"call_id\":\"").and_then(|rest| number(rest.first_chunk()?));
+    while !cursor.rest.is_empty() {
+        cursor.literal(b",")?;
+        cursor.string()?;
+        cursor.literal(b":")?;
+        cursor.value(DEPTH)?;
+    }
+    Some(Scanned { seq, ts, kind, call_id, body, prev, hash })
+}
+
+/// 32 hexadecimal digits.
+fn number(digits: &[u8; 32]) -> Option<u128> {
+    digits.iter().try_fold(0, |number, &digit| {
+        let digit = char::from(digit).to_digit(16)?;
+        Some(number << 4 | u128::from(digit))
+    })
+}
+
+/// Whether a line that no newline ends is more than a crash can have left of a record: a whole one, and something
+/// behind it that is no newline.
+pub(crate) fn holds_more_than_a_record(torn: &[u8]) -> bool {
+    let end = memchr::memmem::rfind(torn, b"\",\"hash\":\"").map(|at| at + 10 + 64 + 2);
+    end.and_then(|end| torn.get(..end))
+        .is_some_and(|record| record.len() < torn.len() && scan(record).is_some())
+}
+
+struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    #[inline]
+    fn literal(&mut self, literal: &[u8]) -> Option<()> {
+        self.rest = self.rest.strip_prefix(literal)?;
+        Some(())
+    }
+
+    /// A whole number without leading zeros.
+    fn digits(&mut self) -> Option<u64> {
+        let end = self.rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(self.rest.len());
+        let (digits, rest) = self.rest.split_at(end);
+        if digits.is_empty() || (digits.len() > 1 && digits[0] == b'0') {
+            return None;
+        }
+        self.rest = rest;
+        digits
+            .iter()
+            .try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
+    }
+
+    /// A string, as it is written between its quotes.
+    #[inline]
+    fn string(&mut self) -> Option<&'a [u8]> {
+        let inside = self.rest.strip_prefix(b"\"")?;
+        let mut at = 0;
+        loop {
+            at += memchr::memchr2(b'"', b'\\', inside.get(at..)?)?;
+            if inside[at] == b'"' {
+                self.rest = &inside[at + 1..];
+                return Some(&inside[..at]);
+            }
+            at += match inside.get(at + 1)? {
+                b'"' | b'\\' => 2,
+                b'u' if inside.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit) => 6,
+                _ => return None,
+            };
+        }
+    }
+
+    #[inline]
+    fn value(&mut self, depth: u32) -> Option<()> {
+        match *self.rest.first()? {
+            b'"' => self.string().map(drop),
+            b'{' => self.many(b'}', depth, |cursor, depth| {
+                cursor.string()?;
+                cursor.literal(b":")?;
+                cursor.value(depth)
+            }),
+            b'[' => self.many(b']', depth, Self::value),
+            b't' => self.literal(b"true"),
+            b'f' => self.literal(b"false"),
+            b'n' => self.literal(b"null"),
+            _ => self.number(),
+        }
+    }
+
+    fn many(&mut self, end: u8, depth: u32, mut one: impl FnMut(&mut Self, u32) -> Option<()>) -> Option<()> {
+        let depth = depth.checked_sub(1)?;
+        self.rest = &self.rest[1..];
+        if self.literal(&[end]).is_some() {
+            return Some(());
+        }
+        loop {
+            one(self, depth)?;
+            if self.literal(&[end]).is_some() {
+                return Some(());
+            }
+            self.literal(b",")?;
+        }
+    }
+
+    /// RFC 8259 §6.
+    fn number(&mut self) -> Option<()> {
+        let _ = self.literal(b"-");
+        let whole = self.some_digits()?;
+        if whole.len() > 1 && whole[0] == b'0' {
+            return None;
+        }
+        if self.literal(b".").is_some() {
+            self.some_digits()?;
+        }
+        if self.literal(b"e").or_else(|| self.literal(b"E")).is_some() {
+            let _ = self.literal(b"+").or_else(|| self.literal(b"-"));
+            self.some_digits()?;
+        }
+        Some(())
+    }
+
+    fn some_digits(&mut self) -> Option<&'a [u8]> {
+        let end = self.rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(self.rest.len());
+        let (digits, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        (!digits.is_empty()).then_some(digits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::chain::Head, *};
+
+    fn line(members: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        Head { next: 7, ..Head::START }.append(&mut out, "t", members.as_bytes());
+        out.pop();
+        out
+    }
+
+    #[test]
+    fn a_record_is_read() {
+        let line =
+            line(r#""kind":"intent","call_id":"ab","args":{"a":[1,-2.5e-3,true,null,{}],"b":"\u00e9\""}"#);
+        let scanned = scan(&line).unwrap();
+        assert_eq!(scanned.seq, 7);
+        assert_eq!(scanned.body.len() + CHAIN, line.len());
+    }
+
+    #[test]
+    fn what_is_no_record_is_none() {
+        for wrong in [
+            r#""kind":"x","a":01"#,
+            r#""kind":"x","a":1."#,
+            r#""kind":"x","a":+1"#,
+            r#""kind":"x","a":{"b"}"#,
+            r#""kind":"x","a":[1,]"#,
+            r#""kind":"x","a":[1 ,2]"#,
+            r#""kind":"x","a":"\x""#,
+            r#""kind":"x","a":"é""#,
+            r#""kind":"x","a":nul"#,
+            r#""kind":"x","#,
+            r#""knid":"x""#,
+            r#""kind":x"#,
+        ] {
+            assert!(scan(&line(wrong)).is_none(), "{wrong}");
+        }
+        let nested = format!(r#""kind":"x","a":{}{}"#, "[".repeat(1_000), "]".repeat(1_000));
+        assert!(scan(&line(&nested)).is_none());
+        for end in 0..line(r#""kind":"x""#).len() {
+            assert!(scan(&line(r#""kind":"x""#)[..end]).is_none(), "{end}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A log of 300 records, changed in every way that somebody who cannot sign can change it.
+
+use std::{fs, path::Path, time::Duration};
+
+use super::{
+    AuditLog, Body, Kind,
+    blocks::lines,
+    check::{Check, look},
+    folder, key,
+    note::Key,
+    scan::holds_more_than_a_record,
+    verify::{Verdict, verify},
+};
+
+/// A signed log with this many records, in segments of about `segment` bytes, and the key that checks it.
+fn log(path: &Path, records: u128, segment: u64) -> Vec<Key> {
+    key::make_signer(&key::beside(path, ".signing-key"), "prices").unwrap();
+    let log = AuditLog::at(path).segment_bytes(segment).checkpoint_every(64, Duration::from_secs(60)).quiet();
+    let mut start = Body::of("server");
+    start.text("event", "start");
+    let open = log.open(start).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    for call in 0..records / 2 {
+        for (kind, word) in [(Kind::Intent(call), "intent"), (Kind::Outcome(call), "outcome")] {
+            let mut body = Body::of(word);
+            body.text("call_id", &format!("{call:032x}"))
+                .text("tool", "get_price")
+                .text("effect", "read_only");
+            body.object("caller", |caller| _ = caller.text("sub", "local"));
+            body.json(
+                "args",
+                br#"{"symbol":"hmac:00112233445566778899","day":-1.5e3,"all":[true,null,{"a":"\u00e9"}]}"#,
+            );
+            runtime.block_on(open.commit(kind, body)).unwrap();
+        }
+    }
+    open.stop();
+    vec![Key::parse(&fs::read_to_string(key::beside(path, ".signing-key.pub")).unwrap()).unwrap()]
+}
+
+fn verdict(path: &Path, keys: &[Key]) -> Verdict {
+    verify(path, keys, Vec::new(), 1).unwrap()
+}
+
+/// Whether something is found in `rest`, the end of the log's last segment or all up to the next.
+fn is_found(mut check: Check, rest: &[u8], is_last: bool) -> bool {
+    for line in lines(rest) {
+        check.take(line, &look(line));
+        if !check.sum.findings.is_empty() {
+            return true;
+        }
+    }
+    let torn = memchr::memrchr(b'\n', rest).map_or(rest, |at| &rest[at + 1..]);
+    !torn.is_empty() && (!is_last || holds_more_than_a_record(torn))
+}
+
+#[test]
+fn every_changed_byte_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit");
+    let keys = log(&path, 300, 40_000);
+    let whole = verdict(&path, &keys);
+    let numbers = folder::segments(&path).unwrap();
+    // Beside the calls', there is a record for each segment, for the start and for the stop.
+    assert_eq!((&*whole.sum.findings, whole.sum.records), (&[][..], 302 + numbers.len() as u64));
+    let last = *numbers.last().unwrap();
+    assert!(last > 3);
+    let (mut check, mut changed) = (Check::new(), 0_u32);
+    for &number in &numbers {
+        let bytes = fs::read(folder::segment(&path, number)).unwrap();
+        check.segment(number);
+        let mut start = 0;
+        for line in lines(&bytes) {
+            for at in start..=start + line.len() {
+                // The lowest bit makes another letter or digit of most, the sixth another case.
+                for bit in [0, 5] {
+                    let mut rest = bytes[start..].to_vec();
+                    rest.truncate(at - start + 3_000);
+                    rest[at - start] ^= 1 << bit;
+                    let is_last = number == last && start + rest.len() == bytes.len();
+                    assert!(
+                        is_found(check.clone(), &rest, is_last),
+                        "segment {number}, byte {at}, bit {bit}"
+                    );
+                    changed += 1;
+                }
+            }
+            check.take(line, &look(line));
+            start += line.len() + 1;
+        }
+        check.segment_ends(false);
+    }
+    assert!(check.sum.findings.is_empty() && changed > 250_000, "{changed}");
+}
+
+#[test]
+fn bytes_changed_on_the_disk_are_found_by_the_whole_check_and_name_their_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit");
+    let keys = log(&path, 300, 40_000);
+    for number in folder::segments(&path).unwrap() {
+        let name = folder::segment(&path, number);
+        let bytes = fs::read(&name).unwrap();
+        for at in (0..bytes.len()).step_by(1_499) {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            fs::write(&name, &changed).unwrap();
+            let line = 1 + memchr::memchr_iter(b'\n', &bytes[..at]).count() as u64;
+            let sum = verdict(&path, &keys).sum;
+            let found = sum.findings[0].at.unwrap();
+            assert_eq!((found.segment, found.line), (number, line), "byte {at}: {:?}", sum.findings);
+        }
+        fs::write(&name, bytes).unwrap();
+    }
+}
+
+#[test]
+fn every_changed_byte_of_the_checkpoints_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit");
+    let keys = log(&path, 12, 40_000);
+    let name = path.join("checkpoints");
+    let bytes = fs::read(&name).unwrap();
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        fs::write(&name, &changed).unwrap();
+        assert!(!verdict(&path, &keys).sum.findings.is_empty(), "byte {at}");
+    }
+}

@@ -1,0 +1,84 @@
+"""A verifier key and a log's folder -> whether its checkpoints are signed by that key and say what the log holds.
+
+Written from C2SP signed-note and from the description of the chain alone; nothing here is Candor's.
+"""
+
+import base64
+import hashlib
+import sys
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+DOMAIN = b"candor audit record v1\0\0"
+
+
+class Verifier:
+    """A key in the form `name+id+base64(1, public key)`."""
+
+    def __init__(self, text: str) -> None:
+        self.name, ident, key = text.strip().split("+", 2)
+        kind, *public = base64.b64decode(key, validate=True)
+        assert kind == 1, "Ed25519"
+        self.id = hashlib.sha256(self.name.encode() + b"\n\x01" + bytes(public)).digest()[:4]
+        assert self.id.hex() == ident, "the id is that of the key"
+        self.key = Ed25519PublicKey.from_public_bytes(bytes(public))
+
+    def text(self, note: bytes) -> str:
+        """The text of a signed note, if this key signed it."""
+        text, signatures = note.split(b"\n\n")
+        text += b"\n"
+        for line in signatures.decode().splitlines():
+            dash, name, signature = line.split(" ")
+            raw = base64.b64decode(signature, validate=True)
+            if dash == "\u2014" and name == self.name and raw[:4] == self.id:
+                self.key.verify(raw[4:], text)
+                return text.decode()
+        raise InvalidSignature
+
+
+def notes(file: bytes) -> list[bytes]:
+    """Notes one after another: each ends with the line behind its first empty line."""
+    found = []
+    while file:
+        end = file.index(b"\n", file.index(b"\n\n") + 2) + 1
+        found.append(file[:end])
+        file = file[end:]
+    return found
+
+
+def heads(folder: Path) -> list[bytes]:
+    """The digest after each record, computed anew."""
+    prev, found = bytes(32), []
+    for segment in sorted(folder.glob("segment-*.jsonl")):
+        for line in segment.read_bytes().splitlines():
+            body, chain = line.split(b',"prev":')
+            digest = hashlib.sha256(DOMAIN + prev + len(body).to_bytes(8, "big") + body).digest()
+            assert chain == f'"{prev.hex()}","hash":"{digest.hex()}"}}'.encode(), (segment, len(found))
+            prev = digest
+            found.append(digest)
+    return found
+
+
+def main(key: str, folder: str) -> None:
+    verifier = Verifier(Path(key).read_text())
+    chain = heads(Path(folder))
+    checkpoints = notes(Path(folder, "checkpoints").read_bytes())
+    for note in checkpoints:
+        origin, size, digest, _time = verifier.text(note).splitlines()
+        assert origin.startswith("candor audit log "), origin
+        assert chain[int(size) - 1] == base64.b64decode(digest), size
+        for at in range(len(note)):
+            changed = bytearray(note)
+            changed[at] ^= 1
+            try:
+                verifier.text(bytes(changed))
+            except (InvalidSignature, ValueError):
+                continue
+            raise AssertionError(f"byte {at} of a note can be changed")
+    assert len(checkpoints) >= 2 and int(size) == len(chain), "the last checkpoint is of the whole log"
+    print(f"{len(checkpoints)} checkpoints of {len(chain)} records are what they say")
+
+
+main(*sys.argv[1:])

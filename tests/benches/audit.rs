@@ -1,0 +1,293 @@
+//! What the audit log costs: `cargo bench -p candor-tests --bench audit`, or one part of it with its name behind `--`:
+//! `durable`, `read`, `verify`.
+//!
+//! `durable`: calls that wait for the disk, 64 callers at once, beside a bare loop that writes and syncs the same batches of
+//! records to the same disk. `read`: a read call with its records beside one without. `verify`: `audit verify` of a million
+//! records beside SHA-256 of the same bytes. The logs stand in the folder that `TMPDIR` names; on a file system in memory a
+//! sync costs nothing, and the first part says nothing.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use candor::{AuditLog, Built, Seal, Server, mcp_tool, tools};
+use candor_tests::twin::{
+    client::Client,
+    side_by_side::{self, Side, report},
+};
+use sha2::{Digest as _, Sha256};
+use tokio::runtime::Builder;
+
+const CALLERS: u64 = 64;
+const DURABLE_CALLS: u64 = 10_000;
+const ROUNDS: usize = 15;
+const BLOCKS: usize = 60;
+const CALLS_A_BLOCK: usize = 500;
+const RECORDS: u64 = 1_000_000;
+
+/// Set a price.
+#[mcp_tool(additive, closed_world, public)]
+async fn set_price(
+    /// Ticker symbol, for example `AAPL`.
+    #[param(pattern = "^[A-Z]{1,5}$")]
+    symbol: &str,
+    /// The price in cents.
+    cents: u32,
+) -> u32 {
+    let _ = symbol;
+    cents
+}
+
+/// Newest price of one symbol.
+#[mcp_tool(read_only, closed_world, public)]
+fn get_price(
+    /// Ticker symbol, for example `AAPL`.
+    #[param(pattern = "^[A-Z]{1,5}$")]
+    symbol: &str,
+) -> u32 {
+    let _ = symbol;
+    66_906
+}
+
+const SET: &str = r#"{"name":"set_price","arguments":{"symbol":"AAPL","cents":66906}}"#;
+const GET: &str = r#"{"name":"get_price","arguments":{"symbol":"AAPL"}}"#;
+
+fn server(log: Option<&Path>) -> Built {
+    let server = Server::new("prices", "1.0.0").seal(Seal::Off).tools(tools![set_price, get_price]);
+    let server = match log {
+        Some(folder) => server.audit(AuditLog::at(folder).quiet()),
+        None => server.unaudited(),
+    };
+    server.build().expect("the folder can be written")
+}
+
+fn main() {
+    let parts: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted =
+        |part: &str| side_by_side::wanted() && (parts.is_empty() || parts.iter().any(|word| word == part));
+    for (part, run) in [("durable", durable as fn()), ("read", read), ("verify", verify)] {
+        if wanted(part) {
+            run();
+        }
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    Builder::new_multi_thread().enable_all().build().expect("a runtime")
+}
+
+/// `calls` calls by many callers at once; how long they take together.
+fn calls(built: &Built, params: &'static str, calls: u64) -> Duration {
+    runtime().block_on(async {
+        static LEFT: AtomicU64 = AtomicU64::new(0);
+        LEFT.store(calls, Ordering::Relaxed);
+        let mut clients = Vec::new();
+        for _ in 0..CALLERS {
+            let mut client = Client::declared(built.clone()).await;
+            assert!(client.ask("tools/call", params).await.contains("66906"));
+            clients.push(client);
+        }
+        let start = Instant::now();
+        let callers = clients.into_iter().map(|mut client| {
+            tokio::spawn(async move {
+                while LEFT
+                    .try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                    .is_ok()
+                {
+                    let answer = client.ask("tools/call", params).await;
+                    assert!(answer.contains("66906"), "{answer}");
+                }
+            })
+        });
+        for caller in callers.collect::<Vec<_>>() {
+            caller.await.expect("every call is answered");
+        }
+        start.elapsed()
+    })
+}
+
+fn durable() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut ratios = Vec::new();
+    for round in 0..ROUNDS {
+        let log = folder.path().join(format!("audit-{round}"));
+        let built = server(Some(&log));
+        let ours = calls(&built, SET, DURABLE_CALLS);
+        built.stop_audit();
+        let batches = batches(&log);
+        let records: usize = batches.iter().map(|batch| memchr_count(batch)).sum();
+        // Twice, since a disk that others use as well is not the same from one moment to the next.
+        let bare =
+            ["once", "twice"].map(|time| bare(&folder.path().join(format!("{time}-{round}")), &batches));
+        let bare = (bare[0] + bare[1]) / 2;
+        // The log also holds each caller's first call, and what begins and ends it.
+        let share = ours.as_secs_f64() * (records as f64) / (2.0 * DURABLE_CALLS as f64);
+        println!(
+            "{:24} ours: {:7.0} calls/s in batches of {:.1} records   bare loop: {:7.0} calls/s   ratio: {:.2}",
+            "durable writes",
+            DURABLE_CALLS as f64 / ours.as_secs_f64(),
+            records as f64 / batches.len() as f64,
+            records as f64 / 2.0 / bare.as_secs_f64(),
+            bare.as_secs_f64() / share
+        );
+        ratios.push(bare.as_secs_f64() / share);
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!("durable writes           median ratio: {:.2}", ratios[ROUNDS / 2]);
+}
+
+fn memchr_count(batch: &[u8]) -> usize {
+    batch.iter().filter(|&&byte| byte == b'\n').count()
+}
+
+/// The records of a log as they were written: those of one batch have one time.
+fn batches(log: &Path) -> Vec<Vec<u8>> {
+    let mut batches: Vec<(String, Vec<u8>)> = Vec::new();
+    for segment in segments(log) {
+        for line in BufReader::new(File::open(segment).expect("it is there")).lines() {
+            let line = line.expect("it is text");
+            let ts = line.split_once("\"ts\":\"").expect("a record has a time").1[..27].to_owned();
+            match batches.last_mut() {
+                Some((last, batch)) if *last == ts => batch.extend_from_slice(line.as_bytes()),
+                _ => batches.push((ts, line.into_bytes())),
+            }
+            batches.last_mut().expect("one was pushed").1.push(b'\n');
+        }
+    }
+    batches.into_iter().map(|(_, batch)| batch).collect()
+}
+
+fn segments(log: &Path) -> Vec<PathBuf> {
+    let entries =
+        fs::read_dir(log).expect("there is a log").map(|entry| entry.expect("it can be read").path());
+    let mut segments: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl")).collect();
+    segments.sort();
+    segments
+}
+
+/// Writes and syncs each batch.
+fn bare(path: &Path, batches: &[Vec<u8>]) -> Duration {
+    let mut file = OpenOptions::new().append(true).create_new(true).open(path).expect("a file");
+    let start = Instant::now();
+    for batch in batches {
+        file.write_all(batch).and_then(|()| file.sync_data()).expect("the disk works");
+    }
+    start.elapsed()
+}
+
+fn read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let built = server(Some(&folder.path().join("audit")));
+    let mut sides = [("recorded", built.clone()), ("unaudited", server(None))].map(|(name, built)| {
+        let runtime = runtime();
+        let mut client = runtime.block_on(Client::declared(built));
+        runtime.block_on(async {
+            for _ in 0..2_000 {
+                assert!(client.ask("tools/call", GET).await.contains("66906"));
+            }
+        });
+        (Side::new(name), client, runtime)
+    });
+    for block in 0..BLOCKS {
+        for at in [block % 2, (block + 1) % 2] {
+            let (side, client, runtime) = &mut sides[at];
+            runtime.block_on(async {
+                for _ in 0..CALLS_A_BLOCK {
+                    let start = Instant::now();
+                    client.ask("tools/call", GET).await;
+                    side.since(start);
+                }
+            });
+        }
+    }
+    let [(ours, ..), (bare, ..)] = &sides;
+    report("a read call", ours, bare);
+    built.stop_audit();
+    let records =
+        batches(&folder.path().join("audit")).iter().map(|batch| memchr_count(batch)).sum::<usize>();
+    assert!(records >= 2 * BLOCKS * CALLS_A_BLOCK, "every call was recorded: {records}");
+}
+
+fn verify() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (plain, signed) = (folder.path().join("plain"), folder.path().join("signed"));
+    ledger(&["audit", "key", "new", signed.to_str().expect("a plain name")], 0);
+    for log in [&plain, &signed] {
+        let built = server(Some(log));
+        // A disk that stalls for a moment may leave some of them out.
+        calls(&built, GET, RECORDS / 2 + RECORDS / 50);
+        built.stop_audit();
+    }
+    for (name, log) in [("chained", &plain), ("signed", &signed)] {
+        let path = log.to_str().expect("a plain name");
+        let (mut sha, mut one, mut all) =
+            (Side::new("SHA-256"), Side::new("one thread"), Side::new("all threads"));
+        let mut most = 0;
+        for _ in 0..5 {
+            let start = Instant::now();
+            hash(log);
+            sha.since(start);
+            let start = Instant::now();
+            most = most.max(ledger(&["audit", "verify", path, "--threads", "1"], RECORDS));
+            one.since(start);
+            let start = Instant::now();
+            most = most.max(ledger(&["audit", "verify", path], RECORDS));
+            all.since(start);
+        }
+        let bytes: u64 =
+            segments(log).iter().map(|path| fs::metadata(path).expect("it is there").len()).sum();
+        println!(
+            "audit verify, {name}: {RECORDS} records, {} MB; at most {most} kB resident",
+            bytes / 1_000_000
+        );
+        report("  audit verify", &one, &sha);
+        report("  audit verify", &all, &sha);
+    }
+}
+
+/// SHA-256 of all bytes of a log.
+fn hash(log: &Path) {
+    let (mut hash, mut room) = (Sha256::new(), vec![0; 512 * 1024]);
+    for segment in segments(log) {
+        let mut file = File::open(segment).expect("it is there");
+        loop {
+            match file.read(&mut room).expect("it can be read") {
+                0 => break,
+                read => hash.update(&room[..read]),
+            }
+        }
+    }
+    std::hint::black_box(hash.finalize());
+}
+
+/// Runs the command line; it is satisfied, and has seen this many records. The most memory it had, in kB.
+fn ledger(arguments: &[&str], records: u64) -> u64 {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ledger"))
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    while child.try_wait().expect("it can be waited for").is_none() {
+        let now = fs::read_to_string(&status).unwrap_or_default();
+        let peak = now
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        most = most.max(peak.unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    let seen = said.lines().find_map(|line| line.trim().split_once(" records in ")?.0.parse::<u64>().ok());
+    assert!(seen.unwrap_or(0) >= records, "{said}");
+    most
+}

@@ -1,0 +1,37 @@
+//! A server whose calls are recorded, for tests of the audit log that need a real process.
+
+#![expect(clippy::needless_pass_by_value, reason = "what a caller sends, the call owns")]
+
+use candor::{Server, mcp_tool, tools};
+
+/// Enter a number in the ledger.
+#[mcp_tool(additive, closed_world, public)]
+fn enter(
+    /// The number.
+    n: u64,
+    /// What it is for.
+    text: Option<String>,
+    /// The word that only its owner knows.
+    #[param(secret)]
+    word: Option<String>,
+) -> u64 {
+    drop((text, word));
+    n
+}
+
+/// Look a number up.
+#[mcp_tool(read_only, closed_world, public)]
+fn look(
+    /// The number.
+    n: u64,
+) -> u64 {
+    n
+}
+
+/// Open the drawer.
+#[mcp_tool(additive, closed_world, scope = "write:drawer")]
+fn open_drawer() {}
+
+fn main() -> std::process::ExitCode {
+    Server::new("ledger", "1.0.0").tools(tools![enter, look, open_drawer]).main()
+}

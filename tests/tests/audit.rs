@@ -1,0 +1,188 @@
+//! Calls → records: two a call, committed before the handler and before the answer, or neither happens.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use candor::{
+    AuditLog, Built, Revision, Server, StartError, State, mcp_tool, testing::Client, testing::Disk, tools,
+};
+use candor_tests::wire::{Wire, request};
+use serde_json::{Value, json};
+
+#[derive(State)]
+struct App {
+    runs: Arc<AtomicUsize>,
+}
+
+/// Write something down.
+#[mcp_tool(additive, closed_world, public)]
+fn write_down(
+    runs: &Arc<AtomicUsize>,
+    /// What to write.
+    text: &str,
+    /// Who may read it.
+    #[param(secret)]
+    pin: u32,
+) -> String {
+    let _ = pin;
+    runs.fetch_add(1, Ordering::Relaxed);
+    format!("wrote {text}")
+}
+
+/// Read it.
+#[mcp_tool(read_only, closed_world, public)]
+fn read_it() -> u32 {
+    7
+}
+
+fn build(folder: &Path, disk: &Disk, runs: &Arc<AtomicUsize>) -> Result<Built, StartError> {
+    let server = Server::new("s", "1").state(App { runs: Arc::clone(runs) });
+    server
+        .tools(tools![write_down, read_it])
+        .audit(AuditLog::at(folder.join("audit")).disk(disk.clone()))
+        .build()
+}
+
+fn records(folder: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(folder.join("audit/segment-00000001.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn kinds(folder: &Path) -> Vec<String> {
+    let word = |record: &Value| {
+        let event = record["event"].as_str();
+        event.or(record["kind"].as_str()).unwrap().to_owned()
+    };
+    records(folder).iter().map(word).collect()
+}
+
+const ARGUMENTS: &str = "MARK3R-text";
+
+async fn writes(client: &Client) -> bool {
+    client.call("write_down", json!({"text": ARGUMENTS, "pin": 987_654_321})).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_call_has_two_records_and_none_holds_what_the_caller_wrote() {
+    let (folder, runs) = (tempfile::tempdir().unwrap(), Arc::default());
+    let built = build(folder.path(), &Disk::default(), &runs).unwrap();
+    let mut wire = Wire::to(built.clone());
+    wire.initialize(Revision::V2025_11_25).await;
+    let key = "MARK3R-key-0123456789";
+    let mut ask = async |tool: &str, arguments: Value| {
+        let params = json!({"name": tool, "_meta": {"candor/idempotency-key": key}, "arguments": arguments});
+        wire.ask(request(&json!(1), "tools/call", params)).await
+    };
+    ask("write_down", json!({"text": ARGUMENTS, "pin": 987_654_321})).await;
+    ask("write_down", json!({"text": ["MARK3R"], "MARK3R": 1})).await;
+    ask("MARK3R", json!({})).await;
+    built.stop_audit();
+
+    let records = records(folder.path());
+    assert_eq!(
+        kinds(folder.path()),
+        ["segment", "start", "intent", "outcome", "denied", "denied", "stop"],
+        "{records:?}"
+    );
+    let (intent, outcome) = (&records[2], &records[3]);
+    assert_eq!(intent["call_id"], outcome["call_id"]);
+    assert_eq!(intent["caller"], json!({"sub": "local", "client": "wire/0"}));
+    assert_eq!(intent["protocol"], "2025-11-25");
+    assert_eq!(outcome["outcome"]["status"], "ok");
+    assert_eq!(records[4]["decision"]["denied_by"], "schema");
+    assert_eq!(records[5]["decision"]["denied_by"], "unknown_tool");
+    assert_eq!(records[6]["at_work"], 0);
+    for entry in fs::read_dir(folder.path().join("audit")).unwrap() {
+        let text = String::from_utf8_lossy(&fs::read(entry.unwrap().path()).unwrap()).into_owned();
+        assert!(!text.contains("MARK3R") && !text.contains("987654321"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_sync_that_fails_lets_no_write_run_and_the_log_stays_failed() {
+    let (folder, runs, disk) = (tempfile::tempdir().unwrap(), Arc::default(), Disk::by_hand());
+    let built = build(folder.path(), &disk, &runs).unwrap();
+    let client = Client::to(built.clone(), Revision::V2025_11_25).await;
+    assert!(writes(&client).await && built.audit_is_ready());
+    disk.fail_syncs(true);
+    let refused = client.call("write_down", json!({"text": "a", "pin": 1})).await.unwrap_err();
+    assert!(refused.message.starts_with("internal error"), "{}", refused.message);
+    disk.fail_syncs(false);
+    assert!(!writes(&client).await && !built.audit_is_ready());
+    assert_eq!(runs.load(Ordering::Relaxed), 1);
+    assert!(client.call("read_it", json!({})).await.is_ok());
+    assert_eq!(kinds(folder.path()), ["segment", "start", "intent", "outcome"]);
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_and_service_resumes_when_there_is_room() {
+    let (folder, runs, disk) = (tempfile::tempdir().unwrap(), Arc::default(), Disk::by_hand());
+    let built = build(folder.path(), &disk, &runs).unwrap();
+    let client = Client::to(built.clone(), Revision::V2025_11_25).await;
+    disk.fill(true);
+    assert!(!writes(&client).await && !built.audit_is_ready());
+    assert!(client.call("read_it", json!({})).await.is_ok());
+    assert_eq!(runs.load(Ordering::Relaxed), 0);
+    disk.fill(false);
+    assert!(writes(&client).await && built.audit_is_ready());
+    built.stop_audit();
+    let kinds = kinds(folder.path());
+    assert!(kinds.contains(&"left_out".to_owned()), "{kinds:?}");
+    assert_eq!(kinds.iter().filter(|kind| *kind == "outcome").count(), 1);
+}
+
+#[tokio::test]
+async fn one_process_writes_a_log() {
+    let (folder, runs) = (tempfile::tempdir().unwrap(), Arc::default());
+    let _first = build(folder.path(), &Disk::default(), &runs).unwrap();
+    let Err(StartError::Audit(why)) = build(folder.path(), &Disk::default(), &runs) else {
+        panic!("it starts")
+    };
+    assert!(why.contains("another process"), "{why}");
+}
+
+#[test]
+fn a_torn_last_line_is_set_aside_and_any_changed_byte_of_the_last_segment_is_a_reason_not_to_start() {
+    let (folder, runs) = (tempfile::tempdir().unwrap(), Arc::default());
+    drop(build(folder.path(), &Disk::default(), &runs).unwrap());
+    let path = folder.path().join("audit/segment-00000001.jsonl");
+    let whole = fs::read(&path).unwrap();
+    for at in 0..whole.len() - 1 {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        let found = build(folder.path(), &Disk::default(), &runs);
+        assert!(matches!(found, Err(StartError::Audit(_))), "byte {at}");
+    }
+    fs::write(&path, [&whole[..], b"{\"v\":1,\"seq\":3,"].concat()).unwrap();
+    drop(build(folder.path(), &Disk::default(), &runs).unwrap());
+    assert_eq!(kinds(folder.path()), ["segment", "start", "stop", "recovered", "start", "stop"]);
+    assert_eq!(fs::read(folder.path().join("audit/torn-before-3")).unwrap(), b"{\"v\":1,\"seq\":3,");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_a_link_a_file_or_open_to_others_holds_no_log() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    let (folder, runs) = (tempfile::tempdir().unwrap(), Arc::default());
+    let path = folder.path().join("audit");
+    let refused = || matches!(build(folder.path(), &Disk::default(), &runs), Err(StartError::Audit(_)));
+    fs::write(&path, "").unwrap();
+    assert!(refused());
+    fs::remove_file(&path).unwrap();
+    symlink(folder.path(), &path).unwrap();
+    assert!(refused());
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(refused());
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(!refused());
+}

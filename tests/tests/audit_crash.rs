@@ -1,0 +1,191 @@
+//! `kill -9` at random moments of a load of 64 calls at once, and a restart, again and again: every call that was answered
+//! has its two records, the log is what was written, and a line that was cut off is set aside.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    path::Path,
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use candor_tests::wire::{call, initialize};
+use serde_json::{Value, json};
+
+const ROUNDS: u64 = 200;
+const CALLERS: u64 = 64;
+/// Rounds on one log: its whole is checked after each.
+const ROUNDS_A_LOG: u64 = 20;
+
+struct Server {
+    child: Child,
+    stdin: ChildStdin,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Server {
+    fn start(log: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ledger"))
+            .args(["serve", "--quiet", "--audit"])
+            .arg(log)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let stdin = child.stdin.take().expect("it is piped");
+        let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        let (give, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines() {
+                // A last line that the kill cut off is no answer.
+                let Ok(line) = line else { break };
+                if give.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut server = Self { child, stdin, lines };
+        server.say(&initialize("2025-11-25"));
+        if server.lines.recv_timeout(Duration::from_secs(20)).is_err() {
+            let _ = server.child.kill();
+            let mut said = String::new();
+            server.child.stderr.take().expect("it is piped").read_to_string(&mut said).expect("it is text");
+            panic!("it did not start: {said}");
+        }
+        server.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+        server
+    }
+
+    fn say(&mut self, line: &str) {
+        // The other end may have been killed.
+        let _ = writeln!(self.stdin, "{line}").and_then(|()| self.stdin.flush());
+    }
+
+    /// 64 calls at once for this long, each answer followed by another call, and then the kill. The numbers that were
+    /// entered, as far as an answer said so.
+    fn kill_under_load(mut self, first: u64, load: Duration) -> BTreeSet<u64> {
+        let (mut next, end) = (first, Instant::now() + load);
+        let mut answered = BTreeSet::new();
+        for _ in 0..CALLERS {
+            self.enter(&mut next);
+        }
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            if let Ok(line) = self.lines.recv_timeout(left) {
+                heard(&line, &mut answered);
+                self.enter(&mut next);
+            }
+        }
+        // SIGKILL.
+        self.child.kill().expect("it lives");
+        self.child.wait().expect("it ends");
+        // What it said before was said.
+        while let Ok(line) = self.lines.recv() {
+            heard(&line, &mut answered);
+        }
+        answered
+    }
+
+    fn enter(&mut self, next: &mut u64) {
+        self.say(&call(&json!(*next), "enter", json!({"n": *next})));
+        *next += 1;
+    }
+}
+
+fn heard(line: &str, answered: &mut BTreeSet<u64>) {
+    let Ok(answer) = serde_json::from_str::<Value>(line) else { return };
+    let n = answer["result"]["structuredContent"]["result"].as_u64();
+    answered.insert(n.unwrap_or_else(|| panic!("{line}")));
+}
+
+/// The numbers with an intent, and those with an outcome as well.
+fn recorded(log: &Path) -> BTreeSet<u64> {
+    let mut begun: BTreeMap<String, u64> = BTreeMap::new();
+    let mut ended = BTreeSet::new();
+    let text = fs::read(log.join("segment-00000001.jsonl")).expect("there is a log");
+    for line in String::from_utf8_lossy(&text).lines() {
+        // The last may be cut off.
+        let Ok(record) = serde_json::from_str::<Value>(line) else { continue };
+        let id = record["call_id"].as_str().unwrap_or_default().to_owned();
+        match record["kind"].as_str() {
+            Some("intent") => {
+                drop(begun.insert(id, record["args"]["n"].as_u64().expect("a number stands in clear")))
+            }
+            Some("outcome") => drop(ended.insert(begun[&id])),
+            _ => {}
+        }
+    }
+    ended
+}
+
+fn verified(log: &Path) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_ledger"))
+        .args(["audit", "verify", "--json"])
+        .arg(log)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_str(&said).expect("it is JSON")
+}
+
+#[test]
+fn no_answered_call_lacks_its_records_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = Random(0x0005_eed1);
+    let (mut next, mut answered_in_all, mut unended) = (0, 0, 0);
+    for round in 0..ROUNDS {
+        let log = folder.path().join(format!("log-{}", round / ROUNDS_A_LOG));
+        let load = Duration::from_micros(2_000 + random.below(60_000));
+        let answered = Server::start(&log).kill_under_load(next, load);
+        next += 1_000_000;
+        let recorded = recorded(&log);
+        let lost: Vec<_> = answered.difference(&recorded).collect();
+        assert!(lost.is_empty(), "round {round}: answered and not recorded: {lost:?}");
+        let said = verified(&log);
+        assert_eq!(said["intact"], true, "{said}");
+        answered_in_all += answered.len();
+        unended = said["calls_without_outcome"].as_u64().unwrap().max(unended);
+    }
+    // There were calls to lose, and kills in the middle of some.
+    assert!(answered_in_all > 1_000 && unended > 0, "{answered_in_all} {unended}");
+}
+
+#[test]
+fn a_torn_tail_is_set_aside_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    Server::start(&log).kill_under_load(0, Duration::from_millis(50));
+    let path = log.join("segment-00000001.jsonl");
+    let whole = fs::read(&path).unwrap();
+    let end = whole.iter().rposition(|&byte| byte == b'\n').unwrap();
+    let start = whole[..end].iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
+    for cut in [start + 1, start + 17, end - 70, end] {
+        fs::write(&path, &whole[..cut]).unwrap();
+        assert_eq!(verified(&log)["torn_bytes"], cut - start);
+        Server::start(&log).kill_under_load(1_000, Duration::from_millis(20));
+        let said = verified(&log);
+        assert_eq!((&said["recovered"], &said["torn_bytes"]), (&json!(1), &json!(0)), "{said}");
+        let aside: Vec<_> = fs::read_dir(&log)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.to_string_lossy().contains("torn-before-"))
+            .collect();
+        assert_eq!(fs::read(&aside[0]).unwrap(), &whole[start..cut]);
+        fs::remove_file(&aside[0]).unwrap();
+    }
+}
+
+/// A generator of its own, so that a failure comes again.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % most
+    }
+}

@@ -1,0 +1,219 @@
+//! A disk that is small and fills up, a folder that is no place for a log, and a log that somebody else changes: what a real
+//! process does then.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use candor::Revision;
+use candor_tests::wire::Process;
+use serde_json::{Value, json};
+
+fn ledger(log: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ledger"));
+    command.args(["serve", "--audit"]).arg(log);
+    command
+}
+
+async fn enter(process: &mut Process, n: u64) -> Value {
+    process.wire.call("enter", json!({"n": n})).await
+}
+
+fn is_done(answer: &Value) -> bool {
+    answer["result"]["structuredContent"].is_object()
+}
+
+/// The plain internal error, which says nothing of the log.
+fn is_refused(answer: &Value) {
+    assert_eq!(answer["error"]["code"], -32603, "{answer}");
+    assert_eq!(answer["error"]["message"], "internal error\nhelp: the server's log says why", "{answer}");
+}
+
+fn verified(log: &Path) -> (Option<i32>, Value) {
+    let output = Command::new(env!("CARGO_BIN_EXE_ledger"))
+        .args(["audit", "verify", "--json"])
+        .arg(log)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.code(), serde_json::from_str(&said).unwrap_or(Value::Null))
+}
+
+/// Tries until it is so: a disk is asked again twice a second.
+async fn until(process: &mut Process, n: u64, done: bool) -> Value {
+    let start = Instant::now();
+    loop {
+        let answer = enter(process, n).await;
+        if is_done(&answer) == done {
+            return answer;
+        }
+        assert!(start.elapsed() < Duration::from_secs(15), "{answer}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A command that runs `ledger serve` on a file system of 4 MiB, which is mounted at `folder` for it alone.
+fn on_a_small_disk(folder: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+    command.arg("mount -t tmpfs -o size=4m,mode=700 tmpfs \"$1\" && exec \"$2\" serve --audit \"$1/log\"");
+    command.arg("sh").arg(folder).arg(env!("CARGO_BIN_EXE_ledger"));
+    command
+}
+
+/// Whether this machine lets an unprivileged user mount a file system of their own.
+fn can_mount(folder: &Path) -> bool {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs"]);
+    command.arg(folder).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_loses_nothing_and_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    if !can_mount(folder.path()) {
+        eprintln!(
+            "SKIPPED: this machine mounts no tmpfs for `unshare --user --mount`; the full disk was not tested"
+        );
+        return;
+    }
+    let mut process = Process::start(on_a_small_disk(folder.path()));
+    process.wire.initialize(Revision::V2025_11_25).await;
+    assert!(is_done(&enter(&mut process, 0).await));
+    // The same place, as the process sees it.
+    let inside = PathBuf::from(format!("/proc/{}/root{}", process.id(), folder.path().display()));
+    let filler = inside.join("filler");
+    for (round, free) in [(1, 100_000), (2, 0)] {
+        fill(&filler, free);
+        is_refused(&until(&mut process, round * 100, false).await);
+        for n in 1..20 {
+            is_refused(&enter(&mut process, round * 100 + n).await);
+        }
+        let look = process.wire.call("look", json!({"n": 3})).await;
+        assert!(is_done(&look), "a read need not be recorded: {look}");
+        fs::remove_file(&filler).unwrap();
+        assert!(is_done(&until(&mut process, round * 100 + 50, true).await));
+    }
+    let log = folder.path().join("kept");
+    let copied = Command::new("cp").arg("-r").arg(inside.join("log")).arg(&log).status().unwrap();
+    assert!(copied.success());
+    let (code, said) = verified(&log);
+    assert_eq!((code, &said["intact"]), (Some(0), &json!(true)), "{said}");
+    assert!(said["left_out"].as_u64() >= Some(40), "{said}");
+    let text = fs::read_to_string(log.join("segment-00000001.jsonl")).unwrap();
+    for n in [0, 150, 250] {
+        assert!(text.contains(&format!("\"n\":{n}}}")), "{n} was acknowledged");
+    }
+    assert!(!text.contains("\"n\":101}"), "what was refused did not run");
+    let ended = process.end().await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("all but full") && ended.stderr.contains("room again"), "{}", ended.stderr);
+}
+
+/// Writes zeros until this many bytes are free, or none.
+fn fill(path: &Path, free: u64) {
+    use std::io::Write as _;
+
+    let mut file = fs::File::create(path).unwrap();
+    loop {
+        let stat = rustix::fs::statvfs(path.parent().unwrap()).unwrap();
+        if stat.f_bavail * stat.f_frsize <= free || file.write_all(&[0; 4_096]).is_err() {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_was_replaced_or_shortened_is_refused_and_sighup_brings_back_one_that_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let segment = log.join("segment-00000001.jsonl");
+    let mut process = Process::start(ledger(&log));
+    process.wire.initialize(Revision::V2025_11_25).await;
+    assert!(is_done(&enter(&mut process, 1).await));
+    hang_up(&process);
+    let opened = || fs::read_to_string(&segment).unwrap().contains("\"event\":\"reopened\"");
+    while !opened() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(is_done(&enter(&mut process, 2).await), "a hangup ends nothing");
+    let whole = fs::read(&segment).unwrap();
+    // Shortened under its feet.
+    let file = fs::OpenOptions::new().write(true).open(&segment).unwrap();
+    file.set_len(whole.len() as u64 - 10).unwrap();
+    is_refused(&enter(&mut process, 3).await);
+    hang_up(&process);
+    is_refused(&enter(&mut process, 4).await);
+    // Replaced by a copy, byte for byte.
+    fs::remove_file(&segment).unwrap();
+    fs::write(&segment, &whole).unwrap();
+    hang_up(&process);
+    is_refused(&enter(&mut process, 5).await);
+    let ended = process.end().await;
+    assert!(
+        ended.stderr.contains("were written") && ended.stderr.contains("was replaced"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!fs::read_to_string(&segment).unwrap().contains("\"n\":3}"));
+}
+
+fn hang_up(process: &Process) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(process.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+}
+
+#[test]
+fn a_folder_that_is_no_place_for_a_log_is_named_and_so_is_the_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let refused = |why: &str| {
+        let output = ledger(&path).stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(why) && said.contains("`--audit DIR`"), "{why}: {said}");
+    };
+    fs::write(&path, "").unwrap();
+    refused("is no folder");
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(folder.path(), &path).unwrap();
+    refused("is a symbolic link");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+    refused("others may write in it");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&path, Some(12_345), None).unwrap();
+        refused("belongs to another user (uid 12345)");
+    } else {
+        eprintln!("SKIPPED: only root can give a folder away; another user's was not tested");
+    }
+}
+
+#[test]
+fn a_hundred_thousand_segments_are_opened_verified_and_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    candor_tests::forged::log(&log, 100_000);
+    let start = Instant::now();
+    let (code, said) = verified(&log);
+    assert_eq!(
+        (code, &said["segments"], &said["records"]),
+        (Some(0), &json!(100_000), &json!(100_000)),
+        "{said}"
+    );
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    let shown = Command::new(env!("CARGO_BIN_EXE_ledger"))
+        .args(["audit", "show", "--json"])
+        .arg(&log)
+        .output()
+        .unwrap();
+    assert_eq!(shown.stdout.iter().filter(|&&byte| byte == b'\n').count(), 100_000);
+    let served = ledger(&log).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(served.status.code(), Some(0), "{}", String::from_utf8_lossy(&served.stderr));
+}

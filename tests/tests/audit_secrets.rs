@@ -1,0 +1,195 @@
+//! Words planted in every place where a caller can put text → none of them in anything that the process wrote.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use candor::Revision;
+use candor_tests::wire::{Process, modern, request};
+use serde_json::{Value, json};
+
+const MARK: &str = "MARK3R";
+/// Everything that a person may not read from a terminal, and that would break a line.
+const HOSTILE: &str = "MARK3R\n\r\0\u{1b}[2J\u{1b}]0;x\u{7}\u{9b}31m\u{202e}\u{2066}\u{85}\u{2028}\"\\é🦀٣";
+
+fn ledger(log: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ledger"));
+    command.args(["serve", "--audit"]).arg(log).args(arguments).env("RUST_LOG", "trace");
+    command
+}
+
+/// Every file under `folder` and beside it: none holds the mark, in clear or escaped, and each line of the log is one
+/// record of printable ASCII.
+fn is_clean(folder: &Path) -> Vec<Value> {
+    let mut records = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            records.extend(is_clean(&path));
+            continue;
+        }
+        let bytes = fs::read(&path).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(MARK) && !text.contains("4711471147"), "{}: {text}", path.display());
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
+            assert!(bytes.iter().all(|&byte| byte == b'\n' || (b' '..=b'~').contains(&byte)));
+            records.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+        }
+    }
+    records
+}
+
+#[tokio::test]
+async fn nothing_that_a_caller_wrote_is_in_the_log_or_on_stderr() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let mut process = Process::start(ledger(&log, &["--grant", "read:x"]));
+    let wire = &mut process.wire;
+    wire.initialize(Revision::V2025_11_25).await;
+    let key = format!("{MARK}-key-0123456789");
+    let ask = |name: &str, arguments: Value| {
+        json!({"name": name, "arguments": arguments, "_meta": {
+            "candor/idempotency-key": key, "progressToken": MARK, "traceparent": format!("00-{MARK}-1"),
+            "authorization": format!("Bearer {MARK}"), MARK: MARK,
+        }})
+    };
+    let enter = json!({"n": 1, "text": HOSTILE, "word": MARK});
+    for params in [
+        ask("enter", enter.clone()),
+        ask("enter", json!({"n": 1, "word": "4711471147"})),
+        ask("enter", json!({"n": MARK, "text": [MARK], MARK: {MARK: MARK}})),
+        ask("enter", json!({"n": 1, HOSTILE: HOSTILE})),
+        ask(HOSTILE, json!({})),
+        ask(MARK, enter.clone()),
+        ask("open_drawer", json!({MARK: MARK})),
+        json!({"name": "enter", "arguments": {"n": 1}, "_meta": {"candor/idempotency-key": MARK}}),
+        json!({"name": "enter", "arguments": {"n": 1, "text": "x".repeat(10_000_000) + MARK}}),
+        json!({"name": "look", "arguments": {"n": 1, "text": "\u{1b}".repeat(1_000_000)}}),
+    ] {
+        let answer = wire.ask(request(&json!(MARK), "tools/call", params)).await;
+        assert!(answer.is_object());
+    }
+    wire.ask(modern(&json!(MARK), "2026-07-28", "tools/call", ask("enter", enter))).await;
+    let ended = process.end().await;
+    assert!(!ended.stderr.contains(MARK), "{}", ended.stderr);
+    let records = is_clean(folder.path());
+    let count = |kind: &str| records.iter().filter(|record| record["kind"] == kind).count();
+    assert_eq!((count("intent"), count("outcome"), count("denied")), (4, 4, 7), "{records:?}");
+    assert!(records.iter().all(|record| record.to_string().len() < 100_000));
+    // What to search for is what is printed.
+    let hashed = |value: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ledger"));
+        let output = command.args(["audit", "hash", value]).arg(&log).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(
+        records.iter().find(|record| record["kind"] == "intent").unwrap()["args"]["word"],
+        hashed(MARK)
+    );
+    assert!(records.iter().any(|record| record["tool"] == hashed(MARK)));
+}
+
+#[tokio::test]
+async fn what_a_client_calls_itself_reaches_no_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let mut process = Process::start(ledger(&log, &[]));
+    let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": &HOSTILE[6..], "version": "0"}});
+    process.wire.ask(request(&json!(0), "initialize", hello)).await;
+    process.wire.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    process.wire.call("enter", json!({"n": 1})).await;
+    process.end().await;
+    let records = is_clean(&log);
+    assert!(
+        records.iter().any(|record| record["caller"]["client"]
+            .as_str()
+            .is_some_and(|client| client.contains('\u{1b}')))
+    );
+    for arguments in [&["audit", "show"][..], &["audit", "show", "--json"], &["audit", "verify"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_ledger"))
+            .args(arguments)
+            .arg(&log)
+            .env("LC_ALL", "ar_EG.UTF-8")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let acts = |c: char| (c.is_control() && c != '\n') || ('\u{2028}'..='\u{2069}').contains(&c);
+        assert!(!text.is_empty() && !text.contains(acts), "{text:?}");
+    }
+}
+
+#[test]
+fn over_http_no_token_no_cookie_and_no_header_is_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, tokens) = (folder.path().join("log"), tempfile::tempdir().unwrap());
+    let file = tokens.path().join("tokens.toml");
+    let key = Command::new(env!("CARGO_BIN_EXE_ledger"))
+        .args(["token", "new", "--subject", "ada", "--file"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let key = String::from_utf8(key.stdout).unwrap().trim().to_owned();
+    let mut child = ledger(&log, &["--http", "127.0.0.1:0", "--tokens", file.to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    let address = loop {
+        let mut line = String::new();
+        assert_ne!(std::io::BufRead::read_line(&mut stderr, &mut line).unwrap(), 0, "{said}");
+        said += &line;
+        if let Some(url) = line.split_once("http://") {
+            break url.1.split('/').next().unwrap().to_owned();
+        }
+    };
+    let post = |token: &str, params: Value| {
+        let mut meta = params;
+        meta["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "0"},
+            "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        });
+        let name = meta["name"].as_str().unwrap().to_owned();
+        let body = request(&json!(1), "tools/call", meta);
+        let mut stream = TcpStream::connect(&address).unwrap();
+        write!(
+            stream,
+            "POST /mcp HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nCookie: session={MARK}\r\n\
+             X-Api-Key: {MARK}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
+             MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {name}\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let enter = json!({"name": "enter", "arguments": {"n": 5, "text": MARK, "word": MARK}});
+    let answer = post(&key, enter.clone());
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#""result":5"#), "{answer}");
+    assert!(post(&format!("cnd_{MARK}"), enter).starts_with("HTTP/1.1 401"));
+    assert!(post(&key, json!({"name": "open_drawer", "arguments": {}})).starts_with("HTTP/1.1 403"));
+    let _ = child.kill();
+    stderr.read_to_string(&mut said).unwrap();
+    child.wait().unwrap();
+    assert!(!said.contains(MARK) && !said.contains(&key), "{said}");
+    let records = is_clean(folder.path());
+    let text = format!("{records:?}");
+    assert!(!text.contains(&key));
+    let denied: Vec<&str> =
+        records.iter().filter_map(|record| record["decision"]["denied_by"].as_str()).collect();
+    assert_eq!(denied, ["auth", "scope"], "{text}");
+    let intent = records.iter().find(|record| record["kind"] == "intent").unwrap();
+    assert_eq!((&intent["caller"]["sub"], &intent["transport"]), (&json!("ada"), &json!("http")));
+    assert_eq!(intent["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+}

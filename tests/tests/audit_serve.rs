@@ -1,0 +1,197 @@
+//! `serve`: where its records go, whether it starts without a place for them, and what it says of them on stderr.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use candor::Revision;
+use candor_tests::wire::Process;
+use serde_json::json;
+
+/// `ledger` with this state folder, and no home.
+fn ledger(state: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ledger"));
+    command.args(arguments).env("XDG_STATE_HOME", state);
+    command
+}
+
+fn ran(state: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } =
+        ledger(state, arguments).stdin(Stdio::null()).output().expect("it runs");
+    let text = |bytes| String::from_utf8(bytes).expect("it writes UTF-8");
+    (status.code(), text(stdout), text(stderr))
+}
+
+async fn served(state: &Path, arguments: &[&str]) -> Process {
+    let mut process = Process::start(ledger(state, &[&["serve"], arguments].concat()));
+    process.wire.initialize(Revision::V2025_11_25).await;
+    let answer = process.wire.call("enter", json!({"n": 1})).await;
+    assert_eq!(answer["result"]["structuredContent"], json!({"result": 1}), "{answer}");
+    process
+}
+
+fn kinds(log: &Path) -> Vec<String> {
+    let text = fs::read_to_string(log.join("segment-00000001.jsonl")).expect("there is a log");
+    let kind = |line: &str| {
+        let record: serde_json::Value = serde_json::from_str(line).expect("it is JSON");
+        record["event"].as_str().or(record["kind"].as_str()).expect("it has a kind").to_owned()
+    };
+    text.lines().map(kind).collect()
+}
+
+const ONE_CALL: [&str; 5] = ["segment", "start", "intent", "outcome", "stop"];
+
+#[tokio::test]
+async fn without_a_word_records_go_to_the_users_state_folder_and_each_process_has_a_log_of_its_own() {
+    let state = tempfile::tempdir().unwrap();
+    let first = served(state.path(), &[]).await;
+    let second = served(state.path(), &[]).await;
+    let (first, second) = (first.end().await, second.end().await);
+    let logs = ["ledger/audit", "ledger/audit-2"].map(|log| state.path().join(log));
+    for (log, ended) in logs.iter().zip([first, second]) {
+        assert_eq!(kinds(log), ONE_CALL);
+        let said = format!("audit: {}, not signed (`audit key new` makes a key)\n", log.display());
+        assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+    }
+    // The keys stand beside the logs, and are one.
+    let mut beside: Vec<_> = fs::read_dir(state.path().join("ledger")).unwrap().collect();
+    beside.retain(|entry| entry.as_ref().unwrap().file_type().unwrap().is_file());
+    assert_eq!(beside.len(), 1, "{beside:?}");
+}
+
+#[tokio::test]
+async fn a_folder_that_was_named_is_taken_by_one_process_only() {
+    let state = tempfile::tempdir().unwrap();
+    let log = state.path().join("here");
+    let log = log.to_str().unwrap();
+    let first = served(state.path(), &["--audit", log]).await;
+    let (code, _, said) = ran(state.path(), &["serve", "--audit", log]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("another process") && said.contains("`--audit DIR`"), "{said}");
+    assert_eq!(first.end().await.status.code(), Some(0));
+    assert!(!state.path().join("ledger").exists());
+}
+
+#[test]
+fn what_must_be_recorded_is_not_served_where_it_cannot_be() {
+    let state = tempfile::tempdir().unwrap();
+    // A file stands where the server's folder would be.
+    fs::write(state.path().join("ledger"), "").unwrap();
+    let (code, _, said) = ran(state.path(), &["serve"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("tool `enter` is declared `audit = \"required\"`"), "{said}");
+    assert!(said.contains("`--audit DIR`"), "{said}");
+    let (code, _, said) = ran(state.path(), &["serve", "--read-only"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("audit: no call is recorded"), "{said}");
+}
+
+#[tokio::test]
+async fn a_call_from_the_command_line_is_recorded_and_says_nothing_of_it() {
+    let state = tempfile::tempdir().unwrap();
+    let (code, stdout, stderr) = ran(state.path(), &["call", "enter", "n=7"]);
+    assert_eq!((code, &*stdout, &*stderr), (Some(0), "7\n", ""));
+    assert_eq!(kinds(&state.path().join("ledger/audit")), ONE_CALL);
+    let elsewhere = state.path().join("elsewhere");
+    ran(state.path(), &["call", "enter", "n=7", "--audit", elsewhere.to_str().unwrap()]);
+    assert_eq!(kinds(&elsewhere), ONE_CALL);
+}
+
+#[tokio::test]
+async fn what_was_recorded_is_shown_to_people_and_programs() {
+    let state = tempfile::tempdir().unwrap();
+    let mut process = served(state.path(), &[]).await;
+    process.wire.call("look", json!({"n": 2})).await;
+    process.wire.call("enter", json!({"n": "x"})).await;
+    process.wire.call("open_drawer", json!({})).await;
+    process.end().await;
+    let show = |arguments: &[&str]| {
+        let (code, text, said) = ran(state.path(), &[&["audit", "show"], arguments].concat());
+        assert_eq!((code, &*said), (Some(0), ""), "{text}");
+        text
+    };
+    let ends = |text: &str| -> Vec<String> {
+        let rows = text.lines().skip(1).map(|row| row.split_whitespace().skip(2).collect::<Vec<_>>());
+        rows.map(|row| format!("{} {}", row[0], row.last().unwrap())).collect()
+    };
+    let all = show(&[]);
+    assert!(all.starts_with("TIME (UTC)"), "{all}");
+    let calls = ["enter ok", "look ok", "enter schema", "open_drawer scope"];
+    assert_eq!(ends(&show(&["--caller", "local"])), calls, "{all}");
+    assert!(all.contains("the server: start") && all.contains("the server: stop"), "{all}");
+    assert_eq!(ends(&show(&["--tool", "enter"])), ["enter ok", "enter schema"]);
+    assert_eq!(ends(&show(&["--outcome", "denied"])), ["enter schema", "open_drawer scope"]);
+    assert_eq!(ends(&show(&["--outcome", "scope"])), ["open_drawer scope"]);
+    assert_eq!(ends(&show(&["--outcome", "none"])), [""; 0]);
+    assert_eq!(ends(&show(&["--since", "1h", "--tool", "look"])), ["look ok"]);
+    assert_eq!(show(&["--until", "2020-01-01T00:00:00Z"]), "");
+    let (code, _, said) = ran(state.path(), &["audit", "show", "--since", "yesterday-ish"]);
+    assert!(code == Some(2) && said.contains("is no time"), "{said}");
+    let records: Vec<serde_json::Value> = show(&["--json", "--tool", "enter"])
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let kinds: Vec<&str> = records.iter().map(|record| record["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["intent", "outcome", "denied"]);
+}
+
+#[tokio::test]
+async fn a_log_is_followed_while_it_is_written() {
+    use std::io::{BufRead as _, BufReader};
+
+    let state = tempfile::tempdir().unwrap();
+    let mut process = served(state.path(), &[]).await;
+    let mut child = ledger(state.path(), &["audit", "show", "--follow", "--tool", "enter"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    let mut next = || lines.next().expect("it goes on").expect("it is text");
+    assert!(next().starts_with("TIME"));
+    assert!(next().ends_with("ok"));
+    process.wire.call("enter", json!({"n": true})).await;
+    assert!(next().ends_with("denied: schema"));
+    process.end().await;
+    child.kill().expect("it follows until it is stopped");
+    child.wait().expect("it ends");
+}
+
+#[tokio::test]
+async fn a_call_in_read_only_mode_is_denied_by_it() {
+    let state = tempfile::tempdir().unwrap();
+    let mut process = Process::start(ledger(state.path(), &["serve", "--read-only"]));
+    process.wire.initialize(Revision::V2025_11_25).await;
+    process.wire.call("enter", json!({"n": 1})).await;
+    process.wire.call("nothing", json!({"n": 1})).await;
+    process.end().await;
+    let (_, text, _) = ran(state.path(), &["audit", "show", "--json", "--outcome", "denied"]);
+    assert!(
+        text.contains("\"tool\":\"enter\"") && text.contains("\"denied_by\":\"read_only_mode\""),
+        "{text}"
+    );
+    assert!(text.contains("\"denied_by\":\"unknown_tool\""), "{text}");
+}
+
+#[tokio::test]
+async fn a_flood_of_denials_is_counted() {
+    let state = tempfile::tempdir().unwrap();
+    let mut process = served(state.path(), &[]).await;
+    for n in 0..1_000 {
+        process.wire.say(candor_tests::wire::call(&json!(n), "open_drawer", json!({}))).await;
+    }
+    for _ in 0..1_000 {
+        process.wire.hear().await;
+    }
+    process.end().await;
+    let (_, text, _) = ran(state.path(), &["audit", "show", "--json"]);
+    let records = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let (mut each, mut counted) = (0, 0);
+    for record in records {
+        each += u64::from(record["kind"] == "denied");
+        counted += record["denied_by"]["scope"].as_u64().unwrap_or(0);
+    }
+    assert_eq!(each + counted, 1_000, "{text}");
+    assert!(counted > 0 && each >= 100, "{each} {counted}");
+}

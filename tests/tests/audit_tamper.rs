@@ -1,0 +1,300 @@
+//! A real log of about 300 records, changed as a whole: what `audit verify` says of it, and with which exit code.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use candor::{AuditLog, Built, Revision, Server, mcp_tool, testing::Client, tools};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+/// Enter a number.
+#[mcp_tool(additive, closed_world, public)]
+fn enter(
+    /// The number.
+    n: u32,
+) -> u32 {
+    n
+}
+
+fn built(log: &Path) -> Built {
+    let log = AuditLog::at(log).segment_bytes(40_000).checkpoint_every(64, Duration::from_secs(60)).quiet();
+    Server::new("s", "1").tools(tools![enter]).audit(log).build().unwrap()
+}
+
+async fn calls(built: &Built, calls: u32) {
+    let client = Client::to(built.clone(), Revision::V2025_11_25).await;
+    for n in 0..calls {
+        client.call("enter", json!({"n": n})).await.unwrap();
+    }
+}
+
+/// A log of its own, and the key that checks it.
+async fn log(folder: &Path, name: &str, sign: bool) -> PathBuf {
+    let log = folder.join(name);
+    if sign {
+        assert_eq!(ledger(&["audit", "key", "new"], &log).0, Some(0));
+    }
+    let built = built(&log);
+    calls(&built, 148).await;
+    built.stop_audit();
+    let (code, said) = verified(&log);
+    assert_eq!((code, said["intact"].as_bool()), (Some(0), Some(true)), "{said}");
+    assert!(said["records"].as_u64() >= Some(300), "{said}");
+    log
+}
+
+fn ledger(arguments: &[&str], log: &Path) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ledger"));
+    let output = command.args(arguments).arg(log).stdin(Stdio::null()).output().expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it writes UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+fn verified_with(log: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
+    let (code, stdout, stderr) = ledger(&[&["audit", "verify", "--json"], arguments].concat(), log);
+    (code, serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}")))
+}
+
+fn verified(log: &Path) -> (Option<i32>, Value) {
+    verified_with(log, &[])
+}
+
+/// Tampering is shown, and one of the findings says this, in this segment and line where it names one.
+fn found(log: &Path, says: &str, at: Option<(u32, usize)>) {
+    let (code, said) = verified(log);
+    assert_eq!(code, Some(1), "{said}");
+    let findings = said["findings"].as_array().unwrap();
+    let fits = |finding: &&Value| {
+        finding["what"].as_str().unwrap().contains(says)
+            && at.is_none_or(|(segment, line)| finding["segment"] == segment && finding["line"] == line)
+    };
+    assert!(findings.iter().any(|finding| fits(&finding)), "{says}: {said}");
+    // The text for people says it as well.
+    let (code, text, _) = ledger(&["audit", "verify"], log);
+    assert!(code == Some(1) && text.contains(says), "{text}");
+}
+
+fn segment(log: &Path, number: u32) -> PathBuf {
+    log.join(format!("segment-{number:08}.jsonl"))
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+}
+
+fn write(path: &Path, lines: &[String]) {
+    fs::write(path, lines.iter().map(|line| line.clone() + "\n").collect::<String>()).unwrap();
+}
+
+fn copy(log: &Path, name: &str) -> PathBuf {
+    let to = log.with_file_name(name);
+    fs::create_dir(&to).unwrap();
+    for entry in fs::read_dir(log).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+    let mut key = log.as_os_str().to_owned();
+    key.push(".signing-key.pub");
+    if Path::new(&key).exists() {
+        fs::copy(key, log.with_file_name(format!("{name}.signing-key.pub"))).unwrap();
+    }
+    to
+}
+
+#[tokio::test]
+async fn lines_and_segments_that_moved_or_went_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log(folder.path(), "log", true).await;
+    let mut numbers = 0;
+    let mut changed = |change: &dyn Fn(&Path)| {
+        numbers += 1;
+        let copy = copy(&log, &format!("copy-{numbers}"));
+        change(&copy);
+        copy
+    };
+    let edited = |number: u32, edit: fn(&mut Vec<String>)| {
+        move |log: &Path| {
+            let path = segment(log, number);
+            let mut all = lines(&path);
+            edit(&mut all);
+            write(&path, &all);
+        }
+    };
+    found(&changed(&edited(2, |lines| lines.swap(10, 11))), "records before it are missing", Some((2, 11)));
+    found(
+        &changed(&edited(2, |lines| drop(lines.remove(10)))),
+        "1 records before it are missing",
+        Some((2, 11)),
+    );
+    found(&changed(&edited(2, |lines| lines.insert(10, lines[9].clone()))), "used before", Some((2, 11)));
+    found(&changed(&edited(2, |lines| lines.insert(10, String::new()))), "no record", Some((2, 11)));
+    found(&changed(&edited(2, |lines| lines[10] = "x".repeat(2_000_000))), "too long", Some((2, 11)));
+    found(&changed(&|log| fs::remove_file(segment(log, 2)).unwrap()), "the segment is missing", Some((2, 0)));
+    found(&changed(&|log| fs::write(segment(log, 2), "").unwrap()), "no records", Some((2, 0)));
+    found(&changed(&|log| fs::remove_file(segment(log, 1)).unwrap()), "the segment is missing", Some((1, 0)));
+    let last = (1..).take_while(|&number| segment(&log, number).exists()).last().unwrap();
+    found(
+        &changed(&|log| fs::remove_file(segment(log, last)).unwrap()),
+        "the end of the log is missing",
+        None,
+    );
+    found(
+        &changed(&|log| {
+            let path = segment(log, last);
+            let all = lines(&path);
+            write(&path, &all[..all.len() - 1]);
+        }),
+        "the end of the log is missing",
+        None,
+    );
+    found(
+        &changed(&|log| {
+            fs::remove_file(segment(log, 2)).unwrap();
+            rustix::fs::mkfifoat(rustix::fs::CWD, segment(log, 2), rustix::fs::Mode::RUSR).unwrap();
+        }),
+        "is no file",
+        None,
+    );
+    found(
+        &changed(&|log| fs::remove_file(log.join("checkpoints")).unwrap()),
+        "nothing in it is signed",
+        None,
+    );
+    found(
+        &changed(&|log| fs::write(log.join("checkpoints"), "well\n\nwell\n").unwrap()),
+        "is no checkpoint",
+        None,
+    );
+}
+
+/// Changes a number in a call, and computes the whole chain anew.
+fn rewrite(log: &Path) {
+    let mut prev = [0_u8; 32];
+    let mut changed = false;
+    for number in (1..).take_while(|&number| segment(log, number).exists()) {
+        let mut all = lines(&segment(log, number));
+        for line in &mut all {
+            let body = line.split_once(",\"prev\":").unwrap().0;
+            let body = body.replace(r#"{"n":7}"#, r#"{"n":8}"#);
+            changed |= !line.starts_with(&body);
+            let mut hash = Sha256::new();
+            hash.update(b"candor audit record v1\0\0");
+            hash.update(prev);
+            hash.update((body.len() as u64).to_be_bytes());
+            hash.update(&body);
+            let hex = |hash: &[u8]| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let before = hex(&prev);
+            prev = hash.finalize().into();
+            *line = format!(r#"{body},"prev":"{before}","hash":"{}"}}"#, hex(&prev));
+        }
+        write(&segment(log, number), &all);
+    }
+    assert!(changed, "there was something to change");
+}
+
+#[tokio::test]
+async fn a_log_that_was_written_anew_without_the_key_is_found_by_its_signatures_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let signed = log(folder.path(), "signed", true).await;
+    rewrite(&signed);
+    found(&signed, "was made of other records than these", None);
+    // What a chain alone cannot show is said, whatever the exit code.
+    let chained = log(folder.path(), "chained", false).await;
+    rewrite(&chained);
+    let (code, text, _) = ledger(&["audit", "verify"], &chained);
+    assert_eq!(code, Some(0));
+    assert!(text.contains("not signed, or no key") && text.contains("looks like this one"), "{text}");
+}
+
+#[tokio::test]
+async fn an_end_that_was_cut_with_its_checkpoints_is_found_by_those_kept_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log(folder.path(), "log", true).await;
+    let kept = folder.path().join("kept");
+    fs::copy(log.join("checkpoints"), &kept).unwrap();
+    let kept = kept.to_str().unwrap();
+    let (code, said) = verified_with(&log, &["--checkpoints", kept]);
+    assert_eq!((code, &said["signed_records_elsewhere"]), (Some(0), &said["records"]), "{said}");
+    for number in (2..).take_while(|&number| segment(&log, number).exists()) {
+        fs::remove_file(segment(&log, number)).unwrap();
+    }
+    let notes = fs::read_to_string(log.join("checkpoints")).unwrap();
+    let first = notes.match_indices("candor audit log").nth(1).unwrap().0;
+    fs::write(log.join("checkpoints"), &notes[..first]).unwrap();
+    let (code, said) = verified(&log);
+    assert_eq!(code, Some(0), "{said}");
+    let (_, text, _) = ledger(&["audit", "verify"], &log);
+    assert!(text.contains("compare with") && text.contains("not that of a stop"), "{text}");
+    let (code, said) = verified_with(&log, &["--checkpoints", kept]);
+    assert_eq!(code, Some(1), "{said}");
+    // A log without its signed end is nothing to go on with, either.
+    fs::write(log.join("checkpoints"), notes).unwrap();
+    let log = AuditLog::at(&log).quiet();
+    let error = Server::new("s", "1").tools(tools![enter]).audit(log).build().err().unwrap().to_string();
+    assert!(error.contains("records were signed, and"), "{error}");
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_another_log_another_key_or_a_line_of_another_writer_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (log(folder.path(), "one", true).await, log(folder.path(), "other", true).await);
+    let foreign = copy(&one, "foreign");
+    fs::copy(other.join("checkpoints"), foreign.join("checkpoints")).unwrap();
+    found(&foreign, "is of another log", None);
+    let key = fs::read_to_string(folder.path().join("other.signing-key.pub")).unwrap();
+    let (code, said) = verified_with(&one, &["--key", &key]);
+    assert_eq!(code, Some(1));
+    assert!(said.to_string().contains("signed by a key that was not given"), "{said}");
+    // Two processes that appended to one file, as no lock had kept them from it.
+    let doubled = copy(&one, "doubled");
+    let mut all = lines(&segment(&doubled, 1));
+    let theirs = lines(&segment(&other, 1));
+    for (at, line) in theirs[10..20].iter().enumerate() {
+        all.insert(10 + 2 * at, line.clone());
+    }
+    write(&segment(&doubled, 1), &all);
+    found(&doubled, "it does not follow the record before it", Some((1, 11)));
+    let whole = copy(&one, "whole");
+    fs::copy(segment(&other, 2), segment(&whole, 2)).unwrap();
+    found(&whole, "the segment is of another log", Some((2, 1)));
+}
+
+#[tokio::test]
+async fn a_log_that_is_being_written_is_verified_again_and_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    assert_eq!(ledger(&["audit", "key", "new"], &log).0, Some(0));
+    let built = built(&log);
+    let writing = tokio::spawn({
+        let built = built.clone();
+        async move { calls(&built, 400).await }
+    });
+    let mut seen = Vec::new();
+    while !writing.is_finished() {
+        let path = log.clone();
+        let (code, said) = tokio::task::spawn_blocking(move || verified(&path)).await.unwrap();
+        assert_eq!((code, said["is_written"].as_bool()), (Some(0), Some(true)), "{said}");
+        seen.push(said["records"].as_u64().unwrap());
+    }
+    writing.await.unwrap();
+    assert!(seen.len() > 1 && seen.is_sorted(), "{seen:?}");
+    built.stop_audit();
+    drop(built);
+    assert_eq!(verified(&log).1["is_written"], false);
+}
+
+#[test]
+fn what_is_no_log_cannot_be_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in [folder.path().join("nowhere"), folder.path().to_owned()] {
+        let (code, _, said) = ledger(&["audit", "verify"], &path);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("there is no audit log in"), "{said}");
+    }
+    let (code, _, said) = ledger(&["audit", "verify", "--key", "nonsense"], folder.path());
+    assert!(code == Some(2) && said.contains("no verifier key"), "{said}");
+}
