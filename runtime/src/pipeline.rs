@@ -6,18 +6,19 @@ mod confirmation;
 mod known;
 mod limits;
 mod output;
+mod questions;
 mod refusal;
 mod run;
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    call::{Call, Caller, Progress},
-    confirm::Confirmations,
+    ask::{Question, Round},
+    call::{Call, Caller, Reports},
+    confirm::{Bound, Confirmations, Kept},
     limits::Limits,
     output::Reply,
     registry::Registry,
@@ -25,7 +26,8 @@ use crate::{
     seal::Seals,
     tool::Handler,
 };
-pub(crate) use confirmation::{Choice, Person};
+pub(crate) use confirmation::{Choice, Person, QUESTION};
+use questions::Asker;
 pub(crate) use refusal::Refusal;
 
 /// What every call of one server shares. Nothing in it changes once the server runs.
@@ -50,7 +52,7 @@ pub(crate) struct Request<'a> {
     pub(crate) caller: Arc<Caller>,
     pub(crate) revision: Revision,
     pub(crate) idempotency_key: Option<Value>,
-    pub(crate) progress: Option<mpsc::Sender<Progress>>,
+    pub(crate) reports: Option<Reports>,
     pub(crate) cancelled: CancellationToken,
     /// Whoever sits at the client and can be asked.
     pub(crate) person: &'a dyn Person,
@@ -59,10 +61,10 @@ pub(crate) struct Request<'a> {
 /// What a call comes to.
 pub(crate) enum Answer {
     Reply(Reply),
-    /// A person has to be asked first; the client comes back with what they said, and with the state.
+    /// The client has to answer first; it comes back with what it said, and with the state.
     Ask {
-        question: String,
-        state: String,
+        questions: Vec<(String, Question)>,
+        state: Option<String>,
     },
 }
 
@@ -78,23 +80,46 @@ pub(crate) async fn call(core: &Core, request: Request<'_>) -> Result<Answer, Re
         Ok(arguments) => arguments,
         Err(reply) => return Ok(Answer::Reply(*reply)),
     };
-    if confirmation::is_needed(core, tool.descriptor) {
-        // A person takes their time, and holds up nobody else meanwhile.
-        drop(slot);
-        match confirmation::check(core, tool.descriptor, &arguments, &request.caller, request.person).await {
-            confirmation::Word::Given => slot = limits::slot(core, at)?,
-            confirmation::Word::Open(answer) => return Ok(answer),
+    let person = request.person;
+    let bound = Bound { tool: tool.descriptor, arguments: &arguments, caller: &request.caller };
+    // A state is used up by opening it: a refusal cannot be turned into consent with it.
+    let kept = person.state().map(|state| core.confirmations.open(state, &bound.mark()));
+    let unusable = matches!(kept, Some(Err(_)));
+    let confirmed = confirmation::is_needed(core, tool.descriptor);
+    let state = match kept {
+        // Sealed after this call was confirmed, where it had to be.
+        Some(Ok(Kept::Round(state))) => state,
+        _ if !confirmed => None,
+        kept => {
+            // A person takes their time, and holds up nobody else meanwhile.
+            drop(slot);
+            match confirmation::check(core, &bound, kept, person).await {
+                confirmation::Word::Given => slot = limits::slot(core, at)?,
+                confirmation::Word::Open(answer) => return Ok(answer),
+            }
+            None
         }
-    }
+    };
+    let abilities = person.abilities();
+    // Whoever can be asked nothing needs no mark.
+    let mark = abilities.any().then(|| bound.mark());
     let call = Call {
         descriptor: tool.descriptor,
         caller: request.caller,
         idempotency_key,
-        progress: request.progress,
+        reports: request.reports,
+        round: Round { abilities, answers: person.answers(), state },
         cancelled: request.cancelled,
         // tokio's clock, which a test may hold still.
         deadline: tokio::time::Instant::now().into_std() + tool.descriptor.timeout,
     };
-    let reply = run::run(core.seals.place(tool.descriptor), &core.handlers[at], call, arguments, slot).await;
+    let mut reply =
+        run::run(core.seals.place(tool.descriptor), &core.handlers[at], call, arguments, slot).await;
+    if let Some(ask) = reply.take_ask() {
+        let in_rounds = person.in_rounds();
+        let tool = tool.descriptor;
+        let asker = Asker { tool, abilities, in_rounds, unusable, confirmed, mark: mark.as_ref() };
+        return questions::put(core, &asker, ask);
+    }
     Ok(Answer::Reply(output::shape(tool, reply, request.revision)))
 }

@@ -3,6 +3,7 @@
 pub(crate) mod client;
 mod front;
 mod lines;
+mod log;
 mod stdio;
 mod visitor;
 mod wire;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 pub use crate::clock::Clock;
 pub use crate::serve::client::{Answer, Client, Guest, Refused, Said};
 use crate::{
+    ask::Round,
     call::{Call, Caller},
     descriptor::Descriptor,
 };
@@ -23,7 +24,8 @@ pub fn call() -> Call {
         descriptor: &Descriptor::DEFAULT,
         caller: Arc::new(Caller::local::<&str>([])),
         idempotency_key: None,
-        progress: None,
+        reports: None,
+        round: Round::default(),
         cancelled: CancellationToken::new(),
         deadline: Instant::now() + Duration::from_secs(3600),
     }

@@ -1,6 +1,15 @@
 //! One connection's requests → the pipeline, or the user's own handler for what is no tool.
 
-use std::{borrow::Cow, pin::pin, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    mem,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+};
 
 use rmcp::{
     RoleServer, ServerHandler, Service,
@@ -17,13 +26,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Shared,
+    Shared, log,
     visitor::{self, Visitor},
     wire,
 };
 use crate::{
-    call::{Caller, Progress},
+    call::{Caller, Reports},
     pipeline::{self, Answer, Refusal, Request},
+    report::{Level, Report, Wanted},
     revision::Revision,
     text,
 };
@@ -32,8 +42,10 @@ use crate::{
 const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// How long a client may keep a list of tools, in milliseconds: they do not change while the process lives.
 const LIST_TTL_MS: u64 = 300_000;
-/// Reports of progress that may wait for the client.
-const PROGRESS_WAITING: usize = 32;
+/// Reports that may wait for the client.
+const REPORTS_WAITING: usize = 32;
+/// How often a tool may ask in one call of a client that does not come back by itself.
+const ROUNDS: usize = 10;
 
 /// What answers one connection.
 pub(super) struct Front {
@@ -46,6 +58,8 @@ struct Desk {
     caller: Arc<Caller>,
     /// The client has closed its end.
     gone: CancellationToken,
+    /// The least grave message that the client wants for its log (`logging/setLevel`).
+    level: AtomicU8,
     /// `serverInfo` for the `_meta` of every modern result (SHOULD in 2026-07-28).
     server_info: Value,
 }
@@ -53,12 +67,14 @@ struct Desk {
 impl Front {
     pub(super) fn new(shared: Arc<Shared>, caller: Arc<Caller>, gone: CancellationToken) -> Self {
         let server_info = json!(implementation(&shared));
-        Self { tools: Desk { shared, caller, gone, server_info } }
+        let level = AtomicU8::new(Level::Info as u8);
+        Self { tools: Desk { shared, caller, gone, level, server_info } }
     }
 
     /// Whether the request is for the tools' desk; everything else is the user's handler's.
-    fn is_ours(request: &ClientRequest) -> bool {
+    fn is_ours(&self, request: &ClientRequest) -> bool {
         match request {
+            ClientRequest::SetLevelRequest(_) => self.tools.shared.about.logging,
             ClientRequest::InitializeRequest(_)
             | ClientRequest::DiscoverRequest(_)
             | ClientRequest::PingRequest(_)
@@ -83,7 +99,7 @@ impl Service<RoleServer> for Front {
             context.meta.protocol_version().is_none_or(|version| shared.revisions.contains(&version));
         match &shared.extra {
             // The desk also answers a revision that is not pinned: with the list of those that are.
-            _ if Self::is_ours(&request) || !pinned => {
+            _ if self.is_ours(&request) || !pinned => {
                 Service::handle_request(&self.tools, request, context).await
             }
             Some(extra) => {
@@ -122,6 +138,9 @@ impl ServerHandler for Desk {
             None => ServerCapabilities::default(),
         };
         capabilities.tools = ServerCapabilities::builder().enable_tools().build().tools;
+        if self.shared.about.logging {
+            capabilities.logging = Some(serde_json::Map::new());
+        }
         let mut config = ServerConfig::new(capabilities);
         config.protocol_version = self
             .shared
@@ -168,41 +187,21 @@ impl ServerHandler for Desk {
         mut context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let revision = revision(&context);
-        let reports = context.meta.get_progress_token().map(|token| (token, mpsc::channel(PROGRESS_WAITING)));
-        let (sender, reports) = match reports {
-            Some((token, (sender, receiver))) => (Some(sender), Some((token, receiver))),
-            None => (None, None),
-        };
+        let token = context.meta.get_progress_token();
+        let wanted = Wanted { progress: token.is_some(), log: self.log_level(&context, revision) };
         let idempotency_key = context.meta.remove("candor/idempotency-key");
-        let person = Visitor {
-            context: &context,
-            gone: &self.gone,
-            in_rounds: !revision.wants_objects(),
-            state: request.request_state,
-            responses: request.input_responses,
-        };
-        let request = Request {
-            tool: request.name.into_owned(),
-            arguments: request.arguments.unwrap_or_default(),
-            caller: Arc::clone(&self.caller),
-            revision,
-            idempotency_key,
-            progress: sender,
-            cancelled: context.ct.child_token(),
-            person: &person,
-        };
-        let answer = pipeline::call(&self.shared.core, request);
-        let answer = match reports {
-            None => answer.await,
-            Some((token, reports)) => reporting(answer, token, reports, &context).await,
-        };
-        match answer {
-            Ok(Answer::Reply(reply)) => Ok(wire::result(reply, self.meta(revision)).into()),
-            Ok(Answer::Ask { question, state }) => {
-                Ok(CallToolResponse::InputRequired(visitor::round(question, state, self.meta(revision))))
-            }
-            Err(refusal) => Err(wire::error(&refusal)),
+        if !wanted.any() {
+            return self.rounds(request, &context, revision, idempotency_key, None).await;
         }
+        let (sender, reports) = mpsc::channel(REPORTS_WAITING);
+        let answer =
+            self.rounds(request, &context, revision, idempotency_key, Some(Reports { sender, wanted }));
+        reporting(answer, token, reports, &context).await
+    }
+
+    async fn set_level(&self, request: log::Asked, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        self.level.store(log::asked(&request) as u8, Ordering::Relaxed);
+        Ok(())
     }
 
     /// rmcp reads a `tools/call` that is none as a method it does not know; it is a call with invalid parameters.
@@ -222,6 +221,70 @@ impl ServerHandler for Desk {
 }
 
 impl Desk {
+    /// The call, and before 2026-07-28 its questions: put here, as later clients put them by themselves.
+    async fn rounds(
+        &self,
+        call: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+        revision: Revision,
+        idempotency_key: Option<Value>,
+        reports: Option<Reports>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let in_rounds = !revision.wants_objects();
+        let abilities = visitor::abilities(context.client_capabilities());
+        let mut person = Visitor {
+            context,
+            gone: &self.gone,
+            in_rounds,
+            abilities,
+            // Earlier clients do not come back.
+            state: call.request_state.filter(|_| in_rounds),
+            responses: call.input_responses.filter(|_| in_rounds).unwrap_or_default(),
+        };
+        let mut arguments = call.arguments.unwrap_or_default();
+        let may_ask = !in_rounds && abilities.any();
+        for _ in 0..ROUNDS {
+            let request = Request {
+                tool: call.name.clone().into_owned(),
+                arguments: if may_ask { arguments.clone() } else { mem::take(&mut arguments) },
+                caller: Arc::clone(&self.caller),
+                revision,
+                idempotency_key: idempotency_key.clone(),
+                reports: reports.clone(),
+                cancelled: context.ct.child_token(),
+                person: &person,
+            };
+            match pipeline::call(&self.shared.core, request).await {
+                Ok(Answer::Reply(reply)) => return Ok(wire::result(reply, self.meta(revision)).into()),
+                Ok(Answer::Ask { questions, state }) if in_rounds => {
+                    return Ok(visitor::round(questions, state, self.meta(revision))?.into());
+                }
+                Ok(Answer::Ask { questions, state }) => {
+                    let mut responses = BTreeMap::new();
+                    for (key, question) in questions {
+                        if let Some(answer) = person.put(question).await? {
+                            responses.insert(key, answer);
+                        }
+                    }
+                    person = person.back(state, responses);
+                }
+                Err(refusal) => return Err(wire::error(&refusal)),
+            }
+        }
+        Err(ErrorData::internal_error("the tool asked ten times, and still has no answer", None))
+    }
+
+    /// From which level on this client wants messages for its log.
+    fn log_level(&self, context: &RequestContext<RoleServer>, revision: Revision) -> Option<Level> {
+        if !self.shared.about.logging {
+            None
+        } else if revision.wants_objects() {
+            Level::ALL.get(usize::from(self.level.load(Ordering::Relaxed))).copied()
+        } else {
+            log::of(context)
+        }
+    }
+
     /// A result of the user's handler, with this server's name on it.
     fn signed(&self, result: ServerResult) -> Result<ServerResult, ErrorData> {
         let unwritable =
@@ -264,8 +327,8 @@ fn revision(context: &RequestContext<RoleServer>) -> Revision {
 /// Runs a call and passes its reports on, in order, the last before the answer.
 async fn reporting<T>(
     answer: impl Future<Output = T>,
-    token: ProgressToken,
-    mut reports: mpsc::Receiver<Progress>,
+    token: Option<ProgressToken>,
+    mut reports: mpsc::Receiver<Report>,
     context: &RequestContext<RoleServer>,
 ) -> T {
     let mut answer = pin!(answer);
@@ -273,10 +336,10 @@ async fn reporting<T>(
     loop {
         tokio::select! {
             biased;
-            Some(report) = reports.recv() => tell(report, &token, &mut furthest, context).await,
+            Some(report) = reports.recv() => tell(report, token.as_ref(), &mut furthest, context).await,
             answer = &mut answer => {
                 while let Ok(report) = reports.try_recv() {
-                    tell(report, &token, &mut furthest, context).await;
+                    tell(report, token.as_ref(), &mut furthest, context).await;
                 }
                 return answer;
             }
@@ -284,21 +347,26 @@ async fn reporting<T>(
     }
 }
 
-/// `progress` has to increase with each notification (MCP, progress).
+/// A client that has gone is no reason to stop the handler here: the transport ends the call.
 async fn tell(
-    report: Progress,
-    token: &ProgressToken,
+    report: Report,
+    token: Option<&ProgressToken>,
     furthest: &mut f64,
     context: &RequestContext<RoleServer>,
 ) {
-    // JSON has no infinity.
-    if report.done.is_finite() && report.done > *furthest {
-        *furthest = report.done;
-        let mut params = ProgressNotificationParam::new(token.clone(), report.done);
-        params.total = report.total.filter(|total| total.is_finite());
-        params.message = Some(report.message);
-        // A client that has gone is no reason to stop the handler here: the transport ends the call.
-        let _ = context.peer.notify_progress(params).await;
+    match (report, token) {
+        // `progress` has to increase with each notification (MCP, progress), and JSON has no infinity.
+        (Report::Progress { done, total, message }, Some(token)) if done.is_finite() && done > *furthest => {
+            *furthest = done;
+            let mut params = ProgressNotificationParam::new(token.clone(), done);
+            params.total = total.filter(|total| total.is_finite());
+            params.message = Some(message);
+            let _ = context.peer.notify_progress(params).await;
+        }
+        (Report::Progress { .. }, _) => {}
+        (Report::Log { level, message }, _) => {
+            log::send(&context.peer, level, message).await;
+        }
     }
 }
 
