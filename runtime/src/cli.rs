@@ -2,6 +2,8 @@
 
 mod call;
 mod doctor;
+#[cfg(feature = "http")]
+mod http;
 mod render;
 mod serve;
 #[cfg(feature = "http")]
@@ -36,7 +38,7 @@ struct Line {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve an MCP client over stdin and stdout
+    /// Serve MCP clients: one over stdin and stdout, or any number over HTTP
     Serve(serve::Serve),
     /// Call a tool of this server: starts it, asks as a client does, prints the answer
     Call(call::Call),

@@ -19,7 +19,7 @@ use crate::{
     ask::{Question, Round},
     call::{Call, Caller, Reports},
     confirm::{Bound, Confirmations, Kept},
-    limits::Limits,
+    limits::{Limits, Slot},
     output::Reply,
     registry::Registry,
     revision::Revision,
@@ -45,11 +45,19 @@ pub(crate) struct Core {
     pub(crate) unasked: bool,
 }
 
+impl Core {
+    fn name(&self, at: usize) -> &'static str {
+        self.registry.tools()[at].descriptor.name
+    }
+}
+
 /// One `tools/call`, as a transport hands it over.
 pub(crate) struct Request<'a> {
     pub(crate) tool: String,
     pub(crate) arguments: Map<String, Value>,
     pub(crate) caller: Arc<Caller>,
+    /// Where the transport had to know first, for its status.
+    pub(crate) admission: Option<Admission>,
     pub(crate) revision: Revision,
     pub(crate) idempotency_key: Option<Value>,
     pub(crate) reports: Option<Reports>,
@@ -68,14 +76,33 @@ pub(crate) enum Answer {
     },
 }
 
+/// A call that may come in, with its place among those at work.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    at: usize,
+    slot: Slot,
+}
+
+/// The first stages: what decides whether a call comes in at all. A transport may ask before it answers, and hands on
+/// what it was told, so that nothing is decided or counted twice.
+#[expect(clippy::unused_async, reason = "who is turned away may have to be written down")]
+pub(crate) async fn admit(core: &Core, caller: &Caller, tool: &str) -> Result<Admission, Refusal> {
+    let (at, tool) = known::tool(core, caller, tool)?;
+    access::check(core, tool.descriptor, caller)?;
+    limits::rate(core, at, caller)?;
+    Ok(Admission { at, slot: limits::slot(core, at)? })
+}
+
 /// Answers one call. Who calls has been settled by the transport; everything else is settled here, in this order.
 pub(crate) async fn call(core: &Core, request: Request<'_>) -> Result<Answer, Refusal> {
-    let (at, tool) = known::tool(core, &request.caller, &request.tool)?;
-    access::check(core, tool.descriptor, &request.caller)?;
+    let admitted = request.admission.filter(|admission| core.name(admission.at) == request.tool);
+    let Admission { at, mut slot } = match admitted {
+        Some(admission) => admission,
+        None => admit(core, &request.caller, &request.tool).await?,
+    };
+    let tool = &core.registry.tools()[at];
     // After access: of a concealed tool, a bad key must not tell more than an unknown tool's would.
     let idempotency_key = known::idempotency_key(request.idempotency_key)?;
-    limits::rate(core, at, &request.caller)?;
-    let mut slot = limits::slot(core, at)?;
     let arguments = match arguments::check(tool, request.arguments) {
         Ok(arguments) => arguments,
         Err(reply) => return Ok(Answer::Reply(*reply)),

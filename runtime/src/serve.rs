@@ -2,8 +2,13 @@
 
 pub(crate) mod client;
 mod front;
+#[cfg(feature = "http")]
+pub(crate) mod http;
 mod lines;
 mod log;
+mod own;
+mod reports;
+mod rounds;
 mod stdio;
 mod visitor;
 mod wire;
@@ -11,7 +16,8 @@ mod wire;
 use std::{collections::BTreeSet, io, sync::Arc};
 
 pub(crate) use rmcp::ServerHandler;
-use rmcp::{RoleServer, ServiceExt as _, model::ProtocolVersion, service::DynService};
+use rmcp::{ServiceExt as _, model::ProtocolVersion};
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
@@ -23,19 +29,11 @@ use crate::{
     server::About,
     text,
 };
-use front::Front;
+use front::{Front, Sender};
 use lines::Lines;
+pub(crate) use own::Extra;
 pub(crate) use stdio::Stdio;
 use wire::Lists;
-
-/// A user's own handler of prompts, resources and the rest.
-pub(crate) struct Extra(Box<dyn DynService<RoleServer>>);
-
-impl Extra {
-    pub(crate) fn new(handler: impl ServerHandler) -> Self {
-        Self(rmcp::ServiceExt::<RoleServer>::into_dyn(handler))
-    }
-}
 
 /// A server with everything made, ready for connections. Cloning shares it.
 #[derive(Clone)]
@@ -54,6 +52,8 @@ pub(crate) struct Shared {
     revisions: Vec<ProtocolVersion>,
     extra: Option<Extra>,
     scopes: Arc<Scopes>,
+    /// `serverInfo` for the `_meta` of every modern result (SHOULD in 2026-07-28).
+    server_info: Value,
 }
 
 impl Built {
@@ -66,7 +66,9 @@ impl Built {
     ) -> Self {
         let lists = Lists::new(&core.registry);
         let revisions = revisions.into_iter().map(wire::version).collect();
-        let shared = Shared { about, core, lists, revisions, extra, scopes: Arc::new(scopes) };
+        let server_info = json!(front::implementation(&about));
+        let scopes = Arc::new(scopes);
+        let shared = Shared { about, core, lists, revisions, extra, scopes, server_info };
         Self {
             shared: Arc::new(shared),
             granted: BTreeSet::new(),
@@ -93,7 +95,7 @@ impl Built {
     {
         let gone = CancellationToken::new();
         let lines = Lines::new(read, write, self.shared.revisions.clone(), gone.clone());
-        let front = Front::new(self.shared, self.caller, gone);
+        let front = Front::new(self.shared, Sender::Connection(self.caller), gone);
         match front.serve(lines).await {
             Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other),
             // A client that connects, says nothing and leaves has done nothing wrong.
@@ -113,6 +115,12 @@ impl Built {
     pub async fn serve_stdio(self) -> io::Result<()> {
         let (read, write) = Stdio::take()?.open()?;
         self.serve(read, write).await
+    }
+
+    /// The server's name and version.
+    #[cfg(feature = "cli")]
+    pub(crate) fn name(&self) -> (&str, &str) {
+        (&self.shared.about.name, &self.shared.about.version)
     }
 
     /// How many tools there are, in reach or not.

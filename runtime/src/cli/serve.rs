@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{DONE, Grants, could_not};
 use crate::{
+    registry::StartError,
     serve::{Built, Stdio},
     server::Server,
     state::State,
@@ -21,6 +22,9 @@ pub(super) struct Serve {
     /// Ask nobody before a destructive call
     #[arg(long)]
     yes_destructive: bool,
+    #[cfg(feature = "http")]
+    #[command(flatten)]
+    http: super::http::Http,
     /// Say nothing on stderr at the start
     #[arg(long, short)]
     quiet: bool,
@@ -28,48 +32,93 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run<C: State>(self, server: Server<C>) -> ExitCode {
+        #[cfg(feature = "http")]
+        if self.http.is_wanted() {
+            return self.over_http(server);
+        }
         // Before anything else runs: a database that prints while it opens must not reach the wire.
         let stdio = match Stdio::take() {
             Ok(stdio) => stdio,
             Err(error) => return could_not(&format!("stdin and stdout cannot be taken: {error}")),
         };
-        let (name, version) = (server.about.name.clone(), server.about.version.clone());
-        let server = if self.read_only { server.read_only() } else { server };
-        let server = if self.yes_destructive { server.yes_destructive() } else { server };
-        let built = match server.build() {
+        let built = match self.build(server) {
             Ok(built) => built.grant(&self.grants.joined()),
             Err(error) => return could_not(&error),
         };
-        if !self.quiet {
-            eprint!("{}", opening(&name, &version, &built, &self.grants));
-            if self.read_only {
-                eprintln!("  only tools declared `read_only` are served");
-            }
-            if self.yes_destructive {
-                eprintln!("  nobody is asked before a destructive call");
-            }
-        }
-        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return could_not(&format!("no threads to serve with: {error}")),
+        self.open("stdio", &built);
+        run(async {
+            let (read, write) = stdio.open().map_err(|error| broke(&error))?;
+            built.serve(read, write).await.map_err(|error| broke(&error))
+        })
+    }
+
+    #[cfg(feature = "http")]
+    fn over_http<C: State>(mut self, server: Server<C>) -> ExitCode {
+        let http = std::mem::take(&mut self.http);
+        let built = match self.build(server) {
+            Ok(built) => built,
+            Err(error) => return could_not(&error),
         };
-        let served = runtime.block_on(async {
-            let (read, write) = stdio.open()?;
-            built.serve(read, write).await
-        });
-        // A handler that outlived its deadline may still hold a thread; the process does not wait for it.
-        runtime.shutdown_background();
-        match served {
-            Ok(()) => ExitCode::from(DONE),
-            Err(error) => could_not(&format!("the connection broke: {error}")),
+        let site = match http.site(&self.grants, &built) {
+            Ok(site) => site,
+            Err(error) => return could_not(&error),
+        };
+        let built = built.grant(&self.grants.joined());
+        self.open("HTTP", &built);
+        run(async {
+            let address = site.address;
+            let taken = |error| format!("{address} cannot be listened at: {error}");
+            let listening = built.listen(site).await.map_err(taken)?;
+            // Whoever started the server with port 0 reads here which one it took.
+            eprintln!("{}", serde_json::json!({"listening": listening.url().map_err(taken)?}));
+            listening.serve().await.map_err(|error| broke(&error))
+        })
+    }
+
+    fn build<C: State>(&self, server: Server<C>) -> Result<Built, StartError> {
+        let server = if self.read_only { server.read_only() } else { server };
+        let server = if self.yes_destructive { server.yes_destructive() } else { server };
+        server.build()
+    }
+
+    /// Says on stderr what is served.
+    fn open(&self, over: &str, built: &Built) {
+        if self.quiet {
+            return;
+        }
+        eprint!("{}", opening(over, built, &self.grants));
+        if self.read_only {
+            eprintln!("  only tools declared `read_only` are served");
+        }
+        if self.yes_destructive {
+            eprintln!("  nobody is asked before a destructive call");
         }
     }
 }
 
+fn run(served: impl Future<Output = Result<(), String>>) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return could_not(&format!("no threads to serve with: {error}")),
+    };
+    let served = runtime.block_on(served);
+    // A handler that outlived its deadline may still hold a thread; the process does not wait for it.
+    runtime.shutdown_background();
+    match served {
+        Ok(()) => ExitCode::from(DONE),
+        Err(error) => could_not(&error),
+    }
+}
+
+fn broke(error: &std::io::Error) -> String {
+    format!("the connection broke: {error}")
+}
+
 /// What is served, what is hidden, and the flag that shows it.
-fn opening(name: &str, version: &str, built: &Built, grants: &Grants) -> String {
+fn opening(over: &str, built: &Built, grants: &Grants) -> String {
     let (all, hidden) = (built.tools(), built.hidden());
-    let mut text = format!("{name} {version} on stdio: {} of {all} tools in reach\n", all - hidden.len());
+    let (name, version) = built.name();
+    let mut text = format!("{name} {version} on {over}: {} of {all} tools in reach\n", all - hidden.len());
     text += &format!("  {}\n", built.seals());
     let mut by_scopes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (tool, missing) in &hidden {

@@ -51,10 +51,9 @@ impl Refusal {
                 "tool `{tool}` has a question that this client cannot answer\nnote: it declares no capability {}\nhelp: use a client that does",
                 missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
             ),
-            Self::MissingScopes { tool, missing, .. } => format!(
-                "tool `{tool}` needs {} that this caller was not granted: {}\nhelp: on stdio, start the server with `--grant \"{}\"`",
-                if missing.len() == 1 { "a scope" } else { "scopes" },
-                missing.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", "),
+            Self::MissingScopes { missing, .. } => format!(
+                "{}\nhelp: on stdio, start the server with `--grant \"{}\"`",
+                self.fact(),
                 missing.join(" "),
             ),
             Self::RateLimited { tool, wait } => {
@@ -64,6 +63,28 @@ impl Refusal {
             Self::TooManyInFlight { tool } => {
                 format!("as many calls of tool `{tool}` are at work as may be\nhelp: call again in 1 s")
             }
+        }
+    }
+
+    /// The message's first line.
+    pub(crate) fn fact(&self) -> String {
+        match self {
+            Self::MissingScopes { tool, missing, .. } => format!(
+                "tool `{tool}` needs {} that this caller was not granted: {}",
+                if missing.len() == 1 { "a scope" } else { "scopes" },
+                missing.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", "),
+            ),
+            other => other.message().lines().next().unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// Whole seconds after which the call may come again, where waiting helps.
+    #[cfg(feature = "http")]
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { wait, .. } => Some(seconds(*wait)),
+            Self::TooManyInFlight { .. } => Some(1),
+            _ => None,
         }
     }
 

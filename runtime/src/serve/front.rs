@@ -1,10 +1,9 @@
-//! One connection's requests → the pipeline, or the user's own handler for what is no tool.
+//! Requests → the pipeline, or the user's own handler for what is no tool.
+
+#![expect(deprecated, reason = "older revisions still have logging levels and single subscriptions")]
 
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
-    mem,
-    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -12,134 +11,83 @@ use std::{
 };
 
 use rmcp::{
-    RoleServer, ServerHandler, Service,
+    RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, ClientNotification, ClientRequest,
-        CustomRequest, CustomResult, ErrorCode, ErrorData, Implementation, ListToolsResult, MetaObject,
-        PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ProtocolVersion,
-        ServerCapabilities, ServerConfig, ServerResult,
+        CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CancelTaskRequest,
+        CancelledNotification, CancelledNotificationParam, ClientRequest, CompleteRequest,
+        CompleteRequestParams, CompleteResult, CustomNotification, CustomRequest, CustomResult, ErrorData,
+        GetPromptRequest, GetPromptRequestParams, GetPromptResponse, GetSkillRequest, GetSkillRequestParams,
+        GetSkillResult, GetTaskParams, GetTaskRequest, GetTaskResult, Implementation,
+        InitializedNotification, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+        ListSkillsResult, ListToolsResult, MetaObject, PaginatedRequestParams, ProgressNotification,
+        ProgressNotificationParam, ProtocolVersion, ReadResourceDirectoryRequest,
+        ReadResourceDirectoryRequestParams, ReadResourceRequest, ReadResourceRequestParams,
+        ReadResourceResponse, RequestOptionalParam, RootsListChangedNotification, ServerCapabilities,
+        ServerConfig, SetLevelRequest, SetLevelRequestParams, SubscribeRequest, SubscribeRequestParams,
+        SubscriptionFilter, UnsubscribeRequest, UnsubscribeRequestParams, UpdateTaskParams,
+        UpdateTaskRequest,
     },
-    service::{NotificationContext, RequestContext},
+    service::{NotificationContext, RequestContext, SubscriptionContext},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Shared, log,
-    visitor::{self, Visitor},
+    own::{self, Answered, SERVER_INFO},
+    reports,
+    rounds::Rounds,
     wire,
 };
 use crate::{
     call::{Caller, Reports},
-    pipeline::{self, Answer, Refusal, Request},
-    report::{Level, Report, Wanted},
+    pipeline::{Admission, Refusal},
+    report::{Level, Wanted},
     revision::Revision,
-    text,
+    server::About,
 };
 
-/// The key of SEP-2575's server identity in a result's `_meta`.
-const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// How long a client may keep a list of tools, in milliseconds: they do not change while the process lives.
 const LIST_TTL_MS: u64 = 300_000;
-/// Reports that may wait for the client.
-const REPORTS_WAITING: usize = 32;
-/// How often a tool may ask in one call of a client that does not come back by itself.
-const ROUNDS: usize = 10;
 
-/// What answers one connection.
+/// What answers requests.
 pub(super) struct Front {
-    tools: Desk,
-}
-
-/// The part of a connection that rmcp's handler trait dispatches: the handshake and the tools.
-struct Desk {
     shared: Arc<Shared>,
-    caller: Arc<Caller>,
+    sender: Sender,
     /// The client has closed its end.
     gone: CancellationToken,
-    /// The least grave message that the client wants for its log (`logging/setLevel`).
+    /// The least grave message that the client wants for its log.
     level: AtomicU8,
-    /// `serverInfo` for the `_meta` of every modern result (SHOULD in 2026-07-28).
-    server_info: Value,
 }
 
-impl Front {
-    pub(super) fn new(shared: Arc<Shared>, caller: Arc<Caller>, gone: CancellationToken) -> Self {
-        let server_info = json!(implementation(&shared));
-        let level = AtomicU8::new(Level::Info as u8);
-        Self { tools: Desk { shared, caller, gone, level, server_info } }
-    }
-
-    /// Whether the request is for the tools' desk; everything else is the user's handler's.
-    fn is_ours(&self, request: &ClientRequest) -> bool {
-        match request {
-            ClientRequest::SetLevelRequest(_) => self.tools.shared.about.logging,
-            ClientRequest::InitializeRequest(_)
-            | ClientRequest::DiscoverRequest(_)
-            | ClientRequest::PingRequest(_)
-            | ClientRequest::CallToolRequest(_)
-            | ClientRequest::ListToolsRequest(_) => true,
-            ClientRequest::CustomRequest(custom) => {
-                matches!(custom.method.as_str(), "tools/call" | "tools/list")
-            }
-            _ => false,
-        }
-    }
+/// Who sends requests.
+pub(super) enum Sender {
+    /// One caller sends all of a connection's.
+    Connection(Arc<Caller>),
+    /// Each comes with its own: [`Visit`].
+    #[cfg(feature = "http")]
+    Request,
 }
 
-impl Service<RoleServer> for Front {
-    async fn handle_request(
-        &self,
-        request: ClientRequest,
-        context: RequestContext<RoleServer>,
-    ) -> Result<ServerResult, ErrorData> {
-        let shared = &self.tools.shared;
-        let pinned =
-            context.meta.protocol_version().is_none_or(|version| shared.revisions.contains(&version));
-        match &shared.extra {
-            // The desk also answers a revision that is not pinned: with the list of those that are.
-            _ if self.is_ours(&request) || !pinned => {
-                Service::handle_request(&self.tools, request, context).await
-            }
-            Some(extra) => {
-                let revision = revision(&context);
-                let result = extra.0.handle_request(request, context).await?;
-                if revision.wants_objects() { Ok(result) } else { self.tools.signed(result) }
-            }
-            None => Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text::shown(request.method()), None)),
-        }
-    }
-
-    async fn handle_notification(
-        &self,
-        notification: ClientNotification,
-        context: NotificationContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
-        match &self.tools.shared.extra {
-            Some(extra) => extra.0.handle_notification(notification, context).await,
-            None => Ok(()),
-        }
-    }
-
-    fn get_info(&self) -> ServerConfig {
-        ServerHandler::get_info(&self.tools)
-    }
-
-    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
-        ServerHandler::supported_protocol_versions(&self.tools)
-    }
+/// What the transport found out about one request before it came here.
+#[cfg(feature = "http")]
+#[derive(Clone)]
+pub(super) struct Visit {
+    pub(super) caller: Arc<Caller>,
+    /// Of a call that was let in; taken once.
+    pub(super) admission: Arc<std::sync::Mutex<Option<Admission>>>,
 }
 
-impl ServerHandler for Desk {
+impl ServerHandler for Front {
     fn get_info(&self) -> ServerConfig {
         let mut capabilities = match &self.shared.extra {
-            Some(extra) => extra.0.get_info().capabilities,
+            Some(extra) => extra.info().capabilities,
             None => ServerCapabilities::default(),
         };
         capabilities.tools = ServerCapabilities::builder().enable_tools().build().tools;
         if self.shared.about.logging {
-            capabilities.logging = Some(serde_json::Map::new());
+            capabilities.logging = Some(Map::new());
         }
         let mut config = ServerConfig::new(capabilities);
         config.protocol_version = self
@@ -149,7 +97,7 @@ impl ServerHandler for Desk {
             .rfind(|version| version.has_initialize())
             .cloned()
             .unwrap_or_default();
-        config.server_info = implementation(&self.shared);
+        config.server_info = implementation(&self.shared.about);
         config.instructions.clone_from(&self.shared.about.instructions);
         config
     }
@@ -171,7 +119,8 @@ impl ServerHandler for Desk {
             ));
         }
         let revision = revision(&context);
-        let mut list = ListToolsResult::with_all_items(self.shared.lists.of(&self.caller, revision));
+        let (caller, _) = self.visit(&context)?;
+        let mut list = ListToolsResult::with_all_items(self.shared.lists.of(&caller, revision));
         if !revision.wants_objects() {
             list.ttl_ms = Some(LIST_TTL_MS);
             // The list is cut to what this caller may call.
@@ -187,91 +136,244 @@ impl ServerHandler for Desk {
         mut context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let revision = revision(&context);
+        let (caller, admission) = self.visit(&context)?;
         let token = context.meta.get_progress_token();
         let wanted = Wanted { progress: token.is_some(), log: self.log_level(&context, revision) };
+        let (sender, reports) = wanted.any().then(|| mpsc::channel(reports::WAITING)).unzip();
         let idempotency_key = context.meta.remove("candor/idempotency-key");
-        if !wanted.any() {
-            return self.rounds(request, &context, revision, idempotency_key, None).await;
+        let rounds = Rounds {
+            core: &self.shared.core,
+            context: &context,
+            gone: &self.gone,
+            caller,
+            revision,
+            idempotency_key,
+            reports: sender.map(|sender| Reports { sender, wanted }),
+            meta: self.meta(revision),
+        };
+        let answer = rounds.answer(request, admission);
+        match reports {
+            None => answer.await,
+            Some(reports) => reports::reporting(answer, token, reports, &context).await,
         }
-        let (sender, reports) = mpsc::channel(REPORTS_WAITING);
-        let answer =
-            self.rounds(request, &context, revision, idempotency_key, Some(Reports { sender, wanted }));
-        reporting(answer, token, reports, &context).await
-    }
-
-    async fn set_level(&self, request: log::Asked, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
-        self.level.store(log::asked(&request) as u8, Ordering::Relaxed);
-        Ok(())
     }
 
     /// rmcp reads a `tools/call` that is none as a method it does not know; it is a call with invalid parameters.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        Err(match request.method.as_str() {
-            "tools/call" => wire::error(&Refusal::Malformed(why_no_call(request.params.as_ref()))),
-            "tools/list" => {
-                ErrorData::invalid_params("`tools/list` takes an object with a `cursor`, or nothing", None)
-            }
-            method => ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text::shown(method), None),
-        })
+        match request.method.as_str() {
+            "tools/call" => Err(wire::error(&Refusal::Malformed(why_no_call(request.params.as_ref())))),
+            "tools/list" => Err(ErrorData::invalid_params(
+                "`tools/list` takes an object with a `cursor`, or nothing",
+                None,
+            )),
+            _ => self.own(request, context).await,
+        }
+    }
+
+    async fn complete(
+        &self,
+        params: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        self.own(CompleteRequest::new(params), context).await
+    }
+
+    async fn set_level(
+        &self,
+        params: SetLevelRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        if !self.shared.about.logging {
+            return self.own(SetLevelRequest::new(params), context).await;
+        }
+        self.level.store(log::level(params.level) as u8, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn get_prompt(
+        &self,
+        params: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        self.own(GetPromptRequest::new(params), context).await
+    }
+
+    async fn list_prompts(
+        &self,
+        params: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        self.own(ClientRequest::ListPromptsRequest(paged(params)), context).await
+    }
+
+    async fn list_resources(
+        &self,
+        params: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        self.own(ClientRequest::ListResourcesRequest(paged(params)), context).await
+    }
+
+    async fn list_resource_templates(
+        &self,
+        params: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        self.own(ClientRequest::ListResourceTemplatesRequest(paged(params)), context).await
+    }
+
+    async fn read_resource(
+        &self,
+        params: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        self.own(ReadResourceRequest::new(params), context).await
+    }
+
+    async fn subscribe(
+        &self,
+        params: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.own(SubscribeRequest::new(params), context).await
+    }
+
+    async fn unsubscribe(
+        &self,
+        params: UnsubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.own(UnsubscribeRequest::new(params), context).await
+    }
+
+    async fn get_task(
+        &self,
+        params: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        self.own(GetTaskRequest::new(params), context).await
+    }
+
+    async fn update_task(
+        &self,
+        params: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.own(UpdateTaskRequest::new(params), context).await
+    }
+
+    async fn cancel_task(
+        &self,
+        params: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.own(CancelTaskRequest::new(params), context).await
+    }
+
+    async fn list_skills(
+        &self,
+        params: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListSkillsResult, ErrorData> {
+        self.own(ClientRequest::ListSkillsRequest(paged(params)), context).await
+    }
+
+    async fn get_skill(
+        &self,
+        params: GetSkillRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetSkillResult, ErrorData> {
+        self.own(GetSkillRequest::new(params), context).await
+    }
+
+    async fn read_resource_directory(
+        &self,
+        params: ReadResourceDirectoryRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        self.own(ReadResourceDirectoryRequest::new(params), context).await
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        self.shared.extra.as_ref()?.accepts(requested)
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        match &self.shared.extra {
+            Some(extra) => extra.listen(context).await,
+            None => Err(own::unknown("subscriptions/listen")),
+        }
+    }
+
+    async fn on_cancelled(
+        &self,
+        params: CancelledNotificationParam,
+        context: NotificationContext<RoleServer>,
+    ) {
+        if let Some(extra) = &self.shared.extra {
+            extra.tell(CancelledNotification::new(params), context).await;
+        }
+    }
+
+    async fn on_progress(&self, params: ProgressNotificationParam, context: NotificationContext<RoleServer>) {
+        if let Some(extra) = &self.shared.extra {
+            extra.tell(ProgressNotification::new(params), context).await;
+        }
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        if let Some(extra) = &self.shared.extra {
+            extra.tell(InitializedNotification::default(), context).await;
+        }
+    }
+
+    async fn on_roots_list_changed(&self, context: NotificationContext<RoleServer>) {
+        if let Some(extra) = &self.shared.extra {
+            extra.tell(RootsListChangedNotification::default(), context).await;
+        }
+    }
+
+    async fn on_custom_notification(
+        &self,
+        params: CustomNotification,
+        context: NotificationContext<RoleServer>,
+    ) {
+        if let Some(extra) = &self.shared.extra {
+            extra.tell(params, context).await;
+        }
     }
 }
 
-impl Desk {
-    /// The call, and before 2026-07-28 its questions: put here, as later clients put them by themselves.
-    async fn rounds(
+impl Front {
+    pub(super) fn new(shared: Arc<Shared>, sender: Sender, gone: CancellationToken) -> Self {
+        Self { shared, sender, gone, level: AtomicU8::new(Level::Info as u8) }
+    }
+
+    /// Who sends this request, and whether it was let in already.
+    fn visit(
         &self,
-        call: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
-        revision: Revision,
-        idempotency_key: Option<Value>,
-        reports: Option<Reports>,
-    ) -> Result<CallToolResponse, ErrorData> {
-        let in_rounds = !revision.wants_objects();
-        let abilities = visitor::abilities(context.client_capabilities());
-        let mut person = Visitor {
-            context,
-            gone: &self.gone,
-            in_rounds,
-            abilities,
-            // Earlier clients do not come back.
-            state: call.request_state.filter(|_| in_rounds),
-            responses: call.input_responses.filter(|_| in_rounds).unwrap_or_default(),
-        };
-        let mut arguments = call.arguments.unwrap_or_default();
-        let may_ask = !in_rounds && abilities.any();
-        for _ in 0..ROUNDS {
-            let request = Request {
-                tool: call.name.clone().into_owned(),
-                arguments: if may_ask { arguments.clone() } else { mem::take(&mut arguments) },
-                caller: Arc::clone(&self.caller),
-                revision,
-                idempotency_key: idempotency_key.clone(),
-                reports: reports.clone(),
-                cancelled: context.ct.child_token(),
-                person: &person,
-            };
-            match pipeline::call(&self.shared.core, request).await {
-                Ok(Answer::Reply(reply)) => return Ok(wire::result(reply, self.meta(revision)).into()),
-                Ok(Answer::Ask { questions, state }) if in_rounds => {
-                    return Ok(visitor::round(questions, state, self.meta(revision))?.into());
-                }
-                Ok(Answer::Ask { questions, state }) => {
-                    let mut responses = BTreeMap::new();
-                    for (key, question) in questions {
-                        if let Some(answer) = person.put(question).await? {
-                            responses.insert(key, answer);
-                        }
-                    }
-                    person = person.back(state, responses);
-                }
-                Err(refusal) => return Err(wire::error(&refusal)),
+    ) -> Result<(Arc<Caller>, Option<Admission>), ErrorData> {
+        match &self.sender {
+            Sender::Connection(caller) => {
+                let _ = context;
+                Ok((Arc::clone(caller), None))
+            }
+            #[cfg(feature = "http")]
+            Sender::Request => {
+                let parts = context.extensions.get::<http::request::Parts>();
+                let visit = parts.and_then(|parts| parts.extensions.get::<Visit>());
+                // A request that came past the door has nobody behind it.
+                let visit = visit.ok_or_else(|| ErrorData::internal_error("nobody sent this", None))?;
+                let admission =
+                    visit.admission.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+                Ok((Arc::clone(&visit.caller), admission))
             }
         }
-        Err(ErrorData::internal_error("the tool asked ten times, and still has no answer", None))
     }
 
     /// From which level on this client wants messages for its log.
@@ -281,36 +383,35 @@ impl Desk {
         } else if revision.wants_objects() {
             Level::ALL.get(usize::from(self.level.load(Ordering::Relaxed))).copied()
         } else {
-            log::of(context)
+            context.meta.log_level().map(log::level)
         }
     }
 
-    /// A result of the user's handler, with this server's name on it.
-    fn signed(&self, result: ServerResult) -> Result<ServerResult, ErrorData> {
-        let unwritable =
-            |_| ErrorData::internal_error("the handler's result could not be written as JSON", None);
-        let mut result = serde_json::to_value(result).map_err(unwritable)?;
-        if let Some(result) = result.as_object_mut()
-            && let Some(meta) = result.entry("_meta").or_insert_with(|| json!({})).as_object_mut()
-        {
-            meta.entry(SERVER_INFO).or_insert_with(|| self.server_info.clone());
-        }
-        Ok(ServerResult::CustomResult(CustomResult(result)))
+    /// What the user's own handler answers, where there is one.
+    async fn own<T: Answered>(
+        &self,
+        request: impl Into<ClientRequest>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<T, ErrorData> {
+        let request = request.into();
+        let Some(extra) = &self.shared.extra else { return Err(own::unknown(request.method())) };
+        let is_modern = !revision(&context).wants_objects();
+        extra.ask(request, context, is_modern.then_some(&self.shared.server_info)).await
     }
 
     /// The `_meta` that every result of this revision starts with.
     fn meta(&self, revision: Revision) -> Map<String, Value> {
         let mut meta = Map::new();
         if !revision.wants_objects() {
-            meta.insert(SERVER_INFO.to_owned(), self.server_info.clone());
+            meta.insert(SERVER_INFO.to_owned(), self.shared.server_info.clone());
         }
         meta
     }
 }
 
-fn implementation(shared: &Shared) -> Implementation {
-    let mut implementation = Implementation::new(&shared.about.name, &shared.about.version);
-    implementation.title.clone_from(&shared.about.title);
+pub(super) fn implementation(about: &About) -> Implementation {
+    let mut implementation = Implementation::new(&about.name, &about.version);
+    implementation.title.clone_from(&about.title);
     implementation
 }
 
@@ -324,50 +425,10 @@ fn revision(context: &RequestContext<RoleServer>) -> Revision {
         .unwrap_or(Revision::V2025_06_18)
 }
 
-/// Runs a call and passes its reports on, in order, the last before the answer.
-async fn reporting<T>(
-    answer: impl Future<Output = T>,
-    token: Option<ProgressToken>,
-    mut reports: mpsc::Receiver<Report>,
-    context: &RequestContext<RoleServer>,
-) -> T {
-    let mut answer = pin!(answer);
-    let mut furthest = f64::NEG_INFINITY;
-    loop {
-        tokio::select! {
-            biased;
-            Some(report) = reports.recv() => tell(report, token.as_ref(), &mut furthest, context).await,
-            answer = &mut answer => {
-                while let Ok(report) = reports.try_recv() {
-                    tell(report, token.as_ref(), &mut furthest, context).await;
-                }
-                return answer;
-            }
-        }
-    }
-}
-
-/// A client that has gone is no reason to stop the handler here: the transport ends the call.
-async fn tell(
-    report: Report,
-    token: Option<&ProgressToken>,
-    furthest: &mut f64,
-    context: &RequestContext<RoleServer>,
-) {
-    match (report, token) {
-        // `progress` has to increase with each notification (MCP, progress), and JSON has no infinity.
-        (Report::Progress { done, total, message }, Some(token)) if done.is_finite() && done > *furthest => {
-            *furthest = done;
-            let mut params = ProgressNotificationParam::new(token.clone(), done);
-            params.total = total.filter(|total| total.is_finite());
-            params.message = Some(message);
-            let _ = context.peer.notify_progress(params).await;
-        }
-        (Report::Progress { .. }, _) => {}
-        (Report::Log { level, message }, _) => {
-            log::send(&context.peer, level, message).await;
-        }
-    }
+fn paged<M: Default>(
+    params: Option<PaginatedRequestParams>,
+) -> RequestOptionalParam<M, PaginatedRequestParams> {
+    RequestOptionalParam { method: M::default(), params, extensions: rmcp::model::Extensions::default() }
 }
 
 fn why_no_call(params: Option<&Value>) -> String {

@@ -3,7 +3,7 @@
 //! rmcp's own reader drops what it cannot parse, so that a request with `1e999` in it waits for ever; this one says why.
 
 mod call;
-mod parse;
+pub(super) mod parse;
 
 use std::{
     collections::HashSet,
@@ -28,7 +28,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use parse::Line;
+pub(super) use parse::Line;
 
 /// The longest line that is read: four times what HTTP takes, since base64 arguments travel here too.
 const LONGEST: usize = 16 * 1024 * 1024;

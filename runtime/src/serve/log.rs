@@ -4,8 +4,7 @@
 
 use rmcp::{
     Peer, RoleServer,
-    model::{LoggingLevel, LoggingMessageNotificationParam, SetLevelRequestParams},
-    service::RequestContext,
+    model::{LoggingLevel, LoggingMessageNotificationParam},
 };
 
 use crate::report::Level;
@@ -21,19 +20,6 @@ const LEVELS: [(Level, LoggingLevel); 8] = [
     (Level::Emergency, LoggingLevel::Emergency),
 ];
 
-/// What `logging/setLevel` carries.
-pub(super) type Asked = SetLevelRequestParams;
-
-/// What a session asks for.
-pub(super) fn asked(request: &Asked) -> Level {
-    level(request.level)
-}
-
-/// What one request asks for (2026-07-28).
-pub(super) fn of(context: &RequestContext<RoleServer>) -> Option<Level> {
-    context.meta.log_level().map(level)
-}
-
 /// A client that has gone is no reason to stop the handler.
 pub(super) async fn send(peer: &Peer<RoleServer>, level: Level, message: String) {
     let level =
@@ -41,6 +27,6 @@ pub(super) async fn send(peer: &Peer<RoleServer>, level: Level, message: String)
     let _ = peer.notify_logging_message(LoggingMessageNotificationParam::new(level, message.into())).await;
 }
 
-fn level(level: LoggingLevel) -> Level {
+pub(super) fn level(level: LoggingLevel) -> Level {
     LEVELS.iter().find(|(_, theirs)| *theirs == level).map_or(Level::Info, |(ours, _)| *ours)
 }

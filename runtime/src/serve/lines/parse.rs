@@ -13,7 +13,7 @@ use super::call;
 use crate::text;
 
 /// What a line was.
-pub(super) enum Line {
+pub(in crate::serve) enum Line {
     Message(Box<ClientJsonRpcMessage>),
     /// Nothing that needs an answer: an empty line, a broken notification or response.
     Nothing,
@@ -50,7 +50,7 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(id: D) -> Result<Option<&'a RawVal
 }
 
 /// Reads one line, with or without its newline.
-pub(super) fn line(bytes: &[u8]) -> Line {
+pub(in crate::serve) fn line(bytes: &[u8]) -> Line {
     let bytes = bytes.trim_ascii();
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     if bytes.is_empty() {

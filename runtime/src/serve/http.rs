@@ -1,0 +1,218 @@
+//! HTTP requests → the protocol: every check that stands before it, in one order, and the paths beside it.
+
+mod admission;
+mod bearer;
+mod body;
+mod health;
+mod listen;
+mod message;
+mod origin;
+mod refused;
+mod sessions;
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use ::http::{Method, StatusCode, header};
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+    routing::{any, get},
+};
+use http_body_util::Full;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Built, Shared,
+    front::{Front, Sender, Visit},
+};
+use crate::{
+    access::{Access, Metadata},
+    call::Caller,
+};
+use message::Message;
+use origin::Hosts;
+pub(crate) use origin::{host, origin};
+use refused::Refused;
+use sessions::Sessions;
+
+/// Where the protocol is spoken.
+const PATH: &str = "/mcp";
+/// Where a client learns whom to ask for a token (RFC 9728 §3).
+const METADATA: &str = "/.well-known/oauth-protected-resource";
+
+/// How a server is to be reached, and by whom.
+pub(crate) struct Site {
+    pub(crate) address: SocketAddr,
+    pub(crate) access: Access,
+    /// What tokens are for, where an authorization server gives them.
+    pub(crate) resource: Option<String>,
+    /// Names that the server goes by, beside those of this machine.
+    pub(crate) hosts: Vec<String>,
+    /// Origins that pages may come from, beside the server's own and this machine's.
+    pub(crate) origins: Vec<String>,
+    pub(crate) most_sessions: usize,
+    pub(crate) most_connections: usize,
+}
+
+/// A server that listens, before it answers.
+pub(crate) struct Listening {
+    listener: TcpListener,
+    door: Arc<Door>,
+    most_connections: usize,
+}
+
+/// What stands between the network and the protocol.
+struct Door {
+    shared: Arc<Shared>,
+    access: Arc<Access>,
+    hosts: Hosts,
+    sessions: Arc<Sessions>,
+    protocol: StreamableHttpService<Front, Sessions>,
+    metadata: Option<About>,
+}
+
+/// What is said of the server to those who want a token for it.
+struct About {
+    address: String,
+    document: Vec<u8>,
+}
+
+impl Built {
+    /// Takes the port, so that its number is known before the first request.
+    pub(crate) async fn listen(self, site: Site) -> io::Result<Listening> {
+        let listener = TcpListener::bind(site.address).await?;
+        let address = listener.local_addr()?;
+        let access = Arc::new(site.access.for_server(&self));
+        let sessions = Arc::new(Sessions::new(site.most_sessions, self.longest_call()));
+        let hosts = Hosts::new(address, site.hosts, site.origins);
+        let metadata = site.resource.as_deref().map(|resource| About::new(resource, &access, &self.shared));
+        let protocol = protocol(Arc::clone(&self.shared), Arc::clone(&sessions));
+        let door = Arc::new(Door { shared: self.shared, access, hosts, sessions, protocol, metadata });
+        Ok(Listening { listener, door, most_connections: site.most_connections })
+    }
+
+    /// The longest that a call may take.
+    fn longest_call(&self) -> Duration {
+        let tools = self.shared.core.registry.tools().iter();
+        tools.map(|tool| tool.descriptor.timeout).max().unwrap_or_default()
+    }
+}
+
+impl Listening {
+    /// Where the protocol is spoken.
+    pub(crate) fn url(&self) -> io::Result<String> {
+        Ok(format!("http://{}{PATH}", self.listener.local_addr()?))
+    }
+
+    /// Answers until it is told to stop.
+    pub(crate) async fn serve(self) -> io::Result<()> {
+        let router = router(self.door);
+        listen::connections(self.listener, router, self.most_connections).await
+    }
+}
+
+fn protocol(shared: Arc<Shared>, sessions: Arc<Sessions>) -> StreamableHttpService<Front, Sessions> {
+    // Host, origin and the size of a body are settled before.
+    let config = StreamableHttpServerConfig::default()
+        .disable_allowed_hosts()
+        .disable_allowed_origins()
+        .with_json_response(true)
+        .with_max_request_body_bytes(body::MOST);
+    let front = move || Ok(Front::new(Arc::clone(&shared), Sender::Request, CancellationToken::new()));
+    StreamableHttpService::new(front, sessions, config)
+}
+
+fn router(door: Arc<Door>) -> Router {
+    let mut router = Router::new()
+        .route(PATH, any(mcp))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready));
+    if let Some(about) = &door.metadata {
+        // With the resource's path, and without: clients try one or the other (MCP, authorization).
+        let path = about.path();
+        if path != METADATA {
+            router = router.route(path, get(metadata));
+        }
+        router = router.route(METADATA, get(metadata));
+    }
+    router.with_state(door)
+}
+
+async fn mcp(State(door): State<Arc<Door>>, request: Request) -> Response {
+    door.answer(request).await.unwrap_or_else(Refused::into_response)
+}
+
+async fn metadata(State(door): State<Arc<Door>>) -> Response {
+    let document = door.metadata.as_ref().map(|about| about.document.clone()).unwrap_or_default();
+    Response::builder()
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(document))
+        .expect("a type and a body are a response")
+}
+
+impl Door {
+    /// One request. What comes first here is decided first, which is a security property.
+    async fn answer(&self, mut request: Request) -> Result<Response, Refused> {
+        self.hosts.check(&request)?;
+        let caller = self.caller(&mut request).await?;
+        let session = self.sessions.enter(&mut request, &caller)?;
+        let (mut parts, body) = request.into_parts();
+        let body = body::read(body).await?;
+        let admission = if parts.method == Method::POST {
+            let message = Message::read(&body)?;
+            if message.opens_session() {
+                self.sessions.make_room().await?;
+            }
+            self.admit(&message, &parts.headers, &caller).await?
+        } else {
+            None
+        };
+        let admission = Arc::new(std::sync::Mutex::new(admission));
+        parts.extensions.insert(Visit { caller: Arc::clone(&caller), admission });
+        let request = Request::from_parts(parts, Full::new(body.clone()));
+        let answer = sessions::of(caller, self.protocol.handle(request)).await;
+        if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            // Sound JSON that is no message, or a body that is said to be none.
+            message::explain(&body)?;
+        }
+        Ok(answer.map(|body| session.hold(body)))
+    }
+
+    /// Whose token it is. The token goes no further.
+    async fn caller(&self, request: &mut Request) -> Result<Arc<Caller>, Refused> {
+        let token = bearer::take(request.headers_mut());
+        let caller = match &token {
+            Ok(token) => self.access.caller(token.as_deref()).await,
+            Err(denied) => Err(*denied),
+        };
+        caller.map_err(|denied| {
+            let basic: Vec<&str> = self.shared.scopes.basic().iter().map(String::as_str).collect();
+            bearer::refused(denied, &basic, self.metadata_address())
+        })
+    }
+
+    fn metadata_address(&self) -> Option<&str> {
+        self.metadata.as_ref().map(|about| about.address.as_str())
+    }
+}
+
+impl About {
+    fn new(resource: &str, access: &Access, shared: &Shared) -> Self {
+        let metadata = Metadata {
+            resource,
+            authorization_servers: &access.issuers(),
+            scopes: shared.scopes.basic(),
+            name: shared.about.title.as_deref().unwrap_or(&shared.about.name),
+        };
+        Self { address: Metadata::address(resource), document: metadata.document().to_string().into_bytes() }
+    }
+
+    /// The address's path on this server.
+    fn path(&self) -> &str {
+        self.address.find(METADATA).map_or(METADATA, |at| &self.address[at..])
+    }
+}

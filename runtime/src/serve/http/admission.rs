@@ -1,0 +1,89 @@
+//! A call → whether it comes in, with an HTTP status that says so before the answer starts.
+
+use ::http::{HeaderMap, StatusCode};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use rmcp::model::ProtocolVersion;
+
+use super::{Door, Message, Refused};
+use crate::{
+    access::insufficient_scope,
+    call::Caller,
+    pipeline::{self, Admission, Refusal},
+};
+
+impl Door {
+    /// Lets a call in, or not. What else is wrong with it, the protocol says with status 200.
+    pub(super) async fn admit(
+        &self,
+        message: &Message<'_>,
+        headers: &HeaderMap,
+        caller: &Caller,
+    ) -> Result<Option<Admission>, Refused> {
+        let Some(tool) = message.calls() else { return Ok(None) };
+        if !agree(headers, tool) {
+            // Refused further in, with the error that the protocol has for it.
+            return Ok(None);
+        }
+        match pipeline::admit(&self.shared.core, caller, tool).await {
+            Ok(admission) => Ok(Some(admission)),
+            Err(refusal) => match self.refused(&refusal) {
+                Some(refused) => Err(refused.to(message.id.clone())),
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// The answer to a call that would do better with another token, or later.
+    fn refused(&self, refusal: &Refusal) -> Option<Refused> {
+        match refusal {
+            Refusal::MissingScopes { required, .. } => {
+                let message = refusal.message();
+                let refused = Refused::new(StatusCode::FORBIDDEN, refusal.code(), message, refusal.data());
+                if !self.access.asks() {
+                    // No token would help: whoever starts the server grants.
+                    return Some(refused);
+                }
+                let fact = refusal.fact();
+                let refused = Refused::new(
+                    StatusCode::FORBIDDEN,
+                    refusal.code(),
+                    format!(
+                        "{fact}\nhelp: call again with a token that has scope \"{}\"",
+                        required.join(" ")
+                    ),
+                    refusal.data(),
+                );
+                Some(refused.challenge(&insufficient_scope(required, self.metadata_address(), &fact)))
+            }
+            Refusal::RateLimited { .. } | Refusal::TooManyInFlight { .. } => {
+                let (message, data) = (refusal.message(), refusal.data());
+                let refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, refusal.code(), message, data);
+                Some(refused.retry_after(refusal.retry_after().unwrap_or(1)))
+            }
+            // The first two are further in, and the others come only from there.
+            Refusal::UnknownTool { .. }
+            | Refusal::Malformed(_)
+            | Refusal::State
+            | Refusal::CannotBeAsked { .. } => None,
+        }
+    }
+}
+
+/// Whether the headers name the same call as the body, where the revision has such headers (SEP-2243): what a gateway
+/// read there must be what is decided on here.
+fn agree(headers: &HeaderMap, tool: &str) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let modern =
+        text("mcp-protocol-version").is_some_and(|said| said >= ProtocolVersion::STANDARD_HEADERS.as_str());
+    !modern
+        || (text("mcp-method") == Some("tools/call") && text("mcp-name").is_some_and(|said| is(said, tool)))
+}
+
+/// A name in a header, as it is or in base64.
+fn is(said: &str, tool: &str) -> bool {
+    if said == tool {
+        return true;
+    }
+    let inner = said.strip_prefix("=?base64?").and_then(|said| said.strip_suffix("?="));
+    inner.and_then(|inner| BASE64_STANDARD.decode(inner).ok()).is_some_and(|name| name == tool.as_bytes())
+}

@@ -1,0 +1,50 @@
+//! A port → connections, so many at once and none that dawdles.
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+
+/// How long the head of a request may take, and how long a connection may wait for the next.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The most bytes of a request's head.
+const HEAD: usize = 64 * 1024;
+/// How long to wait after a connection could not be taken: there is nothing left to take it with.
+const PAUSE: Duration = Duration::from_millis(50);
+
+pub(super) async fn connections(listener: TcpListener, router: Router, most: usize) -> io::Result<()> {
+    let places = Arc::new(Semaphore::new(most));
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let router = router.clone();
+                tokio::spawn(async move {
+                    connection(stream, router).await;
+                    drop(place);
+                });
+            }
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router) {
+    // Small answers must not wait for more.
+    let _ = stream.set_nodelay(true);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .max_buf_size(HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    // A client that breaks off has nobody to be told.
+    let _ = connection.await;
+}

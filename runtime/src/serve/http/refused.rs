@@ -1,0 +1,79 @@
+//! A request that is not let through → its HTTP status, its headers and a JSON-RPC error that says why.
+
+use std::borrow::Cow;
+
+use ::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::{body::Body, response::Response};
+use rmcp::model::{ErrorCode, ErrorData, RequestId, ServerJsonRpcMessage};
+use serde_json::Value;
+
+/// The answer to a request that is not let through.
+#[derive(Debug)]
+pub(super) struct Refused(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    status: StatusCode,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    message: ServerJsonRpcMessage,
+}
+
+impl Refused {
+    /// With an error code of ours.
+    pub(super) fn new(
+        status: StatusCode,
+        code: i32,
+        message: impl Into<Cow<'static, str>>,
+        data: Option<Value>,
+    ) -> Self {
+        let error = ErrorData::new(ErrorCode(code), message, data);
+        Self::with(status, ServerJsonRpcMessage::error(error, None))
+    }
+
+    /// For what is no request of the protocol (JSON-RPC: invalid request).
+    pub(super) fn plain(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(status, ErrorCode::INVALID_REQUEST.0, message, None)
+    }
+
+    pub(super) fn with(status: StatusCode, message: ServerJsonRpcMessage) -> Self {
+        Self(Box::new(Parts { status, headers: Vec::new(), message }))
+    }
+
+    /// The request that is answered.
+    pub(super) fn to(mut self, request: Option<RequestId>) -> Self {
+        if let ServerJsonRpcMessage::Error(error) = &mut self.0.message {
+            error.id = request;
+        }
+        self
+    }
+
+    pub(super) fn challenge(self, challenge: &str) -> Self {
+        let challenge = HeaderValue::from_str(challenge).expect("a challenge is printable ASCII");
+        self.header(header::WWW_AUTHENTICATE, challenge)
+    }
+
+    pub(super) fn retry_after(self, seconds: u64) -> Self {
+        self.header(header::RETRY_AFTER, seconds.into())
+    }
+
+    fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.push((name, value));
+        self
+    }
+
+    #[cfg(test)]
+    pub(super) fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        let Parts { status, headers, message } = *self.0;
+        let body = serde_json::to_vec(&message).expect("an error of strings is JSON");
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().extend(headers);
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        response
+    }
+}
