@@ -27,7 +27,7 @@ export async function listening(folder, grants) {
   let url;
   for await (const line of createInterface({ input: child.stderr })) {
     if (line.startsWith("{")) {
-      url = JSON.parse(line).url;
+      url = JSON.parse(line).listening;
       break;
     }
   }

@@ -51,7 +51,7 @@ async def address(stderr: str, process: subprocess.Popen) -> str:
     while process.poll() is None:
         for line in pathlib.Path(stderr).read_text().splitlines():
             if line.startswith("{"):
-                return json.loads(line)["url"]
+                return json.loads(line)["listening"]
         await asyncio.sleep(0.02)
     raise AssertionError(f"the server ended: {pathlib.Path(stderr).read_text()}")
 

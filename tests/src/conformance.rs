@@ -13,10 +13,12 @@ use asking::{
     test_missing_capability, test_sampling, test_streaming_elicitation,
 };
 use content::{
-    test_audio_content, test_embedded_resource, test_error_handling, test_image_content,
+    test_audio_content, test_custom_header, test_embedded_resource, test_error_handling, test_image_content,
     test_multiple_content_types, test_simple_text,
 };
-use telling::{test_logging_tool, test_tool_with_logging, test_tool_with_progress};
+use telling::{
+    test_logging_tool, test_tool_with_logging, test_tool_with_progress, test_trigger_prompt_change,
+};
 
 /// What a caller of `test_simple_text` needs, by the suite's open proposal of a scope challenge.
 pub const SCOPES: &str = "mcp:conformance:tools:call mcp:conformance:tools:test_simple_text";
@@ -44,6 +46,8 @@ pub fn server() -> Server {
             test_tool_with_logging,
             test_logging_tool,
             test_tool_with_progress,
+            test_trigger_prompt_change,
+            test_custom_header,
             test_sampling,
             test_elicitation,
             test_elicitation_sep1034_defaults,

@@ -24,7 +24,7 @@ use rmcp::{
         ReadResourceDirectoryRequestParams, ReadResourceRequest, ReadResourceRequestParams,
         ReadResourceResponse, RequestOptionalParam, RootsListChangedNotification, ServerCapabilities,
         ServerConfig, SetLevelRequest, SetLevelRequestParams, SubscribeRequest, SubscribeRequestParams,
-        SubscriptionFilter, UnsubscribeRequest, UnsubscribeRequestParams, UpdateTaskParams,
+        SubscriptionFilter, Tool, UnsubscribeRequest, UnsubscribeRequestParams, UpdateTaskParams,
         UpdateTaskRequest,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
@@ -156,6 +156,11 @@ impl ServerHandler for Front {
             None => answer.await,
             Some(reports) => reports::reporting(answer, token, reports, &context).await,
         }
+    }
+
+    /// Asked for nothing but what headers have to say.
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.shared.lists.headed(name)
     }
 
     /// rmcp reads a `tools/call` that is none as a method it does not know; it is a call with invalid parameters.

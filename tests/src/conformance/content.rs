@@ -1,6 +1,8 @@
 //! Tools of the suite that answer at once: text, pictures, sound, resources, an error.
 
 use candor::{Content, mcp_tool};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use super::PNG;
 
@@ -51,4 +53,18 @@ pub(super) fn test_multiple_content_types() -> Content {
 #[mcp_tool(read_only, closed_world, public)]
 pub(super) fn test_error_handling() -> Result<(), &'static str> {
     Err("This tool intentionally returns an error for testing")
+}
+
+/// A part of the world, which a client repeats in a header of its request (SEP-2243).
+#[derive(Deserialize, JsonSchema)]
+#[schemars(extend("x-mcp-header" = "Region"))]
+pub(super) struct Region(String);
+
+/// Name a region.
+#[mcp_tool(read_only, closed_world, public)]
+pub(super) fn test_custom_header(
+    /// Which.
+    region: Region,
+) -> String {
+    region.0
 }

@@ -9,15 +9,15 @@ use candor::rmcp::{
         CacheScope, CompleteRequestParams, CompleteResult, CompletionInfo, ContentBlock,
         GetPromptRequestParams, GetPromptResponse, GetPromptResult, InputRequiredResult, ListPromptsResult,
         ListResourceTemplatesResult, ListResourcesResult, PaginatedRequestParams, Prompt, PromptArgument,
-        PromptMessage, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
-        ResourceContents, ResourceTemplate, Role, ServerCapabilities, ServerConfig, SubscribeRequestParams,
-        UnsubscribeRequestParams,
+        PromptListChangedNotification, PromptMessage, ReadResourceRequestParams, ReadResourceResponse,
+        ReadResourceResult, Resource, ResourceContents, ResourceTemplate, Role, ServerCapabilities,
+        ServerConfig, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
     },
-    service::RequestContext,
+    service::{RequestContext, SubscriptionContext},
 };
 use serde_json::{Value, json};
 
-use super::PNG;
+use super::{PNG, telling::PROMPTS};
 
 /// How long a client may keep a list, in milliseconds.
 const TTL_MS: u64 = 60_000;
@@ -28,6 +28,7 @@ impl ServerHandler for Own {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
             .enable_prompts()
+            .enable_prompts_list_changed()
             .enable_resources()
             .enable_resources_subscribe()
             .enable_completions();
@@ -89,6 +90,24 @@ impl ServerHandler for Own {
         let mut result = ReadResourceResult::new(vec![contents(&request.uri)?]);
         (result.ttl_ms, result.cache_scope) = (Some(TTL_MS), Some(CacheScope::Public));
         Ok(result.into())
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        Some(requested.clone())
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let mut changes = PROMPTS.subscribe();
+        loop {
+            tokio::select! {
+                () = context.cancelled() => return Ok(()),
+                changed = changes.changed() => match changed {
+                    // A stream that did not ask for it refuses to send it.
+                    Ok(()) => drop(context.sink().send(PromptListChangedNotification::default().into()).await),
+                    Err(_) => return Ok(()),
+                },
+            }
+        }
     }
 
     async fn subscribe(

@@ -1,12 +1,21 @@
 //! Tools of the suite that tell the client something while they work.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use candor::{Call, Level, mcp_tool};
-use tokio::time::sleep;
+use tokio::{sync::watch, time::sleep};
 
 /// What the suite wants between two reports.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How often the list of prompts has changed.
+pub(super) static PROMPTS: LazyLock<watch::Sender<u64>> = LazyLock::new(|| watch::Sender::new(0));
+
+/// Change the list of prompts, or so it says.
+#[mcp_tool(additive, closed_world, public)]
+pub(super) fn test_trigger_prompt_change() {
+    PROMPTS.send_modify(|times| *times += 1);
+}
 
 /// Report three times how far it is.
 #[mcp_tool(read_only, closed_world, public)]
