@@ -2,6 +2,8 @@
 
 use std::{fmt::Display, path::PathBuf, sync::Arc};
 
+use futures::future::BoxFuture;
+
 pub use crate::serve::Built;
 use crate::{
     clock::Clock,
@@ -13,7 +15,7 @@ use crate::{
     revision::Revision,
     scopes::Scopes,
     seal::{Plan, Seal, Seals, Support},
-    serve::{Extra, ServerHandler},
+    serve::{Check, Extra, ServerHandler},
     state::State,
     tool::{Entry, Handler, Tools},
 };
@@ -52,6 +54,7 @@ pub struct Server<C = ()> {
     scopes: Scopes,
     read_only: bool,
     unasked: bool,
+    checks: Vec<Check>,
 }
 
 /// What a server says of itself.
@@ -104,6 +107,7 @@ impl Server {
             scopes: Scopes::default(),
             read_only: false,
             unasked: false,
+            checks: Vec::new(),
         }
     }
 
@@ -138,6 +142,7 @@ impl Server {
             scopes: self.scopes,
             read_only: self.read_only,
             unasked: self.unasked,
+            checks: self.checks,
         }
     }
 }
@@ -267,6 +272,23 @@ impl<C> Server<C> {
         self
     }
 
+    /// Something that has to hold before the server is ready for calls, asked for at `/readyz` (HTTP): that its
+    /// database answers, say. What takes longer than a second does not hold.
+    ///
+    /// ```
+    /// # use candor::Server;
+    /// Server::new("prices", "1.0.0").ready_when("database", || async { true });
+    /// ```
+    pub fn ready_when<F: Future<Output = bool> + Send + 'static>(
+        mut self,
+        name: impl Into<String>,
+        passes: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self {
+        let passes = Box::new(move || -> BoxFuture<'static, bool> { Box::pin(passes()) });
+        self.checks.push(Check { name: name.into(), passes });
+        self
+    }
+
     /// Answers prompts, resources and everything else that is no tool with an rmcp handler. Its tools are never asked:
     /// tools stay declared.
     pub fn handler(mut self, handler: impl ServerHandler) -> Self {
@@ -310,7 +332,7 @@ impl<C: State> Server<C> {
             confirmations: Confirmations::new(self.bounds.clock),
             unasked: self.unasked,
         };
-        Ok(Built::new(self.about, core, self.revisions, self.extra, self.scopes))
+        Ok(Built::new(self.about, core, self.revisions, self.extra, self.scopes, self.checks))
     }
 
     /// What can be told without making the state.

@@ -1,13 +1,16 @@
 //! `serve`: the descriptors first, then the state, then the protocol.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Args;
+use tokio_util::sync::CancellationToken;
 
-use super::{DONE, Grants, could_not};
+use super::{DONE, FAILED, Grants, could_not, signals};
+#[cfg(feature = "http")]
+use crate::serve::http::Pace;
 use crate::{
     registry::StartError,
-    serve::{Built, Stdio},
+    serve::{Built, Ended, Stdio},
     server::Server,
     state::State,
 };
@@ -22,6 +25,9 @@ pub(super) struct Serve {
     /// Ask nobody before a destructive call
     #[arg(long)]
     yes_destructive: bool,
+    /// How long calls in flight may take once the server is to stop (SIGTERM, SIGINT, the end of stdin), as in `30s`
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::duration)]
+    drain_timeout: Duration,
     #[cfg(feature = "http")]
     #[command(flatten)]
     http: super::http::Http,
@@ -47,8 +53,11 @@ impl Serve {
         };
         self.open("stdio", &built);
         run(async {
+            let stop = CancellationToken::new();
+            signals::listen(stop.clone(), || {}).map_err(|error| broke(&error))?;
             let (read, write) = stdio.open().map_err(|error| broke(&error))?;
-            built.serve(read, write).await.map_err(|error| broke(&error))
+            let served = built.serve_until(read, write, stop, self.drain_timeout);
+            served.await.map_err(|error| broke(&error))
         })
     }
 
@@ -59,6 +68,7 @@ impl Serve {
             Ok(built) => built,
             Err(error) => return could_not(&error),
         };
+        let pace = Pace { delay: http.delay(), patience: self.drain_timeout };
         let site = match http.site(&self.grants, &built) {
             Ok(site) => site,
             Err(error) => return could_not(&error),
@@ -66,12 +76,25 @@ impl Serve {
         let built = built.grant(&self.grants.joined());
         self.open("HTTP", &built);
         run(async {
+            let stop = CancellationToken::new();
             let address = site.address;
             let taken = |error| format!("{address} cannot be listened at: {error}");
             let listening = built.listen(site).await.map_err(taken)?;
             // Whoever started the server with port 0 reads here which one it took.
             eprintln!("{}", serde_json::json!({"listening": listening.url().map_err(taken)?}));
-            listening.serve().await.map_err(|error| broke(&error))
+            let access = listening.access();
+            for warning in access.warnings() {
+                eprintln!("warning: {warning}");
+            }
+            let reloaded = Arc::clone(&access);
+            signals::listen(stop.clone(), move || reload(&reloaded)).map_err(|error| broke(&error))?;
+            tokio::spawn(async move {
+                if let Err(error) = access.prepare().await {
+                    // Each request that needs them tries again.
+                    eprintln!("warning: {error}");
+                }
+            });
+            Ok(listening.serve(stop, pace).await)
         })
     }
 
@@ -96,7 +119,16 @@ impl Serve {
     }
 }
 
-fn run(served: impl Future<Output = Result<(), String>>) -> ExitCode {
+/// Reads again what stands in files.
+#[cfg(feature = "http")]
+fn reload(access: &crate::access::Access) {
+    match access.reload() {
+        Ok(()) => eprintln!("the token file was read again"),
+        Err(error) => eprintln!("error: {error}\nnote: the tokens of before stay in force"),
+    }
+}
+
+fn run(served: impl Future<Output = Result<Ended, String>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return could_not(&format!("no threads to serve with: {error}")),
@@ -105,7 +137,11 @@ fn run(served: impl Future<Output = Result<(), String>>) -> ExitCode {
     // A handler that outlived its deadline may still hold a thread; the process does not wait for it.
     runtime.shutdown_background();
     match served {
-        Ok(()) => ExitCode::from(DONE),
+        Ok(Ended::Whole) => ExitCode::from(DONE),
+        Ok(Ended::Cut) => {
+            eprintln!("error: the server stopped before each call had its answer");
+            ExitCode::from(FAILED)
+        }
         Err(error) => could_not(&error),
     }
 }

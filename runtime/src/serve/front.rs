@@ -137,6 +137,7 @@ impl ServerHandler for Front {
     ) -> Result<CallToolResponse, ErrorData> {
         let revision = revision(&context);
         let (caller, admission) = self.visit(&context)?;
+        let _at_work = self.shared.at_work.token();
         let token = context.meta.get_progress_token();
         let wanted = Wanted { progress: token.is_some(), log: self.log_level(&context, revision) };
         let (sender, reports) = wanted.any().then(|| mpsc::channel(reports::WAITING)).unzip();
