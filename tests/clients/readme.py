@@ -14,6 +14,11 @@ NAMES = {
     "@modelcontextprotocol/sdk": "TypeScript [`@modelcontextprotocol/sdk`](https://www.npmjs.com/package/@modelcontextprotocol/sdk)",
     "@modelcontextprotocol/inspector": "[MCP Inspector](https://www.npmjs.com/package/@modelcontextprotocol/inspector), `--cli`",
 }
+LEGEND = (
+    "*works*: the list with its hints, calls, refusals of arguments and scopes, confirmation (accepted, declined,\n"
+    "cancelled, nobody to ask), and an orderly end. *asks nobody*: the client cannot put a question to a person, so a\n"
+    "destructive call is refused. *untested*: the client cannot be pinned to that revision, or was not."
+)
 WORDS = {"works": "works", "asks nobody": "works, asks nobody", "fails": "**fails**"}
 
 
@@ -35,7 +40,8 @@ def main(check: bool) -> int:
     if not end:
         print(f"the README has no place for the table\nhelp: give it the lines {START} and {END}", file=sys.stderr)
         return 1
-    new = f"{before}{START}\n\n{table(json.loads((HERE / 'matrix.json').read_text()))}\n\n{END}{after}"
+    shown = table(json.loads((HERE / "matrix.json").read_text()))
+    new = f"{before}{START}\n\n{shown}\n\n{LEGEND}\n\n{END}{after}"
     if check and new != text:
         print("the README's table of clients is not that of matrix.json\nhelp: run tests/clients/readme.py", file=sys.stderr)
         return 1

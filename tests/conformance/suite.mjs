@@ -1,7 +1,7 @@
 // The program `$SERVER` → whether it holds to what each revision requires, with the counts.
 
-import { spawn, spawnSync } from "node:child_process";
-import { readFileSync, readdirSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 import { challenge } from "./scope_challenge.mjs";
@@ -34,6 +34,7 @@ function requiredOf(revision) {
 }
 
 let held = true;
+rmSync("results", { force: true, recursive: true });
 for (const [revision, scenarios] of Object.entries(REQUIRED)) {
   const server = await listening(["--grant", SCOPES]);
   const args = ["server", "--url", server.url, "--requirements", revision, "--output-dir", `results/${revision}`];
