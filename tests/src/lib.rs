@@ -5,6 +5,7 @@
 
 pub mod conformance;
 pub mod fixture;
+pub mod http;
 pub mod issuer;
 pub mod rich;
 pub mod twin;

@@ -201,6 +201,13 @@ impl Process {
         Self { wire: Wire::over(stdout, stdin), child, stderr }
     }
 
+    /// Sends a signal by its name: `TERM`, `INT`, `HUP`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().expect("it runs").to_string();
+        let sent = std::process::Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.expect("kill is there").success(), "{name}");
+    }
+
     /// Closes its input and waits for it to end by itself.
     pub async fn end(mut self) -> Ended {
         let rest = self.wire.end().await;
