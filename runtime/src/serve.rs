@@ -5,8 +5,10 @@ mod front;
 #[cfg(feature = "http")]
 pub(crate) mod http;
 mod lines;
+mod log;
 mod own;
-mod progress;
+mod reports;
+mod rounds;
 mod stdio;
 mod visitor;
 mod wire;

@@ -77,6 +77,8 @@ pub(crate) struct About {
     pub(crate) version: String,
     pub(crate) title: Option<String>,
     pub(crate) instructions: Option<String>,
+    /// Tools may send messages for a client's log.
+    pub(crate) logging: bool,
 }
 
 enum Source<C> {
@@ -103,7 +105,13 @@ pub(crate) struct Outline {
 impl Server {
     /// A server of this name and version, as `initialize` and `server/discover` give them.
     pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
-        let about = About { name: name.into(), version: version.into(), title: None, instructions: None };
+        let about = About {
+            name: name.into(),
+            version: version.into(),
+            title: None,
+            instructions: None,
+            logging: false,
+        };
         Self {
             about,
             state: Source::Ready(()),
@@ -169,6 +177,13 @@ impl<C> Server<C> {
     /// What a model should know before it uses the tools.
     pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
         self.about.instructions = Some(instructions.into());
+        self
+    }
+
+    /// Lets tools send messages for a client's log ([`Call::log`](crate::Call::log)), and clients say from which level
+    /// on. The protocol has deprecated it with 2026-07-28; a tool's own log belongs on stderr.
+    pub fn logging(mut self) -> Self {
+        self.about.logging = true;
         self
     }
 
