@@ -1,5 +1,7 @@
 //! Tools that ask the client before they answer: in rounds on 2026-07-28, inside the call before.
 
+#![expect(clippy::needless_pass_by_value, reason = "a `json!` is read better where it is sent than lent")]
+
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
