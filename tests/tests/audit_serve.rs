@@ -129,8 +129,10 @@ async fn what_was_recorded_is_shown_to_people_and_programs() {
     assert_eq!(show(&["--until", "2020-01-01T00:00:00Z"]), "");
     let (code, _, said) = ran(state.path(), &["audit", "show", "--since", "yesterday-ish"]);
     assert!(code == Some(2) && said.contains("is no time"), "{said}");
-    let records: Vec<serde_json::Value> =
-        show(&["--json", "--tool", "enter"]).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let records: Vec<serde_json::Value> = show(&["--json", "--tool", "enter"])
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let kinds: Vec<&str> = records.iter().map(|record| record["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["intent", "outcome", "denied"]);
 }
@@ -165,7 +167,10 @@ async fn a_call_in_read_only_mode_is_denied_by_it() {
     process.wire.call("nothing", json!({"n": 1})).await;
     process.end().await;
     let (_, text, _) = ran(state.path(), &["audit", "show", "--json", "--outcome", "denied"]);
-    assert!(text.contains("\"tool\":\"enter\"") && text.contains("\"denied_by\":\"read_only_mode\""), "{text}");
+    assert!(
+        text.contains("\"tool\":\"enter\"") && text.contains("\"denied_by\":\"read_only_mode\""),
+        "{text}"
+    );
     assert!(text.contains("\"denied_by\":\"unknown_tool\""), "{text}");
 }
 
