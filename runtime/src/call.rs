@@ -2,10 +2,16 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::descriptor::Descriptor;
+use crate::{
+    ask::{Means, Round},
+    descriptor::Descriptor,
+    report::{Level, Report, Wanted},
+};
 
 /// The context of a call. A function that takes `&Call` gets it; callers do not see the parameter.
 ///
@@ -31,7 +37,8 @@ pub struct Call {
     pub(crate) descriptor: &'static Descriptor,
     pub(crate) caller: Arc<Caller>,
     pub(crate) idempotency_key: Option<String>,
-    pub(crate) progress: Option<mpsc::Sender<Progress>>,
+    pub(crate) reports: Option<Reports>,
+    pub(crate) round: Round,
     pub(crate) cancelled: CancellationToken,
     pub(crate) deadline: Instant,
 }
@@ -57,10 +64,42 @@ impl Call {
     /// Costs nothing where the caller did not ask (`_meta.progressToken`). Never waits: where the client reads more
     /// slowly than the handler reports, reports in between are left out.
     pub fn progress(&self, done: f64, total: Option<f64>, message: impl Into<String>) {
-        if let Some(progress) = &self.progress {
-            // A full channel means that newer reports are on their way.
-            let _ = progress.try_send(Progress { done, total, message: message.into() });
+        if let Some(reports) = self.reports.as_ref().filter(|reports| reports.wanted.progress) {
+            reports.send(Report::Progress { done, total, message: message.into() });
         }
+    }
+
+    /// Sends the client a message for its log, where the server does so ([`Server::logging`](crate::Server::logging))
+    /// and the client asked for messages of this level. Never waits, as [`Call::progress`].
+    ///
+    /// The protocol has deprecated it with 2026-07-28.
+    pub fn log(&self, level: Level, message: impl Into<String>) {
+        let wanted = |reports: &&Reports| reports.wanted.log.is_some_and(|least| level >= least);
+        if let Some(reports) = self.reports.as_ref().filter(wanted) {
+            reports.send(Report::Log { level, message: message.into() });
+        }
+    }
+
+    /// Whether the client declares that it can be asked for this ([`Ask`](crate::Ask)).
+    pub fn can_be_asked(&self, means: Means) -> bool {
+        self.round.abilities.has(means)
+    }
+
+    /// What the person at the client filled in, where the question `key` ([`Ask::form`](crate::Ask::form)) was put and
+    /// they accepted. The client vouches for its fields, and for nothing else.
+    pub fn form(&self, key: &str) -> Option<&Map<String, Value>> {
+        self.round.form(key)
+    }
+
+    /// What the client answered to the question `key`, as the protocol has it: a form with its `action`, the model's
+    /// `content`, the `roots`. `None` where it did not, or where it is no `T`.
+    pub fn answer<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        self.round.answer(key)
+    }
+
+    /// What the tool kept for itself when it asked ([`Ask::state`](crate::Ask::state)).
+    pub fn state(&self) -> Option<&str> {
+        self.round.state.as_deref()
     }
 
     /// Whether the caller has taken the call back, or its time is up.
@@ -79,12 +118,18 @@ impl Call {
     }
 }
 
-/// One report of [`Call::progress`].
-#[derive(Debug)]
-pub(crate) struct Progress {
-    pub(crate) done: f64,
-    pub(crate) total: Option<f64>,
-    pub(crate) message: String,
+/// The way of a handler's reports to the client.
+#[derive(Clone, Debug)]
+pub(crate) struct Reports {
+    pub(crate) sender: mpsc::Sender<Report>,
+    pub(crate) wanted: Wanted,
+}
+
+impl Reports {
+    fn send(&self, report: Report) {
+        // A full channel means that newer reports are on their way.
+        let _ = self.sender.try_send(report);
+    }
 }
 
 /// Who calls, and what they were granted.

@@ -4,15 +4,19 @@ mod audit;
 mod call;
 mod doctor;
 #[cfg(feature = "http")]
+mod health;
+#[cfg(feature = "http")]
 mod http;
 mod render;
 mod serve;
+mod signals;
 #[cfg(feature = "http")]
 mod token;
 
 use std::{
     io::{self, Write as _},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -27,8 +31,8 @@ const FAILED: u8 = 1;
 const COULD_NOT: u8 = 2;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 done; 1 the tool reported a failure or refused the call; 2 it could not be done \
-(wrong arguments, the server does not start, the connection broke).";
+Exit codes: 0 done; 1 the tool reported a failure or refused the call, or the server stopped before each call had its \
+answer; 2 it could not be done (wrong arguments, the server does not start, the connection broke).";
 
 #[derive(Parser)]
 #[command(arg_required_else_help = true, after_help = AFTER_HELP, propagate_version = true)]
@@ -51,6 +55,9 @@ enum Command {
     Doctor,
     /// Check, read and sign the audit log
     Audit(audit::Audit),
+    /// Ask a server that runs whether it is ready, for an image's `HEALTHCHECK`
+    #[cfg(feature = "http")]
+    Health(health::Health),
     /// Make, list and revoke API keys for HTTP
     #[cfg(feature = "http")]
     Token(token::Token),
@@ -78,7 +85,7 @@ impl Grants {
 }
 
 impl<C: State> Server<C> {
-    /// Runs the command line: `serve`, `call`, `manifest`, `docs`, `doctor`, `audit`, `token`, `completions`.
+    /// Runs the command line: `serve`, `call`, `manifest`, `docs`, `doctor`, `audit`, `health`, `token`, `completions`.
     ///
     /// Exit codes: 0 done; 1 the tool reported a failure or refused the call; 2 it could not be done.
     pub fn main(self) -> ExitCode {
@@ -107,6 +114,8 @@ impl<C: State> Server<C> {
             Command::Doctor => print(self.outline().map(|outline| doctor::report(&outline))),
             Command::Audit(audit) => audit.run(&self),
             #[cfg(feature = "http")]
+            Command::Health(health) => health.run(),
+            #[cfg(feature = "http")]
             Command::Token(token) => token.run(&self),
             Command::Completions { shell } => {
                 let mut script = Vec::new();
@@ -133,6 +142,24 @@ fn say(text: &str) -> ExitCode {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(DONE),
         Err(error) => could_not(&format!("stdout cannot be written: {error}")),
     }
+}
+
+/// A time, as in `500ms`, `30s` or `2m`.
+fn duration(said: &str) -> Result<Duration, String> {
+    let unit = said.find(|c: char| !c.is_ascii_digit()).unwrap_or(said.len());
+    let (number, unit) = said.split_at(unit);
+    let of = match unit {
+        "ms" => Duration::from_millis,
+        "s" => Duration::from_secs,
+        "m" => |minutes: u64| Duration::from_secs(minutes.saturating_mul(60)),
+        _ => |_: u64| Duration::MAX,
+    };
+    let time = number.parse().map(of).unwrap_or(Duration::MAX);
+    // What a clock can still count with.
+    if time > Duration::from_secs(86_400) {
+        return Err("this is no time up to a day: write `500ms`, `30s` or `2m`".to_owned());
+    }
+    Ok(time)
 }
 
 fn could_not(error: &impl std::fmt::Display) -> ExitCode {

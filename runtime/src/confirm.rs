@@ -42,32 +42,63 @@ impl Confirmations {
     }
 
     /// A state for one question: it opens only for this tool, these arguments, this caller, until it expires.
-    pub(crate) fn seal(&self, bound: &Bound<'_>) -> String {
+    pub(crate) fn seal(&self, bound: &Mark, kept: &Kept) -> String {
         let mut nonce = [0; NONCE];
         fill(&mut nonce);
         let expiry = (self.clock.elapsed() + EXPIRY).as_millis();
         let expiry = u64::try_from(expiry).unwrap_or(u64::MAX).to_be_bytes();
-        let payload = Payload { msg: &expiry, aad: &bound.digest() };
-        let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).expect("eight bytes can be sealed");
+        let message = [&expiry[..], &kept.bytes()].concat();
+        let payload = Payload { msg: &message, aad: &bound.0 };
+        let sealed =
+            self.cipher.encrypt(&XNonce::from(nonce), payload).expect("what fits in memory can be sealed");
         BASE64.encode([&nonce[..], &sealed].concat())
     }
 
     /// Opens a state, once. All that can be wrong with it is one error: it tells a forger nothing.
-    pub(crate) fn open(&self, state: &str, bound: &Bound<'_>) -> Result<(), Unusable> {
+    pub(crate) fn open(&self, state: &str, bound: &Mark) -> Result<Kept, Unusable> {
         let bytes = BASE64.decode(state).map_err(|_| Unusable)?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE>().ok_or(Unusable)?;
-        let payload = Payload { msg: sealed, aad: &bound.digest() };
-        let expiry = self.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| Unusable)?;
-        let expiry: [u8; 8] = expiry.try_into().map_err(|_| Unusable)?;
-        let (now, expiry) = (self.clock.elapsed(), Duration::from_millis(u64::from_be_bytes(expiry)));
+        let payload = Payload { msg: sealed, aad: &bound.0 };
+        let message = self.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| Unusable)?;
+        let (expiry, kept) = message.split_first_chunk::<8>().ok_or(Unusable)?;
+        let kept = Kept::read(kept).ok_or(Unusable)?;
+        let (now, expiry) = (self.clock.elapsed(), Duration::from_millis(u64::from_be_bytes(*expiry)));
         if now >= expiry {
             return Err(Unusable);
         }
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.retain(|_, expiry| *expiry > now);
         match used.insert(*nonce, expiry) {
-            None => Ok(()),
+            None => Ok(kept),
             Some(_) => Err(Unusable),
+        }
+    }
+}
+
+/// What a state says, once it is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// A person was asked whether the tool may be called.
+    Word,
+    /// The tool itself asked, after all that comes before it, with a state of its own or none.
+    Round(Option<String>),
+}
+
+impl Kept {
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Word => vec![0],
+            Self::Round(None) => vec![1],
+            Self::Round(Some(state)) => [&[2], state.as_bytes()].concat(),
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        match bytes.split_first()? {
+            (0, []) => Some(Self::Word),
+            (1, []) => Some(Self::Round(None)),
+            (2, state) => Some(Self::Round(Some(String::from_utf8(state.to_vec()).ok()?))),
+            _ => None,
         }
     }
 }
@@ -84,8 +115,11 @@ pub(crate) struct Bound<'a> {
     pub(crate) caller: &'a Caller,
 }
 
+/// A call's own mark: a state that bears another opens for it never.
+pub(crate) struct Mark([u8; 32]);
+
 impl Bound<'_> {
-    fn digest(&self) -> [u8; 32] {
+    pub(crate) fn mark(&self) -> Mark {
         let mut hash = Sha256::new();
         // Maps sort their keys, so equal arguments have one text.
         let arguments = serde_json::to_string(self.arguments).unwrap_or_default();
@@ -96,7 +130,7 @@ impl Bound<'_> {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        hash.finalize().into()
+        Mark(hash.finalize().into())
     }
 }
 
@@ -156,10 +190,10 @@ mod tests {
         let (tool, other_tool) = (Descriptor::DEFAULT, Descriptor { name: "other", ..Descriptor::DEFAULT });
         let (caller, aapl, msft) = (Caller::local::<&str>([]), arguments("AAPL"), arguments("MSFT"));
         let bound = Bound { tool: &tool, arguments: &aapl, caller: &caller };
-        let state = confirmations.seal(&bound);
+        let state = confirmations.seal(&bound.mark(), &Kept::Word);
 
         let refused = |state: &str, bound: &Bound<'_>| {
-            assert_eq!(confirmations.open(state, bound), Err(Unusable));
+            assert_eq!(confirmations.open(state, &bound.mark()), Err(Unusable));
         };
         refused(&state, &Bound { arguments: &msft, ..bound });
         refused(&state, &Bound { tool: &other_tool, ..bound });
@@ -171,18 +205,30 @@ mod tests {
         refused("", &bound);
         refused("garbage!", &bound);
         refused(&state[..state.len() - 2], &bound);
-        refused(&Confirmations::new(Clock::by_hand()).seal(&bound), &bound);
+        refused(&Confirmations::new(Clock::by_hand()).seal(&bound.mark(), &Kept::Word), &bound);
         for at in 0..state.len() {
             let mut bytes = state.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
             refused(&String::from_utf8(bytes).unwrap(), &bound);
         }
         clock.turn(EXPIRY.checked_sub(Duration::from_millis(1)).unwrap());
-        assert_eq!(confirmations.open(&state, &bound), Ok(()));
+        assert_eq!(confirmations.open(&state, &bound.mark()), Ok(Kept::Word));
         refused(&state, &bound);
-        let state = confirmations.seal(&bound);
+        let state = confirmations.seal(&bound.mark(), &Kept::Word);
         clock.turn(EXPIRY);
         refused(&state, &bound);
+    }
+
+    #[test]
+    fn a_state_gives_back_what_was_kept_in_it() {
+        let confirmations = Confirmations::new(Clock::by_hand());
+        let (tool, caller, none) = (Descriptor::DEFAULT, Caller::local::<&str>([]), Map::new());
+        let mark = Bound { tool: &tool, arguments: &none, caller: &caller }.mark();
+        for kept in [Kept::Word, Kept::Round(None), Kept::Round(Some("step 2, ö".to_owned()))] {
+            let state = confirmations.seal(&mark, &kept);
+            assert!(!state.contains("step"), "what is kept is not to be read: {state}");
+            assert_eq!(confirmations.open(&state, &mark), Ok(kept));
+        }
     }
 
     #[test]

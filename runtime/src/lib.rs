@@ -25,6 +25,7 @@
 #[cfg(feature = "http")]
 pub mod access;
 mod args;
+mod ask;
 mod audit;
 mod call;
 #[cfg(feature = "cli")]
@@ -33,12 +34,11 @@ mod clock;
 mod confirm;
 mod contract;
 mod descriptor;
-#[cfg(feature = "cli")]
-mod hangups;
 mod limits;
 mod output;
 mod pipeline;
 mod registry;
+mod report;
 mod retry;
 mod revision;
 mod schema;
@@ -51,6 +51,7 @@ pub mod testing;
 mod text;
 mod tool;
 
+pub use ask::{Ask, Means};
 pub use audit::AuditLog;
 pub use call::{Call, Caller};
 /// Makes the fields of a struct the handles that tools take by type.
@@ -106,6 +107,7 @@ pub use candor_macros::tools;
 pub use descriptor::{Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate};
 pub use output::{Block, Content, Output, ToolError};
 pub use registry::StartError;
+pub use report::Level;
 pub use retry::{retry, retry_blocking};
 pub use revision::Revision;
 /// The protocol library underneath, for a handler of prompts and resources: [`Server::handler`].

@@ -7,6 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::ask::Ask;
+
 /// What a call answers: the protocol's `CallToolResult`, before any revision shapes it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reply {
@@ -18,6 +20,13 @@ pub struct Reply {
     pub json: Option<String>,
     /// The error, where the call failed (`isError`).
     pub error: Option<ToolError>,
+}
+
+impl Reply {
+    /// The questions, where the tool answers with some.
+    pub(crate) fn take_ask(&mut self) -> Option<Ask> {
+        self.error.as_mut()?.ask.take().map(|ask| *ask)
+    }
 }
 
 /// One piece of content (MCP `ContentBlock`).
@@ -143,6 +152,8 @@ pub struct ToolError {
     retry_after: Option<Duration>,
     /// The system refused something: on sealed threads, that is how a broken word shows.
     refused: bool,
+    /// Not an error at all: the tool cannot go on before the client has answered.
+    ask: Option<Box<Ask>>,
 }
 
 /// What `std` says of `EACCES`, on every system with a seal.
@@ -153,7 +164,15 @@ impl ToolError {
     pub fn new(message: impl Into<String>) -> Self {
         let message = message.into();
         let refused = message.contains(PERMISSION_DENIED);
-        Self { message, reason: None, transient: false, not_applied: false, retry_after: None, refused }
+        Self {
+            message,
+            reason: None,
+            transient: false,
+            not_applied: false,
+            retry_after: None,
+            refused,
+            ask: None,
+        }
     }
 
     /// A failure that may pass: the same call can succeed later.
@@ -209,6 +228,11 @@ impl ToolError {
     /// Whether the system refused something with `EACCES`.
     pub(crate) fn is_refused(&self) -> bool {
         self.refused
+    }
+
+    pub(crate) fn asking(mut self, ask: Ask) -> Self {
+        self.ask = Some(Box::new(ask));
+        self
     }
 
     /// How long the caller should wait.
@@ -296,6 +320,9 @@ impl<T, E> Returned<Result<T, E>> {
                 let any = &error as &dyn Any;
                 if let Some(error) = any.downcast_ref::<ToolError>() {
                     return error.clone().into();
+                }
+                if let Some(ask) = any.downcast_ref::<Ask>() {
+                    return ToolError::from(ask.clone()).into();
                 }
                 let mut said = ToolError::new(error.to_string());
                 // An I/O error knows its kind; any other tells it by the words that `std` gives it.

@@ -7,18 +7,19 @@ mod confirmation;
 mod known;
 mod limits;
 mod output;
+mod questions;
 mod refusal;
 mod run;
 
 use std::{collections::HashSet, sync::Arc};
 
 use serde_json::{Map, Value};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    call::{Call, Caller, Progress},
-    confirm::Confirmations,
+    ask::{Question, Round},
+    call::{Call, Caller, Reports},
+    confirm::{Bound, Confirmations, Kept},
     limits::{Limits, Slot},
     output::Reply,
     registry::Registry,
@@ -28,7 +29,8 @@ use crate::{
 };
 use audit::Asked;
 pub(crate) use audit::{By, Origin, Recorder, Trace};
-pub(crate) use confirmation::{Choice, Person};
+pub(crate) use confirmation::{Choice, Person, QUESTION};
+use questions::Asker;
 pub(crate) use refusal::Refusal;
 
 /// What every call of one server shares. Nothing in it changes once the server runs.
@@ -65,10 +67,10 @@ pub(crate) struct Request<'a> {
     pub(crate) admission: Option<Admission>,
     pub(crate) revision: Revision,
     pub(crate) idempotency_key: Option<Value>,
-    pub(crate) progress: Option<mpsc::Sender<Progress>>,
+    pub(crate) reports: Option<Reports>,
     pub(crate) cancelled: CancellationToken,
     /// How the call came.
-    pub(crate) origin: Origin,
+    pub(crate) origin: &'a Origin,
     /// Whoever sits at the client and can be asked.
     pub(crate) person: &'a dyn Person,
 }
@@ -76,22 +78,31 @@ pub(crate) struct Request<'a> {
 /// What a call comes to.
 pub(crate) enum Answer {
     Reply(Reply),
-    /// A person has to be asked first; the client comes back with what they said, and with the state.
+    /// The client has to answer first; it comes back with what it said, and with the state.
     Ask {
-        question: String,
-        state: String,
+        questions: Vec<(String, Question)>,
+        state: Option<String>,
     },
 }
 
 /// A call that is not let through: at which stage, and what the caller is told.
 struct Denied {
-    by: By,
+    /// None where the call ran before, and its outcome is recorded.
+    by: Option<By>,
     answer: Result<Box<Reply>, Refusal>,
 }
 
 impl Denied {
     fn by(by: By) -> impl Fn(Refusal) -> Self {
-        move |refusal| Self { by, answer: Err(refusal) }
+        move |refusal| Self { by: Some(by), answer: Err(refusal) }
+    }
+
+    fn with(by: By) -> impl Fn(Box<Reply>) -> Self {
+        move |reply| Self { by: Some(by), answer: Ok(reply) }
+    }
+
+    fn after(refusal: Refusal) -> Self {
+        Self { by: None, answer: Err(refusal) }
     }
 }
 
@@ -132,6 +143,7 @@ fn by(core: &Core, tool: &str, refusal: &Refusal) -> By {
         Refusal::UnknownTool { .. } | Refusal::Malformed(_) => By::UnknownTool,
         Refusal::MissingScopes { .. } => By::Scope,
         Refusal::RateLimited { .. } | Refusal::TooManyInFlight { .. } => By::Rate,
+        Refusal::State | Refusal::CannotBeAsked { .. } => By::Confirmation,
         Refusal::Unrecorded => By::Audit,
     }
 }
@@ -140,14 +152,14 @@ fn by(core: &Core, tool: &str, refusal: &Refusal) -> By {
 pub(crate) async fn call(core: &Core, request: Request<'_>) -> Result<Answer, Refusal> {
     let recorder = core.audit.as_ref();
     let asked = recorder.map(|recorder| {
-        recorder.asked(core, &request.tool, &request.caller, &request.origin, Some(request.revision))
+        recorder.asked(core, &request.tool, &request.caller, request.origin, Some(request.revision))
     });
     match stages(core, request, asked.as_ref()).await {
         Ok(answer) => Ok(answer),
         Err(denied) => {
             // A log that just took no record takes none of that either; it counts them.
-            if let Some(asked) = asked.filter(|_| denied.by != By::Audit) {
-                asked.denied(denied.by).await;
+            if let (Some(asked), Some(by)) = (asked, denied.by.filter(|by| *by != By::Audit)) {
+                asked.denied(by).await;
             }
             denied.answer.map(|reply| Answer::Reply(*reply))
         }
@@ -160,28 +172,38 @@ async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) ->
     let Admission { at, mut slot } = match admitted {
         Some(admission) => admission,
         None => admit(core, &request.caller, &request.tool)
-            .map_err(|refusal| Denied { by: by(core, &request.tool, &refusal), answer: Err(refusal) })?,
+            .map_err(|refusal| Denied::by(by(core, &request.tool, &refusal))(refusal))?,
     };
     let tool = &core.registry.tools()[at];
     // After access: of a concealed tool, a bad key must not tell more than an unknown tool's would.
     let idempotency_key =
         known::idempotency_key(request.idempotency_key).map_err(Denied::by(By::Idempotency))?;
-    let arguments = arguments::check(tool, request.arguments)
-        .map_err(|reply| Denied { by: By::Schema, answer: Ok(reply) })?;
+    let arguments = arguments::check(tool, request.arguments).map_err(Denied::with(By::Schema))?;
+    let person = request.person;
+    let bound = Bound { tool: tool.descriptor, arguments: &arguments, caller: &request.caller };
+    // A state is used up by opening it: a refusal cannot be turned into consent with it.
+    let kept = person.state().map(|state| core.confirmations.open(state, &bound.mark()));
+    let unusable = matches!(kept, Some(Err(_)));
     let confirmed = confirmation::is_needed(core, tool.descriptor);
-    if confirmed {
-        // A person takes their time, and holds up nobody else meanwhile.
-        drop(slot);
-        match confirmation::check(core, tool.descriptor, &arguments, &request.caller, request.person).await {
-            confirmation::Word::Given => {
-                slot = limits::slot(core, at).map_err(Denied::by(By::Rate))?;
+    let state = match kept {
+        // Sealed after this call was confirmed, where it had to be.
+        Some(Ok(Kept::Round(state))) => state,
+        _ if !confirmed => None,
+        kept => {
+            // A person takes their time, and holds up nobody else meanwhile.
+            drop(slot);
+            match confirmation::check(core, &bound, kept, person).await {
+                confirmation::Word::Given => {
+                    slot = limits::slot(core, at).map_err(Denied::by(By::Rate))?;
+                }
+                confirmation::Word::Open(Answer::Reply(reply)) => {
+                    return Err(Denied::with(By::Confirmation)(Box::new(reply)));
+                }
+                confirmation::Word::Open(answer) => return Ok(answer),
             }
-            confirmation::Word::Open(Answer::Reply(reply)) => {
-                return Err(Denied { by: By::Confirmation, answer: Ok(Box::new(reply)) });
-            }
-            confirmation::Word::Open(answer) => return Ok(answer),
+            None
         }
-    }
+    };
     let trail = match asked {
         Some(asked) => asked
             .intent(core, at, &arguments, idempotency_key.as_deref(), confirmed)
@@ -189,19 +211,31 @@ async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) ->
             .map_err(Denied::by(By::Audit))?,
         None => None,
     };
+    let abilities = person.abilities();
+    // Whoever can be asked nothing needs no mark.
+    let mark = abilities.any().then(|| bound.mark());
     let call = Call {
         descriptor: tool.descriptor,
         caller: request.caller,
         idempotency_key,
-        progress: request.progress,
+        reports: request.reports,
+        round: Round { abilities, answers: person.answers(), state },
         cancelled: request.cancelled,
         // tokio's clock, which a test may hold still.
         deadline: tokio::time::Instant::now().into_std() + tool.descriptor.timeout,
     };
-    let reply = run::run(core.seals.place(tool.descriptor), &core.handlers[at], call, arguments, slot).await;
-    let reply = output::shape(tool, reply, request.revision);
-    if let Some(trail) = trail {
-        trail.outcome(&reply).await.map_err(Denied::by(By::Audit))?;
+    let mut reply =
+        run::run(core.seals.place(tool.descriptor), &core.handlers[at], call, arguments, slot).await;
+    let ask = reply.take_ask();
+    if ask.is_none() {
+        reply = output::shape(tool, reply, request.revision);
     }
-    Ok(Answer::Reply(reply))
+    if let Some(trail) = trail {
+        trail.outcome(&reply, ask.is_some()).await.map_err(Denied::by(By::Audit))?;
+    }
+    let Some(ask) = ask else { return Ok(Answer::Reply(reply)) };
+    let in_rounds = person.in_rounds();
+    let tool = tool.descriptor;
+    let asker = Asker { tool, abilities, in_rounds, unusable, confirmed, mark: mark.as_ref() };
+    questions::put(core, &asker, ask).map_err(Denied::after)
 }

@@ -4,17 +4,23 @@
 //! child processes that it starts inherit that. Not covered: descriptors that were open before, state shared with tools
 //! that are not sealed, and talk with other processes of this machine.
 
+mod door;
 #[cfg(target_os = "linux")]
 mod linux;
 
 use std::{
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
+    thread::{self, JoinHandle},
 };
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    task::JoinHandle as Task,
+};
 
 use crate::descriptor::Descriptor;
+use door::Door;
 
 /// How far the kernel is to enforce `read_only` and `closed_world`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,21 +79,41 @@ pub(crate) struct Support {
 /// A word, whether the kernel enforces it, and what it leaves open where it does.
 pub(crate) type Kept<'a> = (&'static str, &'a Result<(), String>, String);
 
-impl Support {
-    /// Tries both on a thread that does nothing else.
-    pub(crate) fn probe(plan: &Plan) -> Self {
-        let plan = plan.clone();
-        let off = || Err("the server turned it off (`Seal::Off`)".to_owned());
-        if plan.seal == Seal::Off {
-            return Self { writes: off(), network: off(), plan };
-        }
+/// The kernel being asked what it enforces, on a thread that does nothing else.
+pub(crate) struct Trial {
+    attempts: Result<JoinHandle<[Result<(), String>; 2]>, String>,
+    plan: Plan,
+}
+
+impl Trial {
+    pub(crate) fn begin(plan: Plan) -> Self {
         // Folders may be made later; whether they are there is no question to the kernel.
-        let trial = Plan { scratch: Vec::new(), ..plan.clone() };
-        let [writes, network] = attempts(
-            &trial,
-            [Profile { no_writes: true, no_network: false }, Profile { no_writes: false, no_network: true }],
-        );
-        Self { writes, network, plan }
+        let asked = Plan { scratch: Vec::new(), ..plan.clone() };
+        let profiles =
+            [Profile { no_writes: true, no_network: false }, Profile { no_writes: false, no_network: true }];
+        let attempts = if plan.seal == Seal::Off {
+            Err("the server turned it off (`Seal::Off`)".to_owned())
+        } else {
+            let thread = thread::Builder::new().name("seal-trial".to_owned());
+            let thread = thread.spawn(move || attempts(&asked, profiles));
+            thread.map_err(|error| format!("no thread to try it on: {error}"))
+        };
+        Self { attempts, plan }
+    }
+
+    /// Waits for the answer.
+    pub(crate) fn end(self) -> Support {
+        let panicked = |_| "the trial ended in a panic".to_owned();
+        let attempts = self.attempts.and_then(|thread| thread.join().map_err(panicked));
+        let [writes, network] = attempts.unwrap_or_else(|why| [Err(why.clone()), Err(why)]);
+        Support { writes, network, plan: self.plan }
+    }
+}
+
+impl Support {
+    /// Whether the server insists on seals.
+    pub(crate) fn is_required(&self) -> bool {
+        self.plan.seal == Seal::Required
     }
 
     /// Whether all that `tool` declares is enforced; or the first word that is not, and why.
@@ -164,13 +190,43 @@ pub(crate) struct Seals {
     runtimes: [OnceLock<Option<Sealed>>; 3],
 }
 
-/// A runtime that may be dropped anywhere.
-struct Sealed(Option<Runtime>);
+/// Threads that gave up what a declaration does without. May be dropped anywhere.
+pub(crate) struct Sealed {
+    /// Some until it is dropped.
+    runtime: Option<Runtime>,
+    handle: Handle,
+    door: Arc<Door>,
+}
+
+impl Sealed {
+    fn new(runtime: Runtime) -> Self {
+        let door = Door::to(&runtime);
+        Self { handle: runtime.handle().clone(), runtime: Some(runtime), door }
+    }
+
+    /// Runs a function that may wait, and brings its answer; none where it panicked. Where it `stops`, it does so once
+    /// nobody waits for the answer any more.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+        stops: bool,
+    ) -> Option<T> {
+        self.door.run(work, stops).await
+    }
+
+    /// Runs a function that blocks, on a thread of its own.
+    pub(crate) fn spawn_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Task<T> {
+        self.handle.spawn_blocking(work)
+    }
+}
 
 impl Drop for Sealed {
     fn drop(&mut self) {
         // Waiting for threads is not allowed inside another runtime, and no answer waits for these.
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
@@ -181,7 +237,7 @@ pub(crate) enum Place<'a> {
     /// On threads without a seal.
     Open,
     /// On threads that gave up what the declaration does without.
-    Sealed(&'a Handle),
+    Sealed(&'a Sealed),
     /// Nowhere: the threads could not be made.
     Broken,
 }
@@ -203,8 +259,8 @@ impl Seals {
         };
         let runtime = self.runtimes[profile.place()].get_or_init(|| runtime(&self.support.plan, profile));
         match runtime {
-            Some(Sealed(Some(runtime))) => Place::Sealed(runtime.handle()),
-            _ => Place::Broken,
+            Some(sealed) => Place::Sealed(sealed),
+            None => Place::Broken,
         }
     }
 }
@@ -230,8 +286,7 @@ fn runtime(plan: &Plan, profile: Profile) -> Option<Sealed> {
     };
     let mut builder = Builder::new_multi_thread();
     builder.enable_all().thread_name(name).on_thread_start(start).worker_threads(workers());
-    let runtime = builder.build().ok()?;
-    Some(Sealed(Some(runtime)))
+    builder.build().ok().map(Sealed::new)
 }
 
 /// Half of the threads that serve: these work for those, and not all of both at once.
@@ -241,14 +296,10 @@ fn workers() -> usize {
     (serving / 2).max(1)
 }
 
-/// Tries each profile, all on one thread: what the first took away, the next does without.
+/// Tries each profile on this thread: what the first took away, the next does without.
 #[cfg(target_os = "linux")]
 fn attempts<const N: usize>(plan: &Plan, profiles: [Profile; N]) -> [Result<(), String>; N] {
-    let trial = || profiles.map(|profile| linux::Rules::new(plan, profile)?.restrict());
-    std::thread::scope(|scope| {
-        let panicked = || std::array::from_fn(|_| Err("the trial ended in a panic".to_owned()));
-        scope.spawn(trial).join().unwrap_or_else(|_| panicked())
-    })
+    profiles.map(|profile| linux::Rules::new(plan, profile)?.restrict())
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -5,19 +5,22 @@ mod front;
 #[cfg(feature = "http")]
 pub(crate) mod http;
 mod lines;
+mod log;
 mod own;
-mod progress;
+mod reports;
+mod rounds;
 mod stdio;
 mod visitor;
 mod wire;
 
-use std::{collections::BTreeSet, io, sync::Arc};
+use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
 pub(crate) use rmcp::ServerHandler;
 use rmcp::{ServiceExt as _, model::ProtocolVersion};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     call::Caller,
@@ -28,10 +31,24 @@ use crate::{
     text,
 };
 use front::{Front, Sender};
-use lines::Lines;
+use lines::{Ending, Lines};
 pub(crate) use own::Extra;
 pub(crate) use stdio::Stdio;
 use wire::Lists;
+
+/// How serving came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Every call had its answer.
+    Whole,
+    /// The time was up before.
+    Cut,
+}
+
+/// How long calls in flight may take once their server is to stop.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// The error code of a request that a stopping server does not begin.
+const SHUTTING_DOWN: i32 = -31503;
 
 /// A server with everything made, ready for connections. Cloning shares it.
 #[derive(Clone)]
@@ -52,6 +69,15 @@ pub(crate) struct Shared {
     scopes: Arc<Scopes>,
     /// `serverInfo` for the `_meta` of every modern result (SHOULD in 2026-07-28).
     server_info: Value,
+    /// Calls that run, whether or not anybody still waits for them.
+    at_work: TaskTracker,
+    checks: Vec<Check>,
+}
+
+/// One of the server's own signs of being ready.
+pub(crate) struct Check {
+    pub(crate) name: String,
+    pub(crate) passes: Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>,
 }
 
 impl Built {
@@ -61,12 +87,14 @@ impl Built {
         revisions: Vec<Revision>,
         extra: Option<Extra>,
         scopes: Scopes,
+        checks: Vec<Check>,
     ) -> Self {
         let lists = Lists::new(&core.registry);
         let revisions = revisions.into_iter().map(wire::version).collect();
         let server_info = json!(front::implementation(&about));
         let scopes = Arc::new(scopes);
-        let shared = Shared { about, core, lists, revisions, extra, scopes, server_info };
+        let at_work = TaskTracker::new();
+        let shared = Shared { about, core, lists, revisions, extra, scopes, server_info, at_work, checks };
         Self {
             shared: Arc::new(shared),
             granted: BTreeSet::new(),
@@ -91,15 +119,32 @@ impl Built {
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
     {
-        let gone = CancellationToken::new();
-        let lines = Lines::new(read, write, self.shared.revisions.clone(), gone.clone());
+        self.serve_until(read, write, CancellationToken::new(), PATIENCE).await.map(drop)
+    }
+
+    /// The same, until `stop`: then calls in flight may take as long as `patience`.
+    pub(crate) async fn serve_until<R, W>(
+        self,
+        read: R,
+        write: W,
+        stop: CancellationToken,
+        patience: Duration,
+    ) -> io::Result<Ended>
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
+        let (gone, cut) = (CancellationToken::new(), CancellationToken::new());
+        let ending = Ending { stop, patience, gone: gone.clone(), cut: cut.clone() };
+        let lines = Lines::new(read, write, self.shared.revisions.clone(), ending);
         let front = Front::new(self.shared, Sender::Connection(self.caller), gone);
         match front.serve(lines).await {
-            Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other),
+            Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other)?,
             // A client that connects, says nothing and leaves has done nothing wrong.
-            Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => Ok(()),
-            Err(error) => Err(io::Error::other(error)),
+            Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => {}
+            Err(error) => return Err(io::Error::other(error)),
         }
+        Ok(if cut.is_cancelled() { Ended::Cut } else { Ended::Whole })
     }
 
     /// Serves one client over this process's stdin and stdout, until the client closes its end.

@@ -2,6 +2,8 @@
 
 use std::{collections::HashSet, fmt::Display, path::PathBuf, sync::Arc};
 
+use futures::future::BoxFuture;
+
 pub use crate::serve::Built;
 use crate::{
     audit::{self, AuditLog},
@@ -13,8 +15,8 @@ use crate::{
     registry::{Definition, Registry, StartError},
     revision::Revision,
     scopes::Scopes,
-    seal::{Plan, Seal, Seals, Support},
-    serve::{Extra, ServerHandler},
+    seal::{Plan, Seal, Seals, Support, Trial},
+    serve::{Check, Extra, ServerHandler},
     state::State,
     tool::{Entry, Handler, Tools},
 };
@@ -53,6 +55,7 @@ pub struct Server<C = ()> {
     scopes: Scopes,
     read_only: bool,
     unasked: bool,
+    checks: Vec<Check>,
     pub(crate) recording: Recording,
 }
 
@@ -74,6 +77,8 @@ pub(crate) struct About {
     pub(crate) version: String,
     pub(crate) title: Option<String>,
     pub(crate) instructions: Option<String>,
+    /// Tools may send messages for a client's log.
+    pub(crate) logging: bool,
 }
 
 enum Source<C> {
@@ -100,7 +105,13 @@ pub(crate) struct Outline {
 impl Server {
     /// A server of this name and version, as `initialize` and `server/discover` give them.
     pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
-        let about = About { name: name.into(), version: version.into(), title: None, instructions: None };
+        let about = About {
+            name: name.into(),
+            version: version.into(),
+            title: None,
+            instructions: None,
+            logging: false,
+        };
         Self {
             about,
             state: Source::Ready(()),
@@ -114,6 +125,7 @@ impl Server {
             scopes: Scopes::default(),
             read_only: false,
             unasked: false,
+            checks: Vec::new(),
             recording: Recording::Unsaid,
         }
     }
@@ -149,6 +161,7 @@ impl Server {
             scopes: self.scopes,
             read_only: self.read_only,
             unasked: self.unasked,
+            checks: self.checks,
             recording: self.recording,
         }
     }
@@ -164,6 +177,13 @@ impl<C> Server<C> {
     /// What a model should know before it uses the tools.
     pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
         self.about.instructions = Some(instructions.into());
+        self
+    }
+
+    /// Lets tools send messages for a client's log ([`Call::log`](crate::Call::log)), and clients say from which level
+    /// on. The protocol has deprecated it with 2026-07-28; a tool's own log belongs on stderr.
+    pub fn logging(mut self) -> Self {
+        self.about.logging = true;
         self
     }
 
@@ -293,6 +313,23 @@ impl<C> Server<C> {
         self
     }
 
+    /// Something that has to hold before the server is ready for calls, asked for at `/readyz` (HTTP): that its
+    /// database answers, say. What takes longer than a second does not hold.
+    ///
+    /// ```
+    /// # use candor::Server;
+    /// Server::new("prices", "1.0.0").ready_when("database", || async { true });
+    /// ```
+    pub fn ready_when<F: Future<Output = bool> + Send + 'static>(
+        mut self,
+        name: impl Into<String>,
+        passes: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self {
+        let passes = Box::new(move || -> BoxFuture<'static, bool> { Box::pin(passes()) });
+        self.checks.push(Check { name: name.into(), passes });
+        self
+    }
+
     /// Answers prompts, resources and everything else that is no tool with an rmcp handler. Its tools are never asked:
     /// tools stay declared.
     pub fn handler(mut self, handler: impl ServerHandler) -> Self {
@@ -312,6 +349,8 @@ impl<C: State> Server<C> {
         if self.revisions.is_empty() {
             return Err(StartError::NoRevision);
         }
+        // The kernel answers while everything else is made.
+        let trial = Trial::begin(self.plan);
         let state = match self.state {
             Source::Ready(state) => state,
             Source::Later(make) => make().map_err(StartError::State)?,
@@ -332,9 +371,8 @@ impl<C: State> Server<C> {
         tools.sort_by_key(|(descriptor, _)| descriptor.name);
         let registry = Registry::new(tools.iter().map(|(descriptor, _)| *descriptor))?;
         let handlers = tools.into_iter().map(|(_, handler)| handler).collect();
-        let support = support(&self.plan, &registry)?;
-        let seals = Seals::new(support);
         let limits = Limits::new(&self.bounds, registry.tools().iter().map(|tool| tool.descriptor));
+        let seals = Seals::new(enough(trial.end(), &registry)?);
         let audit = recorder(self.recording, &registry, |log| {
             Recorder::open(log, &self.about, &registry, self.read_only, self.unasked)
         })?;
@@ -349,7 +387,7 @@ impl<C: State> Server<C> {
             confirmations: Confirmations::new(self.bounds.clock),
             unasked: self.unasked,
         };
-        Ok(Built::new(self.about, core, self.revisions, self.extra, self.scopes))
+        Ok(Built::new(self.about, core, self.revisions, self.extra, self.scopes, self.checks))
     }
 
     /// What can be told without making the state.
@@ -362,7 +400,7 @@ impl<C: State> Server<C> {
             registry,
             revisions: self.revisions.clone(),
             conceal: self.conceal,
-            support: Support::probe(&self.plan),
+            support: Trial::begin(self.plan.clone()).end(),
             scopes: self.scopes.clone(),
             recorded: !matches!(self.recording, Recording::Nowhere),
             #[cfg(feature = "cli")]
@@ -442,13 +480,12 @@ fn insisting(why: &str, tool: &str) -> String {
     }
 }
 
-/// What this machine enforces of what the tools declare; not enough of it, where the server insists, is an error.
-fn support(plan: &Plan, registry: &Registry) -> Result<Support, StartError> {
-    let support = Support::probe(plan);
+/// Not enough of what the tools declare, where the server insists, is an error.
+fn enough(support: Support, registry: &Registry) -> Result<Support, StartError> {
     if let Some(folder) = support.no_folder() {
         return Err(StartError::Scratch(folder.display().to_string()));
     }
-    if plan.seal == Seal::Required {
+    if support.is_required() {
         for tool in registry.tools() {
             if let Err((word, why)) = support.keeps(tool.descriptor) {
                 return Err(StartError::Seal { tool: tool.descriptor.name, word, why });

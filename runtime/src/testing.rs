@@ -14,6 +14,7 @@ pub use crate::audit::Disk;
 pub use crate::clock::Clock;
 pub use crate::serve::client::{Answer, Client, Guest, Refused, Said};
 use crate::{
+    ask::Round,
     call::{Call, Caller},
     descriptor::Descriptor,
 };
@@ -24,7 +25,8 @@ pub fn call() -> Call {
         descriptor: &Descriptor::DEFAULT,
         caller: Arc::new(Caller::local::<&str>([])),
         idempotency_key: None,
-        progress: None,
+        reports: None,
+        round: Round::default(),
         cancelled: CancellationToken::new(),
         deadline: Instant::now() + Duration::from_secs(3600),
     }

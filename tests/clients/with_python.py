@@ -1,9 +1,12 @@
-"""The Python client against `prices`, under each revision it can be pinned to: a line of JSON each."""
+"""The Python client against `prices`, over each transport and under each revision it can be pinned to: a line of JSON each."""
 
 import asyncio
+import contextlib
 import json
 import os
 import pathlib
+import signal
+import subprocess
 import tempfile
 import traceback
 
@@ -25,16 +28,32 @@ TOOLS = {
 }
 
 
-def server(folder: str, grants: str) -> StdioServerParameters:
-    env = {
-        "PATH": os.environ["PATH"],
-        "PRICES": os.environ["PRICES"],
-        "XDG_STATE_HOME": folder,
-        "PRICES_DATA": folder,
-        "WATCH": folder,
-        "GRANTS": grants,
-    }
-    return StdioServerParameters(command=str(HERE / "watched"), env=env)
+@contextlib.asynccontextmanager
+async def server(transport: str, folder: str, grants: str):
+    """`prices`, by its pipes or listening on a port of this machine, as the client takes it."""
+    env = {"PATH": os.environ["PATH"], "PRICES_DATA": folder, "XDG_STATE_HOME": folder}
+    if transport == "stdio":
+        env |= {"PRICES": os.environ["PRICES"], "WATCH": folder, "GRANTS": grants}
+        yield StdioServerParameters(command=str(HERE / "watched"), env=env)
+        return
+    command = [os.environ["PRICES"], "serve", "--http", "127.0.0.1:0", "--grant", grants]
+    with open(f"{folder}/http.stdout", "w") as stdout, open(f"{folder}/http.stderr", "w") as stderr:
+        process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
+    try:
+        yield await address(f"{folder}/http.stderr", process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        code = await asyncio.to_thread(process.wait, 20)
+        pathlib.Path(folder, "http.code").write_text(f"{code}\n")
+
+
+async def address(stderr: str, process: subprocess.Popen) -> str:
+    while process.poll() is None:
+        for line in pathlib.Path(stderr).read_text().splitlines():
+            if line.startswith("{"):
+                return json.loads(line)["listening"]
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"the server ended: {pathlib.Path(stderr).read_text()}")
 
 
 class Person:
@@ -141,17 +160,17 @@ async def states(client: Client):
     same(frozen, {json.dumps(answer["content"])})
 
 
-async def alone(mode: str):
+async def alone(transport: str, mode: str):
     """A client that nobody can be asked through."""
     with tempfile.TemporaryDirectory() as folder:
-        async with Client(server(folder, ALL), mode=mode) as client:
+        async with server(transport, folder, ALL) as target, Client(target, mode=mode) as client:
             answer = wire(await client.call_tool("clear_alerts", {"symbol": "IBM"}))
             same(answer["_meta"]["candor/reason"], "confirmation_unavailable")
 
 
-async def scope(mode: str):
+async def scope(transport: str, mode: str):
     with tempfile.TemporaryDirectory() as folder:
-        async with Client(server(folder, "read:prices"), mode=mode) as client:
+        async with server(transport, folder, "read:prices") as target, Client(target, mode=mode) as client:
             same(sorted(tool.name for tool in (await client.list_tools()).tools), ["compare", "fetch_quote", "get_stock_price", "price_history"])
             error = (await refused(client, "clear_alerts", {"symbol": "IBM"})).error
             same([error.code, error.data["missingScopes"]], [-31403, ["write:alerts"]])
@@ -166,7 +185,7 @@ def ended(folder: str):
             same(json.loads(line)["jsonrpc"], "2.0")
 
 
-async def one(mode: str) -> dict:
+async def one(transport: str, mode: str) -> dict:
     checks, revision = {}, None
 
     async def check(name, work):
@@ -179,16 +198,22 @@ async def one(mode: str) -> dict:
 
     with tempfile.TemporaryDirectory() as folder:
         person = Person()
-        async with Client(server(folder, ALL), mode=mode, elicitation_callback=person) as client:
-            revision = client.protocol_version
-            for name, work in [("list", lists), ("call", calls), ("arguments", arguments), ("unknown", unknown), ("alerts", alerts)]:
-                await check(name, work(client))
-            await check("confirm", confirmation(client, person))
+        async with server(transport, folder, ALL) as target:
+            async with Client(target, mode=mode, elicitation_callback=person) as client:
+                revision = client.protocol_version
+                for name, work in [("list", lists), ("call", calls), ("arguments", arguments), ("unknown", unknown), ("alerts", alerts)]:
+                    await check(name, work(client))
+                await check("confirm", confirmation(client, person))
         await check("end", asyncio.to_thread(ended, folder))
-    await check("scope", scope(mode))
-    await check("alone", alone(mode))
+    await check("scope", scope(transport, mode))
+    await check("alone", alone(transport, mode))
     return {"revision": revision, "checks": checks}
 
 
-for named, mode in [("default", "auto"), ("legacy", "legacy"), ("2026-07-28", "2026-07-28")]:
-    print(json.dumps({"client": "python mcp 2.3", "mode": named, **asyncio.run(one(mode))}), flush=True)
+for transport in os.environ.get("TRANSPORTS", "stdio http").split():
+    for named, mode in [("default", "auto"), ("legacy", "legacy"), ("2026-07-28", "2026-07-28")]:
+        try:
+            came = asyncio.run(one(transport, mode))
+        except BaseException:
+            came = {"revision": None, "checks": {"connect": traceback.format_exc()}}
+        print(json.dumps({"client": "mcp", "transport": transport, "mode": named, **came}), flush=True)

@@ -3,8 +3,10 @@
 
 #![expect(clippy::missing_panics_doc, clippy::missing_errors_doc, reason = "in a test, both are failures")]
 
+pub mod conformance;
 pub mod fixture;
 pub mod forged;
+pub mod http;
 pub mod issuer;
 pub mod rich;
 pub mod twin;

@@ -201,6 +201,13 @@ impl Process {
         Self { wire: Wire::over(stdout, stdin), child, stderr }
     }
 
+    /// Sends a signal by its name: `TERM`, `INT`, `HUP`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().expect("it runs").to_string();
+        let sent = std::process::Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.expect("kill is there").success(), "{name}");
+    }
+
     /// The number of the process.
     pub fn id(&self) -> u32 {
         self.child.id().expect("it lives")

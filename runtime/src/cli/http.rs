@@ -1,6 +1,6 @@
 //! The flags of `serve --http` → where a server is reached and by whom; or which flag would make it safe.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
@@ -40,6 +40,12 @@ pub(super) struct Http {
     /// Pages that may ask this server (`Origin`), as in `https://app.example.com`; may be given again
     #[arg(long, value_name = "ORIGIN", requires = "address", value_parser = http::origin)]
     allow_origin: Vec<String>,
+    /// Answer `/livez` and `/readyz` at this address, and not where calls are answered
+    #[arg(long, value_name = "ADDRESS", requires = "address", value_parser = address)]
+    health: Option<SocketAddr>,
+    /// How long to go on taking calls once `/readyz` says no, as in `5s`
+    #[arg(long, value_name = "TIME", requires = "address", default_value = "0s", value_parser = super::duration)]
+    drain_delay: Duration,
     /// The most sessions of older clients at once
     #[arg(long, value_name = "N", requires = "address", default_value_t = 1_000)]
     max_sessions: usize,
@@ -51,6 +57,10 @@ pub(super) struct Http {
 impl Http {
     pub(super) fn is_wanted(&self) -> bool {
         self.address.is_some()
+    }
+
+    pub(super) fn delay(&self) -> Duration {
+        self.drain_delay
     }
 
     /// How to listen, once nothing about it is unsafe.
@@ -65,6 +75,7 @@ impl Http {
             address,
             access,
             resource,
+            health: self.health,
             hosts: self.allow_host,
             origins: self.allow_origin,
             most_sessions: self.max_sessions.max(1),
@@ -125,7 +136,7 @@ impl Http {
 }
 
 /// An IP address and a port; `localhost` is the first of this machine's.
-fn address(said: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(said: &str) -> Result<SocketAddr, String> {
     let said = said.strip_prefix("localhost:").map_or(said.to_owned(), |port| format!("127.0.0.1:{port}"));
     said.parse()
         .map_err(|_| "this is no address: write an IP address and a port, as in `127.0.0.1:8080`".to_owned())

@@ -1,14 +1,16 @@
 //! `serve`: the descriptors first, then the state, then the protocol.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Args;
+use tokio_util::sync::CancellationToken;
 
-use super::{DONE, Grants, audit::Log, could_not};
+use super::{DONE, FAILED, Grants, audit::Log, could_not, signals};
+#[cfg(feature = "http")]
+use crate::serve::http::Pace;
 use crate::{
-    hangups::Hangups,
     registry::StartError,
-    serve::{Built, Stdio},
+    serve::{Built, Ended, Stdio},
     server::Server,
     state::State,
 };
@@ -23,6 +25,9 @@ pub(super) struct Serve {
     /// Ask nobody before a destructive call
     #[arg(long)]
     yes_destructive: bool,
+    /// How long calls in flight may take once the server is to stop (SIGTERM, SIGINT, the end of stdin), as in `30s`
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::duration)]
+    drain_timeout: Duration,
     #[command(flatten)]
     log: Log,
     #[cfg(feature = "http")]
@@ -49,9 +54,13 @@ impl Serve {
             Err(error) => return could_not(&error),
         };
         self.open("stdio", &built);
+        let log = built.clone();
         run(&built.clone(), async {
+            let stop = CancellationToken::new();
+            signals::listen(stop.clone(), move || log.reopen_audit()).map_err(|error| broke(&error))?;
             let (read, write) = stdio.open().map_err(|error| broke(&error))?;
-            built.serve(read, write).await.map_err(|error| broke(&error))
+            let served = built.serve_until(read, write, stop, self.drain_timeout);
+            served.await.map_err(|error| broke(&error))
         })
     }
 
@@ -62,19 +71,38 @@ impl Serve {
             Ok(built) => built,
             Err(error) => return could_not(&error),
         };
+        let pace = Pace { delay: http.delay(), patience: self.drain_timeout };
         let site = match http.site(&self.grants, &built) {
             Ok(site) => site,
             Err(error) => return could_not(&error),
         };
         let built = built.grant(&self.grants.joined());
         self.open("HTTP", &built);
+        let log = built.clone();
         run(&built.clone(), async {
+            let stop = CancellationToken::new();
             let address = site.address;
             let taken = |error| format!("{address} cannot be listened at: {error}");
             let listening = built.listen(site).await.map_err(taken)?;
             // Whoever started the server with port 0 reads here which one it took.
             eprintln!("{}", serde_json::json!({"listening": listening.url().map_err(taken)?}));
-            listening.serve().await.map_err(|error| broke(&error))
+            let access = listening.access();
+            for warning in access.warnings() {
+                eprintln!("warning: {warning}");
+            }
+            let reloaded = Arc::clone(&access);
+            let again = move || {
+                reload(&reloaded);
+                log.reopen_audit();
+            };
+            signals::listen(stop.clone(), again).map_err(|error| broke(&error))?;
+            tokio::spawn(async move {
+                if let Err(error) = access.prepare().await {
+                    // Each request that needs them tries again.
+                    eprintln!("warning: {error}");
+                }
+            });
+            Ok(listening.serve(stop, pace).await)
         })
     }
 
@@ -99,31 +127,31 @@ impl Serve {
     }
 }
 
-fn run(built: &Built, served: impl Future<Output = Result<(), String>>) -> ExitCode {
+/// Reads again what stands in files.
+#[cfg(feature = "http")]
+fn reload(access: &crate::access::Access) {
+    match access.reload() {
+        Ok(()) => eprintln!("the token file was read again"),
+        Err(error) => eprintln!("error: {error}\nnote: the tokens of before stay in force"),
+    }
+}
+
+fn run(built: &Built, served: impl Future<Output = Result<Ended, String>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return could_not(&format!("no threads to serve with: {error}")),
     };
-    let served = runtime.block_on(async {
-        let hangups = tokio::spawn(hangups(built.clone()));
-        let served = served.await;
-        hangups.abort();
-        served
-    });
+    let served = runtime.block_on(served);
     built.stop_audit();
     // A handler that outlived its deadline may still hold a thread; the process does not wait for it.
     runtime.shutdown_background();
     match served {
-        Ok(()) => ExitCode::from(DONE),
+        Ok(Ended::Whole) => ExitCode::from(DONE),
+        Ok(Ended::Cut) => {
+            eprintln!("error: the server stopped before each call had its answer");
+            ExitCode::from(FAILED)
+        }
         Err(error) => could_not(&error),
-    }
-}
-
-/// At each SIGHUP, opens again what was opened at the start.
-async fn hangups(built: Built) {
-    let Ok(mut hangups) = Hangups::new() else { return };
-    while hangups.next().await.is_some() {
-        built.reopen_audit();
     }
 }
 

@@ -266,10 +266,16 @@ pub(super) struct Trail<'a> {
 
 impl Trail<'_> {
     /// Records how the call ended: on the disk, where the tool's record is required.
-    pub(super) async fn outcome(mut self, reply: &Reply) -> Result<(), Refusal> {
+    pub(super) async fn outcome(mut self, reply: &Reply, asks: bool) -> Result<(), Refusal> {
         let Some(call) = self.call.take() else { return Ok(()) };
         let (digest, bytes) = self.recorder.log.redaction.result(reply);
-        let body = self.body(if reply.error.is_some() { "error" } else { "ok" }, |outcome| {
+        let status = match &reply.error {
+            // It asked the client something, and begins anew with the answer.
+            _ if asks => "asked",
+            Some(_) => "error",
+            None => "ok",
+        };
+        let body = self.body(status, |outcome| {
             if let Some(reason) = reply.error.as_ref().and_then(ToolError::fixed_reason) {
                 outcome.text("reason", reason);
             }

@@ -2,27 +2,34 @@
 
 use std::pin::Pin;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Answer, Core};
 use crate::{
-    call::Caller,
-    confirm::{Bound, question},
+    ask::{Abilities, Question},
+    confirm::{Bound, Kept, Unusable, question},
     descriptor::Descriptor,
     output::ToolError,
 };
 
+/// The name of our one question among a round's.
+pub(crate) const QUESTION: &str = "candor/confirm";
+
 /// Whoever sits at the client.
 pub(crate) trait Person: Sync {
-    /// Whether the client can put a question to them.
-    fn can_be_asked(&self) -> bool;
+    /// What the client can be asked for.
+    fn abilities(&self) -> Abilities;
     /// Whether a question is an answer of its own that the client comes back from (MCP 2026-07-28), rather than a
     /// request inside the call (before).
     fn in_rounds(&self) -> bool;
-    /// What the client came back with: the state, and what they said, if anything.
-    fn came_back(&self) -> Option<(&str, Option<Choice>)>;
+    /// The state that the client came back with.
+    fn state(&self) -> Option<&str>;
+    /// What was said to a confirmation, if anything.
+    fn word(&self) -> Option<Choice>;
+    /// What the client answered to a tool's own questions.
+    fn answers(&self) -> Map<String, Value>;
     /// Asks inside the call; `None` where the question did not reach them.
-    fn ask(&self, question: String) -> Pin<Box<dyn Future<Output = Option<Choice>> + Send + '_>>;
+    fn ask(&self, question: Question) -> Pin<Box<dyn Future<Output = Option<Choice>> + Send + '_>>;
 }
 
 /// What they said.
@@ -46,23 +53,17 @@ pub(super) fn is_needed(core: &Core, tool: &Descriptor) -> bool {
 
 pub(super) async fn check(
     core: &Core,
-    tool: &Descriptor,
-    arguments: &Map<String, Value>,
-    caller: &Caller,
+    bound: &Bound<'_>,
+    kept: Option<Result<Kept, Unusable>>,
     person: &dyn Person,
 ) -> Word {
-    let bound = Bound { tool, arguments, caller };
-    let choice = match person.came_back() {
-        Some((state, choice)) if person.in_rounds() => {
-            // The state is used up by any answer: a refusal cannot be turned into consent with it.
-            if core.confirmations.open(state, &bound).is_err() {
-                return refused(unusable());
-            }
-            choice
-        }
-        _ if !person.can_be_asked() => return refused(nobody_to_ask(tool)),
-        _ if person.in_rounds() => None,
-        _ => match person.ask(question(tool, arguments)).await {
+    let tool = bound.tool;
+    let choice = match kept {
+        Some(Ok(_)) => person.word(),
+        Some(Err(Unusable)) => return refused(unusable()),
+        None if !person.abilities().form => return refused(nobody_to_ask(tool)),
+        None if person.in_rounds() => None,
+        None => match person.ask(form(bound)).await {
             Some(choice) => Some(choice),
             None => return refused(unanswered(tool)),
         },
@@ -72,10 +73,16 @@ pub(super) async fn check(
         Some(Choice::Decline) => refused(declined(tool, "was declined")),
         Some(Choice::Cancel) => refused(declined(tool, "was cancelled")),
         None => Word::Open(Answer::Ask {
-            question: question(tool, arguments),
-            state: core.confirmations.seal(&bound),
+            questions: vec![(QUESTION.to_owned(), form(bound))],
+            state: Some(core.confirmations.seal(&bound.mark(), &Kept::Word)),
         }),
     }
+}
+
+/// A form without fields: the answer is what the person does with it.
+fn form(bound: &Bound<'_>) -> Question {
+    let schema = json!({"type": "object", "properties": {}});
+    Question::Form { message: question(bound.tool, bound.arguments), schema }
 }
 
 fn refused(error: ToolError) -> Word {

@@ -11,6 +11,10 @@ pub(crate) enum Refusal {
     UnknownTool { name: String, nearest: Option<String> },
     /// The request itself is no call.
     Malformed(String),
+    /// The state that a client came back with is forged, expired, used, or another call's.
+    State,
+    /// The tool asks for what the client did not declare.
+    CannotBeAsked { tool: &'static str, missing: Vec<&'static str> },
     /// The caller lacks scopes.
     MissingScopes { tool: &'static str, required: &'static [&'static str], missing: Vec<&'static str> },
     /// The caller asks too often.
@@ -26,7 +30,8 @@ impl Refusal {
     /// error codes).
     pub(crate) fn code(&self) -> i32 {
         match self {
-            Self::UnknownTool { .. } | Self::Malformed(_) => -32602,
+            Self::UnknownTool { .. } | Self::Malformed(_) | Self::State => -32602,
+            Self::CannotBeAsked { .. } => -32021,
             Self::MissingScopes { .. } => -31403,
             Self::RateLimited { .. } | Self::TooManyInFlight { .. } => -31429,
             Self::Unrecorded => -32603,
@@ -42,6 +47,13 @@ impl Refusal {
                 format!("Unknown tool: {name}\nhelp: `tools/list` names the tools you may call")
             }
             Self::Malformed(why) => why.clone(),
+            Self::State => {
+                "this `requestState` cannot be used\nhelp: call the tool again without it".to_owned()
+            }
+            Self::CannotBeAsked { tool, missing } => format!(
+                "tool `{tool}` has a question that this client cannot answer\nnote: it declares no capability {}\nhelp: use a client that does",
+                missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+            ),
             Self::MissingScopes { missing, .. } => format!(
                 "{}\nhelp: on stdio, start the server with `--grant \"{}\"`",
                 self.fact(),
@@ -83,7 +95,12 @@ impl Refusal {
 
     pub(crate) fn data(&self) -> Option<Value> {
         match self {
-            Self::UnknownTool { .. } | Self::Malformed(_) | Self::Unrecorded => None,
+            Self::UnknownTool { .. } | Self::Malformed(_) | Self::State | Self::Unrecorded => None,
+            Self::CannotBeAsked { missing, .. } => {
+                let required: serde_json::Map<_, _> =
+                    missing.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
+                Some(json!({"requiredCapabilities": required}))
+            }
             Self::MissingScopes { required, missing, .. } => Some(
                 json!({"reason": "insufficient_scope", "requiredScopes": required, "missingScopes": missing}),
             ),

@@ -9,10 +9,7 @@ use std::{
 
 use backon::Retryable as _;
 use serde_json::{Map, Value};
-use tokio::{
-    runtime::Handle,
-    task::{JoinError, JoinHandle},
-};
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::{
     args::Args,
@@ -21,7 +18,7 @@ use crate::{
     limits::Slot,
     output::{Reply, ToolError},
     retry::{FullJitter, within},
-    seal::{self, Place},
+    seal::{self, Place, Sealed},
     tool::Handler as Run,
 };
 
@@ -33,13 +30,13 @@ pub(super) async fn run(
     slot: Slot,
 ) -> Reply {
     let tool = call.descriptor;
-    let (runtime, sealed) = match place {
-        Place::Open => (Handle::current(), false),
-        Place::Sealed(runtime) => (runtime.clone(), true),
+    let sealed = match place {
+        Place::Open => None,
+        Place::Sealed(sealed) => Some(sealed),
         Place::Broken => return unsealed(tool),
     };
     let (deadline, cancelled) = (call.deadline, call.cancelled.clone());
-    let ready = Ready { runtime, sealed, handler, call: Arc::new(call), slot: Arc::new(slot) };
+    let ready = Ready { sealed, handler, call: Arc::new(call), slot: Arc::new(slot) };
     let work = async {
         if tool.retry == 0 { ready.attempt(arguments).await } else { ready.attempts(&arguments).await }
     };
@@ -58,8 +55,7 @@ pub(super) async fn run(
 
 /// A handler with everything it needs.
 struct Ready<'a> {
-    runtime: Handle,
-    sealed: bool,
+    sealed: Option<&'a Sealed>,
     handler: &'a Run,
     call: Arc<Call>,
     slot: Arc<Slot>,
@@ -85,31 +81,40 @@ impl Ready<'_> {
     /// Runs the handler once, on a task of its own: what panics, or never yields, takes nothing else with it.
     async fn attempt(&self, arguments: Map<String, Value>) -> Reply {
         let tool = self.call.descriptor;
-        let sealed = self.sealed;
         let (call, slot) = (Arc::clone(&self.call), Arc::clone(&self.slot));
         let args = Args::new(tool, arguments);
-        let work = match self.handler {
+        let (stops, sealed) = (tool.may_repeat(), self.sealed.is_some());
+        let reply = match self.handler {
             Run::Blocking(run) => {
                 let run = Arc::clone(run);
-                self.runtime.spawn_blocking(move || {
+                let work = move || {
                     let _slot = slot;
                     if sealed && !seal::is_sealed() { unsealed(tool) } else { run(&call, args) }
-                })
+                };
+                let handle = match self.sealed {
+                    Some(sealed) => sealed.spawn_blocking(work),
+                    None => tokio::task::spawn_blocking(work),
+                };
+                Work { handle, stops }.await.ok()
             }
             Run::Async(run) => {
                 let run = Arc::clone(run);
-                self.runtime.spawn(async move {
+                let work = async move {
                     let _slot = slot;
                     if sealed && !seal::is_sealed() { unsealed(tool) } else { run(call, args).await }
-                })
+                };
+                match self.sealed {
+                    Some(sealed) => sealed.run(work, stops).await,
+                    None => Work { handle: tokio::spawn(work), stops }.await.ok(),
+                }
             }
         };
-        match (Work { handle: work, stops: tool.may_repeat() }).await {
-            Ok(reply) if sealed && reply.error.as_ref().is_some_and(ToolError::is_refused) => {
+        match reply {
+            Some(reply) if sealed && reply.error.as_ref().is_some_and(ToolError::is_refused) => {
                 broken_word(tool, &reply)
             }
-            Ok(reply) => reply,
-            Err(error) => broken(tool, &error),
+            Some(reply) => reply,
+            None => broken(tool),
         }
     }
 }
@@ -138,10 +143,9 @@ impl Drop for Work {
 }
 
 /// The handler panicked. What it said may hold anything, so the caller reads a fixed text.
-fn broken(tool: &Descriptor, error: &JoinError) -> Reply {
-    let what = if error.is_panic() { "failed inside" } else { "was stopped" };
+fn broken(tool: &Descriptor) -> Reply {
     let error = ToolError::new(format!(
-        "tool `{}` {what}; the server goes on\nhelp: the server's log says why",
+        "tool `{}` failed inside; the server goes on\nhelp: the server's log says why",
         tool.name
     ));
     error.reason("internal").into()

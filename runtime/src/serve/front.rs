@@ -2,7 +2,13 @@
 
 #![expect(deprecated, reason = "older revisions still have logging levels and single subscriptions")]
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+};
 
 use rmcp::{
     RoleServer, ServerHandler,
@@ -18,7 +24,7 @@ use rmcp::{
         ReadResourceDirectoryRequestParams, ReadResourceRequest, ReadResourceRequestParams,
         ReadResourceResponse, RequestOptionalParam, RootsListChangedNotification, ServerCapabilities,
         ServerConfig, SetLevelRequest, SetLevelRequestParams, SubscribeRequest, SubscribeRequestParams,
-        SubscriptionFilter, UnsubscribeRequest, UnsubscribeRequestParams, UpdateTaskParams,
+        SubscriptionFilter, Tool, UnsubscribeRequest, UnsubscribeRequestParams, UpdateTaskParams,
         UpdateTaskRequest,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
@@ -28,15 +34,16 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Shared,
+    Shared, log,
     own::{self, Answered, SERVER_INFO},
-    progress,
-    visitor::{self, Visitor},
+    reports,
+    rounds::Rounds,
     wire,
 };
 use crate::{
-    call::Caller,
-    pipeline::{self, Admission, Answer, Origin, Refusal, Request, Trace},
+    call::{Caller, Reports},
+    pipeline::{Admission, Origin, Refusal, Trace},
+    report::{Level, Wanted},
     revision::Revision,
     server::About,
 };
@@ -50,6 +57,8 @@ pub(super) struct Front {
     sender: Sender,
     /// The client has closed its end.
     gone: CancellationToken,
+    /// The least grave message that the client wants for its log.
+    level: AtomicU8,
 }
 
 /// Who sends requests.
@@ -88,6 +97,9 @@ impl ServerHandler for Front {
             None => ServerCapabilities::default(),
         };
         capabilities.tools = ServerCapabilities::builder().enable_tools().build().tools;
+        if self.shared.about.logging {
+            capabilities.logging = Some(Map::new());
+        }
         let mut config = ServerConfig::new(capabilities);
         config.protocol_version = self
             .shared
@@ -136,52 +148,33 @@ impl ServerHandler for Front {
     ) -> Result<CallToolResponse, ErrorData> {
         let revision = revision(&context);
         let (caller, admission) = self.visit(&context)?;
-        let reports =
-            context.meta.get_progress_token().map(|token| (token, mpsc::channel(progress::WAITING)));
-        let (sender, reports) = match reports {
-            Some((token, (sender, receiver))) => (Some(sender), Some((token, receiver))),
-            None => (None, None),
-        };
+        let _at_work = self.shared.at_work.token();
+        let token = context.meta.get_progress_token();
+        let wanted = Wanted { progress: token.is_some(), log: self.log_level(&context, revision) };
+        let (sender, reports) = wanted.any().then(|| mpsc::channel(reports::WAITING)).unzip();
         let idempotency_key = context.meta.remove("candor/idempotency-key");
-        let person = Visitor {
+        let origin = self.origin(&context);
+        let rounds = Rounds {
+            core: &self.shared.core,
             context: &context,
             gone: &self.gone,
-            in_rounds: !revision.wants_objects(),
-            state: request.request_state,
-            responses: request.input_responses,
-        };
-        let request = Request {
-            tool: request.name.into_owned(),
-            arguments: request.arguments.unwrap_or_default(),
             caller,
-            admission,
             revision,
             idempotency_key,
-            progress: sender,
-            cancelled: context.ct.child_token(),
-            origin: Origin {
-                transport: self.sender.transport(),
-                client: context.client_info().map(|client| format!("{}/{}", client.name, client.version)),
-                trace: context
-                    .meta
-                    .get("traceparent")
-                    .and_then(serde_json::Value::as_str)
-                    .and_then(Trace::of),
-            },
-            person: &person,
+            origin: &origin,
+            reports: sender.map(|sender| Reports { sender, wanted }),
+            meta: self.meta(revision),
         };
-        let answer = pipeline::call(&self.shared.core, request);
-        let answer = match reports {
+        let answer = rounds.answer(request, admission);
+        match reports {
             None => answer.await,
-            Some((token, reports)) => progress::reporting(answer, token, reports, &context).await,
-        };
-        match answer {
-            Ok(Answer::Reply(reply)) => Ok(wire::result(reply, self.meta(revision)).into()),
-            Ok(Answer::Ask { question, state }) => {
-                Ok(CallToolResponse::InputRequired(visitor::round(question, state, self.meta(revision))))
-            }
-            Err(refusal) => Err(wire::error(&refusal)),
+            Some(reports) => reports::reporting(answer, token, reports, &context).await,
         }
+    }
+
+    /// Asked for nothing but what headers have to say.
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.shared.lists.headed(name)
     }
 
     /// rmcp reads a `tools/call` that is none as a method it does not know; it is a call with invalid parameters.
@@ -213,7 +206,11 @@ impl ServerHandler for Front {
         params: SetLevelRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.own(SetLevelRequest::new(params), context).await
+        if !self.shared.about.logging {
+            return self.own(SetLevelRequest::new(params), context).await;
+        }
+        self.level.store(log::level(params.level) as u8, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn get_prompt(
@@ -372,7 +369,17 @@ impl ServerHandler for Front {
 
 impl Front {
     pub(super) fn new(shared: Arc<Shared>, sender: Sender, gone: CancellationToken) -> Self {
-        Self { shared, sender, gone }
+        Self { shared, sender, gone, level: AtomicU8::new(Level::Info as u8) }
+    }
+
+    /// How a call came.
+    fn origin(&self, context: &RequestContext<RoleServer>) -> Origin {
+        let traceparent = context.meta.get("traceparent").and_then(serde_json::Value::as_str);
+        Origin {
+            transport: self.sender.transport(),
+            client: context.client_info().map(|client| format!("{}/{}", client.name, client.version)),
+            trace: traceparent.and_then(Trace::of),
+        }
     }
 
     /// Who sends this request, and whether it was let in already.
@@ -395,6 +402,17 @@ impl Front {
                     visit.admission.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
                 Ok((Arc::clone(&visit.caller), admission))
             }
+        }
+    }
+
+    /// From which level on this client wants messages for its log.
+    fn log_level(&self, context: &RequestContext<RoleServer>, revision: Revision) -> Option<Level> {
+        if !self.shared.about.logging {
+            None
+        } else if revision.wants_objects() {
+            Level::ALL.get(usize::from(self.level.load(Ordering::Relaxed))).copied()
+        } else {
+            context.meta.log_level().map(log::level)
         }
     }
 

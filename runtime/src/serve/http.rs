@@ -3,6 +3,7 @@
 mod admission;
 mod bearer;
 mod body;
+mod drain;
 mod health;
 mod listen;
 mod message;
@@ -23,10 +24,10 @@ use axum::{
 use http_body_util::Full;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Built, Shared,
+    Built, Ended, Shared,
     front::{Front, Sender, Visit},
 };
 use crate::{
@@ -34,6 +35,9 @@ use crate::{
     call::Caller,
     pipeline::By,
 };
+use drain::Drain;
+pub(crate) use drain::Pace;
+use health::Health;
 use message::Message;
 use origin::Hosts;
 pub(crate) use origin::{host, origin};
@@ -45,10 +49,15 @@ const PATH: &str = "/mcp";
 /// Where a client learns whom to ask for a token (RFC 9728 §3).
 const METADATA: &str = "/.well-known/oauth-protected-resource";
 
+/// The most connections of those who ask for health in a place of its own.
+const WATCHERS: usize = 64;
+
 /// How a server is to be reached, and by whom.
 pub(crate) struct Site {
     pub(crate) address: SocketAddr,
     pub(crate) access: Access,
+    /// Where health is asked for, if not in the same place.
+    pub(crate) health: Option<SocketAddr>,
     /// What tokens are for, where an authorization server gives them.
     pub(crate) resource: Option<String>,
     /// Names that the server goes by, beside those of this machine.
@@ -62,6 +71,8 @@ pub(crate) struct Site {
 /// A server that listens, before it answers.
 pub(crate) struct Listening {
     listener: TcpListener,
+    /// Where health is asked for, if not in the same place.
+    health: Option<TcpListener>,
     door: Arc<Door>,
     most_connections: usize,
 }
@@ -69,8 +80,9 @@ pub(crate) struct Listening {
 /// What stands between the network and the protocol.
 struct Door {
     shared: Arc<Shared>,
-    access: Arc<Access>,
+    drain: Drain,
     hosts: Hosts,
+    access: Arc<Access>,
     sessions: Arc<Sessions>,
     protocol: StreamableHttpService<Front, Sessions>,
     metadata: Option<About>,
@@ -91,9 +103,14 @@ impl Built {
         let sessions = Arc::new(Sessions::new(site.most_sessions, self.longest_call()));
         let hosts = Hosts::new(address, site.hosts, site.origins);
         let metadata = site.resource.as_deref().map(|resource| About::new(resource, &access, &self.shared));
-        let protocol = protocol(Arc::clone(&self.shared), Arc::clone(&sessions));
-        let door = Arc::new(Door { shared: self.shared, access, hosts, sessions, protocol, metadata });
-        Ok(Listening { listener, door, most_connections: site.most_connections })
+        let drain = Drain::new(self.shared.at_work.clone());
+        let protocol = protocol(Arc::clone(&self.shared), Arc::clone(&sessions), drain.cut.clone());
+        let door = Arc::new(Door { shared: self.shared, drain, hosts, access, sessions, protocol, metadata });
+        let health = match site.health {
+            Some(address) => Some(TcpListener::bind(address).await?),
+            None => None,
+        };
+        Ok(Listening { listener, health, door, most_connections: site.most_connections })
     }
 
     /// The longest that a call may take.
@@ -109,27 +126,51 @@ impl Listening {
         Ok(format!("http://{}{PATH}", self.listener.local_addr()?))
     }
 
-    /// Answers until it is told to stop.
-    pub(crate) async fn serve(self) -> io::Result<()> {
-        let router = router(self.door);
-        listen::connections(self.listener, router, self.most_connections).await
+    /// Who may call.
+    pub(crate) fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.door.access)
+    }
+
+    /// Answers until `stop`, and then what is left to be answered.
+    pub(crate) async fn serve(self, stop: CancellationToken, pace: Pace) -> Ended {
+        let Self { listener, health, door, most_connections } = self;
+        let drain = &door.drain;
+        let checks = Arc::new(Health::new(Arc::clone(&door.shared), drain.leaving.clone()));
+        let mut router = router(Arc::clone(&door));
+        match health {
+            None => router = router.merge(health_router(checks)),
+            Some(health) => {
+                let router = health_router(checks);
+                // Those who watch the server may ask until it is gone.
+                let never = CancellationToken::new();
+                tokio::spawn(listen::connections(health, router, WATCHERS, never, TaskTracker::new()));
+            }
+        }
+        let (closing, all) = (drain.closing.clone(), drain.connections.clone());
+        let accepting = tokio::spawn(listen::connections(listener, router, most_connections, closing, all));
+        stop.cancelled().await;
+        drain.run(pace, || accepting.abort()).await
     }
 }
 
-fn protocol(shared: Arc<Shared>, sessions: Arc<Sessions>) -> StreamableHttpService<Front, Sessions> {
+fn protocol(
+    shared: Arc<Shared>,
+    sessions: Arc<Sessions>,
+    cut: CancellationToken,
+) -> StreamableHttpService<Front, Sessions> {
     // Host, origin and the size of a body are settled before.
     let config = StreamableHttpServerConfig::default()
         .disable_allowed_hosts()
         .disable_allowed_origins()
         .with_json_response(true)
-        .with_max_request_body_bytes(body::MOST);
+        .with_max_request_body_bytes(body::MOST)
+        .with_cancellation_token(cut);
     let front = move || Ok(Front::new(Arc::clone(&shared), Sender::Request, CancellationToken::new()));
     StreamableHttpService::new(front, sessions, config)
 }
 
 fn router(door: Arc<Door>) -> Router {
-    let mut router =
-        Router::new().route(PATH, any(mcp)).route("/livez", get(health::live)).route("/readyz", get(ready));
+    let mut router = Router::new().route(PATH, any(mcp));
     if let Some(about) = &door.metadata {
         // With the resource's path, and without: clients try one or the other (MCP, authorization).
         let path = about.path();
@@ -141,12 +182,12 @@ fn router(door: Arc<Door>) -> Router {
     router.with_state(door)
 }
 
-async fn mcp(State(door): State<Arc<Door>>, request: Request) -> Response {
-    door.answer(request).await.unwrap_or_else(Refused::into_response)
+fn health_router(health: Arc<Health>) -> Router {
+    Router::new().route("/livez", get(health::live)).route("/readyz", get(health::ready)).with_state(health)
 }
 
-async fn ready(State(door): State<Arc<Door>>) -> StatusCode {
-    health::ready(door.shared.core.audit.as_ref().is_none_or(|recorder| recorder.log.is_ready()))
+async fn mcp(State(door): State<Arc<Door>>, request: Request) -> Response {
+    door.answer(request).await.unwrap_or_else(Refused::into_response)
 }
 
 async fn metadata(State(door): State<Arc<Door>>) -> Response {
@@ -160,18 +201,26 @@ async fn metadata(State(door): State<Arc<Door>>) -> Response {
 impl Door {
     /// One request. What comes first here is decided first, which is a security property.
     async fn answer(&self, mut request: Request) -> Result<Response, Refused> {
+        let mut stay = self.drain.enter().inspect_err(|_| self.record(By::Draining))?;
         self.hosts.check(&request)?;
         let caller = self.caller(&mut request).await?;
         let session = self.sessions.enter(&mut request, &caller)?;
         let (mut parts, body) = request.into_parts();
         let body = body::read(body).await?;
+        let mut id = None;
         let admission = if parts.method == Method::POST {
             let message = Message::read(&body)?;
+            id.clone_from(&message.id);
+            if message.has_no_end() {
+                stay.leave();
+            }
             if message.opens_session() {
                 self.sessions.make_room().await?;
             }
             self.admit(&message, &parts.headers, &caller).await?
         } else {
+            // A stream of the server's own messages, which lasts as long as the client likes.
+            stay.leave();
             None
         };
         let admission = Arc::new(std::sync::Mutex::new(admission));
@@ -182,7 +231,10 @@ impl Door {
             // Sound JSON that is no message, or a body that is said to be none.
             message::explain(&body)?;
         }
-        Ok(answer.map(|body| session.hold(body)))
+        if answer.status() == StatusCode::INTERNAL_SERVER_ERROR && self.drain.cut.is_cancelled() {
+            return Err(drain::cut_off().to(id));
+        }
+        Ok(stay.through(answer.map(|body| session.hold(body))))
     }
 
     /// Whose token it is. The token goes no further.
@@ -193,12 +245,17 @@ impl Door {
             Err(denied) => Err(*denied),
         };
         caller.map_err(|denied| {
-            if let Some(recorder) = &self.shared.core.audit {
-                recorder.refused(By::Auth, "http");
-            }
+            self.record(By::Auth);
             let basic: Vec<&str> = self.shared.scopes.basic().iter().map(String::as_str).collect();
             bearer::refused(denied, &basic, self.metadata_address())
         })
+    }
+
+    /// Records a refusal of nobody known.
+    fn record(&self, by: By) {
+        if let Some(recorder) = &self.shared.core.audit {
+            recorder.refused(by, "http");
+        }
     }
 
     fn metadata_address(&self) -> Option<&str> {

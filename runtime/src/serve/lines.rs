@@ -15,8 +15,8 @@ use std::{
 use rmcp::{
     RoleServer,
     model::{
-        ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorData, GetMeta as _, JsonRpcMessage,
-        JsonRpcRequest, ProtocolVersion, RequestId, ServerJsonRpcMessage,
+        ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, ErrorData, GetMeta as _,
+        JsonRpcMessage, JsonRpcRequest, ProtocolVersion, RequestId, ServerJsonRpcMessage,
     },
     transport::Transport,
 };
@@ -28,14 +28,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::SHUTTING_DOWN;
 pub(super) use parse::Line;
 
 /// The longest line that is read: four times what HTTP takes, since base64 arguments travel here too.
 const LONGEST: usize = 16 * 1024 * 1024;
 /// The room for a line that is kept for the next, in bytes: a list of a thousand tools.
 const KEPT: usize = 1024 * 1024;
-/// How long calls in flight may take once the client has closed its end.
-const DRAIN: Duration = Duration::from_secs(30);
 
 /// A connection of lines.
 pub(super) struct Lines<R, W> {
@@ -48,12 +47,26 @@ pub(super) struct Lines<R, W> {
     revisions: Vec<ProtocolVersion>,
     /// The end of the input was met, and answers may take until then.
     ended: Option<Instant>,
-    /// Tells of that end.
-    gone: CancellationToken,
+    /// The server is to stop: nothing new is begun, and answers may take until then.
+    stopping: Option<Instant>,
+    ending: Ending,
     write: Arc<tokio::sync::Mutex<Writer<W>>>,
     in_flight: Arc<InFlight>,
     /// Answers from here that are being written.
     answers: JoinSet<io::Result<()>>,
+}
+
+/// How a connection comes to its end.
+#[derive(Clone)]
+pub(super) struct Ending {
+    /// Asks for it.
+    pub(super) stop: CancellationToken,
+    /// How long calls in flight may take from then on, or once the client has closed its end.
+    pub(super) patience: Duration,
+    /// Tells that the client has closed its end.
+    pub(super) gone: CancellationToken,
+    /// Tells that calls were cut off.
+    pub(super) cut: CancellationToken,
 }
 
 /// The way out, with the room for a line.
@@ -101,7 +114,7 @@ enum Read {
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
     /// A connection to a server that speaks `revisions`.
-    pub(super) fn new(read: R, write: W, revisions: Vec<ProtocolVersion>, gone: CancellationToken) -> Self {
+    pub(super) fn new(read: R, write: W, revisions: Vec<ProtocolVersion>, ending: Ending) -> Self {
         Self {
             read: BufReader::with_capacity(64 * 1024, read),
             line: Vec::new(),
@@ -109,7 +122,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
             begun: false,
             revisions,
             ended: None,
-            gone,
+            stopping: None,
+            ending,
             write: Arc::new(tokio::sync::Mutex::new(Writer { half: write, line: Vec::new() })),
             in_flight: Arc::default(),
             answers: JoinSet::new(),
@@ -155,13 +169,58 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
     /// Waits until nothing is left to be said, or the time is up.
     async fn drained(&mut self, until: Instant) {
         self.in_flight.drained(until).await;
+        if !self.in_flight.ids().is_empty() {
+            self.ending.cut.cancel();
+        }
         while let Ok(Some(_)) = tokio::time::timeout_at(until, self.answers.join_next()).await {}
+    }
+
+    /// The next look at the input, for as long as there is a reason to look.
+    async fn look(&mut self) -> Option<io::Result<Read>> {
+        if let Some(until) = self.ended {
+            self.drained(until).await;
+            return None;
+        }
+        let stop = self.ending.stop.clone();
+        if self.stopping.is_none() {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => self.stopping = Some(Instant::now() + self.ending.patience),
+                read = self.read_line() => return Some(read),
+            }
+        }
+        let until = self.stopping?;
+        let in_flight = Arc::clone(&self.in_flight);
+        tokio::select! {
+            biased;
+            () = in_flight.drained(until) => {
+                self.drained(until).await;
+                None
+            }
+            // Answers to the server's own questions still count, and new requests are told.
+            read = self.read_line() => Some(read),
+        }
+    }
+
+    /// Answers a request that comes too late.
+    fn too_late(&mut self, request: &JsonRpcRequest<ClientRequest>) {
+        let data = serde_json::json!({"reason": "shutting_down", "retryAfterSeconds": 1});
+        let error = ErrorData::new(
+            ErrorCode(SHUTTING_DOWN),
+            "this server stops\nhelp: call again once it is back",
+            Some(data),
+        );
+        self.answer(ServerJsonRpcMessage::error(error, Some(request.id.clone())));
     }
 
     /// Keeps account of `message`, and says whether the service is to see it.
     fn admit(&mut self, message: &ClientJsonRpcMessage) -> bool {
         match message {
             JsonRpcMessage::Request(request) => {
+                if self.stopping.is_some() {
+                    self.too_late(request);
+                    return false;
+                }
                 if !self.begun && self.turns_away(request) {
                     return false;
                 }
@@ -238,11 +297,7 @@ where
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
-            if let Some(until) = self.ended {
-                self.drained(until).await;
-                return None;
-            }
-            match self.read_line().await {
+            match self.look().await? {
                 Ok(Read::Line) => {}
                 Ok(Read::TooLong) => {
                     self.answer(parse::too_long(LONGEST));
@@ -250,8 +305,8 @@ where
                 }
                 // A broken pipe ends the input as its end does; a last line may lack its newline.
                 Ok(Read::End) | Err(_) => {
-                    self.ended = Some(Instant::now() + DRAIN);
-                    self.gone.cancel();
+                    self.ended = Some(self.stopping.unwrap_or_else(|| Instant::now() + self.ending.patience));
+                    self.ending.gone.cancel();
                 }
             }
             let parsed = parse::line(&self.line);

@@ -1,25 +1,23 @@
-//! The client at the other end → somebody who can be asked: by elicitation, or by a round trip of the whole request.
+//! The client at the other end → somebody who can be asked: inside the call, or by a round trip of the whole request.
 
-use std::{collections::BTreeMap, pin::Pin};
+use std::pin::Pin;
 
 use rmcp::{
     RoleServer,
     model::{
-        ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
-        InputRequiredResult, InputResponses, MetaObject,
+        ClientCapabilities, ElicitResult, ElicitationAction, ErrorData, InputRequest, InputRequiredResult,
+        InputResponses, MetaObject, ServerRequest,
     },
     service::RequestContext,
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    ask::{Abilities, Question},
     confirm::EXPIRY,
-    pipeline::{Choice, Person},
+    pipeline::{Choice, Person, QUESTION},
 };
-
-/// The name of our one question among a round's.
-const QUESTION: &str = "candor/confirm";
 
 /// The client of one request.
 pub(super) struct Visitor<'a> {
@@ -28,45 +26,76 @@ pub(super) struct Visitor<'a> {
     pub(super) gone: &'a CancellationToken,
     /// Under 2026-07-28 a server asks nothing by itself: the client comes back (SEP-2322).
     pub(super) in_rounds: bool,
+    pub(super) abilities: Abilities,
     pub(super) state: Option<String>,
-    pub(super) responses: Option<InputResponses>,
+    pub(super) responses: InputResponses,
 }
 
 impl Person for Visitor<'_> {
-    fn can_be_asked(&self) -> bool {
-        let elicitation =
-            self.context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
-        // An empty capability means forms (2025-11-25, elicitation).
-        elicitation.is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none())
+    fn abilities(&self) -> Abilities {
+        self.abilities
     }
 
     fn in_rounds(&self) -> bool {
         self.in_rounds
     }
 
-    fn came_back(&self) -> Option<(&str, Option<Choice>)> {
-        let state = self.state.as_deref()?;
-        let said = self.responses.as_ref().and_then(|responses| responses.get(QUESTION));
-        let said = said.and_then(|said| serde_json::from_value::<ElicitResult>(said.clone()).ok());
-        Some((state, said.and_then(|said| choice(&said))))
+    fn state(&self) -> Option<&str> {
+        self.state.as_deref()
     }
 
-    fn ask(&self, question: String) -> Pin<Box<dyn Future<Output = Option<Choice>> + Send + '_>> {
-        Box::pin(async move {
-            tokio::select! {
-                biased;
-                // A call that was taken back stays so, whatever the person says later.
-                () = self.context.ct.cancelled() => None,
-                said = self.context.peer.create_elicitation(form(question)) => choice(&said.ok()?),
-                () = self.gone.cancelled() => None,
-                () = tokio::time::sleep(EXPIRY) => None,
-            }
-        })
+    fn word(&self) -> Option<Choice> {
+        self.responses.get(QUESTION).and_then(choice)
+    }
+
+    fn answers(&self) -> Map<String, Value> {
+        self.responses.iter().map(|(key, answer)| (key.clone(), answer.clone())).collect()
+    }
+
+    fn ask(&self, question: Question) -> Pin<Box<dyn Future<Output = Option<Choice>> + Send + '_>> {
+        Box::pin(async move { choice(&self.put(question).await.ok()??) })
     }
 }
 
-fn choice(said: &ElicitResult) -> Option<Choice> {
-    match said.action {
+impl Visitor<'_> {
+    /// Puts one question inside the call; `None` where it was not answered.
+    pub(super) async fn put(&self, question: Question) -> Result<Option<Value>, ErrorData> {
+        let request = match request(question)? {
+            InputRequest::CreateMessage(request) => ServerRequest::CreateMessageRequest(request),
+            InputRequest::Elicitation(request) => ServerRequest::ElicitRequest(request),
+            InputRequest::ListRoots(request) => ServerRequest::ListRootsRequest(request),
+            _ => return Ok(None),
+        };
+        let said = tokio::select! {
+            biased;
+            // A call that was taken back stays so, whatever the person says later.
+            () = self.context.ct.cancelled() => None,
+            said = self.context.peer.send_request(request) => said.ok(),
+            () = self.gone.cancelled() => None,
+            () = tokio::time::sleep(EXPIRY) => None,
+        };
+        Ok(said.and_then(|said| serde_json::to_value(said).ok()))
+    }
+
+    /// The same client, come back with answers.
+    pub(super) fn back(self, state: Option<String>, responses: InputResponses) -> Self {
+        Self { state, responses, ..self }
+    }
+}
+
+/// What a client says that it can be asked for.
+pub(super) fn abilities(capabilities: Option<ClientCapabilities>) -> Abilities {
+    let Some(capabilities) = capabilities else { return Abilities::default() };
+    let (sample, roots) = (capabilities.sampling.is_some(), capabilities.roots.is_some());
+    // An empty capability means forms (2025-11-25, elicitation).
+    let form = |elicitation: &rmcp::model::ElicitationCapability| {
+        elicitation.form.is_some() || elicitation.url.is_none()
+    };
+    Abilities { form: capabilities.elicitation.as_ref().is_some_and(form), sample, roots }
+}
+
+fn choice(said: &Value) -> Option<Choice> {
+    match serde_json::from_value::<ElicitResult>(said.clone()).ok()?.action {
         ElicitationAction::Accept => Some(Choice::Accept),
         ElicitationAction::Decline => Some(Choice::Decline),
         ElicitationAction::Cancel => Some(Choice::Cancel),
@@ -74,18 +103,32 @@ fn choice(said: &ElicitResult) -> Option<Choice> {
     }
 }
 
-/// A form without fields: the answer is what the person does with it.
-fn form(question: String) -> ElicitRequestParams {
-    ElicitRequestParams::FormElicitationParams {
-        meta: None,
-        message: question,
-        requested_schema: ElicitationSchema::new(BTreeMap::new()),
-    }
+/// The answer that sends a client to its person and back.
+pub(super) fn round(
+    questions: Vec<(String, Question)>,
+    state: Option<String>,
+    meta: Map<String, Value>,
+) -> Result<InputRequiredResult, ErrorData> {
+    let requests = questions.into_iter().map(|(key, question)| Ok((key, request(question)?)));
+    let round = InputRequiredResult::new(Some(requests.collect::<Result<_, ErrorData>>()?), state);
+    Ok(if meta.is_empty() { round } else { round.with_meta(MetaObject(meta)) })
 }
 
-/// The answer that sends a client to its person and back.
-pub(super) fn round(question: String, state: String, meta: Map<String, Value>) -> InputRequiredResult {
-    let request = InputRequest::Elicitation(ElicitRequest::new(form(question)));
-    let round = InputRequiredResult::new(Some(BTreeMap::from([(QUESTION.to_owned(), request)])), Some(state));
-    if meta.is_empty() { round } else { round.with_meta(MetaObject(meta)) }
+fn request(question: Question) -> Result<InputRequest, ErrorData> {
+    let request = match question {
+        Question::Form { message, schema } => json!({
+            "method": "elicitation/create",
+            "params": {"mode": "form", "message": message, "requestedSchema": schema},
+        }),
+        Question::Sample { prompt, max_tokens } => {
+            let message = json!({"role": "user", "content": {"type": "text", "text": prompt}});
+            json!({
+                "method": "sampling/createMessage",
+                "params": {"messages": [message], "maxTokens": max_tokens},
+            })
+        }
+        Question::Roots => json!({"method": "roots/list"}),
+    };
+    serde_json::from_value(request)
+        .map_err(|_| ErrorData::internal_error("the tool's form holds a field that no client can show", None))
 }

@@ -23,6 +23,8 @@ pub(super) struct Lists {
     objects: Vec<Listed>,
     /// For 2026-07-28 and later.
     any: Vec<Listed>,
+    /// Those whose arguments a client repeats in headers, with nothing but their schema.
+    headed: Vec<Tool>,
 }
 
 struct Listed {
@@ -39,7 +41,16 @@ impl Lists {
             };
             registry.tools().iter().map(listed).collect()
         };
-        Self { objects: list(true), any: list(false) }
+        let headed = registry.tools().iter().filter(|definition| has_headers(&definition.input.schema));
+        let schema = |definition: &Definition| {
+            Tool::new(definition.descriptor.name, "", Arc::new(definition.input.schema.clone()))
+        };
+        Self { objects: list(true), any: list(false), headed: headed.map(schema).collect() }
+    }
+
+    /// The tool of this name, where a client's headers have to agree with its arguments (SEP-2243).
+    pub(super) fn headed(&self, name: &str) -> Option<Tool> {
+        self.headed.iter().find(|tool| tool.name == name).cloned()
     }
 
     /// What `caller` may call, sorted by name.
@@ -50,6 +61,16 @@ impl Lists {
             .map(|listed| listed.tool.clone())
             .collect()
     }
+}
+
+fn has_headers(schema: &Map<String, Value>) -> bool {
+    fn any(value: &Value) -> bool {
+        match value {
+            Value::Object(object) => object.contains_key("x-mcp-header") || object.values().any(any),
+            _ => false,
+        }
+    }
+    schema.get("properties").is_some_and(any)
 }
 
 fn tool(definition: &Definition, wrapped: bool) -> Tool {

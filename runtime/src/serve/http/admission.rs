@@ -65,7 +65,12 @@ impl Door {
                 let refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, refusal.code(), message, data);
                 Some(refused.retry_after(refusal.retry_after().unwrap_or(1)))
             }
-            Refusal::UnknownTool { .. } | Refusal::Malformed(_) | Refusal::Unrecorded => None,
+            // The first two are further in, and the others come only from there.
+            Refusal::UnknownTool { .. }
+            | Refusal::Malformed(_)
+            | Refusal::State
+            | Refusal::CannotBeAsked { .. }
+            | Refusal::Unrecorded => None,
         }
     }
 }

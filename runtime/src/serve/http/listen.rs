@@ -1,6 +1,6 @@
 //! A port → connections, so many at once and none that dawdles.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -12,6 +12,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long the head of a request may take, and how long a connection may wait for the next.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,15 +21,22 @@ const HEAD: usize = 64 * 1024;
 /// How long to wait after a connection could not be taken: there is nothing left to take it with.
 const PAUSE: Duration = Duration::from_millis(50);
 
-pub(super) async fn connections(listener: TcpListener, router: Router, most: usize) -> io::Result<()> {
+/// Takes connections for as long as it is let.
+pub(super) async fn connections(
+    listener: TcpListener,
+    router: Router,
+    most: usize,
+    closing: CancellationToken,
+    all: TaskTracker,
+) {
     let places = Arc::new(Semaphore::new(most));
     loop {
-        let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let router = router.clone();
-                tokio::spawn(async move {
-                    connection(stream, router).await;
+                let (router, closing) = (router.clone(), closing.clone());
+                all.spawn(async move {
+                    connection(stream, router, closing).await;
                     drop(place);
                 });
             }
@@ -37,7 +45,7 @@ pub(super) async fn connections(listener: TcpListener, router: Router, most: usi
     }
 }
 
-async fn connection(stream: TcpStream, router: Router) {
+async fn connection(stream: TcpStream, router: Router, closing: CancellationToken) {
     // Small answers must not wait for more.
     let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()
@@ -45,6 +53,11 @@ async fn connection(stream: TcpStream, router: Router) {
         .header_read_timeout(PATIENCE)
         .max_buf_size(HEAD)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
     // A client that breaks off has nobody to be told.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = closing.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
     let _ = connection.await;
 }

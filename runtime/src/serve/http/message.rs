@@ -55,6 +55,11 @@ impl<'a> Message<'a> {
         self.method == "initialize"
     }
 
+    /// Whether its answer lasts as long as the client likes.
+    pub(super) fn has_no_end(&self) -> bool {
+        self.method == "subscriptions/listen"
+    }
+
     /// The tool that it calls.
     pub(super) fn calls(&self) -> Option<&str> {
         if self.method == "tools/call" && self.id.is_some() { self.name.as_deref() } else { None }

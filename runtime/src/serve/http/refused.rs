@@ -56,7 +56,7 @@ impl Refused {
         self.header(header::RETRY_AFTER, seconds.into())
     }
 
-    fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.push((name, value));
         self
     }

@@ -1,0 +1,53 @@
+"""`matrix.json` → the table in the README, between its two markers. With `--check`, whether it stands there already."""
+
+import json
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).parent
+README = HERE.parent.parent / "README.md"
+START, END = "<!-- matrix: printed by tests/clients/readme.py -->", "<!-- /matrix -->"
+REVISIONS = ["2025-06-18", "2025-11-25", "2026-07-28"]
+NAMES = {
+    "mcp": "Python [`mcp`](https://pypi.org/project/mcp/)",
+    "@modelcontextprotocol/client": "TypeScript [`@modelcontextprotocol/client`](https://www.npmjs.com/package/@modelcontextprotocol/client)",
+    "@modelcontextprotocol/sdk": "TypeScript [`@modelcontextprotocol/sdk`](https://www.npmjs.com/package/@modelcontextprotocol/sdk)",
+    "@modelcontextprotocol/inspector": "[MCP Inspector](https://www.npmjs.com/package/@modelcontextprotocol/inspector), `--cli`",
+}
+LEGEND = (
+    "*works*: the list with its hints, calls, refusals of arguments and scopes, confirmation (accepted, declined,\n"
+    "cancelled, nobody to ask), and an orderly end. *asks nobody*: the client cannot put a question to a person, so a\n"
+    "destructive call is refused. *untested*: the client cannot be pinned to that revision, or was not."
+)
+WORDS = {"works": "works", "asks nobody": "works, asks nobody", "fails": "**fails**"}
+
+
+def table(matrix: dict) -> str:
+    cells = {(cell["client"], cell["transport"], cell["revision"]): cell["result"] for cell in matrix["cells"]}
+    lines = [f"| client | over | {' | '.join(REVISIONS)} |", "| --- | --- | " + " | ".join(["---"] * len(REVISIONS)) + " |"]
+    for client in matrix["clients"]:
+        for transport, over in [("stdio", "stdio"), ("http", "HTTP")]:
+            said = [cells.get((client["name"], transport, revision)) for revision in REVISIONS]
+            words = " | ".join("untested" if word is None else WORDS[word] for word in said)
+            lines.append(f"| {NAMES[client['name']]} {client['version']} | {over} | {words} |")
+    return "\n".join(lines)
+
+
+def main(check: bool) -> int:
+    text = README.read_text()
+    before, _, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not end:
+        print(f"the README has no place for the table\nhelp: give it the lines {START} and {END}", file=sys.stderr)
+        return 1
+    shown = table(json.loads((HERE / "matrix.json").read_text()))
+    new = f"{before}{START}\n\n{shown}\n\n{LEGEND}\n\n{END}{after}"
+    if check and new != text:
+        print("the README's table of clients is not that of matrix.json\nhelp: run tests/clients/readme.py", file=sys.stderr)
+        return 1
+    if not check:
+        README.write_text(new)
+    return 0
+
+
+sys.exit(main(sys.argv[1:] == ["--check"]))

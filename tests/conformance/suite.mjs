@@ -1,0 +1,57 @@
+// The program `$SERVER` → whether it holds to what each revision requires, with the counts.
+
+import { spawnSync } from "node:child_process";
+import { readFileSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+
+import { challenge } from "./scope_challenge.mjs";
+import { listening } from "./server.mjs";
+
+const SCOPES = "mcp:conformance:tools:call mcp:conformance:tools:test_simple_text";
+// What is required of a server, by the number of its scenarios: a suite that ran less has shown less.
+const REQUIRED = { "2025-11-25": 30, "2026-07-28": 37 };
+
+// Every check of the scenarios that a revision requires, and of those that it only runs.
+function counts(folder, required) {
+  const count = { required: [0, 0], beside: [0, 0], scenarios: 0 };
+  for (const run of readdirSync(folder)) {
+    const checks = JSON.parse(readFileSync(join(folder, run, "checks.json")));
+    const scenario = run.replace(/^server-/, "").replace(/-\d{4}-\d{2}-\d{2}T.*$/, "");
+    const isRequired = required.has(scenario);
+    count.scenarios += isRequired;
+    const [passed, failed] = count[isRequired ? "required" : "beside"];
+    const of = (...states) => checks.filter((check) => states.includes(check.status)).length;
+    count[isRequired ? "required" : "beside"] = [passed + of("SUCCESS"), failed + of("FAILURE", "WARNING")];
+  }
+  return count;
+}
+
+// The scenarios that the suite itself lists as a server's.
+function requiredOf(revision) {
+  const file = new URL(`./node_modules/@modelcontextprotocol/conformance/requirements/${revision}.yaml`, import.meta.url);
+  const server = readFileSync(file, "utf8").split(/^server:$/m)[1].split(/^\w/m)[0];
+  return new Set([...server.matchAll(/^ {2}- (\S+)$/gm)].map(([, scenario]) => scenario));
+}
+
+let held = true;
+rmSync("results", { force: true, recursive: true });
+for (const [revision, scenarios] of Object.entries(REQUIRED)) {
+  const server = await listening(["--grant", SCOPES]);
+  const args = ["server", "--url", server.url, "--requirements", revision, "--output-dir", `results/${revision}`];
+  const suite = "node_modules/@modelcontextprotocol/conformance/dist/index.js";
+  const { status, stdout, stderr } = spawnSync(process.execPath, [suite, ...args], { encoding: "utf8" });
+  const code = await server.stop();
+  const count = counts(`results/${revision}`, requiredOf(revision));
+  const said = ([passed, failed]) => `${passed} passed, ${failed} failed`;
+  console.log(`${revision}: ${said(count.required)} in ${count.scenarios} scenarios; not required: ${said(count.beside)}`);
+  if (status !== 0 || code !== 0 || count.required[1] > 0 || count.scenarios !== scenarios) {
+    console.error(stdout.split("=== SUMMARY ===")[1] ?? stdout, stderr);
+    console.error(`${revision}: the suite ended with ${status}, the server with ${code}`);
+    held = false;
+  }
+}
+for (const [what, why] of Object.entries(await challenge())) {
+  console.log(`scope challenge, ${what}: ${why ?? "ok"}`);
+  held &&= why === undefined;
+}
+process.exit(held ? 0 : 1);

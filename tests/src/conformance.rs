@@ -1,0 +1,60 @@
+//! The server that the official conformance suite expects: its tools by the attribute, its prompts and resources by a
+//! handler on rmcp.
+
+mod asking;
+mod content;
+mod own;
+mod telling;
+
+use candor::{Server, tools};
+
+use asking::{
+    test_elicitation, test_elicitation_sep1034_defaults, test_elicitation_sep1330_enums,
+    test_missing_capability, test_sampling, test_streaming_elicitation,
+};
+use content::{
+    test_audio_content, test_custom_header, test_embedded_resource, test_error_handling, test_image_content,
+    test_multiple_content_types, test_simple_text,
+};
+use telling::{
+    test_logging_tool, test_tool_with_logging, test_tool_with_progress, test_trigger_prompt_change,
+};
+
+/// What a caller of `test_simple_text` needs, by the suite's open proposal of a scope challenge.
+pub const SCOPES: &str = "mcp:conformance:tools:call mcp:conformance:tools:test_simple_text";
+
+/// A picture of one red point.
+const PNG: &[u8] = &[
+    0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52, 0x00,
+    0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x08, 0x02, 0x00, 0x00, 0x00, 0x90, 0x77, 0x53, 0xde, 0x00,
+    0x00, 0x00, 0x0c, 0x49, 0x44, 0x41, 0x54, 0x78, 0x9c, 0x63, 0xf8, 0xcf, 0xc0, 0x00, 0x00, 0x03, 0x01,
+    0x01, 0x00, 0xc9, 0xfe, 0x92, 0xef, 0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60,
+    0x82,
+];
+
+/// The whole server.
+pub fn server() -> Server {
+    Server::new("conformance", "1.0.0")
+        .logging()
+        .tools(tools![
+            test_simple_text,
+            test_image_content,
+            test_audio_content,
+            test_embedded_resource,
+            test_multiple_content_types,
+            test_error_handling,
+            test_tool_with_logging,
+            test_logging_tool,
+            test_tool_with_progress,
+            test_trigger_prompt_change,
+            test_custom_header,
+            test_sampling,
+            test_elicitation,
+            test_elicitation_sep1034_defaults,
+            test_elicitation_sep1330_enums,
+            test_missing_capability,
+            test_streaming_elicitation,
+        ])
+        .tools(asking::rounds())
+        .handler(own::Own)
+}

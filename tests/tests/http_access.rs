@@ -1,0 +1,270 @@
+//! Who may call what over HTTP: a status and a challenge before the answer starts, the same decision further in.
+
+use std::{path::Path, process::Command};
+
+use candor_tests::http::{Ask, Site, call, legacy, modern};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+const LOW: &str = "mcp-conformance-scope-low";
+const FULL: &str = "mcp-conformance-scope-full";
+const BOTH: &str = "mcp:conformance:tools:call mcp:conformance:tools:test_simple_text";
+
+fn web() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_web"))
+}
+
+/// A file of keys of our own choosing.
+fn tokens(folder: &Path, keys: &[(&str, &str, &str)]) -> String {
+    let entry = |(key, subject, scopes): &(&str, &str, &str)| {
+        let hash: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
+        let scopes: Vec<&str> = scopes.split(' ').collect();
+        format!("[[token]]\nsubject = \"{subject}\"\nscopes = {scopes:?}\nsha256 = \"{hash}\"\n")
+    };
+    let file = folder.join("tokens.toml");
+    std::fs::write(&file, keys.iter().map(entry).collect::<String>()).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+async fn with_tokens(folder: &Path) -> Site {
+    let full = format!("mcp:conformance:baseline {BOTH}");
+    let file = tokens(folder, &[(LOW, "low", "mcp:conformance:baseline"), (FULL, "full", &full)]);
+    Site::start(web(), &["--tokens", &file]).await
+}
+
+/// Begins a session, and says its name.
+async fn session(site: &Site, token: Option<&str>) -> String {
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "0"}});
+    let mut ask = Ask::post(candor_tests::wire::request(&json!(0), "initialize", params));
+    if let Some(token) = token {
+        ask = ask.bearer(token);
+    }
+    let answer = site.ask(&ask).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.header("mcp-session-id").expect("a session").to_owned()
+}
+
+#[tokio::test]
+async fn too_little_is_told_all_that_the_call_needs_and_enough_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = with_tokens(folder.path()).await;
+    let (low, full) = (session(&site, Some(LOW)).await, session(&site, Some(FULL)).await);
+    let name = json!({"name": "test_simple_text", "arguments": {}});
+    for (low, full) in [
+        (call("test_simple_text", json!({})), call("test_simple_text", json!({}))),
+        (legacy(&low, "tools/call", name.clone()), legacy(&full, "tools/call", name)),
+    ] {
+        let refused = site.ask(&low.bearer(LOW)).await;
+        assert_eq!(refused.status, 403);
+        let challenge = refused.header("www-authenticate").unwrap();
+        let starts = format!("Bearer error=\"insufficient_scope\", scope=\"{BOTH}\"");
+        assert!(challenge.starts_with(&starts), "{challenge}");
+        let message = refused.message();
+        assert_eq!((&message["id"], &message["error"]["code"]), (&json!(7), &json!(-31403)), "{message}");
+        assert_eq!(message["error"]["data"]["requiredScopes"], json!(BOTH.split(' ').collect::<Vec<_>>()));
+        let answered = site.ask(&full.bearer(FULL)).await;
+        assert_eq!(answered.status, 200);
+        assert_eq!(answered.message()["result"]["content"][0]["text"], "simple");
+    }
+}
+
+#[tokio::test]
+async fn who_shows_nothing_or_something_wrong_is_asked_for_a_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = with_tokens(folder.path()).await;
+    let hello = || call("hello", json!({}));
+    let secret = "candor_not-one-of-ours";
+    for (ask, error) in [
+        (hello(), None),
+        (hello().with("authorization", "Basic YTpi"), None),
+        (hello().bearer(secret), Some("invalid_token")),
+        (hello().bearer(&"x".repeat(20_000)), Some("invalid_token")),
+        (modern("tools/list", json!({})), None),
+        (Ask::get("/mcp").with("accept", "text/event-stream"), None),
+        (Ask::post("not even JSON"), None),
+    ] {
+        let refused = site.ask(&ask).await;
+        assert_eq!(refused.status, 401, "{ask:?}");
+        let challenge = refused.header("www-authenticate").unwrap();
+        assert_eq!(challenge.contains("error="), error.is_some(), "{challenge}");
+        assert!(error.is_none_or(|error| challenge.contains(error)), "{challenge}");
+        assert!(!format!("{refused:?}").contains(secret), "the token is repeated");
+    }
+    let twice = hello().bearer(FULL);
+    let mut twice = twice.clone();
+    twice.headers.push(("authorization".to_owned(), format!("Bearer {LOW}")));
+    assert_eq!(site.ask(&twice).await.status, 401, "two tokens are none");
+    let answered = site.ask(&hello().with("authorization", &format!("bearer  {FULL}"))).await;
+    assert_eq!(answered.message()["result"]["content"][0]["text"], "hello full");
+}
+
+#[tokio::test]
+async fn the_list_is_cut_to_the_caller_and_private() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = with_tokens(folder.path()).await;
+    let names = |list: &Value| -> Vec<String> {
+        let tools = list["result"]["tools"].as_array().unwrap().iter();
+        tools.map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let low = site.ask(&modern("tools/list", json!({})).bearer(LOW)).await.message();
+    let full = site.ask(&modern("tools/list", json!({})).bearer(FULL)).await.message();
+    assert_eq!(low["result"]["cacheScope"], "private");
+    assert_eq!(names(&low), ["alone", "at_work", "hello", "measure", "twice", "wait"]);
+    assert_eq!(names(&full), ["alone", "at_work", "hello", "measure", "test_simple_text", "twice", "wait"]);
+}
+
+#[tokio::test]
+async fn a_concealed_tool_is_answered_as_one_that_does_not_exist() {
+    let mut command = web();
+    command.env("WEB", "conceal");
+    let site = Site::start(command, &[]).await;
+    let concealed = site.ask(&call("test_simple_text", json!({}))).await;
+    let unknown = site.ask(&call("test_simple_tent", json!({}))).await;
+    assert_eq!(concealed.body, unknown.body.replace("tent", "text"));
+    let date = |answer: &candor_tests::http::Answer| {
+        answer.head.lines().filter(|line| !line.starts_with("date")).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(date(&concealed), date(&unknown));
+    assert_eq!((concealed.status, &concealed.message()["error"]["code"]), (200, &json!(-32602)));
+}
+
+#[tokio::test]
+async fn a_call_too_many_is_told_when_to_come_back() {
+    let site = Site::start(web(), &[]).await;
+    let held = session(&site, None).await;
+    assert_eq!(site.ask(&call("twice", json!({}))).await.status, 200);
+    let in_session = legacy(&held, "tools/call", json!({"name": "twice", "arguments": {}}));
+    assert_eq!(site.ask(&in_session).await.status, 200, "one call is counted once");
+    for ask in [call("twice", json!({})), in_session] {
+        let refused = site.ask(&ask).await;
+        assert_eq!((refused.status, refused.header("retry-after")), (429, Some("30")), "{refused:?}");
+        let message = refused.message();
+        assert_eq!((&message["id"], &message["error"]["code"]), (&json!(7), &json!(-31429)));
+        assert_eq!(message["error"]["data"], json!({"reason": "rate_limited", "retryAfterSeconds": 30}));
+    }
+    let mut busy = site.connect().await;
+    busy.send(&call("alone", json!({"time": 1_000})).bytes(site.address)).await;
+    let refused = loop {
+        let answer = site.ask(&call("alone", json!({"time": 0}))).await;
+        if answer.status != 200 {
+            break answer;
+        }
+    };
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
+    assert_eq!(refused.message()["error"]["data"]["reason"], "too_many_in_flight");
+    assert_eq!(busy.answer().await.unwrap().status, 200);
+    assert_eq!(site.ask(&call("alone", json!({"time": 0}))).await.status, 200, "its place is free again");
+}
+
+#[tokio::test]
+async fn a_header_that_names_another_call_than_the_body_is_no_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = with_tokens(folder.path()).await;
+    for (method, name) in [
+        ("tools/call", "hello"),
+        ("tools/list", "test_simple_text"),
+        ("tools/call", "=?base64?aGVsbG8=?="),
+        ("tools/call", "test_simple_text\u{e9}"),
+    ] {
+        for token in [LOW, FULL] {
+            let ask = call("test_simple_text", json!({})).with("mcp-method", method).with("mcp-name", name);
+            let refused = site.ask(&ask.bearer(token)).await;
+            assert_eq!(
+                (refused.status, &refused.message()["error"]["code"]),
+                (400, &json!(-32020)),
+                "{refused:?}"
+            );
+        }
+    }
+    let mut nameless = call("test_simple_text", json!({})).bearer(FULL);
+    nameless.headers.retain(|(name, _)| name != "mcp-name");
+    assert_eq!(site.ask(&nameless).await.status, 400);
+    let coded = call("test_simple_text", json!({})).with("mcp-name", "=?base64?dGVzdF9zaW1wbGVfdGV4dA==?=");
+    assert_eq!(site.ask(&coded.clone().bearer(LOW)).await.status, 403);
+    assert_eq!(site.ask(&coded.bearer(FULL)).await.status, 200);
+    // The name said twice in the body, where readers differ on which one counts.
+    let twice = call("hello", json!({})).bearer(LOW);
+    let twice = Ask {
+        body: twice.body.replace("\"name\":\"hello\"", "\"name\":\"test_simple_text\",\"name\":\"hello\""),
+        ..twice
+    };
+    assert_eq!(site.ask(&twice).await.status, 400);
+}
+
+#[tokio::test]
+async fn hosts_and_pages_from_elsewhere_are_turned_away() {
+    let site =
+        Site::start(web(), &["--allow-host", "prices.example", "--allow-origin", "https://app.example"])
+            .await;
+    let hello = || call("hello", json!({}));
+    for (name, value, status) in [
+        ("host", "evil.example", 403),
+        ("host", "127.0.0.1.evil.example", 403),
+        ("host", "prices.example", 200),
+        ("host", "localhost:1", 200),
+        ("origin", "https://evil.example", 403),
+        ("origin", "null", 403),
+        ("origin", "http://localhost:3000", 200),
+        ("origin", "https://app.example", 200),
+        ("origin", "http://app.example", 403),
+    ] {
+        assert_eq!(site.ask(&hello().with(name, value)).await.status, status, "{name}: {value}");
+    }
+    // An address in the first line that differs from `Host`, whichever a proxy has read.
+    let mut ask = hello();
+    ask.line = "POST http://evil.example/mcp".to_owned();
+    assert_eq!(site.ask(&ask).await.status, 403);
+    site.is_alive().await;
+}
+
+#[tokio::test]
+async fn keys_are_read_again_when_the_process_is_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = tokens(folder.path(), &[(LOW, "low", "x")]);
+    let site = Site::start(web(), &["--tokens", &file]).await;
+    site.is_alive_for(Some(LOW)).await;
+    tokens(folder.path(), &[(FULL, "full", "x")]);
+    assert_eq!(site.ask(&call("hello", json!({})).bearer(FULL)).await.status, 401);
+    site.signal("HUP").await;
+    while site.ask(&call("hello", json!({})).bearer(FULL)).await.status == 401 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(site.ask(&call("hello", json!({})).bearer(LOW)).await.status, 401, "it was taken away");
+    std::fs::write(&file, "nonsense").unwrap();
+    site.signal("HUP").await;
+    while !site.stderr().contains("stay in force") {
+        site.is_alive_for(Some(FULL)).await;
+    }
+    site.is_alive_for(Some(FULL)).await;
+}
+
+/// What `serve` with these flags says when it refuses to start.
+fn refused(flags: &[&str]) -> String {
+    let ended = web().arg("serve").args(flags).output().unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{flags:?}");
+    String::from_utf8(ended.stderr).unwrap()
+}
+
+#[test]
+fn what_is_not_safe_does_not_start_and_says_what_would_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = tokens(folder.path(), &[(LOW, "low", "x")]);
+    for (flags, fix) in [
+        (&["--http", "0.0.0.0:0"][..], "--tokens FILE"),
+        (&["--http", "[::]:0"], "--public-without-auth"),
+        (&["--http", "0.0.0.0:0", "--grant", "a"], "127.0.0.1"),
+        (&["--http", "0.0.0.0:0", "--public-without-auth"], "--tokens FILE"),
+        (&["--http", "127.0.0.1:0", "--tokens", &file, "--grant", "a"], "leave `--grant` out"),
+        (&["--http", "127.0.0.1:0", "--tokens", "/no/such/file"], "token new"),
+        (&["--http", "here"], "127.0.0.1:8080"),
+        (&["--http", "127.0.0.1:0", "--allow-origin", "evil"], "https://app.example.com"),
+        (&["--http", "127.0.0.1:0", "--allow-host", "a b"], "prices.example.com"),
+        (&["--http", "127.0.0.1:0", "--oauth-issuer", "http://id.example", "--oauth-audience", "x"], "https"),
+        (&["--http", "127.0.0.1:0", "--oauth-issuer", "https://id.example"], "--oauth-audience"),
+        (&["--tokens", "x"], "--http"),
+        (&["--drain-timeout", "ages"], "30s"),
+    ] {
+        let said = refused(flags);
+        assert!(said.contains(fix), "{flags:?}: {said}");
+    }
+}

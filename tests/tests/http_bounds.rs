@@ -1,0 +1,347 @@
+//! Clients that dawdle, overflow, lie or leave: each has the right answer, and the next honest request is served.
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use candor_tests::{
+    http::{Ask, Connection, Site, call, legacy, modern},
+    wire::request,
+};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+fn web() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_web"))
+}
+
+fn initialize() -> Ask {
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "0"}});
+    Ask::post(request(&json!(0), "initialize", params))
+}
+
+async fn session(site: &Site, token: &str) -> String {
+    let begun = site.ask(&initialize().bearer(token)).await;
+    begun.header("mcp-session-id").expect("a session").to_owned()
+}
+
+fn tokens(folder: &std::path::Path, names: &[&str]) -> String {
+    let entry = |name: &&str| {
+        let hash: String = Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("[[token]]\nsubject = \"{name}\"\nscopes = []\nsha256 = \"{hash}\"\n")
+    };
+    let file = folder.join("tokens.toml");
+    std::fs::write(&file, names.iter().map(entry).collect::<String>()).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn heads_that_trickle_in_are_given_up_and_hold_up_nobody() {
+    let site = Site::start(web(), &[]).await;
+    let mut slow = Vec::new();
+    for _ in 0..200 {
+        let mut connection = site.connect().await;
+        connection.send(b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\n").await;
+        slow.push(connection);
+    }
+    let start = Instant::now();
+    // A word every second keeps none of them alive.
+    let mut rounds = 0;
+    while rounds < 35 && start.elapsed() < Duration::from_secs(36) {
+        for connection in &mut slow {
+            connection.send(b"x-slow: 1\r\n").await;
+        }
+        site.is_alive().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        rounds += 1;
+    }
+    for mut connection in slow {
+        assert!(connection.answer().await.is_none_or(|answer| answer.status == 408));
+    }
+    site.is_alive().await;
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_given_up() {
+    let site = Site::start(web(), &[]).await;
+    let mut stalled = site.connect().await;
+    let ask = call("measure", json!({"text": "x"})).with("content-length", "1000000");
+    stalled.send(&ask.bytes(site.address)).await;
+    let mut endless = site.connect().await;
+    let ask = Ask { body: String::new(), ..call("measure", json!({})).with("transfer-encoding", "chunked") };
+    endless.send(&ask.bytes(site.address)).await;
+    let feed = async {
+        for _ in 0..34 {
+            endless.send(b"1\r\n \r\n").await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        endless.answer().await
+    };
+    let (stalled, endless) = tokio::join!(stalled.answer(), feed);
+    assert_eq!(stalled.unwrap().status, 408);
+    assert_eq!(endless.unwrap().status, 408);
+    site.is_alive().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_not_read_to_its_end() {
+    let site = Site::start(web(), &[]).await;
+    let before = site.memory();
+    let text = "x".repeat(5 * 1024 * 1024);
+    for _ in 0..20 {
+        let refused = site.ask(&call("measure", json!({"text": text}))).await;
+        assert_eq!((refused.status, &refused.message()["error"]["code"]), (413, &json!(-32600)));
+    }
+    // In chunks, where nobody says how large it is.
+    let mut connection = site.connect().await;
+    let ask = Ask { body: String::new(), ..call("measure", json!({})).with("transfer-encoding", "chunked") };
+    connection.send(&ask.bytes(site.address)).await;
+    for _ in 0..80 {
+        connection.send(format!("10000\r\n{}\r\n", " ".repeat(0x10000)).as_bytes()).await;
+    }
+    assert!(connection.answer().await.is_none_or(|answer| answer.status == 413));
+    // What is just small enough is an argument like any other.
+    let most = "x".repeat(3 * 1024 * 1024);
+    let answer = site.ask(&call("measure", json!({"text": most}))).await;
+    assert_eq!(answer.message()["result"]["structuredContent"], 3 * 1024 * 1024);
+    let grown = site.memory().saturating_sub(before);
+    assert!(grown < 64 * 1024, "{grown} kB more than before");
+    site.is_alive().await;
+}
+
+#[tokio::test]
+async fn what_is_no_http_or_no_message_is_told_so() {
+    let site = Site::start(web(), &[]).await;
+    for (bytes, status) in [
+        (&b"nonsense\r\n\r\n"[..], 400),
+        (b"GET /mcp HTTP/9.9\r\n\r\n", 400),
+        (b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", 400),
+        (
+            b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nabcdefgh\r\n",
+            400,
+        ),
+        (
+            b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nabcde",
+            400,
+        ),
+        (b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: -1\r\n\r\n", 400),
+        (b"POST /mcp HTTP/1.1\r\nhost: a\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\n\r\n", 400),
+        (b"POST /mcp HTTP/1.1\r\ncontent-length: 0\r\n\r\n", 400),
+        (b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\nbad header\r\n\r\n", 400),
+        (b"PUT /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n", 405),
+        (b"GET /elsewhere HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n", 404),
+    ] {
+        let mut connection = site.connect().await;
+        connection.send(bytes).await;
+        let answer = connection.answer().await.expect("an answer");
+        assert_eq!(answer.status, status, "{}", String::from_utf8_lossy(bytes));
+        site.is_alive().await;
+    }
+    let many: String = (0..200).map(|n| format!("x-{n}: 1\r\n")).collect();
+    let long = format!("x-long: {}\r\n", "x".repeat(100_000));
+    for headers in [many, long] {
+        let mut connection = site.connect().await;
+        connection.send(format!("POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\n{headers}\r\n").as_bytes()).await;
+        assert_eq!(connection.answer().await.expect("an answer").status, 431);
+        site.is_alive().await;
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_none_has_an_answer_that_says_why() {
+    let site = Site::start(web(), &[]).await;
+    let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
+    let deep = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"hello","arguments":{deep}}}}}"#
+    );
+    for (body, code, id) in [
+        ("", -32600, Value::Null),
+        ("{", -32700, Value::Null),
+        ("\u{feff}", -32600, Value::Null),
+        ("[]", -32600, Value::Null),
+        ("{}", -32600, Value::Null),
+        ("null", -32600, Value::Null),
+        (r#"{"jsonrpc":"1.0","id":1,"method":"tools/list"}"#, -32600, json!(1)),
+        (r#"{"jsonrpc":"2.0","id":{},"method":"tools/list"}"#, -32600, Value::Null),
+        (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"tools/list"}"#, -32600, Value::Null),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"hello","arguments":{"a":1,"a":2}}}"#,
+            -32600,
+            json!(1),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"hello","arguments":{"a":1e999}}}"#,
+            -32602,
+            json!(1),
+        ),
+        (&deep, -32602, json!(1)),
+    ] {
+        for ask in [Ask::post(body), Ask::post(body).with("mcp-protocol-version", "2026-07-28")] {
+            let answer = site.ask(&ask).await;
+            let shown = body.chars().take(100).collect::<String>();
+            assert_eq!(answer.status, 400, "{shown} {answer:?}");
+            let message = answer.message();
+            assert_eq!((&message["error"]["code"], &message["id"]), (&json!(code), &id), "{shown}");
+            site.is_alive().await;
+        }
+    }
+    let json = call("hello", json!({}));
+    assert_eq!(site.ask(&json.clone().with("content-type", "text/plain")).await.status, 415);
+    assert_eq!(site.ask(&json.with("accept", "text/html")).await.status, 406);
+    site.is_alive().await;
+}
+
+#[tokio::test]
+async fn clients_that_hang_up_in_the_middle_leave_nothing_behind() {
+    let site = Site::start(web(), &[]).await;
+    let whole = call("alone", json!({"time": 30_000})).bytes(site.address);
+    for end in [10, whole.len() / 2, whole.len() - 1] {
+        for _ in 0..100 {
+            let mut connection = site.connect().await;
+            connection.send(&whole[..end]).await;
+        }
+    }
+    // With the client goes the call: its place is free long before it would have ended (MCP 2026-07-28).
+    for _ in 0..20 {
+        let mut connection = site.connect().await;
+        connection.send(&whole).await;
+        while site.ask(&call("alone", json!({"time": 0}))).await.status == 200 {}
+        drop(connection);
+        while site.ask(&call("alone", json!({"time": 0}))).await.status != 200 {}
+    }
+    site.is_alive().await;
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_tokens_that_are_made_up_leave_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = tokens(folder.path(), &["good"]);
+    let site = Site::start(web(), &["--tokens", &file]).await;
+    let mut before = 0;
+    let mut connections: Vec<Connection> = Vec::new();
+    for _ in 0..16 {
+        connections.push(site.connect().await);
+    }
+    for round in 0..6_250_u32 {
+        if round == 625 {
+            before = site.memory();
+        }
+        for (n, connection) in connections.iter_mut().enumerate() {
+            let token = format!("candor_{round}-{n}-{}", "x".repeat(64));
+            connection.send(&call("hello", json!({})).bearer(&token).bytes(site.address)).await;
+        }
+        for connection in &mut connections {
+            assert_eq!(connection.answer().await.expect("an answer").status, 401);
+        }
+    }
+    let grown = site.memory().saturating_sub(before);
+    assert!(grown < 4096, "{grown} kB more than before");
+    site.is_alive_for(Some("good")).await;
+}
+
+#[tokio::test]
+async fn a_session_is_its_callers_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = tokens(folder.path(), &["ada", "eve"]);
+    let site = Site::start(web(), &["--tokens", &file]).await;
+    let held = session(&site, "ada").await;
+    let asks = [
+        legacy(&held, "tools/list", json!({})),
+        legacy(&held, "tools/call", json!({"name": "hello", "arguments": {}})),
+        initialize().with("mcp-session-id", &held),
+        Ask { line: "GET /mcp".to_owned(), ..legacy(&held, "", json!({})) },
+        Ask { line: "DELETE /mcp".to_owned(), ..legacy(&held, "", json!({})) },
+    ];
+    for ask in asks {
+        let elsewhere = site.ask(&ask.clone().bearer("eve")).await;
+        let nowhere = site.ask(&ask.bearer("eve").with("mcp-session-id", "no-such")).await;
+        assert_eq!((elsewhere.status, &elsewhere.body), (404, &nowhere.body));
+    }
+    // A handshake that says the newest revision is one all the same.
+    let sly = initialize().with("mcp-session-id", &held).with("mcp-protocol-version", "2026-07-28");
+    assert_ne!(site.ask(&sly.bearer("eve")).await.status, 200);
+    let hello = legacy(&held, "tools/call", json!({"name": "hello", "arguments": {}}));
+    assert_eq!(
+        site.ask(&hello.clone().bearer("ada")).await.message()["result"]["content"][0]["text"],
+        "hello ada"
+    );
+    let ended = Ask { line: "DELETE /mcp".to_owned(), body: String::new(), ..hello.clone() };
+    assert_eq!(site.ask(&ended.bearer("ada")).await.status / 100, 2);
+    assert_eq!(site.ask(&hello.bearer("ada")).await.status, 404, "it has ended");
+    // The newest revision has no sessions, and the header means nothing there.
+    assert_eq!(
+        site.ask(&call("hello", json!({})).bearer("eve").with("mcp-session-id", &held)).await.status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn sessions_that_nobody_ends_are_bounded_by_their_cap() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = tokens(folder.path(), &["ada", "eve"]);
+    let site = Site::start(web(), &["--tokens", &file, "--max-sessions", "50"]).await;
+    let adas = session(&site, "ada").await;
+    let mut before = 0;
+    let mut last = String::new();
+    for n in 0..10_000 {
+        if n == 500 {
+            before = site.memory();
+        }
+        last = session(&site, "eve").await;
+    }
+    let grown = site.memory().saturating_sub(before);
+    assert!(grown < 8192, "{grown} kB more than before");
+    let hello = |held: &str, token: &str| {
+        legacy(held, "tools/call", json!({"name": "hello", "arguments": {}})).bearer(token)
+    };
+    assert_eq!(site.ask(&hello(&adas, "ada")).await.status, 200, "whoever has the most loses first");
+    assert_eq!(site.ask(&hello(&last, "eve")).await.status, 200);
+    site.is_alive_for(Some("ada")).await;
+}
+
+#[tokio::test]
+async fn connections_are_bounded_and_the_next_waits_for_its_turn() {
+    let site = Site::start(web(), &["--max-connections", "4"]).await;
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        let mut connection = site.connect().await;
+        connection.send(&call("hello", json!({})).bytes(site.address)).await;
+        assert_eq!(connection.answer().await.unwrap().status, 200);
+        held.push(connection);
+    }
+    let mut next = site.connect().await;
+    next.send(&call("hello", json!({})).bytes(site.address)).await;
+    let waits = tokio::time::timeout(Duration::from_millis(300), next.answer()).await;
+    assert!(waits.is_err(), "it is not served yet");
+    held.pop();
+    assert_eq!(next.answer().await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn each_revision_speaks_as_it_does_on_stdio() {
+    let site = Site::start(web(), &[]).await;
+    let listed = site.ask(&modern("tools/list", json!({}))).await.message();
+    assert_eq!(listed["result"]["cacheScope"], "private");
+    let unknown = site.ask(&modern("prompts/list", json!({}))).await;
+    assert_eq!((unknown.status, &unknown.message()["error"]["code"]), (404, &json!(-32601)));
+    let wrong = site.ask(&modern("tools/list", json!({})).with("mcp-protocol-version", "2025-11-25")).await;
+    assert_eq!(wrong.status, 400);
+    let reports = call("wait", json!({"time": 10}));
+    let reports =
+        Ask { body: reports.body.replace("\"_meta\":{", "\"_meta\":{\"progressToken\":1,"), ..reports };
+    let answer = site.ask(&reports).await;
+    assert!(answer.body.contains("notifications/progress"), "{answer:?}");
+    assert_eq!(answer.message()["result"]["content"][0]["text"], "waited 10");
+    for revision in ["2025-06-18", "2025-11-25"] {
+        let begun =
+            site.ask(&Ask { body: initialize().body.replace("2025-11-25", revision), ..initialize() }).await;
+        assert_eq!(begun.message()["result"]["protocolVersion"], revision);
+        let held = begun.header("mcp-session-id").unwrap();
+        let ask = |method, params| legacy(held, method, params).with("mcp-protocol-version", revision);
+        let answer = site.ask(&ask("tools/call", json!({"name": "hello", "arguments": {}}))).await;
+        assert_eq!(answer.message()["result"]["content"][0]["text"], "hello local", "{answer:?}");
+        let answer = site.ask(&ask("tools/call", json!({"name": 5}))).await.message();
+        assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    }
+}
