@@ -77,6 +77,7 @@ fn found(log: &Path, says: &str, at: Option<(u32, usize)>) {
     // The text for people says it as well.
     let (code, text, _) = ledger(&["audit", "verify"], log);
     assert!(code == Some(1) && text.contains(says), "{text}");
+    assert!(!text.contains("nothing was changed"), "{text}");
 }
 
 fn segment(log: &Path, number: u32) -> PathBuf {
