@@ -37,6 +37,7 @@ mod descriptor;
 mod limits;
 mod output;
 mod pipeline;
+mod recording;
 mod registry;
 mod report;
 mod retry;

@@ -29,7 +29,10 @@ class Verifier:
         """The text of a signed note, if this key signed it."""
         text, signatures = note.split(b"\n\n")
         text += b"\n"
-        for line in signatures.decode().splitlines():
+        *lines, end = signatures.decode().split("\n")
+        if end:
+            raise ValueError("a note ends with a line")
+        for line in lines:
             dash, name, signature = line.split(" ")
             raw = base64.b64decode(signature, validate=True)
             if dash == "\u2014" and name == self.name and raw[:4] == self.id:

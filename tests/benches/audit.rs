@@ -11,7 +11,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -23,12 +23,12 @@ use candor_tests::twin::{
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Builder;
 
-const CALLERS: u64 = 64;
-const DURABLE_CALLS: u64 = 10_000;
+const CALLERS: u32 = 64;
+const DURABLE_CALLS: u32 = 10_000;
 const ROUNDS: usize = 15;
 const BLOCKS: usize = 60;
 const CALLS_A_BLOCK: usize = 500;
-const RECORDS: u64 = 1_000_000;
+const RECORDS: u32 = 1_000_000;
 
 /// Set a price.
 #[mcp_tool(additive, closed_world, public)]
@@ -82,9 +82,9 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// `calls` calls by many callers at once; how long they take together.
-fn calls(built: &Built, params: &'static str, calls: u64) -> Duration {
+fn calls(built: &Built, params: &'static str, calls: u32) -> Duration {
     runtime().block_on(async {
-        static LEFT: AtomicU64 = AtomicU64::new(0);
+        static LEFT: AtomicU32 = AtomicU32::new(0);
         LEFT.store(calls, Ordering::Relaxed);
         let mut clients = Vec::new();
         for _ in 0..CALLERS {
@@ -96,7 +96,7 @@ fn calls(built: &Built, params: &'static str, calls: u64) -> Duration {
         let callers = clients.into_iter().map(|mut client| {
             tokio::spawn(async move {
                 while LEFT
-                    .try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
                     .is_ok()
                 {
                     let answer = client.ask("tools/call", params).await;
@@ -120,19 +120,19 @@ fn durable() {
         let ours = calls(&built, SET, DURABLE_CALLS);
         built.stop_audit();
         let batches = batches(&log);
-        let records: usize = batches.iter().map(|batch| memchr_count(batch)).sum();
+        let records: u32 = batches.iter().map(|batch| lines(batch)).sum();
         // Twice, since a disk that others use as well is not the same from one moment to the next.
         let bare =
             ["once", "twice"].map(|time| bare(&folder.path().join(format!("{time}-{round}")), &batches));
         let bare = (bare[0] + bare[1]) / 2;
         // The log also holds each caller's first call, and what begins and ends it.
-        let share = ours.as_secs_f64() * (records as f64) / (2.0 * DURABLE_CALLS as f64);
+        let share = ours.as_secs_f64() * f64::from(records) / f64::from(2 * DURABLE_CALLS);
         println!(
             "{:24} ours: {:7.0} calls/s in batches of {:.1} records   bare loop: {:7.0} calls/s   ratio: {:.2}",
             "durable writes",
-            DURABLE_CALLS as f64 / ours.as_secs_f64(),
-            records as f64 / batches.len() as f64,
-            records as f64 / 2.0 / bare.as_secs_f64(),
+            f64::from(DURABLE_CALLS) / ours.as_secs_f64(),
+            f64::from(records) / f64::from(u32::try_from(batches.len()).expect("a number of batches")),
+            f64::from(records) / 2.0 / bare.as_secs_f64(),
             bare.as_secs_f64() / share
         );
         ratios.push(bare.as_secs_f64() / share);
@@ -141,8 +141,8 @@ fn durable() {
     println!("durable writes           median ratio: {:.2}", ratios[ROUNDS / 2]);
 }
 
-fn memchr_count(batch: &[u8]) -> usize {
-    batch.iter().filter(|&&byte| byte == b'\n').count()
+fn lines(batch: &[u8]) -> u32 {
+    batch.split_inclusive(|&byte| byte == b'\n').map(|_| 1).sum()
 }
 
 /// The records of a log as they were written: those of one batch have one time.
@@ -209,9 +209,8 @@ fn read() {
     let [(ours, ..), (bare, ..)] = &sides;
     report("a read call", ours, bare);
     built.stop_audit();
-    let records =
-        batches(&folder.path().join("audit")).iter().map(|batch| memchr_count(batch)).sum::<usize>();
-    assert!(records >= 2 * BLOCKS * CALLS_A_BLOCK, "every call was recorded: {records}");
+    let records = batches(&folder.path().join("audit")).iter().map(|batch| lines(batch)).sum::<u32>();
+    assert!(records as usize >= 2 * BLOCKS * CALLS_A_BLOCK, "every call was recorded: {records}");
 }
 
 fn verify() {
@@ -267,7 +266,7 @@ fn hash(log: &Path) {
 }
 
 /// Runs the command line; it is satisfied, and has seen this many records. The most memory it had, in kB.
-fn ledger(arguments: &[&str], records: u64) -> u64 {
+fn ledger(arguments: &[&str], records: u32) -> u64 {
     let mut child = Command::new(env!("CARGO_BIN_EXE_ledger"))
         .args(arguments)
         .stdout(Stdio::piped())
@@ -288,6 +287,6 @@ fn ledger(arguments: &[&str], records: u64) -> u64 {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
     let seen = said.lines().find_map(|line| line.trim().split_once(" records in ")?.0.parse::<u64>().ok());
-    assert!(seen.unwrap_or(0) >= records, "{said}");
+    assert!(seen.unwrap_or(0) >= u64::from(records), "{said}");
     most
 }

@@ -118,6 +118,10 @@ async fn a_sync_that_fails_lets_no_write_run_and_the_log_stays_failed() {
     assert_eq!(runs.load(Ordering::Relaxed), 1);
     assert!(client.call("read_it", json!({})).await.is_ok());
     assert_eq!(kinds(folder.path()), ["segment", "start", "intent", "outcome"]);
+    // Whoever mended the disk says so, and the log that is still whole goes on.
+    built.reopen_audit();
+    assert!(writes(&client).await && built.audit_is_ready());
+    assert_eq!(kinds(folder.path())[4..7], ["reopened", "intent", "outcome"].map(str::to_owned));
 }
 
 #[tokio::test]
@@ -134,7 +138,8 @@ async fn a_full_disk_refuses_writes_and_service_resumes_when_there_is_room() {
     built.stop_audit();
     let kinds = kinds(folder.path());
     assert!(kinds.contains(&"left_out".to_owned()), "{kinds:?}");
-    assert_eq!(kinds.iter().filter(|kind| *kind == "outcome").count(), 1);
+    let ended = |record: &&Value| record["kind"] == "outcome" && record["tool"] == "write_down";
+    assert_eq!(records(folder.path()).iter().filter(ended).count(), 1);
 }
 
 #[tokio::test]
@@ -185,4 +190,24 @@ fn a_folder_that_is_a_link_a_file_or_open_to_others_holds_no_log() {
     assert!(refused());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
     assert!(!refused());
+}
+
+#[tokio::test]
+async fn a_server_that_is_built_says_where_it_records_or_that_it_does_not() {
+    let server = || Server::new("s", "1").state(App { runs: Arc::default() });
+    let error = server().tools(tools![write_down, read_it]).build().err().unwrap();
+    assert_eq!(error, StartError::Unaudited("write_down"));
+    assert!(
+        error.to_string().contains("`Server::audit`") && error.to_string().contains("`Server::unaudited`")
+    );
+    assert!(server().tools(tools![write_down, read_it]).unaudited().build().is_ok());
+    assert!(
+        server().tools(tools![write_down, read_it]).read_only().build().is_ok(),
+        "nothing is left that insists"
+    );
+    // A test's client is one that says so.
+    assert!(writes(&Client::of(server().tools(tools![write_down])).await).await);
+    let manifest = |server: Server<App>| server.tools(tools![write_down]).manifest().unwrap();
+    assert!(manifest(server()).contains("\"audit\": [\n          \"runtime\"\n        ]"));
+    assert!(manifest(server().unaudited()).contains("\"audit\": []"));
 }

@@ -213,7 +213,7 @@ fn a_hundred_thousand_segments_are_opened_verified_and_shown() {
         .arg(&log)
         .output()
         .unwrap();
-    assert_eq!(shown.stdout.iter().filter(|&&byte| byte == b'\n').count(), 100_000);
+    assert_eq!(String::from_utf8(shown.stdout).unwrap().lines().count(), 100_000);
     let served = ledger(&log).stdin(Stdio::null()).output().unwrap();
     assert_eq!(served.status.code(), Some(0), "{}", String::from_utf8_lossy(&served.stderr));
 }

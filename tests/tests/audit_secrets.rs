@@ -176,7 +176,7 @@ fn over_http_no_token_no_cookie_and_no_header_is_in_the_log() {
     };
     let enter = json!({"name": "enter", "arguments": {"n": 5, "text": MARK, "word": MARK}});
     let answer = post(&key, enter.clone());
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#""result":5"#), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#""structuredContent":5"#), "{answer}");
     assert!(post(&format!("cnd_{MARK}"), enter).starts_with("HTTP/1.1 401"));
     assert!(post(&key, json!({"name": "open_drawer", "arguments": {}})).starts_with("HTTP/1.1 403"));
     let _ = child.kill();

@@ -8,6 +8,7 @@ use std::{
 };
 
 use candor::{AuditLog, Built, Revision, Server, mcp_tool, testing::Client, tools};
+use candor_tests::forged;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -76,6 +77,7 @@ fn found(log: &Path, says: &str, at: Option<(u32, usize)>) {
     // The text for people says it as well.
     let (code, text, _) = ledger(&["audit", "verify"], log);
     assert!(code == Some(1) && text.contains(says), "{text}");
+    assert!(!text.contains("nothing was changed"), "{text}");
 }
 
 fn segment(log: &Path, number: u32) -> PathBuf {
@@ -136,7 +138,7 @@ async fn lines_and_segments_that_moved_or_went_are_found() {
     found(&changed(&|log| fs::remove_file(segment(log, 2)).unwrap()), "the segment is missing", Some((2, 0)));
     found(&changed(&|log| fs::write(segment(log, 2), "").unwrap()), "no records", Some((2, 0)));
     found(&changed(&|log| fs::remove_file(segment(log, 1)).unwrap()), "the segment is missing", Some((1, 0)));
-    let last = (1..).take_while(|&number| segment(&log, number).exists()).last().unwrap();
+    let last = (1..1_000).take_while(|&number| segment(&log, number).exists()).last().unwrap();
     found(
         &changed(&|log| fs::remove_file(segment(log, last)).unwrap()),
         "the end of the log is missing",
@@ -297,4 +299,46 @@ fn what_is_no_log_cannot_be_checked() {
     }
     let (code, _, said) = ledger(&["audit", "verify", "--key", "nonsense"], folder.path());
     assert!(code == Some(2) && said.contains("no verifier key"), "{said}");
+}
+
+#[tokio::test]
+async fn a_segment_that_a_crash_left_empty_is_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log(folder.path(), "log", true).await;
+    let last = (1..1_000).take_while(|&number| segment(&log, number).exists()).last().unwrap();
+    fs::write(segment(&log, last + 1), "").unwrap();
+    let (code, said) = verified(&log);
+    assert_eq!(code, Some(0), "{said}");
+    let records = said["records"].as_u64().unwrap();
+    let built = built(&log);
+    calls(&built, 1).await;
+    built.stop_audit();
+    let (code, said) = verified(&log);
+    // The segment's own record, a start, a call and a stop.
+    assert_eq!((code, said["records"].as_u64()), (Some(0), Some(records + 5)), "{said}");
+    assert!(lines(&segment(&log, last + 1))[0].contains("\"event\":\"segment\""));
+}
+
+#[test]
+fn a_clock_that_steps_back_is_noted_and_the_order_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    forged::log(&log, 1);
+    let mut prev = [0; 32];
+    let of = |seq: u32, ts: &str, rest: &str| {
+        format!(r#"{{"v":1,"seq":{seq},"ts":"2026-11-21T12:00:{ts}.000000Z","kind":"server",{rest}"#)
+    };
+    let text: String = [
+        of(0, "30", r#""event":"segment","log":"forged","segment":1,"redaction_key":"x""#),
+        of(1, "10", r#""event":"start""#),
+        of(2, "20", r#""event":"stop""#),
+    ]
+    .iter()
+    .map(|body| forged::record(&mut prev, body))
+    .collect();
+    fs::write(segment(&log, 1), text).unwrap();
+    let (code, said) = verified(&log);
+    assert_eq!((code, &said["clock_steps_back"]), (Some(0), &json!(1)), "{said}");
+    let (_, text, _) = ledger(&["audit", "verify"], &log);
+    assert!(text.contains("the clock stepped back 1 times: the order is that of `seq`"), "{text}");
 }

@@ -49,18 +49,39 @@ pub(crate) fn hex_text(hash: &Hash) -> String {
     hex(hash).iter().map(|&digit| char::from(digit)).collect()
 }
 
-/// The digest behind lower-case hexadecimal.
-pub(crate) fn unhex(hex: &Hex) -> Option<Hash> {
-    let digit = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    };
-    let mut hash = [0; 32];
-    for (at, byte) in hash.iter_mut().enumerate() {
-        *byte = digit(hex[2 * at])? << 4 | digit(hex[2 * at + 1])?;
+/// The value of each lower-case hexadecimal digit; 255 for what is none.
+const VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        values[b"0123456789abcdef"[digit as usize] as usize] = digit;
+        digit += 1;
     }
-    Some(hash)
+    values
+};
+
+/// The digest behind lower-case hexadecimal.
+#[inline]
+pub(crate) fn unhex(hex: &Hex) -> Option<Hash> {
+    let (mut hash, mut all) = ([0; 32], 0);
+    for (byte, pair) in hash.iter_mut().zip(hex.chunks_exact(2)) {
+        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+        all |= high | low;
+        *byte = high << 4 | low & 15;
+    }
+    (all < 16).then_some(hash)
+}
+
+/// The number behind 32 lower-case hexadecimal digits.
+#[inline]
+pub(crate) fn unhex_number(digits: &[u8; 32]) -> Option<u128> {
+    let (mut number, mut all) = (0, 0);
+    for &digit in digits {
+        let value = VALUES[usize::from(digit)];
+        all |= value;
+        number = number << 4 | u128::from(value & 15);
+    }
+    (all < 16).then_some(number)
 }
 
 /// Where a log ends.

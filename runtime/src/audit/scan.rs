@@ -1,9 +1,11 @@
 //! A line of a log → its parts, if it is a record in the one form that records have.
 
-use super::chain::Hex;
+use super::chain::{Hex, unhex_number};
 
 /// How deep values may stand inside each other.
 const DEPTH: u32 = 160;
+/// The bytes of a string that are looked through one by one.
+const SHORT: usize = 16;
 /// `,"prev":"` and a digest, `","hash":"` and another, `"}`.
 const CHAIN: usize = 9 + 64 + 10 + 64 + 2;
 
@@ -43,7 +45,8 @@ pub(crate) fn scan(line: &[u8]) -> Option<Scanned<'_>> {
     let ts = cursor.string()?;
     cursor.literal(b",\"kind\":")?;
     let kind = cursor.string()?;
-    let call_id = cursor.rest.strip_prefix(b",\"call_id\":\"").and_then(|rest| number(rest.first_chunk()?));
+    let call_id =
+        cursor.rest.strip_prefix(b",\"call_id\":\"").and_then(|rest| unhex_number(rest.first_chunk()?));
     while !cursor.rest.is_empty() {
         cursor.literal(b",")?;
         cursor.string()?;
@@ -51,14 +54,6 @@ pub(crate) fn scan(line: &[u8]) -> Option<Scanned<'_>> {
         cursor.value(DEPTH)?;
     }
     Some(Scanned { seq, ts, kind, call_id, body, prev, hash })
-}
-
-/// 32 hexadecimal digits.
-fn number(digits: &[u8; 32]) -> Option<u128> {
-    digits.iter().try_fold(0, |number, &digit| {
-        let digit = char::from(digit).to_digit(16)?;
-        Some(number << 4 | u128::from(digit))
-    })
 }
 
 /// Whether a line that no newline ends is more than a crash can have left of a record: a whole one, and something
@@ -99,7 +94,12 @@ impl<'a> Cursor<'a> {
         let inside = self.rest.strip_prefix(b"\"")?;
         let mut at = 0;
         loop {
-            at += memchr::memchr2(b'"', b'\\', inside.get(at..)?)?;
+            // Most are short, and looked through before a search has begun.
+            let short = inside.iter().skip(at).take(SHORT).position(|byte| matches!(byte, b'"' | b'\\'));
+            at += match short {
+                Some(found) => found,
+                None => SHORT + memchr::memchr2(b'"', b'\\', inside.get(at + SHORT..)?)?,
+            };
             if inside[at] == b'"' {
                 self.rest = &inside[at + 1..];
                 return Some(&inside[..at]);

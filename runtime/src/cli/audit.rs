@@ -16,7 +16,8 @@ use clap::{Args, Subcommand};
 use super::{could_not, say};
 use crate::{
     audit::{self, AuditLog},
-    server::{Recording, Server},
+    recording::Recording,
+    server::Server,
 };
 
 /// Where calls are recorded.

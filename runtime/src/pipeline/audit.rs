@@ -58,10 +58,7 @@ pub(crate) enum By {
     #[cfg(feature = "http")]
     Auth,
     /// The server is about to stop.
-    #[allow(
-        dead_code,
-        reason = "a transport says so that tells clients before it stops; stdio stops with its client"
-    )]
+    #[cfg(feature = "http")]
     Draining,
 }
 
@@ -78,6 +75,7 @@ impl By {
             Self::Audit => "audit",
             #[cfg(feature = "http")]
             Self::Auth => "auth",
+            #[cfg(feature = "http")]
             Self::Draining => "draining",
         }
     }

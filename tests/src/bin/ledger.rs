@@ -1,7 +1,5 @@
 //! A server whose calls are recorded, for tests of the audit log that need a real process.
 
-#![expect(clippy::needless_pass_by_value, reason = "what a caller sends, the call owns")]
-
 use candor::{Server, mcp_tool, tools};
 
 /// Enter a number in the ledger.

@@ -209,8 +209,9 @@ impl Printer {
         }
         let took = record["outcome"]["duration_us"].as_u64().map_or(String::new(), took);
         let time = text(&record["ts"]).replace('T', " ");
-        let cells = [short(&time, 23), short(&text(&record["tool"]), 24), short(&caller(record), 16)];
-        let [time, tool, caller] = cells;
+        // To the millisecond.
+        let time = short(time.get(..23).unwrap_or(&time), 23);
+        let (tool, caller) = (short(&text(&record["tool"]), 24), short(&caller(record), 16));
         let line = format!("{time:<23}  {tool:<24}  {caller:<16}  {took:>10}  {}", result(record));
         writeln!(out, "{}", line.trim_end())
     }

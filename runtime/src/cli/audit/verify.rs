@@ -117,7 +117,7 @@ fn key(text: &str) -> Result<VerifierKey, String> {
 }
 
 fn as_text(folder: &Path, verdict: &Verdict, whose: &str) -> String {
-    let Verdict { sum, against, .. } = verdict;
+    let sum = &verdict.sum;
     let mut text = format!("{}: ", shown(folder));
     let wrong = sum.findings.len() as u64 + sum.untold;
     let _ = match wrong {
@@ -143,32 +143,30 @@ fn as_text(folder: &Path, verdict: &Verdict, whose: &str) -> String {
     for note in notes(verdict) {
         let _ = writeln!(text, "  note: {note}");
     }
-    let _ = match (against.signed, against.exported_signed) {
-        (None, None) => writeln!(
-            text,
-            "  not signed, or no key to check it with: that nothing was changed holds against whoever could not write the\n  \
-             whole log anew. A log that was written anew from some record on, or whose end was cut off, looks like this one."
-        ),
-        (own, elsewhere) => {
-            let upto = own.max(elsewhere).unwrap_or(0);
-            let _ = writeln!(
-                text,
-                "  signed up to record {} of {}, by {whose}: up to there nothing was changed by anybody without the\n  \
-                 signing key. What came later is chained only.",
-                upto.saturating_sub(1),
-                sum.records.saturating_sub(1)
-            );
-            if elsewhere.is_none() {
-                writeln!(
-                    text,
-                    "  A log whose end was cut off together with the end of its checkpoints looks like this one: compare with\n  \
-                     checkpoints that were kept elsewhere (`--checkpoints FILE`)."
-                )
-            } else {
-                Ok(())
-            }
-        }
+    if wrong == 0 {
+        text += &worth(verdict, whose);
+    }
+    text
+}
+
+/// What it means that nothing is wrong, and what it does not mean.
+fn worth(verdict: &Verdict, whose: &str) -> String {
+    let Verdict { sum, against, .. } = verdict;
+    let Some(upto) = against.signed.max(against.exported_signed) else {
+        return "  not signed, or no key to check it with: that nothing was changed holds against whoever could not write the\n  \
+                whole log anew. A log that was written anew from some record on, or whose end was cut off, looks like this one.\n"
+            .to_owned();
     };
+    let mut text = format!(
+        "  signed up to record {} of {}, by {whose}: up to there nothing was changed by anybody without the\n  \
+         signing key. What came later is chained only.\n",
+        upto.saturating_sub(1),
+        sum.records.saturating_sub(1)
+    );
+    if against.exported_signed.is_none() {
+        text += "  A log whose end was cut off together with the end of its checkpoints looks like this one: compare with\n  \
+                 checkpoints that were kept elsewhere (`--checkpoints FILE`).\n";
+    }
     text
 }
 
