@@ -174,7 +174,9 @@ fn router(door: Arc<Door>) -> Router {
     if let Some(about) = &door.metadata {
         // With the resource's path, and without: clients try one or the other (MCP, authorization).
         let path = about.path();
-        if path != METADATA {
+        // The router reads more than letters into some signs.
+        let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~%".contains(&b));
+        if plain && path != METADATA {
             router = router.route(path, get(metadata));
         }
         router = router.route(METADATA, get(metadata));

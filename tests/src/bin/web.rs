@@ -101,7 +101,7 @@ fn main() -> ExitCode {
                     async move { there }
                 })
             }
-            ("slow", _) => server.ready_when("slow", || std::future::pending()),
+            ("slow", _) => server.ready_when("slow", std::future::pending),
             _ => panic!("`{word}` is no setting"),
         };
     }
