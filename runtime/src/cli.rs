@@ -154,7 +154,7 @@ fn duration(said: &str) -> Result<Duration, String> {
         "m" => |minutes: u64| Duration::from_secs(minutes.saturating_mul(60)),
         _ => |_: u64| Duration::MAX,
     };
-    let time = number.parse().map(of).unwrap_or(Duration::MAX);
+    let time = number.parse().map_or(Duration::MAX, of);
     // What a clock can still count with.
     if time > Duration::from_secs(86_400) {
         return Err("this is no time up to a day: write `500ms`, `30s` or `2m`".to_owned());

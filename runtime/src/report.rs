@@ -21,20 +21,6 @@ pub enum Level {
     Emergency,
 }
 
-impl Level {
-    /// All, the least first: each stands at its own number.
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Debug,
-        Self::Info,
-        Self::Notice,
-        Self::Warning,
-        Self::Error,
-        Self::Critical,
-        Self::Alert,
-        Self::Emergency,
-    ];
-}
-
 /// One report of a handler's.
 #[derive(Debug)]
 pub(crate) enum Report {

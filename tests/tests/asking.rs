@@ -1,11 +1,17 @@
 //! Tools that ask the client before they answer: in rounds on 2026-07-28, inside the call before.
 
+#![expect(clippy::needless_pass_by_value, reason = "a `json!` is read better where it is sent than lent")]
+
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-use candor::{Ask, Call, Revision, Server, State, mcp_tool, tools};
+use candor::{
+    Ask, Call, Revision, Server, State, mcp_tool,
+    testing::{Guest, Said},
+    tools,
+};
 use candor_tests::{
     conformance,
     wire::{Wire, request},
@@ -117,6 +123,24 @@ async fn a_client_is_asked_nothing_that_it_did_not_declare() {
         let error = client.call(asks, prompt.clone()).await["error"].take();
         assert_eq!(error["code"], -32021, "{error}");
         assert_eq!(error["data"]["requiredCapabilities"], json!({"sampling": {}}), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_is_filled_in_declined_or_left_open_under_each_revision() {
+    const GREETS: &str = "test_elicitation_sep1034_defaults";
+    for revision in Revision::ALL {
+        let built = conformance::server().build().unwrap();
+        let answer = async |guest: Guest| {
+            let client = guest.to(built.clone(), revision).await;
+            client.call(GREETS, json!({})).await.unwrap().text()
+        };
+        let filled = answer(Guest::new().fills_in(|_| Some(json!({"name": "Ada"})))).await;
+        assert_eq!(filled, r#"Elicitation completed: action=accept, content={"name":"Ada"}"#, "{revision}");
+        let declined = "Elicitation completed: action=decline, content=null";
+        assert_eq!(answer(Guest::new().fills_in(|_| None)).await, declined, "{revision}");
+        // Whoever only says yes or no fills in nothing.
+        assert_eq!(answer(Guest::new().answers(|_| Said::Accept)).await, declined, "{revision}");
     }
 }
 

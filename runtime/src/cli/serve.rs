@@ -53,7 +53,7 @@ impl Serve {
             Ok(built) => built.grant(&self.grants.joined()),
             Err(error) => return could_not(&error),
         };
-        self.open("stdio", &built);
+        self.open(Over::Stdio, &built);
         let log = built.clone();
         run(&built.clone(), async {
             let stop = CancellationToken::new();
@@ -76,8 +76,10 @@ impl Serve {
             Ok(site) => site,
             Err(error) => return could_not(&error),
         };
+        // With tokens, each caller's reach is their own.
+        let over = if site.access.asks() { Over::Tokens } else { Over::Http };
         let built = built.grant(&self.grants.joined());
-        self.open("HTTP", &built);
+        self.open(over, &built);
         let log = built.clone();
         run(&built.clone(), async {
             let stop = CancellationToken::new();
@@ -113,7 +115,7 @@ impl Serve {
     }
 
     /// Says on stderr what is served.
-    fn open(&self, over: &str, built: &Built) {
+    fn open(&self, over: Over, built: &Built) {
         if self.quiet {
             return;
         }
@@ -159,11 +161,33 @@ fn broke(error: &std::io::Error) -> String {
     format!("the connection broke: {error}")
 }
 
+/// How a server is reached.
+#[derive(Clone, Copy)]
+enum Over {
+    Stdio,
+    /// By whoever comes.
+    #[cfg(feature = "http")]
+    Http,
+    /// By those who show a token.
+    #[cfg(feature = "http")]
+    Tokens,
+}
+
 /// What is served, what is hidden, and the flag that shows it.
-fn opening(over: &str, built: &Built, grants: &Grants) -> String {
-    let (all, hidden) = (built.tools(), built.hidden());
+fn opening(over: Over, built: &Built, grants: &Grants) -> String {
+    let (all, mut hidden) = (built.tools(), built.hidden());
     let (name, version) = built.name();
-    let mut text = format!("{name} {version} on {over}: {} of {all} tools in reach\n", all - hidden.len());
+    let reach = all - hidden.len();
+    let mut text = match over {
+        Over::Stdio => format!("{name} {version} on stdio: {reach} of {all} tools in reach\n"),
+        #[cfg(feature = "http")]
+        Over::Http => format!("{name} {version} on HTTP: {reach} of {all} tools in reach of whoever comes\n"),
+        #[cfg(feature = "http")]
+        Over::Tokens => {
+            hidden.clear();
+            format!("{name} {version} on HTTP: {all} tools, each caller's as their token says\n")
+        }
+    };
     text += &format!("  {}\n", built.seals());
     text += &format!("  {}\n", built.audit());
     let mut by_scopes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
@@ -191,7 +215,8 @@ fn opening(over: &str, built: &Built, grants: &Grants) -> String {
                 needed.push(scope);
             }
         }
-        text += &format!("help: to show them all: {name} serve --grant \"{}\"\n", needed.join(" "));
+        let http = if matches!(over, Over::Stdio) { "" } else { " --http ADDRESS" };
+        text += &format!("help: to show them all: {name} serve{http} --grant \"{}\"\n", needed.join(" "));
     }
     text
 }

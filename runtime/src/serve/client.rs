@@ -53,10 +53,12 @@ pub struct Client {
 struct Listener {
     config: ClientConfig,
     person: Option<Box<Answers>>,
+    forms: Option<Box<Fills>>,
     progress: Option<Box<Hears>>,
 }
 
 type Answers = dyn Fn(&str) -> Said + Send + Sync;
+type Fills = dyn Fn(&str) -> Option<Value> + Send + Sync;
 type Hears = dyn Fn(f64, Option<f64>, &str) + Send + Sync;
 
 /// What a person says to a question of the server's.
@@ -80,10 +82,18 @@ impl ClientHandler for Listener {
         request: ElicitRequestParams,
         _: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
-        let question = match &request {
-            ElicitRequestParams::FormElicitationParams { message, .. } => message.as_str(),
-            _ => return Ok(ElicitResult::new(ElicitationAction::Cancel)),
+        let ElicitRequestParams::FormElicitationParams { message: question, requested_schema, .. } = &request
+        else {
+            return Ok(ElicitResult::new(ElicitationAction::Cancel));
         };
+        if !requested_schema.properties.is_empty() {
+            // Nobody says yes to fields that they cannot fill in.
+            let filled = self.forms.as_ref().and_then(|forms| forms(question));
+            return Ok(match filled {
+                Some(content) => ElicitResult::new(ElicitationAction::Accept).with_content(content),
+                None => ElicitResult::new(ElicitationAction::Decline),
+            });
+        }
         Ok(match self.person.as_ref().map(|person| person(question)) {
             Some(Said::Accept) => {
                 ElicitResult::new(ElicitationAction::Accept).with_content(serde_json::json!({}))
@@ -121,6 +131,7 @@ impl ClientHandler for Listener {
 #[must_use = "a guest does nothing until it connects"]
 pub struct Guest {
     person: Option<Box<Answers>>,
+    forms: Option<Box<Fills>>,
     progress: Option<Box<Hears>>,
 }
 
@@ -133,6 +144,13 @@ impl Guest {
     /// Somebody answers the server's questions: the client declares the `elicitation` capability.
     pub fn answers(mut self, person: impl Fn(&str) -> Said + Send + Sync + 'static) -> Self {
         self.person = Some(Box::new(person));
+        self
+    }
+
+    /// Somebody fills in the forms of tools that ask ([`Ask`](crate::Ask)): the fields, or `None` to decline. The client
+    /// declares the `elicitation` capability.
+    pub fn fills_in(mut self, forms: impl Fn(&str) -> Option<Value> + Send + Sync + 'static) -> Self {
+        self.forms = Some(Box::new(forms));
         self
     }
 
@@ -175,7 +193,7 @@ impl Guest {
             version if version.has_initialize() => version,
             _ => ProtocolVersion::V_2025_11_25,
         };
-        if self.person.is_some() {
+        if self.person.is_some() || self.forms.is_some() {
             config.capabilities = ClientCapabilities::builder().enable_elicitation().build();
         }
         let lifecycle = match revision {
@@ -188,7 +206,7 @@ impl Guest {
                 legacy_version: Some(ProtocolVersion::V_2025_11_25),
             },
         };
-        let listener = Listener { config, person: self.person, progress: self.progress };
+        let listener = Listener { config, person: self.person, forms: self.forms, progress: self.progress };
         let running =
             listener.serve_with_lifecycle((read, write), lifecycle).await.map_err(io::Error::other)?;
         Ok(Client { running, meta: Mutex::default() })

@@ -2,13 +2,7 @@
 
 #![expect(deprecated, reason = "older revisions still have logging levels and single subscriptions")]
 
-use std::{
-    borrow::Cow,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
-};
+use std::{borrow::Cow, sync::Arc};
 
 use rmcp::{
     RoleServer, ServerHandler,
@@ -43,7 +37,7 @@ use super::{
 use crate::{
     call::{Caller, Reports},
     pipeline::{Admission, Origin, Refusal, Trace},
-    report::{Level, Wanted},
+    report::Wanted,
     revision::Revision,
     server::About,
 };
@@ -57,8 +51,7 @@ pub(super) struct Front {
     sender: Sender,
     /// The client has closed its end.
     gone: CancellationToken,
-    /// The least grave message that the client wants for its log.
-    level: AtomicU8,
+    log: log::Wish,
 }
 
 /// Who sends requests.
@@ -150,7 +143,9 @@ impl ServerHandler for Front {
         let (caller, admission) = self.visit(&context)?;
         let _at_work = self.shared.at_work.token();
         let token = context.meta.get_progress_token();
-        let wanted = Wanted { progress: token.is_some(), log: self.log_level(&context, revision) };
+        let logs = self.shared.about.logging;
+        let log = logs.then(|| self.log.of(&context, revision)).flatten();
+        let wanted = Wanted { progress: token.is_some(), log };
         let (sender, reports) = wanted.any().then(|| mpsc::channel(reports::WAITING)).unzip();
         let idempotency_key = context.meta.remove("candor/idempotency-key");
         let origin = self.origin(&context);
@@ -209,7 +204,7 @@ impl ServerHandler for Front {
         if !self.shared.about.logging {
             return self.own(SetLevelRequest::new(params), context).await;
         }
-        self.level.store(log::level(params.level) as u8, Ordering::Relaxed);
+        self.log.set(params.level);
         Ok(())
     }
 
@@ -369,7 +364,7 @@ impl ServerHandler for Front {
 
 impl Front {
     pub(super) fn new(shared: Arc<Shared>, sender: Sender, gone: CancellationToken) -> Self {
-        Self { shared, sender, gone, level: AtomicU8::new(Level::Info as u8) }
+        Self { shared, sender, gone, log: log::Wish::new() }
     }
 
     /// How a call came.
@@ -402,17 +397,6 @@ impl Front {
                     visit.admission.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
                 Ok((Arc::clone(&visit.caller), admission))
             }
-        }
-    }
-
-    /// From which level on this client wants messages for its log.
-    fn log_level(&self, context: &RequestContext<RoleServer>, revision: Revision) -> Option<Level> {
-        if !self.shared.about.logging {
-            None
-        } else if revision.wants_objects() {
-            Level::ALL.get(usize::from(self.level.load(Ordering::Relaxed))).copied()
-        } else {
-            context.meta.log_level().map(log::level)
         }
     }
 

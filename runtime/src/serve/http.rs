@@ -101,7 +101,7 @@ impl Built {
         let address = listener.local_addr()?;
         let access = Arc::new(site.access.for_server(&self));
         let sessions = Arc::new(Sessions::new(site.most_sessions, self.longest_call()));
-        let hosts = Hosts::new(address, site.hosts, site.origins);
+        let hosts = Hosts::new(address, &site.hosts, &site.origins);
         let metadata = site.resource.as_deref().map(|resource| About::new(resource, &access, &self.shared));
         let drain = Drain::new(self.shared.at_work.clone());
         let protocol = protocol(Arc::clone(&self.shared), Arc::clone(&sessions), drain.cut.clone());
@@ -226,13 +226,18 @@ impl Door {
         let admission = Arc::new(std::sync::Mutex::new(admission));
         parts.extensions.insert(Visit { caller: Arc::clone(&caller), admission });
         let request = Request::from_parts(parts, Full::new(body.clone()));
-        let answer = sessions::of(caller, self.protocol.handle(request)).await;
+        let ends_session = request.method() == Method::DELETE;
+        let mut answer = sessions::of(caller, self.protocol.handle(request)).await;
         if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
             // Sound JSON that is no message, or a body that is said to be none.
             message::explain(&body)?;
         }
         if answer.status() == StatusCode::INTERNAL_SERVER_ERROR && self.drain.cut.is_cancelled() {
             return Err(drain::cut_off().to(id));
+        }
+        if ends_session && answer.status() == StatusCode::ACCEPTED {
+            // Clients know this one as the end of a session.
+            *answer.status_mut() = StatusCode::NO_CONTENT;
         }
         Ok(stay.through(answer.map(|body| session.hold(body))))
     }

@@ -2,12 +2,15 @@
 
 #![expect(deprecated, reason = "clients of older revisions want them still")]
 
+use std::sync::{Mutex, PoisonError};
+
 use rmcp::{
     Peer, RoleServer,
     model::{LoggingLevel, LoggingMessageNotificationParam},
+    service::RequestContext,
 };
 
-use crate::report::Level;
+use crate::{report::Level, revision::Revision};
 
 const LEVELS: [(Level, LoggingLevel); 8] = [
     (Level::Debug, LoggingLevel::Debug),
@@ -27,6 +30,29 @@ pub(super) async fn send(peer: &Peer<RoleServer>, level: Level, message: String)
     let _ = peer.notify_logging_message(LoggingMessageNotificationParam::new(level, message.into())).await;
 }
 
-pub(super) fn level(level: LoggingLevel) -> Level {
+/// From which level on a client wants messages: for all of a session, or, on 2026-07-28, as each request says.
+pub(super) struct Wish(Mutex<Level>);
+
+impl Wish {
+    /// What holds until a client says something else.
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Level::Info))
+    }
+
+    /// `logging/setLevel`.
+    pub(super) fn set(&self, wanted: LoggingLevel) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = level(wanted);
+    }
+
+    pub(super) fn of(&self, context: &RequestContext<RoleServer>, revision: Revision) -> Option<Level> {
+        if revision.wants_objects() {
+            Some(*self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        } else {
+            context.meta.log_level().map(level)
+        }
+    }
+}
+
+fn level(level: LoggingLevel) -> Level {
     LEVELS.iter().find(|(_, theirs)| *theirs == level).map_or(Level::Info, |(ours, _)| *ours)
 }

@@ -60,8 +60,17 @@ async fn alone(
     time: u64,
 ) {
     AT_WORK.fetch_add(1, Ordering::SeqCst);
+    // Also where it is stopped in the middle.
+    let _leaves = Leaves;
     tokio::time::sleep(Duration::from_millis(time)).await;
-    AT_WORK.fetch_sub(1, Ordering::SeqCst);
+}
+
+struct Leaves;
+
+impl Drop for Leaves {
+    fn drop(&mut self) {
+        AT_WORK.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 static AT_WORK: AtomicUsize = AtomicUsize::new(0);

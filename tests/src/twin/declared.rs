@@ -37,18 +37,20 @@ pub(super) async fn get_price_async(
     prices.quote(symbol, lots)
 }
 
-/// The server, ready, with its scope granted: `Seal::Off` shows what everything but the seal costs.
-///
-/// # Panics
-///
-/// Never: the declarations are good.
-pub fn server(seal: Seal) -> Built {
+/// The server: `Seal::Off` shows what everything but the seal costs.
+pub fn unbuilt(seal: Seal) -> Server<impl State> {
     Server::new("prices", "1.0.0")
         .unaudited()
         .state(App::default())
         .tools(tools![get_price, get_price_async])
         .seal(seal)
-        .build()
-        .expect("the declarations are good")
-        .grant(SCOPE)
+}
+
+/// The server, ready, with its scope granted.
+///
+/// # Panics
+///
+/// Never: the declarations are good.
+pub fn server(seal: Seal) -> Built {
+    unbuilt(seal).build().expect("the declarations are good").grant(SCOPE)
 }

@@ -42,22 +42,18 @@ impl Door {
     fn refused(&self, refusal: &Refusal) -> Option<Refused> {
         match refusal {
             Refusal::MissingScopes { required, .. } => {
-                let message = refusal.message();
+                let (fact, scopes) = (refusal.fact(), required.join(" "));
+                let help = if self.access.asks() {
+                    format!("call again with a token that has scope \"{scopes}\"")
+                } else {
+                    format!("start the server with `--grant \"{scopes}\"`")
+                };
+                let message = format!("{fact}\nhelp: {help}");
                 let refused = Refused::new(StatusCode::FORBIDDEN, refusal.code(), message, refusal.data());
                 if !self.access.asks() {
-                    // No token would help: whoever starts the server grants.
+                    // No token would help.
                     return Some(refused);
                 }
-                let fact = refusal.fact();
-                let refused = Refused::new(
-                    StatusCode::FORBIDDEN,
-                    refusal.code(),
-                    format!(
-                        "{fact}\nhelp: call again with a token that has scope \"{}\"",
-                        required.join(" ")
-                    ),
-                    refusal.data(),
-                );
                 Some(refused.challenge(&insufficient_scope(required, self.metadata_address(), &fact)))
             }
             Refusal::RateLimited { .. } | Refusal::TooManyInFlight { .. } => {

@@ -36,8 +36,8 @@ impl<'a> Message<'a> {
     /// Reads a message; of one that is none, says why.
     pub(super) fn read(body: &'a [u8]) -> Result<Self, Refused> {
         let envelope = match serde_json::from_slice::<Envelope<'_>>(body) {
-            Ok(envelope) => envelope,
-            Err(_) => {
+            Ok(envelope) if !lines::parse::repeats_a_name(body) => envelope,
+            _ => {
                 explain(body)?;
                 // A message all the same, and one that no call is: the protocol says what it lacks.
                 Envelope { id: None, method: None, params: None }

@@ -31,7 +31,7 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 impl Hosts {
     /// `hosts` and `origins` as `Hosts::host` and `Hosts::origin` took them.
-    pub(super) fn new(address: SocketAddr, hosts: Vec<String>, origins: Vec<String>) -> Self {
+    pub(super) fn new(address: SocketAddr, hosts: &[String], origins: &[String]) -> Self {
         let own = LOOPBACK.map(str::to_owned).into_iter().chain(specific(address.ip()));
         let own = own.map(|host| Name { host, port: None });
         Self {
@@ -42,10 +42,10 @@ impl Hosts {
 
     pub(super) fn check(&self, request: &Request) -> Result<(), Refused> {
         self.host(request.uri(), request.headers())?;
-        match one(request.headers(), &header::ORIGIN) {
-            None => Ok(()),
-            Some(Some(origin)) if self.knows(origin) => Ok(()),
-            Some(_) => Err(Refused::plain(
+        match Said::of(request.headers(), &header::ORIGIN) {
+            Said::Nothing => Ok(()),
+            Said::Once(origin) if self.knows(origin) => Ok(()),
+            Said::Once(_) | Said::Muddled => Err(Refused::plain(
                 StatusCode::FORBIDDEN,
                 "pages of this `Origin` may not ask this server\nhelp: whoever runs the server can allow it with `--allow-origin`",
             )),
@@ -53,11 +53,11 @@ impl Hosts {
     }
 
     fn host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refused> {
-        let said = match one(headers, &header::HOST) {
-            Some(Some(host)) => host.parse::<Authority>().ok(),
-            Some(None) => None,
+        let said = match Said::of(headers, &header::HOST) {
+            Said::Once(host) => host.parse::<Authority>().ok(),
+            Said::Muddled => None,
             // HTTP/1.0 may leave it out where the address is whole.
-            None => uri.authority().cloned(),
+            Said::Nothing => uri.authority().cloned(),
         };
         let Some(said) = said else {
             return Err(Refused::plain(
@@ -130,11 +130,23 @@ fn specific(ip: IpAddr) -> Option<String> {
     (!ip.is_unspecified()).then(|| ip.to_string())
 }
 
-/// A header that may be said once: its value, or none where it is no text or is said twice.
-fn one<'a>(headers: &'a HeaderMap, name: &::http::HeaderName) -> Option<Option<&'a str>> {
-    let mut values = headers.get_all(name).iter();
-    let first: &HeaderValue = values.next()?;
-    Some(first.to_str().ok().filter(|_| values.next().is_none()))
+/// A header that may be said once.
+enum Said<'a> {
+    Nothing,
+    Once(&'a str),
+    /// Twice, or in what is no text.
+    Muddled,
+}
+
+impl<'a> Said<'a> {
+    fn of(headers: &'a HeaderMap, name: &::http::HeaderName) -> Self {
+        let mut values = headers.get_all(name).iter();
+        match (values.next().map(HeaderValue::to_str), values.next()) {
+            (None, _) => Self::Nothing,
+            (Some(Ok(value)), None) => Self::Once(value),
+            _ => Self::Muddled,
+        }
+    }
 }
 
 /// What `--allow-host` takes: a host, or a host and a port.
@@ -164,7 +176,7 @@ mod tests {
             vec!["prices.example".to_owned(), "at.example:81".to_owned()],
             vec!["https://app.example".to_owned(), "https://dev.example:*".to_owned()],
         );
-        Hosts::new("127.0.0.1:80".parse().expect("an address"), hosts, origins)
+        Hosts::new("127.0.0.1:80".parse().expect("an address"), &hosts, &origins)
     }
 
     fn ask(host: &str, origin: Option<&str>) -> Option<u16> {

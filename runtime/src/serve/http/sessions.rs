@@ -23,7 +23,7 @@ use rmcp::{
 };
 
 use super::Refused;
-use crate::call::Caller;
+use crate::{call::Caller, confirm::EXPIRY};
 
 const SESSION: &str = "mcp-session-id";
 /// How long a session may be silent: no request, no answer, no report.
@@ -63,8 +63,9 @@ impl Sessions {
     /// No more than `most`, whose calls take up to `longest`.
     pub(super) fn new(most: usize, longest: Duration) -> Self {
         let mut local = LocalSessionManager::default();
-        // A call that says nothing until its end is no silence.
-        local.session_config.keep_alive = Some(SILENCE.max(longest + Duration::from_secs(30)));
+        // A call that says nothing until its end is no silence, nor is a person who takes their time.
+        let quiet = longest.max(EXPIRY) + Duration::from_secs(30);
+        local.session_config.keep_alive = Some(SILENCE.max(quiet));
         Self { local, most, open: Arc::default() }
     }
 

@@ -136,6 +136,12 @@ fn repeated(text: &str, name: &str) -> Line {
     }
 }
 
+/// Whether an object of these bytes, which are JSON, holds a name twice.
+#[cfg(feature = "http")]
+pub(in crate::serve) fn repeats_a_name(bytes: &[u8]) -> bool {
+    str::from_utf8(bytes).is_ok_and(|text| repeated_name(text).is_some())
+}
+
 /// The first name that an object of `text` holds twice (RFC 8259 §4 leaves open which one counts).
 fn repeated_name(text: &str) -> Option<String> {
     let mut reader = serde_json::Deserializer::from_str(text);
