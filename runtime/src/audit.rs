@@ -33,7 +33,7 @@ use std::{
     time::Duration,
 };
 
-pub(crate) use chain::{hex_text, sha256};
+pub(crate) use chain::{hex_number, hex_text, sha256};
 #[cfg(feature = "cli")]
 pub(crate) use check::{At, Finding};
 pub use disk::Disk;

@@ -15,6 +15,7 @@ pub(crate) enum Recording {
     Nowhere,
     In(AuditLog),
     /// The folder that `serve` takes where nobody said. A server none of whose tools insists does without.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only `serve` has a default"))]
     ByDefault(Option<AuditLog>),
 }
 

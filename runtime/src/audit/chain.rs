@@ -44,6 +44,15 @@ pub(crate) fn hex(hash: &Hash) -> Hex {
     hex
 }
 
+/// A number in 32 hexadecimal digits.
+pub(crate) fn hex_number(number: u128) -> String {
+    number.to_be_bytes().iter().flat_map(|byte| [byte >> 4, byte & 15]).map(digit).collect()
+}
+
+fn digit(value: u8) -> char {
+    char::from(b"0123456789abcdef"[usize::from(value)])
+}
+
 /// A digest in hexadecimal, as text.
 pub(crate) fn hex_text(hash: &Hash) -> String {
     hex(hash).iter().map(|&digit| char::from(digit)).collect()
@@ -128,6 +137,13 @@ mod tests {
         let mut upper = hex(&digest);
         upper.make_ascii_uppercase();
         assert_eq!(unhex(&upper), None);
+    }
+
+    #[test]
+    fn a_number_is_read_as_it_was_written() {
+        let number = 0x0123_4567_89ab_cdef_0000_0000_0000_00ff;
+        assert_eq!(hex_number(number), format!("{number:032x}"));
+        assert_eq!(unhex_number(hex_number(number).as_bytes().try_into().unwrap()), Some(number));
     }
 
     #[test]

@@ -69,6 +69,7 @@ fn locked(lock: &File) -> bool {
 }
 
 /// Whether a process writes the log in this folder.
+#[cfg(feature = "cli")]
 pub(super) fn is_written(path: &Path) -> bool {
     File::open(path.join(LOCK)).is_ok_and(|lock| system::is_locked(&lock))
 }

@@ -63,6 +63,7 @@ pub(crate) fn make_signer(path: &Path, name: &str) -> Result<String, String> {
 }
 
 /// Where the verifier key of a signing key stands.
+#[cfg(feature = "cli")]
 pub(super) fn public(path: &Path) -> PathBuf {
     beside(path, ".pub")
 }

@@ -1,7 +1,9 @@
 //! The end of a log ↔ a signed note (C2SP signed-note, Ed25519) that says what it was.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+#[cfg(feature = "cli")]
+use ed25519_dalek::Signature;
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 
 use super::chain::{Hash, Head, sha256};
 
@@ -116,6 +118,7 @@ fn hex(id: [u8; 4]) -> String {
 
 /// A checkpoint as it was found: what it says, and who says so.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only `audit verify` asks who signed"))]
 pub(crate) struct Checkpoint {
     /// The log it speaks of.
     pub(crate) log: String,

@@ -11,6 +11,7 @@ const CHAIN: usize = 9 + 64 + 10 + 64 + 2;
 
 /// The parts of a record that the chain and its checks are about.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only `audit verify` asks for all of it"))]
 pub(crate) struct Scanned<'a> {
     pub(crate) seq: u64,
     pub(crate) ts: &'a [u8],

@@ -55,6 +55,7 @@ mod unix {
     }
 
     /// Whether another process has taken the file.
+    #[cfg(feature = "cli")]
     pub(crate) fn is_locked(file: &File) -> bool {
         rustix::fs::flock(file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
     }
@@ -71,8 +72,10 @@ mod unix {
     }
 }
 
+#[cfg(all(unix, feature = "cli"))]
+pub(super) use unix::is_locked;
 #[cfg(unix)]
-pub(super) use unix::{identity, is_locked, lock, make_folder, ours_alone, private, room, sync_folder};
+pub(super) use unix::{identity, lock, make_folder, ours_alone, private, room, sync_folder};
 
 /// Systems without Unix's files: the folder's own access list is what keeps others out.
 #[cfg(not(unix))]
@@ -102,6 +105,7 @@ mod other {
         true
     }
 
+    #[cfg(feature = "cli")]
     pub(crate) fn is_locked(_: &File) -> bool {
         false
     }
@@ -115,5 +119,7 @@ mod other {
     }
 }
 
+#[cfg(all(not(unix), feature = "cli"))]
+pub(super) use other::is_locked;
 #[cfg(not(unix))]
-pub(super) use other::{identity, is_locked, lock, make_folder, ours_alone, private, room, sync_folder};
+pub(super) use other::{identity, lock, make_folder, ours_alone, private, room, sync_folder};

@@ -12,9 +12,14 @@ pub(crate) struct Body(pub(super) Vec<u8>);
 impl Body {
     /// A body of this kind.
     pub(crate) fn of(kind: &str) -> Self {
-        let mut body = Self(Vec::with_capacity(512));
+        let mut body = Self::new();
         body.text("kind", kind);
         body
+    }
+
+    /// A body with room for what most records hold.
+    pub(crate) fn new() -> Self {
+        Self(Vec::with_capacity(768))
     }
 
     /// A member whose value is text.
@@ -53,11 +58,9 @@ impl Body {
 
     /// A member whose value is an object of its own.
     pub(crate) fn object(&mut self, key: &str, fill: impl FnOnce(&mut Self)) -> &mut Self {
-        let mut inside = Self::default();
-        fill(&mut inside);
         self.key(key);
         self.0.push(b'{');
-        self.0.append(&mut inside.0);
+        fill(self);
         self.0.push(b'}');
         self
     }
@@ -78,7 +81,8 @@ impl Body {
     }
 
     fn comma(&mut self) {
-        if !self.0.is_empty() {
+        // Behind a brace stands the first member of an object.
+        if self.0.last().is_some_and(|&last| last != b'{') {
             self.0.push(b',');
         }
     }
@@ -87,6 +91,12 @@ impl Body {
 /// `text` in quotes. What is not printable ASCII is escaped: it can neither end a line nor reach a terminal.
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
+    // Most texts are plain, and all of them at once.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     for c in text.chars() {
         match c {
             '"' => out.extend_from_slice(b"\\\""),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Core, Refusal};
 use crate::{
-    audit::{AuditLog, Body, Kind, Open, hex_text, sha256},
+    audit::{AuditLog, Body, Kind, Open, hex_number, hex_text, sha256},
     call::Caller,
     contract::declaration,
     descriptor::Audit,
@@ -124,8 +124,8 @@ impl Recorder {
         revision: Option<Revision>,
     ) -> Asked<'_> {
         let call = u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..));
-        let mut who = Body::default();
-        who.text("call_id", &format!("{call:032x}"));
+        let mut who = Body::new();
+        who.text("call_id", &hex_number(call));
         let known = core.registry.find(tool);
         match known {
             Some((at, _)) => who.members(&self.tools[at]),
