@@ -15,6 +15,9 @@ use crate::{
     state::State,
 };
 
+/// How long the process waits for its threads at its end.
+const LAST: Duration = Duration::from_millis(200);
+
 #[derive(Args)]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -145,8 +148,9 @@ fn run(built: &Built, served: impl Future<Output = Result<Ended, String>>) -> Ex
     };
     let served = runtime.block_on(served);
     built.stop_audit();
-    // A handler that outlived its deadline may still hold a thread; the process does not wait for it.
-    runtime.shutdown_background();
+    // What tasks still hold is closed in order: a state's database, say. A handler that outlived its deadline may hold a
+    // thread; for that the process does not wait.
+    runtime.shutdown_timeout(LAST);
     match served {
         Ok(Ended::Whole) => ExitCode::from(DONE),
         Ok(Ended::Cut) => {
