@@ -8,7 +8,7 @@ use std::sync::{
 };
 
 use candor::{
-    Ask, Call, Revision, Server, State, mcp_tool,
+    Ask, AuditLog, Call, Revision, Server, State, mcp_tool,
     testing::{Guest, Said},
     tools,
 };
@@ -73,7 +73,8 @@ const MULTI: &str = "test_input_required_result_multi_round";
 #[tokio::test]
 async fn before_2026_07_28_the_server_makes_the_rounds() {
     for revision in BEFORE {
-        let mut client = Client::of(conformance::server(), revision, json!({"elicitation": {}})).await;
+        let mut client =
+            Client::of(conformance::server().unaudited(), revision, json!({"elicitation": {}})).await;
         let first = client.call(MULTI, json!({})).await;
         assert_eq!(first["method"], "elicitation/create", "{revision} {first}");
         assert_eq!(first["params"]["requestedSchema"]["required"], json!(["name"]));
@@ -93,7 +94,7 @@ async fn before_2026_07_28_the_server_makes_the_rounds() {
 
 #[tokio::test]
 async fn on_2026_07_28_the_client_makes_them_and_a_state_counts_once() {
-    let mut client = Client::of(conformance::server(), MODERN, json!({"elicitation": {}})).await;
+    let mut client = Client::of(conformance::server().unaudited(), MODERN, json!({"elicitation": {}})).await;
     let first = client.call(MULTI, json!({})).await["result"].take();
     assert_eq!(first["resultType"], "input_required", "{first}");
     let said = json!({"step1": accepted(json!({"name": "Ada"}))});
@@ -115,11 +116,12 @@ async fn a_client_is_asked_nothing_that_it_did_not_declare() {
     let prompt = json!({"arguments": {"prompt": "Hello?"}});
     for capabilities in [json!({}), json!({"elicitation": {}})] {
         for revision in BEFORE {
-            let mut client = Client::of(conformance::server(), revision, capabilities.clone()).await;
+            let mut client =
+                Client::of(conformance::server().unaudited(), revision, capabilities.clone()).await;
             let answer = client.call(asks, prompt.clone()).await;
             assert_eq!(answer["result"]["_meta"]["candor/reason"], "question_unavailable", "{answer}");
         }
-        let mut client = Client::of(conformance::server(), MODERN, capabilities).await;
+        let mut client = Client::of(conformance::server().unaudited(), MODERN, capabilities).await;
         let error = client.call(asks, prompt.clone()).await["error"].take();
         assert_eq!(error["code"], -32021, "{error}");
         assert_eq!(error["data"]["requiredCapabilities"], json!({"sampling": {}}), "{error}");
@@ -130,7 +132,7 @@ async fn a_client_is_asked_nothing_that_it_did_not_declare() {
 async fn a_form_is_filled_in_declined_or_left_open_under_each_revision() {
     const GREETS: &str = "test_elicitation_sep1034_defaults";
     for revision in Revision::ALL {
-        let built = conformance::server().build().unwrap();
+        let built = conformance::server().unaudited().build().unwrap();
         let answer = async |guest: Guest| {
             let client = guest.to(built.clone(), revision).await;
             client.call(GREETS, json!({})).await.unwrap().text()
@@ -165,7 +167,8 @@ fn forget(done: &Arc<AtomicUsize>, call: &Call) -> Result<String, Ask> {
 async fn a_tool_that_was_confirmed_is_not_confirmed_again_when_it_asks_and_never_skips_it() {
     for revision in BEFORE {
         let done = Arc::new(AtomicUsize::new(0));
-        let server = Server::new("s", "1").state(App { done: Arc::clone(&done) }).tools(tools![forget]);
+        let server =
+            Server::new("s", "1").unaudited().state(App { done: Arc::clone(&done) }).tools(tools![forget]);
         let mut client = Client::of(server, revision, json!({"elicitation": {}})).await;
         let allow = client.call("forget", json!({})).await;
         assert!(allow["params"]["message"].as_str().unwrap().starts_with("Allow `forget`?"), "{allow}");
@@ -176,7 +179,8 @@ async fn a_tool_that_was_confirmed_is_not_confirmed_again_when_it_asks_and_never
         assert_eq!(done.load(Ordering::SeqCst), 1);
     }
     let done = Arc::new(AtomicUsize::new(0));
-    let server = Server::new("s", "1").state(App { done: Arc::clone(&done) }).tools(tools![forget]);
+    let server =
+        Server::new("s", "1").unaudited().state(App { done: Arc::clone(&done) }).tools(tools![forget]);
     let mut client = Client::of(server, MODERN, json!({"elicitation": {}})).await;
     // An answer to the tool's question is none to ours.
     let what = json!({"what": accepted(json!({"what": "it"}))});
@@ -200,18 +204,36 @@ async fn a_tool_that_was_confirmed_is_not_confirmed_again_when_it_asks_and_never
 async fn messages_for_a_log_are_sent_from_the_level_that_was_asked_for() {
     for (level, heard) in [("info", true), ("warning", false)] {
         for revision in BEFORE {
-            let mut client = Client::of(conformance::server(), revision, json!({})).await;
+            let mut client = Client::of(conformance::server().unaudited(), revision, json!({})).await;
             let set = request(&json!("set"), "logging/setLevel", json!({"level": level}));
             assert_eq!(client.wire.ask(set).await["result"], json!({}), "{revision}");
             let next = client.call("test_logging_tool", json!({})).await;
             assert_eq!(next["method"] == "notifications/message", heard, "{revision} {level} {next}");
         }
-        let mut client = Client::of(conformance::server(), MODERN, json!({})).await;
+        let mut client = Client::of(conformance::server().unaudited(), MODERN, json!({})).await;
         client.level = Some(level);
         let next = client.call("test_logging_tool", json!({})).await;
         assert_eq!(next["method"] == "notifications/message", heard, "{level} {next}");
     }
-    let mut client = Client::of(conformance::server(), MODERN, json!({})).await;
+    let mut client = Client::of(conformance::server().unaudited(), MODERN, json!({})).await;
     let next = client.call("test_logging_tool", json!({})).await;
     assert_eq!(next["result"]["content"][0]["text"], "The tool is done.", "unasked: {next}");
+}
+
+#[tokio::test]
+async fn each_round_of_a_tool_that_asks_is_on_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = AuditLog::at(folder.path().join("audit"));
+    let server = Server::new("s", "1").audit(log).state(App { done: Arc::default() }).tools(tools![forget]);
+    let mut client = Client::of(server.yes_destructive(), BEFORE[0], json!({"elicitation": {}})).await;
+    let which = client.call("forget", json!({})).await;
+    client.answer(&which, accepted(json!({"what": "it"}))).await;
+    let text = std::fs::read_to_string(folder.path().join("audit/segment-00000001.jsonl")).unwrap();
+    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let said = records.filter(|record| record["call_id"].is_string());
+    let said: Vec<_> =
+        said.map(|record| (record["kind"].clone(), record["outcome"]["status"].clone())).collect();
+    let intent = (json!("intent"), Value::Null);
+    let ended = |how: &str| (json!("outcome"), json!(how));
+    assert_eq!(said, [intent.clone(), ended("asked"), intent, ended("ok")]);
 }
