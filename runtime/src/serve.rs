@@ -71,10 +71,12 @@ pub(crate) struct Shared {
     server_info: Value,
     /// Calls that run, whether or not anybody still waits for them.
     at_work: TaskTracker,
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "readiness is asked for over HTTP"))]
     checks: Vec<Check>,
 }
 
 /// One of the server's own signs of being ready.
+#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "readiness is asked for over HTTP"))]
 pub(crate) struct Check {
     pub(crate) name: String,
     pub(crate) passes: Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>,
