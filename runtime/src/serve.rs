@@ -205,6 +205,18 @@ impl Built {
         }
     }
 
+    /// The same for whoever listens for as long as the process lives: it holds nothing of the server, whose state is to
+    /// be closed in good order before that.
+    #[cfg(feature = "cli")]
+    pub(crate) fn audit_reopener(&self) -> impl Fn() + Send + 'static + use<> {
+        let shared = Arc::downgrade(&self.shared);
+        move || {
+            if let Some(recorder) = shared.upgrade().as_ref().and_then(|shared| shared.core.audit.as_ref()) {
+                recorder.log.reopen();
+            }
+        }
+    }
+
     /// Records the end in the audit log, and waits for it; calls that come later are refused where a record is required.
     pub fn stop_audit(&self) {
         if let Some(recorder) = &self.shared.core.audit {

@@ -35,6 +35,8 @@ class Verifier:
         for line in lines:
             dash, name, signature = line.split(" ")
             raw = base64.b64decode(signature, validate=True)
+            if base64.b64encode(raw).decode() != signature:
+                raise ValueError("base64 has one form")
             if dash == "\u2014" and name == self.name and raw[:4] == self.id:
                 self.key.verify(raw[4:], text)
                 return text.decode()

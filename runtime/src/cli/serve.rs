@@ -57,10 +57,10 @@ impl Serve {
             Err(error) => return could_not(&error),
         };
         self.open(Over::Stdio, &built);
-        let log = built.clone();
+        let reopen_audit = built.audit_reopener();
         run(&built.clone(), async {
             let stop = CancellationToken::new();
-            signals::listen(stop.clone(), move || log.reopen_audit()).map_err(|error| broke(&error))?;
+            signals::listen(stop.clone(), reopen_audit).map_err(|error| broke(&error))?;
             let (read, write) = stdio.open().map_err(|error| broke(&error))?;
             let served = built.serve_until(read, write, stop, self.drain_timeout);
             served.await.map_err(|error| broke(&error))
@@ -83,7 +83,7 @@ impl Serve {
         let over = if site.access.asks() { Over::Tokens } else { Over::Http };
         let built = built.grant(&self.grants.joined());
         self.open(over, &built);
-        let log = built.clone();
+        let reopen_audit = built.audit_reopener();
         run(&built.clone(), async {
             let stop = CancellationToken::new();
             let address = site.address;
@@ -98,7 +98,7 @@ impl Serve {
             let reloaded = Arc::clone(&access);
             let again = move || {
                 reload(&reloaded);
-                log.reopen_audit();
+                reopen_audit();
             };
             signals::listen(stop.clone(), again).map_err(|error| broke(&error))?;
             tokio::spawn(async move {
