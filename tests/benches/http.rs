@@ -46,7 +46,9 @@ fn main() {
                 let side = &mut sides[(at + round) % count];
                 let start = Instant::now();
                 let times = load(&side.site, ROUND, usize::MAX).await;
-                side.rates.push(times.len() as f64 / start.elapsed().as_secs_f64());
+                side.rates.push(
+                    f64::from(u32::try_from(times.len()).expect("few")) / start.elapsed().as_secs_f64(),
+                );
                 side.times.extend(times);
             }
         }

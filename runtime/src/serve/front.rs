@@ -378,6 +378,10 @@ impl Front {
     }
 
     /// Who sends this request, and whether it was let in already.
+    #[cfg_attr(
+        not(feature = "http"),
+        expect(clippy::unnecessary_wraps, reason = "over HTTP a request may come from nobody")
+    )]
     fn visit(
         &self,
         context: &RequestContext<RoleServer>,
