@@ -39,7 +39,8 @@ class Image:
         self.health = json.loads(only["HEALTHCHECK"].split("CMD ", 1)[1])
         self.user = only["USER"]
         [self.volume] = json.loads(only["VOLUME"])
-        self.env = dict(value.split("=", 1) for word, value in said if word == "ENV")
+        pairs = (pair for word, value in said if word == "ENV" for pair in value.split())
+        self.env = dict(pair.split("=", 1) for pair in pairs)
         self.stop = getattr(signal, only["STOPSIGNAL"])
         [self.program] = [rest.split()[-1] for word, rest in said if word == "COPY" and rest.split()[-1] == self.command[0]]
         self.tokens = self.command[self.command.index("--tokens") + 1]
