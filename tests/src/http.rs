@@ -128,6 +128,12 @@ impl Site {
     }
 }
 
+/// Asks until it holds, and not for ever.
+pub async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    let held = tokio::time::timeout(PATIENCE, async { while !holds().await {} }).await;
+    held.expect("it comes to hold");
+}
+
 /// A connection that is kept open.
 pub struct Connection(BufReader<TcpStream>);
 

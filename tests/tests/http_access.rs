@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use candor_tests::http::{Ask, Site, call, legacy, modern};
+use candor_tests::http::{Ask, Site, call, legacy, modern, until};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -144,11 +144,8 @@ async fn a_call_too_many_is_told_when_to_come_back() {
     }
     let mut busy = site.connect().await;
     busy.send(&call("alone", json!({"time": 3_000})).bytes(site.address)).await;
-    let mut looks = 0;
-    while site.ask(&call("at_work", json!({}))).await.message()["result"]["structuredContent"] != 1 {
-        looks += 1;
-        assert!(looks < 1_000, "the first call never came to work");
-    }
+    until(async || site.ask(&call("at_work", json!({}))).await.message()["result"]["structuredContent"] == 1)
+        .await;
     let refused = site.ask(&call("alone", json!({"time": 0}))).await;
     assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
     assert_eq!(refused.message()["error"]["data"]["reason"], "too_many_in_flight");
@@ -226,15 +223,15 @@ async fn keys_are_read_again_when_the_process_is_told_to() {
     tokens(folder.path(), &[(FULL, "full", "x")]);
     assert_eq!(site.ask(&call("hello", json!({})).bearer(FULL)).await.status, 401);
     site.signal("HUP").await;
-    while site.ask(&call("hello", json!({})).bearer(FULL)).await.status == 401 {
-        tokio::task::yield_now().await;
-    }
+    until(async || site.ask(&call("hello", json!({})).bearer(FULL)).await.status != 401).await;
     assert_eq!(site.ask(&call("hello", json!({})).bearer(LOW)).await.status, 401, "it was taken away");
     std::fs::write(&file, "nonsense").unwrap();
     site.signal("HUP").await;
-    while !site.stderr().contains("stay in force") {
+    until(async || {
         site.is_alive_for(Some(FULL)).await;
-    }
+        site.stderr().contains("stay in force")
+    })
+    .await;
     site.is_alive_for(Some(FULL)).await;
 }
 

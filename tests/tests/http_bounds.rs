@@ -6,7 +6,7 @@ use std::{
 };
 
 use candor_tests::{
-    http::{Ask, Connection, Site, call, legacy, modern},
+    http::{Ask, Connection, Site, call, legacy, modern, until},
     wire::request,
 };
 use serde_json::{Value, json};
@@ -206,9 +206,12 @@ async fn clients_that_hang_up_in_the_middle_leave_nothing_behind() {
     for _ in 0..20 {
         let mut connection = site.connect().await;
         connection.send(&whole).await;
-        while site.ask(&call("at_work", json!({}))).await.message()["result"]["structuredContent"] == 0 {}
+        until(async || {
+            site.ask(&call("at_work", json!({}))).await.message()["result"]["structuredContent"] == 1
+        })
+        .await;
         drop(connection);
-        while site.ask(&call("alone", json!({"time": 0}))).await.status != 200 {}
+        until(async || site.ask(&call("alone", json!({"time": 0}))).await.status == 200).await;
     }
     site.is_alive().await;
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use candor_tests::{
-    http::{Ask, Site, call},
+    http::{Ask, Site, call, until},
     wire::{Process, call as line, initialize},
 };
 use serde_json::json;
@@ -20,7 +20,8 @@ async fn at_work(site: &Site, time: u64) -> candor_tests::http::Connection {
     let mut busy = site.connect().await;
     let ask = call("alone", json!({"time": time}));
     busy.send(&ask.bytes(site.address)).await;
-    while site.ask(&call("at_work", json!({}))).await.message()["result"]["structuredContent"] == 0 {}
+    until(async || site.ask(&call("at_work", json!({}))).await.message()["result"]["structuredContent"] == 1)
+        .await;
     busy
 }
 
@@ -46,7 +47,7 @@ async fn readiness_turns_first_and_then_new_calls_are_told_to_come_back() {
     let mut busy = at_work(&site, 3_000).await;
     assert_eq!(site.ask(&Ask::get("/readyz")).await.status, 200);
     site.signal("TERM").await;
-    while site.ask(&Ask::get("/readyz")).await.status == 200 {}
+    until(async || site.ask(&Ask::get("/readyz")).await.status != 200).await;
     assert_eq!(site.ask(&Ask::get("/livez")).await.status, 200);
     site.is_alive().await;
     // After the delay nobody is let in: not over a connection there is, nor over a new one.
@@ -82,7 +83,7 @@ async fn a_second_signal_ends_it_at_once() {
         let mut site = Site::start(web(), &["--drain-delay", "30s"]).await;
         let _busy = at_work(&site, 30_000).await;
         site.signal(first).await;
-        while site.ask(&Ask::get("/readyz")).await.status == 200 {}
+        until(async || site.ask(&Ask::get("/readyz")).await.status != 200).await;
         let start = Instant::now();
         site.signal(second).await;
         assert_eq!(site.ended().await.code(), Some(1));
@@ -140,7 +141,10 @@ async fn on_stdio_a_signal_lets_calls_end_and_begins_none() {
     process.wire.ask(initialize("2025-11-25")).await;
     process.wire.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
     process.wire.say(line(&json!("slow"), "alone", json!({"time": 3_000}))).await;
-    while process.wire.call("at_work", json!({})).await["result"]["structuredContent"]["result"] == 0 {}
+    until(async || {
+        process.wire.call("at_work", json!({})).await["result"]["structuredContent"]["result"] == 1
+    })
+    .await;
     process.signal("TERM");
     let late = loop {
         let answer = process.wire.ask(line(&json!("late"), "hello", json!({}))).await;
@@ -165,7 +169,10 @@ async fn on_stdio_what_takes_too_long_is_cut_off_too() {
         let mut process = Process::start(command);
         process.wire.ask(initialize("2025-11-25")).await;
         process.wire.say(line(&json!("slow"), "alone", json!({"time": 30_000}))).await;
-        while process.wire.call("at_work", json!({})).await["result"]["structuredContent"]["result"] == 0 {}
+        until(async || {
+            process.wire.call("at_work", json!({})).await["result"]["structuredContent"]["result"] == 1
+        })
+        .await;
         if by_signal {
             process.signal("INT");
             while process.wire.hear_or_end().await.is_some() {}
@@ -185,7 +192,7 @@ async fn ready_is_what_the_servers_own_checks_say() {
     assert_eq!((answer.status, answer.message()), (503, json!({"ready": false, "failed": ["file", "slow"]})));
     assert_eq!(site.ask(&Ask::get("/livez")).await.status, 200);
     std::fs::write(&file, "").unwrap();
-    while site.ask(&Ask::get("/readyz")).await.body.contains("file") {}
+    until(async || !site.ask(&Ask::get("/readyz")).await.body.contains("file")).await;
 }
 
 #[tokio::test]
@@ -200,7 +207,7 @@ async fn health_is_asked_for_without_curl_and_in_a_place_of_its_own() {
     assert_eq!(health(place.clone()).await, (Some(0), "{\"failed\":[],\"ready\":true}\n".to_owned()));
     assert_eq!(site.ask(&Ask::get("/readyz")).await.status, 404, "not where calls are answered");
     site.signal("TERM").await;
-    while health(place.clone()).await.0 == Some(0) {}
+    until(async || health(place.clone()).await.0 != Some(0)).await;
     assert_eq!(site.ended().await.code(), Some(0));
     assert_eq!(health(place).await.0, Some(1), "nobody is there");
 }
