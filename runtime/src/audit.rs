@@ -44,6 +44,7 @@ pub(crate) use note::{Checkpoint, Key as VerifierKey};
 pub(crate) use open::{Kind, Open};
 #[cfg(feature = "cli")]
 pub(crate) use reader::Reader;
+pub(crate) use redact::marked;
 #[cfg(feature = "cli")]
 pub(crate) use signatures::exported;
 pub(crate) use text::Body;
