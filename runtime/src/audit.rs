@@ -18,6 +18,8 @@ mod recover;
 mod redact;
 mod scan;
 #[cfg(feature = "cli")]
+mod shape;
+#[cfg(feature = "cli")]
 mod signatures;
 mod system;
 #[cfg(all(test, feature = "cli"))]
