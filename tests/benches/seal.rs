@@ -10,13 +10,12 @@ use std::{
 
 use candor::{Built, Seal, Server, mcp_tool, tools};
 use candor_tests::twin::{
+    asked::{Asked, in_turns},
     client::Client,
     side_by_side::{Side, report, wanted},
 };
 use tokio::runtime::Builder;
 
-const BLOCKS: usize = 60;
-const CALLS_A_BLOCK: usize = 500;
 const ARGUMENTS: &str = r#"{"a":2,"b":3}"#;
 /// Calls on the wire at once, and in all, when throughput is measured.
 const WINDOW: usize = 32;
@@ -97,33 +96,13 @@ fn built(seal: Seal) -> Built {
     server(seal).build().expect("a kernel with seals")
 }
 
-/// One call after another, in memory. A runtime each: threads that one side wakes are not there to serve the other.
+/// One call after another, in memory.
 fn hop(tool: &str) {
-    let params = format!(r#"{{"name":"{tool}","arguments":{ARGUMENTS}}}"#);
-    let mut sides = [("sealed", Seal::Required), ("unsealed", Seal::Off)].map(|(name, seal)| {
-        let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
-        let mut client = runtime.block_on(Client::declared(built(seal)));
-        runtime.block_on(async {
-            for _ in 0..2_000 {
-                let answer = client.ask("tools/call", &params).await;
-                assert!(answer.contains(r#""result":5"#), "{name} answered {answer}");
-            }
-        });
-        (Side::new(name), client, runtime)
-    });
-    for block in 0..BLOCKS {
-        for at in [block % 2, (block + 1) % 2] {
-            let (side, client, runtime) = &mut sides[at];
-            runtime.block_on(async {
-                for _ in 0..CALLS_A_BLOCK {
-                    let start = Instant::now();
-                    client.ask("tools/call", &params).await;
-                    side.since(start);
-                }
-            });
-        }
-    }
-    let [(sealed, ..), (open, ..)] = sides;
+    let side = |name, seal| {
+        let params = format!(r#"{{"name":"{tool}","arguments":{ARGUMENTS}}}"#);
+        Asked::call(name, Client::declared(built(seal)), params, r#""result":5"#)
+    };
+    let [sealed, open] = in_turns(500, side("sealed", Seal::Required), side("unsealed", Seal::Off));
     report(tool, &sealed, &open);
 }
 

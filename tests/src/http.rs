@@ -61,6 +61,11 @@ impl Site {
         Self { address, child, stderr }
     }
 
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// What it said on stderr so far.
     pub fn stderr(&self) -> String {
         self.stderr.lock().unwrap().clone()
@@ -68,14 +73,14 @@ impl Site {
 
     /// Sends a signal by its name: `TERM`, `INT`, `HUP`.
     pub async fn signal(&self, name: &str) {
-        let pid = self.child.id().expect("it runs").to_string();
+        let pid = self.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status().await.expect("kill is there");
         assert!(sent.success(), "{name}");
     }
 
     /// Sends a signal to the process that it started, where it is only the starter (`unshare`).
     pub async fn signal_child(&self, name: &str) {
-        let pid = self.child.id().expect("it runs");
+        let pid = self.id();
         let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         let child = children.expect("the kernel tells").trim().to_owned();
         let sent = Command::new("kill").args(["-s", name, &child]).status().await.expect("kill is there");
@@ -90,7 +95,7 @@ impl Site {
 
     /// Its resident memory in kB.
     pub fn memory(&self) -> usize {
-        let status = format!("/proc/{}/status", self.child.id().expect("it runs"));
+        let status = format!("/proc/{}/status", self.id());
         let status = std::fs::read_to_string(status).expect("a process has one");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
         line.trim().trim_end_matches(" kB").parse().expect("a number")

@@ -12,8 +12,13 @@ pub(crate) struct Body(pub(super) Vec<u8>);
 impl Body {
     /// A body of this kind.
     pub(crate) fn of(kind: &str) -> Self {
+        Self::saying(|body| _ = body.text("kind", kind))
+    }
+
+    /// A body of which this is said.
+    pub(crate) fn saying(say: impl FnOnce(&mut Self)) -> Self {
         let mut body = Self::new();
-        body.text("kind", kind);
+        say(&mut body);
         body
     }
 
