@@ -222,11 +222,11 @@ async fn keys_are_read_again_when_the_process_is_told_to() {
     site.is_alive_for(Some(LOW)).await;
     tokens(folder.path(), &[(FULL, "full", "x")]);
     assert_eq!(site.ask(&call("hello", json!({})).bearer(FULL)).await.status, 401);
-    site.signal("HUP").await;
+    site.program.signal("HUP");
     until(async || site.ask(&call("hello", json!({})).bearer(FULL)).await.status != 401).await;
     assert_eq!(site.ask(&call("hello", json!({})).bearer(LOW)).await.status, 401, "it was taken away");
     std::fs::write(&file, "nonsense").unwrap();
-    site.signal("HUP").await;
+    site.program.signal("HUP");
     until(async || {
         site.is_alive_for(Some(FULL)).await;
         site.stderr().contains("stay in force")
