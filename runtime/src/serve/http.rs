@@ -5,6 +5,7 @@ mod bearer;
 mod body;
 mod drain;
 mod health;
+mod held;
 mod listen;
 mod message;
 mod origin;
