@@ -13,7 +13,7 @@ use asking::{
     test_missing_capability, test_sampling, test_streaming_elicitation,
 };
 use content::{
-    json_schema_2020_12_tool, test_audio_content, test_custom_header, test_embedded_resource,
+    greet, json_schema_2020_12_tool, test_audio_content, test_custom_header, test_embedded_resource,
     test_error_handling, test_image_content, test_multiple_content_types, test_simple_text,
 };
 use telling::{
@@ -49,6 +49,7 @@ pub fn server() -> Server {
             test_trigger_prompt_change,
             test_custom_header,
             json_schema_2020_12_tool,
+            greet,
             test_sampling,
             test_elicitation,
             test_elicitation_sep1034_defaults,

@@ -74,7 +74,7 @@ pub(super) enum Rule {
     /// `$ref`.
     Refers(Target),
     /// What references point to. It demands nothing.
-    Holds(Vec<Arc<OnceLock<Check>>>),
+    Holds(#[expect(dead_code, reason = "it lives as long as the schema")] Vec<Arc<OnceLock<Check>>>),
 }
 
 /// `properties`, `patternProperties` and `additionalProperties`, which depend on each other.

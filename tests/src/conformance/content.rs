@@ -16,6 +16,15 @@ pub(super) fn test_simple_text() -> &'static str {
     "This is a simple text response for testing."
 }
 
+/// Greet somebody.
+#[mcp_tool(read_only, closed_world, public)]
+pub(super) fn greet(
+    /// Whom.
+    name: String,
+) -> String {
+    format!("Hello, {name}!")
+}
+
 /// Show a picture.
 #[mcp_tool(read_only, closed_world, public)]
 pub(super) fn test_image_content() -> Content {
