@@ -178,6 +178,7 @@ fn the_manifest_lists_the_rules() {
         "`phone` where `means` is \"phone\" and `email` otherwise"
     ]);
     assert_eq!(reach["rules"], rules);
+    assert_eq!(reach["enforced_by"]["rules"], json!(["runtime"]));
 }
 
 /// Say a word.
