@@ -12,11 +12,13 @@ use candor::{Built, Seal, Server, mcp_tool, tools};
 use candor_tests::twin::{
     asked::{Asked, in_turns},
     client::Client,
+    declared,
     side_by_side::{Side, report, wanted},
 };
 use tokio::runtime::Builder;
 
 const ARGUMENTS: &str = r#"{"a":2,"b":3}"#;
+const PRICE: &str = r#"{"symbol":"AAPL","lots":3}"#;
 /// Calls on the wire at once, and in all, when throughput is measured.
 const WINDOW: usize = 32;
 const STREAM: usize = 4_000;
@@ -69,16 +71,16 @@ fn server(seal: Seal) -> Server {
 
 fn main() {
     match std::env::args().nth(1).as_deref() {
-        Some("serve") => serve(Seal::Required),
-        Some("serve-open") => serve(Seal::Off),
+        Some("serve") => serve(built(Seal::Required)),
+        Some("prices") => serve(declared::server(Seal::Required)),
+        Some("prices-open") => serve(declared::server(Seal::Off)),
         _ if wanted() => measure(),
         _ => {}
     }
 }
 
-fn serve(seal: Seal) {
+fn serve(built: Built) {
     let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let built = server(seal).build().expect("a kernel with seals");
     runtime.block_on(built.serve_stdio()).expect("a connection");
 }
 
@@ -86,7 +88,7 @@ fn measure() {
     for tool in ["add", "add_async"] {
         hop(tool);
     }
-    for tool in ["add", "add_async"] {
+    for tool in ["get_price", "get_price_async"] {
         throughput(tool);
     }
     memory();
@@ -144,17 +146,17 @@ impl Process {
         self.say(&format!(r#"{{"jsonrpc":"2.0","id":{},"method":"tools/call","params":{params}}}"#, self.id));
     }
 
-    /// The time of a stream of calls, with a window of them under way.
+    /// The time of a stream of read calls, with a window of them under way.
     fn stream(&mut self, tool: &str) -> Duration {
         let start = Instant::now();
         for _ in 0..WINDOW {
-            self.ask(tool, ARGUMENTS);
+            self.ask(tool, PRICE);
         }
         for done in 0..STREAM {
             let answer = self.hear();
-            assert!(answer.contains(r#""result":5"#), "{answer}");
+            assert!(answer.contains(r#""close":669.06"#), "{answer}");
             if done + WINDOW < STREAM {
-                self.ask(tool, ARGUMENTS);
+                self.ask(tool, PRICE);
             }
         }
         start.elapsed()
@@ -176,10 +178,11 @@ impl Drop for Process {
     }
 }
 
+/// The read call that other benchmarks set beside bare rmcp's.
 fn throughput(tool: &str) {
     let mut sides = [
-        (Side::new("sealed"), Process::start("serve")),
-        (Side::new("unsealed"), Process::start("serve-open")),
+        (Side::new("sealed"), Process::start("prices")),
+        (Side::new("unsealed"), Process::start("prices-open")),
     ];
     for (_, process) in &mut sides {
         process.stream(tool);
