@@ -9,6 +9,7 @@ pub mod forged;
 pub mod http;
 pub mod issuer;
 pub mod log;
+pub mod program;
 pub mod rich;
 pub mod twin;
 pub mod wire;

@@ -84,7 +84,7 @@ async fn a_full_disk_refuses_writes_loses_nothing_and_comes_back() {
     let mut process = Process::start(command);
     process.wire.initialize(Revision::V2025_11_25).await;
     assert!(is_done(&enter(&mut process, 0).await));
-    let inside = inside(process.id(), folder.path());
+    let inside = inside(process.program.id(), folder.path());
     let filler = inside.join("filler");
     for (round, free) in [(1, 100_000), (2, 0)] {
         fill(&filler, free);
@@ -199,7 +199,7 @@ async fn a_log_that_was_replaced_or_shortened_is_refused_and_sighup_brings_back_
 }
 
 fn hang_up(process: &Process) {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(process.id()).unwrap()).unwrap();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(process.program.id()).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
 }
 

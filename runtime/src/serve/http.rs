@@ -3,8 +3,11 @@
 mod admission;
 mod bearer;
 mod body;
+mod cors;
+mod direct;
 mod drain;
 mod health;
+mod held;
 mod listen;
 mod message;
 mod origin;
@@ -13,7 +16,7 @@ mod sessions;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use ::http::{Method, StatusCode, header};
+use ::http::{HeaderValue, Method, StatusCode, header};
 use axum::{
     Router,
     body::Body,
@@ -35,6 +38,7 @@ use crate::{
     call::Caller,
     pipeline::By,
 };
+use direct::Plain;
 use drain::Drain;
 pub(crate) use drain::Pace;
 use health::Health;
@@ -176,10 +180,11 @@ fn router(door: Arc<Door>) -> Router {
         let path = about.path();
         // The router reads more than letters into some signs.
         let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~%".contains(&b));
+        let document = get(metadata).options(metadata);
         if plain && path != METADATA {
-            router = router.route(path, get(metadata));
+            router = router.route(path, document.clone());
         }
-        router = router.route(METADATA, get(metadata));
+        router = router.route(METADATA, document);
     }
     router.with_state(door)
 }
@@ -189,15 +194,13 @@ fn health_router(health: Arc<Health>) -> Router {
 }
 
 async fn mcp(State(door): State<Arc<Door>>, request: Request) -> Response {
-    door.answer(request).await.unwrap_or_else(Refused::into_response)
+    let answer = async |request| door.answer(request).await.unwrap_or_else(Refused::into_response);
+    cors::answer(&door.hosts, request, answer).await
 }
 
-async fn metadata(State(door): State<Arc<Door>>) -> Response {
-    let document = door.metadata.as_ref().map(|about| about.document.clone()).unwrap_or_default();
-    Response::builder()
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Body::from(document))
-        .expect("a type and a body are a response")
+async fn metadata(State(door): State<Arc<Door>>, request: Request) -> Response {
+    let answer = async |request| door.document(&request).unwrap_or_else(Refused::into_response);
+    cors::answer(&door.hosts, request, answer).await
 }
 
 impl Door {
@@ -211,6 +214,11 @@ impl Door {
         let body = body::read(body).await?;
         let mut id = None;
         let admission = if parts.method == Method::POST {
+            if let Some(call) = Plain::read(&self.shared, &parts.headers, &body) {
+                let admission = self.admit(call.tool(), &call.id, &caller).await?;
+                let answer = call.answer(&self.shared, caller, admission, &self.drain).await?;
+                return Ok(stay.through(answer));
+            }
             let message = Message::read(&body)?;
             id.clone_from(&message.id);
             if message.has_no_end() {
@@ -219,7 +227,13 @@ impl Door {
             if message.opens_session() {
                 self.sessions.make_room().await?;
             }
-            self.admit(&message, &parts.headers, &caller).await?
+            match message.calls() {
+                Some((tool, id)) if admission::agree(&parts.headers, tool) => {
+                    self.admit(tool, id, &caller).await?
+                }
+                // What is wrong with it otherwise, the protocol has an error for.
+                _ => None,
+            }
         } else {
             // A stream of the server's own messages, which lasts as long as the client likes.
             stay.leave();
@@ -242,6 +256,19 @@ impl Door {
             *answer.status_mut() = StatusCode::NO_CONTENT;
         }
         Ok(stay.through(answer.map(|body| session.hold(body))))
+    }
+
+    /// What those who want a token are told of the server.
+    fn document(&self, request: &Request) -> Result<Response, Refused> {
+        self.hosts.check(request)?;
+        if request.method() == Method::OPTIONS {
+            let refused = Refused::plain(StatusCode::METHOD_NOT_ALLOWED, "this document is for `GET`");
+            return Err(refused.header(header::ALLOW, HeaderValue::from_static("GET, HEAD")));
+        }
+        let document = self.metadata.as_ref().map(|about| about.document.clone()).unwrap_or_default();
+        let mut answer = Response::new(Body::from(document));
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(answer)
     }
 
     /// Whose token it is. The token goes no further.

@@ -1,16 +1,19 @@
 //! The client at the other end → somebody who can be asked: inside the call, or by a round trip of the whole request.
 
+#![expect(deprecated, reason = "tools may still ask for samples and roots, where a client offers them")]
+
 use std::pin::Pin;
 
 use rmcp::{
     RoleServer,
     model::{
-        ClientCapabilities, ElicitResult, ElicitationAction, ErrorData, InputRequest, InputRequiredResult,
-        InputResponses, MetaObject, ServerRequest,
+        ClientCapabilities, CreateMessageRequest, CreateMessageRequestParams, ElicitRequest,
+        ElicitRequestParams, ElicitResult, ElicitationAction, ErrorData, InputRequest, InputRequiredResult,
+        InputResponses, ListRootsRequest, MetaObject, SamplingMessage, ServerRequest,
     },
     service::RequestContext,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -19,25 +22,20 @@ use crate::{
     pipeline::{Choice, Person, QUESTION},
 };
 
-/// The client of one request.
-pub(super) struct Visitor<'a> {
-    pub(super) context: &'a RequestContext<RoleServer>,
-    /// The client has closed its end: nothing it is asked can be answered any more.
-    pub(super) gone: &'a CancellationToken,
-    /// Under 2026-07-28 a server asks nothing by itself: the client comes back (SEP-2322).
-    pub(super) in_rounds: bool,
+/// A client of 2026-07-28, where a server asks nothing by itself: the client comes back (SEP-2322).
+pub(super) struct Returning {
     pub(super) abilities: Abilities,
     pub(super) state: Option<String>,
     pub(super) responses: InputResponses,
 }
 
-impl Person for Visitor<'_> {
+impl Person for Returning {
     fn abilities(&self) -> Abilities {
         self.abilities
     }
 
     fn in_rounds(&self) -> bool {
-        self.in_rounds
+        true
     }
 
     fn state(&self) -> Option<&str> {
@@ -49,7 +47,43 @@ impl Person for Visitor<'_> {
     }
 
     fn answers(&self) -> Map<String, Value> {
-        self.responses.iter().map(|(key, answer)| (key.clone(), answer.clone())).collect()
+        answers(&self.responses)
+    }
+
+    fn ask(&self, _: Question) -> Pin<Box<dyn Future<Output = Option<Choice>> + Send + '_>> {
+        Box::pin(std::future::ready(None))
+    }
+}
+
+/// A client of earlier revisions, which is asked inside the call and does not come back by itself.
+pub(super) struct Visitor<'a> {
+    context: &'a RequestContext<RoleServer>,
+    /// The client has closed its end: nothing it is asked can be answered any more.
+    gone: &'a CancellationToken,
+    abilities: Abilities,
+    state: Option<String>,
+    responses: InputResponses,
+}
+
+impl Person for Visitor<'_> {
+    fn abilities(&self) -> Abilities {
+        self.abilities
+    }
+
+    fn in_rounds(&self) -> bool {
+        false
+    }
+
+    fn state(&self) -> Option<&str> {
+        self.state.as_deref()
+    }
+
+    fn word(&self) -> Option<Choice> {
+        self.responses.get(QUESTION).and_then(choice)
+    }
+
+    fn answers(&self) -> Map<String, Value> {
+        answers(&self.responses)
     }
 
     fn ask(&self, question: Question) -> Pin<Box<dyn Future<Output = Option<Choice>> + Send + '_>> {
@@ -57,7 +91,12 @@ impl Person for Visitor<'_> {
     }
 }
 
-impl Visitor<'_> {
+impl<'a> Visitor<'a> {
+    pub(super) fn new(context: &'a RequestContext<RoleServer>, gone: &'a CancellationToken) -> Self {
+        let abilities = abilities(context.client_capabilities());
+        Self { context, gone, abilities, state: None, responses: InputResponses::default() }
+    }
+
     /// Puts one question inside the call; `None` where it was not answered.
     pub(super) async fn put(&self, question: Question) -> Result<Option<Value>, ErrorData> {
         let request = match request(question)? {
@@ -103,6 +142,10 @@ fn choice(said: &Value) -> Option<Choice> {
     }
 }
 
+fn answers(responses: &InputResponses) -> Map<String, Value> {
+    responses.iter().map(|(key, answer)| (key.clone(), answer.clone())).collect()
+}
+
 /// The answer that sends a client to its person and back.
 pub(super) fn round(
     questions: Vec<(String, Question)>,
@@ -115,20 +158,19 @@ pub(super) fn round(
 }
 
 fn request(question: Question) -> Result<InputRequest, ErrorData> {
-    let request = match question {
-        Question::Form { message, schema } => json!({
-            "method": "elicitation/create",
-            "params": {"mode": "form", "message": message, "requestedSchema": schema},
-        }),
-        Question::Sample { prompt, max_tokens } => {
-            let message = json!({"role": "user", "content": {"type": "text", "text": prompt}});
-            json!({
-                "method": "sampling/createMessage",
-                "params": {"messages": [message], "maxTokens": max_tokens},
-            })
+    Ok(match question {
+        Question::Form { message, schema } => {
+            let requested_schema = serde_json::from_value(schema).map_err(|_| {
+                ErrorData::internal_error("the tool's form holds a field that no client can show", None)
+            })?;
+            let form = ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema };
+            InputRequest::Elicitation(ElicitRequest::new(form))
         }
-        Question::Roots => json!({"method": "roots/list"}),
-    };
-    serde_json::from_value(request)
-        .map_err(|_| ErrorData::internal_error("the tool's form holds a field that no client can show", None))
+        Question::Sample { prompt, max_tokens } => {
+            let prompt = vec![SamplingMessage::user_text(prompt)];
+            let params = CreateMessageRequestParams::new(prompt, max_tokens);
+            InputRequest::CreateMessage(CreateMessageRequest::new(params))
+        }
+        Question::Roots => InputRequest::ListRoots(ListRootsRequest::default()),
+    })
 }
