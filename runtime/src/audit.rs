@@ -86,6 +86,8 @@ pub struct AuditLog {
     often: Often,
     disk: Disk,
     quiet: bool,
+    /// [`AuditLog::begin`], named where a log is: a program that keeps none does not carry what writes and signs one.
+    begin: fn(&Self, Body) -> Result<Open, String>,
 }
 
 impl AuditLog {
@@ -101,6 +103,7 @@ impl AuditLog {
             often: Often::default(),
             disk: Disk::default(),
             quiet: false,
+            begin: Self::begin,
         }
     }
 
@@ -174,7 +177,11 @@ impl AuditLog {
     }
 
     /// Takes the folder, recovers what a crash left, and starts to write. `start` is the record of the start.
-    pub(crate) fn open(&self, mut start: Body) -> Result<Open, String> {
+    pub(crate) fn open(&self, start: Body) -> Result<Open, String> {
+        (self.begin)(self, start)
+    }
+
+    fn begin(&self, mut start: Body) -> Result<Open, String> {
         let folder = self.take()?;
         let signer = self.signer(&folder.path)?;
         let path = folder.path.clone();

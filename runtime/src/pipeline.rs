@@ -65,6 +65,8 @@ pub(crate) struct Request<'a> {
     pub(crate) caller: Arc<Caller>,
     /// Where the transport had to know first, for its status.
     pub(crate) admission: Option<Admission>,
+    /// A further round of a call that came in before: one call, whatever it asks on its way.
+    pub(crate) again: bool,
     pub(crate) revision: Revision,
     pub(crate) idempotency_key: Option<Value>,
     pub(crate) reports: Option<Reports>,
@@ -115,10 +117,17 @@ pub(crate) struct Admission {
 
 /// The first stages: what decides whether a call comes in at all. A transport may ask before it answers, and hands on
 /// what it was told, so that nothing is decided or counted twice. One that refuses by itself says so: [`turned_away`].
+#[cfg(feature = "http")]
 pub(crate) fn admit(core: &Core, caller: &Caller, tool: &str) -> Result<Admission, Refusal> {
+    let_in(core, caller, tool, false)
+}
+
+fn let_in(core: &Core, caller: &Caller, tool: &str, again: bool) -> Result<Admission, Refusal> {
     let (at, tool) = known::tool(core, caller, tool)?;
     access::check(core, tool.descriptor, caller)?;
-    limits::rate(core, at, caller)?;
+    if !again {
+        limits::rate(core, at, caller)?;
+    }
     Ok(Admission { at, slot: limits::slot(core, at)? })
 }
 
@@ -171,7 +180,7 @@ async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) ->
     let admitted = request.admission.filter(|admission| core.name(admission.at) == request.tool);
     let Admission { at, mut slot } = match admitted {
         Some(admission) => admission,
-        None => admit(core, &request.caller, &request.tool)
+        None => let_in(core, &request.caller, &request.tool, request.again)
             .map_err(|refusal| Denied::by(by(core, &request.tool, &refusal))(refusal))?,
     };
     let tool = &core.registry.tools()[at];

@@ -17,14 +17,17 @@ use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 pub(crate) use rmcp::ServerHandler;
-use rmcp::{ServiceExt as _, model::ProtocolVersion};
-use serde_json::{Value, json};
+use rmcp::{
+    ServiceExt as _,
+    model::{Implementation, ProtocolVersion, RequestMetaObject},
+};
+use serde_json::{Map, Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     call::Caller,
-    pipeline::{Core, access},
+    pipeline::{Core, Origin, Trace, access},
     revision::Revision,
     scopes::Scopes,
     server::About,
@@ -33,6 +36,7 @@ use crate::{
 use front::{Front, Sender};
 use lines::{Ending, Lines};
 pub(crate) use own::Extra;
+use own::SERVER_INFO;
 pub(crate) use stdio::Stdio;
 use wire::Lists;
 
@@ -80,6 +84,34 @@ pub(crate) struct Shared {
 pub(crate) struct Check {
     pub(crate) name: String,
     pub(crate) passes: Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>,
+}
+
+impl Shared {
+    /// How a call came. Who the client is, is asked where it is recorded.
+    fn origin(
+        &self,
+        transport: &'static str,
+        meta: &RequestMetaObject,
+        client: impl FnOnce() -> Option<Implementation>,
+    ) -> Origin {
+        let recorded = self.core.audit.is_some();
+        let client = recorded.then(client).flatten();
+        let traceparent = meta.get("traceparent").and_then(Value::as_str);
+        Origin {
+            transport,
+            client: client.map(|client| format!("{}/{}", client.name, client.version)),
+            trace: traceparent.and_then(Trace::of),
+        }
+    }
+
+    /// The `_meta` that every result of this revision starts with.
+    fn meta(&self, revision: Revision) -> Map<String, Value> {
+        let mut meta = Map::new();
+        if !revision.wants_objects() {
+            meta.insert(SERVER_INFO.to_owned(), self.server_info.clone());
+        }
+        meta
+    }
 }
 
 impl Built {

@@ -237,3 +237,23 @@ async fn each_round_of_a_tool_that_asks_is_on_record() {
     let ended = |how: &str| (json!("outcome"), json!(how));
     assert_eq!(said, [intent.clone(), ended("asked"), intent, ended("ok")]);
 }
+
+/// Greet whoever says their name, once an hour.
+#[mcp_tool(read_only, closed_world, public, rate = "1/h")]
+fn greet(call: &Call) -> Result<String, Ask> {
+    let schema = json!({"type": "object", "properties": {"name": {"type": "string"}}});
+    let Some(form) = call.form("name") else { return Err(Ask::default().form("name", "Who?", schema)) };
+    Ok(format!("hello {}", form["name"]))
+}
+
+#[tokio::test]
+async fn one_call_with_questions_in_between_counts_once() {
+    for revision in BEFORE {
+        let server = Server::new("s", "1").tools(tools![greet]);
+        let mut client = Client::of(server, revision, json!({"elicitation": {}})).await;
+        let who = client.call("greet", json!({})).await;
+        let answer = client.answer(&who, accepted(json!({"name": "Ada"}))).await;
+        assert_eq!(answer["result"]["content"][0]["text"], "hello \"Ada\"", "{answer}");
+        assert_eq!(client.call("greet", json!({})).await["error"]["code"], -31429);
+    }
+}

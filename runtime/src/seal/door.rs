@@ -1,13 +1,15 @@
 //! Work → the threads of a runtime: what many calls bring at once wakes them once.
 //!
 //! A wake-up of another thread costs more than all else that a sealed call adds, and a client that has thirty calls under
-//! way sends them in one go.
+//! way sends them in one go. So they go in together, and what is answered at once comes back together.
 
 use std::{
     mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::Poll,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -15,7 +17,12 @@ use tokio::{
     sync::{Notify, oneshot},
 };
 
-type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// How long answers wait for those that came in with them.
+const TOGETHER: Duration = Duration::from_micros(100);
+
+/// A call, which ends in the delivery of its answer.
+type Work = Pin<Box<dyn Future<Output = Delivery> + Send>>;
+type Delivery = Box<dyn FnOnce() + Send>;
 
 /// The way into a runtime.
 pub(super) struct Door {
@@ -27,13 +34,15 @@ impl Door {
     pub(super) fn to(runtime: &Runtime) -> Arc<Self> {
         let door = Arc::new(Self { waiting: Mutex::default(), knock: Notify::new() });
         let inside = Arc::clone(&door);
+        let alone = runtime.metrics().num_workers() == 1;
         runtime.spawn(async move {
             loop {
                 inside.knock.notified().await;
                 let waiting = mem::take(&mut *inside.waiting());
-                // Tasks of their own: one that computes for long holds up none that another thread could take.
-                for work in waiting {
-                    tokio::spawn(work);
+                // Where there are other threads, one that computes for long holds up none that they could take.
+                let rest = if alone { begun(waiting) } else { waiting };
+                for work in rest {
+                    tokio::spawn(async move { (work.await)() });
                 }
             }
         });
@@ -49,15 +58,16 @@ impl Door {
     ) -> Option<T> {
         let (mut answer, hear) = oneshot::channel();
         let work = async move {
-            if !stops {
-                let _ = answer.send(work.await);
-                return;
-            }
-            tokio::select! {
-                biased;
-                () = answer.closed() => {}
-                done = work => drop(answer.send(done)),
-            }
+            let done = if stops {
+                tokio::select! {
+                    biased;
+                    () = answer.closed() => None,
+                    done = work => Some(done),
+                }
+            } else {
+                Some(work.await)
+            };
+            Box::new(move || drop(done.map(|done| answer.send(done)))) as Delivery
         };
         let first = {
             let mut waiting = self.waiting();
@@ -75,6 +85,28 @@ impl Door {
     fn waiting(&self) -> MutexGuard<'_, Vec<Work>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Begins each work here, and delivers what is answered at once; the rest has to wait for something.
+fn begun(waiting: Vec<Work>) -> Vec<Work> {
+    let (mut rest, mut answered) = (Vec::new(), Vec::new());
+    let mut start = Instant::now();
+    for mut work in waiting {
+        // Whoever takes it over polls it first, so nothing that wakes it before that is missed.
+        let mut nobody = Context::from_waker(Waker::noop());
+        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(&mut nobody))) {
+            Ok(Poll::Ready(delivery)) => answered.push(delivery),
+            Ok(Poll::Pending) => rest.push(work),
+            // Nobody is told but whoever waits: the answer's sender is gone with it.
+            Err(_) => {}
+        }
+        if start.elapsed() > TOGETHER {
+            answered.drain(..).for_each(|deliver: Delivery| deliver());
+            start = Instant::now();
+        }
+    }
+    answered.into_iter().for_each(|deliver| deliver());
+    rest
 }
 
 /// Knocks when it is dropped: also when the call that was first is given up before its turn.

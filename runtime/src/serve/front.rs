@@ -4,6 +4,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use futures::future::BoxFuture;
 use rmcp::{
     RoleServer, ServerHandler,
     model::{
@@ -29,14 +30,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Shared, log,
-    own::{self, Answered, SERVER_INFO},
+    own::{self, Answered},
     reports,
     rounds::Rounds,
+    visitor::{self, Visitor},
     wire,
 };
 use crate::{
     call::{Caller, Reports},
-    pipeline::{Admission, Origin, Refusal, Trace},
+    pipeline::{Admission, Origin, Refusal},
     report::Wanted,
     revision::Revision,
     server::About,
@@ -129,7 +131,7 @@ impl ServerHandler for Front {
             list.ttl_ms = Some(LIST_TTL_MS);
             // The list is cut to what this caller may call.
             list.cache_scope = Some(CacheScope::Private);
-            list.meta = Some(MetaObject(self.meta(revision)));
+            list.meta = Some(MetaObject(self.shared.meta(revision)));
         }
         Ok(list)
     }
@@ -151,16 +153,23 @@ impl ServerHandler for Front {
         let origin = self.origin(&context);
         let rounds = Rounds {
             core: &self.shared.core,
-            context: &context,
-            gone: &self.gone,
             caller,
             revision,
             idempotency_key,
             origin: &origin,
             reports: sender.map(|sender| Reports { sender, wanted }),
-            meta: self.meta(revision),
+            cancelled: context.ct.clone(),
+            meta: self.shared.meta(revision),
         };
-        let answer = rounds.answer(request, admission);
+        // One kind of future behind a pointer: rmcp's own state machine, of which there are several, holds no copy of ours.
+        let answer: BoxFuture<'_, _> = Box::pin(async {
+            if revision.wants_objects() {
+                rounds.all(request, Visitor::new(&context, &self.gone), admission).await
+            } else {
+                let abilities = visitor::abilities(context.client_capabilities());
+                rounds.one(request, abilities, admission).await
+            }
+        });
         match reports {
             None => answer.await,
             Some(reports) => reports::reporting(answer, token, reports, &context).await,
@@ -188,12 +197,12 @@ impl ServerHandler for Front {
         }
     }
 
-    async fn complete(
+    fn complete(
         &self,
         params: CompleteRequestParams,
         context: RequestContext<RoleServer>,
-    ) -> Result<CompleteResult, ErrorData> {
-        self.own(CompleteRequest::new(params), context).await
+    ) -> impl Future<Output = Result<CompleteResult, ErrorData>> + Send + '_ {
+        self.own(CompleteRequest::new(params), context)
     }
 
     async fn set_level(
@@ -208,108 +217,108 @@ impl ServerHandler for Front {
         Ok(())
     }
 
-    async fn get_prompt(
+    fn get_prompt(
         &self,
         params: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
-    ) -> Result<GetPromptResponse, ErrorData> {
-        self.own(GetPromptRequest::new(params), context).await
+    ) -> impl Future<Output = Result<GetPromptResponse, ErrorData>> + Send + '_ {
+        self.own(GetPromptRequest::new(params), context)
     }
 
-    async fn list_prompts(
+    fn list_prompts(
         &self,
         params: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
-    ) -> Result<ListPromptsResult, ErrorData> {
-        self.own(ClientRequest::ListPromptsRequest(paged(params)), context).await
+    ) -> impl Future<Output = Result<ListPromptsResult, ErrorData>> + Send + '_ {
+        self.own(ClientRequest::ListPromptsRequest(paged(params)), context)
     }
 
-    async fn list_resources(
+    fn list_resources(
         &self,
         params: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
-    ) -> Result<ListResourcesResult, ErrorData> {
-        self.own(ClientRequest::ListResourcesRequest(paged(params)), context).await
+    ) -> impl Future<Output = Result<ListResourcesResult, ErrorData>> + Send + '_ {
+        self.own(ClientRequest::ListResourcesRequest(paged(params)), context)
     }
 
-    async fn list_resource_templates(
+    fn list_resource_templates(
         &self,
         params: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
-    ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        self.own(ClientRequest::ListResourceTemplatesRequest(paged(params)), context).await
+    ) -> impl Future<Output = Result<ListResourceTemplatesResult, ErrorData>> + Send + '_ {
+        self.own(ClientRequest::ListResourceTemplatesRequest(paged(params)), context)
     }
 
-    async fn read_resource(
+    fn read_resource(
         &self,
         params: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
-    ) -> Result<ReadResourceResponse, ErrorData> {
-        self.own(ReadResourceRequest::new(params), context).await
+    ) -> impl Future<Output = Result<ReadResourceResponse, ErrorData>> + Send + '_ {
+        self.own(ReadResourceRequest::new(params), context)
     }
 
-    async fn subscribe(
+    fn subscribe(
         &self,
         params: SubscribeRequestParams,
         context: RequestContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
-        self.own(SubscribeRequest::new(params), context).await
+    ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
+        self.own(SubscribeRequest::new(params), context)
     }
 
-    async fn unsubscribe(
+    fn unsubscribe(
         &self,
         params: UnsubscribeRequestParams,
         context: RequestContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
-        self.own(UnsubscribeRequest::new(params), context).await
+    ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
+        self.own(UnsubscribeRequest::new(params), context)
     }
 
-    async fn get_task(
+    fn get_task(
         &self,
         params: GetTaskParams,
         context: RequestContext<RoleServer>,
-    ) -> Result<GetTaskResult, ErrorData> {
-        self.own(GetTaskRequest::new(params), context).await
+    ) -> impl Future<Output = Result<GetTaskResult, ErrorData>> + Send + '_ {
+        self.own(GetTaskRequest::new(params), context)
     }
 
-    async fn update_task(
+    fn update_task(
         &self,
         params: UpdateTaskParams,
         context: RequestContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
-        self.own(UpdateTaskRequest::new(params), context).await
+    ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
+        self.own(UpdateTaskRequest::new(params), context)
     }
 
-    async fn cancel_task(
+    fn cancel_task(
         &self,
         params: CancelTaskParams,
         context: RequestContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
-        self.own(CancelTaskRequest::new(params), context).await
+    ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
+        self.own(CancelTaskRequest::new(params), context)
     }
 
-    async fn list_skills(
+    fn list_skills(
         &self,
         params: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
-    ) -> Result<ListSkillsResult, ErrorData> {
-        self.own(ClientRequest::ListSkillsRequest(paged(params)), context).await
+    ) -> impl Future<Output = Result<ListSkillsResult, ErrorData>> + Send + '_ {
+        self.own(ClientRequest::ListSkillsRequest(paged(params)), context)
     }
 
-    async fn get_skill(
+    fn get_skill(
         &self,
         params: GetSkillRequestParams,
         context: RequestContext<RoleServer>,
-    ) -> Result<GetSkillResult, ErrorData> {
-        self.own(GetSkillRequest::new(params), context).await
+    ) -> impl Future<Output = Result<GetSkillResult, ErrorData>> + Send + '_ {
+        self.own(GetSkillRequest::new(params), context)
     }
 
-    async fn read_resource_directory(
+    fn read_resource_directory(
         &self,
         params: ReadResourceDirectoryRequestParams,
         context: RequestContext<RoleServer>,
-    ) -> Result<ListResourcesResult, ErrorData> {
-        self.own(ReadResourceDirectoryRequest::new(params), context).await
+    ) -> impl Future<Output = Result<ListResourcesResult, ErrorData>> + Send + '_ {
+        self.own(ReadResourceDirectoryRequest::new(params), context)
     }
 
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
@@ -369,12 +378,7 @@ impl Front {
 
     /// How a call came.
     fn origin(&self, context: &RequestContext<RoleServer>) -> Origin {
-        let traceparent = context.meta.get("traceparent").and_then(serde_json::Value::as_str);
-        Origin {
-            transport: self.sender.transport(),
-            client: context.client_info().map(|client| format!("{}/{}", client.name, client.version)),
-            trace: traceparent.and_then(Trace::of),
-        }
+        self.shared.origin(self.sender.transport(), &context.meta, || context.client_info())
     }
 
     /// Who sends this request, and whether it was let in already.
@@ -405,24 +409,14 @@ impl Front {
     }
 
     /// What the user's own handler answers, where there is one.
-    async fn own<T: Answered>(
+    fn own<T: Answered, R: Into<ClientRequest>>(
         &self,
-        request: impl Into<ClientRequest>,
+        request: R,
         context: RequestContext<RoleServer>,
-    ) -> Result<T, ErrorData> {
-        let request = request.into();
-        let Some(extra) = &self.shared.extra else { return Err(own::unknown(request.method())) };
+    ) -> impl Future<Output = Result<T, ErrorData>> + Send + use<'_, T, R> {
         let is_modern = !revision(&context).wants_objects();
-        extra.ask(request, context, is_modern.then_some(&self.shared.server_info)).await
-    }
-
-    /// The `_meta` that every result of this revision starts with.
-    fn meta(&self, revision: Revision) -> Map<String, Value> {
-        let mut meta = Map::new();
-        if !revision.wants_objects() {
-            meta.insert(SERVER_INFO.to_owned(), self.shared.server_info.clone());
-        }
-        meta
+        let answer = own::ask(self.shared.extra.as_ref(), request.into(), context);
+        async move { own::signed(answer.await?, is_modern.then_some(&self.shared.server_info)) }
     }
 }
 

@@ -4,6 +4,7 @@ mod admission;
 mod bearer;
 mod body;
 mod cors;
+mod direct;
 mod drain;
 mod health;
 mod held;
@@ -37,6 +38,7 @@ use crate::{
     call::Caller,
     pipeline::By,
 };
+use direct::Plain;
 use drain::Drain;
 pub(crate) use drain::Pace;
 use health::Health;
@@ -212,6 +214,11 @@ impl Door {
         let body = body::read(body).await?;
         let mut id = None;
         let admission = if parts.method == Method::POST {
+            if let Some(call) = Plain::read(&self.shared, &parts.headers, &body) {
+                let admission = self.admit(call.tool(), &call.id, &caller).await?;
+                let answer = call.answer(&self.shared, caller, admission, &self.drain).await?;
+                return Ok(stay.through(answer));
+            }
             let message = Message::read(&body)?;
             id.clone_from(&message.id);
             if message.has_no_end() {
@@ -220,7 +227,13 @@ impl Door {
             if message.opens_session() {
                 self.sessions.make_room().await?;
             }
-            self.admit(&message, &parts.headers, &caller).await?
+            match message.calls() {
+                Some((tool, id)) if admission::agree(&parts.headers, tool) => {
+                    self.admit(tool, id, &caller).await?
+                }
+                // What is wrong with it otherwise, the protocol has an error for.
+                _ => None,
+            }
         } else {
             // A stream of the server's own messages, which lasts as long as the client likes.
             stay.leave();

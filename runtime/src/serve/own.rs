@@ -1,6 +1,6 @@
 //! The user's own handler → what a front answers with: prompts, resources and everything else that is no tool.
 
-use futures::future::BoxFuture;
+use futures::future::{self, BoxFuture};
 use rmcp::{
     RoleServer, ServerHandler, Service,
     model::{
@@ -30,24 +30,6 @@ impl Extra {
         self.0.info()
     }
 
-    /// Asks it, and signs what it answers with the server's name.
-    pub(super) async fn ask<T: Answered>(
-        &self,
-        request: ClientRequest,
-        context: RequestContext<RoleServer>,
-        server_info: Option<&Value>,
-    ) -> Result<T, ErrorData> {
-        let method = text::shown(request.method());
-        let result = self.0.request(request, context).await?;
-        let mut answer = T::of(result).ok_or_else(|| {
-            ErrorData::internal_error(format!("the handler answered `{method}` with something else"), None)
-        })?;
-        if let Some(server_info) = server_info {
-            answer.sign(server_info);
-        }
-        Ok(answer)
-    }
-
     pub(super) async fn tell(
         &self,
         notification: impl Into<ClientNotification>,
@@ -64,6 +46,28 @@ impl Extra {
     pub(super) async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         self.0.listen(context).await
     }
+}
+
+/// Asks the user's own handler, where there is one.
+pub(super) fn ask(
+    extra: Option<&Extra>,
+    request: ClientRequest,
+    context: RequestContext<RoleServer>,
+) -> BoxFuture<'_, Result<ServerResult, ErrorData>> {
+    match extra {
+        Some(extra) => extra.0.request(request, context),
+        None => Box::pin(future::ready(Err(unknown(request.method())))),
+    }
+}
+
+/// The handler's answer, with the server's name on it.
+pub(super) fn signed<T: Answered>(result: ServerResult, server_info: Option<&Value>) -> Result<T, ErrorData> {
+    let wrong = || ErrorData::internal_error("the handler answered with the result of another method", None);
+    let mut answer = T::of(result).ok_or_else(wrong)?;
+    if let Some(server_info) = server_info {
+        answer.sign(server_info);
+    }
+    Ok(answer)
 }
 
 /// What a server without a handler of this method says.

@@ -2,21 +2,18 @@
 
 use std::{collections::BTreeMap, mem, sync::Arc};
 
-use rmcp::{
-    RoleServer,
-    model::{CallToolRequestParams, CallToolResponse, ErrorData},
-    service::RequestContext,
-};
+use rmcp::model::{CallToolRequestParams, CallToolResponse, ErrorData};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    visitor::{self, Visitor},
+    visitor::{self, Returning, Visitor},
     wire,
 };
 use crate::{
+    ask::Abilities,
     call::{Caller, Reports},
-    pipeline::{self, Admission, Answer, Core, Origin, Request},
+    pipeline::{self, Admission, Answer, Core, Origin, Person, Request},
     revision::Revision,
 };
 
@@ -26,55 +23,71 @@ const MOST: usize = 10;
 /// Whose call it is, and under what.
 pub(super) struct Rounds<'a> {
     pub(super) core: &'a Core,
-    pub(super) context: &'a RequestContext<RoleServer>,
-    /// The client has closed its end.
-    pub(super) gone: &'a CancellationToken,
     pub(super) caller: Arc<Caller>,
     pub(super) revision: Revision,
     pub(super) origin: &'a Origin,
     pub(super) idempotency_key: Option<Value>,
     pub(super) reports: Option<Reports>,
+    pub(super) cancelled: CancellationToken,
     /// What the result's `_meta` starts with.
     pub(super) meta: Map<String, Value>,
 }
 
 impl Rounds<'_> {
-    pub(super) async fn answer(
+    /// One round: the client, which can be asked so much, comes back with the next.
+    pub(super) async fn one(
         self,
         call: CallToolRequestParams,
+        abilities: Abilities,
+        admission: Option<Admission>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let (state, responses) = (call.request_state, call.input_responses.unwrap_or_default());
+        let person = Returning { abilities, state, responses };
+        let request = Request {
+            tool: call.name.into_owned(),
+            arguments: call.arguments.unwrap_or_default(),
+            caller: self.caller,
+            admission,
+            again: false,
+            revision: self.revision,
+            idempotency_key: self.idempotency_key,
+            reports: self.reports,
+            cancelled: self.cancelled,
+            origin: self.origin,
+            person: &person,
+        };
+        match pipeline::call(self.core, request).await {
+            Ok(Answer::Reply(reply)) => Ok(wire::result(reply, self.meta).into()),
+            Ok(Answer::Ask { questions, state }) => Ok(visitor::round(questions, state, self.meta)?.into()),
+            Err(refusal) => Err(wire::error(&refusal)),
+        }
+    }
+
+    /// All rounds, with a client that is asked inside the call.
+    pub(super) async fn all(
+        self,
+        call: CallToolRequestParams,
+        mut person: Visitor<'_>,
         mut admission: Option<Admission>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let in_rounds = !self.revision.wants_objects();
-        let abilities = visitor::abilities(self.context.client_capabilities());
-        let may_ask = !in_rounds && abilities.any();
-        let mut person = Visitor {
-            context: self.context,
-            gone: self.gone,
-            in_rounds,
-            abilities,
-            // Earlier clients do not come back.
-            state: call.request_state.filter(|_| in_rounds),
-            responses: call.input_responses.filter(|_| in_rounds).unwrap_or_default(),
-        };
+        let may_ask = person.abilities().any();
         let mut arguments = call.arguments.unwrap_or_default();
-        for _ in 0..MOST {
+        for round in 0..MOST {
             let request = Request {
                 tool: call.name.clone().into_owned(),
                 arguments: if may_ask { arguments.clone() } else { mem::take(&mut arguments) },
                 caller: Arc::clone(&self.caller),
                 admission: admission.take(),
+                again: round > 0,
                 revision: self.revision,
                 idempotency_key: self.idempotency_key.clone(),
                 reports: self.reports.clone(),
-                cancelled: self.context.ct.child_token(),
+                cancelled: self.cancelled.child_token(),
                 origin: self.origin,
                 person: &person,
             };
             match pipeline::call(self.core, request).await {
                 Ok(Answer::Reply(reply)) => return Ok(wire::result(reply, self.meta).into()),
-                Ok(Answer::Ask { questions, state }) if in_rounds => {
-                    return Ok(visitor::round(questions, state, self.meta)?.into());
-                }
                 Ok(Answer::Ask { questions, state }) => {
                     let mut responses = BTreeMap::new();
                     for (key, question) in questions {

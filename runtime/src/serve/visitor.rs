@@ -19,25 +19,20 @@ use crate::{
     pipeline::{Choice, Person, QUESTION},
 };
 
-/// The client of one request.
-pub(super) struct Visitor<'a> {
-    pub(super) context: &'a RequestContext<RoleServer>,
-    /// The client has closed its end: nothing it is asked can be answered any more.
-    pub(super) gone: &'a CancellationToken,
-    /// Under 2026-07-28 a server asks nothing by itself: the client comes back (SEP-2322).
-    pub(super) in_rounds: bool,
+/// A client of 2026-07-28, where a server asks nothing by itself: the client comes back (SEP-2322).
+pub(super) struct Returning {
     pub(super) abilities: Abilities,
     pub(super) state: Option<String>,
     pub(super) responses: InputResponses,
 }
 
-impl Person for Visitor<'_> {
+impl Person for Returning {
     fn abilities(&self) -> Abilities {
         self.abilities
     }
 
     fn in_rounds(&self) -> bool {
-        self.in_rounds
+        true
     }
 
     fn state(&self) -> Option<&str> {
@@ -49,7 +44,43 @@ impl Person for Visitor<'_> {
     }
 
     fn answers(&self) -> Map<String, Value> {
-        self.responses.iter().map(|(key, answer)| (key.clone(), answer.clone())).collect()
+        answers(&self.responses)
+    }
+
+    fn ask(&self, _: Question) -> Pin<Box<dyn Future<Output = Option<Choice>> + Send + '_>> {
+        Box::pin(std::future::ready(None))
+    }
+}
+
+/// A client of earlier revisions, which is asked inside the call and does not come back by itself.
+pub(super) struct Visitor<'a> {
+    context: &'a RequestContext<RoleServer>,
+    /// The client has closed its end: nothing it is asked can be answered any more.
+    gone: &'a CancellationToken,
+    abilities: Abilities,
+    state: Option<String>,
+    responses: InputResponses,
+}
+
+impl Person for Visitor<'_> {
+    fn abilities(&self) -> Abilities {
+        self.abilities
+    }
+
+    fn in_rounds(&self) -> bool {
+        false
+    }
+
+    fn state(&self) -> Option<&str> {
+        self.state.as_deref()
+    }
+
+    fn word(&self) -> Option<Choice> {
+        self.responses.get(QUESTION).and_then(choice)
+    }
+
+    fn answers(&self) -> Map<String, Value> {
+        answers(&self.responses)
     }
 
     fn ask(&self, question: Question) -> Pin<Box<dyn Future<Output = Option<Choice>> + Send + '_>> {
@@ -57,7 +88,12 @@ impl Person for Visitor<'_> {
     }
 }
 
-impl Visitor<'_> {
+impl<'a> Visitor<'a> {
+    pub(super) fn new(context: &'a RequestContext<RoleServer>, gone: &'a CancellationToken) -> Self {
+        let abilities = abilities(context.client_capabilities());
+        Self { context, gone, abilities, state: None, responses: InputResponses::default() }
+    }
+
     /// Puts one question inside the call; `None` where it was not answered.
     pub(super) async fn put(&self, question: Question) -> Result<Option<Value>, ErrorData> {
         let request = match request(question)? {
@@ -101,6 +137,10 @@ fn choice(said: &Value) -> Option<Choice> {
         ElicitationAction::Cancel => Some(Choice::Cancel),
         _ => None,
     }
+}
+
+fn answers(responses: &InputResponses) -> Map<String, Value> {
+    responses.iter().map(|(key, answer)| (key.clone(), answer.clone())).collect()
 }
 
 /// The answer that sends a client to its person and back.

@@ -53,6 +53,12 @@ impl Lists {
         self.headed.iter().find(|tool| tool.name == name).cloned()
     }
 
+    /// Whether a client repeats arguments of this tool in headers.
+    #[cfg(feature = "http")]
+    pub(super) fn has_headers(&self, name: &str) -> bool {
+        self.headed.iter().any(|tool| tool.name == name)
+    }
+
     /// What `caller` may call, sorted by name.
     pub(super) fn of(&self, caller: &Caller, revision: Revision) -> Vec<Tool> {
         let list = if revision.wants_objects() { &self.objects } else { &self.any };

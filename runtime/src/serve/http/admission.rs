@@ -2,9 +2,9 @@
 
 use ::http::{HeaderMap, StatusCode};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use rmcp::model::ProtocolVersion;
+use rmcp::model::{ProtocolVersion, RequestId};
 
-use super::{Door, Message, Refused};
+use super::{Door, Refused};
 use crate::{
     access::insufficient_scope,
     call::Caller,
@@ -15,15 +15,10 @@ impl Door {
     /// Lets a call in, or not. What else is wrong with it, the protocol says with status 200.
     pub(super) async fn admit(
         &self,
-        message: &Message<'_>,
-        headers: &HeaderMap,
+        tool: &str,
+        id: &RequestId,
         caller: &Caller,
     ) -> Result<Option<Admission>, Refused> {
-        let Some(tool) = message.calls() else { return Ok(None) };
-        if !agree(headers, tool) {
-            // Refused further in, with the error that the protocol has for it.
-            return Ok(None);
-        }
         let core = &self.shared.core;
         match pipeline::admit(core, caller, tool) {
             Ok(admission) => Ok(Some(admission)),
@@ -31,7 +26,7 @@ impl Door {
                 Some(refused) => {
                     let origin = Origin { transport: "http", ..Origin::default() };
                     pipeline::turned_away(core, caller, tool, &origin, &refusal).await;
-                    Err(refused.to(message.id.clone()))
+                    Err(refused.to(Some(id.clone())))
                 }
                 None => Ok(None),
             },
@@ -73,7 +68,7 @@ impl Door {
 
 /// Whether the headers name the same call as the body, where the revision has such headers (SEP-2243): what a gateway
 /// read there must be what is decided on here.
-fn agree(headers: &HeaderMap, tool: &str) -> bool {
+pub(super) fn agree(headers: &HeaderMap, tool: &str) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let modern =
         text("mcp-protocol-version").is_some_and(|said| said >= ProtocolVersion::STANDARD_HEADERS.as_str());

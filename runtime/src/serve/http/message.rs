@@ -60,9 +60,9 @@ impl<'a> Message<'a> {
         self.method == "subscriptions/listen"
     }
 
-    /// The tool that it calls.
-    pub(super) fn calls(&self) -> Option<&str> {
-        if self.method == "tools/call" && self.id.is_some() { self.name.as_deref() } else { None }
+    /// The tool that it calls, and whom to answer.
+    pub(super) fn calls(&self) -> Option<(&str, &RequestId)> {
+        self.name.as_deref().zip(self.id.as_ref()).filter(|_| self.method == "tools/call")
     }
 }
 

@@ -68,12 +68,17 @@ impl Refused {
 
     pub(super) fn into_response(self) -> Response {
         let Parts { status, headers, message } = *self.0;
-        let body = serde_json::to_vec(&message).expect("an error of strings is JSON");
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = status;
-        let json = HeaderValue::from_static("application/json");
+        let mut response = response(status, &message);
         response.headers_mut().extend(headers);
-        response.headers_mut().insert(header::CONTENT_TYPE, json);
         response
     }
+}
+
+/// A message as the whole answer to a request.
+pub(super) fn response(status: StatusCode, message: &ServerJsonRpcMessage) -> Response {
+    let body = serde_json::to_vec(message).expect("messages are made of JSON and strings");
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
+#[cfg(feature = "http")]
+use rmcp::model::CallToolRequestParams;
 use rmcp::model::{ClientJsonRpcMessage, ErrorData, RequestId, ServerJsonRpcMessage};
 use serde::{
     Deserialize, Deserializer,
@@ -134,6 +136,14 @@ fn repeated(text: &str, name: &str) -> Line {
         Ok(_) => Line::Nothing,
         Err(_) => fault(ErrorData::invalid_request("this message names `id` or `method` twice", None), None),
     }
+}
+
+/// The id and the parameters of a call; `None` where these bytes are something else, or hold a name twice.
+#[cfg(feature = "http")]
+pub(in crate::serve) fn plain_call(bytes: &[u8]) -> Option<(RequestId, CallToolRequestParams)> {
+    let text = str::from_utf8(bytes).ok()?;
+    let call = call::plain(text)?;
+    repeated_name(text).is_none().then_some(call)
 }
 
 /// Whether an object of these bytes, which are JSON, holds a name twice.
