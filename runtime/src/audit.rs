@@ -49,7 +49,7 @@ pub(crate) use reader::Reader;
 pub(crate) use redact::marked;
 #[cfg(feature = "cli")]
 pub(crate) use signatures::exported;
-pub(crate) use text::Body;
+pub(crate) use text::{Body, cut};
 #[cfg(feature = "cli")]
 pub(crate) use verify::{Verdict, verify};
 

@@ -57,11 +57,6 @@ impl Site {
         Self { address, program, stderr }
     }
 
-    /// The number of the process.
-    pub fn id(&self) -> u32 {
-        self.program.id()
-    }
-
     /// What it said on stderr so far.
     pub fn stderr(&self) -> String {
         self.stderr.lock().unwrap().clone()

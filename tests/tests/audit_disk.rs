@@ -124,9 +124,9 @@ async fn a_server_whose_log_takes_no_records_is_not_ready_until_it_does() {
         (answer.status, answer.message())
     };
     let is_ready = (200, json!({"ready": true, "failed": []}));
-    let filler = inside(site.id(), folder.path()).join("filler");
+    let filler = inside(site.program.id(), folder.path()).join("filler");
     for round in [10, 20] {
-        assert!(is_done(&enter(round).await));
+        assert_eq!(enter(round).await["result"]["structuredContent"], round);
         assert_eq!(ready().await, is_ready);
         fill(&filler, 0);
         is_refused(&enter(round + 1).await);
@@ -137,16 +137,16 @@ async fn a_server_whose_log_takes_no_records_is_not_ready_until_it_does() {
         until_http(async || ready().await == is_ready).await;
     }
     // A log that somebody replaced is none, and no hangup makes it one.
-    let segment = log::segment(&inside(site.id(), folder.path()).join("log"), 1);
+    let segment = log::segment(&inside(site.program.id(), folder.path()).join("log"), 1);
     let whole = fs::read(&segment).unwrap();
     fs::remove_file(&segment).unwrap();
     fs::write(&segment, whole).unwrap();
     is_refused(&enter(30).await);
     assert_eq!(ready().await.0, 503);
-    site.signal("HUP").await;
+    site.program.signal("HUP");
     until_http(async || site.stderr().contains("cannot be opened again")).await;
     assert_eq!(ready().await.0, 503);
-    site.signal("TERM").await;
+    site.program.signal("TERM");
     assert_eq!(site.ended().await.code(), Some(0));
 }
 
@@ -171,7 +171,7 @@ async fn a_log_that_was_replaced_or_shortened_is_refused_and_sighup_brings_back_
     let mut process = Process::start(ledger(&log));
     process.wire.initialize(Revision::V2025_11_25).await;
     assert!(is_done(&enter(&mut process, 1).await));
-    hang_up(&process);
+    process.program.signal("HUP");
     let opened = || fs::read_to_string(&segment).unwrap().contains("\"event\":\"reopened\"");
     while !opened() {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -182,12 +182,12 @@ async fn a_log_that_was_replaced_or_shortened_is_refused_and_sighup_brings_back_
     let file = fs::OpenOptions::new().write(true).open(&segment).unwrap();
     file.set_len(whole.len() as u64 - 10).unwrap();
     is_refused(&enter(&mut process, 3).await);
-    hang_up(&process);
+    process.program.signal("HUP");
     is_refused(&enter(&mut process, 4).await);
     // Replaced by a copy, byte for byte.
     fs::remove_file(&segment).unwrap();
     fs::write(&segment, &whole).unwrap();
-    hang_up(&process);
+    process.program.signal("HUP");
     is_refused(&enter(&mut process, 5).await);
     let ended = process.end().await;
     assert!(
@@ -196,11 +196,6 @@ async fn a_log_that_was_replaced_or_shortened_is_refused_and_sighup_brings_back_
         ended.stderr
     );
     assert!(!fs::read_to_string(&segment).unwrap().contains("\"n\":3}"));
-}
-
-fn hang_up(process: &Process) {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(process.program.id()).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
 }
 
 #[test]

@@ -217,7 +217,7 @@ async fn who_calls_with_a_token_is_on_record_with_the_issuer_who_vouches_for_the
     let enter = call("enter", json!({"n": 1})).bearer(&token);
     assert_eq!(site.ask(&enter).await.status, 200);
     assert_eq!(site.ask(&call("nowhere", json!({})).bearer(&token)).await.status, 200);
-    site.signal("TERM").await;
+    site.program.signal("TERM");
     assert_eq!(site.ended().await.code(), Some(0));
 
     let records = log::records(&state.path().join("ledger/audit"));

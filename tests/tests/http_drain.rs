@@ -72,7 +72,7 @@ async fn a_call_that_is_turned_away_by_a_server_that_stops_is_on_record() {
     let mut site = Site::start(web(), &["--audit", log.to_str().unwrap()]).await;
     let mut kept = site.connect().await;
     let mut busy = at_work(&site, 2_000).await;
-    site.signal("TERM").await;
+    site.program.signal("TERM");
     let mut let_in = 0;
     loop {
         kept.send(&call("hello", json!({})).bytes(site.address)).await;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{Core, Refusal};
 use crate::{
-    audit::{AuditLog, Body, Kind, Open, hex_number, hex_text, marked, sha256},
+    audit::{AuditLog, Body, Kind, Open, cut, hex_number, hex_text, marked, sha256},
     call::Caller,
     contract::declaration,
     descriptor::Audit,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How a call came.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Origin {
     pub(crate) transport: &'static str,
     /// The client's name and version, as it said.
@@ -134,6 +134,8 @@ impl Recorder {
         revision: Option<Revision>,
     ) -> Asked<'_> {
         let known = core.registry.find(tool);
+        // What waits for the writer takes no more room than the record will.
+        let client = origin.client.as_deref().map(|client| cut(client).into_owned());
         let named = |name: &str| Arc::new(Body::saying(|body| _ = body.text("tool", name)));
         let who = Who {
             call: u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..)),
@@ -144,7 +146,7 @@ impl Recorder {
                 None => named(&self.log.redaction.of(tool.as_bytes())),
             },
             caller: Arc::clone(caller),
-            origin: origin.clone(),
+            origin: Origin { transport: origin.transport, client, trace: origin.trace.clone() },
             revision,
         };
         let class = known.map_or(Audit::BestEffort, |(_, tool)| tool.descriptor.audit);
@@ -171,7 +173,7 @@ impl Who {
             }
             who.word("sub", caller.subject());
             if let Some(client) = &origin.client {
-                who.word("client", client);
+                who.text("client", client);
             }
         });
         body.text("transport", origin.transport);
