@@ -13,6 +13,7 @@ mod run;
 
 use std::{collections::HashSet, sync::Arc};
 
+use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -159,21 +160,24 @@ fn by(core: &Core, tool: &str, refusal: &Refusal) -> By {
 }
 
 /// Answers one call, and records it where it was not let through.
-pub(crate) async fn call(core: &Core, request: Request<'_>) -> Result<Answer, Refusal> {
-    let recorder = core.audit.as_ref();
-    let asked = recorder.map(|recorder| {
-        recorder.asked(core, &request.tool, &request.caller, request.origin, Some(request.revision))
-    });
-    match stages(core, request, asked.as_ref()).await {
-        Ok(answer) => Ok(answer),
-        Err(denied) => {
-            // A log that just took no record takes none of that either; it counts them.
-            if let (Some(asked), Some(by)) = (asked, denied.by.filter(|by| *by != By::Audit)) {
-                asked.denied(by).await;
+pub(crate) fn call<'a>(core: &'a Core, request: Request<'a>) -> BoxFuture<'a, Result<Answer, Refusal>> {
+    // Behind a pointer: each place that calls would else hold a copy of all stages.
+    Box::pin(async move {
+        let recorder = core.audit.as_ref();
+        let asked = recorder.map(|recorder| {
+            recorder.asked(core, &request.tool, &request.caller, request.origin, Some(request.revision))
+        });
+        match stages(core, request, asked.as_ref()).await {
+            Ok(answer) => Ok(answer),
+            Err(denied) => {
+                // A log that just took no record takes none of that either; it counts them.
+                if let (Some(asked), Some(by)) = (asked, denied.by.filter(|by| *by != By::Audit)) {
+                    asked.denied(by).await;
+                }
+                denied.answer.map(|reply| Answer::Reply(*reply))
             }
-            denied.answer.map(|reply| Answer::Reply(*reply))
         }
-    }
+    })
 }
 
 /// The stages. Who calls has been settled by the transport; everything else is settled here, in this order.

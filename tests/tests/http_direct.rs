@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
-use candor_tests::http::{Answer, Ask, Site, call, modern};
+use candor_tests::{
+    http::{Answer, Ask, Site, call, modern, until},
+    log::records,
+};
 use serde_json::{Value, json};
 
 /// The same call, with something in its headers that only rmcp weighs.
@@ -68,4 +71,30 @@ async fn a_request_that_contradicts_itself_is_refused_on_both_ways() {
     let tomorrow = Ask { body: ask.body.replace("2026-07-28", "2027-01-01"), ..ask };
     let tomorrow = one_answer(&site, &tomorrow.with("mcp-protocol-version", "2027-01-01")).await;
     assert_eq!((tomorrow.status, &tomorrow.message()["error"]["code"]), (400, &json!(-32022)));
+}
+
+#[tokio::test]
+async fn how_a_call_ended_that_nobody_waited_for_is_on_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("audit");
+    let site =
+        Site::start(Command::new(env!("CARGO_BIN_EXE_web")), &["--audit", log.to_str().unwrap()]).await;
+    let mut connection = site.connect().await;
+    connection.send(&call("alone", json!({"time": 30_000})).bytes(site.address)).await;
+    let at_work = async |count: i32| {
+        let answer = site.ask(&call("at_work", json!({}))).await;
+        answer.message()["result"]["structuredContent"] == count
+    };
+    until(async || at_work(1).await).await;
+    drop(connection);
+    until(async || at_work(0).await).await;
+    let ended = async || {
+        let records = records(&log);
+        let begun = records.iter().find(|record| record["kind"] == "intent" && record["tool"] == "alone");
+        let id = begun.map(|record| record["call_id"].clone());
+        let of_it = |record: &&Value| record["kind"] == "outcome" && Some(&record["call_id"]) == id.as_ref();
+        records.iter().find(of_it).map(|record| record["outcome"]["reason"].clone())
+    };
+    until(async || ended().await.is_some()).await;
+    assert_eq!(ended().await, Some(json!("cancelled")));
 }

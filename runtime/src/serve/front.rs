@@ -136,44 +136,12 @@ impl ServerHandler for Front {
         Ok(list)
     }
 
-    async fn call_tool(
+    fn call_tool(
         &self,
         request: CallToolRequestParams,
-        mut context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
-        let revision = revision(&context);
-        let (caller, admission) = self.visit(&context)?;
-        let _at_work = self.shared.at_work.token();
-        let token = context.meta.get_progress_token();
-        let logs = self.shared.about.logging;
-        let log = logs.then(|| self.log.of(&context, revision)).flatten();
-        let wanted = Wanted { progress: token.is_some(), log };
-        let (sender, reports) = wanted.any().then(|| mpsc::channel(reports::WAITING)).unzip();
-        let idempotency_key = context.meta.remove("candor/idempotency-key");
-        let origin = self.origin(&context);
-        let rounds = Rounds {
-            core: &self.shared.core,
-            caller,
-            revision,
-            idempotency_key,
-            origin: &origin,
-            reports: sender.map(|sender| Reports { sender, wanted }),
-            cancelled: context.ct.clone(),
-            meta: self.shared.meta(revision),
-        };
-        // One kind of future behind a pointer: rmcp's own state machine, of which there are several, holds no copy of ours.
-        let answer: BoxFuture<'_, _> = Box::pin(async {
-            if revision.wants_objects() {
-                rounds.all(request, Visitor::new(&context, &self.gone), admission).await
-            } else {
-                let abilities = visitor::abilities(context.client_capabilities());
-                rounds.one(request, abilities, admission).await
-            }
-        });
-        match reports {
-            None => answer.await,
-            Some(reports) => reports::reporting(answer, token, reports, &context).await,
-        }
+        context: RequestContext<RoleServer>,
+    ) -> impl Future<Output = Result<CallToolResponse, ErrorData>> + Send + '_ {
+        self.call(request, context)
     }
 
     /// Asked for nothing but what headers have to say.
@@ -374,6 +342,55 @@ impl ServerHandler for Front {
 impl Front {
     pub(super) fn new(shared: Arc<Shared>, sender: Sender, gone: CancellationToken) -> Self {
         Self { shared, sender, gone, log: log::Wish::new() }
+    }
+
+    /// A call and its answer, behind a pointer: rmcp's own state machine, of which there are several copies, holds none
+    /// of ours.
+    fn call(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> BoxFuture<'_, Result<CallToolResponse, ErrorData>> {
+        Box::pin(self.answer(request, context))
+    }
+
+    async fn answer(
+        &self,
+        request: CallToolRequestParams,
+        mut context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let revision = revision(&context);
+        let (caller, admission) = self.visit(&context)?;
+        let _at_work = self.shared.at_work.token();
+        let token = context.meta.get_progress_token();
+        let logs = self.shared.about.logging;
+        let log = logs.then(|| self.log.of(&context, revision)).flatten();
+        let wanted = Wanted { progress: token.is_some(), log };
+        let (sender, reports) = wanted.any().then(|| mpsc::channel(reports::WAITING)).unzip();
+        let idempotency_key = context.meta.remove("candor/idempotency-key");
+        let origin = self.origin(&context);
+        let rounds = Rounds {
+            core: &self.shared.core,
+            caller,
+            revision,
+            idempotency_key,
+            origin: &origin,
+            reports: sender.map(|sender| Reports { sender, wanted }),
+            cancelled: context.ct.clone(),
+            meta: self.shared.meta(revision),
+        };
+        let answer = async {
+            if revision.wants_objects() {
+                rounds.all(request, Visitor::new(&context, &self.gone), admission).await
+            } else {
+                let abilities = visitor::abilities(context.client_capabilities());
+                rounds.one(request, abilities, admission).await
+            }
+        };
+        match reports {
+            None => answer.await,
+            Some(reports) => reports::reporting(answer, token, reports, &context).await,
+        }
     }
 
     /// How a call came.
