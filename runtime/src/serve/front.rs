@@ -8,19 +8,18 @@ use futures::future::BoxFuture;
 use rmcp::{
     RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CancelTaskRequest,
-        CancelledNotification, CancelledNotificationParam, ClientRequest, CompleteRequest,
-        CompleteRequestParams, CompleteResult, CustomNotification, CustomRequest, CustomResult, ErrorData,
-        GetPromptRequest, GetPromptRequestParams, GetPromptResponse, GetSkillRequest, GetSkillRequestParams,
-        GetSkillResult, GetTaskParams, GetTaskRequest, GetTaskResult, Implementation,
-        InitializedNotification, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-        ListSkillsResult, ListToolsResult, MetaObject, PaginatedRequestParams, ProgressNotification,
-        ProgressNotificationParam, ProtocolVersion, ReadResourceDirectoryRequest,
-        ReadResourceDirectoryRequestParams, ReadResourceRequest, ReadResourceRequestParams,
-        ReadResourceResponse, RequestOptionalParam, RootsListChangedNotification, ServerCapabilities,
-        ServerConfig, SetLevelRequest, SetLevelRequestParams, SubscribeRequest, SubscribeRequestParams,
-        SubscriptionFilter, Tool, UnsubscribeRequest, UnsubscribeRequestParams, UpdateTaskParams,
-        UpdateTaskRequest,
+        CallToolRequestParams, CallToolResponse, CancelTaskParams, CancelTaskRequest, CancelledNotification,
+        CancelledNotificationParam, ClientRequest, CompleteRequest, CompleteRequestParams, CompleteResult,
+        CustomNotification, CustomRequest, CustomResult, ErrorData, GetPromptRequest, GetPromptRequestParams,
+        GetPromptResponse, GetSkillRequest, GetSkillRequestParams, GetSkillResult, GetTaskParams,
+        GetTaskRequest, GetTaskResult, Implementation, InitializedNotification, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult, ListToolsResult, MetaObject,
+        PaginatedRequestParams, ProgressNotification, ProgressNotificationParam, ProtocolVersion,
+        ReadResourceDirectoryRequest, ReadResourceDirectoryRequestParams, ReadResourceRequest,
+        ReadResourceRequestParams, ReadResourceResponse, RequestOptionalParam, RootsListChangedNotification,
+        ServerCapabilities, ServerConfig, SetLevelRequest, SetLevelRequestParams, SubscribeRequest,
+        SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequest, UnsubscribeRequestParams,
+        UpdateTaskParams, UpdateTaskRequest,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
@@ -129,8 +128,7 @@ impl ServerHandler for Front {
         let mut list = ListToolsResult::with_all_items(self.shared.lists.of(&caller, revision));
         if !revision.wants_objects() {
             list.ttl_ms = Some(LIST_TTL_MS);
-            // The list is cut to what this caller may call.
-            list.cache_scope = Some(CacheScope::Private);
+            list.cache_scope = Some(self.shared.lists.cache_scope());
             list.meta = Some(MetaObject(self.shared.meta(revision)));
         }
         Ok(list)
