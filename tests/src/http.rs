@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
-    process::{Child, Command},
 };
+
+use crate::program::{Program, resident};
 
 /// How long an answer may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -21,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(40);
 pub struct Site {
     /// Where.
     pub address: SocketAddr,
-    child: Child,
+    /// Its process.
+    pub program: Program,
     stderr: Arc<Mutex<String>>,
 }
 
@@ -34,14 +36,8 @@ impl Site {
 
     /// Starts a command that will say where it listens.
     pub async fn run(command: std::process::Command) -> Self {
-        let mut child = Command::from(command)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the program starts");
-        let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+        let mut program = Program::start(command, Stdio::null(), Stdio::null());
+        let mut lines = BufReader::new(program.0.stderr.take().expect("it is piped")).lines();
         let stderr = Arc::new(Mutex::new(String::new()));
         let address = loop {
             let line = lines.next_line().await.expect("stderr is text").expect("the server listens");
@@ -58,7 +54,7 @@ impl Site {
                 *heard.lock().unwrap() += &format!("{line}\n");
             }
         });
-        Self { address, child, stderr }
+        Self { address, program, stderr }
     }
 
     /// What it said on stderr so far.
@@ -66,34 +62,14 @@ impl Site {
         self.stderr.lock().unwrap().clone()
     }
 
-    /// Sends a signal by its name: `TERM`, `INT`, `HUP`.
-    pub async fn signal(&self, name: &str) {
-        let pid = self.child.id().expect("it runs").to_string();
-        let sent = Command::new("kill").args(["-s", name, &pid]).status().await.expect("kill is there");
-        assert!(sent.success(), "{name}");
-    }
-
-    /// Sends a signal to the process that it started, where it is only the starter (`unshare`).
-    pub async fn signal_child(&self, name: &str) {
-        let pid = self.child.id().expect("it runs");
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-        let child = children.expect("the kernel tells").trim().to_owned();
-        let sent = Command::new("kill").args(["-s", name, &child]).status().await.expect("kill is there");
-        assert!(sent.success(), "{name}");
-    }
-
     /// Waits for it to end by itself.
     pub async fn ended(&mut self) -> ExitStatus {
-        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
-        ended.expect("it ends by itself").expect("it can be waited for")
+        self.program.ended(PATIENCE).await
     }
 
     /// Its resident memory in kB.
     pub fn memory(&self) -> usize {
-        let status = format!("/proc/{}/status", self.child.id().expect("it runs"));
-        let status = std::fs::read_to_string(status).expect("a process has one");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
-        line.trim().trim_end_matches(" kB").parse().expect("a number")
+        resident(self.program.id())
     }
 
     /// Opens a connection.

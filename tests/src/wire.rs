@@ -9,9 +9,10 @@ use candor::{Built, Revision};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader},
-    process::{Child, Command},
     task::JoinHandle,
 };
+
+use crate::program::Program;
 
 /// How long an answer may take before the test fails: only a server that forgot one comes near it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -162,7 +163,8 @@ pub fn modern(id: &Value, revision: &str, method: &str, mut params: Value) -> St
 pub struct Process {
     /// Its stdin and stdout.
     pub wire: Wire,
-    child: Child,
+    /// Its process.
+    pub program: Program,
     stderr: JoinHandle<String>,
 }
 
@@ -181,13 +183,8 @@ pub struct Ended {
 impl Process {
     /// Starts `command` with pipes to all three of its descriptors.
     pub fn start(command: std::process::Command) -> Self {
-        let mut child = Command::from(command)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the program starts");
+        let mut program = Program::start(command, Stdio::piped(), Stdio::piped());
+        let child = &mut program.0;
         let (Some(stdin), Some(stdout), Some(mut stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
@@ -198,26 +195,13 @@ impl Process {
             stderr.read_to_end(&mut words).await.expect("stderr can be read");
             String::from_utf8_lossy(&words).into_owned()
         });
-        Self { wire: Wire::over(stdout, stdin), child, stderr }
-    }
-
-    /// Sends a signal by its name: `TERM`, `INT`, `HUP`.
-    pub fn signal(&self, name: &str) {
-        let pid = self.child.id().expect("it runs").to_string();
-        let sent = std::process::Command::new("kill").args(["-s", name, &pid]).status();
-        assert!(sent.expect("kill is there").success(), "{name}");
-    }
-
-    /// The number of the process.
-    pub fn id(&self) -> u32 {
-        self.child.id().expect("it lives")
+        Self { wire: Wire::over(stdout, stdin), program, stderr }
     }
 
     /// Closes its input and waits for it to end by itself.
     pub async fn end(mut self) -> Ended {
         let rest = self.wire.end().await;
-        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;
-        let status = status.expect("it ends by itself").expect("it can be waited for");
+        let status = self.program.ended(PATIENCE).await;
         let stderr = self.stderr.await.expect("stderr was read");
         Ended { status, rest, stdout: self.wire.heard, stderr }
     }

@@ -4,15 +4,11 @@ use candor::{
     access::{Access, Denied},
     testing::Clock,
 };
-use candor_tests::issuer::{Issuer, Signer, part};
+use candor_tests::{
+    issuer::{Issuer, Signer, part},
+    program::resident,
+};
 use serde_json::json;
-
-/// Resident memory in kB.
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
 
 #[tokio::test]
 #[cfg(target_os = "linux")]
@@ -37,11 +33,11 @@ async fn a_hundred_thousand_bogus_tokens_leave_nothing_behind() {
     for n in 0..110_000 {
         // The first of them warm up what is made once.
         if n == 10_000 {
-            before = resident();
+            before = resident("self");
         }
         let denied = access.caller(Some(&bogus(n))).await;
         assert!(matches!(denied, Err(Denied::Bad(_))), "{denied:?}");
     }
-    let grown = resident().saturating_sub(before);
+    let grown = resident("self").saturating_sub(before);
     assert!(grown < 4096, "{grown} kB more than before");
 }

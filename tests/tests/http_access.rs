@@ -109,8 +109,11 @@ async fn the_list_is_cut_to_the_caller_and_private() {
     let low = site.ask(&modern("tools/list", json!({})).bearer(LOW)).await.message();
     let full = site.ask(&modern("tools/list", json!({})).bearer(FULL)).await.message();
     assert_eq!(low["result"]["cacheScope"], "private");
-    assert_eq!(names(&low), ["alone", "at_work", "hello", "measure", "twice", "wait"]);
-    assert_eq!(names(&full), ["alone", "at_work", "hello", "measure", "test_simple_text", "twice", "wait"]);
+    assert_eq!(names(&low), ["alone", "at_work", "fill", "hello", "measure", "twice", "wait"]);
+    assert_eq!(
+        names(&full),
+        ["alone", "at_work", "fill", "hello", "measure", "test_simple_text", "twice", "wait"]
+    );
 }
 
 #[tokio::test]
@@ -215,6 +218,29 @@ async fn hosts_and_pages_from_elsewhere_are_turned_away() {
 }
 
 #[tokio::test]
+async fn whoever_listens_for_others_is_told_what_they_may_call_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = tokens(folder.path(), &[(LOW, "low", "x")]);
+    let start = async |flags: &[&str]| {
+        let mut command = web();
+        command.args(["serve", "--tokens", &file, "--http"]).args(flags);
+        Site::run(command).await
+    };
+    let told = "--allow-host";
+    let site = start(&["0.0.0.0:0"]).await;
+    assert!(site.stderr().contains(told), "{}", site.stderr());
+    let hello = |host: &str| call("hello", json!({})).bearer(LOW).with("host", host);
+    assert_eq!(site.ask(&hello("prices.example")).await.status, 403);
+    assert_eq!(site.ask(&hello("localhost")).await.status, 200);
+    let site = start(&["0.0.0.0:0", "--allow-host", "prices.example"]).await;
+    assert!(!site.stderr().contains(told), "{}", site.stderr());
+    assert_eq!(site.ask(&hello("prices.example")).await.status, 200);
+    for quiet in [&["127.0.0.1:0"][..], &["0.0.0.0:0", "--quiet"]] {
+        assert!(!start(quiet).await.stderr().contains(told), "{quiet:?}");
+    }
+}
+
+#[tokio::test]
 async fn keys_are_read_again_when_the_process_is_told_to() {
     let folder = tempfile::tempdir().unwrap();
     let file = tokens(folder.path(), &[(LOW, "low", "x")]);
@@ -222,11 +248,11 @@ async fn keys_are_read_again_when_the_process_is_told_to() {
     site.is_alive_for(Some(LOW)).await;
     tokens(folder.path(), &[(FULL, "full", "x")]);
     assert_eq!(site.ask(&call("hello", json!({})).bearer(FULL)).await.status, 401);
-    site.signal("HUP").await;
+    site.program.signal("HUP");
     until(async || site.ask(&call("hello", json!({})).bearer(FULL)).await.status != 401).await;
     assert_eq!(site.ask(&call("hello", json!({})).bearer(LOW)).await.status, 401, "it was taken away");
     std::fs::write(&file, "nonsense").unwrap();
-    site.signal("HUP").await;
+    site.program.signal("HUP");
     until(async || {
         site.is_alive_for(Some(FULL)).await;
         site.stderr().contains("stay in force")

@@ -125,6 +125,13 @@ async fn what_is_no_http_or_no_message_is_told_so() {
             b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nabcde",
             400,
         ),
+        // A size that no number holds, one below nothing, two codings of which the last is none that is known.
+        (
+            b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+            400,
+        ),
+        (b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\n-1\r\n", 400),
+        (b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked, xyz\r\n\r\n", 400),
         (b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: -1\r\n\r\n", 400),
         (b"POST /mcp HTTP/1.1\r\nhost: a\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\n\r\n", 400),
         (b"POST /mcp HTTP/1.1\r\ncontent-length: 0\r\n\r\n", 400),
@@ -136,6 +143,14 @@ async fn what_is_no_http_or_no_message_is_told_so() {
         connection.send(bytes).await;
         let answer = connection.answer().await.expect("an answer");
         assert_eq!(answer.status, status, "{}", String::from_utf8_lossy(bytes));
+        site.is_alive().await;
+    }
+    // What may stand beside chunks and after them has an end too.
+    let head = "POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\n";
+    for rest in [format!("1;{}", "x".repeat(100_000)), format!("0\r\n{}", "a: b\r\n".repeat(100_000))] {
+        let mut connection = site.connect().await;
+        connection.send(format!("{head}{rest}").as_bytes()).await;
+        assert!(connection.answer().await.is_none_or(|answer| answer.status == 400), "{}", &rest[..9]);
         site.is_alive().await;
     }
     let many: String = (0..200).map(|n| format!("x-{n}: 1\r\n")).collect();
@@ -213,7 +228,20 @@ async fn clients_that_hang_up_in_the_middle_leave_nothing_behind() {
         drop(connection);
         until(async || site.ask(&call("alone", json!({"time": 0}))).await.status == 200).await;
     }
-    site.is_alive().await;
+    // With answers on their way, of which nobody reads a word.
+    let long = call("fill", json!({"length": 1_000_000})).bytes(site.address).repeat(10);
+    let mut before = 0;
+    for round in 0..30 {
+        if round == 5 {
+            before = site.memory();
+        }
+        for _ in 0..10 {
+            site.connect().await.send(&long).await;
+        }
+        site.is_alive().await;
+    }
+    let grown = site.memory().saturating_sub(before);
+    assert!(grown < 64 * 1024, "{grown} kB more than before");
 }
 
 #[tokio::test]
@@ -319,6 +347,39 @@ async fn connections_are_bounded_and_the_next_waits_for_its_turn() {
     assert!(waits.is_err(), "it is not served yet");
     held.pop();
     assert_eq!(next.answer().await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn clients_that_take_nothing_of_their_answers_lose_their_places() {
+    let site = Site::start(web(), &["--max-connections", "4"]).await;
+    let before = site.memory();
+    // More than the buffers on the way hold.
+    let all = call("fill", json!({"length": 1_000_000})).bytes(site.address).repeat(50);
+    let (mut deaf, mut slow) = (Vec::new(), site.connect().await);
+    slow.send(&all).await;
+    for _ in 0..3 {
+        let mut connection = site.connect().await;
+        connection.send(&all).await;
+        deaf.push(connection);
+    }
+    let start = Instant::now();
+    let next = async {
+        site.is_alive().await;
+        start.elapsed()
+    };
+    // One that takes an answer a second is no such client.
+    let rest = async {
+        for _ in 0..40 {
+            assert_eq!(slow.answer().await.expect("an answer").status, 200);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let (waited, ()) = tokio::join!(next, rest);
+    assert!(waited > Duration::from_secs(25), "every place was taken: {waited:?}");
+    let grown = site.memory().saturating_sub(before);
+    assert!(grown < 64 * 1024, "{grown} kB more than before");
+    site.is_alive().await;
+    drop(deaf);
 }
 
 #[tokio::test]

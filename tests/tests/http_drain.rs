@@ -30,7 +30,7 @@ async fn a_call_in_flight_has_its_whole_answer_and_the_process_ends_well() {
     for signal in ["TERM", "INT"] {
         let mut site = Site::start(web(), &[]).await;
         let mut busy = at_work(&site, 5_000).await;
-        site.signal(signal).await;
+        site.program.signal(signal);
         let answer = busy.answer().await.expect("its answer");
         assert_eq!(answer.status, 200, "{signal}: {answer:?}");
         assert_eq!(answer.message()["result"]["isError"], false, "{answer:?}");
@@ -46,7 +46,7 @@ async fn readiness_turns_first_and_then_new_calls_are_told_to_come_back() {
     assert_eq!(kept.answer().await.unwrap().status, 200);
     let mut busy = at_work(&site, 3_000).await;
     assert_eq!(site.ask(&Ask::get("/readyz")).await.status, 200);
-    site.signal("TERM").await;
+    site.program.signal("TERM");
     until(async || site.ask(&Ask::get("/readyz")).await.status != 200).await;
     assert_eq!(site.ask(&Ask::get("/livez")).await.status, 200);
     site.is_alive().await;
@@ -66,11 +66,39 @@ async fn readiness_turns_first_and_then_new_calls_are_told_to_come_back() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_turned_away_by_a_server_that_stops_is_on_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let mut site = Site::start(web(), &["--audit", log.to_str().unwrap()]).await;
+    let mut kept = site.connect().await;
+    let mut busy = at_work(&site, 2_000).await;
+    site.program.signal("TERM");
+    let mut let_in = 0;
+    loop {
+        kept.send(&call("hello", json!({})).bytes(site.address)).await;
+        let answer = kept.answer().await.expect("the connection is kept");
+        if answer.status == 503 {
+            break;
+        }
+        let_in += 1;
+    }
+    assert_eq!(busy.answer().await.unwrap().status, 200);
+    assert_eq!(site.ended().await.code(), Some(0));
+    let records = candor_tests::log::records(&log);
+    let denied: Vec<_> = records.iter().filter(|record| record["kind"] == "denied").collect();
+    assert_eq!(denied.len(), 1, "{denied:?}");
+    assert_eq!(denied[0]["decision"], json!({"verdict": "deny", "denied_by": "draining"}));
+    assert_eq!(denied[0]["transport"], "http");
+    let ran = |record: &&serde_json::Value| record["kind"] == "outcome" && record["tool"] == "hello";
+    assert_eq!(records.iter().filter(ran).count(), let_in, "what was let in ran, and what was not did not");
+}
+
+#[tokio::test]
 async fn what_takes_too_long_is_cut_off_and_the_exit_code_tells() {
     let mut site = Site::start(web(), &["--drain-timeout", "500ms"]).await;
     let mut busy = at_work(&site, 30_000).await;
     let start = Instant::now();
-    site.signal("TERM").await;
+    site.program.signal("TERM");
     let answer = busy.answer().await.expect("it is told");
     assert_eq!((answer.status, &answer.message()["id"]), (503, &json!(7)), "{answer:?}");
     assert_eq!(site.ended().await.code(), Some(1));
@@ -82,10 +110,10 @@ async fn a_second_signal_ends_it_at_once() {
     for (first, second) in [("TERM", "TERM"), ("INT", "TERM")] {
         let mut site = Site::start(web(), &["--drain-delay", "30s"]).await;
         let _busy = at_work(&site, 30_000).await;
-        site.signal(first).await;
+        site.program.signal(first);
         until(async || site.ask(&Ask::get("/readyz")).await.status != 200).await;
         let start = Instant::now();
-        site.signal(second).await;
+        site.program.signal(second);
         assert_eq!(site.ended().await.code(), Some(1));
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     }
@@ -103,7 +131,7 @@ async fn a_stream_that_no_call_waits_for_holds_up_nobody() {
     let idle = site.connect().await;
     site.is_alive().await;
     let start = Instant::now();
-    site.signal("TERM").await;
+    site.program.signal("TERM");
     assert_eq!(site.ended().await.code(), Some(0));
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     drop(idle);
@@ -128,7 +156,7 @@ async fn process_one_hears_signals_as_any_other() {
     let Some(command) = as_process_one(&["--http", "127.0.0.1:0"]) else { return };
     let mut site = Site::run(command).await;
     let mut busy = at_work(&site, 2_000).await;
-    site.signal_child("TERM").await;
+    site.program.signal_child("TERM");
     assert_eq!(busy.answer().await.unwrap().status, 200);
     assert_eq!(site.ended().await.code(), Some(0));
 }
@@ -145,7 +173,7 @@ async fn on_stdio_a_signal_lets_calls_end_and_begins_none() {
         process.wire.call("at_work", json!({})).await["result"]["structuredContent"]["result"] == 1
     })
     .await;
-    process.signal("TERM");
+    process.program.signal("TERM");
     let late = loop {
         let answer = process.wire.ask(line(&json!("late"), "hello", json!({}))).await;
         if answer["error"].is_object() {
@@ -174,7 +202,7 @@ async fn on_stdio_what_takes_too_long_is_cut_off_too() {
         })
         .await;
         if by_signal {
-            process.signal("INT");
+            process.program.signal("INT");
             while process.wire.hear_or_end().await.is_some() {}
         }
         assert_eq!(process.end().await.status.code(), Some(1), "{by_signal}");
@@ -206,7 +234,7 @@ async fn health_is_asked_for_without_curl_and_in_a_place_of_its_own() {
     };
     assert_eq!(health(place.clone()).await, (Some(0), "{\"failed\":[],\"ready\":true}\n".to_owned()));
     assert_eq!(site.ask(&Ask::get("/readyz")).await.status, 404, "not where calls are answered");
-    site.signal("TERM").await;
+    site.program.signal("TERM");
     until(async || health(place.clone()).await.0 != Some(0)).await;
     assert_eq!(site.ended().await.code(), Some(0));
     assert_eq!(health(place).await.0, Some(1), "nobody is there");

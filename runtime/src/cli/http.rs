@@ -83,6 +83,18 @@ impl Http {
         })
     }
 
+    /// What those who run a server that others reach may not know: it answers to no name of theirs by itself.
+    pub(super) fn names(site: &Site) -> Option<String> {
+        let ip = site.address.ip();
+        if ip.is_loopback() || !site.hosts.is_empty() {
+            return None;
+        }
+        let own = if ip.is_unspecified() { String::new() } else { format!(" or `{ip}`") };
+        Some(format!(
+            "who calls it by another name than `localhost`{own} gets 403: add `--allow-host NAME` for each that clients write"
+        ))
+    }
+
     fn access(&self, address: SocketAddr, grants: &Grants, built: &Built) -> Result<Access, String> {
         match self.those_who_show_something()? {
             Some(_) if !grants.scopes.is_empty() => Err(

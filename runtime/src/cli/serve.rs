@@ -5,9 +5,11 @@ use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "http")]
+use super::http::Http;
 use super::{DONE, FAILED, Grants, audit::Log, could_not, signals};
 #[cfg(feature = "http")]
-use crate::serve::http::Pace;
+use crate::serve::http::{Pace, Site};
 use crate::{
     registry::StartError,
     serve::{Built, Ended, Stdio},
@@ -35,7 +37,7 @@ pub(super) struct Serve {
     log: Log,
     #[cfg(feature = "http")]
     #[command(flatten)]
-    http: super::http::Http,
+    http: Http,
     /// Say nothing on stderr at the start
     #[arg(long, short)]
     quiet: bool,
@@ -83,32 +85,11 @@ impl Serve {
         let over = if site.access.asks() { Over::Tokens } else { Over::Http };
         let built = built.grant(&self.grants.joined());
         self.open(over, &built);
+        if let (false, Some(names)) = (self.quiet, Http::names(&site)) {
+            eprintln!("  {names}");
+        }
         let reopen_audit = built.audit_reopener();
-        run(&built.clone(), async {
-            let stop = CancellationToken::new();
-            let address = site.address;
-            let taken = |error| format!("{address} cannot be listened at: {error}");
-            let listening = built.listen(site).await.map_err(taken)?;
-            // Whoever started the server with port 0 reads here which one it took.
-            eprintln!("{}", serde_json::json!({"listening": listening.url().map_err(taken)?}));
-            let access = listening.access();
-            for warning in access.warnings() {
-                eprintln!("warning: {warning}");
-            }
-            let reloaded = Arc::clone(&access);
-            let again = move || {
-                reload(&reloaded);
-                reopen_audit();
-            };
-            signals::listen(stop.clone(), again).map_err(|error| broke(&error))?;
-            tokio::spawn(async move {
-                if let Err(error) = access.prepare().await {
-                    // Each request that needs them tries again.
-                    eprintln!("warning: {error}");
-                }
-            });
-            Ok(listening.serve(stop, pace).await)
-        })
+        run(&built.clone(), over_http(built, site, pace, reopen_audit))
     }
 
     fn build<C: State>(&self, server: Server<C>) -> Result<Built, StartError> {
@@ -130,6 +111,38 @@ impl Serve {
             eprintln!("  nobody is asked before a destructive call");
         }
     }
+}
+
+#[cfg(feature = "http")]
+async fn over_http(
+    built: Built,
+    site: Site,
+    pace: Pace,
+    reopen_audit: impl Fn() + Send + 'static,
+) -> Result<Ended, String> {
+    let stop = CancellationToken::new();
+    let address = site.address;
+    let taken = |error| format!("{address} cannot be listened at: {error}");
+    let listening = built.listen(site).await.map_err(taken)?;
+    // Whoever started the server with port 0 reads here which one it took.
+    eprintln!("{}", serde_json::json!({"listening": listening.url().map_err(taken)?}));
+    let access = listening.access();
+    for warning in access.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    let reloaded = Arc::clone(&access);
+    let again = move || {
+        reload(&reloaded);
+        reopen_audit();
+    };
+    signals::listen(stop.clone(), again).map_err(|error| broke(&error))?;
+    tokio::spawn(async move {
+        if let Err(error) = access.prepare().await {
+            // Each request that needs them tries again.
+            eprintln!("warning: {error}");
+        }
+    });
+    Ok(listening.serve(stop, pace).await)
 }
 
 /// Reads again what stands in files.

@@ -3,9 +3,11 @@
 mod admission;
 mod bearer;
 mod body;
+mod cors;
 mod direct;
 mod drain;
 mod health;
+mod held;
 mod listen;
 mod message;
 mod origin;
@@ -14,7 +16,7 @@ mod sessions;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use ::http::{Method, StatusCode, header};
+use ::http::{HeaderValue, Method, StatusCode, header};
 use axum::{
     Router,
     body::Body,
@@ -178,10 +180,11 @@ fn router(door: Arc<Door>) -> Router {
         let path = about.path();
         // The router reads more than letters into some signs.
         let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~%".contains(&b));
+        let document = get(metadata).options(metadata);
         if plain && path != METADATA {
-            router = router.route(path, get(metadata));
+            router = router.route(path, document.clone());
         }
-        router = router.route(METADATA, get(metadata));
+        router = router.route(METADATA, document);
     }
     router.with_state(door)
 }
@@ -191,15 +194,13 @@ fn health_router(health: Arc<Health>) -> Router {
 }
 
 async fn mcp(State(door): State<Arc<Door>>, request: Request) -> Response {
-    door.answer(request).await.unwrap_or_else(Refused::into_response)
+    let answer = async |request| door.answer(request).await.unwrap_or_else(Refused::into_response);
+    cors::answer(&door.hosts, request, answer).await
 }
 
-async fn metadata(State(door): State<Arc<Door>>) -> Response {
-    let document = door.metadata.as_ref().map(|about| about.document.clone()).unwrap_or_default();
-    Response::builder()
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Body::from(document))
-        .expect("a type and a body are a response")
+async fn metadata(State(door): State<Arc<Door>>, request: Request) -> Response {
+    let answer = async |request| door.document(&request).unwrap_or_else(Refused::into_response);
+    cors::answer(&door.hosts, request, answer).await
 }
 
 impl Door {
@@ -255,6 +256,19 @@ impl Door {
             *answer.status_mut() = StatusCode::NO_CONTENT;
         }
         Ok(stay.through(answer.map(|body| session.hold(body))))
+    }
+
+    /// What those who want a token are told of the server.
+    fn document(&self, request: &Request) -> Result<Response, Refused> {
+        self.hosts.check(request)?;
+        if request.method() == Method::OPTIONS {
+            let refused = Refused::plain(StatusCode::METHOD_NOT_ALLOWED, "this document is for `GET`");
+            return Err(refused.header(header::ALLOW, HeaderValue::from_static("GET, HEAD")));
+        }
+        let document = self.metadata.as_ref().map(|about| about.document.clone()).unwrap_or_default();
+        let mut answer = Response::new(Body::from(document));
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(answer)
     }
 
     /// Whose token it is. The token goes no further.

@@ -35,6 +35,16 @@ fn measure(
     text.len()
 }
 
+/// Answer at length.
+#[mcp_tool(read_only, closed_world, public)]
+fn fill(
+    /// How many letters.
+    #[param(max = 1_000_000)]
+    length: usize,
+) -> String {
+    "x".repeat(length)
+}
+
 /// Twice a minute.
 #[mcp_tool(read_only, closed_world, public, rate = "2/min")]
 fn twice() {}
@@ -86,6 +96,7 @@ fn main() -> ExitCode {
         hello,
         test_simple_text,
         measure,
+        fill,
         twice,
         wait,
         alone,

@@ -1,21 +1,15 @@
 //! A server that is to stop → its phases: not ready, nothing new, the rest cut off, gone.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::time::Duration;
 
 use ::http::{HeaderValue, StatusCode, header};
 use axum::{body::Body, response::Response};
-use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
 
-use super::Refused;
+use super::{Refused, held::Held};
 use crate::serve::{Ended, SHUTTING_DOWN};
 
 /// How much time each phase has.
@@ -114,34 +108,6 @@ impl Stay {
 
     /// Holds the stay until this answer was sent.
     pub(super) fn through(self, answer: Response) -> Response {
-        answer.map(|body| Body::new(Counted { body, _stay: self }))
-    }
-}
-
-pin_project_lite::pin_project! {
-    struct Counted {
-        #[pin]
-        body: Body,
-        _stay: Stay,
-    }
-}
-
-impl HttpBody for Counted {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.project().body.poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        answer.map(|body| Body::new(Held::new(body, self)))
     }
 }

@@ -12,9 +12,11 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How long the head of a request may take, and how long a connection may wait for the next.
+/// How long the head of a request may take, how long a connection may wait for the next, and how long a client may take
+/// nothing of an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The most bytes of a request's head.
 const HEAD: usize = 64 * 1024;
@@ -48,11 +50,13 @@ pub(super) async fn connections(
 async fn connection(stream: TcpStream, router: Router, closing: CancellationToken) {
     // Small answers must not wait for more.
     let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(PATIENCE));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
         .max_buf_size(HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router));
     let mut connection = pin!(connection);
     // A client that breaks off has nobody to be told.
     tokio::select! {

@@ -3,9 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -13,7 +11,7 @@ use ::http::{HeaderValue, StatusCode};
 use axum::{body::Body, extract::Request};
 use bytes::Bytes;
 use futures::Stream;
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::Body as HttpBody;
 use rmcp::{
     model::{ClientJsonRpcMessage, ProtocolVersion, ServerJsonRpcMessage},
     transport::streamable_http_server::session::{
@@ -22,7 +20,7 @@ use rmcp::{
     },
 };
 
-use super::Refused;
+use super::{Refused, held::Held};
 use crate::{call::Caller, confirm::EXPIRY};
 
 const SESSION: &str = "mcp-session-id";
@@ -226,7 +224,7 @@ impl Hold {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        Body::new(Held { body, _hold: self })
+        Body::new(Held::new(body, self))
     }
 }
 
@@ -238,33 +236,5 @@ impl Drop for Hold {
             session.busy = session.busy.saturating_sub(1);
             session.used = Instant::now();
         }
-    }
-}
-
-pin_project_lite::pin_project! {
-    struct Held<B> {
-        #[pin]
-        body: B,
-        _hold: Hold,
-    }
-}
-
-impl<B: HttpBody> HttpBody for Held<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        self.project().body.poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

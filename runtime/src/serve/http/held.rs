@@ -1,0 +1,43 @@
+//! A body → the same, with something that lasts until it was sent, or nobody reads it any more.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http_body::{Body, Frame, SizeHint};
+
+pin_project_lite::pin_project! {
+    pub(super) struct Held<B, T> {
+        #[pin]
+        body: B,
+        _until: T,
+    }
+}
+
+impl<B, T> Held<B, T> {
+    /// Drops `until` with the body.
+    pub(super) fn new(body: B, until: T) -> Self {
+        Self { body, _until: until }
+    }
+}
+
+impl<B: Body, T> Body for Held<B, T> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.project().body.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

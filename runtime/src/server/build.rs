@@ -1,0 +1,157 @@
+//! A server in the making → everything that calls need, or what can be told of it without that.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::{About, Server, Source};
+#[cfg(feature = "cli")]
+use crate::audit::AuditLog;
+use crate::{
+    confirm::Confirmations,
+    descriptor::Descriptor,
+    limits::Limits,
+    pipeline::{Core, Recorder},
+    recording::{self, Recording},
+    registry::{Registry, StartError},
+    revision::Revision,
+    scopes::Scopes,
+    seal::{Seals, Support, Trial},
+    serve::Built,
+    state::State,
+    tool::Handler,
+};
+
+/// What can be told of a server without running it.
+pub(crate) struct Outline {
+    pub(crate) about: About,
+    pub(crate) registry: Registry,
+    pub(crate) revisions: Vec<Revision>,
+    pub(crate) conceal: bool,
+    pub(crate) support: Support,
+    pub(crate) scopes: Scopes,
+    /// Whether `serve` records calls without being told.
+    pub(crate) recorded: bool,
+    /// Where, as far as this user has a place.
+    #[cfg(feature = "cli")]
+    pub(crate) log: Option<AuditLog>,
+}
+
+impl<C: State> Server<C> {
+    /// Makes the state and everything that calls need, ready to be served.
+    ///
+    /// # Errors
+    ///
+    /// Two tools of one name, a type that no schema describes, a state that could not be made, or an audit log that a
+    /// tool insists on and that nobody named, or that cannot be written.
+    pub fn build(self) -> Result<Built, StartError> {
+        if self.revisions.is_empty() {
+            return Err(StartError::NoRevision);
+        }
+        // The kernel answers while everything else is made.
+        let trial = Trial::begin(self.plan);
+        let state = match self.state {
+            Source::Ready(state) => state,
+            Source::Later(make) => make().map_err(StartError::State)?,
+        };
+        let state = Arc::new(state);
+        let bound =
+            self.entries.into_iter().map(|entry| (entry.descriptor, Handler::bind(entry.run, &state)));
+        let mut tools: Vec<(&'static Descriptor, Handler)> =
+            self.stateless.into_iter().chain(bound).collect();
+        let mut withheld = HashSet::new();
+        tools.retain(|(descriptor, _)| {
+            let kept = !self.read_only || descriptor.is_read_only();
+            if !kept {
+                withheld.insert(descriptor.name);
+            }
+            kept
+        });
+        tools.sort_by_key(|(descriptor, _)| descriptor.name);
+        let registry = Registry::new(tools.iter().map(|(descriptor, _)| *descriptor))?;
+        let handlers = tools.into_iter().map(|(_, handler)| handler).collect();
+        let limits = Limits::new(&self.bounds, registry.tools().iter().map(|tool| tool.descriptor));
+        let seals = Seals::new(enough(trial.end(), &registry)?);
+        let audit = recording::recorder(self.recording, &registry, |log| {
+            Recorder::open(log, &self.about, &registry, self.read_only, self.unasked)
+        })?;
+        let core = Core {
+            audit,
+            withheld,
+            registry,
+            handlers,
+            conceal: self.conceal,
+            seals,
+            limits,
+            confirmations: Confirmations::new(self.bounds.clock),
+            unasked: self.unasked,
+        };
+        Ok(Built::new(self.about, core, self.revisions, self.extra, self.scopes, self.checks))
+    }
+
+    /// What can be told without making the state.
+    pub(crate) fn outline(&self) -> Result<Outline, StartError> {
+        let stateless = self.stateless.iter().map(|(descriptor, _)| *descriptor);
+        let all = stateless.chain(self.entries.iter().map(|entry| entry.descriptor));
+        let registry = Registry::new(all.filter(|tool| !self.read_only || tool.is_read_only()))?;
+        Ok(Outline {
+            about: self.about.clone(),
+            registry,
+            revisions: self.revisions.clone(),
+            conceal: self.conceal,
+            support: Trial::begin(self.plan.clone()).end(),
+            scopes: self.scopes.clone(),
+            recorded: !matches!(self.recording, Recording::Nowhere),
+            #[cfg(feature = "cli")]
+            log: match &self.recording {
+                Recording::In(log) => Some(log.clone()),
+                Recording::Nowhere => None,
+                Recording::Unsaid | Recording::ByDefault(_) => AuditLog::of_user(&self.about.name),
+            },
+        })
+    }
+
+    /// Those of `scopes` that no tool needs, each with the scope that was perhaps meant.
+    #[cfg(all(feature = "cli", feature = "http"))]
+    pub(crate) fn idle_scopes<'a>(
+        &self,
+        scopes: impl Iterator<Item = &'a str>,
+    ) -> Vec<(&'a str, Option<&'static str>)> {
+        let stateless = self.stateless.iter().map(|(descriptor, _)| *descriptor);
+        let all = stateless.chain(self.entries.iter().map(|entry| entry.descriptor));
+        let needed: Vec<&'static str> = all.flat_map(|tool| tool.scopes).copied().collect();
+        let idle = scopes.filter(|scope| self.scopes.is_idle(scope, needed.iter().copied()));
+        idle.map(|scope| (scope, crate::text::nearest(scope, needed.iter().copied()))).collect()
+    }
+
+    /// The manifest: everything this server knows of itself, as canonical JSON (sorted keys, two spaces).
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::build`], but for the state, which is not made.
+    pub fn manifest(&self) -> Result<String, StartError> {
+        Ok(crate::contract::manifest(&self.outline()?))
+    }
+
+    /// The reference of this server's tools in Markdown.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::manifest`].
+    pub fn reference(&self) -> Result<String, StartError> {
+        Ok(crate::contract::reference(&self.outline()?))
+    }
+}
+
+/// Not enough of what the tools declare, where the server insists, is an error.
+fn enough(support: Support, registry: &Registry) -> Result<Support, StartError> {
+    if let Some(folder) = support.no_folder() {
+        return Err(StartError::Scratch(folder.display().to_string()));
+    }
+    if support.is_required() {
+        for tool in registry.tools() {
+            if let Err((word, why)) = support.keeps(tool.descriptor) {
+                return Err(StartError::Seal { tool: tool.descriptor.name, word, why });
+            }
+        }
+    }
+    Ok(support)
+}
