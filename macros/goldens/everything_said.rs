@@ -56,6 +56,14 @@ const _: () = {
                     >("token", ::core::concat!(concat!("The caller's ", "token.")))
                 },
             ],
+            rules: &[
+                __candor::Rule::When {
+                    param: "kind",
+                    is: __candor::Literal::Text("above"),
+                    then: &["price"],
+                    otherwise: &[],
+                },
+            ],
             output: __candor::Returned::<()>::schema,
             ..__candor::Descriptor::DEFAULT
         };

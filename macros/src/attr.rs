@@ -7,6 +7,7 @@ use proc_macro2::TokenStream;
 use syn::{Ident, LitStr, Meta, Path, parse_quote};
 
 use crate::{
+    between::{self, Between},
     error::{Mistake, Mistakes},
     key::{Grammar, count, flag, krate, one_of, path, said, string, text},
 };
@@ -30,6 +31,7 @@ pub(crate) struct Attr {
     pub(crate) audit: Option<(Audit, LitStr)>,
     pub(crate) deprecated: Option<Deprecated>,
     pub(crate) unsealed: Option<LitStr>,
+    pub(crate) rules: Vec<Between>,
     krate: Option<Path>,
     /// The keys that were written, readable or not: what was said badly is not also missing.
     said: HashSet<String>,
@@ -104,6 +106,7 @@ const GRAMMAR: Grammar = Grammar {
         "audit",
         "deprecated",
         "unsealed",
+        "rules",
         "crate",
     ],
     example: "#[mcp_tool(read_only, scope = \"read:prices\")]",
@@ -166,6 +169,7 @@ impl Attr {
             "unsealed" => {
                 self.unsealed = mistakes.keep(text(item, "unsealed = \"keeps a cache file of its own\""));
             }
+            "rules" => self.rules = between::rules(item, mistakes),
             "crate" => self.krate = mistakes.keep(krate(item)),
             other => unreachable!("`{other}` is in KEYS and has no arm"),
         }

@@ -179,7 +179,8 @@ pub(crate) fn strip(expr: &Expr) -> &Expr {
     }
 }
 
-fn key_of(item: &NestedMeta) -> String {
+/// The key of an item, as it was written.
+pub(crate) fn key_of(item: &NestedMeta) -> String {
     match item {
         NestedMeta::Meta(meta) => spelled(meta.path()),
         NestedMeta::NameValueInvalidExpr(pair) => spelled(&pair.path),

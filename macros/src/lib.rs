@@ -5,6 +5,7 @@
 //! rule, `tool` is what passed them, `expand` holds every quote.
 
 mod attr;
+mod between;
 mod error;
 mod expand;
 #[cfg(test)]

@@ -109,7 +109,8 @@ fn number(key: Ident, item: &NestedMeta) -> Result<Value, Mistake> {
     }
 }
 
-fn value(key: Ident, item: &NestedMeta) -> Result<Value, Mistake> {
+/// The literal of `key = …`.
+pub(crate) fn value(key: Ident, item: &NestedMeta) -> Result<Value, Mistake> {
     match read(item) {
         Some((literal, tokens)) => Ok(Value { literal, key, tokens }),
         None => Err(Mistake::at(said(item), format!("`{key}` takes a literal"))

@@ -1,6 +1,7 @@
 //! Every rule of the language, a file a family; each has its ui test in `ui-tests/fail`.
 
 mod access;
+mod between;
 mod deprecation;
 mod description;
 mod effect;
@@ -36,6 +37,7 @@ pub(crate) fn check(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
         parameter::values_fit(param, argument, mistakes);
         parameter::wire_name_in_grammar(param, argument, mistakes);
     }
+    between::rules_fit_the_parameters(attr, sig, mistakes);
     parameter::wire_names_differ(sig, mistakes);
     function::plain_function(sig, mistakes);
     function::output_is_a_type(sig, mistakes);

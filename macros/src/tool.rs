@@ -6,6 +6,7 @@ use syn::{LitStr, Path, Type, ext::IdentExt};
 
 use crate::{
     attr::{Attr, Audit, Effect, RatePer},
+    between::Demand,
     error::Mistakes,
     expand, rule,
     sig::{Argument, Kind, Param, Sig},
@@ -32,6 +33,7 @@ pub(crate) struct Tool {
     pub(crate) audit: Audit,
     pub(crate) deprecated: Option<(String, String, Option<Path>)>,
     pub(crate) unsealed: Option<String>,
+    pub(crate) rules: Vec<Demand>,
     pub(crate) sig: Sig,
 }
 
@@ -113,6 +115,7 @@ fn finish(attr: Attr, sig: Sig) -> Tool {
         audit,
         deprecated,
         unsealed: attr.unsealed.map(|reason| reason.value()),
+        rules: attr.rules.into_iter().map(|rule| rule.demand).collect(),
         sig,
     }
 }

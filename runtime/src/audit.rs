@@ -18,6 +18,8 @@ mod recover;
 mod redact;
 mod scan;
 #[cfg(feature = "cli")]
+mod shape;
+#[cfg(feature = "cli")]
 mod signatures;
 mod system;
 #[cfg(all(test, feature = "cli"))]
@@ -44,9 +46,10 @@ pub(crate) use note::{Checkpoint, Key as VerifierKey};
 pub(crate) use open::{Kind, Open};
 #[cfg(feature = "cli")]
 pub(crate) use reader::Reader;
+pub(crate) use redact::marked;
 #[cfg(feature = "cli")]
 pub(crate) use signatures::exported;
-pub(crate) use text::Body;
+pub(crate) use text::{Body, cut};
 #[cfg(feature = "cli")]
 pub(crate) use verify::{Verdict, verify};
 

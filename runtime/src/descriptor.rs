@@ -41,6 +41,8 @@ pub struct Descriptor {
     pub unsealed: Option<&'static str>,
     /// What a caller sends, in the order of the function's parameters.
     pub params: &'static [Param],
+    /// What holds between parameters.
+    pub rules: &'static [Rule],
     /// The schema of what the function returns.
     #[doc(hidden)]
     pub output: fn(&mut SchemaGenerator) -> Option<Schema>,
@@ -67,6 +69,7 @@ impl Descriptor {
         deprecated: None,
         unsealed: None,
         params: &[],
+        rules: &[],
         output: |_| None,
     };
 
@@ -222,6 +225,50 @@ pub struct Param {
     pub volatile: bool,
     /// Makes the schema of the parameter's type.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+/// What holds between parameters, which it names as the wire does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rule {
+    /// Exactly one of them is sent.
+    OneOf(&'static [&'static str]),
+    /// At least one of them is sent.
+    AnyOf(&'static [&'static str]),
+    /// Who sends the first sends the others.
+    Needs(&'static str, &'static [&'static str]),
+    /// What is sent depends on a value.
+    When {
+        /// Whose value.
+        param: &'static str,
+        /// The value.
+        is: Literal,
+        /// What is sent with that value.
+        then: &'static [&'static str],
+        /// What is sent with any other, and with none.
+        otherwise: &'static [&'static str],
+    },
+}
+
+/// `` at least one of `symbol` and `isin` ``
+impl std::fmt::Display for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let listed =
+            |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
+        match self {
+            Self::OneOf(names) => write!(f, "exactly one of {}", listed(names)),
+            Self::AnyOf(names) => write!(f, "at least one of {}", listed(names)),
+            Self::Needs(name, needed) => write!(f, "{} wherever `{name}` is sent", listed(needed)),
+            Self::When { param, is, then, otherwise } => {
+                let is = is.to_json();
+                match (listed(then), listed(otherwise)) {
+                    (then, otherwise) if otherwise.is_empty() => write!(f, "{then} where `{param}` is {is}"),
+                    (then, otherwise) => {
+                        write!(f, "{then} where `{param}` is {is} and {otherwise} otherwise")
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// A value written in the attribute.

@@ -105,7 +105,9 @@ pub use candor_macros::mcp_tool;
 /// Server::new("numbers", "1.0.0").tools(tools![answer, answer]);
 /// ```
 pub use candor_macros::tools;
-pub use descriptor::{Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate};
+pub use descriptor::{
+    Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule,
+};
 pub use output::{Block, Content, Output, ToolError};
 pub use registry::StartError;
 pub use report::Level;
@@ -129,7 +131,9 @@ pub mod __private {
 
     pub use crate::{
         args::param,
-        descriptor::{Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate},
+        descriptor::{
+            Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule,
+        },
         output::{Plainly, Returned},
         state::{InClosedWorld, InReadOnly, Network, Plain, Provide, State, Write, WriteAndNetwork},
         tool::{Named, Run, Running, Tool, Tools, twin},

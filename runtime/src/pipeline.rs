@@ -141,7 +141,8 @@ pub(crate) async fn turned_away(
     refusal: &Refusal,
 ) {
     if let Some(recorder) = &core.audit {
-        recorder.asked(core, tool, caller, origin, None).denied(by(core, tool, refusal)).await;
+        let caller = Arc::new(caller.clone());
+        recorder.asked(core, tool, &caller, origin, None).denied(by(core, tool, refusal)).await;
     }
 }
 

@@ -2,10 +2,11 @@
 
 mod check;
 mod faults;
+mod rules;
 mod shape;
 
 use schemars::{
-    SchemaGenerator,
+    Schema, SchemaGenerator,
     generate::{Contract, SchemaSettings},
 };
 use serde_json::{Map, Value, json};
@@ -13,6 +14,9 @@ use serde_json::{Map, Value, json};
 use crate::descriptor::{Descriptor, Literal, Param};
 use check::Check;
 use faults::faults;
+
+/// What a schema says of itself that goes beyond what all dialects share.
+const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// The schema of a tool's arguments, and what checks them.
 pub(crate) struct Input {
@@ -27,14 +31,17 @@ impl Input {
     pub(crate) fn new(descriptor: &Descriptor) -> Result<Self, String> {
         let mut properties = Map::new();
         let mut required = Vec::new();
+        let mut kept = Map::new();
         for param in descriptor.params {
-            let property = property(param).map_err(|why| format!("parameter `{}`: {why}", param.name))?;
+            let property =
+                property(param, &mut kept).map_err(|why| format!("parameter `{}`: {why}", param.name))?;
             if !param.optional {
                 required.push(Value::from(param.name));
             }
             properties.insert(param.name.to_owned(), property);
         }
-        let usage = descriptor.params.iter().map(|param| usage(param, &properties[param.name])).collect();
+        let of_params = descriptor.params.iter().map(|param| usage(param, &properties[param.name]));
+        let usage = of_params.chain(descriptor.rules.iter().map(ToString::to_string)).collect();
         let mut schema = Map::new();
         schema.insert("type".to_owned(), "object".into());
         if !properties.is_empty() {
@@ -44,6 +51,11 @@ impl Input {
             schema.insert("required".to_owned(), required.into());
         }
         schema.insert("additionalProperties".to_owned(), false.into());
+        keep(kept, &mut schema);
+        rules::write(descriptor, &mut schema)?;
+        if !descriptor.rules.is_empty() {
+            schema.insert("$schema".to_owned(), DIALECT.into());
+        }
         let check = Check::new(&Value::Object(schema.clone()))?;
         Ok(Self { schema, check, usage })
     }
@@ -77,10 +89,10 @@ pub(crate) enum OutputShape {
 
 impl OutputShape {
     pub(crate) fn new(descriptor: &Descriptor) -> Result<Self, String> {
-        let mut generator = generator(Contract::Serialize);
-        let Some(schema) = (descriptor.output)(&mut generator) else { return Ok(Self::Content) };
-        let schema = shape::clean(schema.to_value(), generator.definitions());
-        let Value::Object(schema) = schema else { return Ok(Self::Content) };
+        let mut kept = Map::new();
+        let schema = schema(Contract::Serialize, descriptor.output, &mut kept)?;
+        let Some(Value::Object(mut schema)) = schema else { return Ok(Self::Content) };
+        keep(kept, &mut schema);
         match schema.get("type").and_then(Value::as_str) {
             Some("null") => Ok(Self::Unit),
             Some("string") if !schema.contains_key("enum") => Ok(Self::Text),
@@ -97,13 +109,18 @@ impl OutputShape {
         match self {
             Self::Structured { schema, object, .. } if *object || !wrapped => Some(schema.clone()),
             Self::Structured { schema, .. } => {
+                let mut schema = schema.clone();
+                // What references point to stands at the root, whatever that is.
+                let at_root = ["$schema", "$defs"].map(|key| schema.remove_entry(key));
                 let outer = json!({
                     "type": "object",
                     "properties": {"result": schema},
                     "required": ["result"],
                     "additionalProperties": false,
                 });
-                outer.as_object().cloned()
+                let mut outer = outer.as_object().cloned()?;
+                outer.extend(at_root.into_iter().flatten());
+                Some(outer)
             }
             _ => None,
         }
@@ -117,19 +134,59 @@ pub(crate) fn wrap(value: Value) -> Value {
     Value::Object(outer)
 }
 
-fn generator(contract: Contract) -> SchemaGenerator {
+/// The schema that `make` makes, as it is published; what stays behind a reference goes to `kept`.
+fn schema<S: Into<Option<Schema>>>(
+    contract: Contract,
+    make: fn(&mut SchemaGenerator) -> S,
+    kept: &mut Map<String, Value>,
+) -> Result<Option<Value>, String> {
+    // Types are written where they are used, unless one of them has a name that all its uses share.
+    for inline in [true, false] {
+        let mut generator = generator(contract.clone(), inline);
+        let Some(schema) = make(&mut generator).into() else { return Ok(None) };
+        let (schema, definitions) = (schema.to_value(), generator.definitions());
+        if inline && (anchored(&schema) || definitions.values().any(anchored)) {
+            continue;
+        }
+        let mut of_this = Map::new();
+        let schema = shape::clean(schema, definitions, &mut of_this);
+        for (name, definition) in of_this {
+            if kept.insert(name.clone(), definition.clone()).is_some_and(|known| known != definition) {
+                return Err(format!("two of its types are called `{name}`"));
+            }
+        }
+        return Ok(Some(schema));
+    }
+    unreachable!("the second turn returns")
+}
+
+fn generator(contract: Contract, inline: bool) -> SchemaGenerator {
     let mut settings = SchemaSettings::draft2020_12();
     settings.meta_schema = None;
-    settings.inline_subschemas = true;
+    settings.inline_subschemas = inline;
     settings.contract = contract;
     settings.into_generator()
 }
 
+fn anchored(schema: &Value) -> bool {
+    match schema {
+        Value::Object(object) => object.contains_key("$anchor") || object.values().any(anchored),
+        Value::Array(schemas) => schemas.iter().any(anchored),
+        _ => false,
+    }
+}
+
+/// Puts what stays behind references at the root of `schema`, with the dialect that has them.
+fn keep(kept: Map<String, Value>, schema: &mut Map<String, Value>) {
+    if !kept.is_empty() {
+        schema.insert("$defs".to_owned(), kept.into());
+        schema.insert("$schema".to_owned(), DIALECT.into());
+    }
+}
+
 /// The schema of one parameter: its type's, with what `#[param]` says on top.
-fn property(param: &Param) -> Result<Value, String> {
-    let mut generator = generator(Contract::Deserialize);
-    let schema = (param.schema)(&mut generator).to_value();
-    let mut schema = shape::clean(schema, generator.definitions());
+fn property(param: &Param, kept: &mut Map<String, Value>) -> Result<Value, String> {
+    let mut schema = schema(Contract::Deserialize, param.schema, kept)?.unwrap_or_default();
     if param.optional {
         shape::forget_null(&mut schema);
     }
@@ -148,16 +205,17 @@ fn property(param: &Param) -> Result<Value, String> {
     if let Some(example) = param.example {
         schema.insert("examples".to_owned(), vec![example.to_json()].into());
     }
-    let schema = Value::Object(schema);
     if param.default.is_some() || param.example.is_some() {
-        let check = Check::new(&schema)?;
+        let mut whole = schema.clone();
+        keep(kept.clone(), &mut whole);
+        let check = Check::new(&whole.into())?;
         for (word, value) in [("default", param.default), ("example", param.example)] {
             if value.is_some_and(|value| !check.accepts(&value.to_json())) {
                 return Err(format!("its `{word}` does not fit its own schema"));
             }
         }
     }
-    Ok(schema)
+    Ok(schema.into())
 }
 
 fn bounds(param: &Param, schema: &mut Map<String, Value>) -> Result<(), String> {

@@ -17,6 +17,7 @@ use std::{
 
 use candor::{AuditLog, Built, Seal, Server, mcp_tool, tools};
 use candor_tests::twin::{
+    asked::{Asked, TURNS, in_turns},
     client::Client,
     side_by_side::{self, Side, report},
 };
@@ -26,8 +27,7 @@ use tokio::runtime::Builder;
 const CALLERS: u32 = 64;
 const DURABLE_CALLS: u32 = 10_000;
 const ROUNDS: usize = 15;
-const BLOCKS: usize = 60;
-const CALLS_A_BLOCK: usize = 500;
+const READS_A_TURN: usize = 500;
 const RECORDS: u32 = 1_000_000;
 
 /// Set a price.
@@ -183,34 +183,15 @@ fn bare(path: &Path, batches: &[Vec<u8>]) -> Duration {
 
 fn read() {
     let folder = tempfile::tempdir().expect("a folder");
-    let built = server(Some(&folder.path().join("audit")));
-    let mut sides = [("recorded", built.clone()), ("unaudited", server(None))].map(|(name, built)| {
-        let runtime = runtime();
-        let mut client = runtime.block_on(Client::declared(built));
-        runtime.block_on(async {
-            for _ in 0..2_000 {
-                assert!(client.ask("tools/call", GET).await.contains("66906"));
-            }
-        });
-        (Side::new(name), client, runtime)
-    });
-    for block in 0..BLOCKS {
-        for at in [block % 2, (block + 1) % 2] {
-            let (side, client, runtime) = &mut sides[at];
-            runtime.block_on(async {
-                for _ in 0..CALLS_A_BLOCK {
-                    let start = Instant::now();
-                    client.ask("tools/call", GET).await;
-                    side.since(start);
-                }
-            });
-        }
-    }
-    let [(ours, ..), (bare, ..)] = &sides;
-    report("a read call", ours, bare);
+    let log = folder.path().join("audit");
+    let built = server(Some(&log));
+    let side = |name, built| Asked::call(name, Client::declared(built), GET, "66906");
+    let [ours, bare] =
+        in_turns(READS_A_TURN, side("recorded", built.clone()), side("unaudited", server(None)));
+    report("a read call", &ours, &bare);
     built.stop_audit();
-    let records = batches(&folder.path().join("audit")).iter().map(|batch| lines(batch)).sum::<u32>();
-    assert!(records as usize >= 2 * BLOCKS * CALLS_A_BLOCK, "every call was recorded: {records}");
+    let records = batches(&log).iter().map(|batch| lines(batch)).sum::<u32>();
+    assert!(records as usize >= 2 * TURNS * READS_A_TURN, "every call was recorded: {records}");
 }
 
 fn verify() {

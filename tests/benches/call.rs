@@ -8,20 +8,18 @@
 //! them cost. Build with `cargo bench -p candor-tests --bench call --no-run`, then with the binary it names
 //! `valgrind --tool=callgrind BINARY count declared get_price 1000`, the same with `2000`, and both with `bare`.
 
-use std::time::Instant;
-
 use candor::Seal;
 use tokio::runtime::Builder;
 
 use candor_tests::twin::{
     self,
+    asked::{Asked, in_turns},
     client::Client,
-    side_by_side::{self, Side, report},
+    side_by_side::{self, report},
 };
 
 const TOOLS: [&str; 2] = ["get_price", "get_price_async"];
-const BLOCKS: usize = 60;
-const CALLS_A_BLOCK: usize = 500;
+const ANSWER: &str = r#""close":669.06"#;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -40,31 +38,8 @@ fn main() {
 }
 
 fn compare(ours: &'static str, tool: &str) {
-    let params = params(tool);
-    // A runtime each: threads that one side wakes are not there to serve the other.
-    let mut sides = [ours, "bare"].map(|name| {
-        let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
-        let mut client = runtime.block_on(connect(name));
-        runtime.block_on(async {
-            for _ in 0..2_000 {
-                answered(name, client.ask("tools/call", &params).await);
-            }
-        });
-        (Side::new(name), client, runtime)
-    });
-    for block in 0..BLOCKS {
-        for at in [block % 2, (block + 1) % 2] {
-            let (side, client, runtime) = &mut sides[at];
-            runtime.block_on(async {
-                for _ in 0..CALLS_A_BLOCK {
-                    let start = Instant::now();
-                    client.ask("tools/call", &params).await;
-                    side.since(start);
-                }
-            });
-        }
-    }
-    let [(ours, ..), (bare, ..)] = sides;
+    let side = |name| Asked::call(name, connect(name), params(tool), ANSWER);
+    let [ours, bare] = in_turns(500, side(ours), side("bare"));
     report(tool, &ours, &bare);
 }
 
@@ -85,11 +60,7 @@ async fn count(side: &str, tool: &str, calls: usize) {
     let params = params(tool);
     let mut client = connect(side).await;
     for _ in 0..calls {
-        answered(side, client.ask("tools/call", &params).await);
+        let answer = client.ask("tools/call", &params).await;
+        assert!(answer.contains(ANSWER), "{side} answered {answer}");
     }
-}
-
-/// A benchmark of refusals would flatter whoever refuses.
-fn answered(side: &str, answer: &str) {
-    assert!(answer.contains(r#""close":669.06"#), "{side} answered {answer}");
 }

@@ -10,14 +10,15 @@ use std::{
 
 use candor::{Built, Seal, Server, mcp_tool, tools};
 use candor_tests::twin::{
+    asked::{Asked, in_turns},
     client::Client,
+    declared,
     side_by_side::{Side, report, wanted},
 };
 use tokio::runtime::Builder;
 
-const BLOCKS: usize = 60;
-const CALLS_A_BLOCK: usize = 500;
 const ARGUMENTS: &str = r#"{"a":2,"b":3}"#;
+const PRICE: &str = r#"{"symbol":"AAPL","lots":3}"#;
 /// Calls on the wire at once, and in all, when throughput is measured.
 const WINDOW: usize = 32;
 const STREAM: usize = 4_000;
@@ -70,16 +71,16 @@ fn server(seal: Seal) -> Server {
 
 fn main() {
     match std::env::args().nth(1).as_deref() {
-        Some("serve") => serve(Seal::Required),
-        Some("serve-open") => serve(Seal::Off),
+        Some("serve") => serve(built(Seal::Required)),
+        Some("prices") => serve(declared::server(Seal::Required)),
+        Some("prices-open") => serve(declared::server(Seal::Off)),
         _ if wanted() => measure(),
         _ => {}
     }
 }
 
-fn serve(seal: Seal) {
+fn serve(built: Built) {
     let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let built = server(seal).build().expect("a kernel with seals");
     runtime.block_on(built.serve_stdio()).expect("a connection");
 }
 
@@ -87,7 +88,7 @@ fn measure() {
     for tool in ["add", "add_async"] {
         hop(tool);
     }
-    for tool in ["add", "add_async"] {
+    for tool in ["get_price", "get_price_async"] {
         throughput(tool);
     }
     memory();
@@ -97,33 +98,13 @@ fn built(seal: Seal) -> Built {
     server(seal).build().expect("a kernel with seals")
 }
 
-/// One call after another, in memory. A runtime each: threads that one side wakes are not there to serve the other.
+/// One call after another, in memory.
 fn hop(tool: &str) {
-    let params = format!(r#"{{"name":"{tool}","arguments":{ARGUMENTS}}}"#);
-    let mut sides = [("sealed", Seal::Required), ("unsealed", Seal::Off)].map(|(name, seal)| {
-        let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
-        let mut client = runtime.block_on(Client::declared(built(seal)));
-        runtime.block_on(async {
-            for _ in 0..2_000 {
-                let answer = client.ask("tools/call", &params).await;
-                assert!(answer.contains(r#""result":5"#), "{name} answered {answer}");
-            }
-        });
-        (Side::new(name), client, runtime)
-    });
-    for block in 0..BLOCKS {
-        for at in [block % 2, (block + 1) % 2] {
-            let (side, client, runtime) = &mut sides[at];
-            runtime.block_on(async {
-                for _ in 0..CALLS_A_BLOCK {
-                    let start = Instant::now();
-                    client.ask("tools/call", &params).await;
-                    side.since(start);
-                }
-            });
-        }
-    }
-    let [(sealed, ..), (open, ..)] = sides;
+    let side = |name, seal| {
+        let params = format!(r#"{{"name":"{tool}","arguments":{ARGUMENTS}}}"#);
+        Asked::call(name, Client::declared(built(seal)), params, r#""result":5"#)
+    };
+    let [sealed, open] = in_turns(500, side("sealed", Seal::Required), side("unsealed", Seal::Off));
     report(tool, &sealed, &open);
 }
 
@@ -165,17 +146,17 @@ impl Process {
         self.say(&format!(r#"{{"jsonrpc":"2.0","id":{},"method":"tools/call","params":{params}}}"#, self.id));
     }
 
-    /// The time of a stream of calls, with a window of them under way.
+    /// The time of a stream of read calls, with a window of them under way.
     fn stream(&mut self, tool: &str) -> Duration {
         let start = Instant::now();
         for _ in 0..WINDOW {
-            self.ask(tool, ARGUMENTS);
+            self.ask(tool, PRICE);
         }
         for done in 0..STREAM {
             let answer = self.hear();
-            assert!(answer.contains(r#""result":5"#), "{answer}");
+            assert!(answer.contains(r#""close":669.06"#), "{answer}");
             if done + WINDOW < STREAM {
-                self.ask(tool, ARGUMENTS);
+                self.ask(tool, PRICE);
             }
         }
         start.elapsed()
@@ -197,10 +178,11 @@ impl Drop for Process {
     }
 }
 
+/// The read call that other benchmarks set beside bare rmcp's.
 fn throughput(tool: &str) {
     let mut sides = [
-        (Side::new("sealed"), Process::start("serve")),
-        (Side::new("unsealed"), Process::start("serve-open")),
+        (Side::new("sealed"), Process::start("prices")),
+        (Side::new("unsealed"), Process::start("prices-open")),
     ];
     for (_, process) in &mut sides {
         process.stream(tool);

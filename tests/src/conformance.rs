@@ -13,8 +13,8 @@ use asking::{
     test_missing_capability, test_sampling, test_streaming_elicitation,
 };
 use content::{
-    test_audio_content, test_custom_header, test_embedded_resource, test_error_handling, test_image_content,
-    test_multiple_content_types, test_simple_text,
+    greet, json_schema_2020_12_tool, test_audio_content, test_custom_header, test_embedded_resource,
+    test_error_handling, test_image_content, test_multiple_content_types, test_simple_text,
 };
 use telling::{
     test_logging_tool, test_tool_with_logging, test_tool_with_progress, test_trigger_prompt_change,
@@ -48,6 +48,8 @@ pub fn server() -> Server {
             test_tool_with_progress,
             test_trigger_prompt_change,
             test_custom_header,
+            json_schema_2020_12_tool,
+            greet,
             test_sampling,
             test_elicitation,
             test_elicitation_sep1034_defaults,

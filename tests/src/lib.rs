@@ -8,6 +8,7 @@ pub mod fixture;
 pub mod forged;
 pub mod http;
 pub mod issuer;
+pub mod log;
 pub mod program;
 pub mod rich;
 pub mod twin;

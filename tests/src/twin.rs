@@ -1,5 +1,6 @@
 //! One server, written with Candor and once more on bare rmcp, for benchmarks that set the two side by side.
 
+pub mod asked;
 pub mod bare;
 pub mod client;
 pub mod declared;

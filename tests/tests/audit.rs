@@ -12,7 +12,10 @@ use std::{
 use candor::{
     AuditLog, Built, Revision, Server, StartError, State, mcp_tool, testing::Client, testing::Disk, tools,
 };
-use candor_tests::wire::{Wire, request};
+use candor_tests::{
+    log,
+    wire::{Wire, request},
+};
 use serde_json::{Value, json};
 
 #[derive(State)]
@@ -50,8 +53,7 @@ fn build(folder: &Path, disk: &Disk, runs: &Arc<AtomicUsize>) -> Result<Built, S
 }
 
 fn records(folder: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(folder.join("audit/segment-00000001.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    log::records(&folder.join("audit"))
 }
 
 fn kinds(folder: &Path) -> Vec<String> {
@@ -156,7 +158,7 @@ async fn one_process_writes_a_log() {
 fn a_torn_last_line_is_set_aside_and_any_changed_byte_of_the_last_segment_is_a_reason_not_to_start() {
     let (folder, runs) = (tempfile::tempdir().unwrap(), Arc::default());
     drop(build(folder.path(), &Disk::default(), &runs).unwrap());
-    let path = folder.path().join("audit/segment-00000001.jsonl");
+    let path = log::segment(&folder.path().join("audit"), 1);
     let whole = fs::read(&path).unwrap();
     for at in 0..whole.len() - 1 {
         let mut bytes = whole.clone();

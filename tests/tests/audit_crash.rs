@@ -11,9 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candor_tests::wire::{call, initialize};
+use candor_tests::{
+    log,
+    wire::{call, initialize},
+};
 use serde_json::{Value, json};
 
+const LEDGER: &str = env!("CARGO_BIN_EXE_ledger");
 const ROUNDS: u64 = 200;
 const CALLERS: u64 = 64;
 /// Rounds on one log: its whole is checked after each.
@@ -27,7 +31,7 @@ struct Server {
 
 impl Server {
     fn start(log: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ledger"))
+        let mut child = Command::new(LEDGER)
             .args(["serve", "--quiet", "--audit"])
             .arg(log)
             .stdin(Stdio::piped())
@@ -104,10 +108,7 @@ fn heard(line: &str, answered: &mut BTreeSet<u64>) {
 fn recorded(log: &Path) -> BTreeSet<u64> {
     let mut begun: BTreeMap<String, u64> = BTreeMap::new();
     let mut ended = BTreeSet::new();
-    let text = fs::read(log.join("segment-00000001.jsonl")).expect("there is a log");
-    for line in String::from_utf8_lossy(&text).lines() {
-        // The last may be cut off.
-        let Ok(record) = serde_json::from_str::<Value>(line) else { continue };
+    for record in log::records(log) {
         let id = record["call_id"].as_str().unwrap_or_default().to_owned();
         match record["kind"].as_str() {
             Some("intent") => {
@@ -123,14 +124,9 @@ fn recorded(log: &Path) -> BTreeSet<u64> {
 }
 
 fn verified(log: &Path) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_ledger"))
-        .args(["audit", "verify", "--json"])
-        .arg(log)
-        .output()
-        .expect("it runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_str(&said).expect("it is JSON")
+    let (code, said) = log::verified(LEDGER, log, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    said
 }
 
 #[test]
@@ -160,7 +156,7 @@ fn a_torn_tail_is_set_aside_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     Server::start(&log).kill_under_load(0, Duration::from_millis(50));
-    let path = log.join("segment-00000001.jsonl");
+    let path = log::segment(&log, 1);
     let whole = fs::read(&path).unwrap();
     let end = whole.iter().rposition(|&byte| byte == b'\n').unwrap();
     let start = whole[..end].iter().rposition(|&byte| byte == b'\n').unwrap() + 1;

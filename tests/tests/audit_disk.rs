@@ -10,11 +10,17 @@ use std::{
 };
 
 use candor::Revision;
-use candor_tests::wire::Process;
+use candor_tests::{
+    http::{Ask, Site, call, until as until_http},
+    log,
+    wire::Process,
+};
 use serde_json::{Value, json};
 
+const LEDGER: &str = env!("CARGO_BIN_EXE_ledger");
+
 fn ledger(log: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ledger"));
+    let mut command = Command::new(LEDGER);
     command.args(["serve", "--audit"]).arg(log);
     command
 }
@@ -33,16 +39,6 @@ fn is_refused(answer: &Value) {
     assert_eq!(answer["error"]["message"], "internal error\nhelp: the server's log says why", "{answer}");
 }
 
-fn verified(log: &Path) -> (Option<i32>, Value) {
-    let output = Command::new(env!("CARGO_BIN_EXE_ledger"))
-        .args(["audit", "verify", "--json"])
-        .arg(log)
-        .output()
-        .expect("it runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    (output.status.code(), serde_json::from_str(&said).unwrap_or(Value::Null))
-}
-
 /// Tries until it is so: a disk is asked again twice a second.
 async fn until(process: &mut Process, n: u64, done: bool) -> Value {
     let start = Instant::now();
@@ -56,36 +52,39 @@ async fn until(process: &mut Process, n: u64, done: bool) -> Value {
     }
 }
 
-/// A command that runs `ledger serve` on a file system of 4 MiB, which is mounted at `folder` for it alone.
-fn on_a_small_disk(folder: &Path) -> Command {
+/// A command that runs `ledger serve` on a file system of 4 MiB, which is mounted at `folder` for it alone. `None` where
+/// this machine lets nobody mount one.
+fn on_a_small_disk(folder: &Path, flags: &[&str]) -> Option<Command> {
+    let namespaces = ["--user", "--map-root-user", "--mount"];
+    let mut mount = Command::new("unshare");
+    mount.args(namespaces).args(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs"]);
+    let mounts = mount.arg(folder).stderr(Stdio::null()).status();
+    if !mounts.is_ok_and(|status| status.success()) {
+        eprintln!(
+            "SKIPPED: this machine mounts no tmpfs for `unshare --user --mount`; the full disk was not tested"
+        );
+        return None;
+    }
     let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
-    command.arg("mount -t tmpfs -o size=4m,mode=700 tmpfs \"$1\" && exec \"$2\" serve --audit \"$1/log\"");
-    command.arg("sh").arg(folder).arg(env!("CARGO_BIN_EXE_ledger"));
-    command
+    let script = "mount -t tmpfs -o size=4m,mode=700 tmpfs \"$0\" && exec \"$@\" --audit \"$0/log\"";
+    command.args(namespaces).args(["sh", "-c", script]).arg(folder);
+    command.args([LEDGER, "serve"]).args(flags);
+    Some(command)
 }
 
-/// Whether this machine lets an unprivileged user mount a file system of their own.
-fn can_mount(folder: &Path) -> bool {
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs"]);
-    command.arg(folder).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+/// The same place, as the process sees it.
+fn inside(process: u32, folder: &Path) -> PathBuf {
+    PathBuf::from(format!("/proc/{process}/root{}", folder.display()))
 }
 
 #[tokio::test]
 async fn a_full_disk_refuses_writes_loses_nothing_and_comes_back() {
     let folder = tempfile::tempdir().unwrap();
-    if !can_mount(folder.path()) {
-        eprintln!(
-            "SKIPPED: this machine mounts no tmpfs for `unshare --user --mount`; the full disk was not tested"
-        );
-        return;
-    }
-    let mut process = Process::start(on_a_small_disk(folder.path()));
+    let Some(command) = on_a_small_disk(folder.path(), &[]) else { return };
+    let mut process = Process::start(command);
     process.wire.initialize(Revision::V2025_11_25).await;
     assert!(is_done(&enter(&mut process, 0).await));
-    // The same place, as the process sees it.
-    let inside = PathBuf::from(format!("/proc/{}/root{}", process.program.id(), folder.path().display()));
+    let inside = inside(process.program.id(), folder.path());
     let filler = inside.join("filler");
     for (round, free) in [(1, 100_000), (2, 0)] {
         fill(&filler, free);
@@ -101,10 +100,10 @@ async fn a_full_disk_refuses_writes_loses_nothing_and_comes_back() {
     let log = folder.path().join("kept");
     let copied = Command::new("cp").arg("-r").arg(inside.join("log")).arg(&log).status().unwrap();
     assert!(copied.success());
-    let (code, said) = verified(&log);
+    let (code, said) = log::verified(LEDGER, &log, &[]);
     assert_eq!((code, &said["intact"]), (Some(0), &json!(true)), "{said}");
     assert!(said["left_out"].as_u64() >= Some(40), "{said}");
-    let text = fs::read_to_string(log.join("segment-00000001.jsonl")).unwrap();
+    let text = fs::read_to_string(log::segment(&log, 1)).unwrap();
     for n in [0, 150, 250] {
         assert!(text.contains(&format!("\"n\":{n}}}")), "{n} was acknowledged");
     }
@@ -112,6 +111,43 @@ async fn a_full_disk_refuses_writes_loses_nothing_and_comes_back() {
     let ended = process.end().await;
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("all but full") && ended.stderr.contains("room again"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_server_whose_log_takes_no_records_is_not_ready_until_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(command) = on_a_small_disk(folder.path(), &["--http", "127.0.0.1:0"]) else { return };
+    let mut site = Site::run(command).await;
+    let enter = async |n: u64| site.ask(&call("enter", json!({"n": n}))).await.message();
+    let ready = async || {
+        let answer = site.ask(&Ask::get("/readyz")).await;
+        (answer.status, answer.message())
+    };
+    let is_ready = (200, json!({"ready": true, "failed": []}));
+    let filler = inside(site.program.id(), folder.path()).join("filler");
+    for round in [10, 20] {
+        assert_eq!(enter(round).await["result"]["structuredContent"], round);
+        assert_eq!(ready().await, is_ready);
+        fill(&filler, 0);
+        is_refused(&enter(round + 1).await);
+        assert_eq!(ready().await, (503, json!({"ready": false, "failed": ["audit log"]})));
+        assert_eq!(site.ask(&Ask::get("/livez")).await.status, 200);
+        fs::remove_file(&filler).unwrap();
+        // No call has to find out that there is room again.
+        until_http(async || ready().await == is_ready).await;
+    }
+    // A log that somebody replaced is none, and no hangup makes it one.
+    let segment = log::segment(&inside(site.program.id(), folder.path()).join("log"), 1);
+    let whole = fs::read(&segment).unwrap();
+    fs::remove_file(&segment).unwrap();
+    fs::write(&segment, whole).unwrap();
+    is_refused(&enter(30).await);
+    assert_eq!(ready().await.0, 503);
+    site.program.signal("HUP");
+    until_http(async || site.stderr().contains("cannot be opened again")).await;
+    assert_eq!(ready().await.0, 503);
+    site.program.signal("TERM");
+    assert_eq!(site.ended().await.code(), Some(0));
 }
 
 /// Writes zeros until this many bytes are free, or none.
@@ -131,11 +167,11 @@ fn fill(path: &Path, free: u64) {
 async fn a_log_that_was_replaced_or_shortened_is_refused_and_sighup_brings_back_one_that_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let segment = log.join("segment-00000001.jsonl");
+    let segment = log::segment(&log, 1);
     let mut process = Process::start(ledger(&log));
     process.wire.initialize(Revision::V2025_11_25).await;
     assert!(is_done(&enter(&mut process, 1).await));
-    hang_up(&process);
+    process.program.signal("HUP");
     let opened = || fs::read_to_string(&segment).unwrap().contains("\"event\":\"reopened\"");
     while !opened() {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -146,12 +182,12 @@ async fn a_log_that_was_replaced_or_shortened_is_refused_and_sighup_brings_back_
     let file = fs::OpenOptions::new().write(true).open(&segment).unwrap();
     file.set_len(whole.len() as u64 - 10).unwrap();
     is_refused(&enter(&mut process, 3).await);
-    hang_up(&process);
+    process.program.signal("HUP");
     is_refused(&enter(&mut process, 4).await);
     // Replaced by a copy, byte for byte.
     fs::remove_file(&segment).unwrap();
     fs::write(&segment, &whole).unwrap();
-    hang_up(&process);
+    process.program.signal("HUP");
     is_refused(&enter(&mut process, 5).await);
     let ended = process.end().await;
     assert!(
@@ -160,11 +196,6 @@ async fn a_log_that_was_replaced_or_shortened_is_refused_and_sighup_brings_back_
         ended.stderr
     );
     assert!(!fs::read_to_string(&segment).unwrap().contains("\"n\":3}"));
-}
-
-fn hang_up(process: &Process) {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(process.program.id()).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
 }
 
 #[test]
@@ -201,18 +232,14 @@ fn a_hundred_thousand_segments_are_opened_verified_and_shown() {
     let log = folder.path().join("log");
     candor_tests::forged::log(&log, 100_000);
     let start = Instant::now();
-    let (code, said) = verified(&log);
+    let (code, said) = log::verified(LEDGER, &log, &[]);
     assert_eq!(
         (code, &said["segments"], &said["records"]),
         (Some(0), &json!(100_000), &json!(100_000)),
         "{said}"
     );
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
-    let shown = Command::new(env!("CARGO_BIN_EXE_ledger"))
-        .args(["audit", "show", "--json"])
-        .arg(&log)
-        .output()
-        .unwrap();
+    let shown = Command::new(LEDGER).args(["audit", "show", "--json"]).arg(&log).output().unwrap();
     assert_eq!(String::from_utf8(shown.stdout).unwrap().lines().count(), 100_000);
     let served = ledger(&log).stdin(Stdio::null()).output().unwrap();
     assert_eq!(served.status.code(), Some(0), "{}", String::from_utf8_lossy(&served.stderr));

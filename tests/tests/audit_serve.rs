@@ -7,7 +7,12 @@ use std::{
 };
 
 use candor::Revision;
-use candor_tests::wire::Process;
+use candor_tests::{
+    http::{Site, call},
+    issuer::{AUDIENCE, Issuer, Signer},
+    log,
+    wire::Process,
+};
 use serde_json::json;
 
 /// `ledger` with this state folder, and no home.
@@ -33,12 +38,10 @@ async fn served(state: &Path, arguments: &[&str]) -> Process {
 }
 
 fn kinds(log: &Path) -> Vec<String> {
-    let text = fs::read_to_string(log.join("segment-00000001.jsonl")).expect("there is a log");
-    let kind = |line: &str| {
-        let record: serde_json::Value = serde_json::from_str(line).expect("it is JSON");
+    let kind = |record: &serde_json::Value| {
         record["event"].as_str().or(record["kind"].as_str()).expect("it has a kind").to_owned()
     };
-    text.lines().map(kind).collect()
+    log::records(log).iter().map(kind).collect()
 }
 
 const ONE_CALL: [&str; 5] = ["segment", "start", "intent", "outcome", "stop"];
@@ -194,4 +197,36 @@ async fn a_flood_of_denials_is_counted() {
     }
     assert_eq!(each + counted, 1_000, "{text}");
     assert!(counted > 0 && each >= 100, "{each} {counted}");
+}
+
+#[tokio::test]
+async fn who_calls_with_a_token_is_on_record_with_the_issuer_who_vouches_for_them() {
+    let state = tempfile::tempdir().unwrap();
+    let signer = Signer::named("ed");
+    let issuer = Issuer::with(&[&signer]).await;
+    let flags = ["--oauth-issuer", &issuer.address, "--oauth-audience", AUDIENCE];
+    let mut site = Site::start(ledger(state.path(), &[]), &flags).await;
+    let claims = json!({
+        "iss": issuer.address,
+        "sub": "ada",
+        "aud": AUDIENCE,
+        "exp": jiff::Timestamp::now().as_second() + 3_600,
+        "scope": "write:drawer read:nothing",
+    });
+    let token = signer.sign(&claims);
+    let enter = call("enter", json!({"n": 1})).bearer(&token);
+    assert_eq!(site.ask(&enter).await.status, 200);
+    assert_eq!(site.ask(&call("nowhere", json!({})).bearer(&token)).await.status, 200);
+    site.program.signal("TERM");
+    assert_eq!(site.ended().await.code(), Some(0));
+
+    let records = log::records(&state.path().join("ledger/audit"));
+    let kinds: Vec<&str> = records.iter().filter_map(|record| record["kind"].as_str()).collect();
+    assert_eq!(kinds, ["server", "server", "intent", "outcome", "denied", "server"]);
+    for record in &records[2..5] {
+        let caller = json!({"iss": issuer.address, "sub": "ada", "client": "wire/0"});
+        assert_eq!((&record["caller"], &record["transport"]), (&caller, &json!("http")), "{record}");
+        assert_eq!(record["scopes"], "read:nothing write:drawer");
+    }
+    assert!(!records.iter().any(|record| record.to_string().contains(&token)));
 }

@@ -8,9 +8,14 @@ use std::{
 };
 
 use candor::{AuditLog, Built, Revision, Server, mcp_tool, testing::Client, tools};
-use candor_tests::forged;
+use candor_tests::{
+    forged,
+    log::{self, segment},
+};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+
+const LEDGER: &str = env!("CARGO_BIN_EXE_ledger");
 
 /// Enter a number.
 #[mcp_tool(additive, closed_world, public)]
@@ -49,15 +54,14 @@ async fn log(folder: &Path, name: &str, sign: bool) -> PathBuf {
 }
 
 fn ledger(arguments: &[&str], log: &Path) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ledger"));
+    let mut command = Command::new(LEDGER);
     let output = command.args(arguments).arg(log).stdin(Stdio::null()).output().expect("it runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it writes UTF-8");
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 fn verified_with(log: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
-    let (code, stdout, stderr) = ledger(&[&["audit", "verify", "--json"], arguments].concat(), log);
-    (code, serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}")))
+    log::verified(LEDGER, log, arguments)
 }
 
 fn verified(log: &Path) -> (Option<i32>, Value) {
@@ -78,10 +82,6 @@ fn found(log: &Path, says: &str, at: Option<(u32, usize)>) {
     let (code, text, _) = ledger(&["audit", "verify"], log);
     assert!(code == Some(1) && text.contains(says), "{text}");
     assert!(!text.contains("nothing was changed"), "{text}");
-}
-
-fn segment(log: &Path, number: u32) -> PathBuf {
-    log.join(format!("segment-{number:08}.jsonl"))
 }
 
 fn lines(path: &Path) -> Vec<String> {

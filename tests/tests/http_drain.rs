@@ -66,6 +66,34 @@ async fn readiness_turns_first_and_then_new_calls_are_told_to_come_back() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_turned_away_by_a_server_that_stops_is_on_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let mut site = Site::start(web(), &["--audit", log.to_str().unwrap()]).await;
+    let mut kept = site.connect().await;
+    let mut busy = at_work(&site, 2_000).await;
+    site.program.signal("TERM");
+    let mut let_in = 0;
+    loop {
+        kept.send(&call("hello", json!({})).bytes(site.address)).await;
+        let answer = kept.answer().await.expect("the connection is kept");
+        if answer.status == 503 {
+            break;
+        }
+        let_in += 1;
+    }
+    assert_eq!(busy.answer().await.unwrap().status, 200);
+    assert_eq!(site.ended().await.code(), Some(0));
+    let records = candor_tests::log::records(&log);
+    let denied: Vec<_> = records.iter().filter(|record| record["kind"] == "denied").collect();
+    assert_eq!(denied.len(), 1, "{denied:?}");
+    assert_eq!(denied[0]["decision"], json!({"verdict": "deny", "denied_by": "draining"}));
+    assert_eq!(denied[0]["transport"], "http");
+    let ran = |record: &&serde_json::Value| record["kind"] == "outcome" && record["tool"] == "hello";
+    assert_eq!(records.iter().filter(ran).count(), let_in, "what was let in ran, and what was not did not");
+}
+
+#[tokio::test]
 async fn what_takes_too_long_is_cut_off_and_the_exit_code_tells() {
     let mut site = Site::start(web(), &["--drain-timeout", "500ms"]).await;
     let mut busy = at_work(&site, 30_000).await;

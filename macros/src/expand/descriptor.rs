@@ -2,10 +2,12 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
 
 use super::{aimed, here};
 use crate::{
     attr::{Audit, Effect, RatePer},
+    between::Demand,
     param::Literal,
     sig::{Argument, Param},
     tool::{IdempotencyKey, Tool, wire_name},
@@ -69,6 +71,10 @@ pub(super) fn descriptor(tool: &Tool, private: &Ident) -> TokenStream {
     if !params.is_empty() {
         fields.push(quote!(params: &[#(#params),*]));
     }
+    if !tool.rules.is_empty() {
+        let rules = tool.rules.iter().map(|demand| rule(demand, tool, private));
+        fields.push(quote!(rules: &[#(#rules),*]));
+    }
     let output = schema_of_output(tool, private);
     quote!(#private::Descriptor { #(#fields,)* output: #output, ..#private::Descriptor::DEFAULT })
 }
@@ -77,6 +83,41 @@ pub(super) fn schema_of_output(tool: &Tool, private: &Ident) -> TokenStream {
     let output = tool.sig.output();
     let private = aimed(private, &output);
     quote_spanned!(here(&output)=> #private::Returned::<#output>::schema)
+}
+
+/// A rule, with the names of the wire.
+fn rule(demand: &Demand, tool: &Tool, private: &Ident) -> TokenStream {
+    let wire = |name: &Ident| {
+        let mut arguments = tool.sig.arguments();
+        let found = arguments.find(|(param, _)| param.ident.unraw() == name.unraw());
+        found
+            .map(|(param, argument)| wire_name(param, argument))
+            .expect("a rule of the language found each name")
+    };
+    let listed = |names: &[Ident]| {
+        let names = names.iter().map(wire);
+        quote!(&[#(#names),*])
+    };
+    match demand {
+        Demand::OneOf(names) => {
+            let names = listed(names);
+            quote!(#private::Rule::OneOf(#names))
+        }
+        Demand::AnyOf(names) => {
+            let names = listed(names);
+            quote!(#private::Rule::AnyOf(#names))
+        }
+        Demand::Needs(names) => {
+            let (name, needed) = names.split_first().expect("the list of `needs` holds two names");
+            let (name, needed) = (wire(name), listed(needed));
+            quote!(#private::Rule::Needs(#name, #needed))
+        }
+        Demand::When { param, is, then, otherwise } => {
+            let (param, is) = (wire(param), literal(&is.literal, private));
+            let (then, otherwise) = (listed(then), listed(otherwise));
+            quote!(#private::Rule::When { param: #param, is: #is, then: #then, otherwise: #otherwise })
+        }
+    }
 }
 
 fn limits(tool: &Tool, private: &Ident) -> Vec<TokenStream> {

@@ -93,7 +93,7 @@ fn in_words(shape: &Shape) -> &'static str {
     }
 }
 
-fn has_the_type(name: &str, argument: &Argument, value: &Value, mistakes: &mut Mistakes) -> bool {
+pub(super) fn has_the_type(name: &str, argument: &Argument, value: &Value, mistakes: &mut Mistakes) -> bool {
     let fits = match (&argument.shape, &value.literal) {
         (Shape::Unknown, _)
         | (Shape::Text, Literal::Text(_))

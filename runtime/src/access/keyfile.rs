@@ -140,6 +140,16 @@ impl Hash {
         Self(Sha256::digest(key).into())
     }
 
+    /// Reads what stands in a file.
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let digit = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let bytes: Option<Vec<u8>> = (0..64).step_by(2).map(digit).collect();
+        let plain = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let hash = bytes.filter(|_| plain).and_then(|bytes| bytes.try_into().ok());
+        hash.map(Self)
+            .ok_or("`sha256` is no hash of a key: it takes the 64 hexadecimal digits of its SHA-256")
+    }
+
     /// What names the key to people.
     pub(crate) fn id(&self) -> String {
         let mut id = self.to_string();
@@ -156,16 +166,7 @@ impl fmt::Display for Hash {
 
 impl<'de> Deserialize<'de> for Hash {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        let digit = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        let bytes: Option<Vec<u8>> = (0..64).step_by(2).map(digit).collect();
-        let plain = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        let hash = bytes.filter(|_| plain).and_then(|bytes| bytes.try_into().ok());
-        hash.map(Self).ok_or_else(|| {
-            D::Error::custom(
-                "`sha256` is no hash of a key: it takes the 64 hexadecimal digits of its SHA-256",
-            )
-        })
+        read(from, Self::parse)
     }
 }
 
@@ -188,7 +189,7 @@ impl Subject {
 
 impl<'de> Deserialize<'de> for Subject {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Self::new(&String::deserialize(from)?).map_err(D::Error::custom)
+        read(from, Self::new)
     }
 }
 
@@ -214,8 +215,16 @@ impl Scope {
 
 impl<'de> Deserialize<'de> for Scope {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Self::new(&String::deserialize(from)?).map_err(D::Error::custom)
+        read(from, Self::new)
     }
+}
+
+/// A text of the file that has to be of one form.
+fn read<'de, D: Deserializer<'de>, T>(
+    from: D,
+    new: impl FnOnce(&str) -> Result<T, &'static str>,
+) -> Result<T, D::Error> {
+    new(&String::deserialize(from)?).map_err(D::Error::custom)
 }
 
 /// A point in time, to the second.

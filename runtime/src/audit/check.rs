@@ -3,15 +3,21 @@
 use std::collections::HashSet;
 
 use super::{
+    blocks::lines,
     chain::{Hash, NOTHING, hash, unhex},
-    scan::scan,
+    shape::Shapes,
 };
 
-/// A line of a log, looked at on its own; `None` where it is no record.
-pub(super) type Looked = Option<Record>;
+/// A line of a log, looked at on its own.
+pub(super) struct Looked {
+    /// Its bytes, without the newline.
+    pub(super) len: usize,
+    /// `None` where it is no record.
+    record: Option<Record>,
+}
 
 /// What a check needs of a record.
-pub(super) struct Record {
+struct Record {
     seq: u64,
     /// As text; all are of one length, and so in the order of their text.
     ts: Option<[u8; 27]>,
@@ -32,9 +38,15 @@ enum Kind {
     Unknown,
 }
 
-/// Looks at a line without knowing those around it: lines can be looked at side by side.
-pub(super) fn look(line: &[u8]) -> Looked {
-    let scanned = scan(line)?;
+/// Looks at the lines of a block, each without knowing those around it: blocks can be looked at side by side. `looked` is
+/// what is known of them; it may have been used before.
+pub(super) fn look(block: &[u8], shapes: &mut Shapes, looked: &mut Vec<Looked>) {
+    looked.clear();
+    looked.extend(lines(block).map(|line| Looked { len: line.len(), record: read(line, shapes) }));
+}
+
+fn read(line: &[u8], shapes: &mut Shapes) -> Option<Record> {
+    let scanned = shapes.scan(line)?;
     let (prev, said) = (unhex(scanned.prev), unhex(scanned.hash));
     Some(Record {
         seq: scanned.seq,
@@ -184,7 +196,7 @@ impl Check {
     #[inline]
     pub(super) fn take(&mut self, line: &[u8], looked: &Looked) -> Option<(u64, Hash)> {
         self.line += 1;
-        let Some(record) = looked else {
+        let Some(record) = &looked.record else {
             self.broken("the line is no record");
             return None;
         };

@@ -33,13 +33,32 @@ pub(crate) enum Kind {
 /// A record on its way to the disk.
 pub(super) struct Entry {
     pub(super) kind: Kind,
-    pub(super) body: Body,
+    pub(super) says: Says,
     pub(super) done: Option<oneshot::Sender<()>>,
+}
+
+/// What a record says.
+pub(super) enum Says {
+    Written(Body),
+    /// The writer writes it: whoever recorded it has gone on.
+    Unwritten(Box<dyn Fn(&mut Body) + Send>),
 }
 
 impl Entry {
     pub(super) fn alone(body: Body) -> Self {
-        Self { kind: Kind::Other, body, done: None }
+        Self { kind: Kind::Other, says: Says::Written(body), done: None }
+    }
+
+    /// What it says; `room` is where that is written, if it is not yet.
+    pub(super) fn body<'a>(&'a self, room: &'a mut Body) -> &'a Body {
+        match &self.says {
+            Says::Written(body) => body,
+            Says::Unwritten(say) => {
+                room.0.clear();
+                say(room);
+                room
+            }
+        }
     }
 
     pub(super) fn done(self) {
@@ -187,16 +206,17 @@ impl Open {
     /// Waits until the record lasts, whatever becomes of the call.
     pub(crate) async fn commit(&self, kind: Kind, body: Body) -> Result<(), Unrecorded> {
         let (done, told) = oneshot::channel();
-        self.shared.push(Entry { kind, body, done: Some(done) });
+        self.shared.push(Entry { kind, says: Says::Written(body), done: Some(done) });
         match tokio::time::timeout(DEADLINE, told).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(Unrecorded),
         }
     }
 
-    /// Records without waiting; what cannot be written is counted, and the count recorded later.
-    pub(crate) fn note(&self, kind: Kind, body: Body) {
-        self.shared.push(Entry { kind, body, done: None });
+    /// Records without waiting; what cannot be written is counted, and the count recorded later. What `say` holds is
+    /// held until then: nothing that is secret.
+    pub(crate) fn note(&self, kind: Kind, say: impl Fn(&mut Body) + Send + 'static) {
+        self.shared.push(Entry { kind, says: Says::Unwritten(Box::new(say)), done: None });
     }
 
     /// Whether a denial is recorded by itself, or only counted: there have been too many.

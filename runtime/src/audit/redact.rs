@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 
 use super::{
-    chain::{hex, hex_text, sha256},
+    chain::{Hash, hex, hex_text, sha256},
     text,
 };
 use crate::{
@@ -41,17 +41,19 @@ impl Redaction {
 
     /// What stands for `value` in a record: `hmac:` and HMAC-SHA256 in hexadecimal.
     pub(crate) fn of(&self, value: &[u8]) -> String {
-        let mut out = Vec::with_capacity(70);
-        self.write(&mut out, value);
-        out.into_iter().filter(|&byte| byte != b'"').map(char::from).collect()
+        marked(&self.digest(value))
+    }
+
+    fn digest(&self, value: &[u8]) -> Hash {
+        let mut keyed = self.keyed.clone();
+        keyed.update(value);
+        keyed.finalize().into_bytes().into()
     }
 
     fn write(&self, out: &mut Vec<u8>, value: &[u8]) {
-        let mut keyed = self.keyed.clone();
-        keyed.update(value);
         out.push(b'"');
         out.extend_from_slice(MARK.as_bytes());
-        out.extend_from_slice(&hex(&keyed.finalize().into_bytes().into()));
+        out.extend_from_slice(&hex(&self.digest(value)));
         out.push(b'"');
     }
 
@@ -140,8 +142,8 @@ impl Redaction {
         }
     }
 
-    /// The digest of what a call answered, and its size in bytes.
-    pub(crate) fn result(&self, reply: &Reply) -> (String, u64) {
+    /// The digest of what a call answered, to be [`marked`], and its size in bytes.
+    pub(crate) fn result(&self, reply: &Reply) -> (Hash, u64) {
         let (mut keyed, mut bytes) = (self.keyed.clone(), 0);
         for block in &reply.content {
             let parts: [&str; 4] = match block {
@@ -161,8 +163,13 @@ impl Redaction {
             }
             bytes += parts[1].len() as u64;
         }
-        (format!("{MARK}{}", hex_text(&keyed.finalize().into_bytes().into())), bytes)
+        (keyed.finalize().into_bytes().into(), bytes)
     }
+}
+
+/// A digest under a log's key as it stands in a record.
+pub(crate) fn marked(digest: &Hash) -> String {
+    format!("{MARK}{}", hex_text(digest))
 }
 
 /// Whether a schema lists `word` among the values it allows: then it is the server's word, and everybody can read it.

@@ -4,8 +4,6 @@ use super::chain::{Hex, unhex_number};
 
 /// How deep values may stand inside each other.
 const DEPTH: u32 = 160;
-/// The bytes of a string that are looked through one by one.
-const SHORT: usize = 16;
 /// `,"prev":"` and a digest, `","hash":"` and another, `"}`.
 const CHAIN: usize = 9 + 64 + 10 + 64 + 2;
 
@@ -27,6 +25,13 @@ pub(crate) struct Scanned<'a> {
 /// Reads a line without its newline. Printable ASCII, no blanks between tokens, the first members and the last in
 /// their order: there is one way to write a record.
 pub(crate) fn scan(line: &[u8]) -> Option<Scanned<'_>> {
+    let (scanned, members) = begins(line)?;
+    is_members(members).then_some(scanned)
+}
+
+/// Reads what begins and what ends a line; the members between them are not read yet.
+#[inline]
+pub(super) fn begins(line: &[u8]) -> Option<(Scanned<'_>, &[u8])> {
     // In chunks, so that the compiler makes vectors of it.
     let plain = |chunk: &[u8]| chunk.iter().fold(true, |plain, byte| plain & (byte.wrapping_sub(b' ') < 95));
     if !line.chunks(64).all(plain) {
@@ -48,13 +53,18 @@ pub(crate) fn scan(line: &[u8]) -> Option<Scanned<'_>> {
     let kind = cursor.string()?;
     let call_id =
         cursor.rest.strip_prefix(b",\"call_id\":\"").and_then(|rest| unhex_number(rest.first_chunk()?));
+    Some((Scanned { seq, ts, kind, call_id, body, prev, hash }, cursor.rest))
+}
+
+/// Whether these are members of an object, each behind a comma.
+pub(super) fn is_members(members: &[u8]) -> bool {
+    let mut cursor = Cursor { rest: members };
     while !cursor.rest.is_empty() {
-        cursor.literal(b",")?;
-        cursor.string()?;
-        cursor.literal(b":")?;
-        cursor.value(DEPTH)?;
+        if cursor.member().is_none() {
+            return false;
+        }
     }
-    Some(Scanned { seq, ts, kind, call_id, body, prev, hash })
+    true
 }
 
 /// Whether a line that no newline ends is more than a crash can have left of a record: a whole one, and something
@@ -63,6 +73,26 @@ pub(crate) fn holds_more_than_a_record(torn: &[u8]) -> bool {
     let end = memchr::memmem::rfind(torn, b"\",\"hash\":\"").map(|at| at + 10 + 64 + 2);
     end.and_then(|end| torn.get(..end))
         .is_some_and(|record| record.len() < torn.len() && scan(record).is_some())
+}
+
+/// How many bytes stand before the first quote or backslash. Eight at a time: most strings are so short that a search
+/// with wider registers has hardly begun when it ends.
+#[inline]
+fn until_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
+    const LOW: u64 = u64::MAX / 255;
+    // The lowest byte that is zero has its high bit set; those above it may lie.
+    let zeros = |word: u64| word.wrapping_sub(LOW) & !word & (LOW << 7);
+    let (words, _) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ (LOW * u64::from(b'"'))) | zeros(word ^ (LOW * u64::from(b'\\')));
+        if found != 0 {
+            return Some(8 * at + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let rest = 8 * words.len();
+    let found = bytes[rest..].iter().position(|byte| matches!(byte, b'"' | b'\\'));
+    found.map(|at| rest + at)
 }
 
 struct Cursor<'a> {
@@ -95,12 +125,7 @@ impl<'a> Cursor<'a> {
         let inside = self.rest.strip_prefix(b"\"")?;
         let mut at = 0;
         loop {
-            // Most are short, and looked through before a search has begun.
-            let short = inside.iter().skip(at).take(SHORT).position(|byte| matches!(byte, b'"' | b'\\'));
-            at += match short {
-                Some(found) => found,
-                None => SHORT + memchr::memchr2(b'"', b'\\', inside.get(at + SHORT..)?)?,
-            };
+            at += until_quote_or_backslash(inside.get(at..)?)?;
             if inside[at] == b'"' {
                 self.rest = &inside[at + 1..];
                 return Some(&inside[..at]);
@@ -111,6 +136,13 @@ impl<'a> Cursor<'a> {
                 _ => return None,
             };
         }
+    }
+
+    fn member(&mut self) -> Option<()> {
+        self.literal(b",")?;
+        self.string()?;
+        self.literal(b":")?;
+        self.value(DEPTH)
     }
 
     #[inline]

@@ -5,10 +5,11 @@ use std::{fs, path::Path, time::Duration};
 use super::{
     AuditLog, Body, Kind,
     blocks::lines,
-    check::{Check, look},
+    check::{Check, Looked, look},
     folder, key,
     note::Key,
     scan::holds_more_than_a_record,
+    shape::Shapes,
     verify::{Verdict, verify},
 };
 
@@ -42,10 +43,16 @@ fn verdict(path: &Path, keys: &[Key]) -> Verdict {
     verify(path, keys, Vec::new(), 1).unwrap()
 }
 
+fn looked(block: &[u8], shapes: &mut Shapes) -> Vec<Looked> {
+    let mut looked = Vec::new();
+    look(block, shapes, &mut looked);
+    looked
+}
+
 /// Whether something is found in `rest`, the end of the log's last segment or all up to the next.
-fn is_found(mut check: Check, rest: &[u8], is_last: bool) -> bool {
-    for line in lines(rest) {
-        check.take(line, &look(line));
+fn is_found(mut check: Check, rest: &[u8], is_last: bool, shapes: &mut Shapes) -> bool {
+    for (line, looked) in lines(rest).zip(looked(rest, shapes)) {
+        check.take(line, &looked);
         if !check.sum.findings.is_empty() {
             return true;
         }
@@ -65,12 +72,12 @@ fn every_changed_byte_is_found() {
     assert_eq!((&*whole.sum.findings, whole.sum.records), (&[][..], 302 + numbers.len() as u64));
     let last = *numbers.last().unwrap();
     assert!(last > 3);
-    let (mut check, mut changed) = (Check::new(), 0_u32);
+    let (mut check, mut changed, mut shapes) = (Check::new(), 0_u32, Shapes::new());
     for &number in &numbers {
         let bytes = fs::read(folder::segment(&path, number)).unwrap();
         check.segment(number);
         let mut start = 0;
-        for line in lines(&bytes) {
+        for (line, looked) in lines(&bytes).zip(looked(&bytes, &mut shapes)) {
             for at in start..=start + line.len() {
                 // The lowest bit makes another letter or digit of most, the sixth another case.
                 for bit in [0, 5] {
@@ -79,13 +86,13 @@ fn every_changed_byte_is_found() {
                     rest[at - start] ^= 1 << bit;
                     let is_last = number == last && start + rest.len() == bytes.len();
                     assert!(
-                        is_found(check.clone(), &rest, is_last),
+                        is_found(check.clone(), &rest, is_last, &mut shapes),
                         "segment {number}, byte {at}, bit {bit}"
                     );
                     changed += 1;
                 }
             }
-            check.take(line, &look(line));
+            check.take(line, &looked);
             start += line.len() + 1;
         }
         check.segment_ends(false);

@@ -1,6 +1,6 @@
 //! Keys and values → the JSON of a record: one line of printable ASCII, whatever was in them.
 
-use std::io::Write as _;
+use std::{borrow::Cow, io::Write as _};
 
 /// The most characters of somebody's word that a record holds.
 const LONGEST: usize = 128;
@@ -12,8 +12,13 @@ pub(crate) struct Body(pub(super) Vec<u8>);
 impl Body {
     /// A body of this kind.
     pub(crate) fn of(kind: &str) -> Self {
+        Self::saying(|body| _ = body.text("kind", kind))
+    }
+
+    /// A body of which this is said.
+    pub(crate) fn saying(say: impl FnOnce(&mut Self)) -> Self {
         let mut body = Self::new();
-        body.text("kind", kind);
+        say(&mut body);
         body
     }
 
@@ -31,10 +36,7 @@ impl Body {
 
     /// A member whose value is somebody's word, cut where it is long.
     pub(crate) fn word(&mut self, key: &str, word: &str) -> &mut Self {
-        match word.char_indices().nth(LONGEST) {
-            Some((end, _)) => self.text(key, &format!("{}…", &word[..end])),
-            None => self.text(key, word),
-        }
+        self.text(key, &cut(word))
     }
 
     /// A member whose value is a number.
@@ -85,6 +87,14 @@ impl Body {
         if self.0.last().is_some_and(|&last| last != b'{') {
             self.0.push(b',');
         }
+    }
+}
+
+/// Somebody's word, cut where it is long.
+pub(crate) fn cut(word: &str) -> Cow<'_, str> {
+    match word.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &word[..end]).into(),
+        None => word.into(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A folder, keys and checkpoints → whether the log in it is what was written, as far as they can tell.
 
 use std::{
+    collections::VecDeque,
     fs::{self, File},
     path::Path,
     sync::mpsc::{self, Receiver, SyncSender},
@@ -8,12 +9,13 @@ use std::{
 };
 
 use super::{
-    blocks::{Block, Blocks, lines},
+    blocks::{Block, Blocks},
     chain::Hash,
     check::{Check, Looked, Sum, look},
     checkpoints, folder,
     note::{Checkpoint, Key},
     scan::holds_more_than_a_record,
+    shape::Shapes,
     signatures::Against,
 };
 
@@ -47,14 +49,21 @@ pub(crate) fn verify(
     thread::scope(|scope| {
         let against = Against::new(scope, own, exported, keys);
         let hands: Vec<Hand> = (0..threads.max(1)).map(|_| Hand::at_work(scope)).collect();
-        let mut reading =
-            Reading { check: Check::new(), against, hands, given: 0, taken: 0, rooms: Vec::new() };
-        let mut torn = 0;
+        let mut reading = Reading {
+            check: Check::new(),
+            against,
+            hands,
+            found: VecDeque::new(),
+            given: 0,
+            taken: 0,
+            rooms: Vec::new(),
+            torn: 0,
+        };
         for (at, &number) in numbers.iter().enumerate() {
-            let is_last = at + 1 == numbers.len();
-            reading.segment(path, number, is_last, &mut torn)?;
+            reading.segment(path, number, at + 1 == numbers.len())?;
         }
-        let Reading { check, mut against, .. } = reading;
+        while reading.take() {}
+        let Reading { check, mut against, torn, .. } = reading;
         let (mut sum, records) = check.finish();
         against.finish(records, &mut sum);
         Ok(Verdict { sum, against, is_written, torn })
@@ -63,8 +72,15 @@ pub(crate) fn verify(
 
 /// A thread that looks at lines.
 struct Hand {
-    give: SyncSender<Vec<u8>>,
-    take: Receiver<(Vec<u8>, Vec<Looked>)>,
+    give: SyncSender<Work>,
+    take: Receiver<Work>,
+}
+
+/// A block and its lines as they were looked at.
+#[derive(Default)]
+struct Work {
+    block: Vec<u8>,
+    looked: Vec<Looked>,
 }
 
 /// The blocks that one hand has before it.
@@ -72,12 +88,13 @@ const AHEAD: usize = 2;
 
 impl Hand {
     fn at_work<'scope>(scope: &'scope thread::Scope<'scope, '_>) -> Self {
-        let (give, given) = mpsc::sync_channel::<Vec<u8>>(AHEAD);
+        let (give, given) = mpsc::sync_channel::<Work>(AHEAD);
         let (done, take) = mpsc::sync_channel(AHEAD);
         scope.spawn(move || {
-            for block in given {
-                let looked = lines(&block).map(look).collect();
-                if done.send((block, looked)).is_err() {
+            let mut shapes = Shapes::new();
+            for mut work in given {
+                look(&work.block, &mut shapes, &mut work.looked);
+                if done.send(work).is_err() {
                     break;
                 }
             }
@@ -86,76 +103,100 @@ impl Hand {
     }
 }
 
+/// What was found in the folder, in its order.
+enum Found {
+    Segment(u32),
+    NoFile(String),
+    /// Lines that a hand looks at.
+    Lines,
+    TooLong,
+    /// An end that no newline ends: a line of so many bytes, as a crash can have left it, or something else.
+    Torn(Option<u64>),
+    SegmentEnds {
+        is_last: bool,
+    },
+}
+
 struct Reading {
     check: Check,
     against: Against,
     hands: Vec<Hand>,
+    /// What is still to be checked.
+    found: VecDeque<Found>,
     /// Blocks so far, to the hands in turn and from them in turn.
     given: usize,
     taken: usize,
     /// Memory of blocks that are done with.
-    rooms: Vec<Vec<u8>>,
+    rooms: Vec<Work>,
+    /// The bytes of a last line that is not ended.
+    torn: u64,
 }
 
 impl Reading {
-    fn segment(&mut self, path: &Path, number: u32, is_last: bool, torn: &mut u64) -> Result<(), String> {
+    fn segment(&mut self, path: &Path, number: u32, is_last: bool) -> Result<(), String> {
         let name = folder::segment(path, number);
         let unread = |error: std::io::Error| format!("`{}` cannot be read: {error}", name.display());
-        self.check.segment(number);
+        self.found.push_back(Found::Segment(number));
         // A pipe would be waited for, and a link leads out of the folder.
         if !fs::symlink_metadata(&name).map_err(unread)?.is_file() {
-            self.check.sum.find(None, format!("`{}` is no file", name.display()));
+            self.found.push_back(Found::NoFile(format!("`{}` is no file", name.display())));
             return Ok(());
         }
         let mut blocks = Blocks::new(File::open(&name).map_err(unread)?);
-        while let Some(block) = blocks.next(self.rooms.pop().unwrap_or_default()).map_err(unread)? {
-            match block {
-                Block::Lines(block) => self.give(block),
-                Block::TooLong => {
-                    self.take_all();
-                    self.check.too_long();
-                }
-                Block::Torn(line) => {
-                    self.take_all();
-                    if is_last && !holds_more_than_a_record(&line) {
-                        *torn = line.len() as u64;
-                    } else {
-                        self.check.torn();
-                    }
+        loop {
+            let Work { block, looked } = self.rooms.pop().unwrap_or_default();
+            match blocks.next(block).map_err(unread)? {
+                None => break,
+                Some(Block::Lines(block)) => self.give(Work { block, looked }),
+                Some(Block::TooLong) => self.found.push_back(Found::TooLong),
+                Some(Block::Torn(line)) => {
+                    let is_torn = is_last && !holds_more_than_a_record(&line);
+                    self.found.push_back(Found::Torn(is_torn.then_some(line.len() as u64)));
                 }
             }
         }
-        self.take_all();
-        self.check.segment_ends(is_last);
+        self.found.push_back(Found::SegmentEnds { is_last });
         Ok(())
     }
 
-    fn give(&mut self, block: Vec<u8>) {
-        if self.given - self.taken == AHEAD * self.hands.len() {
+    fn give(&mut self, work: Work) {
+        while self.given - self.taken == AHEAD * self.hands.len() {
             self.take();
         }
         let hand = &self.hands[self.given % self.hands.len()];
-        hand.give.send(block).expect("a hand works until nothing more is given");
+        hand.give.send(work).expect("a hand works until nothing more is given");
         self.given += 1;
+        self.found.push_back(Found::Lines);
     }
 
-    fn take_all(&mut self) {
-        while self.taken < self.given {
-            self.take();
+    /// Checks the oldest of what was found; whether there was something.
+    fn take(&mut self) -> bool {
+        let Some(found) = self.found.pop_front() else { return false };
+        match found {
+            Found::Segment(number) => self.check.segment(number),
+            Found::NoFile(what) => self.check.sum.find(None, what),
+            Found::Lines => self.lines(),
+            Found::TooLong => self.check.too_long(),
+            Found::Torn(Some(bytes)) => self.torn = bytes,
+            Found::Torn(None) => self.check.torn(),
+            Found::SegmentEnds { is_last } => self.check.segment_ends(is_last),
         }
+        true
     }
 
-    /// Takes the oldest block back.
-    fn take(&mut self) {
+    fn lines(&mut self) {
         let hand = &self.hands[self.taken % self.hands.len()];
-        let (block, looked) = hand.take.recv().expect("a hand gives back what it is given");
+        let work = hand.take.recv().expect("a hand gives back what it is given");
         self.taken += 1;
-        for (line, looked) in lines(&block).zip(&looked) {
+        let mut rest = &work.block[..];
+        for looked in &work.looked {
+            let (line, after) = rest.split_at(looked.len);
+            rest = &after[1..];
             let head: Option<(u64, Hash)> = self.check.take(line, looked);
             if let Some((next, hash)) = head {
                 self.against.compare(next, &hash, &mut self.check.sum);
             }
         }
-        self.rooms.push(block);
+        self.rooms.push(work);
     }
 }

@@ -306,9 +306,9 @@ impl Writer {
 
     fn append(&mut self, entries: &[Entry]) -> Result<(), Trouble> {
         let (mut head, mut lines, before) = (self.head, Vec::new(), self.tail.len());
-        let ts = format!("{:.6}", Timestamp::now());
+        let (ts, mut room) = (format!("{:.6}", Timestamp::now()), Body::new());
         for entry in entries {
-            head.append(&mut lines, &ts, &entry.body.0);
+            head.append(&mut lines, &ts, &entry.body(&mut room).0);
         }
         self.tail.append(&lines)?;
         if let Err(trouble) = self.tail.sync() {

@@ -53,6 +53,7 @@ pub(crate) fn enforcement(
     word(tool.idempotency_key != IdempotencyKey::None, "idempotency_key", &[]);
     word(tool.rate.is_some(), "rate", &[By::Runtime]);
     word(tool.max_in_flight.is_some(), "max_in_flight", &[By::Runtime]);
+    word(!tool.rules.is_empty(), "rules", &[By::Runtime]);
     word(tool.retry > 0, "retry", &[By::Runtime]);
     let by: &[By] = if recorded { &[By::Runtime] } else { &[] };
     word(tool.audit != Audit::Off, "audit", by);

@@ -71,6 +71,7 @@ pub(crate) fn declaration(definition: &Definition) -> Value {
         },
         "secret_parameters": marked(tool, |param| param.secret),
         "volatile_parameters": marked(tool, |param| param.volatile),
+        "rules": rules(tool),
         "input_schema": definition.input.schema,
         "output_schema": definition.output.schema(false),
     }))
@@ -79,6 +80,10 @@ pub(crate) fn declaration(definition: &Definition) -> Value {
 fn enforced_by(tool: &Descriptor, outline: &Outline) -> Map<String, Value> {
     let words = enforcement(tool, &outline.support, outline.recorded).into_iter();
     words.map(|(word, by)| (word.to_owned(), by.iter().map(|by| by.word()).collect())).collect()
+}
+
+fn rules(tool: &Descriptor) -> Option<Vec<String>> {
+    (!tool.rules.is_empty()).then(|| tool.rules.iter().map(ToString::to_string).collect())
 }
 
 fn marked(tool: &Descriptor, mark: impl Fn(&Param) -> bool) -> Vec<&'static str> {

@@ -66,6 +66,10 @@ fn section(page: &mut String, program: &str, definition: &Definition) {
             row(page, param, schema);
         }
     }
+    if !tool.rules.is_empty() {
+        let rules: Vec<String> = tool.rules.iter().map(ToString::to_string).collect();
+        let _ = write!(page, "\nTakes {}.\n", rules.join("; "));
+    }
     let _ = write!(page, "\n```console\n$ {program} {}\n```\n", call_line(tool));
     if let Some(schema) = definition.output.schema(false) {
         let schema = serde_json::to_string_pretty(&schema).unwrap_or_default();

@@ -1,12 +1,15 @@
 //! Stage: the call stands in the audit log before it runs, and its end before it is answered.
 
-use std::time::Instant;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Map, Value};
 
 use super::{Core, Refusal};
 use crate::{
-    audit::{AuditLog, Body, Kind, Open, hex_number, hex_text, sha256},
+    audit::{AuditLog, Body, Kind, Open, cut, hex_number, hex_text, marked, sha256},
     call::Caller,
     contract::declaration,
     descriptor::Audit,
@@ -26,6 +29,7 @@ pub(crate) struct Origin {
 }
 
 /// The id of the trace that a call is part of (W3C Trace Context, `traceparent`).
+#[derive(Clone)]
 pub(crate) struct Trace(String);
 
 impl Trace {
@@ -79,13 +83,19 @@ impl By {
             Self::Draining => "draining",
         }
     }
+
+    fn say(self, body: &mut Body) {
+        body.object("decision", |decision| {
+            decision.text("verdict", "deny").text("denied_by", self.word());
+        });
+    }
 }
 
 /// An open log, and what of each tool stands in every record of it.
 pub(crate) struct Recorder {
     pub(crate) log: Open,
     /// In the registry's order.
-    tools: Vec<Body>,
+    tools: Vec<Arc<Body>>,
 }
 
 impl Recorder {
@@ -103,7 +113,7 @@ impl Recorder {
             body.text("tool", tool.descriptor.name).text("tool_digest", &digest);
             body.text("effect", tool.descriptor.effect.word());
             digests += &digest;
-            body
+            Arc::new(body)
         });
         let tools = tools.collect();
         let mut start = Body::of("server");
@@ -119,53 +129,83 @@ impl Recorder {
         &self,
         core: &Core,
         tool: &str,
-        caller: &Caller,
+        caller: &Arc<Caller>,
         origin: &Origin,
         revision: Option<Revision>,
     ) -> Asked<'_> {
-        let call = u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..));
-        let mut who = Body::new();
-        who.text("call_id", &hex_number(call));
         let known = core.registry.find(tool);
-        match known {
-            Some((at, _)) => who.members(&self.tools[at]),
-            None if core.withheld.contains(tool) => who.text("tool", tool),
-            // A name that leads nowhere is the caller's own word.
-            None => who.text("tool", &self.log.redaction.of(tool.as_bytes())),
+        // What waits for the writer takes no more room than the record will.
+        let client = origin.client.as_deref().map(|client| cut(client).into_owned());
+        let named = |name: &str| Arc::new(Body::saying(|body| _ = body.text("tool", name)));
+        let who = Who {
+            call: u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..)),
+            tool: match known {
+                Some((at, _)) => Arc::clone(&self.tools[at]),
+                None if core.withheld.contains(tool) => named(tool),
+                // A name that leads nowhere is the caller's own word.
+                None => named(&self.log.redaction.of(tool.as_bytes())),
+            },
+            caller: Arc::clone(caller),
+            origin: Origin { transport: origin.transport, client, trace: origin.trace.clone() },
+            revision,
         };
-        who.object("caller", |who| {
+        let class = known.map_or(Audit::BestEffort, |(_, tool)| tool.descriptor.audit);
+        Asked { recorder: self, who: Arc::new(who), class, start: Instant::now() }
+    }
+}
+
+/// What each record of a call begins with.
+struct Who {
+    call: u128,
+    tool: Arc<Body>,
+    caller: Arc<Caller>,
+    origin: Origin,
+    revision: Option<Revision>,
+}
+
+impl Who {
+    fn say(&self, kind: &str, body: &mut Body) {
+        let Self { call, tool, caller, origin, revision } = self;
+        body.text("kind", kind).text("call_id", &hex_number(*call)).members(tool);
+        body.object("caller", |who| {
             if let Some(issuer) = caller.issuer() {
                 who.word("iss", issuer);
             }
             who.word("sub", caller.subject());
             if let Some(client) = &origin.client {
-                who.word("client", client);
+                who.text("client", client);
             }
         });
-        who.text("transport", origin.transport);
+        body.text("transport", origin.transport);
         if let Some(revision) = revision {
-            who.text("protocol", revision.as_str());
+            body.text("protocol", revision.as_str());
         }
         if let Some(Trace(trace)) = &origin.trace {
-            who.text("trace_id", trace);
+            body.text("trace_id", trace);
         }
         let scopes: Vec<&str> = caller.scopes().take(64).collect();
-        who.word("scopes", &scopes.join(" "));
-        let class = known.map_or(Audit::BestEffort, |(_, tool)| tool.descriptor.audit);
-        Asked { recorder: self, call, who, class, start: Instant::now() }
+        body.word("scopes", &scopes.join(" "));
+    }
+
+    fn outcome(&self, status: &str, took: Duration, body: &mut Body, more: impl FnOnce(&mut Body)) {
+        self.say("outcome", body);
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        body.object("outcome", |outcome| {
+            outcome.text("status", status).number("duration_us", took);
+            more(outcome);
+        });
     }
 }
 
 impl Recorder {
     /// Records what a transport refused before it was known to be a call of anybody.
     #[cfg(feature = "http")]
-    pub(crate) fn refused(&self, by: By, transport: &str) {
+    pub(crate) fn refused(&self, by: By, transport: &'static str) {
         if self.log.admits_denial(by.word()) {
-            let mut body = Body::of("denied");
-            body.text("transport", transport).object("decision", |decision| {
-                decision.text("verdict", "deny").text("denied_by", by.word());
+            self.log.note(Kind::Other, move |body| {
+                body.text("kind", "denied").text("transport", transport);
+                by.say(body);
             });
-            self.log.note(Kind::Other, body);
         }
     }
 }
@@ -173,8 +213,7 @@ impl Recorder {
 /// A call that has been asked for.
 pub(super) struct Asked<'a> {
     recorder: &'a Recorder,
-    call: u128,
-    who: Body,
+    who: Arc<Who>,
     class: Audit,
     start: Instant,
 }
@@ -185,15 +224,15 @@ impl<'a> Asked<'a> {
         if !self.recorder.log.admits_denial(by.word()) {
             return;
         }
-        let mut body = Body::of("denied");
-        body.members(&self.who);
-        body.object("decision", |decision| {
-            decision.text("verdict", "deny").text("denied_by", by.word());
-        });
+        let who = Arc::clone(&self.who);
+        let say = move |body: &mut Body| {
+            who.say("denied", body);
+            by.say(body);
+        };
         if self.class == Audit::Required {
-            let _ = self.recorder.log.commit(Kind::Other, body).await;
+            let _ = self.recorder.log.commit(Kind::Other, Body::saying(say)).await;
         } else {
-            self.recorder.log.note(Kind::Other, body);
+            self.recorder.log.note(Kind::Other, say);
         }
     }
 
@@ -210,109 +249,91 @@ impl<'a> Asked<'a> {
             return Ok(None);
         }
         let (log, tool) = (&self.recorder.log, &core.registry.tools()[at]);
-        let mut body = Body::of("intent");
-        body.members(&self.who);
-        body.json("args", &log.redaction.arguments(tool.descriptor, &tool.input.schema, arguments));
-        if let Some(key) = key {
-            body.object("idempotency", |idempotency| {
-                idempotency.text("key", &log.redaction.of(key.as_bytes()));
-            });
-        }
+        // Redacted here, whoever writes it: what a caller sent does not outlive their call.
+        let arguments = log.redaction.arguments(tool.descriptor, &tool.input.schema, arguments);
+        let key = key.map(|key| log.redaction.of(key.as_bytes()));
         let confirm = match (confirmed, tool.descriptor.confirm) {
             (true, _) => "given",
             (false, true) => "nobody_asked",
             _ => "not_needed",
         };
-        body.text("confirm", confirm).object("decision", |decision| {
-            decision.text("verdict", "allow");
-        });
-        let mut trail = Trail {
-            recorder: self.recorder,
-            asked: self.ended(),
-            class: self.class,
-            start: self.start,
-            call: Some(self.call),
+        let who = Arc::clone(&self.who);
+        let say = move |body: &mut Body| {
+            who.say("intent", body);
+            body.json("args", &arguments);
+            if let Some(key) = &key {
+                body.object("idempotency", |idempotency| _ = idempotency.text("key", key));
+            }
+            body.text("confirm", confirm)
+                .object("decision", |decision| _ = decision.text("verdict", "allow"));
         };
+        let Self { recorder, class, start, .. } = *self;
+        let mut trail = Trail { recorder, who: Some(Arc::clone(&self.who)), class, start };
+        let kind = Kind::Intent(self.who.call);
         if self.class == Audit::Required {
-            if log.commit(Kind::Intent(self.call), body).await.is_err() {
-                trail.end("not_run", |_| {});
+            if log.commit(kind, Body::saying(say)).await.is_err() {
+                trail.end("not_run");
                 return Err(Refusal::Unrecorded);
             }
         } else {
-            log.note(Kind::Intent(self.call), body);
+            log.note(kind, say);
         }
         Ok(Some(trail))
-    }
-
-    /// What the record of the outcome begins with.
-    fn ended(&self) -> Body {
-        let mut body = Body::of("outcome");
-        body.members(&self.who);
-        body
     }
 }
 
 /// A call at work. Dropped before its end, it records that nobody waited for it any more.
 pub(super) struct Trail<'a> {
     recorder: &'a Recorder,
-    asked: Body,
+    /// `None` once the outcome is recorded.
+    who: Option<Arc<Who>>,
     class: Audit,
     start: Instant,
-    /// `None` once the outcome is recorded.
-    call: Option<u128>,
 }
 
 impl Trail<'_> {
     /// Records how the call ended: on the disk, where the tool's record is required.
     pub(super) async fn outcome(mut self, reply: &Reply, asks: bool) -> Result<(), Refusal> {
-        let Some(call) = self.call.take() else { return Ok(()) };
-        let (digest, bytes) = self.recorder.log.redaction.result(reply);
-        let status = match &reply.error {
+        let Some(who) = self.who.take() else { return Ok(()) };
+        let log = &self.recorder.log;
+        let (digest, bytes) = log.redaction.result(reply);
+        let is_error = reply.error.is_some();
+        let status = match is_error {
             // It asked the client something, and begins anew with the answer.
             _ if asks => "asked",
-            Some(_) => "error",
-            None => "ok",
+            true => "error",
+            false => "ok",
         };
-        let body = self.body(status, |outcome| {
-            if let Some(reason) = reply.error.as_ref().and_then(ToolError::fixed_reason) {
-                outcome.text("reason", reason);
-            }
-            outcome.flag("is_error", reply.error.is_some());
-            outcome.text("result_digest", &digest).number("result_bytes", bytes);
-        });
+        let reason = reply.error.as_ref().and_then(ToolError::fixed_reason);
+        let (kind, took) = (Kind::Outcome(who.call), self.start.elapsed());
+        let say = move |body: &mut Body| {
+            who.outcome(status, took, body, |outcome| {
+                if let Some(reason) = reason {
+                    outcome.text("reason", reason);
+                }
+                outcome.flag("is_error", is_error);
+                outcome.text("result_digest", &marked(&digest)).number("result_bytes", bytes);
+            });
+        };
         if self.class == Audit::Required {
-            return self
-                .recorder
-                .log
-                .commit(Kind::Outcome(call), body)
-                .await
-                .map_err(|_| Refusal::Unrecorded);
+            return log.commit(kind, Body::saying(say)).await.map_err(|_| Refusal::Unrecorded);
         }
-        self.recorder.log.note(Kind::Outcome(call), body);
+        log.note(kind, say);
         Ok(())
     }
 
-    fn end(&mut self, status: &str, more: impl FnOnce(&mut Body)) {
-        if let Some(call) = self.call.take() {
-            let body = self.body(status, more);
-            self.recorder.log.note(Kind::Outcome(call), body);
+    /// Records an end without a result.
+    fn end(&mut self, status: &'static str) {
+        if let Some(who) = self.who.take() {
+            let (kind, took) = (Kind::Outcome(who.call), self.start.elapsed());
+            self.recorder.log.note(kind, move |body| who.outcome(status, took, body, |_| {}));
         }
-    }
-
-    fn body(&mut self, status: &str, more: impl FnOnce(&mut Body)) -> Body {
-        let mut body = std::mem::take(&mut self.asked);
-        let took = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        body.object("outcome", |outcome| {
-            outcome.text("status", status).number("duration_us", took);
-            more(outcome);
-        });
-        body
     }
 }
 
 impl Drop for Trail<'_> {
     fn drop(&mut self) {
-        self.end("client_gone", |_| {});
+        self.end("client_gone");
     }
 }
 

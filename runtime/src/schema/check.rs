@@ -5,13 +5,18 @@ mod format;
 mod number;
 #[cfg(test)]
 mod oracle;
+mod refer;
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
+};
 
 use regex::Regex;
 use serde_json::{Map, Number, Value};
 
 use number::{all_differ, at_least, at_most, below, equal, is_integer, is_multiple};
+use refer::Target;
 
 /// A compiled schema.
 #[derive(Debug)]
@@ -41,8 +46,15 @@ pub(super) enum Rule {
     MinItems(usize),
     MaxItems(usize),
     UniqueItems,
-    Items { first: Vec<Check>, rest: Rest },
-    Contains { check: Check, min: usize, max: usize },
+    Items {
+        first: Vec<Check>,
+        rest: Rest,
+    },
+    Contains {
+        check: Check,
+        min: usize,
+        max: usize,
+    },
     Required(Vec<String>),
     DependentRequired(Vec<(String, Vec<String>)>),
     MinProperties(usize),
@@ -54,7 +66,15 @@ pub(super) enum Rule {
     AnyOf(Vec<Check>),
     OneOf(Vec<Check>),
     Not(Check),
-    If { condition: Check, then: Check, otherwise: Check },
+    If {
+        condition: Check,
+        then: Check,
+        otherwise: Check,
+    },
+    /// `$ref`.
+    Refers(Target),
+    /// What references point to. It demands nothing.
+    Holds(#[expect(dead_code, reason = "it lives as long as the schema")] Vec<Arc<OnceLock<Check>>>),
 }
 
 /// `properties`, `patternProperties` and `additionalProperties`, which depend on each other.
@@ -90,7 +110,7 @@ impl Check {
     ///
     /// A keyword of the wrong form, a pattern that is no regular expression, or a rule that is not enforced here.
     pub(super) fn new(schema: &Value) -> Result<Self, String> {
-        compile::check(schema)
+        compile::compile(schema)
     }
 
     /// Whether `value` fits.
@@ -160,6 +180,10 @@ impl Rule {
                     otherwise.accepts(value)
                 }
             }
+            (Self::Refers(target), value) => target.accepts(value),
+            (Self::UnevaluatedProperties(reaches, check), Value::Object(object)) => {
+                unevaluated(reaches, value, object).all(|(_, value)| check.accepts(value))
+            }
             (rule, Value::Number(number)) => rule.accepts_number(number),
             (rule, Value::String(text)) => rule.accepts_text(text),
             (rule, Value::Array(items)) => rule.accepts_items(items),
@@ -222,9 +246,6 @@ impl Rule {
                 object.keys().all(|name| check.accepts(&Value::String(name.clone())))
             }
             Self::Members(members) => object.iter().all(|(name, value)| members.accepts(name, value)),
-            Self::UnevaluatedProperties(reaches, check) => {
-                unevaluated(reaches, object).all(|(_, value)| check.accepts(value))
-            }
             _ => true,
         }
     }
@@ -261,13 +282,13 @@ impl Rest {
     }
 }
 
-/// The members that no fitting part of the schema speaks of.
+/// The members of `object`, which is `whole`, that no fitting part of the schema speaks of.
 pub(super) fn unevaluated<'a>(
     reaches: &[Reach],
+    whole: &Value,
     object: &'a Map<String, Value>,
 ) -> impl Iterator<Item = (&'a String, &'a Value)> {
-    let whole = Value::Object(object.clone());
-    let fitting: Vec<&Reach> = reaches.iter().filter(|reach| reach.check.accepts(&whole)).collect();
+    let fitting: Vec<&Reach> = reaches.iter().filter(|reach| reach.check.accepts(whole)).collect();
     let spoken = |name: &str| {
         fitting.iter().any(|reach| {
             reach.all || reach.names.contains(name) || reach.patterns.iter().any(|one| one.is_match(name))

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::check::{Check, Members, Rest, Rule, unevaluated};
+use super::check::{Check, Members, Rest, Rule, Types, unevaluated};
 use crate::{args::Fault, descriptor::Descriptor, text};
 
 /// How many faults one answer lists.
@@ -56,13 +56,22 @@ impl Found<'_> {
                     }
                 }
             }
+            (Rule::Refers(target), value) => {
+                target.with(|check| self.check(check, value, place));
+            }
             (Rule::UnevaluatedProperties(reaches, check), Value::Object(object)) => {
-                for (name, _) in unevaluated(reaches, object).filter(|(_, value)| !check.accepts(value)) {
+                for (name, _) in
+                    unevaluated(reaches, value, object).filter(|(_, value)| !check.accepts(value))
+                {
                     self.unknown(name, "unevaluatedProperties", place);
                 }
             }
             (Rule::OneOf(one), value) if one.iter().any(|check| check.accepts(value)) => {
-                self.add(place, "oneOf", "fits more than one of the forms its schema allows".to_owned());
+                let words = match names(one) {
+                    Some(names) => format!("holds more than one of {names}"),
+                    None => "fits more than one of the forms its schema allows".to_owned(),
+                };
+                self.add(place, "oneOf", words);
             }
             (rule, _) => {
                 let (keyword, words) = words(rule);
@@ -140,8 +149,8 @@ fn words(rule: &Rule) -> (&'static str, String) {
         Rule::Const(only) => ("const", format!("has to be {only}")),
         Rule::MinProperties(least) => ("minProperties", format!("holds fewer than {least} properties")),
         Rule::MaxProperties(most) => ("maxProperties", format!("holds more than {most} properties")),
-        Rule::AnyOf(_) => ("anyOf", "fits none of the forms its schema allows".to_owned()),
-        Rule::OneOf(_) => ("oneOf", "fits none of the forms its schema allows".to_owned()),
+        Rule::AnyOf(forms) => ("anyOf", fits_none(forms)),
+        Rule::OneOf(forms) => ("oneOf", fits_none(forms)),
         Rule::Contains { .. } => ("contains", "breaks the rule `contains` of its schema".to_owned()),
         Rule::PropertyNames(_) => ("propertyNames", "has a name that its schema does not allow".to_owned()),
         Rule::Not(_) => ("not", "breaks the rule `not` of its schema".to_owned()),
@@ -152,7 +161,26 @@ fn words(rule: &Rule) -> (&'static str, String) {
         Rule::UnevaluatedProperties(..) => ("unevaluatedProperties", "has a property too many".to_owned()),
         Rule::AllOf(_) => ("allOf", "breaks the rule `allOf` of its schema".to_owned()),
         Rule::If { .. } => ("if", "breaks the rule `if` of its schema".to_owned()),
+        Rule::Refers(_) | Rule::Holds(_) => ("$ref", "breaks the rule `$ref` of its schema".to_owned()),
     }
+}
+
+fn fits_none(forms: &[Check]) -> String {
+    match names(forms) {
+        Some(names) => format!("holds none of {names}"),
+        None => "fits none of the forms its schema allows".to_owned(),
+    }
+}
+
+/// The names of a choice that is between names alone.
+fn names(forms: &[Check]) -> Option<String> {
+    let name = |form: &Check| match form.rules.as_slice() {
+        [Rule::Required(names)] if names.len() == 1 && form.types == Types::ANY => {
+            Some(format!("`{}`", names[0]))
+        }
+        _ => None,
+    };
+    Some(forms.iter().map(name).collect::<Option<Vec<_>>>()?.join(", "))
 }
 
 fn example_of(format: &str) -> &'static str {

@@ -1,4 +1,5 @@
-//! A generated schema → one that clients accept: no `$ref`, no list of types, no bare `true`, no Rust formats.
+//! A generated schema → one that clients accept: no `$ref` that was not asked for, no list of types, no bare `true`, no
+//! Rust formats.
 
 use serde_json::{Map, Value, json};
 
@@ -28,9 +29,9 @@ const FORMATS: [&str; 19] = [
     "regex",
 ];
 
-/// Rewrites `schema`, whose references point into `definitions`.
-pub(super) fn clean(schema: Value, definitions: &Map<String, Value>) -> Value {
-    let mut schema = node(schema, definitions, &mut Vec::new());
+/// Rewrites `schema`, whose references point into `definitions`. What stays behind a reference goes to `kept`.
+pub(super) fn clean(schema: Value, definitions: &Map<String, Value>, kept: &mut Map<String, Value>) -> Value {
+    let mut schema = Shape { definitions, kept, inside: Vec::new() }.node(schema);
     if let Value::Object(root) = &mut schema {
         root.remove("title");
         object_at_root(root);
@@ -52,80 +53,124 @@ pub(super) fn forget_null(schema: &mut Value) {
     }
 }
 
-fn node(schema: Value, definitions: &Map<String, Value>, inside: &mut Vec<String>) -> Value {
-    let object = match schema {
-        Value::Bool(true) => return anything(),
-        Value::Object(object) if object.is_empty() => return anything(),
-        Value::Object(object) => object,
-        other => return other,
-    };
-    let mut object = match reference(&object) {
-        Some(name) => return referred(&name, object, definitions, inside),
-        None => object,
-    };
-    for key in ["properties", "patternProperties", "$defs"] {
-        if let Some(Value::Object(children)) = object.get_mut(key) {
-            for child in children.values_mut() {
-                *child = node(child.take(), definitions, inside);
+/// A schema on its way.
+struct Shape<'a> {
+    definitions: &'a Map<String, Value>,
+    kept: &'a mut Map<String, Value>,
+    /// The types that are being written out.
+    inside: Vec<String>,
+}
+
+impl Shape<'_> {
+    fn node(&mut self, schema: Value) -> Value {
+        let object = match schema {
+            Value::Bool(true) => return anything(),
+            Value::Object(object) if object.is_empty() => return anything(),
+            Value::Object(object) => object,
+            other => return other,
+        };
+        let mut object = match reference(&object) {
+            Some(name) => return self.referred(&name, object),
+            None => object,
+        };
+        for key in ["properties", "patternProperties", "$defs"] {
+            if let Some(Value::Object(children)) = object.get_mut(key) {
+                for child in children.values_mut() {
+                    *child = self.node(child.take());
+                }
             }
         }
-    }
-    for key in ["items", "contains", "not", "propertyNames", "if", "then", "else"] {
-        if let Some(child) = object.get_mut(key) {
-            *child = node(child.take(), definitions, inside);
-        }
-    }
-    // `true` and `false` are the common spelling of this one, and clients take them.
-    if let Some(child @ Value::Object(_)) = object.get_mut("additionalProperties") {
-        *child = node(child.take(), definitions, inside);
-    }
-    for key in ["anyOf", "oneOf", "allOf", "prefixItems"] {
-        if let Some(Value::Array(children)) = object.get_mut(key) {
-            for child in children.iter_mut() {
-                *child = node(child.take(), definitions, inside);
+        for key in ["items", "contains", "not", "propertyNames", "if", "then", "else"] {
+            if let Some(child) = object.get_mut(key) {
+                *child = self.node(child.take());
             }
         }
+        // `true` and `false` are the common spelling of this one, and clients take them.
+        if let Some(child @ Value::Object(_)) = object.get_mut("additionalProperties") {
+            *child = self.node(child.take());
+        }
+        for key in ["anyOf", "oneOf", "allOf", "prefixItems"] {
+            if let Some(Value::Array(children)) = object.get_mut(key) {
+                for child in children.iter_mut() {
+                    *child = self.node(child.take());
+                }
+            }
+        }
+        object.remove("$defs");
+        numbers(&mut object);
+        words(&mut object);
+        single_types(object)
     }
-    object.remove("$defs");
-    numbers(&mut object);
-    words(&mut object);
-    single_types(object)
+
+    /// What a reference stands for, in its place. A type inside itself is written out `DEPTH` times; inside that, only
+    /// its kind is said, so the schema stays finite and stays true. A type with an `$anchor` stays behind its reference.
+    fn referred(&mut self, name: &str, mut object: Map<String, Value>) -> Value {
+        object.remove("$ref");
+        let Some(target) = self.definitions.get(name) else { return anything() };
+        let mut target = if target.get("$anchor").is_some() {
+            self.kept(name, target)
+        } else if self.inside.iter().filter(|known| *known == name).count() >= DEPTH {
+            match target.get("type").and_then(Value::as_str) {
+                Some(ty) => json!({"type": ty, "description": format!("A further `{name}`.")}),
+                None => anything(),
+            }
+        } else {
+            self.inside.push(name.to_owned());
+            let target = self.node(target.clone());
+            self.inside.pop();
+            target
+        };
+        if let Value::Object(target) = &mut target {
+            target.extend(object);
+        }
+        target
+    }
+
+    /// A reference to the type of this name, which two copies would give one `$anchor`. Its kind stands beside, for
+    /// whoever does not follow references.
+    fn kept(&mut self, name: &str, target: &Value) -> Value {
+        let mut target = target.clone();
+        if let Value::Object(target) = &mut target {
+            object_at_root(target);
+        }
+        let ty = target.get("type").filter(|ty| ty.is_string()).cloned();
+        if !self.kept.contains_key(name) {
+            // It may hold itself.
+            self.kept.insert(name.to_owned(), Value::Null);
+            let outside = std::mem::take(&mut self.inside);
+            let target = self.node(target);
+            self.inside = outside;
+            self.kept.insert(name.to_owned(), target);
+        }
+        let mut reference = Map::new();
+        let pointer = name.replace('~', "~0").replace('/', "~1");
+        reference.insert("$ref".to_owned(), format!("#/$defs/{pointer}").into());
+        reference.extend(ty.map(|ty| ("type".to_owned(), ty)));
+        Value::Object(reference)
+    }
 }
 
 /// The name behind `#/$defs/Name`.
 fn reference(object: &Map<String, Value>) -> Option<String> {
-    object
-        .get("$ref")?
-        .as_str()?
-        .strip_prefix("#/$defs/")
-        .map(|name| name.replace("~1", "/").replace("~0", "~"))
+    let pointer = object.get("$ref")?.as_str()?.strip_prefix("#/$defs/")?;
+    let name = plain(pointer).unwrap_or_else(|| pointer.to_owned());
+    Some(name.replace("~1", "/").replace("~0", "~"))
 }
 
-/// What a reference stands for, in its place. A type inside itself is written out `DEPTH` times; inside that, only
-/// its kind is said, so the schema stays finite and stays true.
-fn referred(
-    name: &str,
-    mut object: Map<String, Value>,
-    definitions: &Map<String, Value>,
-    inside: &mut Vec<String>,
-) -> Value {
-    object.remove("$ref");
-    let Some(target) = definitions.get(name) else { return anything() };
-    let mut target = if inside.iter().filter(|known| *known == name).count() >= DEPTH {
-        match target.get("type").and_then(Value::as_str) {
-            Some(ty) => json!({"type": ty, "description": format!("A further `{name}`.")}),
-            None => anything(),
-        }
-    } else {
-        inside.push(name.to_owned());
-        let target = node(target.clone(), definitions, inside);
-        inside.pop();
-        target
-    };
-    if let Value::Object(target) = &mut target {
-        target.extend(object);
+/// A part of a URI without its percent-encoding.
+fn plain(encoded: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut rest = encoded.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digits = [rest.next()?, rest.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?.trim_start(), 16).ok()?
+            }
+            byte => byte,
+        });
     }
-    target
+    String::from_utf8(bytes).ok()
 }
 
 /// Any JSON value, in a form that clients which refuse `{}` and `true` accept.

@@ -101,12 +101,18 @@ fn begun(waiting: Vec<Work>) -> Vec<Work> {
             Err(_) => {}
         }
         if start.elapsed() > TOGETHER {
-            answered.drain(..).for_each(|deliver: Delivery| deliver());
+            deliver(&mut answered);
             start = Instant::now();
         }
     }
-    answered.into_iter().for_each(|deliver| deliver());
+    deliver(&mut answered);
     rest
+}
+
+fn deliver(answered: &mut Vec<Delivery>) {
+    for delivery in answered.drain(..) {
+        delivery();
+    }
 }
 
 /// Knocks when it is dropped: also when the call that was first is given up before its turn.
@@ -143,8 +149,8 @@ mod tests {
 
     use super::*;
 
-    fn inside() -> (Runtime, Arc<Door>) {
-        let runtime = Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    fn inside(threads: usize) -> (Runtime, Arc<Door>) {
+        let runtime = Builder::new_multi_thread().worker_threads(threads).build().unwrap();
         let door = Door::to(&runtime);
         (runtime, door)
     }
@@ -160,17 +166,20 @@ mod tests {
 
     #[test]
     fn a_panic_takes_nothing_else_with_it() {
-        let (runtime, door) = inside();
-        let outside = Builder::new_current_thread().build().unwrap();
-        let panics = door.run(async { panic!("on purpose") }, false);
-        assert_eq!(outside.block_on(panics), None::<()>);
-        assert_eq!(outside.block_on(door.run(async { 5 }, true)), Some(5));
-        drop(runtime);
+        for threads in [1, 2] {
+            let (runtime, door) = inside(threads);
+            let outside = Builder::new_current_thread().build().unwrap();
+            let panics = door.run(async { panic!("on purpose") }, false);
+            let waits = door.run(tokio::task::yield_now(), true);
+            let answers = async { tokio::join!(panics, door.run(async { 5 }, true), waits) };
+            assert_eq!(outside.block_on(answers), (None::<()>, Some(5), Some(())));
+            drop(runtime);
+        }
     }
 
     #[test]
     fn a_call_that_is_given_up_before_its_turn_leaves_nobody_outside() {
-        let (runtime, door) = inside();
+        let (runtime, door) = inside(1);
         let outside = Builder::new_current_thread().build().unwrap();
         let mut first = Box::pin(door.run(async { 1 }, false));
         let mut second = pin!(door.run(async { 2 }, false));
@@ -185,7 +194,7 @@ mod tests {
     #[test]
     fn work_stops_with_its_listener_where_it_may() {
         for stops in [true, false] {
-            let (runtime, door) = inside();
+            let (runtime, door) = inside(1);
             let outside = Builder::new_current_thread().build().unwrap();
             let gone = Arc::new(AtomicBool::new(false));
             let (dropped, (go, wait)) = (Dropped(Arc::clone(&gone)), oneshot::channel::<()>());

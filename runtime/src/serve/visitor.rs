@@ -1,16 +1,19 @@
 //! The client at the other end → somebody who can be asked: inside the call, or by a round trip of the whole request.
 
+#![expect(deprecated, reason = "tools may still ask for samples and roots, where a client offers them")]
+
 use std::pin::Pin;
 
 use rmcp::{
     RoleServer,
     model::{
-        ClientCapabilities, ElicitResult, ElicitationAction, ErrorData, InputRequest, InputRequiredResult,
-        InputResponses, MetaObject, ServerRequest,
+        ClientCapabilities, CreateMessageRequest, CreateMessageRequestParams, ElicitRequest,
+        ElicitRequestParams, ElicitResult, ElicitationAction, ErrorData, InputRequest, InputRequiredResult,
+        InputResponses, ListRootsRequest, MetaObject, SamplingMessage, ServerRequest,
     },
     service::RequestContext,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -155,20 +158,19 @@ pub(super) fn round(
 }
 
 fn request(question: Question) -> Result<InputRequest, ErrorData> {
-    let request = match question {
-        Question::Form { message, schema } => json!({
-            "method": "elicitation/create",
-            "params": {"mode": "form", "message": message, "requestedSchema": schema},
-        }),
-        Question::Sample { prompt, max_tokens } => {
-            let message = json!({"role": "user", "content": {"type": "text", "text": prompt}});
-            json!({
-                "method": "sampling/createMessage",
-                "params": {"messages": [message], "maxTokens": max_tokens},
-            })
+    Ok(match question {
+        Question::Form { message, schema } => {
+            let requested_schema = serde_json::from_value(schema).map_err(|_| {
+                ErrorData::internal_error("the tool's form holds a field that no client can show", None)
+            })?;
+            let form = ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema };
+            InputRequest::Elicitation(ElicitRequest::new(form))
         }
-        Question::Roots => json!({"method": "roots/list"}),
-    };
-    serde_json::from_value(request)
-        .map_err(|_| ErrorData::internal_error("the tool's form holds a field that no client can show", None))
+        Question::Sample { prompt, max_tokens } => {
+            let prompt = vec![SamplingMessage::user_text(prompt)];
+            let params = CreateMessageRequestParams::new(prompt, max_tokens);
+            InputRequest::CreateMessage(CreateMessageRequest::new(params))
+        }
+        Question::Roots => InputRequest::ListRoots(ListRootsRequest::default()),
+    })
 }

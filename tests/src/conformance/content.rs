@@ -16,6 +16,15 @@ pub(super) fn test_simple_text() -> &'static str {
     "This is a simple text response for testing."
 }
 
+/// Greet somebody.
+#[mcp_tool(read_only, closed_world, public)]
+pub(super) fn greet(
+    /// Whom.
+    name: String,
+) -> String {
+    format!("Hello, {name}!")
+}
+
 /// Show a picture.
 #[mcp_tool(read_only, closed_world, public)]
 pub(super) fn test_image_content() -> Content {
@@ -53,6 +62,50 @@ pub(super) fn test_multiple_content_types() -> Content {
 #[mcp_tool(read_only, closed_world, public)]
 pub(super) fn test_error_handling() -> Result<(), &'static str> {
     Err("This tool intentionally returns an error for testing")
+}
+
+/// Where somebody lives. The suite wants its name kept, and its `$anchor` (SEP-2106).
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "address", extend("$anchor" = "addressDef"))]
+pub(super) struct Address {
+    street: Option<String>,
+    city: Option<String>,
+}
+
+/// How somebody is reached.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ContactMethod {
+    Phone,
+    Email,
+}
+
+/// Find somebody.
+#[mcp_tool(
+    read_only,
+    closed_world,
+    public,
+    rules(any_of(phone, email), when(contact_method = "phone", phone, else(email)))
+)]
+pub(super) fn json_schema_2020_12_tool(
+    /// Who.
+    name: Option<String>,
+    /// Where.
+    address: Option<Address>,
+    /// How the answer is given.
+    #[param(name = "contactMethod")]
+    contact_method: Option<ContactMethod>,
+    /// A number.
+    phone: Option<String>,
+    /// An address for letters.
+    email: Option<String>,
+) -> String {
+    let place = address.into_iter().flat_map(|address| [address.street, address.city]).flatten();
+    let way = match contact_method {
+        Some(ContactMethod::Phone) => phone,
+        Some(ContactMethod::Email) | None => email,
+    };
+    name.into_iter().chain(place).chain(way).collect::<Vec<_>>().join(", ")
 }
 
 /// A part of the world, which a client repeats in a header of its request (SEP-2243).

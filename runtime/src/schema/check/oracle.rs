@@ -63,16 +63,18 @@ const FORMATS: [&str; 12] = [
 #[test]
 fn our_verdict_is_the_librarys() {
     let mut rng = Rng::with_seed(20_260_728);
-    let (mut fits, mut faults) = (0, 0);
-    for _ in 0..6_000 {
-        let schema = schema(&mut rng, 3);
+    let (mut fits, mut faults, mut followed) = (0, 0, 0);
+    for _ in 0..7_000 {
+        let schema = whole(&mut rng);
         let ours = match Check::new(&schema) {
             Ok(ours) => ours,
             Err(why) => {
-                assert!(why.contains("beside `if`"), "{schema}: {why}");
+                let not_enforced = ["beside `if`", "beside `$ref`", "without end"];
+                assert!(not_enforced.iter().any(|known| why.contains(known)), "{schema}: {why}");
                 continue;
             }
         };
+        followed += u32::from(schema.to_string().contains("$ref"));
         let theirs = oracle(&schema);
         for _ in 0..8 {
             let value = value(&mut rng, 3);
@@ -83,6 +85,7 @@ fn our_verdict_is_the_librarys() {
     }
     // A test in which everything fits, or nothing does, tells nothing.
     assert!(fits > 5_000 && faults > 5_000, "{fits} fit, {faults} do not");
+    assert!(followed > 1_000, "{followed} schemas hold references");
 }
 
 #[test]
@@ -99,7 +102,7 @@ fn every_enforced_format_is_the_librarys() {
 
 #[test]
 fn a_rule_that_is_not_enforced_is_refused() {
-    for keyword in ["$ref", "unevaluatedItems", "dependentSchemas"] {
+    for keyword in ["$dynamicRef", "unevaluatedItems", "dependentSchemas"] {
         let schema = json!({"properties": {"a": {keyword: {}}}});
         assert!(Check::new(&schema).expect_err("not enforced").contains(keyword));
     }
@@ -109,6 +112,62 @@ fn a_rule_that_is_not_enforced_is_refused() {
     assert!(Check::new(&json!({"minLength": -1})).is_err());
 }
 
+#[test]
+fn a_reference_that_comes_back_without_a_step_is_refused() {
+    for schema in [
+        json!({"$ref": "#"}),
+        json!({"not": {"$ref": "#"}}),
+        json!({"allOf": [{"$ref": "#/allOf/0"}]}),
+        json!({"$ref": "#a", "$defs": {"a": {"$anchor": "a", "anyOf": [{"$ref": "#a"}]}}}),
+        json!({"$ref": "#/$defs/a", "$defs": {
+            "a": {"properties": {"down": {"$ref": "#/$defs/b"}}, "if": {"$ref": "#/$defs/b"}},
+            "b": {"oneOf": [{"$ref": "#/$defs/a"}]},
+        }}),
+    ] {
+        let why = Check::new(&schema).expect_err("it has no end");
+        assert!(why.contains("points back without end"), "{schema}: {why}");
+    }
+    Check::new(&json!({"items": {"$ref": "#"}, "propertyNames": {"$ref": "#"}}))
+        .expect("each step goes down");
+}
+
+#[test]
+fn a_reference_to_no_schema_is_refused() {
+    let refused = |schema: Value, why: &str| {
+        let said = Check::new(&schema).expect_err("a wrong reference");
+        assert!(said.contains(why), "{said}");
+    };
+    for to in ["#/$defs/b", "#b", "https://example.com/a", "a", "#/enum"] {
+        refused(json!({"items": {"$ref": to}, "$defs": {"a": {}}}), &format!("points to `{to}`"));
+    }
+    // What only looks like a name is none.
+    refused(json!({"items": {"$ref": "#a"}, "const": {"$anchor": "a"}}), "points to `#a`");
+    let twice = json!({"$defs": {"a": {"$anchor": "a"}, "b": {"items": {"$anchor": "a"}}}});
+    refused(twice, "two of its schemas have the `$anchor` `a`");
+    refused(json!({"items": {"$id": "https://example.com/a", "$ref": "#"}}), "`$id`");
+    let named = json!({"items": {"$ref": "#a"}, "properties": {"const": {"$anchor": "a", "type": "null"}}});
+    assert!(!Check::new(&named).expect("a property of any name").accepts(&json!([1])));
+}
+
+/// A choice between two forms asks the same of what is below twice, and that is asked four times of what is below it.
+#[test]
+fn a_deep_value_of_a_choice_is_looked_at_once() {
+    let form = |name: &str| {
+        let below = json!({"below": {"$ref": "#/$defs/any"}, "kind": {"const": name}});
+        json!({"type": "object", "properties": below, "required": ["kind"]})
+    };
+    let schema = json!({"$ref": "#/$defs/any", "$defs": {"any": {"oneOf": [form("a"), form("b")]}}});
+    let check = Check::new(&schema).expect("a schema");
+    let deep =
+        |leaf: &str| (0..100).fold(json!({"kind": leaf}), |below, _| json!({"kind": "b", "below": below}));
+    assert!(check.accepts(&deep("a")));
+    assert!(!check.accepts(&deep("c")));
+    // Nothing of one call is left for the next, whose values may stand where the last one's stood.
+    for turn in 0..100 {
+        assert_eq!(check.accepts(&deep(if turn % 2 == 0 { "a" } else { "c" })), turn % 2 == 0);
+    }
+}
+
 fn oracle(schema: &Value) -> jsonschema::Validator {
     jsonschema::options()
         .with_draft(jsonschema::Draft::Draft202012)
@@ -116,6 +175,16 @@ fn oracle(schema: &Value) -> jsonschema::Validator {
         .with_pattern_options(PatternOptions::regex())
         .build(schema)
         .unwrap_or_else(|error| panic!("{schema}: {error}"))
+}
+
+/// A schema with two more that references point to.
+fn whole(rng: &mut Rng) -> Value {
+    let mut root = schema(rng, 3);
+    if let Value::Object(object) = &mut root {
+        let named = json!({"$anchor": "two", "anyOf": [schema(rng, 2), schema(rng, 1)]});
+        object.insert("$defs".to_owned(), json!({"one": schema(rng, 2), "two": named}));
+    }
+    root
 }
 
 fn schema(rng: &mut Rng, depth: usize) -> Value {
@@ -142,7 +211,7 @@ fn schema(rng: &mut Rng, depth: usize) -> Value {
 fn keyword(rng: &mut Rng, depth: usize, object: &mut Map<String, Value>) {
     let (has_if, has_unevaluated) = (object.contains_key("if"), object.contains_key("unevaluatedProperties"));
     let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
-    match rng.u8(..28) {
+    match rng.u8(..31) {
         0 => put("enum", json!([value(rng, 1), value(rng, 1), value(rng, 0)])),
         1 => put("const", value(rng, 1)),
         2 => put("minimum", number(rng)),
@@ -184,6 +253,7 @@ fn keyword(rng: &mut Rng, depth: usize, object: &mut Map<String, Value>) {
             put("then", schema(rng, depth));
             put("else", schema(rng, depth))
         }
+        28.. => put("$ref", pick(rng, &["#", "#/$defs/one", "#two"]).into()),
         _ if rng.bool() || has_if => put("not", schema(rng, depth)),
         _ => put("unevaluatedProperties", false.into()),
     };

@@ -26,6 +26,10 @@ pub(super) fn read(text: &str) -> Option<ClientJsonRpcMessage> {
 /// A call's id and parameters. rmcp's own reader tries one kind of message after another on a buffered copy, which takes
 /// four times as long; it gets everything that is refused here.
 pub(super) fn plain(text: &str) -> Option<(RequestId, CallToolRequestParams)> {
+    // Nothing else is begun: to say where a text went wrong, serde_json looks at it again from its start.
+    if !text.contains("\"tools/call\"") {
+        return None;
+    }
     let Object(Line { id, params: Object(params), .. }) = serde_json::from_str(text).ok()?;
     Some((id, params))
 }

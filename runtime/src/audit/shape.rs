@@ -1,0 +1,134 @@
+//! Lines of a log → their parts, without reading in full what differs from a record before it only inside its values.
+//!
+//! A log holds few shapes of record, and many records of each.
+
+use super::scan::{Scanned, begins, is_members};
+
+/// The shapes that are remembered: one for each length, and of those that meet here the last.
+const KEPT: usize = 256;
+/// From the first to the last printable character.
+const PRINTABLE: u8 = b'~' - b' ';
+
+/// Shapes of records that were read in full.
+pub(super) struct Shapes(Vec<Shape>);
+
+/// What may stand where in the members of a record, so that it reads as the record that it was made of.
+#[derive(Clone, Default)]
+struct Shape {
+    /// The least byte at each place.
+    least: Vec<u8>,
+    /// How much more it may be: nothing, up to the last digit, or, inside a string, anything printable that neither ends
+    /// it nor escapes.
+    more: Vec<u8>,
+}
+
+impl Shapes {
+    pub(super) fn new() -> Self {
+        Self(vec![Shape::default(); KEPT])
+    }
+
+    /// Reads a line as [`scan`](super::scan::scan) does.
+    pub(super) fn scan<'a>(&mut self, line: &'a [u8]) -> Option<Scanned<'a>> {
+        let (scanned, members) = begins(line)?;
+        let shape = &mut self.0[members.len() % KEPT];
+        if !shape.fits(members) {
+            if !is_members(members) {
+                return None;
+            }
+            shape.become_that_of(members);
+        }
+        Some(scanned)
+    }
+}
+
+impl Shape {
+    fn fits(&self, members: &[u8]) -> bool {
+        const PIECE: usize = 64;
+        let fits = |((byte, least), more): ((&u8, &u8), &u8)| {
+            let is_text = *more != PRINTABLE || (*byte != b'"' && *byte != b'\\');
+            (byte.wrapping_sub(*least) <= *more) & is_text
+        };
+        // In pieces, so that the compiler makes vectors of it.
+        let pieces = members.chunks(PIECE).zip(self.least.chunks(PIECE)).zip(self.more.chunks(PIECE));
+        self.least.len() == members.len() && { pieces }.all(|((bytes, least), more)| {
+            bytes.iter().zip(least).zip(more).fold(true, |all, place| all & fits(place))
+        })
+    }
+
+    /// Takes the shape of members that were read in full.
+    fn become_that_of(&mut self, members: &[u8]) {
+        self.least.clear();
+        self.more.clear();
+        let (mut in_string, mut escaped, mut before) = (false, 0_u8, b',');
+        for &byte in members {
+            let (least, more) = match byte {
+                _ if escaped > 0 => {
+                    // `\u` takes four more.
+                    escaped = if byte == b'u' && before == b'\\' { 4 } else { escaped - 1 };
+                    (byte, 0)
+                }
+                b'\\' => {
+                    escaped = 1;
+                    (byte, 0)
+                }
+                b'"' => {
+                    in_string = !in_string;
+                    (byte, 0)
+                }
+                _ if in_string => (b' ', PRINTABLE),
+                // What begins with another digit than 0 may begin with any other than that.
+                b'1'..=b'9' if !before.is_ascii_digit() => (b'1', b'9' - b'1'),
+                b'0'..=b'9' if before.is_ascii_digit() => (b'0', b'9' - b'0'),
+                _ => (byte, 0),
+            };
+            self.least.push(least);
+            self.more.push(more);
+            before = byte;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{chain::Head, scan::scan},
+        *,
+    };
+
+    #[test]
+    fn a_line_that_differs_in_one_byte_from_a_known_one_is_read_as_in_full() {
+        let members = r#""kind":"intent","call_id":"0a","a":{"b c":[10,-2.05e-3,0,7,true,null,{}]},"d":"x\u00e9\"\\y","e":"""#;
+        let mut line = Vec::new();
+        Head { next: 7, ..Head::START }.append(&mut line, "t", members.as_bytes());
+        line.pop();
+        let (mut read, mut known) = (0, Shapes::new());
+        assert!(known.scan(&line).is_some());
+        for at in 0..line.len() {
+            for byte in 0..=255 {
+                let mut changed = line.clone();
+                changed[at] = byte;
+                let full = scan(&changed).is_some();
+                assert_eq!(known.scan(&changed).is_some(), full, "byte {at} as {byte}");
+                read += u32::from(full);
+                // As it may have learned from this one.
+                assert!(known.scan(&line).is_some());
+            }
+        }
+        assert!(read > 5_000, "{read}");
+    }
+
+    #[test]
+    fn digits_that_a_number_does_not_have_are_not_read_after_a_number_that_had_others() {
+        let line = |number: &str| {
+            let (mut line, mut head) = (Vec::new(), Head::START);
+            head.append(&mut line, "t", format!(r#""kind":"x","n":{number}"#).as_bytes());
+            line.pop();
+            line
+        };
+        for (known, other) in [("12", "02"), ("10", "00"), ("-1", "--"), ("1.5", "01."), ("1e5", "0e5")] {
+            let mut shapes = Shapes::new();
+            assert!(shapes.scan(&line(known)).is_some());
+            assert_eq!(shapes.scan(&line(other)).is_some(), scan(&line(other)).is_some(), "{known} {other}");
+        }
+    }
+}
