@@ -135,6 +135,10 @@ async fn a_full_disk_refuses_writes_and_service_resumes_when_there_is_room() {
     assert!(!writes(&client).await && !built.audit_is_ready());
     assert!(client.call("read_it", json!({})).await.is_ok());
     assert_eq!(runs.load(Ordering::Relaxed), 0);
+    // The record of a denial is tried all the same, and leaves nothing behind when it fails in the middle.
+    let length = fs::metadata(log::segment(&folder.path().join("audit"), 1)).unwrap().len();
+    assert!(client.call("write_down", json!({"text": 7, "pin": 1})).await.unwrap().is_error);
+    assert_eq!(fs::metadata(log::segment(&folder.path().join("audit"), 1)).unwrap().len(), length);
     disk.fill(false);
     assert!(writes(&client).await && built.audit_is_ready());
     built.stop_audit();

@@ -133,6 +133,11 @@ async fn lines_and_segments_that_moved_or_went_are_found() {
         Some((2, 11)),
     );
     found(&changed(&edited(2, |lines| lines.insert(10, lines[9].clone()))), "used before", Some((2, 11)));
+    found(
+        &changed(&edited(2, |lines| lines[10] = lines[10].replace("\"sub\":\"local\"", "\"sub\":\"other\""))),
+        "its digest is not that of the record",
+        Some((2, 11)),
+    );
     found(&changed(&edited(2, |lines| lines.insert(10, String::new()))), "no record", Some((2, 11)));
     found(&changed(&edited(2, |lines| lines[10] = "x".repeat(2_000_000))), "too long", Some((2, 11)));
     found(&changed(&|log| fs::remove_file(segment(log, 2)).unwrap()), "the segment is missing", Some((2, 0)));
@@ -169,6 +174,15 @@ async fn lines_and_segments_that_moved_or_went_are_found() {
     found(
         &changed(&|log| fs::write(log.join("checkpoints"), "well\n\nwell\n").unwrap()),
         "is no checkpoint",
+        None,
+    );
+    found(
+        &changed(&|log| {
+            let notes = fs::read_to_string(log.join("checkpoints")).unwrap();
+            let second = notes.match_indices("candor audit log").nth(1).unwrap().0;
+            fs::write(log.join("checkpoints"), format!("{notes}{}", &notes[..second])).unwrap();
+        }),
+        "stands behind one of",
         None,
     );
 }
@@ -319,24 +333,43 @@ async fn a_segment_that_a_crash_left_empty_is_gone_on_with() {
     assert!(lines(&segment(&log, last + 1))[0].contains("\"event\":\"segment\""));
 }
 
+/// A log of one segment whose chain is sound, with these records behind its own.
+fn chained(folder: &Path, records: &[(&str, &str)]) -> PathBuf {
+    let log = folder.join("log");
+    forged::log(&log, 1);
+    let mut prev = [0; 32];
+    let own = r#""kind":"server","event":"segment","log":"forged","segment":1,"redaction_key":"x""#;
+    let records = [&[("30", own)], records].concat();
+    let text = records.iter().enumerate().map(|(seq, (ts, rest))| {
+        let body = format!(r#"{{"v":1,"seq":{seq},"ts":"2026-11-21T12:00:{ts}.000000Z",{rest}"#);
+        forged::record(&mut prev, &body)
+    });
+    fs::write(segment(&log, 1), text.collect::<String>()).unwrap();
+    log
+}
+
+#[test]
+fn records_that_no_call_leaves_are_found_though_the_chain_is_sound() {
+    let of = |kind: &str, call: u32| format!(r#""kind":"{kind}","call_id":"{call:032x}""#);
+    let (intent, outcome) = (of("intent", 1), of("outcome", 1));
+    for (records, says) in [
+        (vec![("31", &*intent), ("32", &outcome), ("33", &outcome)], "it ends a call that never began"),
+        (vec![("31", &intent), ("32", &intent)], "of one that began before"),
+        (vec![("31", r#""kind":"intent""#)], "it is of no call"),
+        (vec![("31", r#""kind":"other""#)], "its kind is unknown"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        found(&chained(folder.path(), &records), says, Some((1, records.len() + 1)));
+    }
+}
+
 #[test]
 fn a_clock_that_steps_back_is_noted_and_the_order_stays() {
     let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("log");
-    forged::log(&log, 1);
-    let mut prev = [0; 32];
-    let of = |seq: u32, ts: &str, rest: &str| {
-        format!(r#"{{"v":1,"seq":{seq},"ts":"2026-11-21T12:00:{ts}.000000Z","kind":"server",{rest}"#)
-    };
-    let text: String = [
-        of(0, "30", r#""event":"segment","log":"forged","segment":1,"redaction_key":"x""#),
-        of(1, "10", r#""event":"start""#),
-        of(2, "20", r#""event":"stop""#),
-    ]
-    .iter()
-    .map(|body| forged::record(&mut prev, body))
-    .collect();
-    fs::write(segment(&log, 1), text).unwrap();
+    let log = chained(
+        folder.path(),
+        &[("10", r#""kind":"server","event":"start""#), ("20", r#""kind":"server","event":"stop""#)],
+    );
     let (code, said) = verified(&log);
     assert_eq!((code, &said["clock_steps_back"]), (Some(0), &json!(1)), "{said}");
     let (_, text, _) = ledger(&["audit", "verify"], &log);

@@ -196,3 +196,21 @@ impl Checkpoints {
         self.signer.key().to_string()
     }
 }
+
+#[cfg(all(test, feature = "cli"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_signed_is_never_signed_again_nor_less_than_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let (signer, disk) = (Signer::generate("prices"), Disk::default());
+        let open = Checkpoints::open(folder.path(), signer, Often::default(), None, &disk, false);
+        let mut checkpoints = open.ok().expect("the folder can be written");
+        for (next, notes) in [(10, 1), (10, 1), (5, 1), (11, 2)] {
+            checkpoints.sign("5f3a", &Head { next, ..Head::START }).ok().expect("the disk has room");
+            let text = std::fs::read_to_string(file(folder.path())).unwrap();
+            assert_eq!(text.matches("candor audit log").count(), notes, "{next}");
+        }
+    }
+}
