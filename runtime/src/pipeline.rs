@@ -28,6 +28,7 @@ use crate::{
     seal::Seals,
     tool::Handler,
 };
+use access::OutOfReach;
 use audit::Asked;
 pub(crate) use audit::{By, Origin, Recorder, Trace};
 pub(crate) use confirmation::{Choice, Person, QUESTION};
@@ -39,8 +40,7 @@ pub(crate) struct Core {
     pub(crate) registry: Registry,
     /// One a tool, in the registry's order.
     pub(crate) handlers: Vec<Handler>,
-    /// Whether a tool out of reach looks like one that does not exist.
-    pub(crate) conceal: bool,
+    pub(crate) out_of_reach: OutOfReach,
     /// The threads that handlers run on.
     pub(crate) seals: Seals,
     pub(crate) limits: Limits,

@@ -90,7 +90,7 @@ pub(crate) enum OutputShape {
 impl OutputShape {
     pub(crate) fn new(descriptor: &Descriptor) -> Result<Self, String> {
         let mut kept = Map::new();
-        let schema = schema(Contract::Serialize, descriptor.output, &mut kept)?;
+        let schema = schema(&Contract::Serialize, descriptor.output, &mut kept)?;
         let Some(Value::Object(mut schema)) = schema else { return Ok(Self::Content) };
         keep(kept, &mut schema);
         match schema.get("type").and_then(Value::as_str) {
@@ -136,7 +136,7 @@ pub(crate) fn wrap(value: Value) -> Value {
 
 /// The schema that `make` makes, as it is published; what stays behind a reference goes to `kept`.
 fn schema<S: Into<Option<Schema>>>(
-    contract: Contract,
+    contract: &Contract,
     make: fn(&mut SchemaGenerator) -> S,
     kept: &mut Map<String, Value>,
 ) -> Result<Option<Value>, String> {
@@ -186,7 +186,7 @@ fn keep(kept: Map<String, Value>, schema: &mut Map<String, Value>) {
 
 /// The schema of one parameter: its type's, with what `#[param]` says on top.
 fn property(param: &Param, kept: &mut Map<String, Value>) -> Result<Value, String> {
-    let mut schema = schema(Contract::Deserialize, param.schema, kept)?.unwrap_or_default();
+    let mut schema = schema(&Contract::Deserialize, param.schema, kept)?.unwrap_or_default();
     if param.optional {
         shape::forget_null(&mut schema);
     }

@@ -123,7 +123,7 @@ impl Built {
         scopes: Scopes,
         checks: Vec<Check>,
     ) -> Self {
-        let lists = Lists::new(&core.registry);
+        let lists = Lists::new(&core.registry, core.out_of_reach);
         let revisions = revisions.into_iter().map(wire::version).collect();
         let server_info = json!(front::implementation(&about));
         let scopes = Arc::new(scopes);

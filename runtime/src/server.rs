@@ -12,6 +12,7 @@ use crate::{
     clock::Clock,
     descriptor::{Descriptor, Rate},
     limits::Bounds,
+    pipeline::access::OutOfReach,
     recording::Recording,
     revision::Revision,
     scopes::Scopes,
@@ -48,7 +49,7 @@ pub struct Server<C = ()> {
     entries: Vec<Entry<C>>,
     /// Tools that were added before the state: they need none.
     stateless: Vec<(&'static Descriptor, Handler)>,
-    conceal: bool,
+    out_of_reach: OutOfReach,
     revisions: Vec<Revision>,
     extra: Option<Extra>,
     plan: Plan,
@@ -92,7 +93,7 @@ impl Server {
             state: Source::Ready(()),
             entries: Vec::new(),
             stateless: Vec::new(),
-            conceal: false,
+            out_of_reach: OutOfReach::default(),
             revisions: Revision::ALL.to_vec(),
             extra: None,
             plan: Plan::default(),
@@ -128,7 +129,7 @@ impl Server {
             state,
             entries: Vec::new(),
             stateless: self.stateless.into_iter().chain(bound).collect(),
-            conceal: self.conceal,
+            out_of_reach: self.out_of_reach,
             revisions: self.revisions,
             extra: self.extra,
             plan: self.plan,
@@ -169,9 +170,17 @@ impl<C> Server<C> {
     }
 
     /// Makes a tool that a caller has no scope for look like one that does not exist, for servers whose tool names
-    /// are themselves private. Without it, a caller is told which scopes are missing.
+    /// are themselves private. Without it, a caller is told which scopes are missing. It takes [`Server::list_all`] back.
     pub fn conceal(mut self) -> Self {
-        self.conceal = true;
+        self.out_of_reach = OutOfReach::Concealed;
+        self
+    }
+
+    /// Lists every tool to every caller, its scopes in `_meta` as `candor/scopes`, for hosts that ask for more scope by
+    /// what the list says. A call still needs them. Without it, a list holds what its caller may call. It takes
+    /// [`Server::conceal`] back.
+    pub fn list_all(mut self) -> Self {
+        self.out_of_reach = OutOfReach::Listed;
         self
     }
 

@@ -2,12 +2,14 @@
 
 use std::{
     net::SocketAddr,
+    path::Path,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
@@ -82,6 +84,17 @@ impl Site {
         let mut connection = self.connect().await;
         connection.send(&request.bytes(self.address)).await;
         connection.answer().await.expect("an answer")
+    }
+
+    /// Begins a session of 2025-11-25, and says its name.
+    pub async fn session(&self, token: Option<&str>) -> String {
+        let mut ask = initialize();
+        if let Some(token) = token {
+            ask = ask.bearer(token);
+        }
+        let answer = self.ask(&ask).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.header("mcp-session-id").expect("a session").to_owned()
     }
 
     /// The next honest request is served.
@@ -244,6 +257,23 @@ impl Ask {
         }
         (text + "\r\n" + &self.body).into_bytes()
     }
+}
+
+/// Writes a file of keys of the test's own choosing: each with its subject and its scopes. Says where it is.
+pub fn tokens(folder: &Path, keys: &[(&str, &str, &str)]) -> String {
+    let entry = |(key, subject, scopes): &(&str, &str, &str)| {
+        let hash: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
+        let scopes: Vec<&str> = scopes.split_whitespace().collect();
+        format!("[[token]]\nsubject = \"{subject}\"\nscopes = {scopes:?}\nsha256 = \"{hash}\"\n")
+    };
+    let file = folder.join("tokens.toml");
+    std::fs::write(&file, keys.iter().map(entry).collect::<String>()).expect("the folder can be written");
+    file.to_str().expect("its name is text").to_owned()
+}
+
+/// The handshake of 2025-11-25.
+pub fn initialize() -> Ask {
+    Ask::post(crate::wire::initialize("2025-11-25"))
 }
 
 /// A call under the newest revision, with id 7.

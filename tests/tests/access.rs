@@ -1,7 +1,7 @@
 //! What a caller was granted → what it sees and may call.
 
 use candor::{Built, Revision, Server, mcp_tool, testing::Client, tools};
-use candor_tests::wire::{Wire, call, each_revision};
+use candor_tests::wire::{Wire, call, each_revision, modern};
 use serde_json::json;
 
 /// Read the vault.
@@ -176,4 +176,26 @@ fn basic_scopes_stand_in_the_manifest() {
     let server = server().basic_scopes(["read:vault"]);
     let manifest: serde_json::Value = serde_json::from_str(&server.manifest().unwrap()).unwrap();
     assert_eq!(manifest["basic_scopes"], json!(["read:vault"]));
+}
+
+#[tokio::test]
+async fn a_list_of_all_tools_holds_their_scopes_and_opens_nothing() {
+    let built = server().conceal().list_all().build().unwrap();
+    each_revision(&built, async |revision, client| {
+        assert_eq!(names(&client).await, ["clock", "empty_vault", "read_vault"], "{revision}");
+        let tools = client.tools().await.unwrap();
+        assert_eq!(tools[1]["_meta"]["candor/scopes"], json!(["read:vault", "write:vault"]));
+        let refused = client.call("empty_vault", json!({})).await.unwrap_err();
+        assert_eq!(refused.code, -31403, "{revision}");
+    })
+    .await;
+    for (server, scope) in [(server(), "private"), (server().list_all(), "public")] {
+        let mut wire = Wire::to(server.build().unwrap());
+        let list = wire.ask(modern(&json!(1), "2026-07-28", "tools/list", json!({}))).await;
+        assert_eq!(list["result"]["cacheScope"], scope, "{list}");
+    }
+    assert_eq!(
+        names(&Client::to(server().list_all().conceal().build().unwrap(), Revision::V2026_07_28).await).await,
+        ["clock"]
+    );
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// How somebody is reached.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Means {
     Phone,
@@ -188,8 +188,8 @@ fn say(
     by: Option<Means>,
     /// What.
     word: Option<String>,
-) -> bool {
-    by.is_some() && word.is_some()
+) -> String {
+    by.and(word).unwrap_or_default()
 }
 
 #[test]

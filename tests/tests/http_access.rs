@@ -2,9 +2,8 @@
 
 use std::{path::Path, process::Command};
 
-use candor_tests::http::{Ask, Site, call, legacy, modern, until};
+use candor_tests::http::{Ask, Site, call, legacy, modern, tokens, until};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 const LOW: &str = "mcp-conformance-scope-low";
 const FULL: &str = "mcp-conformance-scope-full";
@@ -14,41 +13,17 @@ fn web() -> Command {
     Command::new(env!("CARGO_BIN_EXE_web"))
 }
 
-/// A file of keys of our own choosing.
-fn tokens(folder: &Path, keys: &[(&str, &str, &str)]) -> String {
-    let entry = |(key, subject, scopes): &(&str, &str, &str)| {
-        let hash: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
-        let scopes: Vec<&str> = scopes.split(' ').collect();
-        format!("[[token]]\nsubject = \"{subject}\"\nscopes = {scopes:?}\nsha256 = \"{hash}\"\n")
-    };
-    let file = folder.join("tokens.toml");
-    std::fs::write(&file, keys.iter().map(entry).collect::<String>()).unwrap();
-    file.to_str().unwrap().to_owned()
-}
-
 async fn with_tokens(folder: &Path) -> Site {
     let full = format!("mcp:conformance:baseline {BOTH}");
     let file = tokens(folder, &[(LOW, "low", "mcp:conformance:baseline"), (FULL, "full", &full)]);
     Site::start(web(), &["--tokens", &file]).await
 }
 
-/// Begins a session, and says its name.
-async fn session(site: &Site, token: Option<&str>) -> String {
-    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "0"}});
-    let mut ask = Ask::post(candor_tests::wire::request(&json!(0), "initialize", params));
-    if let Some(token) = token {
-        ask = ask.bearer(token);
-    }
-    let answer = site.ask(&ask).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.header("mcp-session-id").expect("a session").to_owned()
-}
-
 #[tokio::test]
 async fn too_little_is_told_all_that_the_call_needs_and_enough_is_answered() {
     let folder = tempfile::tempdir().unwrap();
     let site = with_tokens(folder.path()).await;
-    let (low, full) = (session(&site, Some(LOW)).await, session(&site, Some(FULL)).await);
+    let (low, full) = (site.session(Some(LOW)).await, site.session(Some(FULL)).await);
     let name = json!({"name": "test_simple_text", "arguments": {}});
     for (low, full) in [
         (call("test_simple_text", json!({})), call("test_simple_text", json!({}))),
@@ -134,7 +109,7 @@ async fn a_concealed_tool_is_answered_as_one_that_does_not_exist() {
 #[tokio::test]
 async fn a_call_too_many_is_told_when_to_come_back() {
     let site = Site::start(web(), &[]).await;
-    let held = session(&site, None).await;
+    let held = site.session(None).await;
     assert_eq!(site.ask(&call("twice", json!({}))).await.status, 200);
     let in_session = legacy(&held, "tools/call", json!({"name": "twice", "arguments": {}}));
     assert_eq!(site.ask(&in_session).await.status, 200, "one call is counted once");

@@ -5,35 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candor_tests::{
-    http::{Ask, Connection, Site, call, legacy, modern, until},
-    wire::request,
-};
+use candor_tests::http::{Ask, Connection, Site, call, initialize, legacy, modern, tokens, until};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 fn web() -> Command {
     Command::new(env!("CARGO_BIN_EXE_web"))
-}
-
-fn initialize() -> Ask {
-    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "0"}});
-    Ask::post(request(&json!(0), "initialize", params))
-}
-
-async fn session(site: &Site, token: &str) -> String {
-    let begun = site.ask(&initialize().bearer(token)).await;
-    begun.header("mcp-session-id").expect("a session").to_owned()
-}
-
-fn tokens(folder: &std::path::Path, names: &[&str]) -> String {
-    let entry = |name: &&str| {
-        let hash: String = Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("[[token]]\nsubject = \"{name}\"\nscopes = []\nsha256 = \"{hash}\"\n")
-    };
-    let file = folder.join("tokens.toml");
-    std::fs::write(&file, names.iter().map(entry).collect::<String>()).unwrap();
-    file.to_str().unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -247,7 +223,7 @@ async fn clients_that_hang_up_in_the_middle_leave_nothing_behind() {
 #[tokio::test]
 async fn a_hundred_thousand_tokens_that_are_made_up_leave_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
-    let file = tokens(folder.path(), &["good"]);
+    let file = tokens(folder.path(), &[("good", "good", "")]);
     let site = Site::start(web(), &["--tokens", &file]).await;
     let mut before = 0;
     let mut connections: Vec<Connection> = Vec::new();
@@ -269,66 +245,6 @@ async fn a_hundred_thousand_tokens_that_are_made_up_leave_nothing_behind() {
     let grown = site.memory().saturating_sub(before);
     assert!(grown < 4096, "{grown} kB more than before");
     site.is_alive_for(Some("good")).await;
-}
-
-#[tokio::test]
-async fn a_session_is_its_callers_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = tokens(folder.path(), &["ada", "eve"]);
-    let site = Site::start(web(), &["--tokens", &file]).await;
-    let held = session(&site, "ada").await;
-    let asks = [
-        legacy(&held, "tools/list", json!({})),
-        legacy(&held, "tools/call", json!({"name": "hello", "arguments": {}})),
-        initialize().with("mcp-session-id", &held),
-        Ask { line: "GET /mcp".to_owned(), ..legacy(&held, "", json!({})) },
-        Ask { line: "DELETE /mcp".to_owned(), ..legacy(&held, "", json!({})) },
-    ];
-    for ask in asks {
-        let elsewhere = site.ask(&ask.clone().bearer("eve")).await;
-        let nowhere = site.ask(&ask.bearer("eve").with("mcp-session-id", "no-such")).await;
-        assert_eq!((elsewhere.status, &elsewhere.body), (404, &nowhere.body));
-    }
-    // A handshake that says the newest revision is one all the same.
-    let sly = initialize().with("mcp-session-id", &held).with("mcp-protocol-version", "2026-07-28");
-    assert_ne!(site.ask(&sly.bearer("eve")).await.status, 200);
-    let hello = legacy(&held, "tools/call", json!({"name": "hello", "arguments": {}}));
-    assert_eq!(
-        site.ask(&hello.clone().bearer("ada")).await.message()["result"]["content"][0]["text"],
-        "hello ada"
-    );
-    let ended = Ask { line: "DELETE /mcp".to_owned(), body: String::new(), ..hello.clone() };
-    assert_eq!(site.ask(&ended.bearer("ada")).await.status / 100, 2);
-    assert_eq!(site.ask(&hello.bearer("ada")).await.status, 404, "it has ended");
-    // The newest revision has no sessions, and the header means nothing there.
-    assert_eq!(
-        site.ask(&call("hello", json!({})).bearer("eve").with("mcp-session-id", &held)).await.status,
-        200
-    );
-}
-
-#[tokio::test]
-async fn sessions_that_nobody_ends_are_bounded_by_their_cap() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = tokens(folder.path(), &["ada", "eve"]);
-    let site = Site::start(web(), &["--tokens", &file, "--max-sessions", "50"]).await;
-    let adas = session(&site, "ada").await;
-    let mut before = 0;
-    let mut last = String::new();
-    for n in 0..10_000 {
-        if n == 500 {
-            before = site.memory();
-        }
-        last = session(&site, "eve").await;
-    }
-    let grown = site.memory().saturating_sub(before);
-    assert!(grown < 8192, "{grown} kB more than before");
-    let hello = |held: &str, token: &str| {
-        legacy(held, "tools/call", json!({"name": "hello", "arguments": {}})).bearer(token)
-    };
-    assert_eq!(site.ask(&hello(&adas, "ada")).await.status, 200, "whoever has the most loses first");
-    assert_eq!(site.ask(&hello(&last, "eve")).await.status, 200);
-    site.is_alive_for(Some("ada")).await;
 }
 
 #[tokio::test]

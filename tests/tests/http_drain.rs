@@ -122,11 +122,9 @@ async fn a_second_signal_ends_it_at_once() {
 #[tokio::test]
 async fn a_stream_that_no_call_waits_for_holds_up_nobody() {
     let mut site = Site::start(web(), &[]).await;
-    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "0"}});
-    let begun = site.ask(&Ask::post(candor_tests::wire::request(&json!(0), "initialize", params))).await;
-    let session = begun.header("mcp-session-id").unwrap();
+    let session = site.session(None).await;
     let mut stream = site.connect().await;
-    let ask = Ask::get("/mcp").with("accept", "text/event-stream").with("mcp-session-id", session);
+    let ask = Ask::get("/mcp").with("accept", "text/event-stream").with("mcp-session-id", &session);
     stream.send(&ask.bytes(site.address)).await;
     let idle = site.connect().await;
     site.is_alive().await;

@@ -53,7 +53,7 @@ async fn while_the_issuer_is_down_or_lies_callers_come_back_and_then_are_served(
         |issuer| issuer.set(KEYS, Page::of(200, "<!doctype html><title>Sign in</title>")),
         |issuer| issuer.set(KEYS, Page::redirect("http://127.0.0.1:9/keys")),
         |issuer| {
-            issuer.set(KEYS, Page::json(&json!({"keys": [{"kty": "oct", "k": "c2VjcmV0", "kid": "ed"}]})))
+            issuer.set(KEYS, Page::json(&json!({"keys": [{"kty": "oct", "k": "c2VjcmV0", "kid": "ed"}]})));
         },
         |issuer| issuer.set(METADATA, Page::json(&json!({"issuer": "https://id.example", "jwks_uri": "x"}))),
     ];

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use candor_tests::http::{Answer, Ask, Site, call, legacy, modern};
+use candor_tests::http::{Answer, Ask, Site, call, initialize, legacy, modern};
 use serde_json::json;
 
 const ALLOWED: &str = "https://app.example";
@@ -129,8 +129,7 @@ async fn a_page_reads_answers_and_refusals_alike() {
         let answer = shown(call("twice", json!({})), status).await;
         assert_eq!(answer.header("retry-after").is_some(), status == 429);
     }
-    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "0"}});
-    let begun = shown(Ask::post(candor_tests::wire::request(&json!(0), "initialize", params)), 200).await;
+    let begun = shown(initialize(), 200).await;
     let held = begun.header("mcp-session-id").expect("a session");
     shown(legacy(held, "tools/list", json!({})), 200).await;
     shown(Ask { line: "DELETE /mcp".to_owned(), ..legacy(held, "", json!({})) }, 204).await;

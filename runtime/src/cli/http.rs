@@ -89,9 +89,9 @@ impl Http {
         if ip.is_loopback() || !site.hosts.is_empty() {
             return None;
         }
-        let own = if ip.is_unspecified() { String::new() } else { format!(" or `{ip}`") };
+        let own = if ip.is_unspecified() { "127.0.0.1".to_owned() } else { ip.to_string() };
         Some(format!(
-            "who calls it by another name than `localhost`{own} gets 403: add `--allow-host NAME` for each that clients write"
+            "who calls it by another name than `localhost` or `{own}` gets 403: add `--allow-host NAME` for each that clients write"
         ))
     }
 

@@ -3,11 +3,23 @@
 use super::{Core, Refusal, known};
 use crate::{call::Caller, descriptor::Descriptor};
 
+/// What becomes of a tool that a caller has no scope for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OutOfReach {
+    /// Left out of the list; a call is told what is missing.
+    #[default]
+    Unlisted,
+    /// Like one that does not exist.
+    Concealed,
+    /// Listed with its scopes.
+    Listed,
+}
+
 pub(super) fn check(core: &Core, tool: &'static Descriptor, caller: &Caller) -> Result<(), Refusal> {
     if missing(tool, caller).next().is_none() {
         return Ok(());
     }
-    if core.conceal {
+    if core.out_of_reach == OutOfReach::Concealed {
         return Err(known::unknown(core, caller, tool.name));
     }
     let missing = missing(tool, caller).collect();

@@ -2,47 +2,39 @@
 
 #![expect(deprecated, reason = "older revisions still have logging levels and single subscriptions")]
 
+mod call;
+
 use std::{borrow::Cow, sync::Arc};
 
-use futures::future::BoxFuture;
 use rmcp::{
     RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CancelTaskRequest,
-        CancelledNotification, CancelledNotificationParam, ClientRequest, CompleteRequest,
-        CompleteRequestParams, CompleteResult, CustomNotification, CustomRequest, CustomResult, ErrorData,
-        GetPromptRequest, GetPromptRequestParams, GetPromptResponse, GetSkillRequest, GetSkillRequestParams,
-        GetSkillResult, GetTaskParams, GetTaskRequest, GetTaskResult, Implementation,
-        InitializedNotification, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-        ListSkillsResult, ListToolsResult, MetaObject, PaginatedRequestParams, ProgressNotification,
-        ProgressNotificationParam, ProtocolVersion, ReadResourceDirectoryRequest,
-        ReadResourceDirectoryRequestParams, ReadResourceRequest, ReadResourceRequestParams,
-        ReadResourceResponse, RequestOptionalParam, RootsListChangedNotification, ServerCapabilities,
-        ServerConfig, SetLevelRequest, SetLevelRequestParams, SubscribeRequest, SubscribeRequestParams,
-        SubscriptionFilter, Tool, UnsubscribeRequest, UnsubscribeRequestParams, UpdateTaskParams,
-        UpdateTaskRequest,
+        CallToolRequestParams, CallToolResponse, CancelTaskParams, CancelTaskRequest, CancelledNotification,
+        CancelledNotificationParam, ClientRequest, CompleteRequest, CompleteRequestParams, CompleteResult,
+        CustomNotification, CustomRequest, CustomResult, ErrorData, GetPromptRequest, GetPromptRequestParams,
+        GetPromptResponse, GetSkillRequest, GetSkillRequestParams, GetSkillResult, GetTaskParams,
+        GetTaskRequest, GetTaskResult, Implementation, InitializedNotification, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult, ListToolsResult, MetaObject,
+        PaginatedRequestParams, ProgressNotification, ProgressNotificationParam, ProtocolVersion,
+        ReadResourceDirectoryRequest, ReadResourceDirectoryRequestParams, ReadResourceRequest,
+        ReadResourceRequestParams, ReadResourceResponse, RequestOptionalParam, RootsListChangedNotification,
+        ServerCapabilities, ServerConfig, SetLevelRequest, SetLevelRequestParams, SubscribeRequest,
+        SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequest, UnsubscribeRequestParams,
+        UpdateTaskParams, UpdateTaskRequest,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
-use serde_json::{Map, Value};
-use tokio::sync::mpsc;
+use serde_json::Map;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Shared, log,
     own::{self, Answered},
-    reports,
-    rounds::Rounds,
-    visitor::{self, Visitor},
     wire,
 };
-use crate::{
-    call::{Caller, Reports},
-    pipeline::{Admission, Origin, Refusal},
-    report::Wanted,
-    revision::Revision,
-    server::About,
-};
+#[cfg(feature = "http")]
+use crate::pipeline::Admission;
+use crate::{call::Caller, pipeline::Refusal, revision::Revision, server::About};
 
 /// How long a client may keep a list of tools, in milliseconds: they do not change while the process lives.
 const LIST_TTL_MS: u64 = 300_000;
@@ -129,8 +121,7 @@ impl ServerHandler for Front {
         let mut list = ListToolsResult::with_all_items(self.shared.lists.of(&caller, revision));
         if !revision.wants_objects() {
             list.ttl_ms = Some(LIST_TTL_MS);
-            // The list is cut to what this caller may call.
-            list.cache_scope = Some(CacheScope::Private);
+            list.cache_scope = Some(self.shared.lists.cache_scope());
             list.meta = Some(MetaObject(self.shared.meta(revision)));
         }
         Ok(list)
@@ -156,7 +147,7 @@ impl ServerHandler for Front {
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         match request.method.as_str() {
-            "tools/call" => Err(wire::error(&Refusal::Malformed(why_no_call(request.params.as_ref())))),
+            "tools/call" => Err(wire::error(&Refusal::Malformed(call::why_none(request.params.as_ref())))),
             "tools/list" => Err(ErrorData::invalid_params(
                 "`tools/list` takes an object with a `cursor`, or nothing",
                 None,
@@ -344,87 +335,6 @@ impl Front {
         Self { shared, sender, gone, log: log::Wish::new() }
     }
 
-    /// A call and its answer, behind a pointer: rmcp's own state machine, of which there are several copies, holds none
-    /// of ours.
-    fn call(
-        &self,
-        request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> BoxFuture<'_, Result<CallToolResponse, ErrorData>> {
-        Box::pin(self.answer(request, context))
-    }
-
-    async fn answer(
-        &self,
-        request: CallToolRequestParams,
-        mut context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
-        let revision = revision(&context);
-        let (caller, admission) = self.visit(&context)?;
-        let _at_work = self.shared.at_work.token();
-        let token = context.meta.get_progress_token();
-        let logs = self.shared.about.logging;
-        let log = logs.then(|| self.log.of(&context, revision)).flatten();
-        let wanted = Wanted { progress: token.is_some(), log };
-        let (sender, reports) = wanted.any().then(|| mpsc::channel(reports::WAITING)).unzip();
-        let idempotency_key = context.meta.remove("candor/idempotency-key");
-        let origin = self.origin(&context);
-        let rounds = Rounds {
-            core: &self.shared.core,
-            caller,
-            revision,
-            idempotency_key,
-            origin: &origin,
-            reports: sender.map(|sender| Reports { sender, wanted }),
-            cancelled: context.ct.clone(),
-            meta: self.shared.meta(revision),
-        };
-        let answer = async {
-            if revision.wants_objects() {
-                rounds.all(request, Visitor::new(&context, &self.gone), admission).await
-            } else {
-                let abilities = visitor::abilities(context.client_capabilities());
-                rounds.one(request, abilities, admission).await
-            }
-        };
-        match reports {
-            None => answer.await,
-            Some(reports) => reports::reporting(answer, token, reports, &context).await,
-        }
-    }
-
-    /// How a call came.
-    fn origin(&self, context: &RequestContext<RoleServer>) -> Origin {
-        self.shared.origin(self.sender.transport(), &context.meta, || context.client_info())
-    }
-
-    /// Who sends this request, and whether it was let in already.
-    #[cfg_attr(
-        not(feature = "http"),
-        expect(clippy::unnecessary_wraps, reason = "over HTTP a request may come from nobody")
-    )]
-    fn visit(
-        &self,
-        context: &RequestContext<RoleServer>,
-    ) -> Result<(Arc<Caller>, Option<Admission>), ErrorData> {
-        match &self.sender {
-            Sender::Connection(caller) => {
-                let _ = context;
-                Ok((Arc::clone(caller), None))
-            }
-            #[cfg(feature = "http")]
-            Sender::Request => {
-                let parts = context.extensions.get::<http::request::Parts>();
-                let visit = parts.and_then(|parts| parts.extensions.get::<Visit>());
-                // A request that came past the door has nobody behind it.
-                let visit = visit.ok_or_else(|| ErrorData::internal_error("nobody sent this", None))?;
-                let admission =
-                    visit.admission.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-                Ok((Arc::clone(&visit.caller), admission))
-            }
-        }
-    }
-
     /// What the user's own handler answers, where there is one.
     fn own<T: Answered, R: Into<ClientRequest>>(
         &self,
@@ -457,18 +367,4 @@ fn paged<M: Default>(
     params: Option<PaginatedRequestParams>,
 ) -> RequestOptionalParam<M, PaginatedRequestParams> {
     RequestOptionalParam { method: M::default(), params, extensions: rmcp::model::Extensions::default() }
-}
-
-fn why_no_call(params: Option<&Value>) -> String {
-    let why = match params {
-        None => "it has no `params`",
-        Some(Value::Object(params)) => match (params.get("name"), params.get("arguments")) {
-            (None, _) => "`name` is missing",
-            (Some(Value::String(_)), Some(arguments)) if !arguments.is_object() => "`arguments` is no object",
-            (Some(Value::String(_)), _) => "a field of `params` has the wrong type",
-            (Some(_), _) => "`name` is no string",
-        },
-        Some(_) => "`params` is no object",
-    };
-    format!("this is no `tools/call`: {why}\nhelp: send {{\"name\": \"…\", \"arguments\": {{…}}}}")
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    visitor::{self, Returning, Visitor},
+    visitor::{self, Visitor},
     wire,
 };
 use crate::{
@@ -42,7 +42,7 @@ impl Rounds<'_> {
         admission: Option<Admission>,
     ) -> Result<CallToolResponse, ErrorData> {
         let (state, responses) = (call.request_state, call.input_responses.unwrap_or_default());
-        let person = Returning { abilities, state, responses };
+        let person = Visitor::coming_back(abilities, state, responses);
         let request = Request {
             tool: call.name.into_owned(),
             arguments: call.arguments.unwrap_or_default(),

@@ -22,47 +22,21 @@ use crate::{
     pipeline::{Choice, Person, QUESTION},
 };
 
-/// A client of 2026-07-28, where a server asks nothing by itself: the client comes back (SEP-2322).
-pub(super) struct Returning {
-    pub(super) abilities: Abilities,
-    pub(super) state: Option<String>,
-    pub(super) responses: InputResponses,
-}
-
-impl Person for Returning {
-    fn abilities(&self) -> Abilities {
-        self.abilities
-    }
-
-    fn in_rounds(&self) -> bool {
-        true
-    }
-
-    fn state(&self) -> Option<&str> {
-        self.state.as_deref()
-    }
-
-    fn word(&self) -> Option<Choice> {
-        self.responses.get(QUESTION).and_then(choice)
-    }
-
-    fn answers(&self) -> Map<String, Value> {
-        answers(&self.responses)
-    }
-
-    fn ask(&self, _: Question) -> Pin<Box<dyn Future<Output = Option<Choice>> + Send + '_>> {
-        Box::pin(std::future::ready(None))
-    }
-}
-
-/// A client of earlier revisions, which is asked inside the call and does not come back by itself.
+/// The client of one call, and what it came back with.
 pub(super) struct Visitor<'a> {
-    context: &'a RequestContext<RoleServer>,
-    /// The client has closed its end: nothing it is asked can be answered any more.
-    gone: &'a CancellationToken,
+    /// Where it can be asked inside the call: before 2026-07-28. From then on a server asks nothing by itself: the client
+    /// comes back (SEP-2322).
+    line: Option<Line<'a>>,
     abilities: Abilities,
     state: Option<String>,
     responses: InputResponses,
+}
+
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    context: &'a RequestContext<RoleServer>,
+    /// The client has closed its end: nothing it is asked can be answered any more.
+    gone: &'a CancellationToken,
 }
 
 impl Person for Visitor<'_> {
@@ -71,7 +45,7 @@ impl Person for Visitor<'_> {
     }
 
     fn in_rounds(&self) -> bool {
-        false
+        self.line.is_none()
     }
 
     fn state(&self) -> Option<&str> {
@@ -83,7 +57,7 @@ impl Person for Visitor<'_> {
     }
 
     fn answers(&self) -> Map<String, Value> {
-        answers(&self.responses)
+        self.responses.iter().map(|(key, answer)| (key.clone(), answer.clone())).collect()
     }
 
     fn ask(&self, question: Question) -> Pin<Box<dyn Future<Output = Option<Choice>> + Send + '_>> {
@@ -92,9 +66,16 @@ impl Person for Visitor<'_> {
 }
 
 impl<'a> Visitor<'a> {
-    pub(super) fn new(context: &'a RequestContext<RoleServer>, gone: &'a CancellationToken) -> Self {
+    /// One that does not come back by itself.
+    pub(super) fn on_line(context: &'a RequestContext<RoleServer>, gone: &'a CancellationToken) -> Self {
         let abilities = abilities(context.client_capabilities());
-        Self { context, gone, abilities, state: None, responses: InputResponses::default() }
+        let line = Some(Line { context, gone });
+        Self { line, abilities, state: None, responses: InputResponses::default() }
+    }
+
+    /// The same, come back with answers.
+    pub(super) fn back(self, state: Option<String>, responses: InputResponses) -> Self {
+        Self { state, responses, ..self }
     }
 
     /// Puts one question inside the call; `None` where it was not answered.
@@ -105,20 +86,27 @@ impl<'a> Visitor<'a> {
             InputRequest::ListRoots(request) => ServerRequest::ListRootsRequest(request),
             _ => return Ok(None),
         };
+        let Some(Line { context, gone }) = self.line else { return Ok(None) };
         let said = tokio::select! {
             biased;
             // A call that was taken back stays so, whatever the person says later.
-            () = self.context.ct.cancelled() => None,
-            said = self.context.peer.send_request(request) => said.ok(),
-            () = self.gone.cancelled() => None,
+            () = context.ct.cancelled() => None,
+            said = context.peer.send_request(request) => said.ok(),
+            () = gone.cancelled() => None,
             () = tokio::time::sleep(EXPIRY) => None,
         };
         Ok(said.and_then(|said| serde_json::to_value(said).ok()))
     }
+}
 
-    /// The same client, come back with answers.
-    pub(super) fn back(self, state: Option<String>, responses: InputResponses) -> Self {
-        Self { state, responses, ..self }
+impl Visitor<'static> {
+    /// One that comes back, with this.
+    pub(super) fn coming_back(
+        abilities: Abilities,
+        state: Option<String>,
+        responses: InputResponses,
+    ) -> Self {
+        Self { line: None, abilities, state, responses }
     }
 }
 
@@ -140,10 +128,6 @@ fn choice(said: &Value) -> Option<Choice> {
         ElicitationAction::Cancel => Some(Choice::Cancel),
         _ => None,
     }
-}
-
-fn answers(responses: &InputResponses) -> Map<String, Value> {
-    responses.iter().map(|(key, answer)| (key.clone(), answer.clone())).collect()
 }
 
 /// The answer that sends a client to its person and back.

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use rmcp::model::{
-    CallToolResult, ContentBlock, ErrorCode, ErrorData, MetaObject, ProtocolVersion, Resource,
+    CacheScope, CallToolResult, ContentBlock, ErrorCode, ErrorData, MetaObject, ProtocolVersion, Resource,
     ResourceContents, Tool, ToolAnnotations,
 };
 use serde_json::{Map, Value, json};
@@ -12,7 +12,10 @@ use crate::{
     call::Caller,
     descriptor::{Deprecated, Descriptor},
     output::{Block, Reply},
-    pipeline::{Refusal, access},
+    pipeline::{
+        Refusal,
+        access::{self, OutOfReach},
+    },
     registry::{Definition, Registry},
     revision::Revision,
 };
@@ -25,6 +28,8 @@ pub(super) struct Lists {
     any: Vec<Listed>,
     /// Those whose arguments a client repeats in headers, with nothing but their schema.
     headed: Vec<Tool>,
+    /// Whether each caller sees its own.
+    cut: bool,
 }
 
 struct Listed {
@@ -33,7 +38,7 @@ struct Listed {
 }
 
 impl Lists {
-    pub(super) fn new(registry: &Registry) -> Self {
+    pub(super) fn new(registry: &Registry, out_of_reach: OutOfReach) -> Self {
         let list = |wrapped| {
             let listed = |definition: &Definition| Listed {
                 descriptor: definition.descriptor,
@@ -45,7 +50,12 @@ impl Lists {
         let schema = |definition: &Definition| {
             Tool::new(definition.descriptor.name, "", Arc::new(definition.input.schema.clone()))
         };
-        Self { objects: list(true), any: list(false), headed: headed.map(schema).collect() }
+        Self {
+            objects: list(true),
+            any: list(false),
+            headed: headed.map(schema).collect(),
+            cut: out_of_reach != OutOfReach::Listed,
+        }
     }
 
     /// The tool of this name, where a client's headers have to agree with its arguments (SEP-2243).
@@ -59,11 +69,16 @@ impl Lists {
         self.headed.iter().any(|tool| tool.name == name)
     }
 
-    /// What `caller` may call, sorted by name.
+    /// Who may keep a list: where it is cut to what its caller may call, nobody else.
+    pub(super) fn cache_scope(&self) -> CacheScope {
+        if self.cut { CacheScope::Private } else { CacheScope::Public }
+    }
+
+    /// What `caller` is shown, sorted by name.
     pub(super) fn of(&self, caller: &Caller, revision: Revision) -> Vec<Tool> {
         let list = if revision.wants_objects() { &self.objects } else { &self.any };
         list.iter()
-            .filter(|listed| access::missing(listed.descriptor, caller).next().is_none())
+            .filter(|listed| !self.cut || access::missing(listed.descriptor, caller).next().is_none())
             .map(|listed| listed.tool.clone())
             .collect()
     }

@@ -20,7 +20,7 @@ pub(super) fn test_simple_text() -> &'static str {
 #[mcp_tool(read_only, closed_world, public)]
 pub(super) fn greet(
     /// Whom.
-    name: String,
+    name: &str,
 ) -> String {
     format!("Hello, {name}!")
 }
@@ -73,7 +73,7 @@ pub(super) struct Address {
 }
 
 /// How somebody is reached.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum ContactMethod {
     Phone,

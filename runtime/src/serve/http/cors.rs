@@ -21,13 +21,13 @@ const REMEMBERED: &str = "7200";
 pub(super) async fn answer<F: Future<Output = Response>>(
     hosts: &Hosts,
     request: Request,
-    answer: impl FnOnce(Request) -> F,
+    next: impl FnOnce(Request) -> F,
 ) -> Response {
     let page = Page::of(&request, hosts);
     if let Some(permission) = page.as_ref().and_then(|page| page.permission(&request)) {
         return permission;
     }
-    let answer = answer(request).await;
+    let answer = next(request).await;
     match page {
         Some(page) => page.show(answer),
         None => answer,
