@@ -25,7 +25,7 @@ use crate::{
     output::Reply,
     registry::Registry,
     revision::Revision,
-    seal::Seals,
+    seal::{Outside, Seals},
     tool::Handler,
 };
 use access::OutOfReach;
@@ -42,7 +42,7 @@ pub(crate) struct Core {
     pub(crate) handlers: Vec<Handler>,
     pub(crate) out_of_reach: OutOfReach,
     /// The threads that handlers run on.
-    pub(crate) seals: Seals,
+    pub(crate) seals: Arc<Seals>,
     pub(crate) limits: Limits,
     pub(crate) confirmations: Confirmations,
     /// Nobody is asked before a call: whoever started the server said so.
@@ -74,6 +74,8 @@ pub(crate) struct Request<'a> {
     pub(crate) cancelled: CancellationToken,
     /// How the call came.
     pub(crate) origin: &'a Origin,
+    /// The threads without a seal, where the call comes on sealed ones.
+    pub(crate) outside: Option<&'a Outside>,
     /// Whoever sits at the client and can be asked.
     pub(crate) person: &'a dyn Person,
 }
@@ -237,8 +239,8 @@ async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) ->
         // tokio's clock, which a test may hold still.
         deadline: tokio::time::Instant::now().into_std() + tool.descriptor.timeout,
     };
-    let mut reply =
-        run::run(core.seals.place(tool.descriptor), &core.handlers[at], call, arguments, slot).await;
+    let place = core.seals.place(tool.descriptor, request.outside).await;
+    let mut reply = run::run(place, &core.handlers[at], call, arguments, slot).await;
     let ask = reply.take_ask();
     if ask.is_none() {
         reply = output::shape(tool, reply, request.revision);

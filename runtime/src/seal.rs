@@ -5,22 +5,28 @@
 //! that are not sealed, and talk with other processes of this machine.
 
 mod door;
+mod home;
 #[cfg(target_os = "linux")]
 mod linux;
+mod place;
 
 use std::{
+    cell::Cell,
+    num::NonZeroU64,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::{self, JoinHandle},
 };
 
-use tokio::{
-    runtime::{Builder, Handle, Runtime},
-    task::JoinHandle as Task,
-};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::descriptor::Descriptor;
 use door::Door;
+pub(crate) use home::Outside;
+pub(crate) use place::Place;
 
 /// How far the kernel is to enforce `read_only` and `closed_world`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -196,30 +202,18 @@ pub(crate) struct Sealed {
     runtime: Option<Runtime>,
     handle: Handle,
     door: Arc<Door>,
+    mark: Mark,
 }
 
 impl Sealed {
-    fn new(runtime: Runtime) -> Self {
-        let door = Door::to(&runtime);
-        Self { handle: runtime.handle().clone(), runtime: Some(runtime), door }
+    fn new(runtime: Runtime, mark: Mark) -> Self {
+        let (door, _) = Door::to(runtime.handle());
+        Self { handle: runtime.handle().clone(), runtime: Some(runtime), door, mark }
     }
 
-    /// Runs a function that may wait, and brings its answer; none where it panicked. Where it `stops`, it does so once
-    /// nobody waits for the answer any more.
-    pub(crate) async fn run<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-        stops: bool,
-    ) -> Option<T> {
-        self.door.run(work, stops).await
-    }
-
-    /// Runs a function that blocks, on a thread of its own.
-    pub(crate) fn spawn_blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Task<T> {
-        self.handle.spawn_blocking(work)
+    /// The runtime of these threads.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
     }
 }
 
@@ -232,16 +226,6 @@ impl Drop for Sealed {
     }
 }
 
-/// Where a handler runs.
-pub(crate) enum Place<'a> {
-    /// On threads without a seal.
-    Open,
-    /// On threads that gave up what the declaration does without.
-    Sealed(&'a Sealed),
-    /// Nowhere: the threads could not be made.
-    Broken,
-}
-
 impl Seals {
     pub(crate) fn new(support: Support) -> Self {
         Self { support, runtimes: Default::default() }
@@ -252,48 +236,86 @@ impl Seals {
         &self.support
     }
 
-    /// Where a call of `tool` runs.
-    pub(crate) fn place(&self, tool: &Descriptor) -> Place<'_> {
-        let Some(profile) = Profile::of(tool).and_then(|profile| self.support.cut(profile)) else {
-            return Place::Open;
+    /// Where a call of `tool` runs. A service on sealed threads says where those without a seal are.
+    pub(crate) async fn place<'a>(
+        self: &'a Arc<Self>,
+        tool: &Descriptor,
+        outside: Option<&'a Outside>,
+    ) -> Place<'a> {
+        let Some(profile) = self.profile(tool) else {
+            return outside.map_or(Place::Here(None), |outside| Place::Behind(&outside.door, None));
         };
-        let runtime = self.runtimes[profile.place()].get_or_init(|| runtime(&self.support.plan, profile));
-        match runtime {
-            Some(sealed) => Place::Sealed(sealed),
-            None => Place::Broken,
+        match (self.made(profile, outside).await, outside) {
+            (None, _) => Place::Broken,
+            (Some(sealed), None) => Place::Sealed(sealed),
+            (Some(sealed), Some(_)) if sealed.mark.is_here() => Place::Here(Some(sealed.mark)),
+            (Some(sealed), Some(_)) => Place::Behind(&sealed.door, Some(sealed.mark)),
         }
+    }
+
+    /// What threads of `tool` give up on this machine, where they do.
+    fn profile(&self, tool: &Descriptor) -> Option<Profile> {
+        Profile::of(tool).and_then(|profile| self.support.cut(profile))
+    }
+
+    async fn made(self: &Arc<Self>, profile: Profile, outside: Option<&Outside>) -> Option<&Sealed> {
+        let made = &self.runtimes[profile.place()];
+        if let (None, Some(outside)) = (made.get(), outside) {
+            // Threads inherit the seal of whoever starts them.
+            let seals = Arc::clone(self);
+            outside.door.run(async move { seals.made_with(profile, workers()).is_some() }, false).await;
+            return made.get()?.as_ref();
+        }
+        self.made_with(profile, workers())
+    }
+
+    /// Makes them with so many threads, where they are not made already.
+    fn made_with(&self, profile: Profile, workers: usize) -> Option<&Sealed> {
+        let made = &self.runtimes[profile.place()];
+        made.get_or_init(|| runtime(&self.support.plan, profile, workers)).as_ref()
     }
 }
 
+/// What tells the threads of one runtime from all others that are sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark(NonZeroU64);
+
 thread_local! {
-    /// Whether this thread gave up what it was made for.
-    static GAVE_UP: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    /// What this thread gave up, where it is what it was made for.
+    static GAVE_UP: Cell<Option<Mark>> = const { Cell::new(None) };
 }
 
-/// Whether the current thread is sealed. Work on a sealed runtime asks before it starts.
-pub(crate) fn is_sealed() -> bool {
-    GAVE_UP.get()
+impl Mark {
+    fn new() -> Self {
+        static MADE: AtomicU64 = AtomicU64::new(1);
+        Self(NonZeroU64::new(MADE.fetch_add(1, Ordering::Relaxed)).unwrap_or(NonZeroU64::MAX))
+    }
+
+    /// Whether the current thread is of those, and sealed. Work that is to run sealed asks before it starts.
+    pub(crate) fn is_here(self) -> bool {
+        GAVE_UP.get() == Some(self)
+    }
 }
 
 #[cfg(target_os = "linux")]
-fn runtime(plan: &Plan, profile: Profile) -> Option<Sealed> {
+fn runtime(plan: &Plan, profile: Profile, workers: usize) -> Option<Sealed> {
     let rules = linux::Rules::new(plan, profile).ok()?;
-    let start = move || GAVE_UP.set(rules.restrict().is_ok());
+    let mark = Mark::new();
+    let start = move || GAVE_UP.set(rules.restrict().is_ok().then_some(mark));
     let name = match (profile.no_writes, profile.no_network) {
         (true, true) => "sealed-rw-net",
         (true, false) => "sealed-rw",
         _ => "sealed-net",
     };
     let mut builder = Builder::new_multi_thread();
-    builder.enable_all().thread_name(name).on_thread_start(start).worker_threads(workers());
-    builder.build().ok().map(Sealed::new)
+    builder.enable_all().thread_name(name).on_thread_start(start).worker_threads(workers.max(1));
+    builder.build().ok().map(|runtime| Sealed::new(runtime, mark))
 }
 
 /// Half of the threads that serve: these work for those, and not all of both at once.
-#[cfg(target_os = "linux")]
 fn workers() -> usize {
     let serving = Handle::try_current().map_or(1, |handle| handle.metrics().num_workers());
-    (serving / 2).max(1)
+    serving / 2
 }
 
 /// Tries each profile on this thread: what the first took away, the next does without.
@@ -303,7 +325,7 @@ fn attempts<const N: usize>(plan: &Plan, profiles: [Profile; N]) -> [Result<(), 
 }
 
 #[cfg(not(target_os = "linux"))]
-fn runtime(_: &Plan, _: Profile) -> Option<Sealed> {
+fn runtime(_: &Plan, _: Profile, _: usize) -> Option<Sealed> {
     let _ = Builder::new_multi_thread;
     None
 }

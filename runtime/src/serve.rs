@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 mod front;
+mod home;
 #[cfg(feature = "http")]
 pub(crate) mod http;
 mod lines;
@@ -30,6 +31,7 @@ use crate::{
     pipeline::{Core, Origin, Trace, access},
     revision::Revision,
     scopes::Scopes,
+    seal::Outside,
     server::About,
     text,
 };
@@ -168,10 +170,26 @@ impl Built {
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
     {
+        self.connection(read, write, None, stop, patience).await
+    }
+
+    /// The same; on sealed threads, with those that are not.
+    async fn connection<R, W>(
+        self,
+        read: R,
+        write: W,
+        outside: Option<Outside>,
+        stop: CancellationToken,
+        patience: Duration,
+    ) -> io::Result<Ended>
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
         let (gone, cut) = (CancellationToken::new(), CancellationToken::new());
         let ending = Ending { stop, patience, gone: gone.clone(), cut: cut.clone() };
         let lines = Lines::new(read, write, self.shared.revisions.clone(), ending);
-        let front = Front::new(self.shared, Sender::Connection(self.caller), gone);
+        let front = Front::new(self.shared, Sender::Connection(self.caller), gone).from_inside(outside);
         match front.serve(lines).await {
             Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other)?,
             // A client that connects, says nothing and leaves has done nothing wrong.
@@ -190,8 +208,7 @@ impl Built {
     ///
     /// The descriptors cannot be taken, or the connection broke before a client had said anything.
     pub async fn serve_stdio(self) -> io::Result<()> {
-        let (read, write) = Stdio::take()?.open()?;
-        self.serve(read, write).await
+        self.serve_wire(Stdio::take()?, CancellationToken::new(), PATIENCE).await.map(drop)
     }
 
     /// The server's name and version.

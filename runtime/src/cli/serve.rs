@@ -63,9 +63,7 @@ impl Serve {
         run(&built.clone(), async {
             let stop = CancellationToken::new();
             signals::listen(stop.clone(), reopen_audit).map_err(|error| broke(&error))?;
-            let (read, write) = stdio.open().map_err(|error| broke(&error))?;
-            let served = built.serve_until(read, write, stop, self.drain_timeout);
-            served.await.map_err(|error| broke(&error))
+            built.serve_wire(stdio, stop, self.drain_timeout).await.map_err(|error| broke(&error))
         })
     }
 

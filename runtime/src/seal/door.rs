@@ -11,23 +11,25 @@ use std::{
 };
 
 use tokio::{
-    runtime::Runtime,
+    runtime::Handle,
     sync::{Notify, oneshot},
+    task::JoinHandle,
 };
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The way into a runtime.
-pub(super) struct Door {
+pub(crate) struct Door {
     waiting: Mutex<Vec<Work>>,
     knock: Notify,
 }
 
 impl Door {
-    pub(super) fn to(runtime: &Runtime) -> Arc<Self> {
+    /// The way into `runtime`, and who opens.
+    pub(super) fn to(runtime: &Handle) -> (Arc<Self>, JoinHandle<()>) {
         let door = Arc::new(Self { waiting: Mutex::default(), knock: Notify::new() });
         let inside = Arc::clone(&door);
-        runtime.spawn(async move {
+        let porter = runtime.spawn(async move {
             loop {
                 inside.knock.notified().await;
                 let waiting = mem::take(&mut *inside.waiting());
@@ -37,7 +39,7 @@ impl Door {
                 }
             }
         });
-        door
+        (door, porter)
     }
 
     /// Runs `work` inside, and brings its answer; none where it panicked. Where it `stops`, it does so once nobody waits
@@ -48,7 +50,7 @@ impl Door {
         stops: bool,
     ) -> Option<T> {
         let (mut answer, hear) = oneshot::channel();
-        let work = async move {
+        self.enter(async move {
             if !stops {
                 let _ = answer.send(work.await);
                 return;
@@ -58,7 +60,30 @@ impl Door {
                 () = answer.closed() => {}
                 done = work => drop(answer.send(done)),
             }
-        };
+        })
+        .await;
+        hear.await.ok()
+    }
+
+    /// The same for a function that blocks, on a thread that is started inside.
+    pub(super) async fn block<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+        stops: bool,
+    ) -> Option<T> {
+        let (answer, hear) = oneshot::channel();
+        self.enter(async move {
+            tokio::task::spawn_blocking(move || {
+                if !(stops && answer.is_closed()) {
+                    let _ = answer.send(work());
+                }
+            });
+        })
+        .await;
+        hear.await.ok()
+    }
+
+    async fn enter(&self, work: impl Future<Output = ()> + Send + 'static) {
         let first = {
             let mut waiting = self.waiting();
             waiting.push(Box::pin(work));
@@ -69,7 +94,6 @@ impl Door {
             let _knock = Knock(self);
             pass_turn().await;
         }
-        hear.await.ok()
     }
 
     fn waiting(&self) -> MutexGuard<'_, Vec<Work>> {

@@ -34,7 +34,7 @@ use super::{
 };
 #[cfg(feature = "http")]
 use crate::pipeline::Admission;
-use crate::{call::Caller, pipeline::Refusal, revision::Revision, server::About};
+use crate::{call::Caller, pipeline::Refusal, revision::Revision, seal::Outside, server::About};
 
 /// How long a client may keep a list of tools, in milliseconds: they do not change while the process lives.
 const LIST_TTL_MS: u64 = 300_000;
@@ -46,6 +46,8 @@ pub(super) struct Front {
     /// The client has closed its end.
     gone: CancellationToken,
     log: log::Wish,
+    /// The threads without a seal, where the connection is served on sealed ones.
+    outside: Option<Outside>,
 }
 
 /// Who sends requests.
@@ -332,7 +334,12 @@ impl ServerHandler for Front {
 
 impl Front {
     pub(super) fn new(shared: Arc<Shared>, sender: Sender, gone: CancellationToken) -> Self {
-        Self { shared, sender, gone, log: log::Wish::new() }
+        Self { shared, sender, gone, log: log::Wish::new(), outside: None }
+    }
+
+    /// The same, on sealed threads.
+    pub(super) fn from_inside(self, outside: Option<Outside>) -> Self {
+        Self { outside, ..self }
     }
 
     /// What the user's own handler answers, where there is one.

@@ -69,7 +69,7 @@ impl<C: State> Server<C> {
         let registry = Registry::new(tools.iter().map(|(descriptor, _)| *descriptor))?;
         let handlers = tools.into_iter().map(|(_, handler)| handler).collect();
         let limits = Limits::new(&self.bounds, registry.tools().iter().map(|tool| tool.descriptor));
-        let seals = Seals::new(enough(trial.end(), &registry)?);
+        let seals = Arc::new(Seals::new(enough(trial.end(), &registry)?));
         let audit = recording::recorder(self.recording, &registry, |log| {
             Recorder::open(log, &self.about, &registry, self.read_only, self.unasked)
         })?;

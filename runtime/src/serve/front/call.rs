@@ -57,6 +57,7 @@ impl Front {
             revision,
             idempotency_key,
             origin: &origin,
+            outside: self.outside.as_ref(),
             reports: sender.map(|sender| Reports { sender, wanted }),
             cancelled: context.ct.clone(),
             meta: self.shared.meta(revision),

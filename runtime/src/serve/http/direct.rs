@@ -102,6 +102,7 @@ impl Plain {
             caller,
             revision,
             origin: &origin,
+            outside: None,
             idempotency_key,
             reports: None,
             cancelled,

@@ -1,0 +1,49 @@
+//! Tools → the sealed threads that their service itself runs on, where that saves more calls a change of threads than it
+//! costs one.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Door, Profile, Sealed, Seals};
+use crate::{descriptor::Descriptor, tool::Handler};
+
+/// The threads without a seal, for a service that runs on sealed ones.
+pub(crate) struct Outside {
+    pub(super) door: Arc<Door>,
+    _inside: AbortOnDropHandle<()>,
+}
+
+impl Outside {
+    /// The current runtime's.
+    pub(crate) fn here() -> Self {
+        let (door, inside) = Door::to(&Handle::current());
+        Self { door, _inside: AbortOnDropHandle::new(inside) }
+    }
+}
+
+impl Seals {
+    /// The sealed threads that a service of these tools is best at home on; none where that is on threads without a seal.
+    /// To be asked on one of those.
+    pub(crate) fn home<'a>(
+        &self,
+        tools: impl Iterator<Item = (&'a Descriptor, &'a Handler)>,
+    ) -> Option<&Sealed> {
+        let profile = best(tools.map(|(tool, handler)| {
+            (self.profile(tool), matches!(handler, Handler::Async(_)))
+        }))?;
+        let threads = Handle::current().metrics().num_workers();
+        self.made_with(profile, threads)
+    }
+}
+
+/// The profile whose functions that may wait are more than all that would have a longer way to their threads.
+fn best(tools: impl Iterator<Item = (Option<Profile>, bool)>) -> Option<Profile> {
+    let tools: Vec<_> = tools.collect();
+    let waits = |home: &Profile| tools.iter().filter(|(place, waits)| *waits && *place == Some(*home)).count();
+    let profile = tools.iter().filter_map(|(place, _)| *place).max_by_key(waits)?;
+    // What waits under another seal changes threads either way.
+    let loses = |(place, waits): &&(Option<Profile>, bool)| *place != Some(profile) && !(*waits && place.is_some());
+    (waits(&profile) > tools.iter().filter(loses).count()).then_some(profile)
+}
