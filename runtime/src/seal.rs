@@ -12,11 +12,12 @@ mod place;
 
 use std::{
     cell::Cell,
-    num::NonZeroU64,
+    num::NonZeroU32,
     path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, Ordering},
+        mpsc,
     },
     thread::{self, JoinHandle},
 };
@@ -201,14 +202,14 @@ pub(crate) struct Sealed {
     /// Some until it is dropped.
     runtime: Option<Runtime>,
     handle: Handle,
-    door: Arc<Door>,
+    door: Door,
     mark: Mark,
 }
 
 impl Sealed {
     fn new(runtime: Runtime, mark: Mark) -> Self {
-        let (door, _) = Door::to(runtime.handle());
-        Self { handle: runtime.handle().clone(), runtime: Some(runtime), door, mark }
+        let handle = runtime.handle().clone();
+        Self { door: Door::to(handle.clone()), handle, runtime: Some(runtime), mark }
     }
 
     /// The runtime of these threads.
@@ -278,7 +279,7 @@ impl Seals {
 
 /// What tells the threads of one runtime from all others that are sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mark(NonZeroU64);
+pub(crate) struct Mark(NonZeroU32);
 
 thread_local! {
     /// What this thread gave up, where it is what it was made for.
@@ -287,8 +288,8 @@ thread_local! {
 
 impl Mark {
     fn new() -> Self {
-        static MADE: AtomicU64 = AtomicU64::new(1);
-        Self(NonZeroU64::new(MADE.fetch_add(1, Ordering::Relaxed)).unwrap_or(NonZeroU64::MAX))
+        static MADE: AtomicU32 = AtomicU32::new(1);
+        Self(NonZeroU32::new(MADE.fetch_add(1, Ordering::Relaxed)).unwrap_or(NonZeroU32::MAX))
     }
 
     /// Whether the current thread is of those, and sealed. Work that is to run sealed asks before it starts.
@@ -299,17 +300,25 @@ impl Mark {
 
 #[cfg(target_os = "linux")]
 fn runtime(plan: &Plan, profile: Profile, workers: usize) -> Option<Sealed> {
-    let rules = linux::Rules::new(plan, profile).ok()?;
     let mark = Mark::new();
-    let start = move || GAVE_UP.set(rules.restrict().is_ok().then_some(mark));
+    let rules = Arc::new(linux::Rules::new(plan, profile, Some(mark)).ok()?);
     let name = match (profile.no_writes, profile.no_network) {
         (true, true) => "sealed-rw-net",
         (true, false) => "sealed-rw",
         _ => "sealed-net",
     };
-    let mut builder = Builder::new_multi_thread();
-    builder.enable_all().thread_name(name).on_thread_start(start).worker_threads(workers.max(1));
-    builder.build().ok().map(|runtime| Sealed::new(runtime, mark))
+    let first = thread::Builder::new().name(name.to_owned());
+    let (made, runtime) = mpsc::sync_channel(1);
+    let make = move || {
+        rules.restrict().ok()?;
+        let start = move || GAVE_UP.set((rules.hold() || rules.restrict().is_ok()).then_some(mark));
+        let mut builder = Builder::new_multi_thread();
+        builder.enable_all().thread_name(name).on_thread_start(start).worker_threads(workers.max(1));
+        builder.build().ok()
+    };
+    // Put on one thread that starts the others, the rules cost their time once.
+    first.spawn(move || made.send(make())).ok()?;
+    runtime.recv().ok()?.map(|runtime| Sealed::new(runtime, mark))
 }
 
 /// Half of the threads that serve: these work for those, and not all of both at once.
@@ -321,7 +330,7 @@ fn workers() -> usize {
 /// Tries each profile on this thread: what the first took away, the next does without.
 #[cfg(target_os = "linux")]
 fn attempts<const N: usize>(plan: &Plan, profiles: [Profile; N]) -> [Result<(), String>; N] {
-    profiles.map(|profile| linux::Rules::new(plan, profile)?.restrict())
+    profiles.map(|profile| linux::Rules::new(plan, profile, None)?.restrict())
 }
 
 #[cfg(not(target_os = "linux"))]

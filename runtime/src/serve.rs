@@ -173,15 +173,16 @@ impl Built {
         self.connection(read, write, None, stop, patience).await
     }
 
-    /// The same; on sealed threads, with those that are not.
-    async fn connection<R, W>(
+    /// The same; on sealed threads, with those that are not. Behind a pointer: each place that serves would else hold a
+    /// copy of rmcp's service.
+    fn connection<R, W>(
         self,
         read: R,
         write: W,
         outside: Option<Outside>,
         stop: CancellationToken,
         patience: Duration,
-    ) -> io::Result<Ended>
+    ) -> BoxFuture<'static, io::Result<Ended>>
     where
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
@@ -190,13 +191,15 @@ impl Built {
         let ending = Ending { stop, patience, gone: gone.clone(), cut: cut.clone() };
         let lines = Lines::new(read, write, self.shared.revisions.clone(), ending);
         let front = Front::new(self.shared, Sender::Connection(self.caller), gone).from_inside(outside);
-        match front.serve(lines).await {
-            Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other)?,
-            // A client that connects, says nothing and leaves has done nothing wrong.
-            Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => {}
-            Err(error) => return Err(io::Error::other(error)),
-        }
-        Ok(if cut.is_cancelled() { Ended::Cut } else { Ended::Whole })
+        Box::pin(async move {
+            match front.serve(lines).await {
+                Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other)?,
+                // A client that connects, says nothing and leaves has done nothing wrong.
+                Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => {}
+                Err(error) => return Err(io::Error::other(error)),
+            }
+            Ok(if cut.is_cancelled() { Ended::Cut } else { Ended::Whole })
+        })
     }
 
     /// Serves one client over this process's stdin and stdout, until the client closes its end.

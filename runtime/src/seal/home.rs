@@ -1,25 +1,20 @@
 //! Tools → the sealed threads that their service itself runs on, where that saves more calls a change of threads than it
 //! costs one.
 
-use std::sync::Arc;
-
 use tokio::runtime::Handle;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{Door, Profile, Sealed, Seals};
 use crate::{descriptor::Descriptor, tool::Handler};
 
 /// The threads without a seal, for a service that runs on sealed ones.
 pub(crate) struct Outside {
-    pub(super) door: Arc<Door>,
-    _inside: AbortOnDropHandle<()>,
+    pub(super) door: Door,
 }
 
 impl Outside {
     /// The current runtime's.
     pub(crate) fn here() -> Self {
-        let (door, inside) = Door::to(&Handle::current());
-        Self { door, _inside: AbortOnDropHandle::new(inside) }
+        Self { door: Door::to(Handle::current()) }
     }
 }
 
@@ -33,7 +28,7 @@ impl Seals {
         let profile = best(tools.map(|(tool, handler)| {
             (self.profile(tool), matches!(handler, Handler::Async(_)))
         }))?;
-        let threads = Handle::current().metrics().num_workers();
+        let threads = std::env::var("HOME_WORKERS").ok().and_then(|n| n.parse().ok()).unwrap_or(Handle::current().metrics().num_workers());
         self.made_with(profile, threads)
     }
 }

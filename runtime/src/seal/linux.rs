@@ -6,25 +6,40 @@ use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, NetPort, PathBeneath, PathFd,
     Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _,
 };
+use rustix::{
+    io::Errno,
+    process::{Pid, getsid},
+};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
 
-use super::{Plan, Profile};
+use super::{Mark, Plan, Profile};
 
 /// Everything a thread of one profile gives up, made once.
 pub(super) struct Rules {
     landlock: Option<RulesetCreated>,
     seccomp: Option<BpfProgram>,
+    sign: Option<Pid>,
 }
 
 impl Rules {
-    pub(super) fn new(plan: &Plan, profile: Profile) -> Result<Self, String> {
+    /// With a mark, threads can be asked whether these rules are on them.
+    pub(super) fn new(plan: &Plan, profile: Profile, mark: Option<Mark>) -> Result<Self, String> {
         let ports = profile.no_network && !plan.ports.is_empty();
         let landlock =
             (profile.no_writes || ports).then(|| ruleset(plan, profile.no_writes, ports)).transpose()?;
-        let seccomp = filter(plan, profile)?;
-        Ok(Self { landlock, seccomp })
+        let sign = mark.and_then(sign);
+        let seccomp = filter(plan, profile, sign)?;
+        Ok(Self { landlock, seccomp, sign })
+    }
+
+    /// Whether they are on the current thread, who may have them from the one that started it. Each time that rules are
+    /// put on costs time, and sixteen times is the most that Landlock allows.
+    pub(super) fn hold(&self) -> bool {
+        // The filter is the last that is put on. Another's may refuse this call whatever it asks after.
+        self.sign.is_some_and(|sign| getsid(Some(sign)) == Err(Errno::ACCESS))
+            && getsid(Pid::from_raw(NOBODY)) == Err(Errno::SRCH)
     }
 
     /// Takes effect on the current thread and all it starts; there is no way back.
@@ -77,9 +92,25 @@ fn allow(
     ruleset.add_rule(PathBeneath::new(file, access)).map_err(|error| format!("no Landlock: {error}"))
 }
 
+/// A number above those of processes, which end at 2²².
+const NOBODY: i32 = 1 << 30;
+
+/// The number of a process that cannot be. Whoever asks after it is told that there is none, and is refused where the
+/// filter of `mark` is on the thread.
+fn sign(mark: Mark) -> Option<Pid> {
+    let mark = i32::try_from(mark.0.get()).ok()?;
+    Pid::from_raw(NOBODY.checked_add(mark)?)
+}
+
 /// System calls that Landlock does not know.
-fn filter(plan: &Plan, profile: Profile) -> Result<Option<BpfProgram>, String> {
+fn filter(plan: &Plan, profile: Profile, sign: Option<Pid>) -> Result<Option<BpfProgram>, String> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+    if let Some(sign) = sign {
+        let number = u64::from(sign.as_raw_pid().cast_unsigned());
+        let asks = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, number);
+        let asks = asks.and_then(|asks| SeccompRule::new(vec![asks])).map_err(|error| error.to_string())?;
+        rules.insert(libc::SYS_getsid, vec![asks]);
+    }
     if profile.no_writes && plan.scratch.is_empty() {
         // Who owns a file, who may read it and when it was touched. Where there is a scratch folder these stay
         // possible everywhere: a filter sees numbers, not paths.

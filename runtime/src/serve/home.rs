@@ -2,7 +2,7 @@
 //!
 //! Calls of those tools change no threads then, and what strangers send is read by threads that can do little with it.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -19,10 +19,10 @@ impl Built {
         patience: Duration,
     ) -> io::Result<Ended> {
         // Until the end the threads are held from here: their last owner must not be one of them.
-        let shared = self.shared.clone();
+        let shared = Arc::clone(&self.shared);
         let Some(home) = shared.home() else {
             let (read, write) = stdio.open()?;
-            return self.serve_until(read, write, stop, patience).await;
+            return self.connection(read, write, None, stop, patience).await;
         };
         let outside = Outside::here();
         let (read, write) = {
