@@ -15,18 +15,18 @@ use std::{
     num::NonZeroU32,
     path::{Path, PathBuf},
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
-    thread::{self, JoinHandle},
+    thread,
 };
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::descriptor::Descriptor;
 use door::Door;
-pub(crate) use home::Outside;
+pub(crate) use home::{Outside, best};
 pub(crate) use place::Place;
 
 /// How far the kernel is to enforce `read_only` and `closed_world`.
@@ -73,6 +73,8 @@ impl Profile {
     }
 }
 
+const BOTH: Profile = Profile { no_writes: true, no_network: true };
+
 /// What the kernel of this machine enforces, under this plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Support {
@@ -86,34 +88,51 @@ pub(crate) struct Support {
 /// A word, whether the kernel enforces it, and what it leaves open where it does.
 pub(crate) type Kept<'a> = (&'static str, &'a Result<(), String>, String);
 
-/// The kernel being asked what it enforces, on a thread that does nothing else.
+/// The kernel being asked what it enforces, on a thread that does nothing else but to start those of a home.
 pub(crate) struct Trial {
-    attempts: Result<JoinHandle<[Result<(), String>; 2]>, String>,
+    told: Result<mpsc::Receiver<[Result<(), String>; 2]>, String>,
+    home: Early,
     plan: Plan,
 }
 
+/// Threads under both seals, where they are being made.
+type Early = Option<mpsc::Receiver<Option<Sealed>>>;
+
 impl Trial {
-    pub(crate) fn begin(plan: Plan) -> Self {
+    /// Asks; where the service will be at home under both seals, its threads are made with that.
+    pub(crate) fn begin(plan: Plan, home: Option<Profile>) -> Self {
         // Folders may be made later; whether they are there is no question to the kernel.
         let asked = Plan { scratch: Vec::new(), ..plan.clone() };
-        let profiles =
-            [Profile { no_writes: true, no_network: false }, Profile { no_writes: false, no_network: true }];
-        let attempts = if plan.seal == Seal::Off {
+        let workers = home.filter(|home| *home == BOTH && plan.scratch.is_empty()).map(|_| home::threads());
+        let (tell, told) = mpsc::channel();
+        let (make, made) = mpsc::channel();
+        let ask = move || match first(&asked, BOTH) {
+            Ok((rules, mark)) => {
+                let _ = tell.send([Ok(()), Ok(())]);
+                if let Some(workers) = workers {
+                    let _ = make.send(started_here(rules, mark, BOTH, workers));
+                }
+            }
+            Err(_) => {
+                let words = [Profile { no_network: false, ..BOTH }, Profile { no_writes: false, ..BOTH }];
+                let _ = tell.send(words.map(|word| first(&asked, word).map(drop)));
+            }
+        };
+        let told = if plan.seal == Seal::Off {
             Err("the server turned it off (`Seal::Off`)".to_owned())
         } else {
-            let thread = thread::Builder::new().name("seal-trial".to_owned());
-            let thread = thread.spawn(move || attempts(&asked, profiles));
-            thread.map_err(|error| format!("no thread to try it on: {error}"))
+            let thread = thread::Builder::new().name("seal-trial".to_owned()).spawn(ask);
+            thread.map(|_| told).map_err(|error| format!("no thread to try it on: {error}"))
         };
-        Self { attempts, plan }
+        Self { told, home: workers.map(|_| made), plan }
     }
 
     /// Waits for the answer.
-    pub(crate) fn end(self) -> Support {
+    pub(crate) fn end(self) -> (Support, Early) {
         let panicked = |_| "the trial ended in a panic".to_owned();
-        let attempts = self.attempts.and_then(|thread| thread.join().map_err(panicked));
-        let [writes, network] = attempts.unwrap_or_else(|why| [Err(why.clone()), Err(why)]);
-        Support { writes, network, plan: self.plan }
+        let told = self.told.and_then(|told| told.recv().map_err(panicked));
+        let [writes, network] = told.unwrap_or_else(|why| [Err(why.clone()), Err(why)]);
+        (Support { writes, network, plan: self.plan }, self.home)
     }
 }
 
@@ -195,6 +214,7 @@ pub(crate) struct Seals {
     support: Support,
     /// One a profile, made when it is first needed.
     runtimes: [OnceLock<Option<Sealed>>; 3],
+    early: Mutex<Early>,
 }
 
 /// Threads that gave up what a declaration does without. May be dropped anywhere.
@@ -228,8 +248,8 @@ impl Drop for Sealed {
 }
 
 impl Seals {
-    pub(crate) fn new(support: Support) -> Self {
-        Self { support, runtimes: Default::default() }
+    pub(crate) fn new(support: Support, early: Early) -> Self {
+        Self { support, runtimes: Default::default(), early: Mutex::new(early) }
     }
 
     /// What the kernel of this machine enforces.
@@ -273,7 +293,12 @@ impl Seals {
     /// Makes them with so many threads, where they are not made already.
     fn made_with(&self, profile: Profile, workers: usize) -> Option<&Sealed> {
         let made = &self.runtimes[profile.place()];
-        made.get_or_init(|| runtime(&self.support.plan, profile, workers)).as_ref()
+        let early = || {
+            let early = self.early.lock().unwrap_or_else(PoisonError::into_inner).take();
+            early.and_then(|early| early.recv().ok()?)
+        };
+        let early = || (profile == BOTH).then(early).flatten();
+        made.get_or_init(|| early().or_else(|| started(&self.support.plan, profile, workers))).as_ref()
     }
 }
 
@@ -298,27 +323,40 @@ impl Mark {
     }
 }
 
+/// Threads of a profile, started by a first one: rules cost their time once then.
+fn started(plan: &Plan, profile: Profile, workers: usize) -> Option<Sealed> {
+    let (make, made) = mpsc::channel();
+    let plan = plan.clone();
+    let first = move || {
+        let started = first(&plan, profile).ok();
+        make.send(started.and_then(|(rules, mark)| started_here(rules, mark, profile, workers)))
+    };
+    thread::Builder::new().name("sealed".to_owned()).spawn(first).ok()?;
+    made.recv().ok()?
+}
+
+/// Puts the rules of a profile on the current thread.
 #[cfg(target_os = "linux")]
-fn runtime(plan: &Plan, profile: Profile, workers: usize) -> Option<Sealed> {
+fn first(plan: &Plan, profile: Profile) -> Result<(linux::Rules, Mark), String> {
     let mark = Mark::new();
-    let rules = Arc::new(linux::Rules::new(plan, profile, Some(mark)).ok()?);
+    let rules = linux::Rules::new(plan, profile, mark)?;
+    rules.restrict()?;
+    Ok((rules, mark))
+}
+
+/// Threads that have the rules of the current one, which starts them.
+#[cfg(target_os = "linux")]
+fn started_here(rules: linux::Rules, mark: Mark, profile: Profile, workers: usize) -> Option<Sealed> {
+    // Some may be started by a thread without a seal that has a handle.
+    let start = move || GAVE_UP.set((rules.hold() || rules.restrict().is_ok()).then_some(mark));
     let name = match (profile.no_writes, profile.no_network) {
         (true, true) => "sealed-rw-net",
         (true, false) => "sealed-rw",
         _ => "sealed-net",
     };
-    let first = thread::Builder::new().name(name.to_owned());
-    let (made, runtime) = mpsc::sync_channel(1);
-    let make = move || {
-        rules.restrict().ok()?;
-        let start = move || GAVE_UP.set((rules.hold() || rules.restrict().is_ok()).then_some(mark));
-        let mut builder = Builder::new_multi_thread();
-        builder.enable_all().thread_name(name).on_thread_start(start).worker_threads(workers.max(1));
-        builder.build().ok()
-    };
-    // Put on one thread that starts the others, the rules cost their time once.
-    first.spawn(move || made.send(make())).ok()?;
-    runtime.recv().ok()?.map(|runtime| Sealed::new(runtime, mark))
+    let mut builder = Builder::new_multi_thread();
+    builder.enable_all().thread_name(name).on_thread_start(start).worker_threads(workers.max(1));
+    builder.build().ok().map(|runtime| Sealed::new(runtime, mark))
 }
 
 /// Half of the threads that serve: these work for those, and not all of both at once.
@@ -327,20 +365,13 @@ fn workers() -> usize {
     serving / 2
 }
 
-/// Tries each profile on this thread: what the first took away, the next does without.
-#[cfg(target_os = "linux")]
-fn attempts<const N: usize>(plan: &Plan, profiles: [Profile; N]) -> [Result<(), String>; N] {
-    profiles.map(|profile| linux::Rules::new(plan, profile, None)?.restrict())
+#[cfg(not(target_os = "linux"))]
+fn first(_: &Plan, _: Profile) -> Result<((), Mark), String> {
+    Err("this system has no Landlock and no seccomp; only the compiler enforces here".to_owned())
 }
 
 #[cfg(not(target_os = "linux"))]
-fn runtime(_: &Plan, _: Profile, _: usize) -> Option<Sealed> {
-    let _ = Builder::new_multi_thread;
+fn started_here((): (), _: Mark, _: Profile, _: usize) -> Option<Sealed> {
+    let _ = (Builder::new_multi_thread, Sealed::new, &GAVE_UP);
     None
-}
-
-#[cfg(not(target_os = "linux"))]
-fn attempts<const N: usize>(_: &Plan, _: [Profile; N]) -> [Result<(), String>; N] {
-    let why = "this system has no Landlock and no seccomp; only the compiler enforces here";
-    std::array::from_fn(|_| Err(why.to_owned()))
 }

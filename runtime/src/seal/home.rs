@@ -1,6 +1,8 @@
 //! Tools → the sealed threads that their service itself runs on, where that saves more calls a change of threads than it
 //! costs one.
 
+use std::{num::NonZero, thread};
+
 use tokio::runtime::Handle;
 
 use super::{Door, Profile, Sealed, Seals};
@@ -28,13 +30,19 @@ impl Seals {
         let profile = best(tools.map(|(tool, handler)| {
             (self.profile(tool), matches!(handler, Handler::Async(_)))
         }))?;
-        let threads = std::env::var("HOME_WORKERS").ok().and_then(|n| n.parse().ok()).unwrap_or(Handle::current().metrics().num_workers());
-        self.made_with(profile, threads)
+        self.made_with(profile, threads())
     }
 }
 
+/// As many as a runtime has that nothing is said of, or the current one.
+pub(super) fn threads() -> usize {
+    if let Some(n) = std::env::var("HOME_WORKERS").ok().and_then(|n| n.parse().ok()) { return n; }
+    let usual = || thread::available_parallelism().map_or(1, NonZero::get);
+    Handle::try_current().map_or_else(|_| usual(), |handle| handle.metrics().num_workers())
+}
+
 /// The profile whose functions that may wait are more than all that would have a longer way to their threads.
-fn best(tools: impl Iterator<Item = (Option<Profile>, bool)>) -> Option<Profile> {
+pub(crate) fn best(tools: impl Iterator<Item = (Option<Profile>, bool)>) -> Option<Profile> {
     let tools: Vec<_> = tools.collect();
     let waits = |home: &Profile| tools.iter().filter(|(place, waits)| *waits && *place == Some(*home)).count();
     let profile = tools.iter().filter_map(|(place, _)| *place).max_by_key(waits)?;

@@ -19,17 +19,16 @@ use super::{Mark, Plan, Profile};
 /// Everything a thread of one profile gives up, made once.
 pub(super) struct Rules {
     landlock: Option<RulesetCreated>,
-    seccomp: Option<BpfProgram>,
-    sign: Option<Pid>,
+    seccomp: BpfProgram,
+    sign: Pid,
 }
 
 impl Rules {
-    /// With a mark, threads can be asked whether these rules are on them.
-    pub(super) fn new(plan: &Plan, profile: Profile, mark: Option<Mark>) -> Result<Self, String> {
+    pub(super) fn new(plan: &Plan, profile: Profile, mark: Mark) -> Result<Self, String> {
         let ports = profile.no_network && !plan.ports.is_empty();
         let landlock =
             (profile.no_writes || ports).then(|| ruleset(plan, profile.no_writes, ports)).transpose()?;
-        let sign = mark.and_then(sign);
+        let sign = sign(mark).ok_or("there are no more marks")?;
         let seccomp = filter(plan, profile, sign)?;
         Ok(Self { landlock, seccomp, sign })
     }
@@ -38,7 +37,7 @@ impl Rules {
     /// put on costs time, and sixteen times is the most that Landlock allows.
     pub(super) fn hold(&self) -> bool {
         // The filter is the last that is put on. Another's may refuse this call whatever it asks after.
-        self.sign.is_some_and(|sign| getsid(Some(sign)) == Err(Errno::ACCESS))
+        getsid(Some(self.sign)) == Err(Errno::ACCESS)
             && getsid(Pid::from_raw(NOBODY)) == Err(Errno::SRCH)
     }
 
@@ -48,10 +47,7 @@ impl Rules {
             let ruleset = landlock.try_clone().map_err(|error| error.to_string())?;
             ruleset.restrict_self().map_err(|error| format!("no Landlock: {error}"))?;
         }
-        if let Some(seccomp) = &self.seccomp {
-            seccompiler::apply_filter(seccomp).map_err(|error| format!("no seccomp: {error}"))?;
-        }
-        Ok(())
+        seccompiler::apply_filter(&self.seccomp).map_err(|error| format!("no seccomp: {error}"))
     }
 }
 
@@ -103,14 +99,12 @@ fn sign(mark: Mark) -> Option<Pid> {
 }
 
 /// System calls that Landlock does not know.
-fn filter(plan: &Plan, profile: Profile, sign: Option<Pid>) -> Result<Option<BpfProgram>, String> {
+fn filter(plan: &Plan, profile: Profile, sign: Pid) -> Result<BpfProgram, String> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
-    if let Some(sign) = sign {
-        let number = u64::from(sign.as_raw_pid().cast_unsigned());
-        let asks = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, number);
-        let asks = asks.and_then(|asks| SeccompRule::new(vec![asks])).map_err(|error| error.to_string())?;
-        rules.insert(libc::SYS_getsid, vec![asks]);
-    }
+    let number = u64::from(sign.as_raw_pid().cast_unsigned());
+    let asks = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, number);
+    let asks = asks.and_then(|asks| SeccompRule::new(vec![asks])).map_err(|error| error.to_string())?;
+    rules.insert(libc::SYS_getsid, vec![asks]);
     if profile.no_writes && plan.scratch.is_empty() {
         // Who owns a file, who may read it and when it was touched. Where there is a scratch folder these stay
         // possible everywhere: a filter sees numbers, not paths.
@@ -122,14 +116,11 @@ fn filter(plan: &Plan, profile: Profile, sign: Option<Pid>) -> Result<Option<Bpf
         rules.insert(libc::SYS_io_uring_setup, Vec::new());
         rules.insert(libc::SYS_socket, sockets(!plan.ports.is_empty()).map_err(|error| error.to_string())?);
     }
-    if rules.is_empty() {
-        return Ok(None);
-    }
     let arch = std::env::consts::ARCH.try_into().map_err(|error| format!("no seccomp: {error}"))?;
     let refuse = SeccompAction::Errno(libc::EACCES.cast_unsigned());
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch);
     let program = filter.and_then(TryInto::try_into).map_err(|error| format!("no seccomp: {error}"))?;
-    Ok(Some(program))
+    Ok(program)
 }
 
 /// Every inet socket; or, where ports are listed, every one that is no plain TCP: Landlock sees to the ports.
