@@ -95,9 +95,8 @@ impl Door {
     }
 
     async fn enter(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.porter.get_or_init(|| {
-            AbortOnDropHandle::new(self.runtime.spawn(Arc::clone(&self.inside).open()))
-        });
+        self.porter
+            .get_or_init(|| AbortOnDropHandle::new(self.runtime.spawn(Arc::clone(&self.inside).open())));
         let first = {
             let mut waiting = self.inside.waiting();
             waiting.push(Box::pin(work));

@@ -27,16 +27,14 @@ impl Seals {
         &self,
         tools: impl Iterator<Item = (&'a Descriptor, &'a Handler)>,
     ) -> Option<&Sealed> {
-        let profile = best(tools.map(|(tool, handler)| {
-            (self.profile(tool), matches!(handler, Handler::Async(_)))
-        }))?;
+        let profile =
+            best(tools.map(|(tool, handler)| (self.profile(tool), matches!(handler, Handler::Async(_)))))?;
         self.made_with(profile, threads())
     }
 }
 
 /// As many as a runtime has that nothing is said of, or the current one.
 pub(super) fn threads() -> usize {
-    if let Some(n) = std::env::var("HOME_WORKERS").ok().and_then(|n| n.parse().ok()) { return n; }
     let usual = || thread::available_parallelism().map_or(1, NonZero::get);
     Handle::try_current().map_or_else(|_| usual(), |handle| handle.metrics().num_workers())
 }
@@ -44,9 +42,11 @@ pub(super) fn threads() -> usize {
 /// The profile whose functions that may wait are more than all that would have a longer way to their threads.
 pub(crate) fn best(tools: impl Iterator<Item = (Option<Profile>, bool)>) -> Option<Profile> {
     let tools: Vec<_> = tools.collect();
-    let waits = |home: &Profile| tools.iter().filter(|(place, waits)| *waits && *place == Some(*home)).count();
+    let waits =
+        |home: &Profile| tools.iter().filter(|(place, waits)| *waits && *place == Some(*home)).count();
     let profile = tools.iter().filter_map(|(place, _)| *place).max_by_key(waits)?;
     // What waits under another seal changes threads either way.
-    let loses = |(place, waits): &&(Option<Profile>, bool)| *place != Some(profile) && !(*waits && place.is_some());
+    let loses =
+        |(place, waits): &&(Option<Profile>, bool)| *place != Some(profile) && !(*waits && place.is_some());
     (waits(&profile) > tools.iter().filter(loses).count()).then_some(profile)
 }

@@ -37,8 +37,7 @@ impl Rules {
     /// put on costs time, and sixteen times is the most that Landlock allows.
     pub(super) fn hold(&self) -> bool {
         // The filter is the last that is put on. Another's may refuse this call whatever it asks after.
-        getsid(Some(self.sign)) == Err(Errno::ACCESS)
-            && getsid(Pid::from_raw(NOBODY)) == Err(Errno::SRCH)
+        getsid(Some(self.sign)) == Err(Errno::ACCESS) && getsid(Pid::from_raw(NOBODY)) == Err(Errno::SRCH)
     }
 
     /// Takes effect on the current thread and all it starts; there is no way back.
