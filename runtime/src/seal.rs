@@ -3,6 +3,9 @@
 //! A handler runs on a tokio runtime whose threads gave up at their start what its declaration does without. Threads and
 //! child processes that it starts inherit that. Not covered: descriptors that were open before, state shared with tools
 //! that are not sealed, and talk with other processes of this machine.
+//!
+//! Threads inherit the seal of whoever starts them, and for good. So a service that is itself on sealed threads ([`home`])
+//! starts none of another seal: it goes through a door ([`Door`]), and they are started behind it.
 
 mod door;
 mod home;
@@ -30,6 +33,13 @@ pub(crate) use home::{Outside, best};
 pub(crate) use place::Place;
 
 /// How far the kernel is to enforce `read_only` and `closed_world`.
+///
+/// Over this process's stdin and stdout, a server without a handler of its own ([`Server::handler`]) whose `async` tools
+/// are mostly under one seal reads and answers on threads with that seal, too. What the server's own code then does on
+/// them is refused as it is to a tool: a `tracing` subscriber that opens files as it goes is to open them before, or to
+/// write on a thread of its own.
+///
+/// [`Server::handler`]: crate::Server::handler
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Seal {
     /// A server whose kernel cannot do it all does not start.
@@ -219,8 +229,8 @@ pub(crate) struct Seals {
 
 /// Threads that gave up what a declaration does without. May be dropped anywhere.
 pub(crate) struct Sealed {
-    /// Some until it is dropped.
-    runtime: Option<Runtime>,
+    /// Some until it is stopped.
+    runtime: Mutex<Option<Runtime>>,
     handle: Handle,
     door: Door,
     mark: Mark,
@@ -229,7 +239,11 @@ pub(crate) struct Sealed {
 impl Sealed {
     fn new(runtime: Runtime, mark: Mark) -> Self {
         let handle = runtime.handle().clone();
-        Self { door: Door::to(handle.clone()), handle, runtime: Some(runtime), mark }
+        Self { door: Door::to(handle.clone()), handle, runtime: Mutex::new(Some(runtime)), mark }
+    }
+
+    fn take(&self) -> Option<Runtime> {
+        self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The runtime of these threads.
@@ -241,7 +255,7 @@ impl Sealed {
 impl Drop for Sealed {
     fn drop(&mut self) {
         // Waiting for threads is not allowed inside another runtime, and no answer waits for these.
-        if let Some(runtime) = self.runtime.take() {
+        if let Some(runtime) = self.take() {
             runtime.shutdown_background();
         }
     }
@@ -250,6 +264,14 @@ impl Drop for Sealed {
 impl Seals {
     pub(crate) fn new(support: Support, early: Early) -> Self {
         Self { support, runtimes: Default::default(), early: Mutex::new(early) }
+    }
+
+    /// Ends all threads, and waits for each runtime's so long: what tasks there hold is let go.
+    #[cfg(feature = "cli")]
+    pub(crate) fn stop(&self, patience: std::time::Duration) {
+        for runtime in self.runtimes.iter().filter_map(|made| made.get()?.as_ref()?.take()) {
+            runtime.shutdown_timeout(patience);
+        }
     }
 
     /// What the kernel of this machine enforces.
@@ -372,6 +394,6 @@ fn first(_: &Plan, _: Profile) -> Result<((), Mark), String> {
 
 #[cfg(not(target_os = "linux"))]
 fn started_here((): (), _: Mark, _: Profile, _: usize) -> Option<Sealed> {
-    let _ = (Builder::new_multi_thread, Sealed::new, &GAVE_UP);
+    let _ = (Builder::new_multi_thread, Sealed::new, Mark::new, Runtime::handle, &GAVE_UP);
     None
 }

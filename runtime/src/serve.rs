@@ -276,6 +276,12 @@ impl Built {
         }
     }
 
+    /// Ends the sealed threads; for that it waits so long, where they are busy.
+    #[cfg(feature = "cli")]
+    pub(crate) fn stop_threads(&self, patience: Duration) {
+        self.shared.core.seals.stop(patience);
+    }
+
     /// What the kernel of this machine enforces of what the tools declare, in a line for a person.
     pub fn seals(&self) -> String {
         let core = &self.shared.core;

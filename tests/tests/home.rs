@@ -38,7 +38,7 @@ struct Rig {
 impl Rig {
     async fn new(mode: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_home"));
-        command.args(mode).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(mode).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn().unwrap();
         let (read, write) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
         let client = Client::connect(read, write, None).await.unwrap();
@@ -139,7 +139,7 @@ async fn a_call_under_way_is_answered_when_the_server_is_told_to_stop() {
 
 #[tokio::test]
 async fn a_call_that_is_cut_off_ends_the_process_with_a_failure() {
-    let mut rig = Rig::new(&["serve", "--quiet", "--drain-timeout", "200ms"]).await;
+    let rig = Rig::new(&["serve", "--quiet", "--drain-timeout", "200ms"]).await;
     let id = rig.child.id().unwrap().to_string();
     let stop = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -147,5 +147,8 @@ async fn a_call_that_is_cut_off_ends_the_process_with_a_failure() {
     };
     let (cut, _) = tokio::join!(rig.client.call("slow", json!({"ms": 20_000})), stop);
     assert!(cut.is_err());
-    assert_eq!(rig.child.wait().await.unwrap().code(), Some(1));
+    let ended = rig.child.wait_with_output().await.unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.contains("closed in order"), "{said}");
 }

@@ -162,6 +162,7 @@ fn run(built: &Built, served: impl Future<Output = Result<Ended, String>>) -> Ex
     // What tasks still hold is closed in order: a state's database, say. A handler that outlived its deadline may hold a
     // thread; for that the process does not wait.
     runtime.shutdown_timeout(LAST);
+    built.stop_threads(LAST);
     match served {
         Ok(Ended::Whole) => ExitCode::from(DONE),
         Ok(Ended::Cut) => {

@@ -5,7 +5,21 @@
 
 use std::{fs, io, net::TcpStream, path::PathBuf, process::ExitCode, time::Duration};
 
-use candor::{Server, mcp_tool, tools};
+use candor::{Server, State, mcp_tool, tools};
+
+/// Says when it is closed.
+#[derive(State)]
+struct App {
+    last: Last,
+}
+
+struct Last;
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        eprintln!("closed in order");
+    }
+}
 
 /// Writes to `path` and connects to `port`, where they are given.
 fn act(path: Option<PathBuf>, port: Option<u16>) -> io::Result<()> {
@@ -79,6 +93,7 @@ async fn at_home_in_a_task(
 /// Take a while.
 #[mcp_tool(read_only, closed_world, public)]
 async fn slow(
+    _last: &Last,
     /// How many milliseconds.
     ms: u64,
 ) -> String {
@@ -117,7 +132,7 @@ async fn two_more() {}
 async fn three_more() {}
 
 fn main() -> ExitCode {
-    let server = Server::new("home", "1.0.0").unaudited().tools(tools![
+    let server = Server::new("home", "1.0.0").unaudited().state(App { last: Last }).tools(tools![
         at_home,
         at_home_blocking,
         at_home_in_a_task,
