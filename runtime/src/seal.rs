@@ -351,7 +351,7 @@ fn started(plan: &Plan, profile: Profile, workers: usize) -> Option<Sealed> {
     let plan = plan.clone();
     let first = move || {
         let started = first(&plan, profile).ok();
-        make.send(started.and_then(|(rules, mark)| started_here(rules, mark, profile, workers)))
+        let _ = make.send(started.and_then(|(rules, mark)| started_here(rules, mark, profile, workers)));
     };
     thread::Builder::new().name("sealed".to_owned()).spawn(first).ok()?;
     made.recv().ok()?

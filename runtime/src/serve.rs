@@ -190,7 +190,7 @@ impl Built {
         let (gone, cut) = (CancellationToken::new(), CancellationToken::new());
         let ending = Ending { stop, patience, gone: gone.clone(), cut: cut.clone() };
         let lines = Lines::new(read, write, self.shared.revisions.clone(), ending);
-        let front = Front::new(self.shared, Sender::Connection(self.caller), gone).from_inside(outside);
+        let front = Front::new(self.shared, Sender::Connection(self.caller), gone).on_sealed(outside);
         Box::pin(async move {
             match front.serve(lines).await {
                 Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other)?,

@@ -38,7 +38,12 @@ struct Rig {
 impl Rig {
     async fn new(mode: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_home"));
-        command.args(mode).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(mode)
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn().unwrap();
         let (read, write) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
         let client = Client::connect(read, write, None).await.unwrap();

@@ -338,7 +338,7 @@ impl Front {
     }
 
     /// The same, on sealed threads.
-    pub(super) fn from_inside(self, outside: Option<Outside>) -> Self {
+    pub(super) fn on_sealed(self, outside: Option<Outside>) -> Self {
         Self { outside, ..self }
     }
 
