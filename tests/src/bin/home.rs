@@ -104,7 +104,7 @@ async fn slow(
 /// Take longer than it may.
 #[mcp_tool(read_only, closed_world, public, timeout = "100ms")]
 async fn late() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Panic.
