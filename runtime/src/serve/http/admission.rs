@@ -61,6 +61,7 @@ impl Door {
             | Refusal::Malformed(_)
             | Refusal::State
             | Refusal::CannotBeAsked { .. }
+            | Refusal::NeedsTask { .. }
             | Refusal::Unrecorded => None,
         }
     }

@@ -1,0 +1,107 @@
+//! Whose a task is, how long it is kept, how many there may be, and its questions.
+
+use super::*;
+
+fn ada(scopes: &[&str]) -> Caller {
+    Caller::new(Some("https://a.example"), "ada", scopes.iter().copied())
+}
+
+fn begun(tasks: &Arc<Tasks>, caller: &Caller) -> Running {
+    let running = tasks.open(caller, &["read"], Duration::from_secs(30)).expect("there is room");
+    Running::begin(tasks, running.id()).expect("it was opened");
+    running
+}
+
+#[test]
+fn a_task_is_its_callers_own_and_needs_their_scopes() {
+    let tasks = Arc::new(Tasks::new(Clock::by_hand()));
+    let running = begun(&tasks, &ada(&["read"]));
+    let id = running.id().to_owned();
+    assert!(tasks.see(&ada(&["read", "more"]), &id).is_some());
+    for other in [
+        ada(&[]),
+        Caller::new(Some("https://b.example"), "ada", ["read"]),
+        Caller::new(None, "ada", ["read"]),
+        Caller::new(Some("https://a.example"), "bob", ["read"]),
+    ] {
+        assert!(tasks.see(&other, &id).is_none(), "{other:?}");
+        assert!(!tasks.cancel(&other, &id) && !tasks.answer(&other, &id, []), "{other:?}");
+    }
+    assert!(!running.cancelled().is_cancelled());
+    assert!(tasks.cancel(&ada(&["read"]), &id) && running.cancelled().is_cancelled());
+}
+
+#[test]
+fn a_task_that_never_began_is_forgotten() {
+    let tasks = Arc::new(Tasks::new(Clock::by_hand()));
+    let running = tasks.open(&ada(&[]), &[], Duration::ZERO).expect("there is room");
+    assert!(tasks.see(&ada(&[]), running.id()).is_none());
+    drop(running);
+    assert!(tasks.tasks().is_empty());
+}
+
+#[test]
+fn an_ended_task_is_kept_for_its_time_and_no_longer() {
+    let clock = Clock::by_hand();
+    let tasks = Arc::new(Tasks::new(clock.clone()));
+    let (early, late) = (begun(&tasks, &ada(&["read"])), begun(&tasks, &ada(&["read"])));
+    let [early_id, late_id] = [&early, &late].map(|running| running.id().to_owned());
+    let seen = |id: &str| tasks.see(&ada(&["read"]), id).is_some();
+    early.end(End::Completed(Map::new()));
+    clock.turn(Duration::from_millis(629_999));
+    assert!(seen(&early_id));
+    clock.turn(Duration::from_millis(1));
+    assert!(!seen(&early_id), "its time is over");
+    assert!(seen(&late_id), "what runs is not forgotten");
+    late.end(End::Cancelled { stopped: true });
+    assert!(seen(&late_id), "its end is not known yet");
+    clock.turn(KEPT_AFTER_ITS_END);
+    assert!(!seen(&late_id));
+}
+
+#[test]
+fn tasks_are_bounded_for_each_caller_and_in_all() {
+    let tasks = Arc::new(Tasks::new(Clock::by_hand()));
+    let caller = |n: usize| Caller::new(None, format!("caller {n}"), [""; 0]);
+    let mut held = Vec::new();
+    for n in 0..MOST / MOST_PER_CALLER {
+        for _ in 0..MOST_PER_CALLER {
+            held.push(tasks.open(&caller(n), &[], Duration::ZERO).expect("there is room"));
+        }
+        assert!(tasks.open(&caller(n), &[], Duration::ZERO).is_none());
+    }
+    assert!(tasks.open(&caller(MOST), &[], Duration::ZERO).is_none());
+    held.pop();
+    assert!(tasks.open(&caller(MOST), &[], Duration::ZERO).is_some());
+}
+
+#[tokio::test]
+async fn questions_are_answered_one_by_one() {
+    let tasks = Arc::new(Tasks::new(Clock::by_hand()));
+    let caller = ada(&["read"]);
+    let running = begun(&tasks, &caller);
+    let id = running.id().to_owned();
+    let asked = running.ask(vec![("a".to_owned(), Question::Roots), ("b".to_owned(), Question::Roots)]);
+    let client = async {
+        let open = || match tasks.see(&caller, &id).map(|seen| seen.state) {
+            Some(State::Asking(open)) => open.into_iter().map(|(key, _)| key).collect::<Vec<_>>(),
+            _ => Vec::new(),
+        };
+        assert_eq!(open(), ["a", "b"]);
+        assert!(tasks.answer(&caller, &id, [("a".to_owned(), 1.into()), ("x".to_owned(), 2.into())]));
+        assert_eq!(open(), ["b"]);
+        assert!(tasks.answer(&caller, &id, [("a".to_owned(), 3.into()), ("b".to_owned(), 4.into())]));
+    };
+    let (answers, ()) = tokio::join!(asked, client);
+    let answers = answers.expect("all are answered");
+    assert_eq!(answers, BTreeMap::from([("a".to_owned(), 1.into()), ("b".to_owned(), 4.into())]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_nobody_answers_goes_on_without() {
+    let tasks = Arc::new(Tasks::new(Clock::by_hand()));
+    let running = begun(&tasks, &ada(&["read"]));
+    assert_eq!(running.ask(vec![("a".to_owned(), Question::Roots)]).await, None);
+    running.cancelled().cancel();
+    assert_eq!(running.ask(vec![("b".to_owned(), Question::Roots)]).await, None);
+}

@@ -1,0 +1,267 @@
+//! Tools whose work outlasts a request: `tools/call` answers with a task (SEP-2663), and the rest is asked for later.
+
+#![expect(clippy::needless_pass_by_value, reason = "a `json!` is read better where it is sent than lent")]
+
+use std::sync::Arc;
+
+use candor::{Ask, Built, Call, Server, State, mcp_tool, tools};
+use candor_tests::wire::{Wire, request};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+const EXTENSION: &str = "io.modelcontextprotocol/tasks";
+
+/// What tools of this file wait for.
+#[derive(Clone)]
+struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    fn shut() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    fn open(&self) {
+        self.0.add_permits(1);
+    }
+}
+
+#[derive(State)]
+struct App {
+    gate: Gate,
+}
+
+/// Wait until the gate opens.
+#[mcp_tool(read_only, public, task = "optional")]
+async fn wait(
+    gate: &Gate,
+    /// Said at the end.
+    #[param(max_len = 10)]
+    word: String,
+) -> String {
+    gate.0.acquire().await.expect("it is never closed").forget();
+    word
+}
+
+/// The same, for those alone who take a task, and may.
+#[mcp_tool(read_only, scope = "wait", task = "required")]
+async fn only_wait(gate: &Gate) -> &'static str {
+    gate.0.acquire().await.expect("it is never closed").forget();
+    "waited"
+}
+
+/// Ask for two names, and then for a third.
+#[mcp_tool(read_only, public, task = "optional")]
+fn names(call: &Call) -> Result<String, Ask> {
+    let schema = || json!({"type": "object", "properties": {"name": {"type": "string"}}});
+    let name = |key| Some(call.form(key)?.get("name")?.as_str()?.to_owned());
+    match (call.state(), name("a"), name("b")) {
+        (Some(two), Some(third), _) => Ok(format!("{two}, {third}")),
+        (_, Some(a), Some(b)) => {
+            Err(Ask::default().form("a", "A third?", schema()).state(format!("{a}, {b}")))
+        }
+        _ => Err(Ask::default().form("a", "A name?", schema()).form("b", "Another?", schema())),
+    }
+}
+
+/// Forget everything.
+#[mcp_tool(destructive, idempotent, public, task = "optional")]
+fn forget() -> &'static str {
+    "forgotten"
+}
+
+fn built(gate: &Gate, grant: &str) -> Built {
+    let server = Server::new("tasks", "1.0.0").unaudited().state(App { gate: gate.clone() });
+    server.tools(tools![wait, only_wait, names, forget]).build().unwrap().grant(grant)
+}
+
+/// A client of 2026-07-28 that declares these capabilities.
+struct Client {
+    wire: Wire,
+    capabilities: Value,
+}
+
+impl Client {
+    fn of(built: Built, capabilities: Value) -> Self {
+        Self { wire: Wire::to(built), capabilities }
+    }
+
+    fn with_tasks(built: Built) -> Self {
+        Self::of(built, json!({"elicitation": {}, "extensions": {EXTENSION: {}}}))
+    }
+
+    async fn ask(&mut self, method: &str, mut params: Value) -> Value {
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": self.capabilities,
+            "io.modelcontextprotocol/clientInfo": {"name": "wire", "version": "0"},
+        });
+        self.wire.ask(request(&json!(1), method, params)).await
+    }
+
+    async fn call(&mut self, tool: &str, arguments: Value) -> Value {
+        self.ask("tools/call", json!({"name": tool, "arguments": arguments})).await
+    }
+
+    /// Calls a tool, and takes its task.
+    async fn begin(&mut self, tool: &str, arguments: Value) -> String {
+        let answer = self.call(tool, arguments).await;
+        assert_eq!(answer["result"]["resultType"], "task", "{answer}");
+        answer["result"]["taskId"].as_str().expect("a name").to_owned()
+    }
+
+    async fn get(&mut self, id: &str) -> Value {
+        self.ask("tasks/get", json!({"taskId": id})).await
+    }
+
+    /// Asks until the task is no longer at work.
+    async fn settled(&mut self, id: &str) -> Value {
+        loop {
+            let answer = self.get(id).await;
+            if answer["result"]["status"] != "working" {
+                return answer["result"].clone();
+            }
+        }
+    }
+
+    async fn update(&mut self, id: &str, responses: Value) {
+        let answer = self.ask("tasks/update", json!({"taskId": id, "inputResponses": responses})).await;
+        assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
+        assert_eq!(answer["result"].get("taskId"), None, "{answer}");
+    }
+}
+
+fn named(name: &str) -> Value {
+    json!({"action": "accept", "content": {"name": name}})
+}
+
+#[tokio::test]
+async fn a_task_is_told_at_once_and_its_result_later() {
+    let gate = Gate::shut();
+    let mut client = Client::with_tasks(built(&gate, ""));
+    let answer = client.call("wait", json!({"word": "done"})).await;
+    let task = &answer["result"];
+    assert_eq!((&task["resultType"], &task["status"]), (&json!("task"), &json!("working")), "{answer}");
+    assert_eq!(task["ttlMs"], 630_000, "{answer}");
+    assert!(
+        task["pollIntervalMs"].is_u64() && task["createdAt"].as_str().unwrap().ends_with('Z'),
+        "{answer}"
+    );
+    let id = task["taskId"].as_str().unwrap().to_owned();
+    let answer = client.get(&id).await;
+    assert_eq!((&answer["result"]["status"], answer["result"].get("result")), (&json!("working"), None));
+    gate.open();
+    let task = client.settled(&id).await;
+    assert_eq!((&task["status"], &task["resultType"]), (&json!("completed"), &json!("complete")), "{task}");
+    assert_eq!(task["result"]["content"][0]["text"], "done", "{task}");
+    assert_eq!(client.settled(&id).await["result"], task["result"], "it can be asked for again");
+}
+
+#[tokio::test]
+async fn a_client_without_the_extension_has_the_plain_answer_or_the_error() {
+    let gate = Gate::shut();
+    gate.open();
+    let mut client = Client::of(built(&gate, "wait"), json!({}));
+    let answer = client.call("wait", json!({"word": "done"})).await;
+    assert_eq!(answer["result"]["content"][0]["text"], "done", "{answer}");
+    let answer = client.call("only_wait", json!({})).await;
+    assert_eq!(answer["error"]["code"], -32021, "{answer}");
+    let required = json!({"extensions": {EXTENSION: {}}});
+    assert_eq!(answer["error"]["data"]["requiredCapabilities"], required, "{answer}");
+    let answer = client.get("any").await;
+    assert_eq!(answer["error"]["code"], -32021, "{answer}");
+}
+
+#[tokio::test]
+async fn what_is_refused_before_the_handler_is_no_task() {
+    let mut client = Client::with_tasks(built(&Gate::shut(), ""));
+    let answer = client.call("wait", json!({"word": "much too long"})).await;
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    let answer = client.call("only_wait", json!({})).await;
+    assert_eq!(answer["error"]["code"], -31403, "{answer}");
+    for method in ["tasks/get", "tasks/cancel"] {
+        let answer = client.ask(method, json!({"taskId": "0123"})).await;
+        assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_task_is_known_only_to_who_may_call_its_tool() {
+    let public = built(&Gate::shut(), "");
+    let mut granted = Client::with_tasks(public.clone().grant("wait"));
+    let id = granted.begin("only_wait", json!({})).await;
+    // The same server and caller, without the scope.
+    let mut less = Client::with_tasks(public);
+    for method in ["tasks/get", "tasks/cancel", "tasks/update"] {
+        let answer = less.ask(method, json!({"taskId": id, "inputResponses": {}})).await;
+        assert_eq!(answer["error"]["code"], -32602, "{method} {answer}");
+    }
+    assert_eq!(granted.get(&id).await["result"]["status"], "working");
+}
+
+#[tokio::test]
+async fn questions_of_a_task_are_answered_by_updates() {
+    let mut client = Client::with_tasks(built(&Gate::shut(), ""));
+    let id = client.begin("names", json!({})).await;
+    let task = client.settled(&id).await;
+    assert_eq!(task["status"], "input_required", "{task}");
+    let open = |task: &Value| {
+        let requests = task["inputRequests"].as_object().expect("questions");
+        requests.keys().cloned().collect::<Vec<_>>()
+    };
+    let keys = open(&task);
+    assert_eq!(keys.len(), 2, "{task}");
+    assert_eq!(task["inputRequests"][&keys[0]]["method"], "elicitation/create", "{task}");
+    client.update(&id, json!({&keys[0]: named("Ada"), "unknown": named("Eve")})).await;
+    assert_eq!(open(&client.settled(&id).await), [keys[1].clone()]);
+    client.update(&id, json!({&keys[1]: named("Bob")})).await;
+    let task = client.settled(&id).await;
+    let [third] = open(&task).try_into().expect("one question");
+    assert!(!keys.contains(&third), "a name of a question is used once: {third}");
+    client.update(&id, json!({&third: named("Cyd")})).await;
+    let task = client.settled(&id).await;
+    assert_eq!(task["result"]["content"][0]["text"], "Ada, Bob, Cyd", "{task}");
+}
+
+#[tokio::test]
+async fn a_task_whose_question_cannot_be_put_fails() {
+    let mut client = Client::of(built(&Gate::shut(), ""), json!({"extensions": {EXTENSION: {}}}));
+    let id = client.begin("names", json!({})).await;
+    let task = client.settled(&id).await;
+    assert_eq!((&task["status"], &task["error"]["code"]), (&json!("failed"), &json!(-32021)), "{task}");
+    assert_eq!(task.get("result"), None);
+}
+
+#[tokio::test]
+async fn a_person_is_asked_before_the_task() {
+    let mut client = Client::with_tasks(built(&Gate::shut(), ""));
+    let round = client.call("forget", json!({})).await["result"].clone();
+    assert_eq!((&round["resultType"], round.get("taskId")), (&json!("input_required"), None), "{round}");
+    let back = |action: &str| json!({"name": "forget", "arguments": {}, "requestState": round["requestState"], "inputResponses": {"candor/confirm": {"action": action}}});
+    let answer = client.ask("tools/call", back("accept")).await;
+    assert_eq!(answer["result"]["resultType"], "task", "{answer}");
+    let id = answer["result"]["taskId"].as_str().unwrap().to_owned();
+    let task = client.settled(&id).await;
+    assert_eq!(task["result"]["content"][0]["text"], "forgotten", "{task}");
+    // Once.
+    let answer = client.ask("tools/call", back("accept")).await;
+    assert_eq!(answer["result"]["_meta"]["candor/reason"], "confirmation_state", "{answer}");
+}
+
+#[tokio::test]
+async fn a_task_that_is_taken_back_ends_so() {
+    let mut client = Client::with_tasks(built(&Gate::shut(), ""));
+    let (at_work, asking) =
+        (client.begin("wait", json!({"word": ""})).await, client.begin("names", json!({})).await);
+    assert_eq!(client.settled(&asking).await["status"], "input_required");
+    for id in [at_work, asking] {
+        for _again in 0..2 {
+            let answer = client.ask("tasks/cancel", json!({"taskId": id})).await;
+            assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
+        }
+        let mut task = client.settled(&id).await;
+        while task["status"] == "input_required" {
+            task = client.settled(&id).await;
+        }
+        assert_eq!((&task["status"], task.get("result")), (&json!("cancelled"), None), "{task}");
+    }
+}
