@@ -1,7 +1,5 @@
 //! Tools whose work outlasts a request: `tools/call` answers with a task (SEP-2663), and the rest is asked for later.
 
-#![expect(clippy::needless_pass_by_value, reason = "a `json!` is read better where it is sent than lent")]
-
 use std::sync::Arc;
 
 use candor::{Ask, Built, Call, Server, State, mcp_tool, tools};

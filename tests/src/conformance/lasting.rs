@@ -39,7 +39,7 @@ fn protocol_error_job(call: &Call) -> Result<&'static str, Ask> {
 fn confirm_delete(
     call: &Call,
     /// The file's name.
-    filename: String,
+    filename: &str,
 ) -> Result<String, Ask> {
     let said: Value = call.answer("confirm").ok_or_else(|| {
         let schema = json!({"type": "object", "properties": {"confirm": {"type": "boolean"}}});
