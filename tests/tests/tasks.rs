@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use candor::{Ask, Built, Call, Server, State, mcp_tool, tools};
-use candor_tests::wire::{Wire, request};
+use candor::{Ask, AuditLog, Built, Call, Revision, Server, State, mcp_tool, tools};
+use candor_tests::{
+    log::records,
+    wire::{Wire, request},
+};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -68,8 +71,12 @@ fn forget() -> &'static str {
 }
 
 fn built(gate: &Gate, grant: &str) -> Built {
-    let server = Server::new("tasks", "1.0.0").unaudited().state(App { gate: gate.clone() });
-    server.tools(tools![wait, only_wait, names, forget]).build().unwrap().grant(grant)
+    server(gate).unaudited().build().unwrap().grant(grant)
+}
+
+fn server(gate: &Gate) -> Server<App> {
+    let server = Server::new("tasks", "1.0.0").state(App { gate: gate.clone() });
+    server.tools(tools![wait, only_wait, names, forget])
 }
 
 /// A client of 2026-07-28 that declares these capabilities.
@@ -262,4 +269,62 @@ async fn a_task_that_is_taken_back_ends_so() {
         }
         assert_eq!((&task["status"], task.get("result")), (&json!("cancelled"), None), "{task}");
     }
+}
+
+#[tokio::test]
+async fn every_round_of_a_task_is_on_record_with_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit");
+    let built = server(&Gate::shut()).audit(AuditLog::at(&path)).build().unwrap();
+    let mut client = Client::with_tasks(built.clone());
+    let names = client.begin("names", json!({})).await;
+    assert_eq!(client.settled(&names).await["status"], "input_required");
+    let back = client.begin("wait", json!({"word": ""})).await;
+    client.ask("tasks/cancel", json!({"taskId": back})).await;
+    assert_eq!(client.settled(&back).await["status"], "cancelled");
+    client.call("only_wait", json!({})).await;
+    let mut without = Client::of(built.clone().grant("wait"), json!({}));
+    without.call("only_wait", json!({})).await;
+    built.stop_audit();
+    let said: Vec<_> = records(&path)
+        .into_iter()
+        .filter(|record| record["tool"].is_string())
+        .map(|record| {
+            let end = if record["kind"] == "outcome" { "outcome" } else { "decision" };
+            let word = ["status", "denied_by", "verdict"].iter().find_map(|key| record[end][key].as_str());
+            format!(
+                "{} {} {}",
+                record["tool"].as_str().unwrap(),
+                record["kind"].as_str().unwrap(),
+                word.unwrap()
+            )
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "names intent allow",
+            "names outcome asked",
+            "wait intent allow",
+            "wait outcome error",
+            "only_wait denied scope",
+            "only_wait denied task",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn before_2026_07_28_there_are_no_tasks() {
+    let gate = Gate::shut();
+    gate.open();
+    let mut wire = Wire::to(built(&gate, "wait"));
+    let hello = json!({"protocolVersion": Revision::V2025_11_25.as_str(), "capabilities": {"extensions": {EXTENSION: {}}}, "clientInfo": {"name": "wire", "version": "0"}});
+    wire.ask(request(&json!("hello"), "initialize", hello)).await;
+    wire.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    let answer = wire.call("wait", json!({"word": "done"})).await;
+    assert_eq!(answer["result"]["content"][0]["text"], "done", "{answer}");
+    let answer = wire.call("only_wait", json!({})).await;
+    assert_eq!(answer["error"]["code"], -32021, "{answer}");
+    let answer = wire.ask(request(&json!(9), "tasks/get", json!({"taskId": "0123"}))).await;
+    assert!(answer["error"].is_object(), "{answer}");
 }

@@ -97,11 +97,15 @@ async fn questions_are_answered_one_by_one() {
     assert_eq!(answers, BTreeMap::from([("a".to_owned(), 1.into()), ("b".to_owned(), 4.into())]));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_task_that_nobody_answers_goes_on_without() {
-    let tasks = Arc::new(Tasks::new(Clock::by_hand()));
-    let running = begun(&tasks, &ada(&["read"]));
-    assert_eq!(running.ask(vec![("a".to_owned(), Question::Roots)]).await, None);
-    running.cancelled().cancel();
-    assert_eq!(running.ask(vec![("b".to_owned(), Question::Roots)]).await, None);
+#[tokio::test]
+async fn a_task_that_nobody_answers_in_its_time_goes_on_without() {
+    let clock = Clock::by_hand();
+    let tasks = Arc::new(Tasks::new(clock.clone()));
+    let (late, taken_back) = (begun(&tasks, &ada(&["read"])), begun(&tasks, &ada(&["read"])));
+    let question = || vec![("a".to_owned(), Question::Roots)];
+    assert!(tasks.cancel(&ada(&["read"]), taken_back.id()));
+    assert_eq!(taken_back.ask(question()).await, None);
+    clock.turn(Duration::from_secs(630));
+    assert_eq!(late.ask(question()).await, None);
+    assert_eq!(tasks.see(&ada(&["read"]), late.id()).map(|seen| seen.state), Some(State::Working));
 }
