@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use candor::{Ask, AuditLog, Built, Call, Revision, Server, State, mcp_tool, tools};
+use candor::{
+    Ask, AuditLog, Built, Call, Revision, Server, State, mcp_tool,
+    testing::{Guest, Said},
+    tools,
+};
 use candor_tests::{
     log::records,
     wire::{Wire, request},
@@ -327,4 +331,17 @@ async fn before_2026_07_28_there_are_no_tasks() {
     assert_eq!(answer["error"]["code"], -32021, "{answer}");
     let answer = wire.ask(request(&json!(9), "tasks/get", json!({"taskId": "0123"}))).await;
     assert!(answer["error"].is_object(), "{answer}");
+}
+
+#[tokio::test]
+async fn a_guest_that_takes_tasks_answers_and_waits() {
+    let built = built(&Gate::shut(), "");
+    let guest = Guest::new().takes_tasks().answers(|_| Said::Accept);
+    let guest = guest.fills_in(|question| Some(json!({"name": question.replace('?', "")})));
+    let client = guest.to(built.clone(), Revision::V2026_07_28).await;
+    assert_eq!(client.call("names", json!({})).await.unwrap().text(), "A name, Another, A third");
+    assert_eq!(client.call("forget", json!({})).await.unwrap().text(), "forgotten");
+    client.close().await;
+    let nobody = Guest::new().takes_tasks().to(built, Revision::V2026_07_28).await;
+    assert_eq!(nobody.call("names", json!({})).await.unwrap_err().code, -32021);
 }
