@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use darling::ast::NestedMeta;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
+use regex_syntax::hir::ErrorKind;
 use syn::{Attribute, Expr, ExprLit, ExprUnary, Ident, Lit, LitStr, Meta, Path, UnOp};
 
 use crate::{
@@ -152,14 +153,22 @@ fn pattern(item: &NestedMeta) -> Result<LitStr, Mistake> {
     match regex_syntax::parse(&said.value()) {
         Ok(_) => Ok(said),
         Err(error) => {
+            let mut help = "for example `pattern = \"^[A-Z]{1,5}$\"`";
             let reason = match &error {
                 regex_syntax::Error::Parse(error) => error.kind().to_string(),
+                // Letters in either case: the tables for that would be in every server.
+                regex_syntax::Error::Translate(error)
+                    if *error.kind() == ErrorKind::UnicodeCaseUnavailable =>
+                {
+                    help = "name both cases, as in `[Aa]`";
+                    "the patterns of JSON Schema have no flag `i`".to_owned()
+                }
                 regex_syntax::Error::Translate(error) => error.kind().to_string(),
                 other => other.to_string(),
             };
             Err(Mistake::at(&said, format!("this `pattern` cannot be matched: {reason}"))
                 .note("a pattern is a regular expression that runs in linear time, without look-around")
-                .help("for example `pattern = \"^[A-Z]{1,5}$\"`"))
+                .help(help))
         }
     }
 }

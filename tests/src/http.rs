@@ -119,8 +119,12 @@ impl Site {
 
 /// Asks until it holds, and not for ever.
 pub async fn until(mut holds: impl AsyncFnMut() -> bool) {
-    let held = tokio::time::timeout(PATIENCE, async { while !holds().await {} }).await;
-    held.expect("it comes to hold");
+    let held = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, held).await.expect("it comes to hold");
 }
 
 /// A connection that is kept open.

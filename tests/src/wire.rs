@@ -2,13 +2,17 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "a `json!` is read better where it is sent than lent")]
 
-use std::{process::ExitStatus, process::Stdio, time::Duration};
+use std::{
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use candor::testing::Client;
 use candor::{Built, Revision};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
     task::JoinHandle,
 };
 
@@ -165,7 +169,8 @@ pub struct Process {
     pub wire: Wire,
     /// Its process.
     pub program: Program,
-    stderr: JoinHandle<String>,
+    stderr: Arc<Mutex<String>>,
+    heard: JoinHandle<()>,
 }
 
 /// How a process ended.
@@ -185,24 +190,34 @@ impl Process {
     pub fn start(command: std::process::Command) -> Self {
         let mut program = Program::start(command, Stdio::piped(), Stdio::piped());
         let child = &mut program.0;
-        let (Some(stdin), Some(stdout), Some(mut stderr)) =
+        let (Some(stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             unreachable!("all three are piped above")
         };
-        let stderr = tokio::spawn(async move {
-            let mut words = Vec::new();
-            stderr.read_to_end(&mut words).await.expect("stderr can be read");
-            String::from_utf8_lossy(&words).into_owned()
+        let said = Arc::<Mutex<String>>::default();
+        let hears = Arc::clone(&said);
+        let heard = tokio::spawn(async move {
+            let (mut stderr, mut line) = (BufReader::new(stderr), Vec::new());
+            while stderr.read_until(b'\n', &mut line).await.expect("stderr can be read") > 0 {
+                *hears.lock().unwrap() += &String::from_utf8_lossy(&line);
+                line.clear();
+            }
         });
-        Self { wire: Wire::over(stdout, stdin), program, stderr }
+        Self { wire: Wire::over(stdout, stdin), program, stderr: said, heard }
+    }
+
+    /// What it said on stderr so far.
+    pub fn stderr(&self) -> String {
+        self.stderr.lock().unwrap().clone()
     }
 
     /// Closes its input and waits for it to end by itself.
     pub async fn end(mut self) -> Ended {
         let rest = self.wire.end().await;
         let status = self.program.ended(PATIENCE).await;
-        let stderr = self.stderr.await.expect("stderr was read");
+        self.heard.await.expect("stderr was read");
+        let stderr = self.stderr.lock().unwrap().clone();
         Ended { status, rest, stdout: self.wire.heard, stderr }
     }
 }
