@@ -143,14 +143,13 @@ fn let_in(core: &Core, caller: &Caller, tool: &str, again: bool) -> Result<Admis
 #[cfg(feature = "http")]
 pub(crate) async fn turned_away(
     core: &Core,
-    caller: &Caller,
+    caller: &Arc<Caller>,
     tool: &str,
     origin: &Origin,
     refusal: &Refusal,
 ) {
     if let Some(recorder) = &core.audit {
-        let caller = Arc::new(caller.clone());
-        recorder.asked(core, tool, &caller, origin, None).denied(by(core, tool, refusal)).await;
+        recorder.asked(core, tool, caller, origin, None).denied(by(core, tool, refusal)).await;
     }
 }
 

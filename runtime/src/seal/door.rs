@@ -1,15 +1,13 @@
 //! Work → the threads of a runtime: what many calls bring at once wakes them once.
 //!
 //! A wake-up of another thread costs more than all else that a sealed call adds, and a client that has thirty calls under
-//! way sends them in one go. So they go in together, and what is answered at once comes back together.
+//! way sends them in one go.
 
 use std::{
     mem,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
-    time::{Duration, Instant},
+    task::Poll,
 };
 
 use tokio::{
@@ -17,12 +15,7 @@ use tokio::{
     sync::{Notify, oneshot},
 };
 
-/// How long answers wait for those that came in with them.
-const TOGETHER: Duration = Duration::from_micros(100);
-
-/// A call, which ends in the delivery of its answer.
-type Work = Pin<Box<dyn Future<Output = Delivery> + Send>>;
-type Delivery = Box<dyn FnOnce() + Send>;
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The way into a runtime.
 pub(super) struct Door {
@@ -34,15 +27,13 @@ impl Door {
     pub(super) fn to(runtime: &Runtime) -> Arc<Self> {
         let door = Arc::new(Self { waiting: Mutex::default(), knock: Notify::new() });
         let inside = Arc::clone(&door);
-        let alone = runtime.metrics().num_workers() == 1;
         runtime.spawn(async move {
             loop {
                 inside.knock.notified().await;
                 let waiting = mem::take(&mut *inside.waiting());
-                // Where there are other threads, one that computes for long holds up none that they could take.
-                let rest = if alone { begun(waiting) } else { waiting };
-                for work in rest {
-                    tokio::spawn(async move { (work.await)() });
+                // Tasks of their own: one that computes for long holds up none that another thread could take.
+                for work in waiting {
+                    tokio::spawn(work);
                 }
             }
         });
@@ -58,16 +49,15 @@ impl Door {
     ) -> Option<T> {
         let (mut answer, hear) = oneshot::channel();
         let work = async move {
-            let done = if stops {
-                tokio::select! {
-                    biased;
-                    () = answer.closed() => None,
-                    done = work => Some(done),
-                }
-            } else {
-                Some(work.await)
-            };
-            Box::new(move || drop(done.map(|done| answer.send(done)))) as Delivery
+            if !stops {
+                let _ = answer.send(work.await);
+                return;
+            }
+            tokio::select! {
+                biased;
+                () = answer.closed() => {}
+                done = work => drop(answer.send(done)),
+            }
         };
         let first = {
             let mut waiting = self.waiting();
@@ -84,34 +74,6 @@ impl Door {
 
     fn waiting(&self) -> MutexGuard<'_, Vec<Work>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Begins each work here, and delivers what is answered at once; the rest has to wait for something.
-fn begun(waiting: Vec<Work>) -> Vec<Work> {
-    let (mut rest, mut answered) = (Vec::new(), Vec::new());
-    let mut start = Instant::now();
-    for mut work in waiting {
-        // Whoever takes it over polls it first, so nothing that wakes it before that is missed.
-        let mut nobody = Context::from_waker(Waker::noop());
-        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(&mut nobody))) {
-            Ok(Poll::Ready(delivery)) => answered.push(delivery),
-            Ok(Poll::Pending) => rest.push(work),
-            // Nobody is told but whoever waits: the answer's sender is gone with it.
-            Err(_) => {}
-        }
-        if start.elapsed() > TOGETHER {
-            deliver(&mut answered);
-            start = Instant::now();
-        }
-    }
-    deliver(&mut answered);
-    rest
-}
-
-fn deliver(answered: &mut Vec<Delivery>) {
-    for delivery in answered.drain(..) {
-        delivery();
     }
 }
 
@@ -149,6 +111,8 @@ mod tests {
 
     use super::*;
 
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
     fn inside(threads: usize) -> (Runtime, Arc<Door>) {
         let runtime = Builder::new_multi_thread().worker_threads(threads).build().unwrap();
         let door = Door::to(&runtime);
@@ -175,6 +139,18 @@ mod tests {
             assert_eq!(outside.block_on(answers), (None::<()>, Some(5), Some(())));
             drop(runtime);
         }
+    }
+
+    #[test]
+    fn work_that_blocks_in_place_holds_up_none_that_came_with_it() {
+        let (runtime, door) = inside(1);
+        let outside = Builder::new_current_thread().build().unwrap();
+        let (go, wait) = std::sync::mpsc::channel();
+        let blocks = async move { tokio::task::block_in_place(|| wait.recv_timeout(PATIENCE).is_ok()) };
+        let frees = async move { go.send(()).is_ok() };
+        let both = async { tokio::join!(door.run(blocks, false), door.run(frees, false)) };
+        assert_eq!(outside.block_on(both), (Some(true), Some(true)));
+        drop(runtime);
     }
 
     #[test]

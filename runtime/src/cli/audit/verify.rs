@@ -133,9 +133,9 @@ fn as_text(folder: &Path, verdict: &Verdict, whose: &str) -> String {
     }
     let _ = writeln!(
         text,
-        "  {} records in {} segments, {} to {}, log {}",
-        sum.records,
-        sum.segments,
+        "  {} in {}, {} to {}, log {}",
+        counted(sum.records, "record"),
+        counted(sum.segments, "segment"),
         plain(&sum.first),
         plain(&sum.last),
         plain(&sum.log)
@@ -147,6 +147,10 @@ fn as_text(folder: &Path, verdict: &Verdict, whose: &str) -> String {
         text += &worth(verdict, whose);
     }
     text
+}
+
+fn counted(number: u64, of: &str) -> String {
+    if number == 1 { format!("1 {of}") } else { format!("{number} {of}s") }
 }
 
 /// What it means that nothing is wrong, and what it does not mean.

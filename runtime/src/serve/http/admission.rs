@@ -1,5 +1,7 @@
 //! A call → whether it comes in, with an HTTP status that says so before the answer starts.
 
+use std::sync::Arc;
+
 use ::http::{HeaderMap, StatusCode};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rmcp::model::{ProtocolVersion, RequestId};
@@ -17,7 +19,7 @@ impl Door {
         &self,
         tool: &str,
         id: &RequestId,
-        caller: &Caller,
+        caller: &Arc<Caller>,
     ) -> Result<Option<Admission>, Refused> {
         let core = &self.shared.core;
         match pipeline::admit(core, caller, tool) {

@@ -72,7 +72,7 @@ impl Plain {
         &self.params.name
     }
 
-    /// Answers it; `None` where the server stopped before.
+    /// Answers it, or says that the server stopped before.
     pub(super) async fn answer(
         self,
         shared: &Arc<Shared>,
