@@ -130,6 +130,13 @@ pub(crate) fn admit(core: &Core, caller: &Caller, tool: &str) -> Result<Admissio
     let_in(core, caller, tool, false)
 }
 
+/// The same for a call that goes on, and has been counted: where all places are taken, it waits for one.
+pub(crate) async fn admit_again(core: &Core, caller: &Caller, tool: &str) -> Result<Admission, Refusal> {
+    let (at, tool) = known::tool(core, caller, tool)?;
+    access::check(core, tool.descriptor, caller)?;
+    Ok(Admission { at, slot: core.limits.slot_in_turn(at).await })
+}
+
 fn let_in(core: &Core, caller: &Caller, tool: &str, again: bool) -> Result<Admission, Refusal> {
     let (at, tool) = known::tool(core, caller, tool)?;
     access::check(core, tool.descriptor, caller)?;
@@ -246,9 +253,12 @@ async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) ->
         // tokio's clock, which a test may hold still.
         deadline: tokio::time::Instant::now().into_std() + tool.descriptor.timeout,
     };
+    // Nobody waits for its answer: that what may not be repeated was taken back is no end of it.
+    let to_its_end = request.task.is_one() && !tool.descriptor.may_repeat();
     request.task.begin();
     let mut reply =
-        run::run(core.seals.place(tool.descriptor), &core.handlers[at], call, arguments, slot).await;
+        run::run(core.seals.place(tool.descriptor), &core.handlers[at], call, arguments, slot, to_its_end)
+            .await;
     let ask = reply.take_ask();
     if ask.is_none() {
         reply = output::shape(tool, reply, request.revision);

@@ -21,8 +21,14 @@ use crate::{
 
 /// The most tasks that one caller has at a time, those that have ended and are still kept among them.
 const MOST_PER_CALLER: usize = 64;
-/// The most tasks in all. With what a reply may hold, this bounds the memory that they take.
+/// The most tasks in all.
 const MOST: usize = 512;
+/// The most bytes that all results together take: of those that are kept, and of those that are yet to come.
+const MOST_BYTES: usize = 256 << 20;
+/// What is set aside for a result that is yet to come: all that a tool may return, as text and as structured content.
+const ROOM: usize = 2 << 20;
+/// The most bytes that answers to one round of questions take.
+const MOST_OF_ANSWERS: usize = 1 << 20;
 /// How long a task is kept beyond the time that its tool may take: for people to answer, and for clients to come back.
 const KEPT: Duration = Duration::from_secs(600);
 /// The least that an ended task is kept, however late it ended.
@@ -44,6 +50,8 @@ struct Entry {
     changed: Duration,
     lasts: Duration,
     stage: Stage,
+    /// How far the handler says that it is.
+    progress: Option<String>,
     cancelled: CancellationToken,
     /// Told when the last open question is answered.
     answered: Arc<Notify>,
@@ -56,6 +64,8 @@ enum Stage {
     Asking {
         open: BTreeMap<String, Question>,
         answers: BTreeMap<String, Value>,
+        /// What the answers take, in bytes.
+        size: usize,
     },
     Ended(End),
 }
@@ -63,12 +73,12 @@ enum Stage {
 /// How a task came to its end.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum End {
-    /// The call has its result, be it the tool's own error.
-    Completed(Map<String, Value>),
+    /// The call has its result, be it the tool's own error: an object, as JSON.
+    Completed(Box<str>),
     /// The call has none: what stands in its place, as JSON-RPC has it.
     Failed(Map<String, Value>),
-    /// The caller took it back; a handler that may not be repeated is not stopped in the middle.
-    Cancelled { stopped: bool },
+    /// The caller took it back, and nothing of it runs any more.
+    Cancelled,
 }
 
 /// A task at one moment.
@@ -78,7 +88,20 @@ pub(crate) struct Seen {
     pub(crate) created: Duration,
     pub(crate) changed: Duration,
     pub(crate) lasts: Duration,
+    /// How far the handler says that it is.
+    pub(crate) progress: Option<String>,
     pub(crate) state: State,
+}
+
+/// How answers were taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Those that were asked for.
+    Well,
+    /// Not at all: they hold too much.
+    TooLarge,
+    /// The caller has no such task.
+    Unknown,
 }
 
 /// How far it is.
@@ -104,7 +127,8 @@ impl Tasks {
         let now = self.clock.since_1970();
         let mut tasks = self.tasks();
         let own = tasks.values().filter(|entry| entry.owner() == caller.identity()).count();
-        if own >= MOST_PER_CALLER || tasks.len() >= MOST {
+        let bytes = tasks.values().map(Entry::room).sum::<usize>() + ROOM;
+        if own >= MOST_PER_CALLER || tasks.len() >= MOST || bytes > MOST_BYTES {
             return None;
         }
         let id = id();
@@ -117,6 +141,7 @@ impl Tasks {
             changed: now,
             lasts: timeout.saturating_add(KEPT),
             stage: Stage::Opened,
+            progress: None,
             cancelled: cancelled.clone(),
             answered: Arc::default(),
         };
@@ -132,29 +157,35 @@ impl Tasks {
         entry.seen(id)
     }
 
-    /// Takes answers to a task's open questions; others are nobody's. Whether there is such a task.
+    /// Takes answers to a task's open questions; others are nobody's.
     pub(crate) fn answer(
         &self,
         caller: &Caller,
         id: &str,
         said: impl IntoIterator<Item = (String, Value)>,
-    ) -> bool {
+    ) -> Taken {
         let now = self.clock.since_1970();
         let mut tasks = self.tasks();
-        let Some(entry) = tasks.get_mut(id).filter(|entry| entry.is_open_to(caller)) else { return false };
-        if let Stage::Asking { open, answers } = &mut entry.stage {
-            for (key, answer) in said {
-                if open.remove(&key).is_some() {
-                    answers.insert(key, answer);
-                    entry.changed = now;
-                }
-            }
-            if open.is_empty() {
-                // Whoever hears it again does no harm: each round of questions listens anew.
-                entry.answered.notify_one();
-            }
+        let Some(entry) = tasks.get_mut(id).filter(|entry| entry.is_open_to(caller)) else {
+            return Taken::Unknown;
+        };
+        let Stage::Asking { open, answers, size } = &mut entry.stage else { return Taken::Well };
+        let said: BTreeMap<_, _> = said.into_iter().filter(|(key, _)| open.contains_key(key)).collect();
+        let more = said.values().map(|answer| answer.to_string().len()).sum::<usize>();
+        if *size + more > MOST_OF_ANSWERS {
+            return Taken::TooLarge;
         }
-        true
+        if !said.is_empty() {
+            entry.changed = now;
+        }
+        *size += more;
+        open.retain(|key, _| !said.contains_key(key));
+        answers.extend(said);
+        if open.is_empty() {
+            // Whoever hears it again does no harm: each round of questions listens anew.
+            entry.answered.notify_one();
+        }
+        Taken::Well
     }
 
     /// Takes a task back, if it still runs. Whether there is such a task.
@@ -179,6 +210,15 @@ impl Tasks {
 }
 
 impl Entry {
+    /// The bytes that its result takes, or may come to take.
+    fn room(&self) -> usize {
+        match &self.stage {
+            Stage::Ended(End::Completed(result)) => result.len(),
+            Stage::Ended(_) => 0,
+            _ => ROOM,
+        }
+    }
+
     fn owner(&self) -> Identity<'_> {
         Identity { issuer: self.issuer.as_deref(), subject: &self.subject }
     }
@@ -202,7 +242,7 @@ impl Entry {
             Stage::Ended(end) => State::Ended(end.clone()),
         };
         let Self { created, changed, lasts, .. } = *self;
-        Some(Seen { id: id.to_owned(), created, changed, lasts, state })
+        Some(Seen { id: id.to_owned(), created, changed, lasts, progress: self.progress.clone(), state })
     }
 }
 
@@ -242,7 +282,8 @@ impl Running {
     pub(crate) async fn ask(&self, questions: Vec<(String, Question)>) -> Option<BTreeMap<String, Value>> {
         let (answered, left) = self.tasks.change(&self.id, |entry| {
             let open = questions.into_iter().collect();
-            entry.stage = Stage::Asking { open, answers: BTreeMap::new() };
+            entry.stage = Stage::Asking { open, answers: BTreeMap::new(), size: 0 };
+            entry.progress = None;
             entry.answered = Arc::default();
             (Arc::clone(&entry.answered), (entry.created + entry.lasts).saturating_sub(entry.changed))
         })?;
@@ -256,6 +297,11 @@ impl Running {
             Stage::Asking { answers, .. } if in_time => Some(answers),
             _ => None,
         })?
+    }
+
+    /// Says how far the handler is, in its own words.
+    pub(crate) fn tell(&self, progress: String) {
+        self.tasks.change(&self.id, |entry| entry.progress = Some(progress));
     }
 
     /// Ends the task so.
@@ -289,6 +335,7 @@ impl Tasks {
             Some(Entry { stage: Stage::Ended(_), .. }) | None => {}
             Some(entry) => {
                 entry.changed = now;
+                entry.progress = None;
                 entry.stage = Stage::Ended(end);
             }
         }

@@ -74,13 +74,46 @@ fn forget() -> &'static str {
     "forgotten"
 }
 
+/// Say how far it is, and wait until the gate opens.
+#[mcp_tool(read_only, public, task = "optional")]
+async fn steps(call: &Call, gate: &Gate) {
+    call.progress(1.0, Some(2.5), "half of it");
+    gate.0.acquire().await.expect("it is never closed").forget();
+    call.progress(2.0, None, "");
+    gate.0.acquire().await.expect("it is never closed").forget();
+}
+
+/// Pay, which is not undone by taking it back.
+#[mcp_tool(additive, public, task = "optional")]
+async fn pay(call: &Call, gate: &Gate) -> String {
+    gate.0.acquire().await.expect("it is never closed").forget();
+    format!("paid, with {}; taken back: {}", call.idempotency_key().unwrap_or("no key"), call.is_cancelled())
+}
+
+/// Ask for a name, one call at a time.
+#[mcp_tool(read_only, public, task = "optional", max_in_flight = 1)]
+async fn one_by_one(
+    call: &Call,
+    gate: &Gate,
+    /// Whether to ask.
+    asks: bool,
+) -> Result<&'static str, Ask> {
+    if !asks {
+        gate.0.acquire().await.expect("it is never closed").forget();
+    } else if call.form("name").is_none() {
+        let schema = json!({"type": "object", "properties": {"name": {"type": "string"}}});
+        return Err(Ask::default().form("name", "A name?", schema));
+    }
+    Ok("done")
+}
+
 fn built(gate: &Gate, grant: &str) -> Built {
     server(gate).unaudited().build().unwrap().grant(grant)
 }
 
 fn server(gate: &Gate) -> Server<App> {
     let server = Server::new("tasks", "1.0.0").state(App { gate: gate.clone() });
-    server.tools(tools![wait, only_wait, names, forget])
+    server.tools(tools![wait, only_wait, names, forget, steps, pay, one_by_one])
 }
 
 /// A client of 2026-07-28 that declares these capabilities.
@@ -99,11 +132,13 @@ impl Client {
     }
 
     async fn ask(&mut self, method: &str, mut params: Value) -> Value {
-        params["_meta"] = json!({
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": self.capabilities,
-            "io.modelcontextprotocol/clientInfo": {"name": "wire", "version": "0"},
-        });
+        for (key, value) in [
+            ("protocolVersion", json!("2026-07-28")),
+            ("clientCapabilities", self.capabilities.clone()),
+            ("clientInfo", json!({"name": "wire", "version": "0"})),
+        ] {
+            params["_meta"][format!("io.modelcontextprotocol/{key}")] = value;
+        }
         self.wire.ask(request(&json!(1), method, params)).await
     }
 
@@ -273,6 +308,94 @@ async fn a_task_that_is_taken_back_ends_so() {
         }
         assert_eq!((&task["status"], task.get("result")), (&json!("cancelled"), None), "{task}");
     }
+}
+
+#[tokio::test]
+async fn a_task_says_how_far_it_is() {
+    let gate = Gate::shut();
+    let mut client = Client::with_tasks(built(&gate, ""));
+    let id = client.begin("steps", json!({})).await;
+    for far in ["half of it (1 of 2.5)", "2"] {
+        let mut task = client.get(&id).await["result"].clone();
+        while task["statusMessage"] != far {
+            assert_eq!(task["status"], "working", "{task}");
+            task = client.get(&id).await["result"].clone();
+        }
+        gate.open();
+    }
+    let task = client.settled(&id).await;
+    assert_eq!((&task["status"], task.get("statusMessage")), (&json!("completed"), None), "{task}");
+}
+
+#[tokio::test]
+async fn what_may_not_be_repeated_is_taken_back_in_vain_and_its_end_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit");
+    let gate = Gate::shut();
+    let built = server(&gate).audit(AuditLog::at(&path)).build().unwrap();
+    let mut client = Client::with_tasks(built.clone());
+    let id = client.begin("pay", json!({})).await;
+    let answer = client.ask("tasks/cancel", json!({"taskId": id})).await;
+    assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
+    assert_eq!(client.get(&id).await["result"]["status"], "working");
+    gate.open();
+    let task = client.settled(&id).await;
+    assert_eq!(task["result"]["content"][0]["text"], "paid, with no key; taken back: true", "{task}");
+    built.stop_audit();
+    let ends = records(&path).into_iter().filter(|record| record["kind"] == "outcome");
+    assert_eq!(ends.map(|record| record["outcome"]["status"].clone()).collect::<Vec<_>>(), ["ok"]);
+}
+
+#[tokio::test]
+async fn an_idempotency_key_reaches_the_handler_of_a_task() {
+    let gate = Gate::shut();
+    gate.open();
+    let mut client = Client::with_tasks(built(&gate, ""));
+    let key = "0123456789abcdef";
+    let meta = json!({"candor/idempotency-key": key});
+    let answer = client.ask("tools/call", json!({"name": "pay", "arguments": {}, "_meta": meta})).await;
+    let task = client.settled(answer["result"]["taskId"].as_str().expect("a name")).await;
+    let said = format!("paid, with {key}; taken back: false");
+    assert_eq!(task["result"]["content"][0]["text"], said, "{task}");
+}
+
+#[tokio::test]
+async fn a_later_round_waits_for_its_place() {
+    let gate = Gate::shut();
+    let mut client = Client::with_tasks(built(&gate, ""));
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        let id = client.begin("one_by_one", json!({"asks": true})).await;
+        let key = client.settled(&id).await["inputRequests"].as_object().expect("questions").keys().next().cloned();
+        waiting.push((id, key.expect("one")));
+    }
+    let holds = client.begin("one_by_one", json!({"asks": false})).await;
+    for (id, key) in &waiting {
+        client.update(id, json!({key: named("Ada")})).await;
+        assert_eq!(client.get(id).await["result"]["status"], "working");
+    }
+    let [(first, _), (second, _)] = &waiting[..] else { unreachable!("two") };
+    client.ask("tasks/cancel", json!({"taskId": first})).await;
+    assert_eq!(client.settled(first).await["status"], "cancelled", "it waits no longer");
+    let refused = client.call("one_by_one", json!({"asks": true})).await;
+    assert_eq!(refused["error"]["code"], -31429, "what is new does not wait: {refused}");
+    gate.open();
+    for id in [&holds, second] {
+        let task = client.settled(id).await;
+        assert_eq!(task["result"]["content"][0]["text"], "done", "{task}");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_too_long_are_not_kept() {
+    let mut client = Client::with_tasks(built(&Gate::shut(), ""));
+    let id = client.begin("names", json!({})).await;
+    let task = client.settled(&id).await;
+    let key = task["inputRequests"].as_object().expect("questions").keys().next().expect("two");
+    let long = json!({"taskId": id, "inputResponses": {key: named(&"x".repeat(1 << 20))}});
+    let answer = client.ask("tasks/update", long).await;
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    assert_eq!(client.settled(&id).await["inputRequests"], task["inputRequests"]);
 }
 
 #[tokio::test]

@@ -14,6 +14,10 @@ pub(crate) enum AsTask<'a> {
 }
 
 impl AsTask<'_> {
+    pub(super) fn is_one(&self) -> bool {
+        matches!(self, Self::Yes(_))
+    }
+
     /// Lets whoever waits know that the call begins.
     pub(super) fn begin(self) {
         if let Self::Yes(Some(begun)) = self {

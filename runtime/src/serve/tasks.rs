@@ -7,22 +7,25 @@ use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CreateTaskResult, DetailedTask, ErrorCode, ErrorData,
     GetTaskResult, InputRequests, MetaObject, Task, TaskPayload, TaskStatus,
 };
-use serde::Serialize;
 use serde_json::{Map, Value};
-use tokio::{sync::oneshot, task::JoinError};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinError,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Shared,
+    Shared, reports,
     rounds::MOST,
     visitor::{self, Visitor},
     wire,
 };
 use crate::{
     ask::{Abilities, Question},
-    call::Caller,
+    call::{Caller, Reports},
     output::{Reply, ToolError},
     pipeline::{self, Admission, Answer, AsTask, Origin, Refusal, Request},
+    report::{Report, Wanted},
     revision::Revision,
     tasks::{End, Running, Seen, State},
 };
@@ -103,7 +106,7 @@ impl Outlasting {
         let mut last = first;
         for round in 1..=MOST {
             let (questions, state) = match last {
-                Ok(Answer::Reply(reply)) => return self.over(reply, running),
+                Ok(Answer::Reply(reply)) => return over(reply, running),
                 Ok(Answer::Ask { questions, state }) => (questions, state),
                 Err(refusal) => return failed(&wire::error(&refusal)),
             };
@@ -114,15 +117,30 @@ impl Outlasting {
             let Some(mut answers) = running.ask(asked).await else { return self.unanswered(running) };
             let said = keys.into_iter().filter_map(|(wire, key)| Some((key, answers.remove(&wire)?)));
             let person = Visitor::coming_back(self.abilities, state, said.collect());
-            last = self.round(&person, None, running, AsTask::Yes(None)).await;
+            let Some(next) = self.next(&person, running).await else { return End::Cancelled };
+            last = next;
         }
         match last {
-            Ok(Answer::Reply(reply)) => self.over(reply, running),
+            Ok(Answer::Reply(reply)) => over(reply, running),
             Err(refusal) => failed(&wire::error(&refusal)),
             Ok(Answer::Ask { .. }) => {
                 failed(&ErrorData::internal_error("the tool asked ten times, and still has no answer", None))
             }
         }
+    }
+
+    /// A later round, once there is a place for it; none where the task is taken back before.
+    async fn next(&self, person: &Visitor<'_>, running: &Running) -> Option<Round> {
+        let _at_work = (self.shared.at_work.token(), self.here.token());
+        let admission = tokio::select! {
+            biased;
+            () = running.cancelled().cancelled() => return None,
+            admission = pipeline::admit_again(&self.shared.core, &self.caller, &self.call.name) => admission,
+        };
+        Some(match admission {
+            Ok(admission) => self.round(person, Some(admission), running, AsTask::Yes(None)).await,
+            Err(refusal) => Err(refusal),
+        })
     }
 
     /// One round. The server does not stop in the middle of it, if it can wait so long.
@@ -135,6 +153,8 @@ impl Outlasting {
     ) -> Round {
         let _at_work = (self.shared.at_work.token(), self.here.token());
         let again = matches!(task, AsTask::Yes(None));
+        let (sender, mut reports) = mpsc::channel(reports::WAITING);
+        let wanted = Wanted { progress: true, log: None };
         let request = Request {
             tool: self.call.name.clone().into_owned(),
             arguments: self.call.arguments.clone().unwrap_or_default(),
@@ -143,34 +163,47 @@ impl Outlasting {
             again,
             revision: Revision::V2026_07_28,
             idempotency_key: self.idempotency_key.clone(),
-            // There is no stream that they could go in.
-            reports: None,
+            reports: Some(Reports { sender, wanted }),
             cancelled: running.cancelled().child_token(),
             origin: &self.origin,
             person,
             task,
         };
-        pipeline::call(&self.shared.core, request).await
-    }
-
-    fn over(&self, reply: Reply, running: &Running) -> End {
-        let reason = reply.error.as_ref().and_then(ToolError::fixed_reason);
-        if running.cancelled().is_cancelled() && reason == Some("cancelled") {
-            let tool = self.shared.core.registry.find(&self.call.name);
-            return End::Cancelled { stopped: tool.is_some_and(|(_, tool)| tool.descriptor.may_repeat()) };
+        let mut answer = pipeline::call(&self.shared.core, request);
+        loop {
+            tokio::select! {
+                biased;
+                Some(report) = reports.recv() => {
+                    if let Report::Progress { done, total, message } = report {
+                        running.tell(far(done, total, message));
+                    }
+                }
+                answer = &mut answer => return answer,
+            }
         }
-        End::Completed(object(&wire::result(reply, Map::new())))
     }
 
     fn unanswered(&self, running: &Running) -> End {
         if running.cancelled().is_cancelled() {
-            return End::Cancelled { stopped: true };
+            return End::Cancelled;
         }
         let message = format!(
             "nobody answered what tool `{}` asked\nhelp: call it again once somebody can answer",
             self.call.name
         );
         failed(&ErrorData::new(ErrorCode(UNANSWERED), message, None))
+    }
+}
+
+/// The end of a task whose tool has answered.
+fn over(reply: Reply, running: &Running) -> End {
+    let reason = reply.error.as_ref().and_then(ToolError::fixed_reason);
+    if running.cancelled().is_cancelled() && reason == Some("cancelled") {
+        return End::Cancelled;
+    }
+    match serde_json::to_string(&wire::result(reply, Map::new())) {
+        Ok(result) => End::Completed(result.into()),
+        Err(error) => failed(&ErrorData::internal_error(error.to_string(), None)),
     }
 }
 
@@ -206,19 +239,24 @@ fn named(
 }
 
 fn failed(error: &ErrorData) -> End {
-    End::Failed(object(error))
-}
-
-fn object(value: &impl Serialize) -> Map<String, Value> {
-    match serde_json::to_value(value) {
+    End::Failed(match serde_json::to_value(error) {
         Ok(Value::Object(object)) => object,
         _ => Map::new(),
-    }
+    })
+}
+
+/// Progress in a line for a person.
+fn far(done: f64, total: Option<f64>, message: String) -> String {
+    let far = match total {
+        Some(total) => format!("{done} of {total}"),
+        None => done.to_string(),
+    };
+    if message.is_empty() { far } else { format!("{message} ({far})") }
 }
 
 /// What `tasks/get` says.
 pub(super) fn got(seen: Seen, meta: Map<String, Value>) -> Result<GetTaskResult, ErrorData> {
-    let mut task = task(&seen);
+    let task = task(&seen);
     let payload = match seen.state {
         State::Working => TaskPayload::Working,
         State::Asking(questions) => {
@@ -228,19 +266,22 @@ pub(super) fn got(seen: Seen, meta: Map<String, Value>) -> Result<GetTaskResult,
                 input_requests: requests.collect::<Result<InputRequests, ErrorData>>()?,
             }
         }
-        State::Ended(End::Completed(result)) => TaskPayload::Completed { result },
-        State::Ended(End::Failed(error)) => TaskPayload::Failed { error },
-        State::Ended(End::Cancelled { stopped }) => {
-            if !stopped {
-                let message = "the tool was not stopped, and what it does may still happen";
-                task = task.with_status_message(message);
-            }
-            TaskPayload::Cancelled
+        State::Ended(End::Completed(result)) => {
+            let broken = |error: serde_json::Error| ErrorData::internal_error(error.to_string(), None);
+            TaskPayload::Completed { result: serde_json::from_str(&result).map_err(broken)? }
         }
+        State::Ended(End::Failed(error)) => TaskPayload::Failed { error },
+        State::Ended(End::Cancelled) => TaskPayload::Cancelled,
     };
     let mut result = GetTaskResult::new(DetailedTask::new(task, payload));
     result.meta = (!meta.is_empty()).then_some(MetaObject(meta));
     Ok(result)
+}
+
+/// What is said to answers that are too long to be kept.
+pub(super) fn too_large() -> ErrorData {
+    let message = "the answers to this task's questions hold more than 1 MiB\nhelp: send less";
+    ErrorData::invalid_params(message, None)
 }
 
 /// What is said to a name that leads nowhere, or to somebody else's task.
@@ -254,7 +295,10 @@ pub(super) fn unknown() -> ErrorData {
 fn task(seen: &Seen) -> Task {
     let (created, changed) = (stamp(seen.created), stamp(seen.changed));
     let lasts = u64::try_from(seen.lasts.as_millis()).unwrap_or(u64::MAX);
-    let task = Task::new(&seen.id, TaskStatus::Working, created, changed);
+    let mut task = Task::new(&seen.id, TaskStatus::Working, created, changed);
+    if let Some(progress) = &seen.progress {
+        task = task.with_status_message(progress);
+    }
     task.with_ttl_ms(lasts).with_poll_interval_ms(POLL_MS)
 }
 

@@ -25,7 +25,7 @@ fn a_task_is_its_callers_own_and_needs_their_scopes() {
         Caller::new(Some("https://a.example"), "bob", ["read"]),
     ] {
         assert!(tasks.see(&other, &id).is_none(), "{other:?}");
-        assert!(!tasks.cancel(&other, &id) && !tasks.answer(&other, &id, []), "{other:?}");
+        assert!(!tasks.cancel(&other, &id) && tasks.answer(&other, &id, []) == Taken::Unknown, "{other:?}");
     }
     assert!(!running.cancelled().is_cancelled());
     assert!(tasks.cancel(&ada(&["read"]), &id) && running.cancelled().is_cancelled());
@@ -47,13 +47,13 @@ fn an_ended_task_is_kept_for_its_time_and_no_longer() {
     let (early, late) = (begun(&tasks, &ada(&["read"])), begun(&tasks, &ada(&["read"])));
     let [early_id, late_id] = [&early, &late].map(|running| running.id().to_owned());
     let seen = |id: &str| tasks.see(&ada(&["read"]), id).is_some();
-    early.end(End::Completed(Map::new()));
+    early.end(End::Completed("{}".into()));
     clock.turn(Duration::from_millis(629_999));
     assert!(seen(&early_id));
     clock.turn(Duration::from_millis(1));
     assert!(!seen(&early_id), "its time is over");
     assert!(seen(&late_id), "what runs is not forgotten");
-    late.end(End::Cancelled { stopped: true });
+    late.end(End::Cancelled);
     assert!(seen(&late_id), "its end is not known yet");
     clock.turn(KEPT_AFTER_ITS_END);
     assert!(!seen(&late_id));
@@ -63,16 +63,29 @@ fn an_ended_task_is_kept_for_its_time_and_no_longer() {
 fn tasks_are_bounded_for_each_caller_and_in_all() {
     let tasks = Arc::new(Tasks::new(Clock::by_hand()));
     let caller = |n: usize| Caller::new(None, format!("caller {n}"), [""; 0]);
-    let mut held = Vec::new();
     for n in 0..MOST / MOST_PER_CALLER {
         for _ in 0..MOST_PER_CALLER {
-            held.push(tasks.open(&caller(n), &[], Duration::ZERO).expect("there is room"));
+            begun(&tasks, &caller(n)).end(End::Completed("{}".into()));
         }
         assert!(tasks.open(&caller(n), &[], Duration::ZERO).is_none());
     }
     assert!(tasks.open(&caller(MOST), &[], Duration::ZERO).is_none());
-    held.pop();
-    assert!(tasks.open(&caller(MOST), &[], Duration::ZERO).is_some());
+}
+
+#[test]
+fn results_are_bounded_by_what_they_take_and_may_come_to_take() {
+    let tasks = Arc::new(Tasks::new(Clock::by_hand()));
+    let caller = |n: usize| Caller::new(None, format!("caller {n}"), [""; 0]);
+    let mut at_work: Vec<_> = (0..MOST_BYTES / ROOM).map(|n| begun(&tasks, &caller(n))).collect();
+    let more = || tasks.open(&caller(MOST), &[], Duration::ZERO).is_some();
+    assert!(!more(), "all the room is set aside");
+    let mut end = |result: String| at_work.pop().expect("there are many").end(End::Completed(result.into()));
+    end("x".repeat(ROOM));
+    assert!(!more(), "a result takes what was set aside for it");
+    end("x".repeat(1));
+    assert!(!more(), "with its one byte there is not room enough for another");
+    end(String::new());
+    assert!(more(), "a result that takes less leaves room");
 }
 
 #[tokio::test]
@@ -88,9 +101,15 @@ async fn questions_are_answered_one_by_one() {
             _ => Vec::new(),
         };
         assert_eq!(open(), ["a", "b"]);
-        assert!(tasks.answer(&caller, &id, [("a".to_owned(), 1.into()), ("x".to_owned(), 2.into())]));
+        let long = Value::from("x".repeat(MOST_OF_ANSWERS - 1));
+        assert_eq!(tasks.answer(&caller, &id, [("a".to_owned(), long.clone())]), Taken::TooLarge);
+        assert_eq!(tasks.answer(&caller, &id, [("x".to_owned(), long)]), Taken::Well, "it is not kept");
+        assert_eq!(open(), ["a", "b"]);
+        let said = [("a".to_owned(), 1.into()), ("x".to_owned(), 2.into())];
+        assert_eq!(tasks.answer(&caller, &id, said), Taken::Well);
         assert_eq!(open(), ["b"]);
-        assert!(tasks.answer(&caller, &id, [("a".to_owned(), 3.into()), ("b".to_owned(), 4.into())]));
+        let said = [("a".to_owned(), 3.into()), ("b".to_owned(), 4.into())];
+        assert_eq!(tasks.answer(&caller, &id, said), Taken::Well);
     };
     let (answers, ()) = tokio::join!(asked, client);
     let answers = answers.expect("all are answered");

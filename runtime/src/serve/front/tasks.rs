@@ -12,7 +12,7 @@ use rmcp::{
 };
 
 use super::{Front, revision};
-use crate::{call::Caller, serve::tasks, tasks::Tasks};
+use crate::{call::Caller, serve::tasks, tasks::{Taken, Tasks}};
 
 impl Front {
     pub(super) async fn task(
@@ -32,13 +32,17 @@ impl Front {
         mut params: UpdateTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        let known = self.of_tools(&context, |tasks, caller| {
-            tasks.see(caller, &params.task_id)?;
+        let known = self.of_tools(&context, |kept, caller| {
+            kept.see(caller, &params.task_id)?;
             let said = mem::take(&mut params.input_responses);
-            tasks.answer(caller, &params.task_id, said).then_some(())
+            match kept.answer(caller, &params.task_id, said) {
+                Taken::Well => Some(Ok(())),
+                Taken::TooLarge => Some(Err(tasks::too_large())),
+                Taken::Unknown => None,
+            }
         })?;
         match known {
-            Some(()) => Ok(()),
+            Some(taken) => taken,
             None if self.has_others() => self.own(UpdateTaskRequest::new(params), context).await,
             None => Err(tasks::unknown()),
         }
