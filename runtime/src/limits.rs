@@ -115,7 +115,10 @@ impl Limits {
     /// A place for a call of the tool in place `at`, once there is one.
     pub(crate) async fn slot_in_turn(&self, at: usize) -> Slot {
         // Those who hold the first wait for the second only, which is held by calls that end by themselves.
-        Slot { _of_tool: in_turn(self.tools[at].slots.as_ref()).await, _of_server: in_turn(self.slots.as_ref()).await }
+        Slot {
+            _of_tool: in_turn(self.tools[at].slots.as_ref()).await,
+            _of_server: in_turn(self.slots.as_ref()).await,
+        }
     }
 
     /// A place for a call of the tool in place `at`.

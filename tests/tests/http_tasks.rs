@@ -101,3 +101,26 @@ async fn a_client_that_has_gone_leaves_its_tasks_the_time_that_they_need() {
     assert!(ended.status.success(), "{}", ended.stderr);
     assert_eq!(endings(&log), ["ok"]);
 }
+
+#[tokio::test]
+async fn a_server_does_not_wait_for_its_tasks_for_ever() {
+    let mut site = Site::start(conformance(), &["--drain-timeout", "1s"]).await;
+    id_of(&site.ask(&ask("tools/call", "slow_compute", compute(60))).await);
+    site.program.signal("TERM");
+    assert_eq!(site.ended().await.code(), Some(1), "a call was cut off");
+}
+
+#[test]
+fn a_call_on_the_command_line_waits_for_the_task() {
+    let call = |arguments: &[&str]| {
+        let output = conformance().arg("call").args(arguments).output().expect("it runs");
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap());
+        (output.status.code(), stdout, stderr)
+    };
+    let (code, _, stderr) = call(&["failing_job"]);
+    assert_eq!((code, stderr.contains("the job failed, as it always does")), (Some(1), true), "{stderr}");
+    let (code, _, stderr) = call(&["test_tool_with_task"]);
+    assert_eq!((code, stderr.contains("--yes-destructive")), (Some(1), true), "{stderr}");
+    let (code, stdout, stderr) = call(&["test_tool_with_task", "--yes-destructive"]);
+    assert_eq!((code, &*stdout), (Some(0), "Hello, whoever you are!\n"), "{stderr}");
+}

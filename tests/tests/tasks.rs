@@ -4,6 +4,14 @@ use std::sync::Arc;
 
 use candor::{
     Ask, AuditLog, Built, Call, Revision, Server, State, mcp_tool,
+    rmcp::{
+        ErrorData, RoleServer, ServerHandler,
+        model::{
+            DetailedTask, GetTaskParams, GetTaskResult, ServerCapabilities, ServerConfig, Task, TaskPayload,
+            TaskStatus,
+        },
+        service::RequestContext,
+    },
     testing::{Guest, Said},
     tools,
 };
@@ -346,6 +354,43 @@ async fn what_may_not_be_repeated_is_taken_back_in_vain_and_its_end_is_told() {
     assert_eq!(ends.map(|record| record["outcome"]["status"].clone()).collect::<Vec<_>>(), ["ok"]);
 }
 
+/// Has one task of its own.
+struct Own;
+
+impl ServerHandler for Own {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tasks().build())
+    }
+
+    async fn get_task(
+        &self,
+        params: GetTaskParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        match &*params.task_id {
+            "own" => {
+                let task =
+                    Task::new("own", TaskStatus::Working, "2026-07-28T00:00:00Z", "2026-07-28T00:00:00Z");
+                Ok(GetTaskResult::new(DetailedTask::new(task, TaskPayload::Working)))
+            }
+            _ => Err(ErrorData::invalid_params("the handler knows none", None)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_handlers_own_tasks_stand_beside_those_of_the_tools() {
+    let gate = Gate::shut();
+    let mut client = Client::with_tasks(server(&gate).handler(Own).unaudited().build().unwrap());
+    let id = client.begin("wait", json!({"word": "done"})).await;
+    assert_eq!(client.get(&id).await["result"]["status"], "working");
+    let own = client.get("own").await;
+    assert_eq!(own["result"]["taskId"], "own", "{own}");
+    assert_eq!(client.get("none").await["error"]["message"], "the handler knows none");
+    gate.open();
+    assert_eq!(client.settled(&id).await["result"]["content"][0]["text"], "done");
+}
+
 #[tokio::test]
 async fn an_idempotency_key_reaches_the_handler_of_a_task() {
     let gate = Gate::shut();
@@ -366,7 +411,8 @@ async fn a_later_round_waits_for_its_place() {
     let mut waiting = Vec::new();
     for _ in 0..2 {
         let id = client.begin("one_by_one", json!({"asks": true})).await;
-        let key = client.settled(&id).await["inputRequests"].as_object().expect("questions").keys().next().cloned();
+        let key =
+            client.settled(&id).await["inputRequests"].as_object().expect("questions").keys().next().cloned();
         waiting.push((id, key.expect("one")));
     }
     let holds = client.begin("one_by_one", json!({"asks": false})).await;
@@ -458,13 +504,25 @@ async fn before_2026_07_28_there_are_no_tasks() {
 
 #[tokio::test]
 async fn a_guest_that_takes_tasks_answers_and_waits() {
-    let built = built(&Gate::shut(), "");
+    let gate = Gate::shut();
+    let built = built(&gate, "");
     let guest = Guest::new().takes_tasks().answers(|_| Said::Accept);
     let guest = guest.fills_in(|question| Some(json!({"name": question.replace('?', "")})));
     let client = guest.to(built.clone(), Revision::V2026_07_28).await;
     assert_eq!(client.call("names", json!({})).await.unwrap().text(), "A name, Another, A third");
     assert_eq!(client.call("forget", json!({})).await.unwrap().text(), "forgotten");
     client.close().await;
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let reader =
+        Guest::new().takes_tasks().reads(move |status| told.send(status.to_owned()).expect("it is heard"));
+    let reader = reader.to(built.clone(), Revision::V2026_07_28).await;
+    let opens = async {
+        assert_eq!(heard.recv().await.as_deref(), Some("half of it (1 of 2.5)"));
+        gate.open();
+        gate.open();
+    };
+    let (answer, ()) = tokio::join!(reader.call("steps", json!({})), opens);
+    assert_eq!(answer.unwrap().text(), "done");
     let nobody = Guest::new().takes_tasks().to(built, Revision::V2026_07_28).await;
     assert_eq!(nobody.call("names", json!({})).await.unwrap_err().code, -32021);
 }

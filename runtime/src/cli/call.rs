@@ -177,7 +177,8 @@ fn guest() -> Guest {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return Guest::new();
     }
-    Guest::new().answers(ask).hears(|done, total, message| {
+    let guest = Guest::new().answers(ask).reads(|status| eprintln!("{status}"));
+    guest.hears(|done, total, message| {
         let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
         eprintln!("{done}{of} {message}");
     })

@@ -42,6 +42,7 @@ pub struct Guest {
     person: Option<Box<Answers>>,
     forms: Option<Box<Fills>>,
     progress: Option<Box<Hears>>,
+    status: Option<Box<Reads>>,
     tasks: bool,
 }
 
@@ -74,6 +75,12 @@ impl Guest {
     /// `io.modelcontextprotocol/tasks`.
     pub fn takes_tasks(mut self) -> Self {
         self.tasks = true;
+        self
+    }
+
+    /// Somebody reads how far a task is, in the tool's own words, each time that they change.
+    pub fn reads(mut self, status: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.status = Some(Box::new(status));
         self
     }
 
@@ -127,7 +134,8 @@ impl Guest {
                 legacy_version: Some(ProtocolVersion::V_2025_11_25),
             },
         };
-        let listener = Listener { config, person: self.person, forms: self.forms, progress: self.progress };
+        let Self { person, forms, progress, status, .. } = self;
+        let listener = Listener { config, person, forms, progress, status };
         let running =
             listener.serve_with_lifecycle((read, write), lifecycle).await.map_err(io::Error::other)?;
         Ok(Client { running, tasks: self.tasks, meta: Mutex::default() })
@@ -151,11 +159,13 @@ pub(super) struct Listener {
     person: Option<Box<Answers>>,
     forms: Option<Box<Fills>>,
     progress: Option<Box<Hears>>,
+    status: Option<Box<Reads>>,
 }
 
 type Answers = dyn Fn(&str) -> Said + Send + Sync;
 type Fills = dyn Fn(&str) -> Option<Value> + Send + Sync;
 type Hears = dyn Fn(f64, Option<f64>, &str) + Send + Sync;
+type Reads = dyn Fn(&str) + Send + Sync;
 
 impl ClientHandler for Listener {
     fn get_info(&self) -> ClientConfig {
@@ -178,6 +188,13 @@ impl ClientHandler for Listener {
 }
 
 impl Listener {
+    /// Tells whoever sits here how far a task is.
+    pub(super) fn tell(&self, status: &str) {
+        if let Some(reads) = &self.status {
+            reads(status);
+        }
+    }
+
     /// What whoever sits here says.
     pub(super) fn elicit(&self, request: &ElicitRequestParams) -> ElicitResult {
         let ElicitRequestParams::FormElicitationParams { message: question, requested_schema, .. } = request

@@ -45,8 +45,15 @@ async fn result(
     running: &RunningService<RoleClient, Listener>,
     id: String,
 ) -> Result<CallToolResult, ServiceError> {
+    let mut told = None;
     loop {
         let seen = running.get_task(GetTaskParams::new(&id)).await?.task;
+        if let Some(status) =
+            seen.task.status_message.as_ref().filter(|status| told.as_ref() != Some(*status))
+        {
+            running.service().tell(status);
+            told = Some(status.clone());
+        }
         match seen.payload {
             TaskPayload::Completed { result } => return read(result),
             TaskPayload::Failed { error } => return Err(ServiceError::McpError(read(error)?)),

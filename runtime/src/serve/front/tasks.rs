@@ -12,7 +12,11 @@ use rmcp::{
 };
 
 use super::{Front, revision};
-use crate::{call::Caller, serve::tasks, tasks::{Taken, Tasks}};
+use crate::{
+    call::Caller,
+    serve::tasks,
+    tasks::{Taken, Tasks},
+};
 
 impl Front {
     pub(super) async fn task(
