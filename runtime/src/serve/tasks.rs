@@ -175,7 +175,7 @@ impl Outlasting {
                 biased;
                 Some(report) = reports.recv() => {
                     if let Report::Progress { done, total, message } = report {
-                        running.tell(far(done, total, message));
+                        running.tell(far(done, total, &message));
                     }
                 }
                 answer = &mut answer => return answer,
@@ -246,7 +246,7 @@ fn failed(error: &ErrorData) -> End {
 }
 
 /// Progress in a line for a person.
-fn far(done: f64, total: Option<f64>, message: String) -> String {
+fn far(done: f64, total: Option<f64>, message: &str) -> String {
     let far = match total {
         Some(total) => format!("{done} of {total}"),
         None => done.to_string(),

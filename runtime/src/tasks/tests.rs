@@ -82,7 +82,7 @@ fn results_are_bounded_by_what_they_take_and_may_come_to_take() {
     let mut end = |result: String| at_work.pop().expect("there are many").end(End::Completed(result.into()));
     end("x".repeat(ROOM));
     assert!(!more(), "a result takes what was set aside for it");
-    end("x".repeat(1));
+    end("x".to_owned());
     assert!(!more(), "with its one byte there is not room enough for another");
     end(String::new());
     assert!(more(), "a result that takes less leaves room");
