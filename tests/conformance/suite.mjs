@@ -9,10 +9,11 @@ import { listening } from "./server.mjs";
 
 const SCOPES = "mcp:conformance:tools:call mcp:conformance:tools:test_simple_text";
 // What is required of a server, by the number of its scenarios: a suite that ran less has shown less. And the suite's own
-// total of checks that pass and fail, with what it only runs: those that fail are of the tasks extension (SEP-2663).
+// total of checks that pass and fail, with what it only runs: the tasks extension (SEP-2663). Two more checks of 2026-07-28 are
+// for servers that answer with a stream where JSON will do, and whose list of tools changes: they count for neither here.
 const REVISIONS = {
   "2025-11-25": { scenarios: 30, total: "83 passed, 0 failed" },
-  "2026-07-28": { scenarios: 37, total: "166 passed, 27 failed" },
+  "2026-07-28": { scenarios: 37, total: "195 passed, 0 failed" },
 };
 
 // Every check of the scenarios that a revision requires, and of those that it only runs.

@@ -13,12 +13,12 @@ use super::{
 use crate::{
     ask::Abilities,
     call::{Caller, Reports},
-    pipeline::{self, Admission, Answer, Core, Origin, Person, Request},
+    pipeline::{self, Admission, Answer, AsTask, Core, Origin, Person, Request},
     revision::Revision,
 };
 
 /// How often a tool may ask in one call of a client that does not come back by itself.
-const MOST: usize = 10;
+pub(super) const MOST: usize = 10;
 
 /// Whose call it is, and under what.
 pub(super) struct Rounds<'a> {
@@ -40,6 +40,7 @@ impl Rounds<'_> {
         call: CallToolRequestParams,
         abilities: Abilities,
         admission: Option<Admission>,
+        task: AsTask<'_>,
     ) -> Result<CallToolResponse, ErrorData> {
         let (state, responses) = (call.request_state, call.input_responses.unwrap_or_default());
         let person = Visitor::coming_back(abilities, state, responses);
@@ -55,6 +56,7 @@ impl Rounds<'_> {
             cancelled: self.cancelled,
             origin: self.origin,
             person: &person,
+            task,
         };
         match pipeline::call(self.core, request).await {
             Ok(Answer::Reply(reply)) => Ok(wire::result(reply, self.meta).into()),
@@ -85,6 +87,7 @@ impl Rounds<'_> {
                 cancelled: self.cancelled.child_token(),
                 origin: self.origin,
                 person: &person,
+                task: AsTask::No,
             };
             match pipeline::call(self.core, request).await {
                 Ok(Answer::Reply(reply)) => return Ok(wire::result(reply, self.meta).into()),
