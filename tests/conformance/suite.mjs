@@ -6,6 +6,7 @@ import { join } from "node:path";
 
 import { challenge } from "./scope_challenge.mjs";
 import { listening } from "./server.mjs";
+import { tasks } from "./tasks.mjs";
 
 const SCOPES = "mcp:conformance:tools:call mcp:conformance:tools:test_simple_text";
 // What is required of a server, by the number of its scenarios: a suite that ran less has shown less. And the suite's own
@@ -58,8 +59,10 @@ for (const [revision, reached] of Object.entries(REVISIONS)) {
     held = false;
   }
 }
-for (const [what, why] of Object.entries(await challenge())) {
-  console.log(`scope challenge, ${what}: ${why ?? "ok"}`);
-  held &&= why === undefined;
+for (const [about, came] of Object.entries({ "scope challenge": await challenge(), "a client of tasks": await tasks() })) {
+  for (const [what, why] of Object.entries(came)) {
+    console.log(`${about}, ${what}: ${why ?? "ok"}`);
+    held &&= why === undefined;
+  }
 }
 process.exit(held ? 0 : 1);

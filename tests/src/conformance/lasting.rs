@@ -9,14 +9,19 @@ use tokio::time::sleep;
 /// Work for some seconds.
 #[mcp_tool(read_only, closed_world, public, task = "optional", timeout = "2min")]
 async fn slow_compute(
+    call: &Call,
     /// How many.
     #[param(max = 60)]
     seconds: u32,
     /// What for.
     label: Option<String>,
 ) -> String {
-    sleep(Duration::from_secs(seconds.into())).await;
-    format!("{} took {seconds} s.", label.as_deref().unwrap_or("It"))
+    let what = label.as_deref().unwrap_or("It");
+    for done in 0..seconds {
+        call.progress(done.into(), Some(seconds.into()), what);
+        sleep(Duration::from_secs(1)).await;
+    }
+    format!("{what} took {seconds} s.")
 }
 
 /// Work for a second, and fail.
