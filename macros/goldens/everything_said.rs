@@ -20,6 +20,7 @@ const _: () = {
             scopes: &["write:alerts", "read:prices"],
             confirm: true,
             idempotency_key: __candor::IdempotencyKey::Required,
+            task: __candor::Some(__candor::Task::Optional),
             rate: __candor::Some(__candor::Rate {
                 calls: 60u32,
                 per: __candor::Per::Minute,

@@ -29,6 +29,7 @@ pub(crate) struct Attr {
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) retry: Option<(u32, Ident)>,
     pub(crate) audit: Option<(Audit, LitStr)>,
+    pub(crate) task: Option<Task>,
     pub(crate) deprecated: Option<Deprecated>,
     pub(crate) unsealed: Option<LitStr>,
     pub(crate) rules: Vec<Between>,
@@ -70,6 +71,12 @@ pub(crate) enum Audit {
     Off,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Task {
+    Optional,
+    Required,
+}
+
 /// `deprecated(since = …, remove_in = …, use_instead = …)`, each part as far as it could be read.
 pub(crate) struct Deprecated {
     pub(crate) key: Ident,
@@ -104,6 +111,7 @@ const GRAMMAR: Grammar = Grammar {
         "timeout",
         "retry",
         "audit",
+        "task",
         "deprecated",
         "unsealed",
         "rules",
@@ -164,6 +172,10 @@ impl Attr {
                 let words =
                     [("required", Audit::Required), ("best_effort", Audit::BestEffort), ("off", Audit::Off)];
                 self.audit = mistakes.keep(one_of(item, &words));
+            }
+            "task" => {
+                let words = [("optional", Task::Optional), ("required", Task::Required)];
+                self.task = mistakes.keep(one_of(item, &words)).map(|(task, _)| task);
             }
             "deprecated" => self.deprecated = deprecated(key, item, mistakes),
             "unsealed" => {

@@ -60,6 +60,7 @@ fn everything_said() {
         timeout = "90s",
         retry = 3,
         audit = "best_effort",
+        task = "optional",
         deprecated(since = "0.0.1", remove_in = "1000.0.0", use_instead = alerts::add),
         unsealed = "keeps a cache file of its own",
         rules(when(r#type = "above", price)),

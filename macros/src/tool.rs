@@ -5,7 +5,7 @@ use quote::{ToTokens, quote};
 use syn::{LitStr, Path, Type, ext::IdentExt};
 
 use crate::{
-    attr::{Attr, Audit, Effect, RatePer},
+    attr::{Attr, Audit, Effect, RatePer, Task},
     between::Demand,
     error::Mistakes,
     expand, rule,
@@ -31,6 +31,7 @@ pub(crate) struct Tool {
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) retry: u32,
     pub(crate) audit: Audit,
+    pub(crate) task: Option<Task>,
     pub(crate) deprecated: Option<(String, String, Option<Path>)>,
     pub(crate) unsealed: Option<String>,
     pub(crate) rules: Vec<Demand>,
@@ -113,6 +114,7 @@ fn finish(attr: Attr, sig: Sig) -> Tool {
         timeout_ms: attr.timeout_ms,
         retry: attr.retry.map_or(0, |(retry, _)| retry),
         audit,
+        task: attr.task,
         deprecated,
         unsealed: attr.unsealed.map(|reason| reason.value()),
         rules: attr.rules.into_iter().map(|rule| rule.demand).collect(),

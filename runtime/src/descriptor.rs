@@ -35,6 +35,8 @@ pub struct Descriptor {
     pub retry: u32,
     /// How the audit log records a call.
     pub audit: Audit,
+    /// Whether a call is answered with a task, where the client takes one.
+    pub task: Option<Task>,
     /// Since when, until when and what to use in its place.
     pub deprecated: Option<Deprecated>,
     /// Why the tool cannot be sealed, where it cannot.
@@ -66,6 +68,7 @@ impl Descriptor {
         timeout: Duration::from_secs(30),
         retry: 0,
         audit: Audit::BestEffort,
+        task: None,
         deprecated: None,
         unsealed: None,
         params: &[],
@@ -150,6 +153,26 @@ impl Audit {
             Self::Required => "required",
             Self::BestEffort => "best_effort",
             Self::Off => "off",
+        }
+    }
+}
+
+/// Whether a call is answered with a task (MCP 2026-07-28, `io.modelcontextprotocol/tasks`): a handle on work that
+/// outlasts the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// With a task, where the client takes one; with the result, where it does not.
+    Optional,
+    /// With a task; a client that takes none is refused.
+    Required,
+}
+
+impl Task {
+    /// The word in the attribute.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Optional => "optional",
+            Self::Required => "required",
         }
     }
 }

@@ -48,6 +48,7 @@ mod seal;
 mod serve;
 mod server;
 mod state;
+mod tasks;
 pub mod testing;
 mod text;
 mod tool;
@@ -106,7 +107,7 @@ pub use candor_macros::mcp_tool;
 /// ```
 pub use candor_macros::tools;
 pub use descriptor::{
-    Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule,
+    Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
 };
 pub use output::{Block, Content, Output, ToolError};
 pub use registry::StartError;
@@ -132,7 +133,7 @@ pub mod __private {
     pub use crate::{
         args::param,
         descriptor::{
-            Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule,
+            Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
         },
         output::{Plainly, Returned},
         state::{InClosedWorld, InReadOnly, Network, Plain, Provide, State, Write, WriteAndNetwork},

@@ -112,6 +112,15 @@ impl Limits {
         }
     }
 
+    /// A place for a call of the tool in place `at`, once there is one.
+    pub(crate) async fn slot_in_turn(&self, at: usize) -> Slot {
+        // Those who hold the first wait for the second only, which is held by calls that end by themselves.
+        Slot {
+            _of_tool: in_turn(self.tools[at].slots.as_ref()).await,
+            _of_server: in_turn(self.slots.as_ref()).await,
+        }
+    }
+
     /// A place for a call of the tool in place `at`.
     pub(crate) fn slot(&self, at: usize) -> Result<Slot, Wait> {
         let take = |slots: &Option<Arc<Semaphore>>| match slots {
@@ -120,6 +129,11 @@ impl Limits {
         };
         Ok(Slot { _of_tool: take(&self.tools[at].slots)?, _of_server: take(&self.slots)? })
     }
+}
+
+async fn in_turn(slots: Option<&Arc<Semaphore>>) -> Option<OwnedSemaphorePermit> {
+    // Nothing closes them.
+    Arc::clone(slots?).acquire_owned().await.ok()
 }
 
 fn quota(rate: Rate) -> Quota {

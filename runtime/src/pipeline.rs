@@ -10,6 +10,7 @@ mod output;
 mod questions;
 mod refusal;
 mod run;
+mod task;
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -26,6 +27,7 @@ use crate::{
     registry::Registry,
     revision::Revision,
     seal::{Outside, Seals},
+    tasks::Tasks,
     tool::Handler,
 };
 use access::OutOfReach;
@@ -34,6 +36,7 @@ pub(crate) use audit::{By, Origin, Recorder, Trace};
 pub(crate) use confirmation::{Choice, Person, QUESTION};
 use questions::Asker;
 pub(crate) use refusal::Refusal;
+pub(crate) use task::AsTask;
 
 /// What every call of one server shares. Nothing in it changes once the server runs.
 pub(crate) struct Core {
@@ -45,6 +48,8 @@ pub(crate) struct Core {
     pub(crate) seals: Arc<Seals>,
     pub(crate) limits: Limits,
     pub(crate) confirmations: Confirmations,
+    /// Calls that outlast their requests.
+    pub(crate) tasks: Arc<Tasks>,
     /// Nobody is asked before a call: whoever started the server said so.
     pub(crate) unasked: bool,
     /// Where calls are recorded, where they are.
@@ -78,6 +83,8 @@ pub(crate) struct Request<'a> {
     pub(crate) outside: Option<&'a Outside>,
     /// Whoever sits at the client and can be asked.
     pub(crate) person: &'a dyn Person,
+    /// Whether it runs in a task.
+    pub(crate) task: AsTask<'a>,
 }
 
 /// What a call comes to.
@@ -125,6 +132,13 @@ pub(crate) fn admit(core: &Core, caller: &Caller, tool: &str) -> Result<Admissio
     let_in(core, caller, tool, false)
 }
 
+/// The same for a call that goes on, and has been counted: where all places are taken, it waits for one.
+pub(crate) async fn admit_again(core: &Core, caller: &Caller, tool: &str) -> Result<Admission, Refusal> {
+    let (at, tool) = known::tool(core, caller, tool)?;
+    access::check(core, tool.descriptor, caller)?;
+    Ok(Admission { at, slot: core.limits.slot_in_turn(at).await })
+}
+
 fn let_in(core: &Core, caller: &Caller, tool: &str, again: bool) -> Result<Admission, Refusal> {
     let (at, tool) = known::tool(core, caller, tool)?;
     access::check(core, tool.descriptor, caller)?;
@@ -157,6 +171,7 @@ fn by(core: &Core, tool: &str, refusal: &Refusal) -> By {
         Refusal::RateLimited { .. } | Refusal::TooManyInFlight { .. } => By::Rate,
         Refusal::State | Refusal::CannotBeAsked { .. } => By::Confirmation,
         Refusal::Unrecorded => By::Audit,
+        Refusal::NeedsTask { .. } => By::Task,
     }
 }
 
@@ -190,6 +205,7 @@ async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) ->
             .map_err(|refusal| Denied::by(by(core, &request.tool, &refusal))(refusal))?,
     };
     let tool = &core.registry.tools()[at];
+    task::check(tool.descriptor, &request.task).map_err(Denied::by(By::Task))?;
     // After access: of a concealed tool, a bad key must not tell more than an unknown tool's would.
     let idempotency_key =
         known::idempotency_key(request.idempotency_key).map_err(Denied::by(By::Idempotency))?;
@@ -239,8 +255,11 @@ async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) ->
         // tokio's clock, which a test may hold still.
         deadline: tokio::time::Instant::now().into_std() + tool.descriptor.timeout,
     };
+    // Nobody waits for its answer: that what may not be repeated was taken back is no end of it.
+    let to_its_end = request.task.is_one() && !tool.descriptor.may_repeat();
+    request.task.begin();
     let place = core.seals.place(tool.descriptor, request.outside).await;
-    let mut reply = run::run(place, &core.handlers[at], call, arguments, slot).await;
+    let mut reply = run::run(place, &core.handlers[at], call, arguments, slot, to_its_end).await;
     let ask = reply.take_ask();
     if ask.is_none() {
         reply = output::shape(tool, reply, request.revision);

@@ -11,10 +11,11 @@ mod own;
 mod reports;
 mod rounds;
 mod stdio;
+mod tasks;
 mod visitor;
 mod wire;
 
-use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io, pin::pin, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 pub(crate) use rmcp::ServerHandler;
@@ -23,7 +24,10 @@ use rmcp::{
     model::{Implementation, ProtocolVersion, RequestMetaObject},
 };
 use serde_json::{Map, Value, json};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -104,6 +108,13 @@ impl Shared {
             client: client.map(|client| format!("{}/{}", client.name, client.version)),
             trace: traceparent.and_then(Trace::of),
         }
+    }
+
+    /// Whether any tool is answered with a task, under a revision that has them.
+    fn has_tasks(&self) -> bool {
+        let tools = self.core.registry.tools();
+        let modern = self.revisions.iter().any(|revision| !revision.has_initialize());
+        modern && tools.iter().any(|tool| tool.descriptor.task.is_some())
     }
 
     /// The `_meta` that every result of this revision starts with.
@@ -188,12 +199,29 @@ impl Built {
         W: AsyncWrite + Send + Unpin + 'static,
     {
         let (gone, cut) = (CancellationToken::new(), CancellationToken::new());
-        let ending = Ending { stop, patience, gone: gone.clone(), cut: cut.clone() };
+        let ending = Ending { stop: stop.clone(), patience, gone: gone.clone(), cut: cut.clone() };
         let lines = Lines::new(read, write, self.shared.revisions.clone(), ending);
-        let front = Front::new(self.shared, Sender::Connection(self.caller), gone).on_sealed(outside);
+        let front = Front::new(self.shared, Sender::Connection(self.caller), gone.clone()).on_sealed(outside);
+        let outlasting = front.outlasting.clone();
         Box::pin(async move {
             match front.serve(lines).await {
-                Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other)?,
+                Ok(running) => {
+                    let mut until = None;
+                    let mut waiting = pin!(running.waiting());
+                    let ended = loop {
+                        tokio::select! {
+                            ended = &mut waiting => break ended,
+                            () = either(&stop, &gone), if until.is_none() => until = Some(Instant::now() + patience),
+                        }
+                    };
+                    ended.map(drop).map_err(io::Error::other)?;
+                    // What outlasts its request is waited for as calls are.
+                    outlasting.close();
+                    let until = until.unwrap_or_else(|| Instant::now() + patience);
+                    if tokio::time::timeout_at(until, outlasting.wait()).await.is_err() {
+                        cut.cancel();
+                    }
+                }
                 // A client that connects, says nothing and leaves has done nothing wrong.
                 Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => {}
                 Err(error) => return Err(io::Error::other(error)),
@@ -316,5 +344,12 @@ impl Built {
     #[cfg(feature = "http")]
     pub(crate) fn scopes(&self) -> &Arc<Scopes> {
         &self.shared.scopes
+    }
+}
+
+async fn either(one: &CancellationToken, other: &CancellationToken) {
+    tokio::select! {
+        () = one.cancelled() => {}
+        () = other.cancelled() => {}
     }
 }

@@ -6,13 +6,15 @@ import { join } from "node:path";
 
 import { challenge } from "./scope_challenge.mjs";
 import { listening } from "./server.mjs";
+import { tasks } from "./tasks.mjs";
 
 const SCOPES = "mcp:conformance:tools:call mcp:conformance:tools:test_simple_text";
 // What is required of a server, by the number of its scenarios: a suite that ran less has shown less. And the suite's own
-// total of checks that pass and fail, with what it only runs: those that fail are of the tasks extension (SEP-2663).
+// total of checks that pass and fail, with what it only runs: the tasks extension (SEP-2663). Two more checks of 2026-07-28 are
+// for servers that answer with a stream where JSON will do, and whose list of tools changes: they count for neither here.
 const REVISIONS = {
   "2025-11-25": { scenarios: 30, total: "83 passed, 0 failed" },
-  "2026-07-28": { scenarios: 37, total: "166 passed, 27 failed" },
+  "2026-07-28": { scenarios: 37, total: "195 passed, 0 failed" },
 };
 
 // Every check of the scenarios that a revision requires, and of those that it only runs.
@@ -57,8 +59,10 @@ for (const [revision, reached] of Object.entries(REVISIONS)) {
     held = false;
   }
 }
-for (const [what, why] of Object.entries(await challenge())) {
-  console.log(`scope challenge, ${what}: ${why ?? "ok"}`);
-  held &&= why === undefined;
+for (const [about, came] of Object.entries({ "scope challenge": await challenge(), "a client of tasks": await tasks() })) {
+  for (const [what, why] of Object.entries(came)) {
+    console.log(`${about}, ${what}: ${why ?? "ok"}`);
+    held &&= why === undefined;
+  }
 }
 process.exit(held ? 0 : 1);

@@ -3,6 +3,7 @@
 
 mod asking;
 mod content;
+mod lasting;
 mod own;
 mod telling;
 
@@ -58,5 +59,6 @@ pub fn server() -> Server {
             test_streaming_elicitation,
         ])
         .tools(asking::rounds())
+        .tools(lasting::all())
         .handler(own::Own)
 }

@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 
 use super::{aimed, here};
 use crate::{
-    attr::{Audit, Effect, RatePer},
+    attr::{Audit, Effect, RatePer, Task},
     between::Demand,
     param::Literal,
     sig::{Argument, Param},
@@ -52,6 +52,11 @@ pub(super) fn descriptor(tool: &Tool, private: &Ident) -> TokenStream {
         Audit::BestEffort => {}
         Audit::Required => fields.push(quote!(audit: #private::Audit::Required)),
         Audit::Off => fields.push(quote!(audit: #private::Audit::Off)),
+    }
+    match tool.task {
+        None => {}
+        Some(Task::Optional) => fields.push(quote!(task: #private::Some(#private::Task::Optional))),
+        Some(Task::Required) => fields.push(quote!(task: #private::Some(#private::Task::Required))),
     }
     fields.extend(limits(tool, private));
     if let Some((since, remove_in, use_instead)) = &tool.deprecated {

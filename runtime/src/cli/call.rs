@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 
 use super::{COULD_NOT, DONE, FAILED, Grants, audit::Log, could_not, render, say};
 use crate::{
-    descriptor::Descriptor,
+    descriptor::{Descriptor, Task},
     serve::client::{Guest, Refused, Said},
     server::{Outline, Server},
     state::State,
@@ -71,7 +71,11 @@ impl Call {
         let (Some(stdout), Some(stdin)) = (child.stdout.take(), child.stdin.take()) else {
             return Err("the server has no stdin and stdout".to_owned());
         };
-        let client = match guest().connect(stdout, stdin, None).await {
+        // Where a plain answer will do, it comes sooner, and with progress.
+        let tool = outline.registry.find(&self.tool);
+        let required = tool.is_some_and(|(_, tool)| tool.descriptor.task == Some(Task::Required));
+        let guest = if required { guest().takes_tasks() } else { guest() };
+        let client = match guest.connect(stdout, stdin, None).await {
             Ok(client) => client,
             // Its own last words are on stderr above.
             Err(error) => {
@@ -173,7 +177,8 @@ fn guest() -> Guest {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return Guest::new();
     }
-    Guest::new().answers(ask).hears(|done, total, message| {
+    let guest = Guest::new().answers(ask).reads(|status| eprintln!("{status}"));
+    guest.hears(|done, total, message| {
         let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
         eprintln!("{done}{of} {message}");
     })

@@ -56,6 +56,7 @@ pub(crate) fn enforcement(
     word(!tool.rules.is_empty(), "rules", &[By::Runtime]);
     word(tool.retry > 0, "retry", &[By::Runtime]);
     let by: &[By] = if recorded { &[By::Runtime] } else { &[] };
+    word(tool.task.is_some(), "task", &[By::Runtime]);
     word(tool.audit != Audit::Off, "audit", by);
     words.sort_unstable_by_key(|(word, _)| *word);
     words

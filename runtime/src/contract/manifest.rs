@@ -59,6 +59,7 @@ pub(crate) fn declaration(definition: &Definition) -> Value {
         "timeout_seconds": tool.timeout.as_secs_f64(),
         "retry": tool.retry,
         "audit": tool.audit.word(),
+        "task": tool.task.map(crate::descriptor::Task::word),
         "deprecated": tool.deprecated.map(|deprecated| trimmed(json!({
             "since": deprecated.since,
             "remove_in": deprecated.remove_in,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use crate::{
-    descriptor::{Descriptor, Effect, Param},
+    descriptor::{Descriptor, Effect, Param, Task},
     registry::Definition,
     server::Outline,
 };
@@ -55,6 +55,11 @@ fn section(page: &mut String, program: &str, definition: &Definition) {
     let _ = writeln!(page, "- Reaches {reach}.");
     let _ = writeln!(page, "- Needs {}.", needs(tool));
     let _ = writeln!(page, "- Answers within {} s.", tool.timeout.as_secs_f64());
+    match tool.task {
+        None => {}
+        Some(Task::Optional) => page.push_str("- Answers with a task where the client takes one.\n"),
+        Some(Task::Required) => page.push_str("- Answers with a task, and only clients that take one.\n"),
+    }
     if tool.params.is_empty() {
         page.push_str("\nTakes no parameters.\n");
     } else {

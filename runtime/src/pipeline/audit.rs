@@ -58,6 +58,8 @@ pub(crate) enum By {
     Confirmation,
     ReadOnlyMode,
     Audit,
+    /// The tool answers with a task only, and there is none for it.
+    Task,
     /// A transport does not know who calls.
     #[cfg(feature = "http")]
     Auth,
@@ -77,6 +79,7 @@ impl By {
             Self::Confirmation => "confirmation",
             Self::ReadOnlyMode => "read_only_mode",
             Self::Audit => "audit",
+            Self::Task => "task",
             #[cfg(feature = "http")]
             Self::Auth => "auth",
             #[cfg(feature = "http")]

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+/// The extension of tasks (SEP-2663).
+const TASKS: &str = "io.modelcontextprotocol/tasks";
+
 /// A call that is answered with a protocol error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -15,6 +18,8 @@ pub(crate) enum Refusal {
     State,
     /// The tool asks for what the client did not declare.
     CannotBeAsked { tool: &'static str, missing: Vec<&'static str> },
+    /// The tool answers with a task only, and the client did not say that it takes one.
+    NeedsTask { tool: &'static str },
     /// The caller lacks scopes.
     MissingScopes { tool: &'static str, required: &'static [&'static str], missing: Vec<&'static str> },
     /// The caller asks too often.
@@ -31,7 +36,7 @@ impl Refusal {
     pub(crate) fn code(&self) -> i32 {
         match self {
             Self::UnknownTool { .. } | Self::Malformed(_) | Self::State => -32602,
-            Self::CannotBeAsked { .. } => -32021,
+            Self::CannotBeAsked { .. } | Self::NeedsTask { .. } => -32021,
             Self::MissingScopes { .. } => -31403,
             Self::RateLimited { .. } | Self::TooManyInFlight { .. } => -31429,
             Self::Unrecorded => -32603,
@@ -53,6 +58,9 @@ impl Refusal {
             Self::CannotBeAsked { tool, missing } => format!(
                 "tool `{tool}` has a question that this client cannot answer\nnote: it declares no capability {}\nhelp: use a client that does",
                 missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+            ),
+            Self::NeedsTask { tool } => format!(
+                "tool `{tool}` answers with a task, and this client takes none\nnote: it does not declare the extension `{TASKS}`\nhelp: use a client that does"
             ),
             Self::MissingScopes { missing, .. } => format!(
                 "{}\nhelp: on stdio, start the server with `--grant \"{}\"`",
@@ -101,6 +109,7 @@ impl Refusal {
                     missing.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
                 Some(json!({"requiredCapabilities": required}))
             }
+            Self::NeedsTask { .. } => Some(json!({"requiredCapabilities": {"extensions": {TASKS: {}}}})),
             Self::MissingScopes { required, missing, .. } => Some(
                 json!({"reason": "insufficient_scope", "requiredScopes": required, "missingScopes": missing}),
             ),

@@ -16,12 +16,14 @@ use crate::{
     tool::Handler as Run,
 };
 
+/// Waits for the handler's answer, also where the call is taken back, if it is to run `to_its_end`.
 pub(super) async fn run(
     place: Place<'_>,
     handler: &Run,
     call: Call,
     arguments: Map<String, Value>,
     slot: Slot,
+    to_its_end: bool,
 ) -> Reply {
     let tool = call.descriptor;
     if matches!(place, Place::Broken) {
@@ -35,7 +37,7 @@ pub(super) async fn run(
     tokio::select! {
         biased;
         reply = work => reply,
-        () = cancelled.cancelled() => {
+        () = cancelled.cancelled(), if !to_its_end => {
             ToolError::new(format!("the call of tool `{}` was taken back", tool.name)).reason("cancelled").into()
         }
         () = tokio::time::sleep_until(deadline.into()) => {

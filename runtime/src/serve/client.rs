@@ -2,6 +2,7 @@
 
 mod answer;
 mod guest;
+mod lasting;
 
 use std::{io, sync::Mutex};
 
@@ -44,6 +45,8 @@ pub use guest::{Guest, Said};
 /// ```
 pub struct Client {
     running: RunningService<RoleClient, Listener>,
+    /// It takes a task for an answer.
+    tasks: bool,
     /// Keys for the `_meta` of the next call.
     meta: Mutex<Map<String, Value>>,
 }
@@ -125,7 +128,12 @@ impl Client {
         if !meta.is_empty() {
             params.meta = Some(RequestMetaObject(rmcp::model::MetaObject(meta)));
         }
-        Ok(Answer::of(self.running.call_tool(params).await?))
+        let result = if self.tasks {
+            lasting::call(&self.running, params).await?
+        } else {
+            self.running.call_tool(params).await?
+        };
+        Ok(Answer::of(result))
     }
 
     /// The revision that both ends agreed on, as it was named.

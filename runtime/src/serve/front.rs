@@ -3,29 +3,30 @@
 #![expect(deprecated, reason = "older revisions still have logging levels and single subscriptions")]
 
 mod call;
+mod tasks;
 
 use std::{borrow::Cow, sync::Arc};
 
 use rmcp::{
     RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CancelTaskParams, CancelTaskRequest, CancelledNotification,
+        CallToolRequestParams, CallToolResponse, CancelTaskParams, CancelledNotification,
         CancelledNotificationParam, ClientRequest, CompleteRequest, CompleteRequestParams, CompleteResult,
         CustomNotification, CustomRequest, CustomResult, ErrorData, GetPromptRequest, GetPromptRequestParams,
         GetPromptResponse, GetSkillRequest, GetSkillRequestParams, GetSkillResult, GetTaskParams,
-        GetTaskRequest, GetTaskResult, Implementation, InitializedNotification, ListPromptsResult,
+        GetTaskResult, Implementation, InitializedNotification, ListPromptsResult,
         ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult, ListToolsResult, MetaObject,
         PaginatedRequestParams, ProgressNotification, ProgressNotificationParam, ProtocolVersion,
         ReadResourceDirectoryRequest, ReadResourceDirectoryRequestParams, ReadResourceRequest,
         ReadResourceRequestParams, ReadResourceResponse, RequestOptionalParam, RootsListChangedNotification,
         ServerCapabilities, ServerConfig, SetLevelRequest, SetLevelRequestParams, SubscribeRequest,
-        SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequest, UnsubscribeRequestParams,
-        UpdateTaskParams, UpdateTaskRequest,
+        SubscribeRequestParams, SubscriptionFilter, TASKS_EXTENSION_ID, Tool, UnsubscribeRequest,
+        UnsubscribeRequestParams, UpdateTaskParams,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
 use serde_json::Map;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Shared, log,
@@ -45,9 +46,11 @@ pub(super) struct Front {
     sender: Sender,
     /// The client has closed its end.
     gone: CancellationToken,
+    /// Rounds of tasks that began here and are at work.
+    pub(super) outlasting: TaskTracker,
     log: log::Wish,
     /// The threads without a seal, where the connection is served on sealed ones.
-    outside: Option<Outside>,
+    outside: Option<Arc<Outside>>,
 }
 
 /// Who sends requests.
@@ -88,6 +91,9 @@ impl ServerHandler for Front {
         capabilities.tools = ServerCapabilities::builder().enable_tools().build().tools;
         if self.shared.about.logging {
             capabilities.logging = Some(Map::new());
+        }
+        if self.shared.has_tasks() {
+            capabilities.extensions.get_or_insert_default().entry(TASKS_EXTENSION_ID.to_owned()).or_default();
         }
         let mut config = ServerConfig::new(capabilities);
         config.protocol_version = self
@@ -239,7 +245,7 @@ impl ServerHandler for Front {
         params: GetTaskParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<GetTaskResult, ErrorData>> + Send + '_ {
-        self.own(GetTaskRequest::new(params), context)
+        self.task(params, context)
     }
 
     fn update_task(
@@ -247,7 +253,7 @@ impl ServerHandler for Front {
         params: UpdateTaskParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
-        self.own(UpdateTaskRequest::new(params), context)
+        self.answers_of_task(params, context)
     }
 
     fn cancel_task(
@@ -255,7 +261,7 @@ impl ServerHandler for Front {
         params: CancelTaskParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
-        self.own(CancelTaskRequest::new(params), context)
+        self.end_of_task(params, context)
     }
 
     fn list_skills(
@@ -334,12 +340,13 @@ impl ServerHandler for Front {
 
 impl Front {
     pub(super) fn new(shared: Arc<Shared>, sender: Sender, gone: CancellationToken) -> Self {
-        Self { shared, sender, gone, log: log::Wish::new(), outside: None }
+        let outlasting = TaskTracker::new();
+        Self { shared, sender, gone, outlasting, log: log::Wish::new(), outside: None }
     }
 
     /// The same, on sealed threads.
     pub(super) fn on_sealed(self, outside: Option<Outside>) -> Self {
-        Self { outside, ..self }
+        Self { outside: outside.map(Arc::new), ..self }
     }
 
     /// What the user's own handler answers, where there is one.

@@ -13,13 +13,13 @@ use super::{
 use crate::{
     ask::Abilities,
     call::{Caller, Reports},
-    pipeline::{self, Admission, Answer, Core, Origin, Person, Request},
+    pipeline::{self, Admission, Answer, AsTask, Core, Origin, Person, Request},
     revision::Revision,
     seal::Outside,
 };
 
 /// How often a tool may ask in one call of a client that does not come back by itself.
-const MOST: usize = 10;
+pub(super) const MOST: usize = 10;
 
 /// Whose call it is, and under what.
 pub(super) struct Rounds<'a> {
@@ -43,6 +43,7 @@ impl Rounds<'_> {
         call: CallToolRequestParams,
         abilities: Abilities,
         admission: Option<Admission>,
+        task: AsTask<'_>,
     ) -> Result<CallToolResponse, ErrorData> {
         let (state, responses) = (call.request_state, call.input_responses.unwrap_or_default());
         let person = Visitor::coming_back(abilities, state, responses);
@@ -59,6 +60,7 @@ impl Rounds<'_> {
             origin: self.origin,
             outside: self.outside,
             person: &person,
+            task,
         };
         match pipeline::call(self.core, request).await {
             Ok(Answer::Reply(reply)) => Ok(wire::result(reply, self.meta).into()),
@@ -90,6 +92,7 @@ impl Rounds<'_> {
                 origin: self.origin,
                 outside: self.outside,
                 person: &person,
+                task: AsTask::No,
             };
             match pipeline::call(self.core, request).await {
                 Ok(Answer::Reply(reply)) => return Ok(wire::result(reply, self.meta).into()),

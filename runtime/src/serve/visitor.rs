@@ -141,7 +141,8 @@ pub(super) fn round(
     Ok(if meta.is_empty() { round } else { round.with_meta(MetaObject(meta)) })
 }
 
-fn request(question: Question) -> Result<InputRequest, ErrorData> {
+/// A question as a client takes it.
+pub(super) fn request(question: Question) -> Result<InputRequest, ErrorData> {
     Ok(match question {
         Question::Form { message, schema } => {
             let requested_schema = serde_json::from_value(schema).map_err(|_| {

@@ -17,6 +17,7 @@ use crate::{
     seal::{self, Profile, Seals, Support, Trial},
     serve::Built,
     state::State,
+    tasks::Tasks,
     tool::{Handler, Run},
 };
 
@@ -83,6 +84,7 @@ impl<C: State> Server<C> {
             out_of_reach: self.out_of_reach,
             seals,
             limits,
+            tasks: Arc::new(Tasks::new(self.bounds.clock.clone())),
             confirmations: Confirmations::new(self.bounds.clock),
             unasked: self.unasked,
         };

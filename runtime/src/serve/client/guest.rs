@@ -6,7 +6,7 @@ use rmcp::{
     ClientHandler, RoleClient,
     model::{
         ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationAction, ErrorData,
-        Implementation, ProgressNotificationParam, ProtocolVersion,
+        Implementation, ProgressNotificationParam, ProtocolVersion, TASKS_EXTENSION_ID,
     },
     service::{ClientLifecycleMode, ClientServiceExt as _, NotificationContext, RequestContext},
 };
@@ -42,6 +42,8 @@ pub struct Guest {
     person: Option<Box<Answers>>,
     forms: Option<Box<Fills>>,
     progress: Option<Box<Hears>>,
+    status: Option<Box<Reads>>,
+    tasks: bool,
 }
 
 impl Guest {
@@ -66,6 +68,19 @@ impl Guest {
     /// Somebody hears of progress: how much is done, of how much, and a word about it.
     pub fn hears(mut self, progress: impl Fn(f64, Option<f64>, &str) + Send + Sync + 'static) -> Self {
         self.progress = Some(Box::new(progress));
+        self
+    }
+
+    /// Takes a task for an answer, and waits for its result: the client declares the extension
+    /// `io.modelcontextprotocol/tasks`.
+    pub fn takes_tasks(mut self) -> Self {
+        self.tasks = true;
+        self
+    }
+
+    /// Somebody reads how far a task is, in the tool's own words, each time that they change.
+    pub fn reads(mut self, status: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.status = Some(Box::new(status));
         self
     }
 
@@ -105,6 +120,10 @@ impl Guest {
         if self.person.is_some() || self.forms.is_some() {
             config.capabilities = ClientCapabilities::builder().enable_elicitation().build();
         }
+        if self.tasks {
+            let extensions = config.capabilities.extensions.get_or_insert_default();
+            extensions.entry(TASKS_EXTENSION_ID.to_owned()).or_default();
+        }
         let lifecycle = match revision {
             Some(Revision::V2026_07_28) => ClientLifecycleMode::Discover {
                 preferred_versions: vec![wire::version(Revision::V2026_07_28)],
@@ -115,10 +134,11 @@ impl Guest {
                 legacy_version: Some(ProtocolVersion::V_2025_11_25),
             },
         };
-        let listener = Listener { config, person: self.person, forms: self.forms, progress: self.progress };
+        let Self { person, forms, progress, status, .. } = self;
+        let listener = Listener { config, person, forms, progress, status };
         let running =
             listener.serve_with_lifecycle((read, write), lifecycle).await.map_err(io::Error::other)?;
-        Ok(Client { running, meta: Mutex::default() })
+        Ok(Client { running, tasks: self.tasks, meta: Mutex::default() })
     }
 }
 
@@ -139,11 +159,13 @@ pub(super) struct Listener {
     person: Option<Box<Answers>>,
     forms: Option<Box<Fills>>,
     progress: Option<Box<Hears>>,
+    status: Option<Box<Reads>>,
 }
 
 type Answers = dyn Fn(&str) -> Said + Send + Sync;
 type Fills = dyn Fn(&str) -> Option<Value> + Send + Sync;
 type Hears = dyn Fn(f64, Option<f64>, &str) + Send + Sync;
+type Reads = dyn Fn(&str) + Send + Sync;
 
 impl ClientHandler for Listener {
     fn get_info(&self) -> ClientConfig {
@@ -155,30 +177,44 @@ impl ClientHandler for Listener {
         request: ElicitRequestParams,
         _: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
-        let ElicitRequestParams::FormElicitationParams { message: question, requested_schema, .. } = &request
-        else {
-            return Ok(ElicitResult::new(ElicitationAction::Cancel));
-        };
-        if !requested_schema.properties.is_empty() {
-            // Nobody says yes to fields that they cannot fill in.
-            let filled = self.forms.as_ref().and_then(|forms| forms(question));
-            return Ok(match filled {
-                Some(content) => ElicitResult::new(ElicitationAction::Accept).with_content(content),
-                None => ElicitResult::new(ElicitationAction::Decline),
-            });
-        }
-        Ok(match self.person.as_ref().map(|person| person(question)) {
-            Some(Said::Accept) => {
-                ElicitResult::new(ElicitationAction::Accept).with_content(serde_json::json!({}))
-            }
-            Some(Said::Decline) => ElicitResult::new(ElicitationAction::Decline),
-            Some(Said::Cancel) | None => ElicitResult::new(ElicitationAction::Cancel),
-        })
+        Ok(self.elicit(&request))
     }
 
     async fn on_progress(&self, report: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
         if let Some(progress) = &self.progress {
             progress(report.progress, report.total, report.message.as_deref().unwrap_or_default());
+        }
+    }
+}
+
+impl Listener {
+    /// Tells whoever sits here how far a task is.
+    pub(super) fn tell(&self, status: &str) {
+        if let Some(reads) = &self.status {
+            reads(status);
+        }
+    }
+
+    /// What whoever sits here says.
+    pub(super) fn elicit(&self, request: &ElicitRequestParams) -> ElicitResult {
+        let ElicitRequestParams::FormElicitationParams { message: question, requested_schema, .. } = request
+        else {
+            return ElicitResult::new(ElicitationAction::Cancel);
+        };
+        if !requested_schema.properties.is_empty() {
+            // Nobody says yes to fields that they cannot fill in.
+            let filled = self.forms.as_ref().and_then(|forms| forms(question));
+            return match filled {
+                Some(content) => ElicitResult::new(ElicitationAction::Accept).with_content(content),
+                None => ElicitResult::new(ElicitationAction::Decline),
+            };
+        }
+        match self.person.as_ref().map(|person| person(question)) {
+            Some(Said::Accept) => {
+                ElicitResult::new(ElicitationAction::Accept).with_content(serde_json::json!({}))
+            }
+            Some(Said::Decline) => ElicitResult::new(ElicitationAction::Decline),
+            Some(Said::Cancel) | None => ElicitResult::new(ElicitationAction::Cancel),
         }
     }
 }

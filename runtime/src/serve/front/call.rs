@@ -16,13 +16,16 @@ use super::Visit;
 use super::{Front, Sender, revision};
 use crate::{
     call::{Caller, Reports},
-    pipeline::{Admission, Origin},
+    descriptor::Descriptor,
+    pipeline::{Admission, AsTask, Origin},
     report::Wanted,
     serve::{
         reports,
         rounds::Rounds,
+        tasks::Outlasting,
         visitor::{self, Visitor},
     },
+    tasks::Running,
 };
 
 impl Front {
@@ -43,6 +46,13 @@ impl Front {
     ) -> Result<CallToolResponse, ErrorData> {
         let revision = revision(&context);
         let (caller, admission) = self.visit(&context)?;
+        let task = match self.outlasting(&request, &context) {
+            None => AsTask::No,
+            Some(tool) => match self.shared.core.tasks.open(&caller, tool.scopes, tool.timeout) {
+                None => AsTask::Full,
+                Some(running) => return self.begin(request, context, caller, admission, running).await,
+            },
+        };
         let _at_work = self.shared.at_work.token();
         let token = context.meta.get_progress_token();
         let logs = self.shared.about.logging;
@@ -57,7 +67,7 @@ impl Front {
             revision,
             idempotency_key,
             origin: &origin,
-            outside: self.outside.as_ref(),
+            outside: self.outside.as_deref(),
             reports: sender.map(|sender| Reports { sender, wanted }),
             cancelled: context.ct.clone(),
             meta: self.shared.meta(revision),
@@ -67,13 +77,47 @@ impl Front {
                 rounds.all(request, Visitor::on_line(&context, &self.gone), admission).await
             } else {
                 let abilities = visitor::abilities(context.client_capabilities());
-                rounds.one(request, abilities, admission).await
+                rounds.one(request, abilities, admission, task).await
             }
         };
         match reports {
             None => answer.await,
             Some(reports) => reports::reporting(answer, token, reports, &context).await,
         }
+    }
+
+    /// The tool of this call, where it and the client take a task.
+    fn outlasting(
+        &self,
+        request: &CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Option<&'static Descriptor> {
+        let (_, tool) = self.shared.core.registry.find(&request.name)?;
+        let declared = || context.client_capabilities().is_some_and(|client| client.supports_tasks());
+        let takes_one = tool.descriptor.task.is_some() && !revision(context).wants_objects() && declared();
+        takes_one.then_some(tool.descriptor)
+    }
+
+    /// A call that is to go on after its request.
+    async fn begin(
+        &self,
+        call: CallToolRequestParams,
+        mut context: RequestContext<RoleServer>,
+        caller: Arc<Caller>,
+        admission: Option<Admission>,
+        running: Running,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let outlasting = Outlasting {
+            shared: Arc::clone(&self.shared),
+            here: self.outlasting.clone(),
+            outside: self.outside.clone(),
+            caller,
+            idempotency_key: context.meta.remove("candor/idempotency-key"),
+            origin: self.origin(&context),
+            abilities: visitor::abilities(context.client_capabilities()),
+            call,
+        };
+        outlasting.begin(admission, running, &context.ct).await
     }
 
     /// How a call came.

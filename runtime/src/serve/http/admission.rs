@@ -63,6 +63,7 @@ impl Door {
             | Refusal::Malformed(_)
             | Refusal::State
             | Refusal::CannotBeAsked { .. }
+            | Refusal::NeedsTask { .. }
             | Refusal::Unrecorded => None,
         }
     }

@@ -24,7 +24,7 @@ use super::{Drain, Refused, drain, refused};
 use crate::{
     ask::Abilities,
     call::Caller,
-    pipeline::Admission,
+    pipeline::{Admission, AsTask},
     revision::Revision,
     serve::{Shared, lines::parse, rounds::Rounds, visitor},
 };
@@ -58,7 +58,10 @@ impl Plain {
         // Reports go in a stream before the answer; arguments in headers are rmcp's to compare.
         let reports =
             meta.get_progress_token().is_some() || (shared.about.logging && meta.log_level().is_some());
-        if !agree || reports || shared.lists.has_headers(&params.name) {
+        // What is answered with a task goes another way.
+        let outlasts =
+            shared.core.registry.find(&params.name).is_some_and(|(_, tool)| tool.descriptor.task.is_some());
+        if !agree || reports || outlasts || shared.lists.has_headers(&params.name) {
             return None;
         }
         let abilities = visitor::abilities(Some(meta.client_capabilities()?));
@@ -108,7 +111,7 @@ impl Plain {
             cancelled,
             meta: shared.meta(revision),
         };
-        rounds.one(self.params, self.abilities, admission).await
+        rounds.one(self.params, self.abilities, admission, AsTask::No).await
     }
 }
 

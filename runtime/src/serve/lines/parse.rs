@@ -59,7 +59,7 @@ pub(in crate::serve) fn line(bytes: &[u8]) -> Line {
         return Line::Nothing;
     }
     let Ok(text) = str::from_utf8(bytes) else {
-        return fault(ErrorData::parse_error("this line is no UTF-8 (MCP, transports)", None), None);
+        return fault(ErrorData::parse_error("this message is no UTF-8 (MCP, transports)", None), None);
     };
     match call::read(text).map_or_else(|| serde_json::from_str::<ClientJsonRpcMessage>(text), Ok) {
         Ok(message) => match repeated_name(text) {
@@ -82,7 +82,7 @@ fn fault(error: ErrorData, id: Option<RequestId>) -> Line {
 
 fn explain(text: &str, error: &serde_json::Error) -> Line {
     if serde_json::from_str::<&RawValue>(text).is_err() {
-        return fault(ErrorData::parse_error("this line is no JSON", None), None);
+        return fault(ErrorData::parse_error("this message is no JSON", None), None);
     }
     if text.starts_with('[') {
         return fault(
@@ -94,7 +94,7 @@ fn explain(text: &str, error: &serde_json::Error) -> Line {
         return repeated(text, &name);
     }
     let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(text) else {
-        return fault(ErrorData::invalid_request("this line is no JSON-RPC message", None), None);
+        return fault(ErrorData::invalid_request("this is no JSON-RPC message", None), None);
     };
     // Nobody waits for an answer to a notification, nor to an answer.
     let Envelope { id: Some(id), result: None, error: None, .. } = envelope else { return Line::Nothing };

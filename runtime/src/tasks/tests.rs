@@ -1,0 +1,130 @@
+//! Whose a task is, how long it is kept, how many there may be, and its questions.
+
+use super::*;
+
+fn ada(scopes: &[&str]) -> Caller {
+    Caller::new(Some("https://a.example"), "ada", scopes.iter().copied())
+}
+
+fn begun(tasks: &Arc<Tasks>, caller: &Caller) -> Running {
+    let running = tasks.open(caller, &["read"], Duration::from_secs(30)).expect("there is room");
+    Running::begin(tasks, running.id()).expect("it was opened");
+    running
+}
+
+#[test]
+fn a_task_is_its_callers_own_and_needs_their_scopes() {
+    let tasks = Arc::new(Tasks::new(Clock::by_hand()));
+    let running = begun(&tasks, &ada(&["read"]));
+    let id = running.id().to_owned();
+    assert!(tasks.see(&ada(&["read", "more"]), &id).is_some());
+    for other in [
+        ada(&[]),
+        Caller::new(Some("https://b.example"), "ada", ["read"]),
+        Caller::new(None, "ada", ["read"]),
+        Caller::new(Some("https://a.example"), "bob", ["read"]),
+    ] {
+        assert!(tasks.see(&other, &id).is_none(), "{other:?}");
+        assert!(!tasks.cancel(&other, &id) && tasks.answer(&other, &id, []) == Taken::Unknown, "{other:?}");
+    }
+    assert!(!running.cancelled().is_cancelled());
+    assert!(tasks.cancel(&ada(&["read"]), &id) && running.cancelled().is_cancelled());
+}
+
+#[test]
+fn a_task_that_never_began_is_forgotten() {
+    let tasks = Arc::new(Tasks::new(Clock::by_hand()));
+    let running = tasks.open(&ada(&[]), &[], Duration::ZERO).expect("there is room");
+    assert!(tasks.see(&ada(&[]), running.id()).is_none());
+    drop(running);
+    assert!(tasks.tasks().is_empty());
+}
+
+#[test]
+fn an_ended_task_is_kept_for_its_time_and_no_longer() {
+    let clock = Clock::by_hand();
+    let tasks = Arc::new(Tasks::new(clock.clone()));
+    let (early, late) = (begun(&tasks, &ada(&["read"])), begun(&tasks, &ada(&["read"])));
+    let [early_id, late_id] = [&early, &late].map(|running| running.id().to_owned());
+    let seen = |id: &str| tasks.see(&ada(&["read"]), id).is_some();
+    early.end(End::Completed("{}".into()));
+    clock.turn(Duration::from_millis(629_999));
+    assert!(seen(&early_id));
+    clock.turn(Duration::from_millis(1));
+    assert!(!seen(&early_id), "its time is over");
+    assert!(seen(&late_id), "what runs is not forgotten");
+    late.end(End::Cancelled);
+    assert!(seen(&late_id), "its end is not known yet");
+    clock.turn(KEPT_AFTER_ITS_END);
+    assert!(!seen(&late_id));
+}
+
+#[test]
+fn tasks_are_bounded_for_each_caller_and_in_all() {
+    let tasks = Arc::new(Tasks::new(Clock::by_hand()));
+    let caller = |n: usize| Caller::new(None, format!("caller {n}"), [""; 0]);
+    for n in 0..MOST / MOST_PER_CALLER {
+        for _ in 0..MOST_PER_CALLER {
+            begun(&tasks, &caller(n)).end(End::Completed("{}".into()));
+        }
+        assert!(tasks.open(&caller(n), &[], Duration::ZERO).is_none());
+    }
+    assert!(tasks.open(&caller(MOST), &[], Duration::ZERO).is_none());
+}
+
+#[test]
+fn results_are_bounded_by_what_they_take_and_may_come_to_take() {
+    let tasks = Arc::new(Tasks::new(Clock::by_hand()));
+    let caller = |n: usize| Caller::new(None, format!("caller {n}"), [""; 0]);
+    let mut at_work: Vec<_> = (0..MOST_BYTES / ROOM).map(|n| begun(&tasks, &caller(n))).collect();
+    let more = || tasks.open(&caller(MOST), &[], Duration::ZERO).is_some();
+    assert!(!more(), "all the room is set aside");
+    let mut end = |result: String| at_work.pop().expect("there are many").end(End::Completed(result.into()));
+    end("x".repeat(ROOM));
+    assert!(!more(), "a result takes what was set aside for it");
+    end("x".to_owned());
+    assert!(!more(), "with its one byte there is not room enough for another");
+    end(String::new());
+    assert!(more(), "a result that takes less leaves room");
+}
+
+#[tokio::test]
+async fn questions_are_answered_one_by_one() {
+    let tasks = Arc::new(Tasks::new(Clock::by_hand()));
+    let caller = ada(&["read"]);
+    let running = begun(&tasks, &caller);
+    let id = running.id().to_owned();
+    let asked = running.ask(vec![("a".to_owned(), Question::Roots), ("b".to_owned(), Question::Roots)]);
+    let client = async {
+        let open = || match tasks.see(&caller, &id).map(|seen| seen.state) {
+            Some(State::Asking(open)) => open.into_iter().map(|(key, _)| key).collect::<Vec<_>>(),
+            _ => Vec::new(),
+        };
+        assert_eq!(open(), ["a", "b"]);
+        let long = Value::from("x".repeat(MOST_OF_ANSWERS - 1));
+        assert_eq!(tasks.answer(&caller, &id, [("a".to_owned(), long.clone())]), Taken::TooLarge);
+        assert_eq!(tasks.answer(&caller, &id, [("x".to_owned(), long)]), Taken::Well, "it is not kept");
+        assert_eq!(open(), ["a", "b"]);
+        let said = [("a".to_owned(), 1.into()), ("x".to_owned(), 2.into())];
+        assert_eq!(tasks.answer(&caller, &id, said), Taken::Well);
+        assert_eq!(open(), ["b"]);
+        let said = [("a".to_owned(), 3.into()), ("b".to_owned(), 4.into())];
+        assert_eq!(tasks.answer(&caller, &id, said), Taken::Well);
+    };
+    let (answers, ()) = tokio::join!(asked, client);
+    let answers = answers.expect("all are answered");
+    assert_eq!(answers, BTreeMap::from([("a".to_owned(), 1.into()), ("b".to_owned(), 4.into())]));
+}
+
+#[tokio::test]
+async fn a_task_that_nobody_answers_in_its_time_goes_on_without() {
+    let clock = Clock::by_hand();
+    let tasks = Arc::new(Tasks::new(clock.clone()));
+    let (late, taken_back) = (begun(&tasks, &ada(&["read"])), begun(&tasks, &ada(&["read"])));
+    let question = || vec![("a".to_owned(), Question::Roots)];
+    assert!(tasks.cancel(&ada(&["read"]), taken_back.id()));
+    assert_eq!(taken_back.ask(question()).await, None);
+    clock.turn(Duration::from_secs(630));
+    assert_eq!(late.ask(question()).await, None);
+    assert_eq!(tasks.see(&ada(&["read"]), late.id()).map(|seen| seen.state), Some(State::Working));
+}
