@@ -211,6 +211,8 @@ impl Built {
                     let ended = loop {
                         tokio::select! {
                             ended = &mut waiting => break ended,
+                            // rmcp would wait for some seconds more.
+                            () = cut.cancelled() => return Ok(Ended::Cut),
                             () = either(&stop, &gone), if until.is_none() => until = Some(Instant::now() + patience),
                         }
                     };

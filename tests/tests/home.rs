@@ -150,10 +150,13 @@ async fn a_call_that_is_cut_off_ends_the_process_with_a_failure() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         Command::new("kill").args(["-TERM", &id]).status().await.unwrap()
     };
+    let start = Instant::now();
     let (cut, _) = tokio::join!(rig.client.call("slow", json!({"ms": 20_000})), stop);
-    assert!(cut.is_err());
+    // What is written last may still arrive.
+    assert!(cut.as_ref().map_or(true, |answer| answer.reason() == Some("cancelled")), "{cut:?}");
     let ended = rig.child.wait_with_output().await.unwrap();
     assert_eq!(ended.status.code(), Some(1));
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
     let said = String::from_utf8(ended.stderr).unwrap();
     assert!(said.contains("closed in order"), "{said}");
 }

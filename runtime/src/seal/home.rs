@@ -50,3 +50,33 @@ pub(crate) fn best(tools: impl Iterator<Item = (Option<Profile>, bool)>) -> Opti
         |(place, waits): &&(Option<Profile>, bool)| *place != Some(profile) && !(*waits && place.is_some());
     (waits(&profile) > tools.iter().filter(loses).count()).then_some(profile)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn home_is_where_more_calls_save_a_way_than_lose_one() {
+        let both = Some(super::super::BOTH);
+        let reads = Some(Profile { no_writes: true, no_network: false });
+        let (waits, blocks) = (true, false);
+        let home = |tools: &[_]| best(tools.iter().copied());
+        assert_eq!(home(&[]), None);
+        assert_eq!(home(&[(None, waits), (None, waits)]), None);
+        assert_eq!(home(&[(both, blocks)]), None, "it changes threads wherever its service is");
+        assert_eq!(home(&[(both, blocks), (both, waits)]), both);
+        assert_eq!(home(&[(both, waits), (None, waits)]), None, "as many lose as save");
+        assert_eq!(home(&[(both, waits), (None, blocks)]), None);
+        assert_eq!(
+            home(&[(both, waits), (reads, blocks)]),
+            None,
+            "its thread would have to be asked for elsewhere"
+        );
+        assert_eq!(
+            home(&[(both, waits), (reads, waits), (reads, waits)]),
+            reads,
+            "the one changes threads either way"
+        );
+        assert_eq!(home(&[(both, waits), (both, waits), (None, waits), (reads, waits)]), both);
+    }
+}
