@@ -26,7 +26,7 @@ use crate::{
     output::Reply,
     registry::Registry,
     revision::Revision,
-    seal::Seals,
+    seal::{Outside, Seals},
     tasks::Tasks,
     tool::Handler,
 };
@@ -45,7 +45,7 @@ pub(crate) struct Core {
     pub(crate) handlers: Vec<Handler>,
     pub(crate) out_of_reach: OutOfReach,
     /// The threads that handlers run on.
-    pub(crate) seals: Seals,
+    pub(crate) seals: Arc<Seals>,
     pub(crate) limits: Limits,
     pub(crate) confirmations: Confirmations,
     /// Calls that outlast their requests.
@@ -79,6 +79,8 @@ pub(crate) struct Request<'a> {
     pub(crate) cancelled: CancellationToken,
     /// How the call came.
     pub(crate) origin: &'a Origin,
+    /// The threads without a seal, where the call comes on sealed ones.
+    pub(crate) outside: Option<&'a Outside>,
     /// Whoever sits at the client and can be asked.
     pub(crate) person: &'a dyn Person,
     /// Whether it runs in a task.
@@ -256,9 +258,8 @@ async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) ->
     // Nobody waits for its answer: that what may not be repeated was taken back is no end of it.
     let to_its_end = request.task.is_one() && !tool.descriptor.may_repeat();
     request.task.begin();
-    let mut reply =
-        run::run(core.seals.place(tool.descriptor), &core.handlers[at], call, arguments, slot, to_its_end)
-            .await;
+    let place = core.seals.place(tool.descriptor, request.outside).await;
+    let mut reply = run::run(place, &core.handlers[at], call, arguments, slot, to_its_end).await;
     let ask = reply.take_ask();
     if ask.is_none() {
         reply = output::shape(tool, reply, request.revision);

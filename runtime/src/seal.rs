@@ -3,26 +3,43 @@
 //! A handler runs on a tokio runtime whose threads gave up at their start what its declaration does without. Threads and
 //! child processes that it starts inherit that. Not covered: descriptors that were open before, state shared with tools
 //! that are not sealed, and talk with other processes of this machine.
+//!
+//! Threads inherit the seal of whoever starts them, and for good. So a service that is itself on sealed threads ([`home`])
+//! starts none of another seal: it goes through a door ([`Door`]), and they are started behind it.
 
 mod door;
+mod home;
 #[cfg(target_os = "linux")]
 mod linux;
+mod place;
 
 use std::{
+    cell::Cell,
+    num::NonZeroU32,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
-    thread::{self, JoinHandle},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    thread,
 };
 
-use tokio::{
-    runtime::{Builder, Handle, Runtime},
-    task::JoinHandle as Task,
-};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::descriptor::Descriptor;
 use door::Door;
+pub(crate) use home::{Outside, best};
+pub(crate) use place::Place;
 
 /// How far the kernel is to enforce `read_only` and `closed_world`.
+///
+/// Over this process's stdin and stdout, a server without a handler of its own ([`Server::handler`]) whose `async` tools
+/// are mostly under one seal reads and answers on threads with that seal, too. What the server's own code then does on
+/// them is refused as it is to a tool: a `tracing` subscriber that opens files as it goes is to open them before, or to
+/// write on a thread of its own.
+///
+/// [`Server::handler`]: crate::Server::handler
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Seal {
     /// A server whose kernel cannot do it all does not start.
@@ -66,6 +83,8 @@ impl Profile {
     }
 }
 
+const BOTH: Profile = Profile { no_writes: true, no_network: true };
+
 /// What the kernel of this machine enforces, under this plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Support {
@@ -79,34 +98,51 @@ pub(crate) struct Support {
 /// A word, whether the kernel enforces it, and what it leaves open where it does.
 pub(crate) type Kept<'a> = (&'static str, &'a Result<(), String>, String);
 
-/// The kernel being asked what it enforces, on a thread that does nothing else.
+/// The kernel being asked what it enforces, on a thread that does nothing else but to start those of a home.
 pub(crate) struct Trial {
-    attempts: Result<JoinHandle<[Result<(), String>; 2]>, String>,
+    told: Result<mpsc::Receiver<[Result<(), String>; 2]>, String>,
+    home: Early,
     plan: Plan,
 }
 
+/// Threads under both seals, where they are being made.
+type Early = Option<mpsc::Receiver<Option<Sealed>>>;
+
 impl Trial {
-    pub(crate) fn begin(plan: Plan) -> Self {
+    /// Asks; where the service will be at home under both seals, its threads are made with that.
+    pub(crate) fn begin(plan: Plan, home: Option<Profile>) -> Self {
         // Folders may be made later; whether they are there is no question to the kernel.
         let asked = Plan { scratch: Vec::new(), ..plan.clone() };
-        let profiles =
-            [Profile { no_writes: true, no_network: false }, Profile { no_writes: false, no_network: true }];
-        let attempts = if plan.seal == Seal::Off {
+        let workers = home.filter(|home| *home == BOTH && plan.scratch.is_empty()).map(|_| home::threads());
+        let (tell, told) = mpsc::channel();
+        let (make, made) = mpsc::channel();
+        let ask = move || match first(&asked, BOTH) {
+            Ok((rules, mark)) => {
+                let _ = tell.send([Ok(()), Ok(())]);
+                if let Some(workers) = workers {
+                    let _ = make.send(started_here(rules, mark, BOTH, workers));
+                }
+            }
+            Err(_) => {
+                let words = [Profile { no_network: false, ..BOTH }, Profile { no_writes: false, ..BOTH }];
+                let _ = tell.send(words.map(|word| first(&asked, word).map(drop)));
+            }
+        };
+        let told = if plan.seal == Seal::Off {
             Err("the server turned it off (`Seal::Off`)".to_owned())
         } else {
-            let thread = thread::Builder::new().name("seal-trial".to_owned());
-            let thread = thread.spawn(move || attempts(&asked, profiles));
-            thread.map_err(|error| format!("no thread to try it on: {error}"))
+            let thread = thread::Builder::new().name("seal-trial".to_owned()).spawn(ask);
+            thread.map(|_| told).map_err(|error| format!("no thread to try it on: {error}"))
         };
-        Self { attempts, plan }
+        Self { told, home: workers.map(|_| made), plan }
     }
 
     /// Waits for the answer.
-    pub(crate) fn end(self) -> Support {
+    pub(crate) fn end(self) -> (Support, Early) {
         let panicked = |_| "the trial ended in a panic".to_owned();
-        let attempts = self.attempts.and_then(|thread| thread.join().map_err(panicked));
-        let [writes, network] = attempts.unwrap_or_else(|why| [Err(why.clone()), Err(why)]);
-        Support { writes, network, plan: self.plan }
+        let told = self.told.and_then(|told| told.recv().map_err(panicked));
+        let [writes, network] = told.unwrap_or_else(|why| [Err(why.clone()), Err(why)]);
+        (Support { writes, network, plan: self.plan }, self.home)
     }
 }
 
@@ -188,63 +224,54 @@ pub(crate) struct Seals {
     support: Support,
     /// One a profile, made when it is first needed.
     runtimes: [OnceLock<Option<Sealed>>; 3],
+    early: Mutex<Early>,
 }
 
 /// Threads that gave up what a declaration does without. May be dropped anywhere.
 pub(crate) struct Sealed {
-    /// Some until it is dropped.
-    runtime: Option<Runtime>,
+    /// Some until it is stopped.
+    runtime: Mutex<Option<Runtime>>,
     handle: Handle,
-    door: Arc<Door>,
+    door: Door,
+    mark: Mark,
 }
 
 impl Sealed {
-    fn new(runtime: Runtime) -> Self {
-        let door = Door::to(&runtime);
-        Self { handle: runtime.handle().clone(), runtime: Some(runtime), door }
+    fn new(runtime: Runtime, mark: Mark) -> Self {
+        let handle = runtime.handle().clone();
+        Self { door: Door::to(handle.clone()), handle, runtime: Mutex::new(Some(runtime)), mark }
     }
 
-    /// Runs a function that may wait, and brings its answer; none where it panicked. Where it `stops`, it does so once
-    /// nobody waits for the answer any more.
-    pub(crate) async fn run<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-        stops: bool,
-    ) -> Option<T> {
-        self.door.run(work, stops).await
+    fn take(&self) -> Option<Runtime> {
+        self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Runs a function that blocks, on a thread of its own.
-    pub(crate) fn spawn_blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Task<T> {
-        self.handle.spawn_blocking(work)
+    /// The runtime of these threads.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
     }
 }
 
 impl Drop for Sealed {
     fn drop(&mut self) {
         // Waiting for threads is not allowed inside another runtime, and no answer waits for these.
-        if let Some(runtime) = self.runtime.take() {
+        if let Some(runtime) = self.take() {
             runtime.shutdown_background();
         }
     }
 }
 
-/// Where a handler runs.
-pub(crate) enum Place<'a> {
-    /// On threads without a seal.
-    Open,
-    /// On threads that gave up what the declaration does without.
-    Sealed(&'a Sealed),
-    /// Nowhere: the threads could not be made.
-    Broken,
-}
-
 impl Seals {
-    pub(crate) fn new(support: Support) -> Self {
-        Self { support, runtimes: Default::default() }
+    pub(crate) fn new(support: Support, early: Early) -> Self {
+        Self { support, runtimes: Default::default(), early: Mutex::new(early) }
+    }
+
+    /// Ends all threads, and waits for each runtime's so long: what tasks there hold is let go.
+    #[cfg(feature = "cli")]
+    pub(crate) fn stop(&self, patience: std::time::Duration) {
+        for runtime in self.runtimes.iter().filter_map(|made| made.get()?.as_ref()?.take()) {
+            runtime.shutdown_timeout(patience);
+        }
     }
 
     /// What the kernel of this machine enforces.
@@ -252,64 +279,121 @@ impl Seals {
         &self.support
     }
 
-    /// Where a call of `tool` runs.
-    pub(crate) fn place(&self, tool: &Descriptor) -> Place<'_> {
-        let Some(profile) = Profile::of(tool).and_then(|profile| self.support.cut(profile)) else {
-            return Place::Open;
+    /// Where a call of `tool` runs. A service on sealed threads says where those without a seal are.
+    pub(crate) async fn place<'a>(
+        self: &'a Arc<Self>,
+        tool: &Descriptor,
+        outside: Option<&'a Outside>,
+    ) -> Place<'a> {
+        let Some(profile) = self.profile(tool) else {
+            return outside.map_or(Place::Here(None), |outside| Place::Behind(&outside.door, None));
         };
-        let runtime = self.runtimes[profile.place()].get_or_init(|| runtime(&self.support.plan, profile));
-        match runtime {
-            Some(sealed) => Place::Sealed(sealed),
-            None => Place::Broken,
+        match (self.made(profile, outside).await, outside) {
+            (None, _) => Place::Broken,
+            (Some(sealed), None) => Place::Sealed(sealed),
+            (Some(sealed), Some(_)) if sealed.mark.is_here() => Place::Here(Some(sealed.mark)),
+            (Some(sealed), Some(_)) => Place::Behind(&sealed.door, Some(sealed.mark)),
         }
+    }
+
+    /// What threads of `tool` give up on this machine, where they do.
+    fn profile(&self, tool: &Descriptor) -> Option<Profile> {
+        Profile::of(tool).and_then(|profile| self.support.cut(profile))
+    }
+
+    async fn made(self: &Arc<Self>, profile: Profile, outside: Option<&Outside>) -> Option<&Sealed> {
+        let made = &self.runtimes[profile.place()];
+        if let (None, Some(outside)) = (made.get(), outside) {
+            // Threads inherit the seal of whoever starts them.
+            let seals = Arc::clone(self);
+            outside.door.run(async move { seals.made_with(profile, workers()).is_some() }, false).await;
+            return made.get()?.as_ref();
+        }
+        self.made_with(profile, workers())
+    }
+
+    /// Makes them with so many threads, where they are not made already.
+    fn made_with(&self, profile: Profile, workers: usize) -> Option<&Sealed> {
+        let made = &self.runtimes[profile.place()];
+        let early = || {
+            let early = self.early.lock().unwrap_or_else(PoisonError::into_inner).take();
+            early.and_then(|early| early.recv().ok()?)
+        };
+        let early = || (profile == BOTH).then(early).flatten();
+        made.get_or_init(|| early().or_else(|| started(&self.support.plan, profile, workers))).as_ref()
     }
 }
 
+/// What tells the threads of one runtime from all others that are sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark(NonZeroU32);
+
 thread_local! {
-    /// Whether this thread gave up what it was made for.
-    static GAVE_UP: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    /// What this thread gave up, where it is what it was made for.
+    static GAVE_UP: Cell<Option<Mark>> = const { Cell::new(None) };
 }
 
-/// Whether the current thread is sealed. Work on a sealed runtime asks before it starts.
-pub(crate) fn is_sealed() -> bool {
-    GAVE_UP.get()
+impl Mark {
+    fn new() -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(1);
+        Self(NonZeroU32::new(MADE.fetch_add(1, Ordering::Relaxed)).unwrap_or(NonZeroU32::MAX))
+    }
+
+    /// Whether the current thread is of those, and sealed. Work that is to run sealed asks before it starts.
+    pub(crate) fn is_here(self) -> bool {
+        GAVE_UP.get() == Some(self)
+    }
 }
 
+/// Threads of a profile, started by a first one: rules cost their time once then.
+fn started(plan: &Plan, profile: Profile, workers: usize) -> Option<Sealed> {
+    let (make, made) = mpsc::channel();
+    let plan = plan.clone();
+    let first = move || {
+        let started = first(&plan, profile).ok();
+        let _ = make.send(started.and_then(|(rules, mark)| started_here(rules, mark, profile, workers)));
+    };
+    thread::Builder::new().name("sealed".to_owned()).spawn(first).ok()?;
+    made.recv().ok()?
+}
+
+/// Puts the rules of a profile on the current thread.
 #[cfg(target_os = "linux")]
-fn runtime(plan: &Plan, profile: Profile) -> Option<Sealed> {
-    let rules = linux::Rules::new(plan, profile).ok()?;
-    let start = move || GAVE_UP.set(rules.restrict().is_ok());
+fn first(plan: &Plan, profile: Profile) -> Result<(linux::Rules, Mark), String> {
+    let mark = Mark::new();
+    let rules = linux::Rules::new(plan, profile, mark)?;
+    rules.restrict()?;
+    Ok((rules, mark))
+}
+
+/// Threads that have the rules of the current one, which starts them.
+#[cfg(target_os = "linux")]
+fn started_here(rules: linux::Rules, mark: Mark, profile: Profile, workers: usize) -> Option<Sealed> {
+    // Some may be started by a thread without a seal that has a handle.
+    let start = move || GAVE_UP.set((rules.hold() || rules.restrict().is_ok()).then_some(mark));
     let name = match (profile.no_writes, profile.no_network) {
         (true, true) => "sealed-rw-net",
         (true, false) => "sealed-rw",
         _ => "sealed-net",
     };
     let mut builder = Builder::new_multi_thread();
-    builder.enable_all().thread_name(name).on_thread_start(start).worker_threads(workers());
-    builder.build().ok().map(Sealed::new)
+    builder.enable_all().thread_name(name).on_thread_start(start).worker_threads(workers.max(1));
+    builder.build().ok().map(|runtime| Sealed::new(runtime, mark))
 }
 
 /// Half of the threads that serve: these work for those, and not all of both at once.
-#[cfg(target_os = "linux")]
 fn workers() -> usize {
     let serving = Handle::try_current().map_or(1, |handle| handle.metrics().num_workers());
-    (serving / 2).max(1)
-}
-
-/// Tries each profile on this thread: what the first took away, the next does without.
-#[cfg(target_os = "linux")]
-fn attempts<const N: usize>(plan: &Plan, profiles: [Profile; N]) -> [Result<(), String>; N] {
-    profiles.map(|profile| linux::Rules::new(plan, profile)?.restrict())
+    serving / 2
 }
 
 #[cfg(not(target_os = "linux"))]
-fn runtime(_: &Plan, _: Profile) -> Option<Sealed> {
-    let _ = Builder::new_multi_thread;
+fn first(_: &Plan, _: Profile) -> Result<((), Mark), String> {
+    Err("this system has no Landlock and no seccomp; only the compiler enforces here".to_owned())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn started_here((): (), _: Mark, _: Profile, _: usize) -> Option<Sealed> {
+    let _ = (Builder::new_multi_thread, Sealed::new, Mark::new, Runtime::handle, &GAVE_UP);
     None
-}
-
-#[cfg(not(target_os = "linux"))]
-fn attempts<const N: usize>(_: &Plan, _: [Profile; N]) -> [Result<(), String>; N] {
-    let why = "this system has no Landlock and no seccomp; only the compiler enforces here";
-    std::array::from_fn(|_| Err(why.to_owned()))
 }

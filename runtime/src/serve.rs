@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 mod front;
+mod home;
 #[cfg(feature = "http")]
 pub(crate) mod http;
 mod lines;
@@ -34,6 +35,7 @@ use crate::{
     pipeline::{Core, Origin, Trace, access},
     revision::Revision,
     scopes::Scopes,
+    seal::Outside,
     server::About,
     text,
 };
@@ -179,34 +181,55 @@ impl Built {
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
     {
+        self.connection(read, write, None, stop, patience).await
+    }
+
+    /// The same; on sealed threads, with those that are not. Behind a pointer: each place that serves would else hold a
+    /// copy of rmcp's service.
+    fn connection<R, W>(
+        self,
+        read: R,
+        write: W,
+        outside: Option<Outside>,
+        stop: CancellationToken,
+        patience: Duration,
+    ) -> BoxFuture<'static, io::Result<Ended>>
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
         let (gone, cut) = (CancellationToken::new(), CancellationToken::new());
         let ending = Ending { stop: stop.clone(), patience, gone: gone.clone(), cut: cut.clone() };
         let lines = Lines::new(read, write, self.shared.revisions.clone(), ending);
-        let front = Front::new(self.shared, Sender::Connection(self.caller), gone.clone());
+        let front = Front::new(self.shared, Sender::Connection(self.caller), gone.clone()).on_sealed(outside);
         let outlasting = front.outlasting.clone();
-        match front.serve(lines).await {
-            Ok(running) => {
-                let mut until = None;
-                let mut waiting = pin!(running.waiting());
-                let ended = loop {
-                    tokio::select! {
-                        ended = &mut waiting => break ended,
-                        () = either(&stop, &gone), if until.is_none() => until = Some(Instant::now() + patience),
+        Box::pin(async move {
+            match front.serve(lines).await {
+                Ok(running) => {
+                    let mut until = None;
+                    let mut waiting = pin!(running.waiting());
+                    let ended = loop {
+                        tokio::select! {
+                            ended = &mut waiting => break ended,
+                            // rmcp would wait for some seconds more.
+                            () = cut.cancelled() => return Ok(Ended::Cut),
+                            () = either(&stop, &gone), if until.is_none() => until = Some(Instant::now() + patience),
+                        }
+                    };
+                    ended.map(drop).map_err(io::Error::other)?;
+                    // What outlasts its request is waited for as calls are.
+                    outlasting.close();
+                    let until = until.unwrap_or_else(|| Instant::now() + patience);
+                    if tokio::time::timeout_at(until, outlasting.wait()).await.is_err() {
+                        cut.cancel();
                     }
-                };
-                ended.map(drop).map_err(io::Error::other)?;
-                // What outlasts its request is waited for as calls are.
-                outlasting.close();
-                let until = until.unwrap_or_else(|| Instant::now() + patience);
-                if tokio::time::timeout_at(until, outlasting.wait()).await.is_err() {
-                    cut.cancel();
                 }
+                // A client that connects, says nothing and leaves has done nothing wrong.
+                Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => {}
+                Err(error) => return Err(io::Error::other(error)),
             }
-            // A client that connects, says nothing and leaves has done nothing wrong.
-            Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => {}
-            Err(error) => return Err(io::Error::other(error)),
-        }
-        Ok(if cut.is_cancelled() { Ended::Cut } else { Ended::Whole })
+            Ok(if cut.is_cancelled() { Ended::Cut } else { Ended::Whole })
+        })
     }
 
     /// Serves one client over this process's stdin and stdout, until the client closes its end.
@@ -218,8 +241,7 @@ impl Built {
     ///
     /// The descriptors cannot be taken, or the connection broke before a client had said anything.
     pub async fn serve_stdio(self) -> io::Result<()> {
-        let (read, write) = Stdio::take()?.open()?;
-        self.serve(read, write).await
+        self.serve_wire(Stdio::take()?, CancellationToken::new(), PATIENCE).await.map(drop)
     }
 
     /// The server's name and version.
@@ -282,6 +304,12 @@ impl Built {
         if let Some(recorder) = &self.shared.core.audit {
             recorder.log.stop();
         }
+    }
+
+    /// Ends the sealed threads; for that it waits so long, where they are busy.
+    #[cfg(feature = "cli")]
+    pub(crate) fn stop_threads(&self, patience: Duration) {
+        self.shared.core.seals.stop(patience);
     }
 
     /// What the kernel of this machine enforces of what the tools declare, in a line for a person.

@@ -1,10 +1,15 @@
-//! What the seal costs: a sealed call beside the same handler unsealed, in memory and over stdio, and the memory of each
-//! profile: `cargo bench -p candor-tests --bench seal`, and for figures that stay the same from run to run
+//! What the seal costs: a sealed call beside the same handler unsealed, in memory, where it changes threads, and over
+//! stdio, where the service is at home on sealed ones, and the memory of each profile: `cargo bench -p candor-tests --bench seal`, and for figures that stay the same from run to run
 //! `taskset -c 0 cargo bench -p candor-tests --bench seal`.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -85,8 +90,12 @@ fn serve(built: Built) {
 }
 
 fn measure() {
+    wake_ups();
     for tool in ["add", "add_async"] {
         hop(tool);
+    }
+    for tool in ["get_price", "get_price_async"] {
+        one_by_one(tool);
     }
     for tool in ["get_price", "get_price_async"] {
         throughput(tool);
@@ -106,6 +115,56 @@ fn hop(tool: &str) {
     };
     let [sealed, open] = in_turns(500, side("sealed", Seal::Required), side("unsealed", Seal::Off));
     report(tool, &sealed, &open);
+}
+
+/// What two threads that wake each other need for a round trip on this machine: a hop takes no less.
+fn wake_ups() {
+    let turn = Arc::new(AtomicBool::new(false));
+    let (theirs, here) = (Arc::clone(&turn), thread::current());
+    let other = thread::spawn(move || {
+        for _ in 0..STREAM {
+            while !theirs.swap(false, Ordering::AcqRel) {
+                thread::park();
+            }
+            here.unpark();
+        }
+    });
+    let mut side = Side::new("round trip");
+    for _ in 0..STREAM {
+        let start = Instant::now();
+        turn.store(true, Ordering::Release);
+        other.thread().unpark();
+        while turn.load(Ordering::Acquire) {
+            thread::park();
+        }
+        side.since(start);
+    }
+    let _ = other.join();
+    println!("two threads that wake each other: {:.1} µs a round trip", side.median());
+}
+
+/// One call after another over stdio: what a client waits for.
+fn one_by_one(tool: &str) {
+    let mut sides = [
+        (Side::new("sealed"), Process::start("prices")),
+        (Side::new("unsealed"), Process::start("prices-open")),
+    ];
+    for turn in 0..4 * ROUNDS {
+        for at in [turn % 2, (turn + 1) % 2] {
+            let (side, process) = &mut sides[at];
+            for _ in 0..500 {
+                let start = Instant::now();
+                process.ask(tool, PRICE);
+                let answer = process.hear();
+                if turn >= ROUNDS {
+                    side.since(start);
+                }
+                assert!(answer.contains(r#""close":669.06"#), "{answer}");
+            }
+        }
+    }
+    let [(sealed, _), (open, _)] = &sides;
+    report(&format!("{tool} over stdio"), sealed, open);
 }
 
 /// A server in a process of its own.

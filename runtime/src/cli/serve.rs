@@ -63,9 +63,7 @@ impl Serve {
         run(&built.clone(), async {
             let stop = CancellationToken::new();
             signals::listen(stop.clone(), reopen_audit).map_err(|error| broke(&error))?;
-            let (read, write) = stdio.open().map_err(|error| broke(&error))?;
-            let served = built.serve_until(read, write, stop, self.drain_timeout);
-            served.await.map_err(|error| broke(&error))
+            built.serve_wire(stdio, stop, self.drain_timeout).await.map_err(|error| broke(&error))
         })
     }
 
@@ -164,6 +162,7 @@ fn run(built: &Built, served: impl Future<Output = Result<Ended, String>>) -> Ex
     // What tasks still hold is closed in order: a state's database, say. A handler that outlived its deadline may hold a
     // thread; for that the process does not wait.
     runtime.shutdown_timeout(LAST);
+    built.stop_threads(LAST);
     match served {
         Ok(Ended::Whole) => ExitCode::from(DONE),
         Ok(Ended::Cut) => {

@@ -1,15 +1,9 @@
 //! Stage: the handler runs, until it answers, panics or runs out of time.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use backon::Retryable as _;
 use serde_json::{Map, Value};
-use tokio::task::{JoinError, JoinHandle};
 
 use crate::{
     args::Args,
@@ -18,7 +12,7 @@ use crate::{
     limits::Slot,
     output::{Reply, ToolError},
     retry::{FullJitter, within},
-    seal::{self, Place, Sealed},
+    seal::{Mark, Place},
     tool::Handler as Run,
 };
 
@@ -32,13 +26,11 @@ pub(super) async fn run(
     to_its_end: bool,
 ) -> Reply {
     let tool = call.descriptor;
-    let sealed = match place {
-        Place::Open => None,
-        Place::Sealed(sealed) => Some(sealed),
-        Place::Broken => return unsealed(tool),
-    };
+    if matches!(place, Place::Broken) {
+        return unsealed(tool);
+    }
     let (deadline, cancelled) = (call.deadline, call.cancelled.clone());
-    let ready = Ready { sealed, handler, call: Arc::new(call), slot: Arc::new(slot) };
+    let ready = Ready { place, handler, call: Arc::new(call), slot: Arc::new(slot) };
     let work = async {
         if tool.retry == 0 { ready.attempt(arguments).await } else { ready.attempts(&arguments).await }
     };
@@ -57,7 +49,7 @@ pub(super) async fn run(
 
 /// A handler with everything it needs.
 struct Ready<'a> {
-    sealed: Option<&'a Sealed>,
+    place: Place<'a>,
     handler: &'a Run,
     call: Arc<Call>,
     slot: Arc<Slot>,
@@ -85,61 +77,33 @@ impl Ready<'_> {
         let tool = self.call.descriptor;
         let (call, slot) = (Arc::clone(&self.call), Arc::clone(&self.slot));
         let args = Args::new(tool, arguments);
-        let (stops, sealed) = (tool.may_repeat(), self.sealed.is_some());
+        let (place, stops) = (self.place, tool.may_repeat());
+        let mark = place.mark();
+        let is_kept = move || mark.is_none_or(Mark::is_here);
         let reply = match self.handler {
             Run::Blocking(run) => {
                 let run = Arc::clone(run);
                 let work = move || {
                     let _slot = slot;
-                    if sealed && !seal::is_sealed() { unsealed(tool) } else { run(&call, args) }
+                    if is_kept() { run(&call, args) } else { unsealed(tool) }
                 };
-                let handle = match self.sealed {
-                    Some(sealed) => sealed.spawn_blocking(work),
-                    None => tokio::task::spawn_blocking(work),
-                };
-                Work { handle, stops }.await.ok()
+                place.block(work, stops).await
             }
             Run::Async(run) => {
                 let run = Arc::clone(run);
                 let work = async move {
                     let _slot = slot;
-                    if sealed && !seal::is_sealed() { unsealed(tool) } else { run(call, args).await }
+                    if is_kept() { run(call, args).await } else { unsealed(tool) }
                 };
-                match self.sealed {
-                    Some(sealed) => sealed.run(work, stops).await,
-                    None => Work { handle: tokio::spawn(work), stops }.await.ok(),
-                }
+                place.run(work, stops).await
             }
         };
         match reply {
-            Some(reply) if sealed && reply.error.as_ref().is_some_and(ToolError::is_refused) => {
+            Some(reply) if mark.is_some() && reply.error.as_ref().is_some_and(ToolError::is_refused) => {
                 broken_word(tool, &reply)
             }
             Some(reply) => reply,
             None => broken(tool),
-        }
-    }
-}
-
-/// A handler at work. Whoever stops waiting for it stops it, unless it may not be repeated: then it runs to its end, so
-/// that it is never left half done, and only loses its listener.
-struct Work {
-    handle: JoinHandle<Reply>,
-    stops: bool,
-}
-
-impl Future for Work {
-    type Output = Result<Reply, JoinError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.handle).poll(cx)
-    }
-}
-
-impl Drop for Work {
-    fn drop(&mut self) {
-        if self.stops {
-            self.handle.abort();
         }
     }
 }

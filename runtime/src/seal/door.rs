@@ -6,38 +6,51 @@
 use std::{
     mem,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     task::Poll,
 };
 
 use tokio::{
-    runtime::Runtime,
+    runtime::Handle,
     sync::{Notify, oneshot},
 };
+use tokio_util::task::AbortOnDropHandle;
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The way into a runtime.
-pub(super) struct Door {
+/// The way into a runtime. Who opens it comes with the first that knocks.
+pub(crate) struct Door {
+    runtime: Handle,
+    inside: Arc<Inside>,
+    porter: OnceLock<AbortOnDropHandle<()>>,
+}
+
+#[derive(Default)]
+struct Inside {
     waiting: Mutex<Vec<Work>>,
     knock: Notify,
 }
 
-impl Door {
-    pub(super) fn to(runtime: &Runtime) -> Arc<Self> {
-        let door = Arc::new(Self { waiting: Mutex::default(), knock: Notify::new() });
-        let inside = Arc::clone(&door);
-        runtime.spawn(async move {
-            loop {
-                inside.knock.notified().await;
-                let waiting = mem::take(&mut *inside.waiting());
-                // Tasks of their own: one that computes for long holds up none that another thread could take.
-                for work in waiting {
-                    tokio::spawn(work);
-                }
+impl Inside {
+    fn waiting(&self) -> MutexGuard<'_, Vec<Work>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn open(self: Arc<Self>) {
+        loop {
+            self.knock.notified().await;
+            let waiting = mem::take(&mut *self.waiting());
+            // Tasks of their own: one that computes for long holds up none that another thread could take.
+            for work in waiting {
+                tokio::spawn(work);
             }
-        });
-        door
+        }
+    }
+}
+
+impl Door {
+    pub(super) fn to(runtime: Handle) -> Self {
+        Self { runtime, inside: Arc::default(), porter: OnceLock::new() }
     }
 
     /// Runs `work` inside, and brings its answer; none where it panicked. Where it `stops`, it does so once nobody waits
@@ -48,7 +61,7 @@ impl Door {
         stops: bool,
     ) -> Option<T> {
         let (mut answer, hear) = oneshot::channel();
-        let work = async move {
+        self.enter(async move {
             if !stops {
                 let _ = answer.send(work.await);
                 return;
@@ -58,27 +71,47 @@ impl Door {
                 () = answer.closed() => {}
                 done = work => drop(answer.send(done)),
             }
-        };
+        })
+        .await;
+        hear.await.ok()
+    }
+
+    /// The same for a function that blocks, on a thread that is started inside.
+    pub(super) async fn block<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+        stops: bool,
+    ) -> Option<T> {
+        let (answer, hear) = oneshot::channel();
+        self.enter(async move {
+            tokio::task::spawn_blocking(move || {
+                if !(stops && answer.is_closed()) {
+                    let _ = answer.send(work());
+                }
+            });
+        })
+        .await;
+        hear.await.ok()
+    }
+
+    async fn enter(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.porter
+            .get_or_init(|| AbortOnDropHandle::new(self.runtime.spawn(Arc::clone(&self.inside).open())));
         let first = {
-            let mut waiting = self.waiting();
+            let mut waiting = self.inside.waiting();
             waiting.push(Box::pin(work));
             waiting.len() == 1
         };
         if first {
             // Whoever comes while this one lets others go first goes in with it.
-            let _knock = Knock(self);
+            let _knock = Knock(&self.inside);
             pass_turn().await;
         }
-        hear.await.ok()
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Vec<Work>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Knocks when it is dropped: also when the call that was first is given up before its turn.
-struct Knock<'a>(&'a Door);
+struct Knock<'a>(&'a Inside);
 
 impl Drop for Knock<'_> {
     fn drop(&mut self) {
@@ -107,15 +140,15 @@ mod tests {
         task::{Context, Waker},
     };
 
-    use tokio::runtime::Builder;
+    use tokio::runtime::{Builder, Runtime};
 
     use super::*;
 
     const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
-    fn inside(threads: usize) -> (Runtime, Arc<Door>) {
+    fn inside(threads: usize) -> (Runtime, Door) {
         let runtime = Builder::new_multi_thread().worker_threads(threads).build().unwrap();
-        let door = Door::to(&runtime);
+        let door = Door::to(runtime.handle().clone());
         (runtime, door)
     }
 

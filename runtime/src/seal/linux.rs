@@ -6,25 +6,38 @@ use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, NetPort, PathBeneath, PathFd,
     Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _,
 };
+use rustix::{
+    io::Errno,
+    process::{Pid, getsid},
+};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
 
-use super::{Plan, Profile};
+use super::{Mark, Plan, Profile};
 
 /// Everything a thread of one profile gives up, made once.
 pub(super) struct Rules {
     landlock: Option<RulesetCreated>,
-    seccomp: Option<BpfProgram>,
+    seccomp: BpfProgram,
+    sign: Pid,
 }
 
 impl Rules {
-    pub(super) fn new(plan: &Plan, profile: Profile) -> Result<Self, String> {
+    pub(super) fn new(plan: &Plan, profile: Profile, mark: Mark) -> Result<Self, String> {
         let ports = profile.no_network && !plan.ports.is_empty();
         let landlock =
             (profile.no_writes || ports).then(|| ruleset(plan, profile.no_writes, ports)).transpose()?;
-        let seccomp = filter(plan, profile)?;
-        Ok(Self { landlock, seccomp })
+        let sign = sign(mark).ok_or("there are no more marks")?;
+        let seccomp = filter(plan, profile, sign)?;
+        Ok(Self { landlock, seccomp, sign })
+    }
+
+    /// Whether they are on the current thread, who may have them from the one that started it. Each time that rules are
+    /// put on costs time, and sixteen times is the most that Landlock allows.
+    pub(super) fn hold(&self) -> bool {
+        // The filter is the last that is put on. Another's may refuse this call whatever it asks after.
+        getsid(Some(self.sign)) == Err(Errno::ACCESS) && getsid(Pid::from_raw(NOBODY)) == Err(Errno::SRCH)
     }
 
     /// Takes effect on the current thread and all it starts; there is no way back.
@@ -33,10 +46,7 @@ impl Rules {
             let ruleset = landlock.try_clone().map_err(|error| error.to_string())?;
             ruleset.restrict_self().map_err(|error| format!("no Landlock: {error}"))?;
         }
-        if let Some(seccomp) = &self.seccomp {
-            seccompiler::apply_filter(seccomp).map_err(|error| format!("no seccomp: {error}"))?;
-        }
-        Ok(())
+        seccompiler::apply_filter(&self.seccomp).map_err(|error| format!("no seccomp: {error}"))
     }
 }
 
@@ -77,9 +87,23 @@ fn allow(
     ruleset.add_rule(PathBeneath::new(file, access)).map_err(|error| format!("no Landlock: {error}"))
 }
 
+/// A number above those of processes, which end at 2²².
+const NOBODY: i32 = 1 << 30;
+
+/// The number of a process that cannot be. Whoever asks after it is told that there is none, and is refused where the
+/// filter of `mark` is on the thread.
+fn sign(mark: Mark) -> Option<Pid> {
+    let mark = i32::try_from(mark.0.get()).ok()?;
+    Pid::from_raw(NOBODY.checked_add(mark)?)
+}
+
 /// System calls that Landlock does not know.
-fn filter(plan: &Plan, profile: Profile) -> Result<Option<BpfProgram>, String> {
+fn filter(plan: &Plan, profile: Profile, sign: Pid) -> Result<BpfProgram, String> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+    let number = u64::from(sign.as_raw_pid().cast_unsigned());
+    let asks = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, number);
+    let asks = asks.and_then(|asks| SeccompRule::new(vec![asks])).map_err(|error| error.to_string())?;
+    rules.insert(libc::SYS_getsid, vec![asks]);
     if profile.no_writes && plan.scratch.is_empty() {
         // Who owns a file, who may read it and when it was touched. Where there is a scratch folder these stay
         // possible everywhere: a filter sees numbers, not paths.
@@ -91,14 +115,11 @@ fn filter(plan: &Plan, profile: Profile) -> Result<Option<BpfProgram>, String> {
         rules.insert(libc::SYS_io_uring_setup, Vec::new());
         rules.insert(libc::SYS_socket, sockets(!plan.ports.is_empty()).map_err(|error| error.to_string())?);
     }
-    if rules.is_empty() {
-        return Ok(None);
-    }
     let arch = std::env::consts::ARCH.try_into().map_err(|error| format!("no seccomp: {error}"))?;
     let refuse = SeccompAction::Errno(libc::EACCES.cast_unsigned());
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch);
     let program = filter.and_then(TryInto::try_into).map_err(|error| format!("no seccomp: {error}"))?;
-    Ok(Some(program))
+    Ok(program)
 }
 
 /// Every inet socket; or, where ports are listed, every one that is no plain TCP: Landlock sees to the ports.

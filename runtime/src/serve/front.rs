@@ -35,7 +35,7 @@ use super::{
 };
 #[cfg(feature = "http")]
 use crate::pipeline::Admission;
-use crate::{call::Caller, pipeline::Refusal, revision::Revision, server::About};
+use crate::{call::Caller, pipeline::Refusal, revision::Revision, seal::Outside, server::About};
 
 /// How long a client may keep a list of tools, in milliseconds: they do not change while the process lives.
 const LIST_TTL_MS: u64 = 300_000;
@@ -49,6 +49,8 @@ pub(super) struct Front {
     /// Rounds of tasks that began here and are at work.
     pub(super) outlasting: TaskTracker,
     log: log::Wish,
+    /// The threads without a seal, where the connection is served on sealed ones.
+    outside: Option<Arc<Outside>>,
 }
 
 /// Who sends requests.
@@ -338,7 +340,13 @@ impl ServerHandler for Front {
 
 impl Front {
     pub(super) fn new(shared: Arc<Shared>, sender: Sender, gone: CancellationToken) -> Self {
-        Self { shared, sender, gone, outlasting: TaskTracker::new(), log: log::Wish::new() }
+        let outlasting = TaskTracker::new();
+        Self { shared, sender, gone, outlasting, log: log::Wish::new(), outside: None }
+    }
+
+    /// The same, on sealed threads.
+    pub(super) fn on_sealed(self, outside: Option<Outside>) -> Self {
+        Self { outside: outside.map(Arc::new), ..self }
     }
 
     /// What the user's own handler answers, where there is one.

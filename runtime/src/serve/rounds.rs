@@ -15,6 +15,7 @@ use crate::{
     call::{Caller, Reports},
     pipeline::{self, Admission, Answer, AsTask, Core, Origin, Person, Request},
     revision::Revision,
+    seal::Outside,
 };
 
 /// How often a tool may ask in one call of a client that does not come back by itself.
@@ -26,6 +27,8 @@ pub(super) struct Rounds<'a> {
     pub(super) caller: Arc<Caller>,
     pub(super) revision: Revision,
     pub(super) origin: &'a Origin,
+    /// The threads without a seal, where the call comes on sealed ones.
+    pub(super) outside: Option<&'a Outside>,
     pub(super) idempotency_key: Option<Value>,
     pub(super) reports: Option<Reports>,
     pub(super) cancelled: CancellationToken,
@@ -55,6 +58,7 @@ impl Rounds<'_> {
             reports: self.reports,
             cancelled: self.cancelled,
             origin: self.origin,
+            outside: self.outside,
             person: &person,
             task,
         };
@@ -86,6 +90,7 @@ impl Rounds<'_> {
                 reports: self.reports.clone(),
                 cancelled: self.cancelled.child_token(),
                 origin: self.origin,
+                outside: self.outside,
                 person: &person,
                 task: AsTask::No,
             };

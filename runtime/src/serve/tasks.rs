@@ -27,6 +27,7 @@ use crate::{
     pipeline::{self, Admission, Answer, AsTask, Origin, Refusal, Request},
     report::{Report, Wanted},
     revision::Revision,
+    seal::Outside,
     tasks::{End, Running, Seen, State},
 };
 
@@ -40,6 +41,8 @@ pub(super) struct Outlasting {
     pub(super) shared: Arc<Shared>,
     /// The rounds of its connection.
     pub(super) here: TaskTracker,
+    /// The threads without a seal, where it is served on sealed ones.
+    pub(super) outside: Option<Arc<Outside>>,
     pub(super) caller: Arc<Caller>,
     pub(super) origin: Origin,
     pub(super) idempotency_key: Option<Value>,
@@ -166,6 +169,7 @@ impl Outlasting {
             reports: Some(Reports { sender, wanted }),
             cancelled: running.cancelled().child_token(),
             origin: &self.origin,
+            outside: self.outside.as_deref(),
             person,
             task,
         };

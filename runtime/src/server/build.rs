@@ -14,11 +14,11 @@ use crate::{
     registry::{Registry, StartError},
     revision::Revision,
     scopes::Scopes,
-    seal::{Seals, Support, Trial},
+    seal::{self, Profile, Seals, Support, Trial},
     serve::Built,
     state::State,
     tasks::Tasks,
-    tool::Handler,
+    tool::{Handler, Run},
 };
 
 /// What can be told of a server without running it.
@@ -48,7 +48,8 @@ impl<C: State> Server<C> {
             return Err(StartError::NoRevision);
         }
         // The kernel answers while everything else is made.
-        let trial = Trial::begin(self.plan);
+        let home = if self.extra.is_some() { None } else { self.likely_home() };
+        let trial = Trial::begin(self.plan, home);
         let state = match self.state {
             Source::Ready(state) => state,
             Source::Later(make) => make().map_err(StartError::State)?,
@@ -70,7 +71,8 @@ impl<C: State> Server<C> {
         let registry = Registry::new(tools.iter().map(|(descriptor, _)| *descriptor))?;
         let handlers = tools.into_iter().map(|(_, handler)| handler).collect();
         let limits = Limits::new(&self.bounds, registry.tools().iter().map(|tool| tool.descriptor));
-        let seals = Seals::new(enough(trial.end(), &registry)?);
+        let (support, early) = trial.end();
+        let seals = Arc::new(Seals::new(enough(support, &registry)?, early));
         let audit = recording::recorder(self.recording, &registry, |log| {
             Recorder::open(log, &self.about, &registry, self.read_only, self.unasked)
         })?;
@@ -89,6 +91,14 @@ impl<C: State> Server<C> {
         Ok(Built::new(self.about, core, self.revisions, self.extra, self.scopes, self.checks))
     }
 
+    /// The seal that a service of these tools is best at home under, where the kernel can do all.
+    fn likely_home(&self) -> Option<Profile> {
+        let stateless = self.stateless.iter().map(|(tool, run)| (*tool, matches!(run, Handler::Async(_))));
+        let entries = self.entries.iter().map(|entry| (entry.descriptor, matches!(entry.run, Run::Async(_))));
+        let tools = stateless.chain(entries).filter(|(tool, _)| !self.read_only || tool.is_read_only());
+        seal::best(tools.map(|(tool, waits)| (Profile::of(tool), waits)))
+    }
+
     /// What can be told without making the state.
     pub(crate) fn outline(&self) -> Result<Outline, StartError> {
         let stateless = self.stateless.iter().map(|(descriptor, _)| *descriptor);
@@ -99,7 +109,7 @@ impl<C: State> Server<C> {
             registry,
             revisions: self.revisions.clone(),
             out_of_reach: self.out_of_reach,
-            support: Trial::begin(self.plan.clone()).end(),
+            support: Trial::begin(self.plan.clone(), None).end().0,
             scopes: self.scopes.clone(),
             recorded: !matches!(self.recording, Recording::Nowhere),
             #[cfg(feature = "cli")]

@@ -105,6 +105,7 @@ impl Plain {
             caller,
             revision,
             origin: &origin,
+            outside: None,
             idempotency_key,
             reports: None,
             cancelled,
