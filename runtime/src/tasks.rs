@@ -196,10 +196,15 @@ impl Tasks {
         true
     }
 
+    /// All tasks, for whoever is one of them: what runs is not over.
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        // Each entry is whole after any panic.
+        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// All tasks but those whose time is over.
     fn tasks(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
-        // Each entry is whole after any panic.
-        let mut tasks = self.by_id.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = self.all();
         let now = self.clock.since_1970();
         tasks.retain(|_, entry| {
             let over = entry.created + entry.lasts <= now && entry.changed + KEPT_AFTER_ITS_END <= now;
@@ -266,7 +271,7 @@ impl Running {
 
     /// Whether anybody can know of the task.
     pub(crate) fn has_begun(&self) -> bool {
-        let tasks = self.tasks.tasks();
+        let tasks = self.tasks.all();
         tasks.get(&self.id).is_some_and(|entry| !matches!(entry.stage, Stage::Opened))
     }
 
@@ -320,7 +325,7 @@ impl Drop for Running {
 impl Tasks {
     fn change<T>(&self, id: &str, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
         let now = self.clock.since_1970();
-        let mut tasks = self.tasks();
+        let mut tasks = self.all();
         let entry = tasks.get_mut(id)?;
         entry.changed = now;
         Some(change(entry))
@@ -329,7 +334,7 @@ impl Tasks {
     /// Ends a task that has not ended; one that nobody knows of is forgotten.
     fn end(&self, id: &str, end: End) {
         let now = self.clock.since_1970();
-        let mut tasks = self.tasks();
+        let mut tasks = self.all();
         match tasks.get_mut(id) {
             Some(Entry { stage: Stage::Opened, .. }) => _ = tasks.remove(id),
             Some(Entry { stage: Stage::Ended(_), .. }) | None => {}

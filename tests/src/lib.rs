@@ -11,5 +11,6 @@ pub mod issuer;
 pub mod log;
 pub mod program;
 pub mod rich;
+pub mod tasks;
 pub mod twin;
 pub mod wire;

@@ -12,7 +12,10 @@ use tokio::{
     sync::{mpsc, oneshot},
     task::JoinError,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 
 use super::{
     Shared, reports,
@@ -95,7 +98,9 @@ impl Outlasting {
                 let _ = sender.send(seen);
             }
         };
+        let at_work = self.at_work();
         let first = self.round(&person, admission, &running, AsTask::Yes(Some(Box::new(begun)))).await;
+        drop(at_work);
         if !running.has_begun() {
             return Some(first);
         }
@@ -104,15 +109,25 @@ impl Outlasting {
         None
     }
 
+    /// While it is held, a server that is to stop waits, if it can wait so long.
+    fn at_work(&self) -> [TaskTrackerToken; 2] {
+        [self.shared.at_work.token(), self.here.token()]
+    }
+
     /// The rounds after the first.
     async fn rounds(&self, first: Round, running: &Running) -> End {
-        let mut last = first;
-        for round in 1..=MOST {
+        let (mut last, mut round) = (first, 0);
+        loop {
             let (questions, state) = match last {
                 Ok(Answer::Reply(reply)) => return over(reply, running),
                 Ok(Answer::Ask { questions, state }) => (questions, state),
                 Err(refusal) => return failed(&wire::error(&refusal)),
             };
+            round += 1;
+            if round > MOST {
+                let message = "the tool asked ten times, and still has no answer";
+                return failed(&ErrorData::internal_error(message, None));
+            }
             let (asked, keys) = match named(round, questions) {
                 Ok(named) => named,
                 Err(error) => return failed(&error),
@@ -123,18 +138,11 @@ impl Outlasting {
             let Some(next) = self.next(&person, running).await else { return End::Cancelled };
             last = next;
         }
-        match last {
-            Ok(Answer::Reply(reply)) => over(reply, running),
-            Err(refusal) => failed(&wire::error(&refusal)),
-            Ok(Answer::Ask { .. }) => {
-                failed(&ErrorData::internal_error("the tool asked ten times, and still has no answer", None))
-            }
-        }
     }
 
     /// A later round, once there is a place for it; none where the task is taken back before.
     async fn next(&self, person: &Visitor<'_>, running: &Running) -> Option<Round> {
-        let _at_work = (self.shared.at_work.token(), self.here.token());
+        let _at_work = self.at_work();
         let admission = tokio::select! {
             biased;
             () = running.cancelled().cancelled() => return None,
@@ -146,7 +154,7 @@ impl Outlasting {
         })
     }
 
-    /// One round. The server does not stop in the middle of it, if it can wait so long.
+    /// One round.
     async fn round(
         &self,
         person: &Visitor<'_>,
@@ -154,8 +162,6 @@ impl Outlasting {
         running: &Running,
         task: AsTask<'_>,
     ) -> Round {
-        let _at_work = (self.shared.at_work.token(), self.here.token());
-        let again = matches!(task, AsTask::Yes(None));
         let (sender, mut reports) = mpsc::channel(reports::WAITING);
         let wanted = Wanted { progress: true, log: None };
         let request = Request {
@@ -163,7 +169,8 @@ impl Outlasting {
             arguments: self.call.arguments.clone().unwrap_or_default(),
             caller: Arc::clone(&self.caller),
             admission,
-            again,
+            // A later one comes with its admission.
+            again: false,
             revision: Revision::V2026_07_28,
             idempotency_key: self.idempotency_key.clone(),
             reports: Some(Reports { sender, wanted }),
