@@ -69,6 +69,25 @@ async fn what_is_refused_before_the_handler_is_no_task() {
 }
 
 #[tokio::test]
+async fn parameters_that_are_none_are_told_what_to_send() {
+    let mut client = Client::with_tasks(built(&Gate::shut(), ""));
+    for (method, params, help) in [
+        ("tasks/get", json!({}), r#"send {"taskId": "…"}"#),
+        ("tasks/get", json!({"taskId": 5}), r#"send {"taskId": "…"}"#),
+        ("tasks/cancel", json!({"taskId": null}), r#"send {"taskId": "…"}"#),
+        (
+            "tasks/update",
+            json!({"taskId": "a", "inputResponses": 5}),
+            r#"{"taskId": "…", "inputResponses": {…}}"#,
+        ),
+    ] {
+        let answer = client.ask(method, params).await;
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert_eq!((&answer["error"]["code"], message.contains(help)), (&json!(-32602), true), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_task_is_known_only_to_who_may_call_its_tool() {
     let public = built(&Gate::shut(), "");
     let mut granted = Client::with_tasks(public.clone().grant("wait"));

@@ -160,6 +160,10 @@ impl ServerHandler for Front {
                 "`tools/list` takes an object with a `cursor`, or nothing",
                 None,
             )),
+            // Well-formed ones come by methods of their own.
+            "tasks/get" | "tasks/cancel" | "tasks/update" if self.has_tasks(&context) => {
+                Err(super::tasks::malformed(&request.method))
+            }
             _ => self.own(request, context).await,
         }
     }

@@ -295,6 +295,13 @@ pub(super) fn too_large() -> ErrorData {
     ErrorData::invalid_params(message, None)
 }
 
+/// What is said to parameters that are none of this method.
+pub(super) fn malformed(method: &str) -> ErrorData {
+    let answers = if method == "tasks/update" { ", \"inputResponses\": {…}" } else { "" };
+    let message = format!("these are no parameters of `{method}`\nhelp: send {{\"taskId\": \"…\"{answers}}}");
+    ErrorData::invalid_params(message, None)
+}
+
 /// What is said to a name that leads nowhere, or to somebody else's task.
 pub(super) fn unknown() -> ErrorData {
     ErrorData::invalid_params(

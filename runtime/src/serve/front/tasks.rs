@@ -71,8 +71,12 @@ impl Front {
         find: impl FnOnce(&Tasks, &Caller) -> Option<T>,
     ) -> Result<Option<T>, ErrorData> {
         let (caller, _) = self.visit(context)?;
-        let modern = !revision(context).wants_objects();
-        Ok(modern.then(|| find(&self.shared.core.tasks, &caller)).flatten())
+        Ok(modern(context).then(|| find(&self.shared.core.tasks, &caller)).flatten())
+    }
+
+    /// Whether requests about tasks are answered here.
+    pub(super) fn has_tasks(&self, context: &RequestContext<RoleServer>) -> bool {
+        modern(context) && self.shared.has_tasks()
     }
 
     /// Whether the user's own handler has tasks, or there are no others.
@@ -80,4 +84,8 @@ impl Front {
         let own = self.shared.extra.as_ref().is_some_and(|extra| extra.info().capabilities.supports_tasks());
         own || !self.shared.has_tasks()
     }
+}
+
+fn modern(context: &RequestContext<RoleServer>) -> bool {
+    !revision(context).wants_objects()
 }
