@@ -56,6 +56,8 @@ pub enum StartError {
     Scratch(String),
     /// `Server::revisions` left none.
     NoRevision,
+    /// This tool answers with a task only, and no revision that the server speaks has tasks.
+    NoTasks(&'static str),
     /// This tool does not run unrecorded, and nobody said where calls are recorded.
     Unaudited(&'static str),
     /// The audit log cannot be written, or was changed.
@@ -96,6 +98,10 @@ impl std::fmt::Display for StartError {
             Self::NoRevision => write!(
                 f,
                 "the server speaks no revision of the protocol\nhelp: give `Server::revisions` at least one, or leave it out"
+            ),
+            Self::NoTasks(tool) => write!(
+                f,
+                "nobody could call tool `{tool}`\nnote: it is declared `task = \"required\"`, and no revision that the server speaks has tasks\nhelp: add `Revision::V2026_07_28` to `Server::revisions`, or declare it `task = \"optional\"`"
             ),
             Self::Unaudited(tool) => write!(
                 f,

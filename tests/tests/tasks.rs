@@ -1,7 +1,7 @@
 //! Tools whose work outlasts a request: `tools/call` answers with a task (SEP-2663), and the rest is asked for later.
 
 use candor::{
-    AuditLog, Revision,
+    AuditLog, Revision, StartError,
     rmcp::{
         ErrorData, RoleServer, ServerHandler,
         model::{
@@ -240,6 +240,15 @@ async fn every_round_of_a_task_is_on_record_with_its_end() {
             "only_wait denied task",
         ]
     );
+}
+
+#[test]
+fn a_tool_that_nobody_could_call_is_no_start() {
+    let older = server(&Gate::shut()).unaudited().revisions([Revision::V2025_11_25]).build();
+    let error = older.err().expect("`only_wait` answers with a task only");
+    assert_eq!(error, StartError::NoTasks("only_wait"));
+    let said = error.to_string();
+    assert!(said.contains("`Revision::V2026_07_28`") && said.contains("task = \"optional\""), "{said}");
 }
 
 #[tokio::test]

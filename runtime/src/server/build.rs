@@ -7,7 +7,7 @@ use super::{About, Server, Source};
 use crate::audit::AuditLog;
 use crate::{
     confirm::Confirmations,
-    descriptor::Descriptor,
+    descriptor::{Descriptor, Task},
     limits::Limits,
     pipeline::{Core, Recorder, access::OutOfReach},
     recording::{self, Recording},
@@ -69,6 +69,12 @@ impl<C: State> Server<C> {
         });
         tools.sort_by_key(|(descriptor, _)| descriptor.name);
         let registry = Registry::new(tools.iter().map(|(descriptor, _)| *descriptor))?;
+        if !self.revisions.contains(&Revision::V2026_07_28)
+            && let Some(tool) =
+                registry.tools().iter().find(|tool| tool.descriptor.task == Some(Task::Required))
+        {
+            return Err(StartError::NoTasks(tool.descriptor.name));
+        }
         let handlers = tools.into_iter().map(|(_, handler)| handler).collect();
         let limits = Limits::new(&self.bounds, registry.tools().iter().map(|tool| tool.descriptor));
         let (support, early) = trial.end();
