@@ -15,7 +15,7 @@ use std::{fmt, path::Path, sync::Arc};
 pub use challenge::insufficient_scope;
 pub use metadata::Metadata;
 
-use crate::{call::Caller, clock::Clock, scopes::Scopes, server::Built};
+use crate::{clock::Clock, scopes::Scopes, server::Built, tool::call::Caller};
 use keys::Keys;
 
 /// Who may call over HTTP: how a bearer token becomes a [`Caller`].

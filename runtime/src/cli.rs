@@ -21,7 +21,7 @@ use std::{
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::{server::Server, state::State};
+use crate::{server::Server, tool::state::State};
 
 /// All went well.
 const DONE: u8 = 0;

@@ -15,9 +15,11 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    call::Caller,
     clock::Clock,
-    descriptor::{Descriptor, Effect},
+    tool::{
+        call::Caller,
+        descriptor::{Descriptor, Effect},
+    },
 };
 
 /// How long a person may take.
@@ -177,7 +179,7 @@ fn shown(value: &Value) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use crate::confirm::*;
 
     fn arguments(symbol: &str) -> Map<String, Value> {
         json!({ "symbol": symbol }).as_object().cloned().unwrap()

@@ -24,38 +24,30 @@
 
 #[cfg(feature = "http")]
 pub mod access;
-mod args;
-mod ask;
 mod audit;
-mod call;
 #[cfg(feature = "cli")]
 mod cli;
+mod client;
 mod clock;
 mod confirm;
 mod contract;
-mod descriptor;
 mod limits;
-mod output;
 mod pipeline;
-mod recording;
+mod record;
 mod registry;
-mod report;
 mod retry;
 mod revision;
+mod sandbox;
 mod schema;
 mod scopes;
-mod seal;
 mod serve;
 mod server;
-mod state;
 mod tasks;
 pub mod testing;
 mod text;
 mod tool;
 
-pub use ask::{Ask, Means};
 pub use audit::AuditLog;
-pub use call::{Call, Caller};
 /// Makes the fields of a struct the handles that tools take by type.
 ///
 /// `#[state(write)]` and `#[state(network)]` say what holding a handle makes possible: a `read_only` tool that takes
@@ -106,20 +98,24 @@ pub use candor_macros::mcp_tool;
 /// Server::new("numbers", "1.0.0").tools(tools![answer, answer]);
 /// ```
 pub use candor_macros::tools;
-pub use descriptor::{
-    Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
-};
-pub use output::{Block, Content, Output, ToolError};
 pub use registry::StartError;
-pub use report::Level;
 pub use retry::{retry, retry_blocking};
 pub use revision::Revision;
 /// The protocol library underneath, for a handler of prompts and resources: [`Server::handler`].
 pub use rmcp;
-pub use seal::Seal;
+pub use sandbox::Seal;
 pub use server::{Built, Server};
-pub use state::State;
-pub use tool::Tools;
+pub use tool::{
+    ask::{Ask, Means},
+    call::{Call, Caller},
+    descriptor::{
+        Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
+    },
+    handler::Tools,
+    output::{Block, Content, Output, ToolError},
+    progress::Level,
+    state::State,
+};
 
 /// What expansions name. Nothing here is for people, and nothing here is stable.
 #[doc(hidden)]
@@ -130,18 +126,18 @@ pub mod __private {
         time::Duration,
     };
 
-    pub use crate::{
+    pub use crate::tool::{
         args::param,
         descriptor::{
             Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
         },
+        handler::{Named, Run, Running, Tool, Tools, twin},
         output::{Plainly, Returned},
         state::{InClosedWorld, InReadOnly, Network, Plain, Provide, State, Write, WriteAndNetwork},
-        tool::{Named, Run, Running, Tool, Tools, twin},
     };
 
     /// A future that may cross threads, boxed.
-    pub fn boxed<'a, F: Future<Output = crate::output::Reply> + Send + 'a>(future: F) -> Running<'a> {
+    pub fn boxed<'a, F: Future<Output = crate::tool::output::Reply> + Send + 'a>(future: F) -> Running<'a> {
         Box::pin(future)
     }
 }

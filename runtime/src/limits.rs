@@ -20,9 +20,11 @@ use governor::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
-    call::Caller,
     clock::Clock,
-    descriptor::{Descriptor, Per, Rate},
+    tool::{
+        call::Caller,
+        descriptor::{Descriptor, Per, Rate},
+    },
 };
 
 /// What a server says of its limits, beside what each tool declares.
@@ -175,7 +177,7 @@ impl Keyed {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::limits::*;
 
     fn a_minute(calls: u32) -> Rate {
         Rate { calls, per: Per::Minute }

@@ -2,13 +2,12 @@
 
 pub(crate) mod access;
 mod arguments;
-pub(crate) mod audit;
 mod confirmation;
+mod elicitation;
 mod known;
 mod limits;
-mod output;
-mod questions;
 mod refusal;
+mod result;
 mod run;
 mod task;
 
@@ -18,23 +17,25 @@ use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use crate::record::call::{By, Origin, Recorder, Trace};
 use crate::{
-    ask::{Question, Round},
-    call::{Call, Caller, Reports},
     confirm::{Bound, Confirmations, Kept},
     limits::{Limits, Slot},
-    output::Reply,
+    record::call::Asked,
     registry::Registry,
     revision::Revision,
-    seal::{Outside, Seals},
+    sandbox::{Outside, Seals},
     tasks::Tasks,
-    tool::Handler,
+    tool::{
+        ask::{Question, Round},
+        call::{Call, Caller, Reports},
+        handler::Handler,
+        output::Reply,
+    },
 };
 use access::OutOfReach;
-use audit::Asked;
-pub(crate) use audit::{By, Origin, Recorder, Trace};
 pub(crate) use confirmation::{Choice, Person, QUESTION};
-use questions::Asker;
+use elicitation::Asker;
 pub(crate) use refusal::Refusal;
 pub(crate) use task::AsTask;
 
@@ -262,7 +263,7 @@ async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) ->
     let mut reply = run::run(place, &core.handlers[at], call, arguments, slot, to_its_end).await;
     let ask = reply.take_ask();
     if ask.is_none() {
-        reply = output::shape(tool, reply, request.revision);
+        reply = result::shape(tool, reply, request.revision);
     }
     if let Some(trail) = trail {
         trail.outcome(&reply, ask.is_some()).await.map_err(Denied::by(By::Audit))?;
@@ -271,5 +272,5 @@ async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) ->
     let in_rounds = person.in_rounds();
     let tool = tool.descriptor;
     let asker = Asker { tool, abilities, in_rounds, unusable, confirmed, mark: mark.as_ref() };
-    questions::put(core, &asker, ask).map_err(Denied::after)
+    elicitation::put(core, &asker, ask).map_err(Denied::after)
 }

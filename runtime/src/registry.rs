@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use crate::{
-    descriptor::Descriptor,
     schema::{Input, OutputShape},
     text,
+    tool::descriptor::Descriptor,
 };
 
 /// Everything that can be known of a tool before any call.

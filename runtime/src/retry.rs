@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder, Retryable as _};
 
-use crate::{call::Call, output::ToolError};
+use crate::tool::{call::Call, output::ToolError};
 
 /// The first wait is at most this long; each further one at most twice the one before.
 const FIRST: Duration = Duration::from_millis(100);
@@ -115,7 +115,7 @@ impl Iterator for Waits {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::retry::*;
 
     #[test]
     fn every_wait_is_below_its_doubling_bound() {

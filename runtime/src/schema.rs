@@ -11,7 +11,7 @@ use schemars::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::descriptor::{Descriptor, Literal, Param};
+use crate::tool::descriptor::{Descriptor, Literal, Param};
 use check::Check;
 use faults::faults;
 
@@ -66,7 +66,7 @@ impl Input {
     }
 
     /// Everything that is wrong with `arguments`.
-    pub(crate) fn faults(&self, descriptor: &Descriptor, arguments: &Value) -> Vec<crate::args::Fault> {
+    pub(crate) fn faults(&self, descriptor: &Descriptor, arguments: &Value) -> Vec<crate::tool::args::Fault> {
         faults(descriptor, &self.check, arguments)
     }
 

@@ -59,7 +59,7 @@ impl Scopes {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::scopes::*;
 
     fn held(scopes: &Scopes, granted: &str) -> Vec<String> {
         scopes.held(granted.split_whitespace()).into_iter().collect()

@@ -1,19 +1,9 @@
 //! Built servers → connections. The only room that knows rmcp.
 
-pub(crate) mod client;
-mod front;
-mod home;
 #[cfg(feature = "http")]
 pub(crate) mod http;
-mod lines;
-mod log;
-mod own;
-mod reports;
-mod rounds;
+pub(crate) mod mcp;
 mod stdio;
-mod tasks;
-mod visitor;
-mod wire;
 
 use std::{collections::BTreeSet, io, pin::pin, sync::Arc, time::Duration};
 
@@ -31,20 +21,22 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    call::Caller,
     pipeline::{Core, Origin, Trace, access},
     revision::Revision,
+    sandbox::Outside,
     scopes::Scopes,
-    seal::Outside,
     server::About,
     text,
+    tool::call::Caller,
 };
-use front::{Front, Sender};
-use lines::{Ending, Lines};
-pub(crate) use own::Extra;
-use own::SERVER_INFO;
-pub(crate) use stdio::Stdio;
-use wire::Lists;
+pub(crate) use mcp::delegate::Extra;
+use mcp::{
+    convert::{self, Lists},
+    delegate::SERVER_INFO,
+    handler::{self, Front, Sender},
+};
+pub(crate) use stdio::descriptors::Stdio;
+use stdio::transport::{Ending, Lines};
 
 /// How serving came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,8 +129,8 @@ impl Built {
         checks: Vec<Check>,
     ) -> Self {
         let lists = Lists::new(&core.registry, core.out_of_reach);
-        let revisions = revisions.into_iter().map(wire::version).collect();
-        let server_info = json!(front::implementation(&about));
+        let revisions = revisions.into_iter().map(convert::version).collect();
+        let server_info = json!(handler::implementation(&about));
         let scopes = Arc::new(scopes);
         let at_work = TaskTracker::new();
         let shared = Shared { about, core, lists, revisions, extra, scopes, server_info, at_work, checks };

@@ -10,16 +10,18 @@ pub use crate::serve::Built;
 use crate::{
     audit::AuditLog,
     clock::Clock,
-    descriptor::{Descriptor, Rate},
     limits::Bounds,
     pipeline::access::OutOfReach,
-    recording::Recording,
+    record::Recording,
     revision::Revision,
+    sandbox::{Plan, Seal},
     scopes::Scopes,
-    seal::{Plan, Seal},
     serve::{Check, Extra, ServerHandler},
-    state::State,
-    tool::{Entry, Handler, Tools},
+    tool::{
+        descriptor::{Descriptor, Rate},
+        handler::{Entry, Handler, Tools},
+        state::State,
+    },
 };
 pub(crate) use build::Outline;
 

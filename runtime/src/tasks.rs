@@ -14,9 +14,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ask::Question,
-    call::{Caller, Identity},
     clock::Clock,
+    tool::{
+        ask::Question,
+        call::{Caller, Identity},
+    },
 };
 
 /// The most tasks that one caller has at a time, those that have ended and are still kept among them.

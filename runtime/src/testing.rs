@@ -10,13 +10,15 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-pub use crate::audit::Disk;
-pub use crate::clock::Clock;
-pub use crate::serve::client::{Answer, Client, Guest, Refused, Said};
-use crate::{
+use crate::tool::{
     ask::Round,
     call::{Call, Caller},
     descriptor::Descriptor,
+};
+pub use crate::{
+    audit::Disk,
+    client::{Answer, Client, Guest, Refused, Said},
+    clock::Clock,
 };
 
 /// A context to call a handler with: a local caller without scopes, an hour of time, nobody who listens to progress.

@@ -10,7 +10,7 @@ use super::{
     AccessError, Denied,
     keyfile::{self, Entry, Hash},
 };
-use crate::{call::Caller, scopes::Scopes};
+use crate::{scopes::Scopes, tool::call::Caller};
 
 /// The keys of one file.
 #[derive(Debug)]

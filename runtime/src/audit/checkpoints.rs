@@ -199,7 +199,7 @@ impl Checkpoints {
 
 #[cfg(all(test, feature = "cli"))]
 mod tests {
-    use super::*;
+    use crate::audit::checkpoints::*;
 
     #[test]
     fn what_is_signed_is_never_signed_again_nor_less_than_that() {

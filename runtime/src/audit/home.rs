@@ -38,7 +38,7 @@ fn plain(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::audit::home::*;
 
     #[test]
     fn a_name_stays_one_component_of_a_path() {

@@ -181,7 +181,7 @@ impl Checkpoint {
 
 #[cfg(all(test, feature = "cli"))]
 mod tests {
-    use super::*;
+    use crate::audit::note::*;
 
     fn signed() -> (Signer, String) {
         let signer = Signer::generate("prices");

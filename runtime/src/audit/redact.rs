@@ -8,7 +8,7 @@ use super::{
     chain::{Hash, hex, hex_text, sha256},
     text,
 };
-use crate::{
+use crate::tool::{
     descriptor::Descriptor,
     output::{Block, Reply},
 };
@@ -191,14 +191,13 @@ fn lists(schema: &Value, word: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::*;
-    use crate::args::param;
+    use crate::{audit::redact::*, tool::args::param};
 
     const TOOL: Descriptor = Descriptor {
         params: &[
             param::<String>("name", ""),
             param::<Value>("more", ""),
-            crate::descriptor::Param { secret: true, ..param::<u32>("pin", "") },
+            crate::tool::descriptor::Param { secret: true, ..param::<u32>("pin", "") },
         ],
         ..Descriptor::DEFAULT
     };

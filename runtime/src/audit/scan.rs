@@ -204,7 +204,7 @@ impl<'a> Cursor<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::chain::Head, *};
+    use crate::audit::{chain::Head, scan::*};
 
     fn line(members: &str) -> Vec<u8> {
         let mut out = Vec::new();

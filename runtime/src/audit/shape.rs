@@ -90,10 +90,7 @@ impl Shape {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{chain::Head, scan::scan},
-        *,
-    };
+    use crate::audit::{chain::Head, scan::scan, shape::*};
 
     #[test]
     fn a_line_that_differs_in_one_byte_from_a_known_one_is_read_as_in_full() {

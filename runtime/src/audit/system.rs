@@ -19,7 +19,7 @@ mod unix {
 
     use rustix::fs::{FlockOperation, OFlags};
 
-    use super::{DirBuilder, File, Metadata, OpenOptions, Path, Room, io};
+    use crate::audit::system::{DirBuilder, File, Metadata, OpenOptions, Path, Room, io};
 
     /// For a file that only its owner reads, and that is no symbolic link.
     pub(crate) fn private() -> OpenOptions {
@@ -80,7 +80,7 @@ pub(super) use unix::{identity, lock, make_folder, ours_alone, private, room, sy
 /// Systems without Unix's files: the folder's own access list is what keeps others out.
 #[cfg(not(unix))]
 mod other {
-    use super::{DirBuilder, File, Metadata, OpenOptions, Path, Room, io};
+    use crate::audit::system::{DirBuilder, File, Metadata, OpenOptions, Path, Room, io};
 
     pub(crate) fn private() -> OpenOptions {
         OpenOptions::new()

@@ -16,7 +16,7 @@ use clap::{Args, Subcommand};
 use super::{could_not, say};
 use crate::{
     audit::{self, AuditLog},
-    recording::Recording,
+    record::Recording,
     server::Server,
 };
 

@@ -12,11 +12,13 @@ use tokio::process::{Child, Command};
 
 use super::{COULD_NOT, DONE, FAILED, Grants, audit::Log, could_not, render, say};
 use crate::{
-    descriptor::{Descriptor, Task},
-    serve::client::{Guest, Refused, Said},
+    client::{Guest, Refused, Said},
     server::{Outline, Server},
-    state::State,
     text,
+    tool::{
+        descriptor::{Descriptor, Task},
+        state::State,
+    },
 };
 
 /// How long the child may take to end once its input is closed.

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use crate::{
     contract::{By, enforcement},
-    descriptor::{Descriptor, Effect},
-    seal::Support,
+    sandbox::Support,
     server::Outline,
+    tool::descriptor::{Descriptor, Effect},
 };
 
 /// The report.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{output::Block, serve::client::Answer};
+use crate::{client::Answer, tool::output::Block};
 
 /// The result as it came.
 pub(super) fn raw(result: &Value) -> String {

@@ -14,7 +14,7 @@ use crate::{
     registry::StartError,
     serve::{Built, Ended, Stdio},
     server::Server,
-    state::State,
+    tool::state::State,
 };
 
 /// How long the process waits for its threads at its end.

@@ -15,8 +15,8 @@ use super::{could_not, say};
 use crate::{
     access::keyfile::{self, Entry, Hash, PREFIX, Scope, Subject, Time},
     server::Server,
-    state::State,
     text,
+    tool::state::State,
 };
 
 #[derive(Args)]

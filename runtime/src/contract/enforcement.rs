@@ -1,8 +1,8 @@
 //! For each declared word, what makes it true here; an empty list where so far nothing does.
 
 use crate::{
-    descriptor::{Audit, Descriptor, IdempotencyKey},
-    seal::{Profile, Support},
+    sandbox::{Profile, Support},
+    tool::descriptor::{Audit, Descriptor, IdempotencyKey},
 };
 
 /// What enforces a word.

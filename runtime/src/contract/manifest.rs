@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::enforcement;
 use crate::{
-    descriptor::{Descriptor, Param},
     pipeline::access::OutOfReach,
     registry::Definition,
     server::Outline,
+    tool::descriptor::{Descriptor, Param},
 };
 
 /// The manifest of a server.
@@ -59,7 +59,7 @@ pub(crate) fn declaration(definition: &Definition) -> Value {
         "timeout_seconds": tool.timeout.as_secs_f64(),
         "retry": tool.retry,
         "audit": tool.audit.word(),
-        "task": tool.task.map(crate::descriptor::Task::word),
+        "task": tool.task.map(crate::tool::descriptor::Task::word),
         "deprecated": tool.deprecated.map(|deprecated| trimmed(json!({
             "since": deprecated.since,
             "remove_in": deprecated.remove_in,
@@ -68,7 +68,7 @@ pub(crate) fn declaration(definition: &Definition) -> Value {
         "unsealed": tool.unsealed,
         "hints": {
             "readOnlyHint": tool.is_read_only(),
-            "destructiveHint": tool.effect == crate::descriptor::Effect::Destructive,
+            "destructiveHint": tool.effect == crate::tool::descriptor::Effect::Destructive,
             "idempotentHint": tool.may_repeat(),
             "openWorldHint": !tool.closed_world,
         },

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use crate::{
-    descriptor::{Descriptor, Effect, Param, Task},
     registry::Definition,
     server::Outline,
+    tool::descriptor::{Descriptor, Effect, Param, Task},
 };
 
 /// The reference of a server.
@@ -139,7 +139,7 @@ fn ty(schema: &Map<String, Value>) -> String {
 pub(crate) fn call_line(tool: &Descriptor) -> String {
     let mut line = format!("call {}", tool.name);
     for param in tool.params.iter().filter(|param| !param.optional || param.example.is_some()) {
-        let value = match param.example.or(param.default).map(crate::descriptor::Literal::to_json) {
+        let value = match param.example.or(param.default).map(crate::tool::descriptor::Literal::to_json) {
             Some(Value::String(text)) => text,
             Some(Value::Array(values)) => values
                 .iter()

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::{args::refusal, output::Reply, registry::Definition};
+use crate::{
+    registry::Definition,
+    tool::{args::refusal, output::Reply},
+};
 
 pub(super) fn check(
     tool: &Definition,

@@ -6,10 +6,12 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, Core};
 use crate::{
-    ask::{Abilities, Question},
     confirm::{Bound, Kept, Unusable, question},
-    descriptor::Descriptor,
-    output::ToolError,
+    tool::{
+        ask::{Abilities, Question},
+        descriptor::Descriptor,
+        output::ToolError,
+    },
 };
 
 /// The name of our one question among a round's.

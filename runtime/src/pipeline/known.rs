@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Core, Refusal, access};
-use crate::{call::Caller, registry::Definition, text};
+use crate::{registry::Definition, text, tool::call::Caller};
 
 pub(super) fn tool<'a>(
     core: &'a Core,

@@ -2,8 +2,8 @@
 
 use super::{Core, Refusal};
 use crate::{
-    call::Caller,
     limits::{Slot, Wait},
+    tool::call::Caller,
 };
 
 pub(super) fn rate(core: &Core, at: usize, caller: &Caller) -> Result<(), Refusal> {

@@ -6,14 +6,16 @@ use backon::Retryable as _;
 use serde_json::{Map, Value};
 
 use crate::{
-    args::Args,
-    call::Call,
-    descriptor::Descriptor,
     limits::Slot,
-    output::{Reply, ToolError},
     retry::{FullJitter, within},
-    seal::{Mark, Place},
-    tool::Handler as Run,
+    sandbox::{Mark, Place},
+    tool::{
+        args::Args,
+        call::Call,
+        descriptor::Descriptor,
+        handler::Handler as Run,
+        output::{Reply, ToolError},
+    },
 };
 
 /// Waits for the handler's answer, also where the call is taken back, if it is to run `to_its_end`.

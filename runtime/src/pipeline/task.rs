@@ -1,7 +1,7 @@
 //! Stage: a tool that answers with a task only is called by a client that takes one.
 
 use super::Refusal;
-use crate::descriptor::{Descriptor, Task};
+use crate::tool::descriptor::{Descriptor, Task};
 
 /// Whether a call runs in a task.
 pub(crate) enum AsTask<'a> {

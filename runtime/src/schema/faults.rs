@@ -3,7 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::check::{Check, Members, Rest, Rule, Types, unevaluated};
-use crate::{args::Fault, descriptor::Descriptor, text};
+use crate::{
+    text,
+    tool::{args::Fault, descriptor::Descriptor},
+};
 
 /// How many faults one answer lists.
 const MOST: usize = 20;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Check;
-use crate::descriptor::{Descriptor, Rule};
+use crate::tool::descriptor::{Descriptor, Rule};
 
 /// Writes the rules of `descriptor` into the schema of its arguments. One condition stands at the root; further ones
 /// and the choices stand in `allOf`, where there is room for several.

@@ -1,17 +1,17 @@
 //! HTTP requests → the protocol: every check that stands before it, in one order, and the paths beside it.
 
 mod admission;
-mod bearer;
+mod auth;
 mod body;
+mod body_guard;
 mod cors;
-mod direct;
 mod drain;
+mod error;
+mod fast_path;
 mod health;
-mod held;
+mod host;
 mod listen;
-mod message;
-mod origin;
-mod refused;
+mod peek;
 mod sessions;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -31,21 +31,21 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Built, Ended, Shared,
-    front::{Front, Sender, Visit},
+    mcp::handler::{Front, Sender, Visit},
 };
 use crate::{
     access::{Access, Metadata},
-    call::Caller,
     pipeline::By,
+    tool::call::Caller,
 };
-use direct::Plain;
 use drain::Drain;
 pub(crate) use drain::Pace;
+use error::Refused;
+use fast_path::Plain;
 use health::Health;
-use message::Message;
-use origin::Hosts;
-pub(crate) use origin::{host, origin};
-use refused::Refused;
+use host::Hosts;
+pub(crate) use host::{host, origin};
+use peek::Message;
 use sessions::Sessions;
 
 /// Where the protocol is spoken.
@@ -246,7 +246,7 @@ impl Door {
         let mut answer = sessions::of(caller, self.protocol.handle(request)).await;
         if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
             // Sound JSON that is no message, or a body that is said to be none.
-            message::explain(&body)?;
+            peek::explain(&body)?;
         }
         if answer.status() == StatusCode::INTERNAL_SERVER_ERROR && self.drain.cut.is_cancelled() {
             return Err(drain::cut_off().to(id));
@@ -273,7 +273,7 @@ impl Door {
 
     /// Whose token it is. The token goes no further.
     async fn caller(&self, request: &mut Request) -> Result<Arc<Caller>, Refused> {
-        let token = bearer::take(request.headers_mut());
+        let token = auth::take(request.headers_mut());
         let caller = match &token {
             Ok(token) => self.access.caller(token.as_deref()).await,
             Err(denied) => Err(*denied),
@@ -281,7 +281,7 @@ impl Door {
         caller.map_err(|denied| {
             self.record(By::Auth);
             let basic: Vec<&str> = self.shared.scopes.basic().iter().map(String::as_str).collect();
-            bearer::refused(denied, &basic, self.metadata_address())
+            auth::refused(denied, &basic, self.metadata_address())
         })
     }
 

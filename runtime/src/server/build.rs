@@ -7,18 +7,20 @@ use super::{About, Server, Source};
 use crate::audit::AuditLog;
 use crate::{
     confirm::Confirmations,
-    descriptor::{Descriptor, Task},
     limits::Limits,
     pipeline::{Core, Recorder, access::OutOfReach},
-    recording::{self, Recording},
+    record::{self, Recording},
     registry::{Registry, StartError},
     revision::Revision,
+    sandbox::{self, Profile, Seals, Support, Trial},
     scopes::Scopes,
-    seal::{self, Profile, Seals, Support, Trial},
     serve::Built,
-    state::State,
     tasks::Tasks,
-    tool::{Handler, Run},
+    tool::{
+        descriptor::{Descriptor, Task},
+        handler::{Handler, Run},
+        state::State,
+    },
 };
 
 /// What can be told of a server without running it.
@@ -79,7 +81,7 @@ impl<C: State> Server<C> {
         let limits = Limits::new(&self.bounds, registry.tools().iter().map(|tool| tool.descriptor));
         let (support, early) = trial.end();
         let seals = Arc::new(Seals::new(enough(support, &registry)?, early));
-        let audit = recording::recorder(self.recording, &registry, |log| {
+        let audit = record::recorder(self.recording, &registry, |log| {
             Recorder::open(log, &self.about, &registry, self.read_only, self.unasked)
         })?;
         let core = Core {
@@ -102,7 +104,7 @@ impl<C: State> Server<C> {
         let stateless = self.stateless.iter().map(|(tool, run)| (*tool, matches!(run, Handler::Async(_))));
         let entries = self.entries.iter().map(|entry| (entry.descriptor, matches!(entry.run, Run::Async(_))));
         let tools = stateless.chain(entries).filter(|(tool, _)| !self.read_only || tool.is_read_only());
-        seal::best(tools.map(|(tool, waits)| (Profile::of(tool), waits)))
+        sandbox::best(tools.map(|(tool, waits)| (Profile::of(tool), waits)))
     }
 
     /// What can be told without making the state.

@@ -9,8 +9,8 @@ use rmcp::model::{ProtocolVersion, RequestId};
 use super::{Door, Refused};
 use crate::{
     access::insufficient_scope,
-    call::Caller,
     pipeline::{self, Admission, Origin, Refusal},
+    tool::call::Caller,
 };
 
 impl Door {

@@ -3,7 +3,7 @@
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::{body::Body, extract::Request, response::Response};
 
-use super::origin::Hosts;
+use super::host::Hosts;
 
 /// The methods of all revisions.
 const METHODS: &str = "GET, POST, DELETE";

@@ -9,7 +9,7 @@ use tokio_util::{
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
 
-use super::{Refused, held::Held};
+use super::{Refused, body_guard::Held};
 use crate::serve::{Ended, SHUTTING_DOWN};
 
 /// How much time each phase has.

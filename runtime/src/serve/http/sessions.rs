@@ -20,8 +20,8 @@ use rmcp::{
     },
 };
 
-use super::{Refused, held::Held};
-use crate::{call::Caller, confirm::EXPIRY};
+use super::{Refused, body_guard::Held};
+use crate::{confirm::EXPIRY, tool::call::Caller};
 
 const SESSION: &str = "mcp-session-id";
 /// How long a session may be silent: no request, no answer, no report.

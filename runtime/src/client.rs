@@ -1,0 +1,153 @@
+//! A client of our own making on rmcp's: for tests in the same process, and for `call` with a child process.
+
+mod answer;
+mod builder;
+mod tasks;
+
+use std::{io, sync::Mutex};
+
+use rmcp::{
+    RoleClient,
+    model::{CallToolRequestParams, RequestMetaObject},
+    service::RunningService,
+};
+use serde_json::{Map, Value};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{revision::Revision, serve::Built};
+pub use answer::{Answer, Refused};
+use builder::Listener;
+pub use builder::{Guest, Said};
+
+/// A client that speaks the real protocol to a server.
+///
+/// ```
+/// use candor::{Server, mcp_tool, testing::Client, tools};
+/// use serde_json::json;
+///
+/// /// Add two numbers.
+/// #[mcp_tool(read_only, closed_world, public)]
+/// fn add(
+///     /// The first.
+///     a: i64,
+///     /// The second.
+///     b: i64,
+/// ) -> i64 {
+///     a + b
+/// }
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let client = Client::of(Server::new("sums", "1.0.0").tools(tools![add])).await;
+/// let answer = client.call("add", json!({"a": 2, "b": 3})).await.unwrap();
+/// assert_eq!(answer.structured, Some(json!(5)));
+/// # });
+/// ```
+pub struct Client {
+    running: RunningService<RoleClient, Listener>,
+    /// It takes a task for an answer.
+    tasks: bool,
+    /// Keys for the `_meta` of the next call.
+    meta: Mutex<Map<String, Value>>,
+}
+
+impl Client {
+    /// Builds `server`, grants it nothing, and connects under the newest revision. Unless the server has an audit log of
+    /// its own, nothing is recorded.
+    ///
+    /// # Panics
+    ///
+    /// The server does not build, or the connection fails: in a test, both are failures.
+    pub async fn of<C: crate::tool::state::State>(server: crate::Server<C>) -> Self {
+        let built = server
+            .or_unaudited()
+            .build()
+            .unwrap_or_else(|error| panic!("the server does not start: {error}"));
+        Self::to(built, Revision::V2026_07_28).await
+    }
+
+    /// Connects to a built server, with what was granted to it, under `revision`.
+    ///
+    /// # Panics
+    ///
+    /// The connection fails.
+    pub async fn to(built: Built, revision: Revision) -> Self {
+        Guest::new().to(built, revision).await
+    }
+
+    /// Connects over byte streams; without a revision, under the newest that the server speaks.
+    ///
+    /// # Errors
+    ///
+    /// The other end is no MCP server, or speaks none of the revisions.
+    pub async fn connect<R, W>(read: R, write: W, revision: Option<Revision>) -> io::Result<Self>
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
+        Guest::new().connect(read, write, revision).await
+    }
+
+    /// Adds a key to the `_meta` of the next call.
+    pub fn with_meta(&self, key: &str, value: impl Into<Value>) -> &Self {
+        self.next_meta().insert(key.to_owned(), value.into());
+        self
+    }
+
+    fn next_meta(&self) -> std::sync::MutexGuard<'_, Map<String, Value>> {
+        self.meta.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Every tool that the server lists for this caller, as JSON.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses, or the connection breaks.
+    pub async fn tools(&self) -> Result<Vec<Value>, Refused> {
+        let tools = self.running.list_all_tools().await?;
+        Ok(tools.into_iter().map(|tool| serde_json::to_value(tool).unwrap_or_default()).collect())
+    }
+
+    /// Calls a tool with an object of arguments.
+    ///
+    /// # Errors
+    ///
+    /// A protocol error: no such tool, a missing scope, no call at all. What the tool itself reports is an [`Answer`]
+    /// with `is_error`.
+    pub async fn call(&self, tool: &str, arguments: Value) -> Result<Answer, Refused> {
+        let mut params = CallToolRequestParams::new(tool.to_owned());
+        params.arguments = match arguments {
+            Value::Object(arguments) => Some(arguments),
+            Value::Null => None,
+            _ => {
+                let message = "arguments are an object: json!({…})".to_owned();
+                return Err(Refused { code: 0, message, data: None });
+            }
+        };
+        let meta = std::mem::take(&mut *self.next_meta());
+        if !meta.is_empty() {
+            params.meta = Some(RequestMetaObject(rmcp::model::MetaObject(meta)));
+        }
+        let result = if self.tasks {
+            tasks::call(&self.running, params).await?
+        } else {
+            self.running.call_tool(params).await?
+        };
+        Ok(Answer::of(result))
+    }
+
+    /// The revision that both ends agreed on, as it was named.
+    pub fn revision(&self) -> Option<String> {
+        self.running.peer_info().map(|info| info.protocol_version.to_string())
+    }
+
+    /// The client underneath, for everything this one does not do.
+    pub fn peer(&self) -> &rmcp::Peer<RoleClient> {
+        self.running.peer()
+    }
+
+    /// Closes the connection in good order.
+    pub async fn close(self) {
+        // The server's end of a closed connection is no error of this one.
+        let _ = self.running.cancel().await;
+    }
+}

@@ -1,0 +1,99 @@
+//! The result of a call, or the error in its place → what a test or a terminal reads.
+
+use rmcp::{
+    model::{CallToolResult, ContentBlock, ResourceContents},
+    service::ServiceError,
+};
+use serde_json::{Map, Value};
+
+use crate::tool::output::Block;
+
+/// What a tool answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Whether the tool reports a failure.
+    pub is_error: bool,
+    /// What a model reads.
+    pub content: Vec<Block>,
+    /// What a program reads.
+    pub structured: Option<Value>,
+    /// The result's `_meta`.
+    pub meta: Map<String, Value>,
+    /// The whole result as it came.
+    pub raw: Value,
+}
+
+impl Answer {
+    pub(super) fn of(result: CallToolResult) -> Self {
+        let raw = serde_json::to_value(&result).unwrap_or_default();
+        Self {
+            is_error: result.is_error == Some(true),
+            content: result.content.into_iter().map(block).collect(),
+            structured: result.structured_content,
+            meta: result.meta.map(|meta| meta.0).unwrap_or_default(),
+            raw,
+        }
+    }
+
+    /// All text of the answer.
+    pub fn text(&self) -> String {
+        let text = self.content.iter().filter_map(|block| match block {
+            Block::Text(text) => Some(text.as_str()),
+            _ => None,
+        });
+        text.collect::<Vec<_>>().join("\n")
+    }
+
+    /// The word for programs in a failure (`_meta["candor/reason"]`).
+    pub fn reason(&self) -> Option<&str> {
+        self.meta.get("candor/reason").and_then(Value::as_str)
+    }
+}
+
+/// A call that was answered with a protocol error, or not at all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refused {
+    /// The JSON-RPC error code; 0 where the connection broke.
+    pub code: i32,
+    /// What the server said.
+    pub message: String,
+    /// More of it, for programs.
+    pub data: Option<Value>,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.message, self.code)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl From<ServiceError> for Refused {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::McpError(error) => {
+                Self { code: error.code.0, message: error.message.into_owned(), data: error.data }
+            }
+            other => Self { code: 0, message: other.to_string(), data: None },
+        }
+    }
+}
+
+fn block(block: ContentBlock) -> Block {
+    match block {
+        ContentBlock::Text(text) => Block::Text(text.text),
+        ContentBlock::Image(image) => Block::Image { data: image.data, mime_type: image.mime_type },
+        ContentBlock::Audio(audio) => Block::Audio { data: audio.data, mime_type: audio.mime_type },
+        ContentBlock::Resource(embedded) => match embedded.resource {
+            ResourceContents::TextResourceContents { uri, mime_type, text, .. } => {
+                Block::Resource { uri, mime_type, text }
+            }
+            other => Block::Text(serde_json::to_string(&other).unwrap_or_default()),
+        },
+        ContentBlock::ResourceLink(link) => {
+            Block::ResourceLink { uri: link.uri, name: link.name, mime_type: link.mime_type }
+        }
+        other => Block::Text(serde_json::to_string(&other).unwrap_or_default()),
+    }
+}

@@ -1,0 +1,115 @@
+//! A `tools/call` → its answer. The questions in between are the client's to put on 2026-07-28, and put here before.
+
+use std::{collections::BTreeMap, mem, sync::Arc};
+
+use rmcp::model::{CallToolRequestParams, CallToolResponse, ErrorData};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    convert,
+    peer::{self, Visitor},
+};
+use crate::{
+    pipeline::{self, Admission, Answer, AsTask, Core, Origin, Person, Request},
+    revision::Revision,
+    sandbox::Outside,
+    tool::{
+        ask::Abilities,
+        call::{Caller, Reports},
+    },
+};
+
+/// How often a tool may ask in one call of a client that does not come back by itself.
+pub(crate) const MOST: usize = 10;
+
+/// Whose call it is, and under what.
+pub(crate) struct Rounds<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) revision: Revision,
+    pub(crate) origin: &'a Origin,
+    /// The threads without a seal, where the call comes on sealed ones.
+    pub(crate) outside: Option<&'a Outside>,
+    pub(crate) idempotency_key: Option<Value>,
+    pub(crate) reports: Option<Reports>,
+    pub(crate) cancelled: CancellationToken,
+    /// What the result's `_meta` starts with.
+    pub(crate) meta: Map<String, Value>,
+}
+
+impl Rounds<'_> {
+    /// One round: the client, which can be asked so much, comes back with the next.
+    pub(crate) async fn one(
+        self,
+        call: CallToolRequestParams,
+        abilities: Abilities,
+        admission: Option<Admission>,
+        task: AsTask<'_>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let (state, responses) = (call.request_state, call.input_responses.unwrap_or_default());
+        let person = Visitor::coming_back(abilities, state, responses);
+        let request = Request {
+            tool: call.name.into_owned(),
+            arguments: call.arguments.unwrap_or_default(),
+            caller: self.caller,
+            admission,
+            again: false,
+            revision: self.revision,
+            idempotency_key: self.idempotency_key,
+            reports: self.reports,
+            cancelled: self.cancelled,
+            origin: self.origin,
+            outside: self.outside,
+            person: &person,
+            task,
+        };
+        match pipeline::call(self.core, request).await {
+            Ok(Answer::Reply(reply)) => Ok(convert::result(reply, self.meta).into()),
+            Ok(Answer::Ask { questions, state }) => Ok(peer::round(questions, state, self.meta)?.into()),
+            Err(refusal) => Err(convert::error(&refusal)),
+        }
+    }
+
+    /// All rounds, with a client that is asked inside the call.
+    pub(crate) async fn all(
+        self,
+        call: CallToolRequestParams,
+        mut person: Visitor<'_>,
+        mut admission: Option<Admission>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let may_ask = person.abilities().any();
+        let mut arguments = call.arguments.unwrap_or_default();
+        for round in 0..MOST {
+            let request = Request {
+                tool: call.name.clone().into_owned(),
+                arguments: if may_ask { arguments.clone() } else { mem::take(&mut arguments) },
+                caller: Arc::clone(&self.caller),
+                admission: admission.take(),
+                again: round > 0,
+                revision: self.revision,
+                idempotency_key: self.idempotency_key.clone(),
+                reports: self.reports.clone(),
+                cancelled: self.cancelled.child_token(),
+                origin: self.origin,
+                outside: self.outside,
+                person: &person,
+                task: AsTask::No,
+            };
+            match pipeline::call(self.core, request).await {
+                Ok(Answer::Reply(reply)) => return Ok(convert::result(reply, self.meta).into()),
+                Ok(Answer::Ask { questions, state }) => {
+                    let mut responses = BTreeMap::new();
+                    for (key, question) in questions {
+                        if let Some(answer) = person.put(question).await? {
+                            responses.insert(key, answer);
+                        }
+                    }
+                    person = person.back(state, responses);
+                }
+                Err(refusal) => return Err(convert::error(&refusal)),
+            }
+        }
+        Err(ErrorData::internal_error("the tool asked ten times, and still has no answer", None))
+    }
+}

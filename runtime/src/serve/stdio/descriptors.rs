@@ -1,0 +1,93 @@
+//! The process's stdin and stdout → private descriptors that nothing else can write to or read from.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub(crate) type Reader = Box<dyn AsyncRead + Send + Unpin>;
+pub(crate) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// The wire, taken from the process.
+pub(crate) struct Stdio {
+    #[cfg(unix)]
+    stdin: std::os::fd::OwnedFd,
+    #[cfg(unix)]
+    stdout: std::os::fd::OwnedFd,
+}
+
+#[cfg(unix)]
+impl Stdio {
+    /// Keeps copies of stdin and stdout, then points descriptor 0 at nothing and descriptor 1 at stderr: what a
+    /// library, C code or a child process prints from now on stays out of the protocol, and a child that reads stdin
+    /// takes no message.
+    pub(crate) fn take() -> io::Result<Self> {
+        use rustix::{
+            fs::{Mode, OFlags},
+            io::fcntl_dupfd_cloexec,
+            stdio,
+        };
+
+        // Above 2, and closed in children.
+        let stdin = fcntl_dupfd_cloexec(stdio::stdin(), 3)?;
+        let stdout = fcntl_dupfd_cloexec(stdio::stdout(), 3)?;
+        let nothing = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+        stdio::dup2_stdin(&nothing)?;
+        // Without a stderr there is nowhere for stray words to go but away.
+        if stdio::dup2_stdout(stdio::stderr()).is_err() {
+            stdio::dup2_stdout(&nothing)?;
+        }
+        Ok(Self { stdin, stdout })
+    }
+
+    /// Opens the wire for reading and writing without blocking, where the kernel can; inside a tokio runtime.
+    pub(crate) fn open(self) -> io::Result<(Reader, Writer)> {
+        Ok((reader(self.stdin)?, writer(self.stdout)?))
+    }
+}
+
+#[cfg(unix)]
+fn reader(fd: std::os::fd::OwnedFd) -> io::Result<Reader> {
+    #[cfg(target_os = "linux")]
+    if let Some(pipe) = reopened(&fd, false) {
+        return Ok(Box::new(tokio::net::unix::pipe::Receiver::from_owned_fd(pipe)?));
+    }
+    // A file, a terminal or a socket whose flags others share: a blocking thread reads it.
+    Ok(Box::new(tokio::fs::File::from_std(fd.into())))
+}
+
+#[cfg(unix)]
+fn writer(fd: std::os::fd::OwnedFd) -> io::Result<Writer> {
+    #[cfg(target_os = "linux")]
+    if let Some(pipe) = reopened(&fd, true) {
+        return Ok(Box::new(tokio::net::unix::pipe::Sender::from_owned_fd(pipe)?));
+    }
+    Ok(Box::new(tokio::fs::File::from_std(fd.into())))
+}
+
+/// A pipe, opened anew so that `O_NONBLOCK` is ours alone: the old description may be shared with a shell.
+#[cfg(target_os = "linux")]
+fn reopened(fd: &std::os::fd::OwnedFd, write: bool) -> Option<std::os::fd::OwnedFd> {
+    use std::os::fd::AsRawFd as _;
+
+    use rustix::fs::{FileType, Mode, OFlags};
+
+    let stat = rustix::fs::fstat(fd).ok()?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Fifo {
+        return None;
+    }
+    let access = if write { OFlags::WRONLY } else { OFlags::RDONLY };
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    rustix::fs::open(path, access | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).ok()
+}
+
+#[cfg(not(unix))]
+impl Stdio {
+    /// Other systems have no descriptors to turn: handlers there must not print.
+    pub(crate) fn take() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    pub(crate) fn open(self) -> io::Result<(Reader, Writer)> {
+        Ok((Box::new(tokio::io::stdin()), Box::new(tokio::io::stdout())))
+    }
+}

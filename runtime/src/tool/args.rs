@@ -1,0 +1,161 @@
+//! A call's arguments → the values of a function's parameters.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{
+    descriptor::{Descriptor, Param},
+    output::{Reply, ToolError},
+};
+
+/// The type of a parameter: read from JSON, described by a schema.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read from a caller's arguments",
+    label = "a parameter of a tool",
+    note = "derive `serde::Deserialize` and `schemars::JsonSchema` on it, or take it as state with `&`"
+)]
+pub trait Argument: Sized {
+    #[doc(hidden)]
+    fn read(value: Value) -> Result<Self, serde_json::Error>;
+    #[doc(hidden)]
+    fn schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned + schemars::JsonSchema> Argument for T {
+    fn read(value: Value) -> Result<Self, serde_json::Error> {
+        serde_json::from_value(value)
+    }
+
+    fn schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        generator.subschema_for::<T>()
+    }
+}
+
+/// A parameter of type `T` with nothing said about it but its name and description.
+#[doc(hidden)]
+pub const fn param<T: Argument>(name: &'static str, description: &'static str) -> Param {
+    Param {
+        name,
+        description,
+        optional: false,
+        min: None,
+        max: None,
+        min_len: None,
+        max_len: None,
+        pattern: None,
+        default: None,
+        example: None,
+        secret: false,
+        volatile: false,
+        schema: T::schema,
+    }
+}
+
+/// The arguments of one call, already checked against the published schema.
+#[derive(Debug)]
+pub struct Args {
+    descriptor: &'static Descriptor,
+    values: Map<String, Value>,
+    faults: Vec<Fault>,
+}
+
+/// One thing that is wrong with a call's arguments. It names the parameter and the rule, never the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// The place, for example `symbols[2]`; the parameter's name comes first.
+    pub(crate) place: String,
+    /// The rule: the JSON Schema keyword, or `deserialize` where the type itself objects.
+    pub(crate) rule: String,
+    /// The rule in words, for example `is above its maximum, 100`.
+    pub(crate) words: String,
+}
+
+impl Args {
+    pub(crate) fn new(descriptor: &'static Descriptor, values: Map<String, Value>) -> Self {
+        Self { descriptor, values, faults: Vec::new() }
+    }
+
+    /// The value of the parameter in place `at`; `None` once the type itself has refused it.
+    pub fn take<T: Argument>(&mut self, at: usize) -> Option<T> {
+        let param = &self.descriptor.params[at];
+        let sent = self.values.remove(param.name).unwrap_or(Value::Null);
+        let value = match (sent, param.default) {
+            (Value::Null, Some(default)) => default.to_json(),
+            (value, _) => value,
+        };
+        let again = holds_whole(&value).then(|| value.clone());
+        let read = T::read(value).or_else(|error| match again {
+            None => Err(error),
+            Some(mut value) => {
+                make_whole(&mut value);
+                T::read(value)
+            }
+        });
+        match read {
+            Ok(value) => Some(value),
+            // serde's message quotes the value, so it goes no further.
+            Err(_) => {
+                self.faults.push(Fault {
+                    place: param.name.to_owned(),
+                    rule: "deserialize".to_owned(),
+                    words: "has the right form, and a value that its type refuses".to_owned(),
+                });
+                None
+            }
+        }
+    }
+
+    /// The answer to arguments that a parameter's type refused.
+    pub fn refuse(self) -> Reply {
+        refusal(self.descriptor, &self.faults, &[])
+    }
+}
+
+/// `number` as an integer, where it is a whole float: `2.0` is an integer in JSON Schema (2020-12, core §4.2.3), and
+/// none to serde.
+#[expect(clippy::cast_possible_truncation, reason = "whole, and within what floats hold exactly")]
+fn whole(number: &serde_json::Number) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let float = number.as_f64().filter(|_| number.is_f64())?;
+    (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i64)
+}
+
+fn holds_whole(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => whole(number).is_some(),
+        Value::Array(values) => values.iter().any(holds_whole),
+        Value::Object(object) => object.values().any(holds_whole),
+        _ => false,
+    }
+}
+
+fn make_whole(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            if let Some(integer) = whole(number) {
+                *number = integer.into();
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(make_whole),
+        Value::Object(object) => object.values_mut().for_each(make_whole),
+        _ => {}
+    }
+}
+
+/// Every fault at once, and what the tool takes, for a model that tries again.
+pub(crate) fn refusal(descriptor: &Descriptor, faults: &[Fault], usage: &[String]) -> Reply {
+    use std::fmt::Write as _;
+
+    let mut text = format!("these arguments do not fit tool `{}`", descriptor.name);
+    for Fault { place, words, .. } in faults {
+        let _ = write!(text, "\n- `{place}` {words}");
+    }
+    match usage {
+        [] => text.push_str("\nhelp: read the descriptions of the parameters named above and call again"),
+        usage => {
+            let _ = write!(text, "\nhelp: it takes {}", usage.join(", "));
+        }
+    }
+    ToolError::not_applied(text).reason("invalid_arguments").into()
+}

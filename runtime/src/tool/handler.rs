@@ -1,0 +1,127 @@
+//! What an expansion implements, and the list that `tools!` makes of it.
+
+use std::{pin::Pin, sync::Arc};
+
+use super::{args::Args, call::Call, descriptor::Descriptor, output::Reply, state::State};
+
+/// What of a declaration does not depend on the server's state.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no tool",
+    label = "not declared with `#[mcp_tool]`",
+    note = "put `#[mcp_tool(read_only, …)]` on the function of this name"
+)]
+pub trait Named {
+    /// The name on the wire.
+    const NAME: &'static str;
+    /// The whole declaration.
+    const DESCRIPTOR: &'static Descriptor;
+}
+
+/// A tool that a server with the state `C` can run.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no tool of a server whose state is `{C}`",
+    label = "not declared with `#[mcp_tool]`"
+)]
+pub trait Tool<C>: Named {
+    /// From arguments to a reply.
+    const RUN: Run<C>;
+    /// Declaration and function together.
+    const ENTRY: Entry<C> = Entry { descriptor: Self::DESCRIPTOR, run: Self::RUN };
+}
+
+/// A handler at work.
+pub type Running<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+
+/// How the function is called.
+#[derive(Debug)]
+pub enum Run<C> {
+    /// A `fn`: it may block, and runs on a thread where that harms nobody.
+    Blocking(fn(&C, &Call, Args) -> Reply),
+    /// An `async fn`.
+    Async(for<'a> fn(&'a C, &'a Call, Args) -> Running<'a>),
+}
+
+impl<C> Run<C> {
+    /// Stands in for a declaration that did not compile.
+    #[doc(hidden)]
+    pub const QUIET: Self = Self::Blocking(|_, _, _| Reply::default());
+}
+
+impl<C> Clone for Run<C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Run<C> {}
+
+/// One tool of a server.
+#[derive(Debug)]
+pub struct Entry<C> {
+    pub(crate) descriptor: &'static Descriptor,
+    pub(crate) run: Run<C>,
+}
+
+/// Tools of a server whose state is `C`; [`tools!`](crate::tools) makes them.
+#[derive(Debug)]
+pub struct Tools<C>(pub(crate) Vec<Entry<C>>);
+
+impl<C, const N: usize> From<[Entry<C>; N]> for Tools<C> {
+    fn from(entries: [Entry<C>; N]) -> Self {
+        Self(entries.into())
+    }
+}
+
+/// A function bound to the state it runs on; the state's type is gone.
+#[derive(Clone)]
+pub(crate) enum Handler {
+    Blocking(Arc<BlockingFn>),
+    Async(Arc<AsyncFn>),
+}
+
+type BlockingFn = dyn Fn(&Call, Args) -> Reply + Send + Sync;
+type AsyncFn = dyn Fn(Arc<Call>, Args) -> Running<'static> + Send + Sync;
+
+impl Handler {
+    pub(crate) fn bind<C: State>(run: Run<C>, state: &Arc<C>) -> Self {
+        let state = Arc::clone(state);
+        match run {
+            Run::Blocking(run) => Self::Blocking(Arc::new(move |call, args| run(&state, call, args))),
+            Run::Async(run) => Self::Async(Arc::new(move |call, args| {
+                let state = Arc::clone(&state);
+                Box::pin(async move { run(&state, &call, args).await })
+            })),
+        }
+    }
+}
+
+/// The place of the first name that stood before; `usize::MAX` where all differ. Evaluated by the compiler.
+#[doc(hidden)]
+pub const fn twin(names: &[&str]) -> usize {
+    let mut at = 1;
+    while at < names.len() {
+        let mut before = 0;
+        while before < at {
+            if same(names[before].as_bytes(), names[at].as_bytes()) {
+                return at;
+            }
+            before += 1;
+        }
+        at += 1;
+    }
+    usize::MAX
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < a.len() {
+        if a[at] != b[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
