@@ -33,7 +33,7 @@ const _: () = {
                 remove_in: "1000.0.0",
                 use_instead: __candor::Some(<alerts::add as __candor::Named>::NAME),
             }),
-            unsealed: __candor::Some("keeps a cache file of its own"),
+            unsandboxed: __candor::Some("keeps a cache file of its own"),
             params: &[
                 __candor::Param {
                     example: __candor::Some(__candor::Literal::Text("above")),

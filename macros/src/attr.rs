@@ -31,7 +31,7 @@ pub(crate) struct Attr {
     pub(crate) audit: Option<(Audit, LitStr)>,
     pub(crate) task: Option<Task>,
     pub(crate) deprecated: Option<Deprecated>,
-    pub(crate) unsealed: Option<LitStr>,
+    pub(crate) unsandboxed: Option<LitStr>,
     pub(crate) rules: Vec<Between>,
     krate: Option<Path>,
     /// The keys that were written, readable or not: what was said badly is not also missing.
@@ -113,7 +113,7 @@ const GRAMMAR: Grammar = Grammar {
         "audit",
         "task",
         "deprecated",
-        "unsealed",
+        "unsandboxed",
         "rules",
         "crate",
     ],
@@ -178,8 +178,9 @@ impl Attr {
                 self.task = mistakes.keep(one_of(item, &words)).map(|(task, _)| task);
             }
             "deprecated" => self.deprecated = deprecated(key, item, mistakes),
-            "unsealed" => {
-                self.unsealed = mistakes.keep(text(item, "unsealed = \"keeps a cache file of its own\""));
+            "unsandboxed" => {
+                self.unsandboxed =
+                    mistakes.keep(text(item, "unsandboxed = \"keeps a cache file of its own\""));
             }
             "rules" => self.rules = between::rules(item, mistakes),
             "crate" => self.krate = mistakes.keep(krate(item)),

@@ -62,7 +62,7 @@ fn everything_said() {
         audit = "best_effort",
         task = "optional",
         deprecated(since = "0.0.1", remove_in = "1000.0.0", use_instead = alerts::add),
-        unsealed = "keeps a cache file of its own",
+        unsandboxed = "keeps a cache file of its own",
         rules(when(r#type = "above", price)),
         crate = ::renamed
     };

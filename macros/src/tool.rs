@@ -33,7 +33,7 @@ pub(crate) struct Tool {
     pub(crate) audit: Audit,
     pub(crate) task: Option<Task>,
     pub(crate) deprecated: Option<(String, String, Option<Path>)>,
-    pub(crate) unsealed: Option<String>,
+    pub(crate) unsandboxed: Option<String>,
     pub(crate) rules: Vec<Demand>,
     pub(crate) sig: Sig,
 }
@@ -116,7 +116,7 @@ fn finish(attr: Attr, sig: Sig) -> Tool {
         audit,
         task: attr.task,
         deprecated,
-        unsealed: attr.unsealed.map(|reason| reason.value()),
+        unsandboxed: attr.unsandboxed.map(|reason| reason.value()),
         rules: attr.rules.into_iter().map(|rule| rule.demand).collect(),
         sig,
     }

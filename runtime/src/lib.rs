@@ -103,7 +103,7 @@ pub use retry::{retry, retry_blocking};
 pub use revision::Revision;
 /// The protocol library underneath, for a handler of prompts and resources: [`Server::handler`].
 pub use rmcp;
-pub use sandbox::Seal;
+pub use sandbox::Sandbox;
 pub use server::{Built, Server};
 pub use tool::{
     ask::{Ask, Means},

@@ -24,7 +24,7 @@ use crate::{
     record::call::Asked,
     registry::Registry,
     revision::Revision,
-    sandbox::{Outside, Seals},
+    sandbox::{Sandboxes, UnsandboxedHandle},
     tasks::Tasks,
     tool::{
         ask::{Question, Round},
@@ -46,7 +46,7 @@ pub(crate) struct Core {
     pub(crate) handlers: Vec<Handler>,
     pub(crate) out_of_reach: OutOfReach,
     /// The threads that handlers run on.
-    pub(crate) seals: Arc<Seals>,
+    pub(crate) sandboxes: Arc<Sandboxes>,
     pub(crate) limits: Limits,
     pub(crate) confirmations: Confirmations,
     /// Calls that outlast their requests.
@@ -80,8 +80,8 @@ pub(crate) struct Request<'a> {
     pub(crate) cancelled: CancellationToken,
     /// How the call came.
     pub(crate) origin: &'a Origin,
-    /// The threads without a seal, where the call comes on sealed ones.
-    pub(crate) outside: Option<&'a Outside>,
+    /// The threads without a sandbox, where the call comes on sandboxed ones.
+    pub(crate) unsandboxed: Option<&'a UnsandboxedHandle>,
     /// Whoever sits at the client and can be asked.
     pub(crate) person: &'a dyn Person,
     /// Whether it runs in a task.
@@ -218,7 +218,7 @@ async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) ->
     let unusable = matches!(kept, Some(Err(_)));
     let confirmed = confirmation::is_needed(core, tool.descriptor);
     let state = match kept {
-        // Sealed after this call was confirmed, where it had to be.
+        // Sandboxed after this call was confirmed, where it had to be.
         Some(Ok(Kept::Round(state))) => state,
         _ if !confirmed => None,
         kept => {
@@ -259,8 +259,8 @@ async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) ->
     // Nobody waits for its answer: that what may not be repeated was taken back is no end of it.
     let to_its_end = request.task.is_one() && !tool.descriptor.may_repeat();
     request.task.begin();
-    let place = core.seals.place(tool.descriptor, request.outside).await;
-    let mut reply = run::run(place, &core.handlers[at], call, arguments, slot, to_its_end).await;
+    let executor = core.sandboxes.executor(tool.descriptor, request.unsandboxed).await;
+    let mut reply = run::run(executor, &core.handlers[at], call, arguments, slot, to_its_end).await;
     let ask = reply.take_ask();
     if ask.is_none() {
         reply = result::shape(tool, reply, request.revision);

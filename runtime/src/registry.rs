@@ -43,8 +43,8 @@ pub enum StartError {
         /// The invisible character, or none where there is no text at all.
         hidden: Option<char>,
     },
-    /// The server insists on seals, and this machine cannot make one.
-    Seal {
+    /// The server insists on sandboxes, and this machine cannot make one.
+    Sandbox {
         /// A tool that needs it.
         tool: &'static str,
         /// The word that would not be kept.
@@ -87,9 +87,9 @@ impl std::fmt::Display for StartError {
                     "the description of {of}tool `{tool}` {what}\nhelp: mend the text that its `#[doc = …]` includes"
                 )
             }
-            Self::Seal { tool, word, why } => write!(
+            Self::Sandbox { tool, word, why } => write!(
                 f,
-                "tool `{tool}` is declared `{word}`, and this machine cannot enforce it\nnote: {why}\nhelp: serve on Linux 6.2 or later with Landlock, or ask for less with `Seal::WhereAvailable`"
+                "tool `{tool}` is declared `{word}`, and this machine cannot enforce it\nnote: {why}\nhelp: serve on Linux 6.2 or later with Landlock, or ask for less with `Sandbox::WhereAvailable`"
             ),
             Self::Scratch(folder) => write!(
                 f,

@@ -2,10 +2,10 @@
 //!
 //! A handler runs on a tokio runtime whose threads gave up at their start what its declaration does without. Threads and
 //! child processes that it starts inherit that. Not covered: descriptors that were open before, state shared with tools
-//! that are not sealed, and talk with other processes of this machine.
+//! that are not sandboxed, and talk with other processes of this machine.
 //!
-//! Threads inherit the seal of whoever starts them, and for good. So a service that is itself on sealed threads ([`home`])
-//! starts none of another seal: it goes through a door ([`Door`]), and they are started behind it.
+//! Threads inherit the sandbox of whoever starts them, and for good. So a service that is itself on sandboxed threads ([`home`])
+//! starts none of another sandbox: it goes through a dispatcher ([`Dispatcher`]), and they are started behind it.
 
 mod dispatch;
 mod executor;
@@ -28,20 +28,20 @@ use std::{
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::tool::descriptor::Descriptor;
-use dispatch::Door;
-pub(crate) use executor::Place;
-pub(crate) use placement::{Outside, best};
+use dispatch::Dispatcher;
+pub(crate) use executor::Executor;
+pub(crate) use placement::{UnsandboxedHandle, best};
 
 /// How far the kernel is to enforce `read_only` and `closed_world`.
 ///
 /// Over this process's stdin and stdout, a server without a handler of its own ([`Server::handler`]) whose `async` tools
-/// are mostly under one seal reads and answers on threads with that seal, too. What the server's own code then does on
+/// are mostly under one sandbox reads and answers on threads with that sandbox, too. What the server's own code then does on
 /// them is refused as it is to a tool: a `tracing` subscriber that opens files as it goes is to open them before, or to
 /// write on a thread of its own.
 ///
 /// [`Server::handler`]: crate::Server::handler
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Seal {
+pub enum Sandbox {
     /// A server whose kernel cannot do it all does not start.
     Required,
     /// What the kernel can do; stderr, `doctor` and the manifest say what that is.
@@ -51,10 +51,10 @@ pub enum Seal {
     Off,
 }
 
-/// What a server says about its seals.
+/// What a server says about its sandboxes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Plan {
-    pub(crate) seal: Seal,
+pub(crate) struct SandboxConfig {
+    pub(crate) sandbox: Sandbox,
     /// Folders in which `read_only` tools may write.
     pub(crate) scratch: Vec<PathBuf>,
     /// TCP ports that `closed_world` tools may connect to.
@@ -71,14 +71,14 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
-    /// What `tool` does without; `None` where that is nothing, or where it cannot be sealed.
+    /// What `tool` does without; `None` where that is nothing, or where it cannot be sandboxed.
     pub(crate) fn of(tool: &Descriptor) -> Option<Self> {
         let profile = Self { no_writes: tool.is_read_only(), no_network: tool.closed_world };
-        (tool.unsealed.is_none() && (profile.no_writes || profile.no_network)).then_some(profile)
+        (tool.unsandboxed.is_none() && (profile.no_writes || profile.no_network)).then_some(profile)
     }
 
     /// Its place among the three.
-    fn place(self) -> usize {
+    fn index(self) -> usize {
         usize::from(self.no_writes) + 2 * usize::from(self.no_network) - 1
     }
 }
@@ -92,27 +92,27 @@ pub(crate) struct Support {
     pub(crate) writes: Result<(), String>,
     /// `closed_world`; or why not.
     pub(crate) network: Result<(), String>,
-    plan: Plan,
+    plan: SandboxConfig,
 }
 
 /// A word, whether the kernel enforces it, and what it leaves open where it does.
-pub(crate) type Kept<'a> = (&'static str, &'a Result<(), String>, String);
+pub(crate) type Enforcement<'a> = (&'static str, &'a Result<(), String>, String);
 
 /// The kernel being asked what it enforces, on a thread that does nothing else but to start those of a home.
-pub(crate) struct Trial {
+pub(crate) struct SupportProbe {
     told: Result<mpsc::Receiver<[Result<(), String>; 2]>, String>,
-    home: Early,
-    plan: Plan,
+    home: PrestartedRuntime,
+    plan: SandboxConfig,
 }
 
-/// Threads under both seals, where they are being made.
-type Early = Option<mpsc::Receiver<Option<Sealed>>>;
+/// Threads under both sandboxes, where they are being made.
+type PrestartedRuntime = Option<mpsc::Receiver<Option<SandboxRuntime>>>;
 
-impl Trial {
-    /// Asks; where the service will be at home under both seals, its threads are made with that.
-    pub(crate) fn begin(plan: Plan, home: Option<Profile>) -> Self {
+impl SupportProbe {
+    /// Asks; where the service will be at home under both sandboxes, its threads are made with that.
+    pub(crate) fn begin(plan: SandboxConfig, home: Option<Profile>) -> Self {
         // Folders may be made later; whether they are there is no question to the kernel.
-        let asked = Plan { scratch: Vec::new(), ..plan.clone() };
+        let asked = SandboxConfig { scratch: Vec::new(), ..plan.clone() };
         let workers =
             home.filter(|home| *home == BOTH && plan.scratch.is_empty()).map(|_| placement::threads());
         let (tell, told) = mpsc::channel();
@@ -129,17 +129,17 @@ impl Trial {
                 let _ = tell.send(words.map(|word| first(&asked, word).map(drop)));
             }
         };
-        let told = if plan.seal == Seal::Off {
-            Err("the server turned it off (`Seal::Off`)".to_owned())
+        let told = if plan.sandbox == Sandbox::Off {
+            Err("the server turned it off (`Sandbox::Off`)".to_owned())
         } else {
-            let thread = thread::Builder::new().name("seal-trial".to_owned()).spawn(ask);
+            let thread = thread::Builder::new().name("sandbox-trial".to_owned()).spawn(ask);
             thread.map(|_| told).map_err(|error| format!("no thread to try it on: {error}"))
         };
         Self { told, home: workers.map(|_| made), plan }
     }
 
     /// Waits for the answer.
-    pub(crate) fn end(self) -> (Support, Early) {
+    pub(crate) fn end(self) -> (Support, PrestartedRuntime) {
         let panicked = |_| "the trial ended in a panic".to_owned();
         let told = self.told.and_then(|told| told.recv().map_err(panicked));
         let [writes, network] = told.unwrap_or_else(|why| [Err(why.clone()), Err(why)]);
@@ -148,9 +148,9 @@ impl Trial {
 }
 
 impl Support {
-    /// Whether the server insists on seals.
+    /// Whether the server insists on sandboxes.
     pub(crate) fn is_required(&self) -> bool {
-        self.plan.seal == Seal::Required
+        self.plan.sandbox == Sandbox::Required
     }
 
     /// Whether all that `tool` declares is enforced; or the first word that is not, and why.
@@ -171,7 +171,7 @@ impl Support {
     }
 
     /// Both words.
-    pub(crate) fn words(&self) -> [Kept<'_>; 2] {
+    pub(crate) fn words(&self) -> [Enforcement<'_>; 2] {
         let list = |items: Vec<String>| items.join(", ");
         let scratch = list(self.plan.scratch.iter().map(|folder| folder.display().to_string()).collect());
         let ports = list(self.plan.ports.iter().map(u16::to_string).collect());
@@ -202,10 +202,10 @@ impl Support {
                 Err(why) => line += &format!("; not {word}: {why}"),
             }
         }
-        let unsealed: Vec<&str> =
-            tools.filter(|tool| tool.unsealed.is_some()).map(|tool| tool.name).collect();
-        if !unsealed.is_empty() && !kept.is_empty() {
-            line += &format!("; not for what is declared `unsealed`: {}", unsealed.join(", "));
+        let unsandboxed: Vec<&str> =
+            tools.filter(|tool| tool.unsandboxed.is_some()).map(|tool| tool.name).collect();
+        if !unsandboxed.is_empty() && !kept.is_empty() {
+            line += &format!("; not for what is declared `unsandboxed`: {}", unsandboxed.join(", "));
         }
         line
     }
@@ -220,27 +220,27 @@ impl Support {
     }
 }
 
-/// The sealed threads of a server.
-pub(crate) struct Seals {
+/// The sandboxed threads of a server.
+pub(crate) struct Sandboxes {
     support: Support,
     /// One a profile, made when it is first needed.
-    runtimes: [OnceLock<Option<Sealed>>; 3],
-    early: Mutex<Early>,
+    runtimes: [OnceLock<Option<SandboxRuntime>>; 3],
+    early: Mutex<PrestartedRuntime>,
 }
 
 /// Threads that gave up what a declaration does without. May be dropped anywhere.
-pub(crate) struct Sealed {
+pub(crate) struct SandboxRuntime {
     /// Some until it is stopped.
     runtime: Mutex<Option<Runtime>>,
     handle: Handle,
-    door: Door,
-    mark: Mark,
+    dispatcher: Dispatcher,
+    mark: SandboxId,
 }
 
-impl Sealed {
-    fn new(runtime: Runtime, mark: Mark) -> Self {
+impl SandboxRuntime {
+    fn new(runtime: Runtime, mark: SandboxId) -> Self {
         let handle = runtime.handle().clone();
-        Self { door: Door::to(handle.clone()), handle, runtime: Mutex::new(Some(runtime)), mark }
+        Self { dispatcher: Dispatcher::to(handle.clone()), handle, runtime: Mutex::new(Some(runtime)), mark }
     }
 
     fn take(&self) -> Option<Runtime> {
@@ -253,7 +253,7 @@ impl Sealed {
     }
 }
 
-impl Drop for Sealed {
+impl Drop for SandboxRuntime {
     fn drop(&mut self) {
         // Waiting for threads is not allowed inside another runtime, and no answer waits for these.
         if let Some(runtime) = self.take() {
@@ -262,8 +262,8 @@ impl Drop for Sealed {
     }
 }
 
-impl Seals {
-    pub(crate) fn new(support: Support, early: Early) -> Self {
+impl Sandboxes {
+    pub(crate) fn new(support: Support, early: PrestartedRuntime) -> Self {
         Self { support, runtimes: Default::default(), early: Mutex::new(early) }
     }
 
@@ -280,20 +280,22 @@ impl Seals {
         &self.support
     }
 
-    /// Where a call of `tool` runs. A service on sealed threads says where those without a seal are.
-    pub(crate) async fn place<'a>(
+    /// Where a call of `tool` runs. A service on sandboxed threads says where those without a sandbox are.
+    pub(crate) async fn executor<'a>(
         self: &'a Arc<Self>,
         tool: &Descriptor,
-        outside: Option<&'a Outside>,
-    ) -> Place<'a> {
+        unsandboxed: Option<&'a UnsandboxedHandle>,
+    ) -> Executor<'a> {
         let Some(profile) = self.profile(tool) else {
-            return outside.map_or(Place::Here(None), |outside| Place::Behind(&outside.door, None));
+            return unsandboxed.map_or(Executor::Current(None), |unsandboxed| {
+                Executor::Dispatched(&unsandboxed.dispatcher, None)
+            });
         };
-        match (self.made(profile, outside).await, outside) {
-            (None, _) => Place::Broken,
-            (Some(sealed), None) => Place::Sealed(sealed),
-            (Some(sealed), Some(_)) if sealed.mark.is_here() => Place::Here(Some(sealed.mark)),
-            (Some(sealed), Some(_)) => Place::Behind(&sealed.door, Some(sealed.mark)),
+        match (self.made(profile, unsandboxed).await, unsandboxed) {
+            (None, _) => Executor::Unavailable,
+            (Some(sandboxed), None) => Executor::Sandboxed(sandboxed),
+            (Some(sandboxed), Some(_)) if sandboxed.mark.is_here() => Executor::Current(Some(sandboxed.mark)),
+            (Some(sandboxed), Some(_)) => Executor::Dispatched(&sandboxed.dispatcher, Some(sandboxed.mark)),
         }
     }
 
@@ -302,20 +304,27 @@ impl Seals {
         Profile::of(tool).and_then(|profile| self.support.cut(profile))
     }
 
-    async fn made(self: &Arc<Self>, profile: Profile, outside: Option<&Outside>) -> Option<&Sealed> {
-        let made = &self.runtimes[profile.place()];
-        if let (None, Some(outside)) = (made.get(), outside) {
-            // Threads inherit the seal of whoever starts them.
-            let seals = Arc::clone(self);
-            outside.door.run(async move { seals.made_with(profile, workers()).is_some() }, false).await;
+    async fn made(
+        self: &Arc<Self>,
+        profile: Profile,
+        unsandboxed: Option<&UnsandboxedHandle>,
+    ) -> Option<&SandboxRuntime> {
+        let made = &self.runtimes[profile.index()];
+        if let (None, Some(unsandboxed)) = (made.get(), unsandboxed) {
+            // Threads inherit the sandbox of whoever starts them.
+            let sandboxes = Arc::clone(self);
+            unsandboxed
+                .dispatcher
+                .run(async move { sandboxes.made_with(profile, workers()).is_some() }, false)
+                .await;
             return made.get()?.as_ref();
         }
         self.made_with(profile, workers())
     }
 
     /// Makes them with so many threads, where they are not made already.
-    fn made_with(&self, profile: Profile, workers: usize) -> Option<&Sealed> {
-        let made = &self.runtimes[profile.place()];
+    fn made_with(&self, profile: Profile, workers: usize) -> Option<&SandboxRuntime> {
+        let made = &self.runtimes[profile.index()];
         let early = || {
             let early = self.early.lock().unwrap_or_else(PoisonError::into_inner).take();
             early.and_then(|early| early.recv().ok()?)
@@ -325,43 +334,43 @@ impl Seals {
     }
 }
 
-/// What tells the threads of one runtime from all others that are sealed.
+/// What tells the threads of one runtime from all others that are sandboxed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mark(NonZeroU32);
+pub(crate) struct SandboxId(NonZeroU32);
 
 thread_local! {
     /// What this thread gave up, where it is what it was made for.
-    static GAVE_UP: Cell<Option<Mark>> = const { Cell::new(None) };
+    static GAVE_UP: Cell<Option<SandboxId>> = const { Cell::new(None) };
 }
 
-impl Mark {
+impl SandboxId {
     fn new() -> Self {
         static MADE: AtomicU32 = AtomicU32::new(1);
         Self(NonZeroU32::new(MADE.fetch_add(1, Ordering::Relaxed)).unwrap_or(NonZeroU32::MAX))
     }
 
-    /// Whether the current thread is of those, and sealed. Work that is to run sealed asks before it starts.
+    /// Whether the current thread is of those, and sandboxed. Work that is to run sandboxed asks before it starts.
     pub(crate) fn is_here(self) -> bool {
         GAVE_UP.get() == Some(self)
     }
 }
 
 /// Threads of a profile, started by a first one: rules cost their time once then.
-fn started(plan: &Plan, profile: Profile, workers: usize) -> Option<Sealed> {
+fn started(plan: &SandboxConfig, profile: Profile, workers: usize) -> Option<SandboxRuntime> {
     let (make, made) = mpsc::channel();
     let plan = plan.clone();
     let first = move || {
         let started = first(&plan, profile).ok();
         let _ = make.send(started.and_then(|(rules, mark)| started_here(rules, mark, profile, workers)));
     };
-    thread::Builder::new().name("sealed".to_owned()).spawn(first).ok()?;
+    thread::Builder::new().name("sandboxed".to_owned()).spawn(first).ok()?;
     made.recv().ok()?
 }
 
 /// Puts the rules of a profile on the current thread.
 #[cfg(target_os = "linux")]
-fn first(plan: &Plan, profile: Profile) -> Result<(linux::Rules, Mark), String> {
-    let mark = Mark::new();
+fn first(plan: &SandboxConfig, profile: Profile) -> Result<(linux::Rules, SandboxId), String> {
+    let mark = SandboxId::new();
     let rules = linux::Rules::new(plan, profile, mark)?;
     rules.restrict()?;
     Ok((rules, mark))
@@ -369,17 +378,22 @@ fn first(plan: &Plan, profile: Profile) -> Result<(linux::Rules, Mark), String> 
 
 /// Threads that have the rules of the current one, which starts them.
 #[cfg(target_os = "linux")]
-fn started_here(rules: linux::Rules, mark: Mark, profile: Profile, workers: usize) -> Option<Sealed> {
-    // Some may be started by a thread without a seal that has a handle.
+fn started_here(
+    rules: linux::Rules,
+    mark: SandboxId,
+    profile: Profile,
+    workers: usize,
+) -> Option<SandboxRuntime> {
+    // Some may be started by a thread without a sandbox that has a handle.
     let start = move || GAVE_UP.set((rules.hold() || rules.restrict().is_ok()).then_some(mark));
     let name = match (profile.no_writes, profile.no_network) {
-        (true, true) => "sealed-rw-net",
-        (true, false) => "sealed-rw",
-        _ => "sealed-net",
+        (true, true) => "sandboxed-rw-net",
+        (true, false) => "sandboxed-rw",
+        _ => "sandboxed-net",
     };
     let mut builder = Builder::new_multi_thread();
     builder.enable_all().thread_name(name).on_thread_start(start).worker_threads(workers.max(1));
-    builder.build().ok().map(|runtime| Sealed::new(runtime, mark))
+    builder.build().ok().map(|runtime| SandboxRuntime::new(runtime, mark))
 }
 
 /// Half of the threads that serve: these work for those, and not all of both at once.
@@ -389,12 +403,12 @@ fn workers() -> usize {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn first(_: &Plan, _: Profile) -> Result<((), Mark), String> {
+fn first(_: &SandboxConfig, _: Profile) -> Result<((), SandboxId), String> {
     Err("this system has no Landlock and no seccomp; only the compiler enforces here".to_owned())
 }
 
 #[cfg(not(target_os = "linux"))]
-fn started_here((): (), _: Mark, _: Profile, _: usize) -> Option<Sealed> {
-    let _ = (Builder::new_multi_thread, Sealed::new, Mark::new, Runtime::handle, &GAVE_UP);
+fn started_here((): (), _: SandboxId, _: Profile, _: usize) -> Option<SandboxRuntime> {
+    let _ = (Builder::new_multi_thread, SandboxRuntime::new, SandboxId::new, Runtime::handle, &GAVE_UP);
     None
 }

@@ -23,7 +23,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     pipeline::{Core, Origin, Trace, access},
     revision::Revision,
-    sandbox::Outside,
+    sandbox::UnsandboxedHandle,
     scopes::Scopes,
     server::About,
     text,
@@ -176,13 +176,13 @@ impl Built {
         self.connection(read, write, None, stop, patience).await
     }
 
-    /// The same; on sealed threads, with those that are not. Behind a pointer: each place that serves would else hold a
+    /// The same; on sandboxed threads, with those that are not. Behind a pointer: each place that serves would else hold a
     /// copy of rmcp's service.
     fn connection<R, W>(
         self,
         read: R,
         write: W,
-        outside: Option<Outside>,
+        unsandboxed: Option<UnsandboxedHandle>,
         stop: CancellationToken,
         patience: Duration,
     ) -> BoxFuture<'static, io::Result<Ended>>
@@ -193,7 +193,8 @@ impl Built {
         let (gone, cut) = (CancellationToken::new(), CancellationToken::new());
         let ending = Ending { stop: stop.clone(), patience, gone: gone.clone(), cut: cut.clone() };
         let lines = Lines::new(read, write, self.shared.revisions.clone(), ending);
-        let front = Front::new(self.shared, Sender::Connection(self.caller), gone.clone()).on_sealed(outside);
+        let front = Front::new(self.shared, Sender::Connection(self.caller), gone.clone())
+            .on_sandboxed_threads(unsandboxed);
         let outlasting = front.outlasting.clone();
         Box::pin(async move {
             match front.serve(lines).await {
@@ -298,16 +299,16 @@ impl Built {
         }
     }
 
-    /// Ends the sealed threads; for that it waits so long, where they are busy.
+    /// Ends the sandboxed threads; for that it waits so long, where they are busy.
     #[cfg(feature = "cli")]
     pub(crate) fn stop_threads(&self, patience: Duration) {
-        self.shared.core.seals.stop(patience);
+        self.shared.core.sandboxes.stop(patience);
     }
 
     /// What the kernel of this machine enforces of what the tools declare, in a line for a person.
-    pub fn seals(&self) -> String {
+    pub fn sandboxes(&self) -> String {
         let core = &self.shared.core;
-        core.seals.support().line(core.registry.tools().iter().map(|tool| tool.descriptor))
+        core.sandboxes.support().line(core.registry.tools().iter().map(|tool| tool.descriptor))
     }
 
     /// What was granted and no tool needs, each with the scope that was perhaps meant.

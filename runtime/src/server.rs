@@ -14,7 +14,7 @@ use crate::{
     pipeline::access::OutOfReach,
     record::Recording,
     revision::Revision,
-    sandbox::{Plan, Seal},
+    sandbox::{Sandbox, SandboxConfig},
     scopes::Scopes,
     serve::{Check, Extra, ServerHandler},
     tool::{
@@ -54,7 +54,7 @@ pub struct Server<C = ()> {
     out_of_reach: OutOfReach,
     revisions: Vec<Revision>,
     extra: Option<Extra>,
-    plan: Plan,
+    sandbox: SandboxConfig,
     bounds: Bounds,
     scopes: Scopes,
     read_only: bool,
@@ -98,7 +98,7 @@ impl Server {
             out_of_reach: OutOfReach::default(),
             revisions: Revision::ALL.to_vec(),
             extra: None,
-            plan: Plan::default(),
+            sandbox: SandboxConfig::default(),
             bounds: Bounds::default(),
             scopes: Scopes::default(),
             read_only: false,
@@ -134,7 +134,7 @@ impl Server {
             out_of_reach: self.out_of_reach,
             revisions: self.revisions,
             extra: self.extra,
-            plan: self.plan,
+            sandbox: self.sandbox,
             bounds: self.bounds,
             scopes: self.scopes,
             read_only: self.read_only,
@@ -281,21 +281,21 @@ impl<C> Server<C> {
         if matches!(self.recording, Recording::Unsaid) { self.unaudited() } else { self }
     }
 
-    /// How far the kernel is to enforce `read_only` and `closed_world`; [`Seal::WhereAvailable`] by default.
-    pub fn seal(mut self, seal: Seal) -> Self {
-        self.plan.seal = seal;
+    /// How far the kernel is to enforce `read_only` and `closed_world`; [`Sandbox::WhereAvailable`] by default.
+    pub fn sandbox(mut self, sandbox: Sandbox) -> Self {
+        self.sandbox.sandbox = sandbox;
         self
     }
 
     /// A folder in which `read_only` tools may write all the same: for what is thrown away, such as a cache.
     pub fn scratch(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.plan.scratch.push(folder.into());
+        self.sandbox.scratch.push(folder.into());
         self
     }
 
     /// TCP ports that `closed_world` tools may connect to, on any host: those of the server's own database, say.
     pub fn closed_world_ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
-        self.plan.ports.extend(ports);
+        self.sandbox.ports.extend(ports);
         self
     }
 

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candor::{AuditLog, Built, Seal, Server, mcp_tool, tools};
+use candor::{AuditLog, Built, Sandbox, Server, mcp_tool, tools};
 use candor_tests::twin::{
     asked::{Asked, TURNS, in_turns},
     client::Client,
@@ -58,7 +58,7 @@ const SET: &str = r#"{"name":"set_price","arguments":{"symbol":"AAPL","cents":66
 const GET: &str = r#"{"name":"get_price","arguments":{"symbol":"AAPL"}}"#;
 
 fn server(log: Option<&Path>) -> Built {
-    let server = Server::new("prices", "1.0.0").seal(Seal::Off).tools(tools![set_price, get_price]);
+    let server = Server::new("prices", "1.0.0").sandbox(Sandbox::Off).tools(tools![set_price, get_price]);
     let server = match log {
         Some(folder) => server.audit(AuditLog::at(folder).quiet()),
         None => server.unaudited(),

@@ -1,4 +1,4 @@
-//! What a read call costs with everything enforced, and with everything but the kernel's seal, beside the same call on
+//! What a read call costs with everything enforced, and with everything but the kernel's sandbox, beside the same call on
 //! bare rmcp: `cargo bench -p candor-tests --bench call`.
 //!
 //! Waking another CPU costs more than all else a call does, and how much changes from moment to moment; on one CPU the
@@ -8,7 +8,7 @@
 //! them cost. Build with `cargo bench -p candor-tests --bench call --no-run`, then with the binary it names
 //! `valgrind --tool=callgrind BINARY count declared get_price 1000`, the same with `2000`, and both with `bare`.
 
-use candor::Seal;
+use candor::Sandbox;
 use tokio::runtime::Builder;
 
 use candor_tests::twin::{
@@ -32,7 +32,7 @@ fn main() {
     } else if side_by_side::wanted() {
         for tool in TOOLS {
             compare("declared", tool);
-            compare("unsealed", tool);
+            compare("unsandboxed", tool);
         }
     }
 }
@@ -49,10 +49,10 @@ fn params(tool: &str) -> String {
 
 async fn connect(side: &str) -> Client {
     match side {
-        "declared" => Client::declared(twin::declared::server(Seal::WhereAvailable)).await,
-        "unsealed" => Client::declared(twin::declared::server(Seal::Off)).await,
+        "declared" => Client::declared(twin::declared::server(Sandbox::WhereAvailable)).await,
+        "unsandboxed" => Client::declared(twin::declared::server(Sandbox::Off)).await,
         "bare" => Client::bare(twin::bare::server()).await,
-        other => panic!("`{other}` is none of `declared`, `unsealed` and `bare`"),
+        other => panic!("`{other}` is none of `declared`, `unsandboxed` and `bare`"),
     }
 }
 

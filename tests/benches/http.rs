@@ -36,7 +36,7 @@ fn main() {
     }
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let mut sides = [start("declared").await, start("unsealed").await, start("bare").await];
+        let mut sides = [start("declared").await, start("unsandboxed").await, start("bare").await];
         for side in &sides {
             load(&side.site, Duration::from_secs(1), usize::MAX).await;
         }
@@ -62,8 +62,8 @@ async fn start(name: &'static str) -> Side {
         "bare" => Site::run(Command::new(env!("CARGO_BIN_EXE_bare_http"))).await,
         name => {
             let mut command = Command::new(env!("CARGO_BIN_EXE_declared_http"));
-            if name == "unsealed" {
-                command.env("UNSEALED", "1");
+            if name == "unsandboxed" {
+                command.env("UNSANDBOXED", "1");
             }
             Site::start(command, &["--quiet", "--grant", SCOPE]).await
         }
@@ -111,7 +111,7 @@ fn report(sides: &mut [Side]) {
         println!("{:10} {rate:9.0} requests/s   p50 {:6.3} ms   p99 {:6.3} ms", side.name, at(50), at(99));
     }
     let (bare, bare_p99) = figures[2];
-    for (name, (rate, p99)) in ["declared", "unsealed"].iter().zip(&figures) {
+    for (name, (rate, p99)) in ["declared", "unsandboxed"].iter().zip(&figures) {
         println!("{name} over bare: {:.3} of its requests/s, {:.2} of its p99", rate / bare, p99 / bare_p99);
     }
 }

@@ -1,7 +1,7 @@
 //! What a thousand tools cost: a call beside one of two tools, and `tools/list` beside the same list on bare rmcp:
 //! `cargo bench -p candor-tests --bench scale`.
 
-use candor::Seal;
+use candor::Sandbox;
 
 use candor_tests::twin::{
     asked::{Asked, in_turns},
@@ -20,7 +20,7 @@ fn main() {
     let [many, few] = in_turns(
         500,
         call("1000 tools", many::declared(), "t777"),
-        call("2 tools", declared::server(Seal::Off), "get_price_async"),
+        call("2 tools", declared::server(Sandbox::Off), "get_price_async"),
     );
     report("a call", &many, &few);
     let [declared, bare] = in_turns(
@@ -31,7 +31,7 @@ fn main() {
     report("a list of 1000 tools", &declared, &bare);
     let [declared, bare] = in_turns(
         500,
-        list("declared", Client::declared(declared::server(Seal::Off))),
+        list("declared", Client::declared(declared::server(Sandbox::Off))),
         list("bare", Client::bare(bare::server())),
     );
     report("a list of 2 tools", &declared, &bare);

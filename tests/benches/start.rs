@@ -19,7 +19,7 @@ const MANY: u64 = 10_000;
 
 /// Name, program and argument; the yardstick stands last.
 const PROGRAMS: [[&str; 3]; 3] =
-    [["declared", "declared", ""], ["unsealed", "declared", "unsealed"], ["bare", "bare", ""]];
+    [["declared", "declared", ""], ["unsandboxed", "declared", "unsandboxed"], ["bare", "bare", ""]];
 
 fn main() {
     if !side_by_side::wanted() {

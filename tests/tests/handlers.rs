@@ -1,4 +1,4 @@
-//! Handlers that behave badly: each call is answered in its time, sealed or not, and the server goes on.
+//! Handlers that behave badly: each call is answered in its time, sandboxed or not, and the server goes on.
 
 use std::{
     sync::{
@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candor::{Call, Seal, Server, State, ToolError, mcp_tool, testing::Client, tools};
+use candor::{Call, Sandbox, Server, State, ToolError, mcp_tool, testing::Client, tools};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -140,11 +140,11 @@ struct Rig {
 }
 
 impl Rig {
-    async fn new(seal: Seal) -> Self {
+    async fn new(sandbox: Sandbox) -> Self {
         let (said, heard) = mpsc::unbounded_channel();
         let hands = Arc::new(Hands { open: AtomicBool::new(false), said });
         let server = Server::new("s", "1")
-            .seal(seal)
+            .sandbox(sandbox)
             .state(App { ledger: Mutex::default(), hands: Arc::clone(&hands) })
             .tools(tools![
                 note,
@@ -171,12 +171,12 @@ impl Rig {
     }
 }
 
-const BOTH: [Seal; 2] = [Seal::WhereAvailable, Seal::Off];
+const BOTH: [Sandbox; 2] = [Sandbox::WhereAvailable, Sandbox::Off];
 
 #[tokio::test]
 async fn a_panic_with_the_state_in_hand_is_answered_and_so_is_every_call_after_it() {
-    for seal in BOTH {
-        let rig = Rig::new(seal).await;
+    for sandbox in BOTH {
+        let rig = Rig::new(sandbox).await;
         assert_eq!(rig.text("note", json!({"number": 1})).await, "1");
         let fixed = "tool `note` failed inside; the server goes on\nhelp: the server's log says why";
         assert_eq!(rig.text("note", json!({"number": 13})).await, fixed);
@@ -193,15 +193,15 @@ async fn a_panic_with_the_state_in_hand_is_answered_and_so_is_every_call_after_i
 
 #[tokio::test]
 async fn a_panic_that_is_no_text_is_answered_like_any_other() {
-    let rig = Rig::new(Seal::WhereAvailable).await;
+    let rig = Rig::new(Sandbox::WhereAvailable).await;
     assert_eq!(rig.client.call("panic_oddly", json!({})).await.unwrap().reason(), Some("internal"));
     rig.is_alive().await;
 }
 
 #[tokio::test]
 async fn what_a_handler_leaves_behind_holds_up_nobody() {
-    for seal in BOTH {
-        let mut rig = Rig::new(seal).await;
+    for sandbox in BOTH {
+        let mut rig = Rig::new(sandbox).await;
         for tool in ["leave_a_thread", "leave_a_panic", "leave_a_task"] {
             assert_eq!(rig.text(tool, json!({})).await, "returned");
             rig.is_alive().await;
@@ -217,14 +217,14 @@ async fn what_a_handler_leaves_behind_holds_up_nobody() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_handler_holds_its_answer_beyond_the_deadline() {
-    for seal in BOTH {
-        let mut rig = Rig::new(seal).await;
+    for sandbox in BOTH {
+        let mut rig = Rig::new(sandbox).await;
         for tool in ["deaf", "deaf_async", "deaf_once", "deaf_again"] {
             let started = Instant::now();
             let answer = rig.client.call(tool, json!({})).await.unwrap();
-            assert_eq!(answer.reason(), Some("deadline_exceeded"), "{tool} {seal:?}");
+            assert_eq!(answer.reason(), Some("deadline_exceeded"), "{tool} {sandbox:?}");
             // Thirty milliseconds, and patience with a machine that is busy.
-            assert!(started.elapsed() < Duration::from_secs(5), "{tool} {seal:?}");
+            assert!(started.elapsed() < Duration::from_secs(5), "{tool} {sandbox:?}");
             rig.is_alive().await;
         }
         rig.hands.open.store(true, Ordering::SeqCst);
@@ -235,9 +235,9 @@ async fn no_handler_holds_its_answer_beyond_the_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_sealed_handler_that_never_yields_holds_up_no_other_tool_of_its_seal() {
-    let rig = Rig::new(Seal::WhereAvailable).await;
-    // One for each thread that async handlers of this seal may have.
+async fn a_sandboxed_handler_that_never_yields_holds_up_no_other_tool_of_its_sandbox() {
+    let rig = Rig::new(Sandbox::WhereAvailable).await;
+    // One for each thread that async handlers of this sandbox may have.
     let workers = std::thread::available_parallelism().unwrap().get();
     for _ in 0..workers {
         let answer = rig.client.call("deaf_async", json!({})).await.unwrap();

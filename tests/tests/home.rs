@@ -1,4 +1,4 @@
-//! A service at home on sealed threads: what runs there is sealed, and what runs elsewhere is not more than it declares.
+//! A service at home on sandboxed threads: what runs there is sandboxed, and what runs elsewhere is not more than it declares.
 #![cfg(target_os = "linux")]
 
 use std::{
@@ -70,7 +70,7 @@ impl Rig {
         assert_eq!(listener.accept().is_ok(), may_connect, "{tool}");
     }
 
-    /// How often threads with and without a seal have waited so far.
+    /// How often threads with and without a sandbox have waited so far.
     fn waits(&self) -> [u64; 2] {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id().unwrap())).unwrap();
         let mut waits = [0, 0];
@@ -98,7 +98,7 @@ async fn each_tool_may_what_it_declares_whichever_is_called_first() {
 }
 
 #[tokio::test]
-async fn calls_at_home_wake_no_thread_without_a_seal() {
+async fn calls_at_home_wake_no_thread_without_a_sandbox() {
     for mode in MODES {
         let rig = Rig::new(mode).await;
         rig.call("at_home", json!({})).await;
@@ -107,12 +107,12 @@ async fn calls_at_home_wake_no_thread_without_a_seal() {
             assert_eq!(rig.call("at_home", json!({})).await, "done");
         }
         let after = rig.waits();
-        assert!(after[0] - before[0] >= 100, "they are read and answered by sealed threads");
+        assert!(after[0] - before[0] >= 100, "they are read and answered by sandboxed threads");
         assert!(after[1] - before[1] < 20, "{before:?} {after:?}");
         for _ in 0..200 {
             rig.call("open", json!({})).await;
         }
-        assert!(rig.waits()[1] - after[1] >= 100, "those without a seal are seen where they work");
+        assert!(rig.waits()[1] - after[1] >= 100, "those without a sandbox are seen where they work");
     }
 }
 

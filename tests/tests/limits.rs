@@ -9,7 +9,7 @@ use std::{
 };
 
 use candor::{
-    Built, Per, Rate, Revision, Seal, Server, State, mcp_tool,
+    Built, Per, Rate, Revision, Sandbox, Server, State, mcp_tool,
     testing::{Client, Clock, Guest, Refused, Said},
     tools,
 };
@@ -302,7 +302,7 @@ async fn a_waiting_confirmation_holds_no_slot() {
 #[tokio::test]
 async fn a_confirmed_call_takes_a_slot_like_any_other() {
     let rig = Rig::new();
-    let built = rig.built(|server| server.max_in_flight(1).seal(Seal::Off));
+    let built = rig.built(|server| server.max_in_flight(1).sandbox(Sandbox::Off));
     let busy = Client::to(built.clone(), Revision::V2025_11_25).await;
     let working = tokio::spawn(async move { busy.call("many", json!({})).await });
     until(|| rig.work.now.load(Ordering::SeqCst) == 1).await;

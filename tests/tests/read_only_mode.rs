@@ -28,8 +28,8 @@ fn look(done: &Arc<AtomicUsize>) -> usize {
 #[mcp_tool(read_only, closed_world, scope = "a")]
 fn look_closely() {}
 
-/// Look, without a seal.
-#[mcp_tool(read_only, public, unsealed = "it keeps a cache of its own")]
+/// Look, without a sandbox.
+#[mcp_tool(read_only, public, unsandboxed = "it keeps a cache of its own")]
 fn look_openly() {}
 
 /// Add.

@@ -1,5 +1,5 @@
 //! Another attempt after a failure that passes: `retry = n`, `candor::retry`, and what is never tried again. The clock is
-//! paused, so nothing here waits; sealed tools run by another clock, so nothing here is sealed.
+//! paused, so nothing here waits; sandboxed tools run by another clock, so nothing here is sandboxed.
 
 use std::{
     sync::{
@@ -10,7 +10,7 @@ use std::{
 };
 
 use candor::{
-    Call, Seal, Server, State, ToolError, mcp_tool, retry_blocking, testing, testing::Client, tools,
+    Call, Sandbox, Server, State, ToolError, mcp_tool, retry_blocking, testing, testing::Client, tools,
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -106,7 +106,7 @@ fn busy() -> ToolError {
 async fn failing(failures: u32, error: ToolError) -> (Client, Arc<Service>) {
     let service = Service { tries: AtomicU32::new(0), times: Mutex::default(), failures, error };
     let service = Arc::new(service);
-    let server = Server::new("s", "1").seal(Seal::Off).state(App { service: Arc::clone(&service) });
+    let server = Server::new("s", "1").sandbox(Sandbox::Off).state(App { service: Arc::clone(&service) });
     let tools = tools![ask, ask_plainly, ask_once, put, add_one, ask_inside, ask_slowly, panic];
     (Client::of(server.tools(tools)).await, service)
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use candor::{Call, Revision, Seal, Server, State, mcp_tool, testing::Client, tools};
+use candor::{Call, Revision, Sandbox, Server, State, mcp_tool, testing::Client, tools};
 use candor_tests::wire::{Wire, call, request};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
@@ -135,12 +135,12 @@ fn add(
     a + b
 }
 
-/// Sealed threads have a clock of their own, which goes on while a test holds its own still; how calls run on them is
-/// the subject of `misbehaving.rs` and `seal.rs`. Nobody is asked: `confirmation.rs` is about that.
+/// Sandboxed threads have a clock of their own, which goes on while a test holds its own still; how calls run on them is
+/// the subject of `misbehaving.rs` and `sandbox.rs`. Nobody is asked: `confirmation.rs` is about that.
 fn server(hands: &Arc<Hands>) -> Server<App> {
     let server = Server::new("s", "1")
         .unaudited()
-        .seal(Seal::Off)
+        .sandbox(Sandbox::Off)
         .yes_destructive()
         .state(App { hands: Arc::clone(hands) });
     server.tools(tools![read, destroy, hold, spin, report, report_later, report_much, add])

@@ -24,7 +24,7 @@ struct App {
     retry = "3",
     audit = "never",
     deprecated(since = "2.0.0", remove_in = "1.0.0", use_instead = 1, until = "2.1.0"),
-    unsealed = "",
+    unsandboxed = "",
     crate = candor,
     closed_wold,
     rate = "60/s"

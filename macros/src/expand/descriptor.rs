@@ -68,8 +68,8 @@ pub(super) fn descriptor(tool: &Tool, private: &Ident) -> TokenStream {
             deprecated: #private::Some(#private::Deprecated { since: #since, remove_in: #remove_in, use_instead: #use_instead })
         });
     }
-    if let Some(reason) = &tool.unsealed {
-        fields.push(quote!(unsealed: #private::Some(#reason)));
+    if let Some(reason) = &tool.unsandboxed {
+        fields.push(quote!(unsandboxed: #private::Some(#reason)));
     }
     let params: Vec<TokenStream> =
         tool.sig.arguments().map(|(param, argument)| parameter(param, argument, private)).collect();

@@ -27,7 +27,7 @@ pub(super) fn report(outline: &Outline) -> String {
     }
     scopes(&mut text, &tools);
     enforced(&mut text, &tools, outline);
-    seal(&mut text, &tools, &outline.support);
+    sandbox(&mut text, &tools, &outline.support);
     log(&mut text, outline);
     text
 }
@@ -72,8 +72,8 @@ fn enforced(text: &mut String, tools: &[&Descriptor], outline: &Outline) {
     }
 }
 
-/// What the kernel of this machine does, and what the seal leaves open.
-fn seal(text: &mut String, tools: &[&Descriptor], support: &Support) {
+/// What the kernel of this machine does, and what the sandbox leaves open.
+fn sandbox(text: &mut String, tools: &[&Descriptor], support: &Support) {
     text.push_str("\nthe kernel of this machine:\n");
     for (word, kept, but) in support.words() {
         let _ = match kept {
@@ -82,12 +82,12 @@ fn seal(text: &mut String, tools: &[&Descriptor], support: &Support) {
         };
     }
     for tool in tools {
-        if let Some(reason) = tool.unsealed {
+        if let Some(reason) = tool.unsandboxed {
             let _ = writeln!(text, "  not for `{}`: {reason}", tool.name);
         }
     }
     text.push_str(
-        "  It does not see to what was opened before a call, to state shared with tools that are not sealed,\n  or to talk with other processes of this machine.\n",
+        "  It does not see to what was opened before a call, to state shared with tools that are not sandboxed,\n  or to talk with other processes of this machine.\n",
     );
 }
 

@@ -204,7 +204,7 @@ fn opening(over: Over, built: &Built, grants: &Grants) -> String {
             format!("{name} {version} on HTTP: {all} tools, each caller's as their token says\n")
         }
     };
-    text += &format!("  {}\n", built.seals());
+    text += &format!("  {}\n", built.sandboxes());
     text += &format!("  {}\n", built.audit());
     let mut by_scopes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (tool, missing) in &hidden {

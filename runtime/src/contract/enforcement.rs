@@ -32,21 +32,21 @@ pub(crate) fn enforcement(
     support: &Support,
     recorded: bool,
 ) -> Vec<(&'static str, &'static [By])> {
-    let sealed = |kept: bool| -> &'static [By] {
+    let sandboxed = |kept: bool| -> &'static [By] {
         if kept && Profile::of(tool).is_some() { &[By::Compiler, By::Kernel] } else { &[By::Compiler] }
     };
     let mut words: Vec<(&'static str, &'static [By])> = vec![
         ("arguments", &[By::Runtime]),
         ("output", &[By::Runtime]),
         ("timeout", &[By::Runtime]),
-        (tool.effect.word(), if tool.is_read_only() { sealed(support.writes.is_ok()) } else { &[] }),
+        (tool.effect.word(), if tool.is_read_only() { sandboxed(support.writes.is_ok()) } else { &[] }),
     ];
     let mut word = |said: bool, word, by| {
         if said {
             words.push((word, by));
         }
     };
-    word(tool.closed_world, "closed_world", sealed(support.network.is_ok()));
+    word(tool.closed_world, "closed_world", sandboxed(support.network.is_ok()));
     word(!tool.scopes.is_empty(), "scope", &[By::Runtime]);
     word(tool.idempotent, "idempotent", &[]);
     word(tool.confirm, "confirm", &[By::Runtime]);

@@ -65,7 +65,7 @@ pub(crate) fn declaration(definition: &Definition) -> Value {
             "remove_in": deprecated.remove_in,
             "use_instead": deprecated.use_instead,
         }))),
-        "unsealed": tool.unsealed,
+        "unsandboxed": tool.unsandboxed,
         "hints": {
             "readOnlyHint": tool.is_read_only(),
             "destructiveHint": tool.effect == crate::tool::descriptor::Effect::Destructive,

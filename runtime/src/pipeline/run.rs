@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     limits::Slot,
     retry::{FullJitter, within},
-    sandbox::{Mark, Place},
+    sandbox::{Executor, SandboxId},
     tool::{
         args::Args,
         call::Call,
@@ -20,7 +20,7 @@ use crate::{
 
 /// Waits for the handler's answer, also where the call is taken back, if it is to run `to_its_end`.
 pub(super) async fn run(
-    place: Place<'_>,
+    executor: Executor<'_>,
     handler: &Run,
     call: Call,
     arguments: Map<String, Value>,
@@ -28,11 +28,11 @@ pub(super) async fn run(
     to_its_end: bool,
 ) -> Reply {
     let tool = call.descriptor;
-    if matches!(place, Place::Broken) {
-        return unsealed(tool);
+    if matches!(executor, Executor::Unavailable) {
+        return unsandboxed(tool);
     }
     let (deadline, cancelled) = (call.deadline, call.cancelled.clone());
-    let ready = Ready { place, handler, call: Arc::new(call), slot: Arc::new(slot) };
+    let ready = Ready { executor, handler, call: Arc::new(call), slot: Arc::new(slot) };
     let work = async {
         if tool.retry == 0 { ready.attempt(arguments).await } else { ready.attempts(&arguments).await }
     };
@@ -51,7 +51,7 @@ pub(super) async fn run(
 
 /// A handler with everything it needs.
 struct Ready<'a> {
-    place: Place<'a>,
+    executor: Executor<'a>,
     handler: &'a Run,
     call: Arc<Call>,
     slot: Arc<Slot>,
@@ -79,25 +79,25 @@ impl Ready<'_> {
         let tool = self.call.descriptor;
         let (call, slot) = (Arc::clone(&self.call), Arc::clone(&self.slot));
         let args = Args::new(tool, arguments);
-        let (place, stops) = (self.place, tool.may_repeat());
-        let mark = place.mark();
-        let is_kept = move || mark.is_none_or(Mark::is_here);
+        let (executor, stops) = (self.executor, tool.may_repeat());
+        let mark = executor.mark();
+        let is_kept = move || mark.is_none_or(SandboxId::is_here);
         let reply = match self.handler {
             Run::Blocking(run) => {
                 let run = Arc::clone(run);
                 let work = move || {
                     let _slot = slot;
-                    if is_kept() { run(&call, args) } else { unsealed(tool) }
+                    if is_kept() { run(&call, args) } else { unsandboxed(tool) }
                 };
-                place.block(work, stops).await
+                executor.block(work, stops).await
             }
             Run::Async(run) => {
                 let run = Arc::clone(run);
                 let work = async move {
                     let _slot = slot;
-                    if is_kept() { run(call, args).await } else { unsealed(tool) }
+                    if is_kept() { run(call, args).await } else { unsandboxed(tool) }
                 };
-                place.run(work, stops).await
+                executor.run(work, stops).await
             }
         };
         match reply {
@@ -119,7 +119,7 @@ fn broken(tool: &Descriptor) -> Reply {
     error.reason("internal").into()
 }
 
-/// The system refused a sealed handler something, and the handler said so.
+/// The system refused a sandboxed handler something, and the handler said so.
 fn broken_word(tool: &Descriptor, reply: &Reply) -> Reply {
     let said = reply.error.as_ref().map(ToolError::message).unwrap_or_default();
     let words = match (tool.is_read_only(), tool.closed_world) {
@@ -136,12 +136,12 @@ fn broken_word(tool: &Descriptor, reply: &Reply) -> Reply {
 }
 
 /// The threads that should have run the handler could not give up what they must: better no answer than a dishonest one.
-fn unsealed(tool: &Descriptor) -> Reply {
+fn unsandboxed(tool: &Descriptor) -> Reply {
     ToolError::not_applied(format!(
-        "tool `{}` did not run: the system refused the seal that it is declared with",
+        "tool `{}` did not run: the system refused the sandbox that it is declared with",
         tool.name
     ))
-    .reason("seal")
+    .reason("sandbox")
     .into()
 }
 

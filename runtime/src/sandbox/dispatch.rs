@@ -1,6 +1,6 @@
 //! Work → the threads of a runtime: what many calls bring at once wakes them once.
 //!
-//! A wake-up of another thread costs more than all else that a sealed call adds, and a client that has thirty calls under
+//! A wake-up of another thread costs more than all else that a sandboxed call adds, and a client that has thirty calls under
 //! way sends them in one go.
 
 use std::{
@@ -19,26 +19,26 @@ use tokio_util::task::AbortOnDropHandle;
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The way into a runtime. Who opens it comes with the first that knocks.
-pub(crate) struct Door {
+pub(crate) struct Dispatcher {
     runtime: Handle,
-    inside: Arc<Inside>,
-    porter: OnceLock<AbortOnDropHandle<()>>,
+    inside: Arc<Queue>,
+    drain_task: OnceLock<AbortOnDropHandle<()>>,
 }
 
 #[derive(Default)]
-struct Inside {
+struct Queue {
     waiting: Mutex<Vec<Work>>,
-    knock: Notify,
+    notify: Notify,
 }
 
-impl Inside {
+impl Queue {
     fn waiting(&self) -> MutexGuard<'_, Vec<Work>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn open(self: Arc<Self>) {
         loop {
-            self.knock.notified().await;
+            self.notify.notified().await;
             let waiting = mem::take(&mut *self.waiting());
             // Tasks of their own: one that computes for long holds up none that another thread could take.
             for work in waiting {
@@ -48,9 +48,9 @@ impl Inside {
     }
 }
 
-impl Door {
+impl Dispatcher {
     pub(super) fn to(runtime: Handle) -> Self {
-        Self { runtime, inside: Arc::default(), porter: OnceLock::new() }
+        Self { runtime, inside: Arc::default(), drain_task: OnceLock::new() }
     }
 
     /// Runs `work` inside, and brings its answer; none where it panicked. Where it `stops`, it does so once nobody waits
@@ -95,7 +95,7 @@ impl Door {
     }
 
     async fn enter(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.porter
+        self.drain_task
             .get_or_init(|| AbortOnDropHandle::new(self.runtime.spawn(Arc::clone(&self.inside).open())));
         let first = {
             let mut waiting = self.inside.waiting();
@@ -104,18 +104,18 @@ impl Door {
         };
         if first {
             // Whoever comes while this one lets others go first goes in with it.
-            let _knock = Knock(&self.inside);
+            let _knock = NotifyOnDrop(&self.inside);
             pass_turn().await;
         }
     }
 }
 
 /// Knocks when it is dropped: also when the call that was first is given up before its turn.
-struct Knock<'a>(&'a Inside);
+struct NotifyOnDrop<'a>(&'a Queue);
 
-impl Drop for Knock<'_> {
+impl Drop for NotifyOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.knock.notify_one();
+        self.0.notify.notify_one();
     }
 }
 
@@ -146,10 +146,10 @@ mod tests {
 
     const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
-    fn inside(threads: usize) -> (Runtime, Door) {
+    fn inside(threads: usize) -> (Runtime, Dispatcher) {
         let runtime = Builder::new_multi_thread().worker_threads(threads).build().unwrap();
-        let door = Door::to(runtime.handle().clone());
-        (runtime, door)
+        let dispatcher = Dispatcher::to(runtime.handle().clone());
+        (runtime, dispatcher)
     }
 
     /// Dropped work says so.
@@ -164,11 +164,11 @@ mod tests {
     #[test]
     fn a_panic_takes_nothing_else_with_it() {
         for threads in [1, 2] {
-            let (runtime, door) = inside(threads);
+            let (runtime, dispatcher) = inside(threads);
             let outside = Builder::new_current_thread().build().unwrap();
-            let panics = door.run(async { panic!("on purpose") }, false);
-            let waits = door.run(tokio::task::yield_now(), true);
-            let answers = async { tokio::join!(panics, door.run(async { 5 }, true), waits) };
+            let panics = dispatcher.run(async { panic!("on purpose") }, false);
+            let waits = dispatcher.run(tokio::task::yield_now(), true);
+            let answers = async { tokio::join!(panics, dispatcher.run(async { 5 }, true), waits) };
             assert_eq!(outside.block_on(answers), (None::<()>, Some(5), Some(())));
             drop(runtime);
         }
@@ -176,22 +176,22 @@ mod tests {
 
     #[test]
     fn work_that_blocks_in_place_holds_up_none_that_came_with_it() {
-        let (runtime, door) = inside(1);
+        let (runtime, dispatcher) = inside(1);
         let outside = Builder::new_current_thread().build().unwrap();
         let (go, wait) = std::sync::mpsc::channel();
         let blocks = async move { tokio::task::block_in_place(|| wait.recv_timeout(PATIENCE).is_ok()) };
         let frees = async move { go.send(()).is_ok() };
-        let both = async { tokio::join!(door.run(blocks, false), door.run(frees, false)) };
+        let both = async { tokio::join!(dispatcher.run(blocks, false), dispatcher.run(frees, false)) };
         assert_eq!(outside.block_on(both), (Some(true), Some(true)));
         drop(runtime);
     }
 
     #[test]
     fn a_call_that_is_given_up_before_its_turn_leaves_nobody_outside() {
-        let (runtime, door) = inside(1);
+        let (runtime, dispatcher) = inside(1);
         let outside = Builder::new_current_thread().build().unwrap();
-        let mut first = Box::pin(door.run(async { 1 }, false));
-        let mut second = pin!(door.run(async { 2 }, false));
+        let mut first = Box::pin(dispatcher.run(async { 1 }, false));
+        let mut second = pin!(dispatcher.run(async { 2 }, false));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(first.as_mut().poll(&mut cx).is_pending());
         assert!(second.as_mut().poll(&mut cx).is_pending());
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn work_stops_with_its_listener_where_it_may() {
         for stops in [true, false] {
-            let (runtime, door) = inside(1);
+            let (runtime, dispatcher) = inside(1);
             let outside = Builder::new_current_thread().build().unwrap();
             let gone = Arc::new(AtomicBool::new(false));
             let (dropped, (go, wait)) = (Dropped(Arc::clone(&gone)), oneshot::channel::<()>());
@@ -211,14 +211,14 @@ mod tests {
                 let _dropped = dropped;
                 wait.await.is_ok()
             };
-            let mut listened = Box::pin(door.run(work, stops));
+            let mut listened = Box::pin(dispatcher.run(work, stops));
             let mut cx = Context::from_waker(Waker::noop());
             assert!(listened.as_mut().poll(&mut cx).is_pending());
             drop(listened);
-            // One thread inside, first come, first served: twice through the door, and the work has seen that nobody listens.
+            // One thread inside, first come, first served: twice through the dispatcher, and the work has seen that nobody listens.
             outside.block_on(async {
-                door.run(async {}, false).await;
-                door.run(async {}, false).await;
+                dispatcher.run(async {}, false).await;
+                dispatcher.run(async {}, false).await;
             });
             assert_eq!(gone.load(Ordering::SeqCst), stops);
             assert_eq!(go.send(()).is_ok(), !stops);

@@ -7,28 +7,28 @@ use std::{
 
 use tokio::task::{JoinError, JoinHandle};
 
-use super::{Mark, Sealed, dispatch::Door};
+use super::{SandboxId, SandboxRuntime, dispatch::Dispatcher};
 
 /// Where a handler runs.
 #[derive(Clone, Copy)]
-pub(crate) enum Place<'a> {
-    /// On the threads that its service runs on: they have no seal, or this one.
-    Here(Option<Mark>),
-    /// On sealed threads, while those of its service have no seal.
-    Sealed(&'a Sealed),
-    /// Behind a door, where the seal is this one or none; those of its service have another.
-    Behind(&'a Door, Option<Mark>),
+pub(crate) enum Executor<'a> {
+    /// On the threads that its service runs on: they have no sandbox, or this one.
+    Current(Option<SandboxId>),
+    /// On sandboxed threads, while those of its service have no sandbox.
+    Sandboxed(&'a SandboxRuntime),
+    /// Behind a dispatcher, where the sandbox is this one or none; those of its service have another.
+    Dispatched(&'a Dispatcher, Option<SandboxId>),
     /// Nowhere: the threads could not be made.
-    Broken,
+    Unavailable,
 }
 
-impl Place<'_> {
+impl Executor<'_> {
     /// What threads there gave up, where they did.
-    pub(crate) fn mark(self) -> Option<Mark> {
+    pub(crate) fn mark(self) -> Option<SandboxId> {
         match self {
-            Self::Here(mark) | Self::Behind(_, mark) => mark,
-            Self::Sealed(sealed) => Some(sealed.mark),
-            Self::Broken => None,
+            Self::Current(mark) | Self::Dispatched(_, mark) => mark,
+            Self::Sandboxed(sandboxed) => Some(sandboxed.mark),
+            Self::Unavailable => None,
         }
     }
 
@@ -40,10 +40,10 @@ impl Place<'_> {
         stops: bool,
     ) -> Option<T> {
         match self {
-            Self::Here(_) => Work { handle: tokio::spawn(work), stops }.await.ok(),
-            Self::Sealed(sealed) => sealed.door.run(work, stops).await,
-            Self::Behind(door, _) => door.run(work, stops).await,
-            Self::Broken => None,
+            Self::Current(_) => Work { handle: tokio::spawn(work), stops }.await.ok(),
+            Self::Sandboxed(sandboxed) => sandboxed.dispatcher.run(work, stops).await,
+            Self::Dispatched(dispatcher, _) => dispatcher.run(work, stops).await,
+            Self::Unavailable => None,
         }
     }
 
@@ -54,11 +54,11 @@ impl Place<'_> {
         stops: bool,
     ) -> Option<T> {
         let handle = match self {
-            Self::Here(_) => tokio::task::spawn_blocking(work),
-            Self::Sealed(sealed) => sealed.handle.spawn_blocking(work),
-            // Whoever asks for a blocking thread may be the one that starts it, and it inherits their seal.
-            Self::Behind(door, _) => return door.block(work, stops).await,
-            Self::Broken => return None,
+            Self::Current(_) => tokio::task::spawn_blocking(work),
+            Self::Sandboxed(sandboxed) => sandboxed.handle.spawn_blocking(work),
+            // Whoever asks for a blocking thread may be the one that starts it, and it inherits their sandbox.
+            Self::Dispatched(dispatcher, _) => return dispatcher.block(work, stops).await,
+            Self::Unavailable => return None,
         };
         Work { handle, stops }.await.ok()
     }

@@ -14,7 +14,7 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
 
-use super::{Mark, Plan, Profile};
+use super::{Profile, SandboxConfig, SandboxId};
 
 /// Everything a thread of one profile gives up, made once.
 pub(super) struct Rules {
@@ -24,7 +24,7 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    pub(super) fn new(plan: &Plan, profile: Profile, mark: Mark) -> Result<Self, String> {
+    pub(super) fn new(plan: &SandboxConfig, profile: Profile, mark: SandboxId) -> Result<Self, String> {
         let ports = profile.no_network && !plan.ports.is_empty();
         let landlock =
             (profile.no_writes || ports).then(|| ruleset(plan, profile.no_writes, ports)).transpose()?;
@@ -51,7 +51,7 @@ impl Rules {
 }
 
 /// No file may be made, changed or removed outside the scratch folders; no TCP port reached outside the list.
-fn ruleset(plan: &Plan, writes: bool, ports: bool) -> Result<RulesetCreated, String> {
+fn ruleset(plan: &SandboxConfig, writes: bool, ports: bool) -> Result<RulesetCreated, String> {
     // Truncation came with the third ABI and TCP with the fourth: less than that would not keep the word.
     let (fs, net) = (AccessFs::from_write(ABI::V3), AccessNet::from_all(ABI::V4));
     let failed = |error: landlock::RulesetError| format!("no Landlock: {error}");
@@ -92,13 +92,13 @@ const NOBODY: i32 = 1 << 30;
 
 /// The number of a process that cannot be. Whoever asks after it is told that there is none, and is refused where the
 /// filter of `mark` is on the thread.
-fn sign(mark: Mark) -> Option<Pid> {
+fn sign(mark: SandboxId) -> Option<Pid> {
     let mark = i32::try_from(mark.0.get()).ok()?;
     Pid::from_raw(NOBODY.checked_add(mark)?)
 }
 
 /// System calls that Landlock does not know.
-fn filter(plan: &Plan, profile: Profile, sign: Pid) -> Result<BpfProgram, String> {
+fn filter(plan: &SandboxConfig, profile: Profile, sign: Pid) -> Result<BpfProgram, String> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     let number = u64::from(sign.as_raw_pid().cast_unsigned());
     let asks = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, number);

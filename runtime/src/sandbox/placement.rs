@@ -1,32 +1,32 @@
-//! Tools → the sealed threads that their service itself runs on, where that saves more calls a change of threads than it
+//! Tools → the sandboxed threads that their service itself runs on, where that saves more calls a change of threads than it
 //! costs one.
 
 use std::{num::NonZero, thread};
 
 use tokio::runtime::Handle;
 
-use super::{Door, Profile, Sealed, Seals};
+use super::{Dispatcher, Profile, SandboxRuntime, Sandboxes};
 use crate::tool::{descriptor::Descriptor, handler::Handler};
 
-/// The threads without a seal, for a service that runs on sealed ones.
-pub(crate) struct Outside {
-    pub(super) door: Door,
+/// The threads without a sandbox, for a service that runs on sandboxed ones.
+pub(crate) struct UnsandboxedHandle {
+    pub(super) dispatcher: Dispatcher,
 }
 
-impl Outside {
+impl UnsandboxedHandle {
     /// The current runtime's.
     pub(crate) fn here() -> Self {
-        Self { door: Door::to(Handle::current()) }
+        Self { dispatcher: Dispatcher::to(Handle::current()) }
     }
 }
 
-impl Seals {
-    /// The sealed threads that a service of these tools is best at home on; none where that is on threads without a seal.
+impl Sandboxes {
+    /// The sandboxed threads that a service of these tools is best at home on; none where that is on threads without a sandbox.
     /// To be asked on one of those.
     pub(crate) fn home<'a>(
         &self,
         tools: impl Iterator<Item = (&'a Descriptor, &'a Handler)>,
-    ) -> Option<&Sealed> {
+    ) -> Option<&SandboxRuntime> {
         let profile =
             best(tools.map(|(tool, handler)| (self.profile(tool), matches!(handler, Handler::Async(_)))))?;
         self.made_with(profile, threads())
@@ -45,7 +45,7 @@ pub(crate) fn best(tools: impl Iterator<Item = (Option<Profile>, bool)>) -> Opti
     let waits =
         |home: &Profile| tools.iter().filter(|(place, waits)| *waits && *place == Some(*home)).count();
     let profile = tools.iter().filter_map(|(place, _)| *place).max_by_key(waits)?;
-    // What waits under another seal changes threads either way.
+    // What waits under another sandbox changes threads either way.
     let loses =
         |(place, waits): &&(Option<Profile>, bool)| *place != Some(profile) && !(*waits && place.is_some());
     (waits(&profile) > tools.iter().filter(loses).count()).then_some(profile)

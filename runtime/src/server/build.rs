@@ -12,7 +12,7 @@ use crate::{
     record::{self, Recording},
     registry::{Registry, StartError},
     revision::Revision,
-    sandbox::{self, Profile, Seals, Support, Trial},
+    sandbox::{self, Profile, Sandboxes, Support, SupportProbe},
     scopes::Scopes,
     serve::Built,
     tasks::Tasks,
@@ -51,7 +51,7 @@ impl<C: State> Server<C> {
         }
         // The kernel answers while everything else is made.
         let home = if self.extra.is_some() { None } else { self.likely_home() };
-        let trial = Trial::begin(self.plan, home);
+        let trial = SupportProbe::begin(self.sandbox, home);
         let state = match self.state {
             Source::Ready(state) => state,
             Source::Later(make) => make().map_err(StartError::State)?,
@@ -80,7 +80,7 @@ impl<C: State> Server<C> {
         let handlers = tools.into_iter().map(|(_, handler)| handler).collect();
         let limits = Limits::new(&self.bounds, registry.tools().iter().map(|tool| tool.descriptor));
         let (support, early) = trial.end();
-        let seals = Arc::new(Seals::new(enough(support, &registry)?, early));
+        let sandboxes = Arc::new(Sandboxes::new(enough(support, &registry)?, early));
         let audit = record::recorder(self.recording, &registry, |log| {
             Recorder::open(log, &self.about, &registry, self.read_only, self.unasked)
         })?;
@@ -90,7 +90,7 @@ impl<C: State> Server<C> {
             registry,
             handlers,
             out_of_reach: self.out_of_reach,
-            seals,
+            sandboxes,
             limits,
             tasks: Arc::new(Tasks::new(self.bounds.clock.clone())),
             confirmations: Confirmations::new(self.bounds.clock),
@@ -99,7 +99,7 @@ impl<C: State> Server<C> {
         Ok(Built::new(self.about, core, self.revisions, self.extra, self.scopes, self.checks))
     }
 
-    /// The seal that a service of these tools is best at home under, where the kernel can do all.
+    /// The sandbox that a service of these tools is best at home under, where the kernel can do all.
     fn likely_home(&self) -> Option<Profile> {
         let stateless = self.stateless.iter().map(|(tool, run)| (*tool, matches!(run, Handler::Async(_))));
         let entries = self.entries.iter().map(|entry| (entry.descriptor, matches!(entry.run, Run::Async(_))));
@@ -117,7 +117,7 @@ impl<C: State> Server<C> {
             registry,
             revisions: self.revisions.clone(),
             out_of_reach: self.out_of_reach,
-            support: Trial::begin(self.plan.clone(), None).end().0,
+            support: SupportProbe::begin(self.sandbox.clone(), None).end().0,
             scopes: self.scopes.clone(),
             recorded: !matches!(self.recording, Recording::Nowhere),
             #[cfg(feature = "cli")]
@@ -169,7 +169,7 @@ fn enough(support: Support, registry: &Registry) -> Result<Support, StartError> 
     if support.is_required() {
         for tool in registry.tools() {
             if let Err((word, why)) = support.keeps(tool.descriptor) {
-                return Err(StartError::Seal { tool: tool.descriptor.name, word, why });
+                return Err(StartError::Sandbox { tool: tool.descriptor.name, word, why });
             }
         }
     }

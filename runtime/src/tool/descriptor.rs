@@ -39,8 +39,8 @@ pub struct Descriptor {
     pub task: Option<Task>,
     /// Since when, until when and what to use in its place.
     pub deprecated: Option<Deprecated>,
-    /// Why the tool cannot be sealed, where it cannot.
-    pub unsealed: Option<&'static str>,
+    /// Why the tool cannot be sandboxed, where it cannot.
+    pub unsandboxed: Option<&'static str>,
     /// What a caller sends, in the order of the function's parameters.
     pub params: &'static [Param],
     /// What holds between parameters.
@@ -70,7 +70,7 @@ impl Descriptor {
         audit: Audit::BestEffort,
         task: None,
         deprecated: None,
-        unsealed: None,
+        unsandboxed: None,
         params: &[],
         rules: &[],
         output: |_| None,

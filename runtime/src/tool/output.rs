@@ -150,13 +150,13 @@ pub struct ToolError {
     transient: bool,
     not_applied: bool,
     retry_after: Option<Duration>,
-    /// The system refused something: on sealed threads, that is how a broken word shows.
+    /// The system refused something: on sandboxed threads, that is how a broken word shows.
     refused: bool,
     /// Not an error at all: the tool cannot go on before the client has answered.
     ask: Option<Box<Ask>>,
 }
 
-/// What `std` says of `EACCES`, on every system with a seal.
+/// What `std` says of `EACCES`, on every system with a sandbox.
 const PERMISSION_DENIED: &str = "Permission denied (os error 13)";
 
 impl ToolError {

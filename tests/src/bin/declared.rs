@@ -1,10 +1,10 @@
-//! The declared twin on stdio; with `unsealed` as its argument, without the kernel's seal.
+//! The declared twin on stdio; with `unsandboxed` as its argument, without the kernel's sandbox.
 
-use candor::Seal;
+use candor::Sandbox;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let unsealed = std::env::args().any(|argument| argument == "unsealed");
-    let seal = if unsealed { Seal::Off } else { Seal::WhereAvailable };
-    candor_tests::twin::declared::server(seal).serve_stdio().await
+    let unsandboxed = std::env::args().any(|argument| argument == "unsandboxed");
+    let sandbox = if unsandboxed { Sandbox::Off } else { Sandbox::WhereAvailable };
+    candor_tests::twin::declared::server(sandbox).serve_stdio().await
 }

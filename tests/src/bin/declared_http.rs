@@ -1,8 +1,9 @@
-//! The declared twin with a command line; with `UNSEALED` set, without the kernel's seal.
+//! The declared twin with a command line; with `UNSANDBOXED` set, without the kernel's sandbox.
 
-use candor::Seal;
+use candor::Sandbox;
 
 fn main() -> std::process::ExitCode {
-    let seal = if std::env::var_os("UNSEALED").is_some() { Seal::Off } else { Seal::WhereAvailable };
-    candor_tests::twin::declared::unbuilt(seal).main()
+    let sandbox =
+        if std::env::var_os("UNSANDBOXED").is_some() { Sandbox::Off } else { Sandbox::WhereAvailable };
+    candor_tests::twin::declared::unbuilt(sandbox).main()
 }

@@ -1,4 +1,4 @@
-//! A server most of whose tools wait under one seal, for tests of what its service, which is at home there, does with the
+//! A server most of whose tools wait under one sandbox, for tests of what its service, which is at home there, does with the
 //! others. Each tool does what it is asked to, whatever it declares.
 //!
 //! `stdio` serves on a runtime of its own making; everything else is the command line.
@@ -113,7 +113,7 @@ async fn panics() {
     panic!("on purpose")
 }
 
-/// Panic without a seal.
+/// Panic without a sandbox.
 #[mcp_tool(additive, public)]
 async fn panics_openly() {
     panic!("on purpose")

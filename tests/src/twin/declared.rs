@@ -1,6 +1,6 @@
 //! The server as Candor has it: every word is enforced.
 
-use candor::{Built, Seal, Server, State, mcp_tool, tools};
+use candor::{Built, Sandbox, Server, State, mcp_tool, tools};
 
 use super::{Prices, Quote, SCOPE};
 
@@ -37,13 +37,13 @@ pub(super) async fn get_price_async(
     prices.quote(symbol, lots)
 }
 
-/// The server: `Seal::Off` shows what everything but the seal costs.
-pub fn unbuilt(seal: Seal) -> Server<impl State> {
+/// The server: `Sandbox::Off` shows what everything but the sandbox costs.
+pub fn unbuilt(sandbox: Sandbox) -> Server<impl State> {
     Server::new("prices", "1.0.0")
         .unaudited()
         .state(App::default())
         .tools(tools![get_price, get_price_async])
-        .seal(seal)
+        .sandbox(sandbox)
 }
 
 /// The server, ready, with its scope granted.
@@ -51,6 +51,6 @@ pub fn unbuilt(seal: Seal) -> Server<impl State> {
 /// # Panics
 ///
 /// Never: the declarations are good.
-pub fn server(seal: Seal) -> Built {
-    unbuilt(seal).build().expect("the declarations are good").grant(SCOPE)
+pub fn server(sandbox: Sandbox) -> Built {
+    unbuilt(sandbox).build().expect("the declarations are good").grant(SCOPE)
 }

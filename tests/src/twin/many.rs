@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use candor::{
     __private::{Descriptor, Named, Run, Tool, Tools},
-    Built, Seal, Server,
+    Built, Sandbox, Server,
 };
 
 use super::{
@@ -63,7 +63,7 @@ macro_rules! numbered {
 ///
 /// Never: the declarations are good.
 pub fn declared() -> Built {
-    let server = Server::new("prices", "1.0.0").unaudited().state(App::default()).seal(Seal::Off);
+    let server = Server::new("prices", "1.0.0").unaudited().state(App::default()).sandbox(Sandbox::Off);
     numbered!(server).build().expect("the declarations are good").grant(SCOPE)
 }
 

@@ -108,7 +108,7 @@ impl Plain {
             caller,
             revision,
             origin: &origin,
-            outside: None,
+            unsandboxed: None,
             idempotency_key,
             reports: None,
             cancelled,

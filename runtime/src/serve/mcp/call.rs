@@ -69,7 +69,7 @@ impl Front {
             revision,
             idempotency_key,
             origin: &origin,
-            outside: self.outside.as_deref(),
+            unsandboxed: self.unsandboxed.as_deref(),
             reports: sender.map(|sender| Reports { sender, wanted }),
             cancelled: context.ct.clone(),
             meta: self.shared.meta(revision),
@@ -112,7 +112,7 @@ impl Front {
         let outlasting = Outlasting {
             shared: Arc::clone(&self.shared),
             here: self.outlasting.clone(),
-            outside: self.outside.clone(),
+            unsandboxed: self.unsandboxed.clone(),
             caller,
             idempotency_key: context.meta.remove("candor/idempotency-key"),
             origin: self.origin(&context),

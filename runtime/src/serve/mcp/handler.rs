@@ -33,7 +33,8 @@ use super::{
 #[cfg(feature = "http")]
 use crate::pipeline::Admission;
 use crate::{
-    pipeline::Refusal, revision::Revision, sandbox::Outside, serve::Shared, server::About, tool::call::Caller,
+    pipeline::Refusal, revision::Revision, sandbox::UnsandboxedHandle, serve::Shared, server::About,
+    tool::call::Caller,
 };
 
 /// How long a client may keep a list of tools, in milliseconds: they do not change while the process lives.
@@ -48,8 +49,8 @@ pub(crate) struct Front {
     /// Rounds of tasks that began here and are at work.
     pub(crate) outlasting: TaskTracker,
     pub(super) log: logging::Wish,
-    /// The threads without a seal, where the connection is served on sealed ones.
-    pub(super) outside: Option<Arc<Outside>>,
+    /// The threads without a sandbox, where the connection is served on sandboxed ones.
+    pub(super) unsandboxed: Option<Arc<UnsandboxedHandle>>,
 }
 
 /// Who sends requests.
@@ -344,12 +345,12 @@ impl ServerHandler for Front {
 impl Front {
     pub(crate) fn new(shared: Arc<Shared>, sender: Sender, gone: CancellationToken) -> Self {
         let outlasting = TaskTracker::new();
-        Self { shared, sender, gone, outlasting, log: logging::Wish::new(), outside: None }
+        Self { shared, sender, gone, outlasting, log: logging::Wish::new(), unsandboxed: None }
     }
 
-    /// The same, on sealed threads.
-    pub(crate) fn on_sealed(self, outside: Option<Outside>) -> Self {
-        Self { outside: outside.map(Arc::new), ..self }
+    /// The same, on sandboxed threads.
+    pub(crate) fn on_sandboxed_threads(self, unsandboxed: Option<UnsandboxedHandle>) -> Self {
+        Self { unsandboxed: unsandboxed.map(Arc::new), ..self }
     }
 
     /// What the user's own handler answers, where there is one.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     pipeline::{self, Admission, Answer, AsTask, Core, Origin, Person, Request},
     revision::Revision,
-    sandbox::Outside,
+    sandbox::UnsandboxedHandle,
     tool::{
         ask::Abilities,
         call::{Caller, Reports},
@@ -29,8 +29,8 @@ pub(crate) struct Rounds<'a> {
     pub(crate) caller: Arc<Caller>,
     pub(crate) revision: Revision,
     pub(crate) origin: &'a Origin,
-    /// The threads without a seal, where the call comes on sealed ones.
-    pub(crate) outside: Option<&'a Outside>,
+    /// The threads without a sandbox, where the call comes on sandboxed ones.
+    pub(crate) unsandboxed: Option<&'a UnsandboxedHandle>,
     pub(crate) idempotency_key: Option<Value>,
     pub(crate) reports: Option<Reports>,
     pub(crate) cancelled: CancellationToken,
@@ -60,7 +60,7 @@ impl Rounds<'_> {
             reports: self.reports,
             cancelled: self.cancelled,
             origin: self.origin,
-            outside: self.outside,
+            unsandboxed: self.unsandboxed,
             person: &person,
             task,
         };
@@ -92,7 +92,7 @@ impl Rounds<'_> {
                 reports: self.reports.clone(),
                 cancelled: self.cancelled.child_token(),
                 origin: self.origin,
-                outside: self.outside,
+                unsandboxed: self.unsandboxed,
                 person: &person,
                 task: AsTask::No,
             };

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     pipeline::{self, Admission, Answer, AsTask, Origin, Refusal, Request},
     revision::Revision,
-    sandbox::Outside,
+    sandbox::UnsandboxedHandle,
     serve::Shared,
     tasks::{End, Running, Seen, State},
     tool::{
@@ -47,8 +47,8 @@ pub(crate) struct Outlasting {
     pub(crate) shared: Arc<Shared>,
     /// The rounds of its connection.
     pub(crate) here: TaskTracker,
-    /// The threads without a seal, where it is served on sealed ones.
-    pub(crate) outside: Option<Arc<Outside>>,
+    /// The threads without a sandbox, where it is served on sandboxed ones.
+    pub(crate) unsandboxed: Option<Arc<UnsandboxedHandle>>,
     pub(crate) caller: Arc<Caller>,
     pub(crate) origin: Origin,
     pub(crate) idempotency_key: Option<Value>,
@@ -179,7 +179,7 @@ impl Outlasting {
             reports: Some(Reports { sender, wanted }),
             cancelled: running.cancelled().child_token(),
             origin: &self.origin,
-            outside: self.outside.as_deref(),
+            unsandboxed: self.unsandboxed.as_deref(),
             person,
             task,
         };

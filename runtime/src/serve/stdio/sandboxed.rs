@@ -1,4 +1,4 @@
-//! The process's own wire → a connection that is served on the sealed threads of most of its tools, where there are such.
+//! The process's own wire → a connection that is served on the sandboxed threads of most of its tools, where there are such.
 //!
 //! Calls of those tools change no threads then, and what strangers send is read by threads that can do little with it.
 
@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
-    sandbox::Outside,
+    sandbox::UnsandboxedHandle,
     serve::{Built, Ended, Stdio},
 };
 
@@ -26,12 +26,12 @@ impl Built {
             let (read, write) = stdio.open()?;
             return self.connection(read, write, None, stop, patience).await;
         };
-        let outside = Outside::here();
+        let unsandboxed = UnsandboxedHandle::here();
         let (read, write) = {
             let _inside = home.enter();
             stdio.open()?
         };
-        let served = home.spawn(self.connection(read, write, Some(outside), stop, patience));
+        let served = home.spawn(self.connection(read, write, Some(unsandboxed), stop, patience));
         match AbortOnDropHandle::new(served).await {
             Ok(served) => served,
             Err(error) => match error.try_into_panic() {
@@ -43,12 +43,12 @@ impl Built {
 }
 
 impl crate::serve::Shared {
-    /// The sealed threads to serve on. A user's own handler may need any right, and keeps the service without a seal.
+    /// The sandboxed threads to serve on. A user's own handler may need any right, and keeps the service without a sandbox.
     fn home(&self) -> Option<&Handle> {
         if self.extra.is_some() {
             return None;
         }
         let tools = self.core.registry.tools().iter().map(|tool| tool.descriptor);
-        self.core.seals.home(tools.zip(&self.core.handlers)).map(crate::sandbox::Sealed::handle)
+        self.core.sandboxes.home(tools.zip(&self.core.handlers)).map(crate::sandbox::SandboxRuntime::handle)
     }
 }

@@ -1,4 +1,4 @@
-//! What the seal lets through, and what it does not: scratch folders, ports, unsealed tools, threads, open descriptors.
+//! What the sandbox lets through, and what it does not: scratch folders, ports, unsandboxed tools, threads, open descriptors.
 #![cfg(target_os = "linux")]
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use candor::{Seal, Server, State, mcp_tool, testing::Client, tools};
+use candor::{Sandbox, Server, State, mcp_tool, testing::Client, tools};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -55,8 +55,8 @@ fn chmod(
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))
 }
 
-/// Write a file without a seal.
-#[mcp_tool(read_only, closed_world, public, unsealed = "it keeps a cache on disk")]
+/// Write a file without a sandbox.
+#[mcp_tool(read_only, closed_world, public, unsandboxed = "it keeps a cache on disk")]
 fn write_openly(
     /// Its path.
     path: PathBuf,
@@ -160,7 +160,7 @@ struct Rig {
 }
 
 impl Rig {
-    async fn new(seals: impl FnOnce(Server<App>, &Path) -> Server<App>) -> Self {
+    async fn new(sandboxes: impl FnOnce(Server<App>, &Path) -> Server<App>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("scratch")).unwrap();
         let (go, waits) = std::sync::mpsc::channel();
@@ -182,7 +182,7 @@ impl Rig {
             ring_reading,
             ring_honestly
         ]);
-        let client = Client::of(seals(server, folder.path())).await;
+        let client = Client::of(sandboxes(server, folder.path())).await;
         Self { folder, go, said, client }
     }
 
@@ -275,15 +275,15 @@ async fn a_ring_is_no_way_around() {
 }
 
 #[tokio::test]
-async fn an_unsealed_tool_runs_open_and_the_others_stay_sealed() {
+async fn an_unsandboxed_tool_runs_open_and_the_others_stay_sandboxed() {
     let rig = Rig::new(|server, _| server).await;
     assert_eq!(rig.write("write_openly", "a").await, ("written".to_owned(), true));
     assert_eq!(rig.write("write", "b").await, (REFUSED.to_owned(), false));
 }
 
 #[tokio::test]
-async fn seal_off_lets_everything_through() {
-    let rig = Rig::new(|server, _| server.seal(Seal::Off)).await;
+async fn sandbox_off_lets_everything_through() {
+    let rig = Rig::new(|server, _| server.sandbox(Sandbox::Off)).await;
     assert_eq!(rig.write("write", "a").await, ("written".to_owned(), true));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -298,7 +298,7 @@ async fn what_a_handler_keeps_to_itself_is_refused_all_the_same() {
 }
 
 #[tokio::test]
-async fn threads_and_tasks_that_outlive_their_call_stay_sealed() {
+async fn threads_and_tasks_that_outlive_their_call_stay_sandboxed() {
     let mut rig = Rig::new(|server, _| server).await;
     assert_eq!(rig.call("write_later", json!({})).await, "done");
     rig.call("write_in_a_task", json!({"path": rig.path("b")})).await;

@@ -1,4 +1,4 @@
-//! What a server says of its seals, in each setting: the manifest, `doctor` and stderr tell the same truth.
+//! What a server says of its sandboxes, in each setting: the manifest, `doctor` and stderr tell the same truth.
 #![cfg(target_os = "linux")]
 
 use std::process::{Command, Output};
@@ -6,9 +6,9 @@ use std::process::{Command, Output};
 use landlock::{AccessFs, Ruleset, RulesetAttr as _};
 use serde_json::{Value, json};
 
-fn seals(setting: &str, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_seals"));
-    command.args(arguments).env("SEALS", setting).stdin(std::process::Stdio::null());
+fn sandboxes(setting: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sandboxes"));
+    command.args(arguments).env("SANDBOXES", setting).stdin(std::process::Stdio::null());
     command.output().unwrap()
 }
 
@@ -23,9 +23,9 @@ impl Said {
     fn with(setting: &str) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self {
-            manifest: serde_json::from_slice(&seals(setting, &["manifest"]).stdout).unwrap(),
-            doctor: text(seals(setting, &["doctor"]).stdout),
-            start: text(seals(setting, &["serve"]).stderr),
+            manifest: serde_json::from_slice(&sandboxes(setting, &["manifest"]).stdout).unwrap(),
+            doctor: text(sandboxes(setting, &["doctor"]).stdout),
+            start: text(sandboxes(setting, &["serve"]).stderr),
         }
     }
 
@@ -65,19 +65,19 @@ fn by_default_the_kernel_enforces_both() {
         &["read_only        enforced", "closed_world     enforced"],
     );
     assert!(said.doctor.contains("read_only        by the compiler and the kernel"), "{}", said.doctor);
-    assert!(seals("required", &["serve"]).status.success());
+    assert!(sandboxes("required", &["serve"]).status.success());
 }
 
 #[test]
-fn with_the_seal_off_only_the_compiler_enforces() {
+fn with_the_sandbox_off_only_the_compiler_enforces() {
     for setting in ["off", "off scratch=/nowhere port=5432"] {
         let said = Said::with(setting);
         said.both("look", &json!(["compiler"]));
         said.says(
-            "the kernel enforces nothing; not read_only: the server turned it off (`Seal::Off`); not closed_world: the server turned it off (`Seal::Off`)",
+            "the kernel enforces nothing; not read_only: the server turned it off (`Sandbox::Off`); not closed_world: the server turned it off (`Sandbox::Off`)",
             &[
-                "read_only        not enforced: the server turned it off (`Seal::Off`)",
-                "closed_world     not enforced: the server turned it off (`Seal::Off`)",
+                "read_only        not enforced: the server turned it off (`Sandbox::Off`)",
+                "closed_world     not enforced: the server turned it off (`Sandbox::Off`)",
             ],
         );
         assert!(!said.doctor.contains("the kernel   "), "{}", said.doctor);
@@ -85,12 +85,12 @@ fn with_the_seal_off_only_the_compiler_enforces() {
 }
 
 #[test]
-fn an_unsealed_tool_is_named_with_its_reason() {
-    let said = Said::with("unsealed");
+fn an_unsandboxed_tool_is_named_with_its_reason() {
+    let said = Said::with("unsandboxed");
     said.both("look", &kernel());
     said.both("look_openly", &json!(["compiler"]));
     said.says(
-        "the kernel enforces read_only and closed_world; not for what is declared `unsealed`: look_openly",
+        "the kernel enforces read_only and closed_world; not for what is declared `unsandboxed`: look_openly",
         &["read_only        enforced", "not for `look_openly`: it keeps a cache on disk"],
     );
     let by = said.doctor.lines().filter(|line| line.starts_with("  read_only        by the "));
@@ -98,7 +98,7 @@ fn an_unsealed_tool_is_named_with_its_reason() {
     assert_eq!(by, ["read_only by the compiler 1 tool", "read_only by the compiler and the kernel 1 tool"]);
     let tools = said.manifest["tools"].as_array().unwrap();
     let open = tools.iter().find(|tool| tool["name"] == "look_openly").unwrap();
-    assert_eq!(open["unsealed"], "it keeps a cache on disk");
+    assert_eq!(open["unsandboxed"], "it keeps a cache on disk");
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn folders_and_ports_that_are_left_open_are_named() {
 
 #[test]
 fn a_scratch_folder_that_is_not_there_does_not_serve() {
-    let ended = seals("scratch=/nowhere", &["serve"]);
+    let ended = sandboxes("scratch=/nowhere", &["serve"]);
     let said = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(2), "{said}");
     assert!(said.starts_with("error: the scratch folder `/nowhere` is no folder\nhelp: "), "{said}");
@@ -148,8 +148,8 @@ fn a_kernel_that_cannot_is_told_of() {
 }
 
 #[test]
-fn where_seals_are_required_a_kernel_that_cannot_does_not_serve() {
-    let ended = without_landlock(|| seals("required", &["serve"]));
+fn where_sandboxes_are_required_a_kernel_that_cannot_does_not_serve() {
+    let ended = without_landlock(|| sandboxes("required", &["serve"]));
     let said = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(2), "{said}");
     let first =

@@ -1,7 +1,7 @@
 use candor::{Server, mcp_tool, tools};
 
 /// Price of one symbol.
-#[mcp_tool(read_only, public, unsealed = "")]
+#[mcp_tool(read_only, public, unsandboxed = "")]
 fn get_price() -> u32 {
     1
 }

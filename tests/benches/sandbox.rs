@@ -1,6 +1,6 @@
-//! What the seal costs: a sealed call beside the same handler unsealed, in memory, where it changes threads, and over
-//! stdio, where the service is at home on sealed ones, and the memory of each profile: `cargo bench -p candor-tests --bench seal`, and for figures that stay the same from run to run
-//! `taskset -c 0 cargo bench -p candor-tests --bench seal`.
+//! What the sandbox costs: a sandboxed call beside the same handler unsandboxed, in memory, where it changes threads, and over
+//! stdio, where the service is at home on sandboxed ones, and the memory of each profile: `cargo bench -p candor-tests --bench sandbox`, and for figures that stay the same from run to run
+//! `taskset -c 0 cargo bench -p candor-tests --bench sandbox`.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candor::{Built, Seal, Server, mcp_tool, tools};
+use candor::{Built, Sandbox, Server, mcp_tool, tools};
 use candor_tests::twin::{
     asked::{Asked, in_turns},
     client::Client,
@@ -51,11 +51,11 @@ async fn add_async(
     a + b
 }
 
-/// Need the seal of `read_only` alone.
+/// Need the sandbox of `read_only` alone.
 #[mcp_tool(read_only, public)]
 fn reads() {}
 
-/// Need the seal of `closed_world` alone.
+/// Need the sandbox of `closed_world` alone.
 #[mcp_tool(additive, closed_world, public)]
 fn stays() {}
 
@@ -67,18 +67,18 @@ fn both() {}
 #[mcp_tool(additive, public)]
 fn neither() {}
 
-fn server(seal: Seal) -> Server {
+fn server(sandbox: Sandbox) -> Server {
     Server::new("sums", "1.0.0")
         .unaudited()
-        .seal(seal)
+        .sandbox(sandbox)
         .tools(tools![add, add_async, reads, stays, both, neither])
 }
 
 fn main() {
     match std::env::args().nth(1).as_deref() {
-        Some("serve") => serve(built(Seal::Required)),
-        Some("prices") => serve(declared::server(Seal::Required)),
-        Some("prices-open") => serve(declared::server(Seal::Off)),
+        Some("serve") => serve(built(Sandbox::Required)),
+        Some("prices") => serve(declared::server(Sandbox::Required)),
+        Some("prices-open") => serve(declared::server(Sandbox::Off)),
         _ if wanted() => measure(),
         _ => {}
     }
@@ -103,18 +103,19 @@ fn measure() {
     memory();
 }
 
-fn built(seal: Seal) -> Built {
-    server(seal).build().expect("a kernel with seals")
+fn built(sandbox: Sandbox) -> Built {
+    server(sandbox).build().expect("a kernel with sandboxes")
 }
 
 /// One call after another, in memory.
 fn hop(tool: &str) {
-    let side = |name, seal| {
+    let side = |name, sandbox| {
         let params = format!(r#"{{"name":"{tool}","arguments":{ARGUMENTS}}}"#);
-        Asked::call(name, Client::declared(built(seal)), params, r#""result":5"#)
+        Asked::call(name, Client::declared(built(sandbox)), params, r#""result":5"#)
     };
-    let [sealed, open] = in_turns(500, side("sealed", Seal::Required), side("unsealed", Seal::Off));
-    report(tool, &sealed, &open);
+    let [sandboxed, open] =
+        in_turns(500, side("sandboxed", Sandbox::Required), side("unsandboxed", Sandbox::Off));
+    report(tool, &sandboxed, &open);
 }
 
 /// What two threads that wake each other need for a round trip on this machine: a hop takes no less.
@@ -146,8 +147,8 @@ fn wake_ups() {
 /// One call after another over stdio: what a client waits for.
 fn one_by_one(tool: &str) {
     let mut sides = [
-        (Side::new("sealed"), Process::start("prices")),
-        (Side::new("unsealed"), Process::start("prices-open")),
+        (Side::new("sandboxed"), Process::start("prices")),
+        (Side::new("unsandboxed"), Process::start("prices-open")),
     ];
     for turn in 0..4 * ROUNDS {
         for at in [turn % 2, (turn + 1) % 2] {
@@ -163,8 +164,8 @@ fn one_by_one(tool: &str) {
             }
         }
     }
-    let [(sealed, _), (open, _)] = &sides;
-    report(&format!("{tool} over stdio"), sealed, open);
+    let [(sandboxed, _), (open, _)] = &sides;
+    report(&format!("{tool} over stdio"), sandboxed, open);
 }
 
 /// A server in a process of its own.
@@ -240,8 +241,8 @@ impl Drop for Process {
 /// The read call that other benchmarks set beside bare rmcp's.
 fn throughput(tool: &str) {
     let mut sides = [
-        (Side::new("sealed"), Process::start("prices")),
-        (Side::new("unsealed"), Process::start("prices-open")),
+        (Side::new("sandboxed"), Process::start("prices")),
+        (Side::new("unsandboxed"), Process::start("prices-open")),
     ];
     for (_, process) in &mut sides {
         process.stream(tool);
@@ -254,10 +255,10 @@ fn throughput(tool: &str) {
         }
     }
     let a_second = |side: &Side| f64::from(u32::try_from(STREAM).expect("few")) * 1e6 / side.median();
-    let [(sealed, _), (open, _)] = &sides;
-    let (ours, yardstick) = (a_second(sealed), a_second(open));
+    let [(sandboxed, _), (open, _)] = &sides;
+    let (ours, yardstick) = (a_second(sandboxed), a_second(open));
     println!(
-        "{tool:24} over stdio: sealed {ours:.0} calls/s   unsealed {yardstick:.0} calls/s   ratio: {:.2}",
+        "{tool:24} over stdio: sandboxed {ours:.0} calls/s   unsandboxed {yardstick:.0} calls/s   ratio: {:.2}",
         ours / yardstick
     );
 }
