@@ -14,9 +14,9 @@ const ALL: &str = "read:prices read:alerts write:alerts";
 async fn granted(scopes: &str) -> (Client, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();
-    let built = server_of(|| App::in_folder(path)).unaudited().build().unwrap();
+    let service = server_of(|| App::in_folder(path)).unaudited().build().unwrap();
     let agreeable = Guest::new().answers(|_question| Said::Accept);
-    (agreeable.to(built.grant(scopes), Revision::V2026_07_28).await, folder)
+    (agreeable.to(service.grant(scopes), Revision::V2026_07_28).await, folder)
 }
 
 async fn names(client: &Client) -> Vec<String> {

@@ -15,7 +15,7 @@ use std::{fmt, path::Path, sync::Arc};
 pub use challenge::insufficient_scope;
 pub use metadata::Metadata;
 
-use crate::{clock::Clock, scopes::Scopes, server::Built, tool::call::Caller};
+use crate::{clock::Clock, scopes::Scopes, server::Service, tool::call::Caller};
 use keys::Keys;
 
 /// Who may call over HTTP: how a bearer token becomes a [`Caller`].
@@ -104,8 +104,8 @@ impl Access {
     /// Lets broader scopes carry the narrower ones, as the server says ([`Server::scope_implies`]).
     ///
     /// [`Server::scope_implies`]: crate::Server::scope_implies
-    pub fn for_server(mut self, built: &Built) -> Self {
-        self.scopes = Arc::clone(built.scopes());
+    pub fn for_server(mut self, service: &Service) -> Self {
+        self.scopes = Arc::clone(service.scopes());
         for way in &mut self.ways {
             match way {
                 Way::Keys(keys) => keys.widen(&self.scopes),

@@ -14,7 +14,7 @@ use rmcp::{
 use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{revision::Revision, serve::Built};
+use crate::{revision::Revision, serve::Service};
 pub use answer::{Answer, Refused};
 use builder::Listener;
 pub use builder::{Guest, Said};
@@ -58,11 +58,11 @@ impl Client {
     ///
     /// The server does not build, or the connection fails: in a test, both are failures.
     pub async fn of<C: crate::tool::state::State>(server: crate::Server<C>) -> Self {
-        let built = server
+        let service = server
             .or_unaudited()
             .build()
             .unwrap_or_else(|error| panic!("the server does not start: {error}"));
-        Self::to(built, Revision::V2026_07_28).await
+        Self::to(service, Revision::V2026_07_28).await
     }
 
     /// Connects to a built server, with what was granted to it, under `revision`.
@@ -70,8 +70,8 @@ impl Client {
     /// # Panics
     ///
     /// The connection fails.
-    pub async fn to(built: Built, revision: Revision) -> Self {
-        Guest::new().to(built, revision).await
+    pub async fn to(service: Service, revision: Revision) -> Self {
+        Guest::new().to(service, revision).await
     }
 
     /// Connects over byte streams; without a revision, under the newest that the server speaks.

@@ -104,7 +104,7 @@ pub use revision::Revision;
 /// The protocol library underneath, for a handler of prompts and resources: [`Server::handler`].
 pub use rmcp;
 pub use sandbox::Sandbox;
-pub use server::{Built, Server};
+pub use server::{Server, Service};
 pub use tool::{
     ask::{Ask, Means},
     call::{Call, Caller},

@@ -1,4 +1,4 @@
-//! Built servers → connections. The only room that knows rmcp.
+//! Service servers → connections. The only room that knows rmcp.
 
 #[cfg(feature = "http")]
 pub(crate) mod http;
@@ -54,7 +54,7 @@ const SHUTTING_DOWN: i32 = -31503;
 
 /// A server with everything made, ready for connections. Cloning shares it.
 #[derive(Clone)]
-pub struct Built {
+pub struct Service {
     shared: Arc<Shared>,
     /// What was granted, as it was said; `caller` holds what it carries as well.
     granted: BTreeSet<String>,
@@ -119,7 +119,7 @@ impl Shared {
     }
 }
 
-impl Built {
+impl Service {
     pub(crate) fn new(
         about: About,
         core: Core,

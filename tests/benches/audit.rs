@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candor::{AuditLog, Built, Sandbox, Server, mcp_tool, tools};
+use candor::{AuditLog, Sandbox, Server, Service, mcp_tool, tools};
 use candor_tests::twin::{
     asked::{Asked, TURNS, in_turns},
     client::Client,
@@ -57,7 +57,7 @@ fn get_price(
 const SET: &str = r#"{"name":"set_price","arguments":{"symbol":"AAPL","cents":66906}}"#;
 const GET: &str = r#"{"name":"get_price","arguments":{"symbol":"AAPL"}}"#;
 
-fn server(log: Option<&Path>) -> Built {
+fn server(log: Option<&Path>) -> Service {
     let server = Server::new("prices", "1.0.0").sandbox(Sandbox::Off).tools(tools![set_price, get_price]);
     let server = match log {
         Some(folder) => server.audit(AuditLog::at(folder).quiet()),
@@ -82,13 +82,13 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// `calls` calls by many callers at once; how long they take together.
-fn calls(built: &Built, params: &'static str, calls: u32) -> Duration {
+fn calls(service: &Service, params: &'static str, calls: u32) -> Duration {
     runtime().block_on(async {
         static LEFT: AtomicU32 = AtomicU32::new(0);
         LEFT.store(calls, Ordering::Relaxed);
         let mut clients = Vec::new();
         for _ in 0..CALLERS {
-            let mut client = Client::declared(built.clone()).await;
+            let mut client = Client::declared(service.clone()).await;
             assert!(client.ask("tools/call", params).await.contains("66906"));
             clients.push(client);
         }
@@ -116,9 +116,9 @@ fn durable() {
     let mut ratios = Vec::new();
     for round in 0..ROUNDS {
         let log = folder.path().join(format!("audit-{round}"));
-        let built = server(Some(&log));
-        let ours = calls(&built, SET, DURABLE_CALLS);
-        built.stop_audit();
+        let service = server(Some(&log));
+        let ours = calls(&service, SET, DURABLE_CALLS);
+        service.stop_audit();
         let batches = batches(&log);
         let records: u32 = batches.iter().map(|batch| lines(batch)).sum();
         // Twice, since a disk that others use as well is not the same from one moment to the next.
@@ -184,12 +184,12 @@ fn bare(path: &Path, batches: &[Vec<u8>]) -> Duration {
 fn read() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("audit");
-    let built = server(Some(&log));
-    let side = |name, built| Asked::call(name, Client::declared(built), GET, "66906");
+    let service = server(Some(&log));
+    let side = |name, service| Asked::call(name, Client::declared(service), GET, "66906");
     let [ours, bare] =
-        in_turns(READS_A_TURN, side("recorded", built.clone()), side("unaudited", server(None)));
+        in_turns(READS_A_TURN, side("recorded", service.clone()), side("unaudited", server(None)));
     report("a read call", &ours, &bare);
-    built.stop_audit();
+    service.stop_audit();
     let records = batches(&log).iter().map(|batch| lines(batch)).sum::<u32>();
     assert!(records as usize >= 2 * TURNS * READS_A_TURN, "every call was recorded: {records}");
 }
@@ -199,10 +199,10 @@ fn verify() {
     let (plain, signed) = (folder.path().join("plain"), folder.path().join("signed"));
     ledger(&["audit", "key", "new", signed.to_str().expect("a plain name")], 0);
     for log in [&plain, &signed] {
-        let built = server(Some(log));
+        let service = server(Some(log));
         // A disk that stalls for a moment may leave some of them out.
-        calls(&built, GET, RECORDS / 2 + RECORDS / 50);
-        built.stop_audit();
+        calls(&service, GET, RECORDS / 2 + RECORDS / 50);
+        service.stop_audit();
     }
     for (name, log) in [("chained", &plain), ("signed", &signed)] {
         let path = log.to_str().expect("a plain name");

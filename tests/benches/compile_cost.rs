@@ -1,7 +1,7 @@
 //! What a crate of 200 tools costs to compile, beside the same tools written with rmcp's own macros:
 //! `cargo bench -p candor-tests --bench compile_cost`.
 //!
-//! Two crates are generated, their dependencies built, and then each is compiled by itself again and again, in turns.
+//! Two crates are generated, their dependencies service, and then each is compiled by itself again and again, in turns.
 //! What counts is CPU time, of cargo and the compiler together. `-- --keep` names the folder, to try things by hand.
 
 use std::{
@@ -124,7 +124,7 @@ pub struct Quote {
 ";
 
 fn declared_tools() -> String {
-    let mut text = format!("use candor::{{Built, Server, mcp_tool, tools}};\n{QUOTE}");
+    let mut text = format!("use candor::{{Service, Server, mcp_tool, tools}};\n{QUOTE}");
     let mut names = String::new();
     for number in 0..TOOLS {
         let _ = write!(names, "tool_{number}, ");
@@ -153,7 +153,7 @@ fn tool_{number}(
     let _ = write!(
         text,
         "
-pub fn server() -> Built {{
+pub fn server() -> Service {{
     Server::new(\"prices\", \"1.0.0\").unaudited().tools(tools![{names}]).build().unwrap()
 }}
 "

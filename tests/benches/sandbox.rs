@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candor::{Built, Sandbox, Server, mcp_tool, tools};
+use candor::{Sandbox, Server, Service, mcp_tool, tools};
 use candor_tests::twin::{
     asked::{Asked, in_turns},
     client::Client,
@@ -76,7 +76,7 @@ fn server(sandbox: Sandbox) -> Server {
 
 fn main() {
     match std::env::args().nth(1).as_deref() {
-        Some("serve") => serve(built(Sandbox::Required)),
+        Some("serve") => serve(service(Sandbox::Required)),
         Some("prices") => serve(declared::server(Sandbox::Required)),
         Some("prices-open") => serve(declared::server(Sandbox::Off)),
         _ if wanted() => measure(),
@@ -84,9 +84,9 @@ fn main() {
     }
 }
 
-fn serve(built: Built) {
+fn serve(service: Service) {
     let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(built.serve_stdio()).expect("a connection");
+    runtime.block_on(service.serve_stdio()).expect("a connection");
 }
 
 fn measure() {
@@ -103,7 +103,7 @@ fn measure() {
     memory();
 }
 
-fn built(sandbox: Sandbox) -> Built {
+fn service(sandbox: Sandbox) -> Service {
     server(sandbox).build().expect("a kernel with sandboxes")
 }
 
@@ -111,7 +111,7 @@ fn built(sandbox: Sandbox) -> Built {
 fn hop(tool: &str) {
     let side = |name, sandbox| {
         let params = format!(r#"{{"name":"{tool}","arguments":{ARGUMENTS}}}"#);
-        Asked::call(name, Client::declared(built(sandbox)), params, r#""result":5"#)
+        Asked::call(name, Client::declared(service(sandbox)), params, r#""result":5"#)
     };
     let [sandboxed, open] =
         in_turns(500, side("sandboxed", Sandbox::Required), side("unsandboxed", Sandbox::Off));

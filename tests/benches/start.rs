@@ -2,7 +2,7 @@
 //! `cargo bench -p candor-tests --bench start`.
 //!
 //! Both are programs of their own on stdio, started in turns. They are built here as a user builds a server: the tests of
-//! this package bring libraries along whose features a program built beside them would carry.
+//! this package bring libraries along whose features a program service beside them would carry.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -62,12 +62,12 @@ fn main() {
 fn build() -> PathBuf {
     let beside = Path::new(env!("CARGO_BIN_EXE_declared")).ancestors().nth(2).expect("in a target folder");
     let target = beside.join("start");
-    let built = Command::new(env!("CARGO"))
+    let service = Command::new(env!("CARGO"))
         .args(["build", "--release", "--package", "candor-tests", "--bins", "--target-dir"])
         .arg(&target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status();
-    assert!(built.is_ok_and(|status| status.success()), "the programs do not build");
+    assert!(service.is_ok_and(|status| status.success()), "the programs do not build");
     target.join("release")
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candor::{Ask, Built, Call, Server, State, mcp_tool, tools};
+use candor::{Ask, Call, Server, Service, State, mcp_tool, tools};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -123,7 +123,7 @@ async fn one_by_one(
 
 /// The tools, ready, with what is granted.
 #[must_use]
-pub fn built(gate: &Gate, grant: &str) -> Built {
+pub fn service(gate: &Gate, grant: &str) -> Service {
     server(gate).unaudited().build().unwrap().grant(grant)
 }
 
@@ -142,14 +142,14 @@ pub struct Client {
 impl Client {
     /// Connects.
     #[must_use]
-    pub fn of(built: Built, capabilities: Value) -> Self {
-        Self { wire: Wire::to(built), capabilities }
+    pub fn of(service: Service, capabilities: Value) -> Self {
+        Self { wire: Wire::to(service), capabilities }
     }
 
     /// Connects, takes tasks and can be asked.
     #[must_use]
-    pub fn with_tasks(built: Built) -> Self {
-        Self::of(built, json!({"elicitation": {}, "extensions": {EXTENSION: {}}}))
+    pub fn with_tasks(service: Service) -> Self {
+        Self::of(service, json!({"elicitation": {}, "extensions": {EXTENSION: {}}}))
     }
 
     /// Asks, and waits for the answer.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use candor::testing::Client;
-use candor::{Built, Revision};
+use candor::{Revision, Service};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
@@ -31,10 +31,10 @@ pub struct Wire {
 
 impl Wire {
     /// Connects to a server in this process.
-    pub fn to(built: Built) -> Self {
+    pub fn to(service: Service) -> Self {
         let (client, server) = tokio::io::duplex(64 * 1024);
         let (server_read, server_write) = tokio::io::split(server);
-        tokio::spawn(built.serve(server_read, server_write));
+        tokio::spawn(service.serve(server_read, server_write));
         let (read, write) = tokio::io::split(client);
         Self::over(read, write)
     }
@@ -223,8 +223,8 @@ impl Process {
 }
 
 /// Connects under each revision in turn.
-pub async fn each_revision(built: &Built, mut see: impl AsyncFnMut(Revision, Client)) {
+pub async fn each_revision(service: &Service, mut see: impl AsyncFnMut(Revision, Client)) {
     for revision in Revision::ALL {
-        see(revision, Client::to(built.clone(), revision).await).await;
+        see(revision, Client::to(service.clone(), revision).await).await;
     }
 }

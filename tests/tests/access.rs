@@ -1,6 +1,6 @@
 //! What a caller was granted → what it sees and may call.
 
-use candor::{Built, Revision, Server, mcp_tool, testing::Client, tools};
+use candor::{Revision, Server, Service, mcp_tool, testing::Client, tools};
 use candor_tests::wire::{Wire, call, each_revision, modern};
 use serde_json::json;
 
@@ -45,7 +45,7 @@ async fn nothing_is_granted_by_default() {
 
 #[tokio::test]
 async fn the_list_and_the_calls_follow_the_grants() {
-    let built = server().build().unwrap();
+    let service = server().build().unwrap();
     for (grant, listed) in [
         ("read:vault", vec!["clock", "read_vault"]),
         ("write:vault", vec!["clock"]),
@@ -53,7 +53,7 @@ async fn the_list_and_the_calls_follow_the_grants() {
         (" write:vault   read:vault\n", vec!["clock", "empty_vault", "read_vault"]),
         ("read:vaul read: READ:VAULT read:vault:x", vec!["clock"]),
     ] {
-        let client = Client::to(built.clone().grant(grant), Revision::V2026_07_28).await;
+        let client = Client::to(service.clone().grant(grant), Revision::V2026_07_28).await;
         assert_eq!(names(&client).await, listed, "{grant}");
         for tool in ["read_vault", "empty_vault", "clock"] {
             let answered = client.call(tool, json!({})).await.is_ok();
@@ -64,18 +64,18 @@ async fn the_list_and_the_calls_follow_the_grants() {
 
 #[tokio::test]
 async fn grants_add_up_and_stay_with_one_connection() {
-    let built = server().build().unwrap();
-    let both = built.clone().grant("read:vault").grant("write:vault");
+    let service = server().build().unwrap();
+    let both = service.clone().grant("read:vault").grant("write:vault");
     let client = Client::to(both, Revision::V2025_11_25).await;
     assert_eq!(names(&client).await.len(), 3);
-    let client = Client::to(built, Revision::V2025_11_25).await;
+    let client = Client::to(service, Revision::V2025_11_25).await;
     assert_eq!(names(&client).await, ["clock"], "the server that was cloned is as it was");
 }
 
 #[tokio::test]
 async fn a_refusal_names_what_is_missing_and_the_flag() {
-    let built = server().build().unwrap().grant("read:vault");
-    let client = Client::to(built, Revision::V2026_07_28).await;
+    let service = server().build().unwrap().grant("read:vault");
+    let client = Client::to(service, Revision::V2026_07_28).await;
     let refused = client.call("empty_vault", json!({})).await.unwrap_err();
     assert_eq!(
         refused.message,
@@ -96,8 +96,8 @@ async fn a_refusal_names_what_is_missing_and_the_flag() {
 }
 
 /// Everything a server says to the same lines.
-async fn heard(built: Built) -> String {
-    let mut wire = Wire::to(built);
+async fn heard(service: Service) -> String {
+    let mut wire = Wire::to(service);
     wire.initialize(Revision::V2025_11_25).await;
     for tool in ["read_vault", "empty_vault", "read_vaul", "clok", "nothing"] {
         for arguments in [json!({}), json!({"x": 1}), json!([])] {
@@ -131,23 +131,23 @@ async fn a_hidden_tool_is_never_the_nearest_name() {
 
 #[tokio::test]
 async fn a_broader_scope_carries_the_narrower() {
-    let built = server()
+    let service = server()
         .scope_implies("admin", "write:vault")
         .scope_implies("write:vault", "read:vault")
         .scope_implies("read:vault", "admin")
         .build()
         .unwrap();
     for grant in ["admin", "write:vault", "read:vault"] {
-        let built = built.clone().grant(grant);
-        assert_eq!(built.hidden(), [], "{grant}");
-        assert_eq!(built.idle_grants(), [], "{grant}");
-        let client = Client::to(built, Revision::V2025_11_25).await;
+        let service = service.clone().grant(grant);
+        assert_eq!(service.hidden(), [], "{grant}");
+        assert_eq!(service.idle_grants(), [], "{grant}");
+        let client = Client::to(service, Revision::V2025_11_25).await;
         assert_eq!(names(&client).await, ["clock", "empty_vault", "read_vault"], "{grant}");
         assert_eq!(client.call("read_vault", json!({})).await.unwrap().text(), "gold");
         client.call("empty_vault", json!({})).await.unwrap();
     }
     // What is missing is named as the tool names it.
-    let client = Client::to(built, Revision::V2026_07_28).await;
+    let client = Client::to(service, Revision::V2026_07_28).await;
     let refused = client.call("empty_vault", json!({})).await.unwrap_err();
     assert_eq!(refused.data.unwrap()["missingScopes"], json!(["read:vault", "write:vault"]));
 }
@@ -161,11 +161,11 @@ fn an_implication_that_no_tool_needs_is_told_of() {
         .scope_implies("write:vault", "archive");
     let manifest: serde_json::Value = serde_json::from_str(&server.manifest().unwrap()).unwrap();
     assert_eq!(manifest["scope_implies"]["operator"], json!(["read:vault", "read:vualt"]));
-    let built = server.build().unwrap().grant("admin archive");
+    let service = server.build().unwrap().grant("admin archive");
     let idle = [("operator", "read:vualt", Some("read:vault")), ("write:vault", "archive", None)];
-    assert_eq!(built.idle_implications(), idle);
+    assert_eq!(service.idle_implications(), idle);
     assert_eq!(
-        built.idle_grants(),
+        service.idle_grants(),
         [("archive", None)],
         "what `admin` carries is needed, and `archive` is not"
     );
@@ -180,8 +180,8 @@ fn basic_scopes_stand_in_the_manifest() {
 
 #[tokio::test]
 async fn a_list_of_all_tools_holds_their_scopes_and_opens_nothing() {
-    let built = server().conceal().list_all().build().unwrap();
-    each_revision(&built, async |revision, client| {
+    let service = server().conceal().list_all().build().unwrap();
+    each_revision(&service, async |revision, client| {
         assert_eq!(names(&client).await, ["clock", "empty_vault", "read_vault"], "{revision}");
         let tools = client.tools().await.unwrap();
         assert_eq!(tools[1]["_meta"]["candor/scopes"], json!(["read:vault", "write:vault"]));

@@ -132,9 +132,9 @@ async fn a_client_is_asked_nothing_that_it_did_not_declare() {
 async fn a_form_is_filled_in_declined_or_left_open_under_each_revision() {
     const GREETS: &str = "test_elicitation_sep1034_defaults";
     for revision in Revision::ALL {
-        let built = conformance::server().unaudited().build().unwrap();
+        let service = conformance::server().unaudited().build().unwrap();
         let answer = async |guest: Guest| {
-            let client = guest.to(built.clone(), revision).await;
+            let client = guest.to(service.clone(), revision).await;
             client.call(GREETS, json!({})).await.unwrap().text()
         };
         let filled = answer(Guest::new().fills_in(|_| Some(json!({"name": "Ada"})))).await;

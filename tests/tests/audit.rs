@@ -10,7 +10,7 @@ use std::{
 };
 
 use candor::{
-    AuditLog, Built, Revision, Server, StartError, State, mcp_tool, testing::Client, testing::Disk, tools,
+    AuditLog, Revision, Server, Service, StartError, State, mcp_tool, testing::Client, testing::Disk, tools,
 };
 use candor_tests::{
     log,
@@ -44,7 +44,7 @@ fn read_it() -> u32 {
     7
 }
 
-fn build(folder: &Path, disk: &Disk, runs: &Arc<AtomicUsize>) -> Result<Built, StartError> {
+fn build(folder: &Path, disk: &Disk, runs: &Arc<AtomicUsize>) -> Result<Service, StartError> {
     let server = Server::new("s", "1").state(App { runs: Arc::clone(runs) });
     server
         .tools(tools![write_down, read_it])
@@ -73,8 +73,8 @@ async fn writes(client: &Client) -> bool {
 #[tokio::test]
 async fn a_call_has_two_records_and_none_holds_what_the_caller_wrote() {
     let (folder, runs) = (tempfile::tempdir().unwrap(), Arc::default());
-    let built = build(folder.path(), &Disk::default(), &runs).unwrap();
-    let mut wire = Wire::to(built.clone());
+    let service = build(folder.path(), &Disk::default(), &runs).unwrap();
+    let mut wire = Wire::to(service.clone());
     wire.initialize(Revision::V2025_11_25).await;
     let key = "MARK3R-key-0123456789";
     let mut ask = async |tool: &str, arguments: Value| {
@@ -84,7 +84,7 @@ async fn a_call_has_two_records_and_none_holds_what_the_caller_wrote() {
     ask("write_down", json!({"text": ARGUMENTS, "pin": 987_654_321})).await;
     ask("write_down", json!({"text": ["MARK3R"], "MARK3R": 1})).await;
     ask("MARK3R", json!({})).await;
-    built.stop_audit();
+    service.stop_audit();
 
     let records = records(folder.path());
     assert_eq!(
@@ -109,30 +109,30 @@ async fn a_call_has_two_records_and_none_holds_what_the_caller_wrote() {
 #[tokio::test]
 async fn a_sync_that_fails_lets_no_write_run_and_the_log_stays_failed() {
     let (folder, runs, disk) = (tempfile::tempdir().unwrap(), Arc::default(), Disk::by_hand());
-    let built = build(folder.path(), &disk, &runs).unwrap();
-    let client = Client::to(built.clone(), Revision::V2025_11_25).await;
-    assert!(writes(&client).await && built.audit_is_ready());
+    let service = build(folder.path(), &disk, &runs).unwrap();
+    let client = Client::to(service.clone(), Revision::V2025_11_25).await;
+    assert!(writes(&client).await && service.audit_is_ready());
     disk.fail_syncs(true);
     let refused = client.call("write_down", json!({"text": "a", "pin": 1})).await.unwrap_err();
     assert!(refused.message.starts_with("internal error"), "{}", refused.message);
     disk.fail_syncs(false);
-    assert!(!writes(&client).await && !built.audit_is_ready());
+    assert!(!writes(&client).await && !service.audit_is_ready());
     assert_eq!(runs.load(Ordering::Relaxed), 1);
     assert!(client.call("read_it", json!({})).await.is_ok());
     assert_eq!(kinds(folder.path()), ["segment", "start", "intent", "outcome"]);
     // Whoever mended the disk says so, and the log that is still whole goes on.
-    built.reopen_audit();
-    assert!(writes(&client).await && built.audit_is_ready());
+    service.reopen_audit();
+    assert!(writes(&client).await && service.audit_is_ready());
     assert_eq!(kinds(folder.path())[4..7], ["reopened", "intent", "outcome"].map(str::to_owned));
 }
 
 #[tokio::test]
 async fn a_full_disk_refuses_writes_and_service_resumes_when_there_is_room() {
     let (folder, runs, disk) = (tempfile::tempdir().unwrap(), Arc::default(), Disk::by_hand());
-    let built = build(folder.path(), &disk, &runs).unwrap();
-    let client = Client::to(built.clone(), Revision::V2025_11_25).await;
+    let service = build(folder.path(), &disk, &runs).unwrap();
+    let client = Client::to(service.clone(), Revision::V2025_11_25).await;
     disk.fill(true);
-    assert!(!writes(&client).await && !built.audit_is_ready());
+    assert!(!writes(&client).await && !service.audit_is_ready());
     assert!(client.call("read_it", json!({})).await.is_ok());
     assert_eq!(runs.load(Ordering::Relaxed), 0);
     // The record of a denial is tried all the same, and leaves nothing behind when it fails in the middle.
@@ -140,8 +140,8 @@ async fn a_full_disk_refuses_writes_and_service_resumes_when_there_is_room() {
     assert!(client.call("write_down", json!({"text": 7, "pin": 1})).await.unwrap().is_error);
     assert_eq!(fs::metadata(log::segment(&folder.path().join("audit"), 1)).unwrap().len(), length);
     disk.fill(false);
-    assert!(writes(&client).await && built.audit_is_ready());
-    built.stop_audit();
+    assert!(writes(&client).await && service.audit_is_ready());
+    service.stop_audit();
     let kinds = kinds(folder.path());
     assert!(kinds.contains(&"left_out".to_owned()), "{kinds:?}");
     let ended = |record: &&Value| record["kind"] == "outcome" && record["tool"] == "write_down";

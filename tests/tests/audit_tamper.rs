@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use candor::{AuditLog, Built, Revision, Server, mcp_tool, testing::Client, tools};
+use candor::{AuditLog, Revision, Server, Service, mcp_tool, testing::Client, tools};
 use candor_tests::{
     forged,
     log::{self, segment},
@@ -26,13 +26,13 @@ fn enter(
     n
 }
 
-fn built(log: &Path) -> Built {
+fn service(log: &Path) -> Service {
     let log = AuditLog::at(log).segment_bytes(40_000).checkpoint_every(64, Duration::from_secs(60)).quiet();
     Server::new("s", "1").tools(tools![enter]).audit(log).build().unwrap()
 }
 
-async fn calls(built: &Built, calls: u32) {
-    let client = Client::to(built.clone(), Revision::V2025_11_25).await;
+async fn calls(service: &Service, calls: u32) {
+    let client = Client::to(service.clone(), Revision::V2025_11_25).await;
     for n in 0..calls {
         client.call("enter", json!({"n": n})).await.unwrap();
     }
@@ -44,9 +44,9 @@ async fn log(folder: &Path, name: &str, sign: bool) -> PathBuf {
     if sign {
         assert_eq!(ledger(&["audit", "key", "new"], &log).0, Some(0));
     }
-    let built = built(&log);
-    calls(&built, 148).await;
-    built.stop_audit();
+    let service = service(&log);
+    calls(&service, 148).await;
+    service.stop_audit();
     let (code, said) = verified(&log);
     assert_eq!((code, said["intact"].as_bool()), (Some(0), Some(true)), "{said}");
     assert!(said["records"].as_u64() >= Some(300), "{said}");
@@ -284,10 +284,10 @@ async fn a_log_that_is_being_written_is_verified_again_and_again() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     assert_eq!(ledger(&["audit", "key", "new"], &log).0, Some(0));
-    let built = built(&log);
+    let service = service(&log);
     let writing = tokio::spawn({
-        let built = built.clone();
-        async move { calls(&built, 400).await }
+        let service = service.clone();
+        async move { calls(&service, 400).await }
     });
     let mut seen = Vec::new();
     while !writing.is_finished() {
@@ -298,8 +298,8 @@ async fn a_log_that_is_being_written_is_verified_again_and_again() {
     }
     writing.await.unwrap();
     assert!(seen.len() > 1 && seen.is_sorted(), "{seen:?}");
-    built.stop_audit();
-    drop(built);
+    service.stop_audit();
+    drop(service);
     assert_eq!(verified(&log).1["is_written"], false);
 }
 
@@ -324,9 +324,9 @@ async fn a_segment_that_a_crash_left_empty_is_gone_on_with() {
     let (code, said) = verified(&log);
     assert_eq!(code, Some(0), "{said}");
     let records = said["records"].as_u64().unwrap();
-    let built = built(&log);
-    calls(&built, 1).await;
-    built.stop_audit();
+    let service = service(&log);
+    calls(&service, 1).await;
+    service.stop_audit();
     let (code, said) = verified(&log);
     // The segment's own record, a start, a call and a stop.
     assert_eq!((code, said["records"].as_u64()), (Some(0), Some(records + 5)), "{said}");

@@ -1,4 +1,4 @@
-//! A server inside another program: built once, served over any streams, to several callers with grants of their own.
+//! A server inside another program: service once, served over any streams, to several callers with grants of their own.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use tokio::{
 
 #[tokio::test]
 async fn one_server_serves_many_connections_over_any_stream() {
-    let built = fixture::server().build().unwrap();
+    let service = fixture::server().build().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mcp");
     let listener = UnixListener::bind(&path).unwrap();
     let serving = tokio::spawn(async move {
         for grant in ["", "read:vault"] {
             let (read, write) = listener.accept().await.unwrap().0.into_split();
-            tokio::spawn(built.clone().grant(grant).serve(read, write));
+            tokio::spawn(service.clone().grant(grant).serve(read, write));
         }
     });
     for (allowed, revision) in [(false, None), (true, Some(Revision::V2025_06_18))] {

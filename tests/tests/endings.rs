@@ -107,10 +107,10 @@ async fn a_call_that_never_answers_holds_the_end_for_its_deadline_at_most() {
 
 #[tokio::test]
 async fn a_client_that_stops_reading_takes_nothing_else_with_it() {
-    let built = fixture::server().build().unwrap();
+    let service = fixture::server().build().unwrap();
     let (client, server) = tokio::io::duplex(64 * 1024);
     let (read, write) = tokio::io::split(server);
-    let serving = tokio::spawn(built.clone().serve(read, write));
+    let serving = tokio::spawn(service.clone().serve(read, write));
     let mut wire = Wire::over(tokio::io::empty(), client);
     wire.say(initialize("2025-11-25")).await;
     for id in 0..50 {
@@ -119,7 +119,7 @@ async fn a_client_that_stops_reading_takes_nothing_else_with_it() {
     drop(wire);
     // However it ends, it ends, and without a panic.
     let _ = serving.await.expect("no panic");
-    let mut other = Wire::to(built);
+    let mut other = Wire::to(service);
     other.initialize(Revision::V2025_11_25).await;
     other.is_alive().await;
 }

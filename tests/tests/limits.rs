@@ -9,7 +9,7 @@ use std::{
 };
 
 use candor::{
-    Built, Per, Rate, Revision, Sandbox, Server, State, mcp_tool,
+    Per, Rate, Revision, Sandbox, Server, Service, State, mcp_tool,
     testing::{Client, Clock, Guest, Refused, Said},
     tools,
 };
@@ -94,14 +94,14 @@ impl Rig {
         Self { work: Arc::default(), clock: Clock::by_hand() }
     }
 
-    fn built(&self, bounds: impl FnOnce(Server<App>) -> Server<App>) -> Built {
+    fn service(&self, bounds: impl FnOnce(Server<App>) -> Server<App>) -> Service {
         let server = Server::new("s", "1").unaudited().clock(self.clock.clone());
         let server = server.state(App { work: Arc::clone(&self.work) });
         bounds(server.tools(tools![twice, once, other, four, many, deaf, forget])).build().unwrap()
     }
 
     async fn client(&self, bounds: impl FnOnce(Server<App>) -> Server<App>) -> Client {
-        Client::to(self.built(bounds), Revision::V2026_07_28).await
+        Client::to(self.service(bounds), Revision::V2026_07_28).await
     }
 }
 
@@ -158,11 +158,11 @@ async fn a_tools_rate_refuses_with_the_time_to_wait_and_passes_with_it() {
 #[tokio::test]
 async fn a_rate_is_one_over_all_connections_of_a_caller() {
     let rig = Rig::new();
-    let built = rig.built(|server| server);
+    let service = rig.service(|server| server);
     for revision in [Revision::V2025_06_18, Revision::V2025_11_25] {
-        allowed(&Client::to(built.clone(), revision).await, "twice").await;
+        allowed(&Client::to(service.clone(), revision).await, "twice").await;
     }
-    too_often(&Client::to(built, Revision::V2026_07_28).await, "twice", 30).await;
+    too_often(&Client::to(service, Revision::V2026_07_28).await, "twice", 30).await;
 }
 
 #[tokio::test]
@@ -209,7 +209,7 @@ async fn arguments_that_do_not_fit_count_and_tools_that_do_not_exist_do_not() {
 /// A thousand calls over one connection, of which so many may be at work.
 async fn a_thousand(bounds: impl FnOnce(Server<App>) -> Server<App>, tool: &str, most: usize) {
     let rig = Rig::new();
-    let mut wire = Wire::to(rig.built(bounds));
+    let mut wire = Wire::to(rig.service(bounds));
     wire.initialize(Revision::V2025_11_25).await;
     for id in 0..1_000 {
         wire.say(call(&json!(id), tool, json!({}))).await;
@@ -279,7 +279,7 @@ async fn a_handler_beyond_its_deadline_still_holds_its_slot() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_waiting_confirmation_holds_no_slot() {
     let rig = Rig::new();
-    let built = rig.built(|server| server.max_in_flight(1));
+    let service = rig.service(|server| server.max_in_flight(1));
     for revision in Revision::ALL {
         let (asked, mut questions) = mpsc::unbounded_channel();
         let (answer, answers) = std::sync::mpsc::channel();
@@ -289,8 +289,8 @@ async fn a_waiting_confirmation_holds_no_slot() {
             // Whoever sits here takes their time, and the client with them.
             tokio::task::block_in_place(|| answers.lock().unwrap().recv().unwrap())
         };
-        let slow = Guest::new().answers(person).to(built.clone(), revision).await;
-        let other_client = Client::to(built.clone(), revision).await;
+        let slow = Guest::new().answers(person).to(service.clone(), revision).await;
+        let other_client = Client::to(service.clone(), revision).await;
         let forgetting = tokio::spawn(async move { slow.call("forget", json!({})).await });
         questions.recv().await.unwrap();
         allowed(&other_client, "once").await;
@@ -302,11 +302,11 @@ async fn a_waiting_confirmation_holds_no_slot() {
 #[tokio::test]
 async fn a_confirmed_call_takes_a_slot_like_any_other() {
     let rig = Rig::new();
-    let built = rig.built(|server| server.max_in_flight(1).sandbox(Sandbox::Off));
-    let busy = Client::to(built.clone(), Revision::V2025_11_25).await;
+    let service = rig.service(|server| server.max_in_flight(1).sandbox(Sandbox::Off));
+    let busy = Client::to(service.clone(), Revision::V2025_11_25).await;
     let working = tokio::spawn(async move { busy.call("many", json!({})).await });
     until(|| rig.work.now.load(Ordering::SeqCst) == 1).await;
-    let guest = Guest::new().answers(|_| Said::Accept).to(built, Revision::V2025_11_25).await;
+    let guest = Guest::new().answers(|_| Said::Accept).to(service, Revision::V2025_11_25).await;
     let refused = guest.call("forget", json!({})).await.unwrap_err();
     assert_eq!(refused.data.unwrap()["reason"], "too_many_in_flight");
     rig.work.gate.0.add_permits(1);

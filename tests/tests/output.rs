@@ -189,9 +189,9 @@ fn server() -> Server {
 }
 
 async fn each(tool: &str, arguments: Value, see: impl Fn(Revision, Answer)) {
-    let built = server().build().unwrap();
+    let service = server().build().unwrap();
     for revision in Revision::ALL {
-        let client = Client::to(built.clone(), revision).await;
+        let client = Client::to(service.clone(), revision).await;
         see(revision, client.call(tool, arguments.clone()).await.unwrap());
     }
 }
@@ -233,9 +233,9 @@ async fn what_is_no_object_is_wrapped_for_older_revisions_alone() {
 
 #[tokio::test]
 async fn the_published_output_schema_fits_what_comes() {
-    let built = server().build().unwrap();
+    let service = server().build().unwrap();
     for revision in Revision::ALL {
-        let client = Client::to(built.clone(), revision).await;
+        let client = Client::to(service.clone(), revision).await;
         for tool in client.tools().await.unwrap() {
             let (name, schema) = (tool["name"].as_str().unwrap(), &tool["outputSchema"]);
             let structured = !matches!(

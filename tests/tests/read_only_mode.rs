@@ -89,9 +89,9 @@ async fn what_is_not_served_is_counted_nowhere() {
     assert_eq!(names(manifest["tools"].as_array().unwrap()), ["look", "look_closely", "look_openly"]);
     let reference = server.reference().unwrap();
     assert!(reference.contains("look_closely") && !reference.contains("take"), "{reference}");
-    let built = server.build().unwrap();
-    assert_eq!(built.tools(), 3);
-    assert_eq!(built.hidden(), [("look_closely", vec!["a"])]);
+    let service = server.build().unwrap();
+    assert_eq!(service.tools(), 3);
+    assert_eq!(service.hidden(), [("look_closely", vec!["a"])]);
 }
 
 #[tokio::test]

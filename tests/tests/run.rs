@@ -323,8 +323,8 @@ async fn a_call_knows_its_tool_caller_and_deadline() {
             format!("{:?}", call.idempotency_key()),
         ]
     }
-    let built = Server::new("s", "1").unaudited().tools(tools![knows]).build().unwrap().grant("b a");
-    let client = Client::to(built, Revision::V2026_07_28).await;
+    let service = Server::new("s", "1").unaudited().tools(tools![knows]).build().unwrap().grant("b a");
+    let client = Client::to(service, Revision::V2026_07_28).await;
     let key = "0123456789abcdef";
     let answer = client.with_meta("candor/idempotency-key", key).call("knows", json!({})).await.unwrap();
     assert_eq!(answer.structured, Some(json!(["knows", "local", "a b", format!("Some({key:?})")])));

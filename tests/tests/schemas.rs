@@ -49,9 +49,9 @@ fn rejected(schema: &Value, place: &str, found: &mut Vec<String>) {
 
 #[tokio::test]
 async fn trap_14_no_schema_holds_what_clients_reject() {
-    let built = server().build().unwrap();
+    let service = server().build().unwrap();
     for revision in Revision::ALL {
-        let tools = Client::to(built.clone(), revision).await.tools().await.unwrap();
+        let tools = Client::to(service.clone(), revision).await.tools().await.unwrap();
         assert_eq!(tools.len(), 6);
         let mut found = Vec::new();
         for tool in &tools {

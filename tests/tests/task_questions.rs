@@ -4,12 +4,12 @@ use candor::{
     Revision,
     testing::{Guest, Said},
 };
-use candor_tests::tasks::{Client, EXTENSION, Gate, built, named};
+use candor_tests::tasks::{Client, EXTENSION, Gate, named, service};
 use serde_json::{Value, json};
 
 #[tokio::test]
 async fn questions_of_a_task_are_answered_by_updates() {
-    let mut client = Client::with_tasks(built(&Gate::shut(), ""));
+    let mut client = Client::with_tasks(service(&Gate::shut(), ""));
     let id = client.begin("names", json!({})).await;
     let task = client.settled(&id).await;
     assert_eq!(task["status"], "input_required", "{task}");
@@ -33,7 +33,7 @@ async fn questions_of_a_task_are_answered_by_updates() {
 
 #[tokio::test]
 async fn a_task_whose_question_cannot_be_put_fails() {
-    let mut client = Client::of(built(&Gate::shut(), ""), json!({"extensions": {EXTENSION: {}}}));
+    let mut client = Client::of(service(&Gate::shut(), ""), json!({"extensions": {EXTENSION: {}}}));
     let id = client.begin("names", json!({})).await;
     let task = client.settled(&id).await;
     assert_eq!((&task["status"], &task["error"]["code"]), (&json!("failed"), &json!(-32021)), "{task}");
@@ -42,7 +42,7 @@ async fn a_task_whose_question_cannot_be_put_fails() {
 
 #[tokio::test]
 async fn a_person_is_asked_before_the_task() {
-    let mut client = Client::with_tasks(built(&Gate::shut(), ""));
+    let mut client = Client::with_tasks(service(&Gate::shut(), ""));
     let round = client.call("forget", json!({})).await["result"].clone();
     assert_eq!((&round["resultType"], round.get("taskId")), (&json!("input_required"), None), "{round}");
     let back = |action: &str| json!({"name": "forget", "arguments": {}, "requestState": round["requestState"], "inputResponses": {"candor/confirm": {"action": action}}});
@@ -59,7 +59,7 @@ async fn a_person_is_asked_before_the_task() {
 #[tokio::test]
 async fn a_later_round_waits_for_its_place() {
     let gate = Gate::shut();
-    let mut client = Client::with_tasks(built(&gate, ""));
+    let mut client = Client::with_tasks(service(&gate, ""));
     let mut waiting = Vec::new();
     for _ in 0..2 {
         let id = client.begin("one_by_one", json!({"asks": true})).await;
@@ -86,7 +86,7 @@ async fn a_later_round_waits_for_its_place() {
 
 #[tokio::test]
 async fn answers_that_are_too_long_are_not_kept() {
-    let mut client = Client::with_tasks(built(&Gate::shut(), ""));
+    let mut client = Client::with_tasks(service(&Gate::shut(), ""));
     let id = client.begin("names", json!({})).await;
     let task = client.settled(&id).await;
     let key = task["inputRequests"].as_object().expect("questions").keys().next().expect("two");
@@ -99,17 +99,17 @@ async fn answers_that_are_too_long_are_not_kept() {
 #[tokio::test]
 async fn a_guest_that_takes_tasks_answers_and_waits() {
     let gate = Gate::shut();
-    let built = built(&gate, "");
+    let service = service(&gate, "");
     let guest = Guest::new().takes_tasks().answers(|_| Said::Accept);
     let guest = guest.fills_in(|question| Some(json!({"name": question.replace('?', "")})));
-    let client = guest.to(built.clone(), Revision::V2026_07_28).await;
+    let client = guest.to(service.clone(), Revision::V2026_07_28).await;
     assert_eq!(client.call("names", json!({})).await.unwrap().text(), "A name, Another, A third");
     assert_eq!(client.call("forget", json!({})).await.unwrap().text(), "forgotten");
     client.close().await;
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let reader =
         Guest::new().takes_tasks().reads(move |status| told.send(status.to_owned()).expect("it is heard"));
-    let reader = reader.to(built.clone(), Revision::V2026_07_28).await;
+    let reader = reader.to(service.clone(), Revision::V2026_07_28).await;
     let opens = async {
         assert_eq!(heard.recv().await.as_deref(), Some("half of it (1 of 2.5)"));
         gate.open();
@@ -117,13 +117,13 @@ async fn a_guest_that_takes_tasks_answers_and_waits() {
     };
     let (answer, ()) = tokio::join!(reader.call("steps", json!({})), opens);
     assert_eq!(answer.unwrap().text(), "done");
-    let nobody = Guest::new().takes_tasks().to(built, Revision::V2026_07_28).await;
+    let nobody = Guest::new().takes_tasks().to(service, Revision::V2026_07_28).await;
     assert_eq!(nobody.call("names", json!({})).await.unwrap_err().code, -32021);
 }
 
 #[tokio::test]
 async fn a_tool_that_never_has_enough_is_asked_no_more() {
-    let mut client = Client::with_tasks(built(&Gate::shut(), ""));
+    let mut client = Client::with_tasks(service(&Gate::shut(), ""));
     let id = client.begin("never_enough", json!({})).await;
     for _ in 0..10 {
         let task = client.settled(&id).await;

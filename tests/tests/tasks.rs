@@ -13,7 +13,7 @@ use candor::{
 };
 use candor_tests::{
     log::records,
-    tasks::{Client, EXTENSION, Gate, built, server},
+    tasks::{Client, EXTENSION, Gate, server, service},
     wire::{Wire, request},
 };
 use serde_json::json;
@@ -21,7 +21,7 @@ use serde_json::json;
 #[tokio::test]
 async fn a_task_is_told_at_once_and_its_result_later() {
     let gate = Gate::shut();
-    let mut client = Client::with_tasks(built(&gate, ""));
+    let mut client = Client::with_tasks(service(&gate, ""));
     let answer = client.call("wait", json!({"word": "done"})).await;
     let task = &answer["result"];
     assert_eq!((&task["resultType"], &task["status"]), (&json!("task"), &json!("working")), "{answer}");
@@ -44,7 +44,7 @@ async fn a_task_is_told_at_once_and_its_result_later() {
 async fn a_client_without_the_extension_has_the_plain_answer_or_the_error() {
     let gate = Gate::shut();
     gate.open();
-    let mut client = Client::of(built(&gate, "wait"), json!({}));
+    let mut client = Client::of(service(&gate, "wait"), json!({}));
     let answer = client.call("wait", json!({"word": "done"})).await;
     assert_eq!(answer["result"]["content"][0]["text"], "done", "{answer}");
     let answer = client.call("only_wait", json!({})).await;
@@ -57,7 +57,7 @@ async fn a_client_without_the_extension_has_the_plain_answer_or_the_error() {
 
 #[tokio::test]
 async fn what_is_refused_before_the_handler_is_no_task() {
-    let mut client = Client::with_tasks(built(&Gate::shut(), ""));
+    let mut client = Client::with_tasks(service(&Gate::shut(), ""));
     let answer = client.call("wait", json!({"word": "much too long"})).await;
     assert_eq!(answer["result"]["isError"], true, "{answer}");
     let answer = client.call("only_wait", json!({})).await;
@@ -70,7 +70,7 @@ async fn what_is_refused_before_the_handler_is_no_task() {
 
 #[tokio::test]
 async fn parameters_that_are_none_are_told_what_to_send() {
-    let mut client = Client::with_tasks(built(&Gate::shut(), ""));
+    let mut client = Client::with_tasks(service(&Gate::shut(), ""));
     for (method, params, help) in [
         ("tasks/get", json!({}), r#"send {"taskId": "…"}"#),
         ("tasks/get", json!({"taskId": 5}), r#"send {"taskId": "…"}"#),
@@ -89,7 +89,7 @@ async fn parameters_that_are_none_are_told_what_to_send() {
 
 #[tokio::test]
 async fn a_task_is_known_only_to_who_may_call_its_tool() {
-    let public = built(&Gate::shut(), "");
+    let public = service(&Gate::shut(), "");
     let mut granted = Client::with_tasks(public.clone().grant("wait"));
     let id = granted.begin("only_wait", json!({})).await;
     // The same server and caller, without the scope.
@@ -103,7 +103,7 @@ async fn a_task_is_known_only_to_who_may_call_its_tool() {
 
 #[tokio::test]
 async fn a_task_that_is_taken_back_ends_so() {
-    let mut client = Client::with_tasks(built(&Gate::shut(), ""));
+    let mut client = Client::with_tasks(service(&Gate::shut(), ""));
     let (at_work, asking) =
         (client.begin("wait", json!({"word": ""})).await, client.begin("names", json!({})).await);
     assert_eq!(client.settled(&asking).await["status"], "input_required");
@@ -120,7 +120,7 @@ async fn a_task_that_is_taken_back_ends_so() {
 #[tokio::test]
 async fn a_task_says_how_far_it_is() {
     let gate = Gate::shut();
-    let mut client = Client::with_tasks(built(&gate, ""));
+    let mut client = Client::with_tasks(service(&gate, ""));
     let id = client.begin("steps", json!({})).await;
     for far in ["half of it (1 of 2.5)", "2"] {
         let task = client.until(&id, |task| task["statusMessage"] == far).await;
@@ -136,8 +136,8 @@ async fn what_may_not_be_repeated_is_taken_back_in_vain_and_its_end_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit");
     let gate = Gate::shut();
-    let built = server(&gate).audit(AuditLog::at(&path)).build().unwrap();
-    let mut client = Client::with_tasks(built.clone());
+    let service = server(&gate).audit(AuditLog::at(&path)).build().unwrap();
+    let mut client = Client::with_tasks(service.clone());
     let id = client.begin("pay", json!({})).await;
     let answer = client.ask("tasks/cancel", json!({"taskId": id})).await;
     assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
@@ -145,7 +145,7 @@ async fn what_may_not_be_repeated_is_taken_back_in_vain_and_its_end_is_told() {
     gate.open();
     let task = client.settled(&id).await;
     assert_eq!(task["result"]["content"][0]["text"], "paid, with no key; taken back: true", "{task}");
-    built.stop_audit();
+    service.stop_audit();
     let ends = records(&path).into_iter().filter(|record| record["kind"] == "outcome");
     assert_eq!(ends.map(|record| record["outcome"]["status"].clone()).collect::<Vec<_>>(), ["ok"]);
 }
@@ -191,7 +191,7 @@ async fn a_handlers_own_tasks_stand_beside_those_of_the_tools() {
 async fn an_idempotency_key_reaches_the_handler_of_a_task() {
     let gate = Gate::shut();
     gate.open();
-    let mut client = Client::with_tasks(built(&gate, ""));
+    let mut client = Client::with_tasks(service(&gate, ""));
     let key = "0123456789abcdef";
     let meta = json!({"candor/idempotency-key": key});
     let answer = client.ask("tools/call", json!({"name": "pay", "arguments": {}, "_meta": meta})).await;
@@ -204,17 +204,17 @@ async fn an_idempotency_key_reaches_the_handler_of_a_task() {
 async fn every_round_of_a_task_is_on_record_with_its_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit");
-    let built = server(&Gate::shut()).audit(AuditLog::at(&path)).build().unwrap();
-    let mut client = Client::with_tasks(built.clone());
+    let service = server(&Gate::shut()).audit(AuditLog::at(&path)).build().unwrap();
+    let mut client = Client::with_tasks(service.clone());
     let names = client.begin("names", json!({})).await;
     assert_eq!(client.settled(&names).await["status"], "input_required");
     let back = client.begin("wait", json!({"word": ""})).await;
     client.ask("tasks/cancel", json!({"taskId": back})).await;
     assert_eq!(client.settled(&back).await["status"], "cancelled");
     client.call("only_wait", json!({})).await;
-    let mut without = Client::of(built.clone().grant("wait"), json!({}));
+    let mut without = Client::of(service.clone().grant("wait"), json!({}));
     without.call("only_wait", json!({})).await;
-    built.stop_audit();
+    service.stop_audit();
     let said: Vec<_> = records(&path)
         .into_iter()
         .filter(|record| record["tool"].is_string())
@@ -255,7 +255,7 @@ fn a_tool_that_nobody_could_call_is_no_start() {
 async fn before_2026_07_28_there_are_no_tasks() {
     let gate = Gate::shut();
     gate.open();
-    let mut wire = Wire::to(built(&gate, "wait"));
+    let mut wire = Wire::to(service(&gate, "wait"));
     let hello = json!({"protocolVersion": Revision::V2025_11_25.as_str(), "capabilities": {"extensions": {EXTENSION: {}}}, "clientInfo": {"name": "wire", "version": "0"}});
     wire.ask(request(&json!("hello"), "initialize", hello)).await;
     wire.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;

@@ -273,13 +273,13 @@ async fn a_key_holds_what_its_scopes_imply() {
         .tools(tools![read_vault])
         .scope_implies("admin", "write:vault")
         .scope_implies("write:vault", "read:vault");
-    let built = server.build().unwrap();
-    let access = desk.access().for_server(&built);
+    let service = server.build().unwrap();
+    let access = desk.access().for_server(&service);
     let caller = access.caller(Some(&key)).await.unwrap();
     assert_eq!(caller.scopes().collect::<Vec<_>>(), ["admin", "read:vault", "write:vault"]);
     access.reload().unwrap();
     assert!(access.caller(Some(&key)).await.unwrap().holds("read:vault"));
-    let everyone = Access::everyone("write:vault").for_server(&built);
+    let everyone = Access::everyone("write:vault").for_server(&service);
     assert!(everyone.caller(None).await.unwrap().holds("read:vault"));
     assert!(access.asks() && !everyone.asks());
 }

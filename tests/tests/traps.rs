@@ -46,8 +46,8 @@ fn panic_in_the_error() -> Result<u8, Silent> {
 #[tokio::test]
 async fn trap_1_a_panic_is_answered_with_a_fixed_text() {
     let tools = tools![panic_with_words, panic_with_a_number, panic_later, panic_in_the_error];
-    let built = Server::new("s", "1").unaudited().yes_destructive().tools(tools).build().unwrap();
-    each_revision(&built, async |_, client| {
+    let service = Server::new("s", "1").unaudited().yes_destructive().tools(tools).build().unwrap();
+    each_revision(&service, async |_, client| {
         for tool in ["panic_with_words", "panic_with_a_number", "panic_later", "panic_in_the_error"] {
             for _ in 0..2 {
                 // Bare rmcp would leave the client waiting for ever.

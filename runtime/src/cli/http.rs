@@ -8,7 +8,7 @@ use super::Grants;
 use crate::{
     access::Access,
     serve::{
-        Built,
+        Service,
         http::{self, Site},
     },
 };
@@ -64,9 +64,9 @@ impl Http {
     }
 
     /// How to listen, once nothing about it is unsafe.
-    pub(super) fn site(self, grants: &Grants, built: &Built) -> Result<Site, String> {
+    pub(super) fn site(self, grants: &Grants, service: &Service) -> Result<Site, String> {
         let address = self.address.ok_or("there is no address to listen at")?;
-        let access = self.access(address, grants, built)?;
+        let access = self.access(address, grants, service)?;
         #[cfg(feature = "oauth")]
         let resource = self.oauth_audience.filter(|audience| is_address(audience));
         #[cfg(not(feature = "oauth"))]
@@ -95,7 +95,7 @@ impl Http {
         ))
     }
 
-    fn access(&self, address: SocketAddr, grants: &Grants, built: &Built) -> Result<Access, String> {
+    fn access(&self, address: SocketAddr, grants: &Grants, service: &Service) -> Result<Access, String> {
         match self.those_who_show_something()? {
             Some(_) if !grants.scopes.is_empty() => Err(
                 "`--grant` has no one to grant to\nnote: with tokens, each token says what its holder may do\nhelp: leave `--grant` out"
@@ -103,12 +103,12 @@ impl Http {
             ),
             Some(access) => Ok(access),
             None if address.ip().is_loopback() => Ok(Access::everyone(&grants.joined())),
-            None => self.everybody(address, grants, built),
+            None => self.everybody(address, grants, service),
         }
     }
 
     /// The access of an address that others reach, where nobody is asked who they are.
-    fn everybody(&self, address: SocketAddr, grants: &Grants, built: &Built) -> Result<Access, String> {
+    fn everybody(&self, address: SocketAddr, grants: &Grants, service: &Service) -> Result<Access, String> {
         if !grants.scopes.is_empty() {
             return Err(format!(
                 "`--grant` would grant to whoever reaches {address}\nnote: it is for loopback addresses\nhelp: give each caller a key with `--tokens FILE`, or listen at 127.0.0.1"
@@ -119,7 +119,7 @@ impl Http {
                 "others can reach {address}, and nobody there is asked who they are\nhelp: add `--tokens FILE`, or `--oauth-issuer URL --oauth-audience URL`; or say `--public-without-auth`"
             ));
         }
-        if let Some((tool, scopes)) = built.hidden().first() {
+        if let Some((tool, scopes)) = service.hidden().first() {
             return Err(format!(
                 "nobody can ever call tool `{tool}`: it needs `{}`, and no caller holds a scope without a token\nhelp: add `--tokens FILE`, or `--oauth-issuer URL --oauth-audience URL`",
                 scopes.join(" ")

@@ -12,7 +12,7 @@ use super::{DONE, FAILED, Grants, audit::Log, could_not, signals};
 use crate::serve::http::{Pace, Site};
 use crate::{
     registry::StartError,
-    serve::{Built, Ended, Stdio},
+    serve::{Ended, Service, Stdio},
     server::Server,
     tool::state::State,
 };
@@ -54,54 +54,54 @@ impl Serve {
             Ok(stdio) => stdio,
             Err(error) => return could_not(&format!("stdin and stdout cannot be taken: {error}")),
         };
-        let built = match self.build(server) {
-            Ok(built) => built.grant(&self.grants.joined()),
+        let service = match self.build(server) {
+            Ok(service) => service.grant(&self.grants.joined()),
             Err(error) => return could_not(&error),
         };
-        self.open(Over::Stdio, &built);
-        let reopen_audit = built.audit_reopener();
-        run(&built.clone(), async {
+        self.open(Over::Stdio, &service);
+        let reopen_audit = service.audit_reopener();
+        run(&service.clone(), async {
             let stop = CancellationToken::new();
             signals::listen(stop.clone(), reopen_audit).map_err(|error| broke(&error))?;
-            built.serve_wire(stdio, stop, self.drain_timeout).await.map_err(|error| broke(&error))
+            service.serve_wire(stdio, stop, self.drain_timeout).await.map_err(|error| broke(&error))
         })
     }
 
     #[cfg(feature = "http")]
     fn over_http<C: State>(mut self, server: Server<C>) -> ExitCode {
         let http = std::mem::take(&mut self.http);
-        let built = match self.build(server) {
-            Ok(built) => built,
+        let service = match self.build(server) {
+            Ok(service) => service,
             Err(error) => return could_not(&error),
         };
         let pace = Pace { delay: http.delay(), patience: self.drain_timeout };
-        let site = match http.site(&self.grants, &built) {
+        let site = match http.site(&self.grants, &service) {
             Ok(site) => site,
             Err(error) => return could_not(&error),
         };
         // With tokens, each caller's reach is their own.
         let over = if site.access.asks() { Over::Tokens } else { Over::Http };
-        let built = built.grant(&self.grants.joined());
-        self.open(over, &built);
+        let service = service.grant(&self.grants.joined());
+        self.open(over, &service);
         if let (false, Some(names)) = (self.quiet, Http::names(&site)) {
             eprintln!("  {names}");
         }
-        let reopen_audit = built.audit_reopener();
-        run(&built.clone(), over_http(built, site, pace, reopen_audit))
+        let reopen_audit = service.audit_reopener();
+        run(&service.clone(), over_http(service, site, pace, reopen_audit))
     }
 
-    fn build<C: State>(&self, server: Server<C>) -> Result<Built, StartError> {
+    fn build<C: State>(&self, server: Server<C>) -> Result<Service, StartError> {
         let server = if self.read_only { server.read_only() } else { server };
         let server = if self.yes_destructive { server.yes_destructive() } else { server };
         self.log.of(server, self.quiet).build()
     }
 
     /// Says on stderr what is served.
-    fn open(&self, over: Over, built: &Built) {
+    fn open(&self, over: Over, service: &Service) {
         if self.quiet {
             return;
         }
-        eprint!("{}", opening(over, built, &self.grants));
+        eprint!("{}", opening(over, service, &self.grants));
         if self.read_only {
             eprintln!("  only tools declared `read_only` are served");
         }
@@ -113,7 +113,7 @@ impl Serve {
 
 #[cfg(feature = "http")]
 async fn over_http(
-    built: Built,
+    service: Service,
     site: Site,
     pace: Pace,
     reopen_audit: impl Fn() + Send + 'static,
@@ -121,7 +121,7 @@ async fn over_http(
     let stop = CancellationToken::new();
     let address = site.address;
     let taken = |error| format!("{address} cannot be listened at: {error}");
-    let listening = built.listen(site).await.map_err(taken)?;
+    let listening = service.listen(site).await.map_err(taken)?;
     // Whoever started the server with port 0 reads here which one it took.
     eprintln!("{}", serde_json::json!({"listening": listening.url().map_err(taken)?}));
     let access = listening.access();
@@ -152,17 +152,17 @@ fn reload(access: &crate::access::Access) {
     }
 }
 
-fn run(built: &Built, served: impl Future<Output = Result<Ended, String>>) -> ExitCode {
+fn run(service: &Service, served: impl Future<Output = Result<Ended, String>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return could_not(&format!("no threads to serve with: {error}")),
     };
     let served = runtime.block_on(served);
-    built.stop_audit();
+    service.stop_audit();
     // What tasks still hold is closed in order: a state's database, say. A handler that outlived its deadline may hold a
     // thread; for that the process does not wait.
     runtime.shutdown_timeout(LAST);
-    built.stop_threads(LAST);
+    service.stop_threads(LAST);
     match served {
         Ok(Ended::Whole) => ExitCode::from(DONE),
         Ok(Ended::Cut) => {
@@ -190,9 +190,9 @@ enum Over {
 }
 
 /// What is served, what is hidden, and the flag that shows it.
-fn opening(over: Over, built: &Built, grants: &Grants) -> String {
-    let (all, mut hidden) = (built.tools(), built.hidden());
-    let (name, version) = built.name();
+fn opening(over: Over, service: &Service, grants: &Grants) -> String {
+    let (all, mut hidden) = (service.tools(), service.hidden());
+    let (name, version) = service.name();
     let reach = all - hidden.len();
     let mut text = match over {
         Over::Stdio => format!("{name} {version} on stdio: {reach} of {all} tools in reach\n"),
@@ -204,8 +204,8 @@ fn opening(over: Over, built: &Built, grants: &Grants) -> String {
             format!("{name} {version} on HTTP: {all} tools, each caller's as their token says\n")
         }
     };
-    text += &format!("  {}\n", built.sandboxes());
-    text += &format!("  {}\n", built.audit());
+    text += &format!("  {}\n", service.sandboxes());
+    text += &format!("  {}\n", service.audit());
     let mut by_scopes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (tool, missing) in &hidden {
         by_scopes.entry(missing.join(" ")).or_default().push(tool);
@@ -213,16 +213,16 @@ fn opening(over: Over, built: &Built, grants: &Grants) -> String {
     for (scopes, tools) in &by_scopes {
         text += &format!("  hidden without `{scopes}`: {}\n", tools.join(", "));
     }
-    for (scope, meant) in built.idle_grants() {
+    for (scope, meant) in service.idle_grants() {
         let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
         text += &format!("  no tool needs `{scope}`{meant}\n");
     }
-    for (broader, narrower, meant) in built.idle_implications() {
+    for (broader, narrower, meant) in service.idle_implications() {
         let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
         text += &format!("  no tool needs `{narrower}`, which `{broader}` implies{meant}\n");
     }
     if !hidden.is_empty() {
-        let idle = built.idle_grants();
+        let idle = service.idle_grants();
         let granted = grants.scopes.iter().flat_map(|scopes| scopes.split_whitespace());
         let mut needed: Vec<&str> =
             granted.filter(|scope| idle.iter().all(|(idle, _)| idle != scope)).collect();

@@ -13,7 +13,7 @@ use rmcp::{
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Built, Client};
+use super::{Client, Service};
 use crate::{revision::Revision, serve::mcp::convert};
 
 /// The bytes that an in-memory connection holds.
@@ -30,8 +30,8 @@ const PIPE: usize = 64 * 1024;
 /// fn forget() {}
 ///
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-/// let built = Server::new("memory", "1.0.0").unaudited().tools(tools![forget]).build().unwrap();
-/// let client = Guest::new().answers(|_question| Said::Decline).to(built, Revision::V2026_07_28).await;
+/// let service = Server::new("memory", "1.0.0").unaudited().tools(tools![forget]).build().unwrap();
+/// let client = Guest::new().answers(|_question| Said::Decline).to(service, Revision::V2026_07_28).await;
 /// let answer = client.call("forget", json!({})).await.unwrap();
 /// assert_eq!(answer.reason(), Some("confirmation_declined"));
 /// # });
@@ -89,12 +89,12 @@ impl Guest {
     /// # Panics
     ///
     /// The connection fails.
-    pub async fn to(self, built: Built, revision: Revision) -> Client {
+    pub async fn to(self, service: Service, revision: Revision) -> Client {
         let ((read, write), (server_read, server_write)) = {
             let (client, server) = tokio::io::duplex(PIPE);
             (tokio::io::split(client), tokio::io::split(server))
         };
-        tokio::spawn(built.serve(server_read, server_write));
+        tokio::spawn(service.serve(server_read, server_write));
         self.connect(read, write, Some(revision))
             .await
             .unwrap_or_else(|error| panic!("no connection: {error}"))

@@ -30,7 +30,7 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Built, Ended, Shared,
+    Ended, Service, Shared,
     mcp::handler::{Front, Sender, Visit},
 };
 use crate::{
@@ -98,7 +98,7 @@ struct About {
     document: Vec<u8>,
 }
 
-impl Built {
+impl Service {
     /// Takes the port, so that its number is known before the first request.
     pub(crate) async fn listen(self, site: Site) -> io::Result<Listening> {
         let listener = TcpListener::bind(site.address).await?;

@@ -14,7 +14,7 @@ use crate::{
     revision::Revision,
     sandbox::{self, Profile, Sandboxes, Support, SupportProbe},
     scopes::Scopes,
-    serve::Built,
+    serve::Service,
     tasks::Tasks,
     tool::{
         descriptor::{Descriptor, Task},
@@ -45,7 +45,7 @@ impl<C: State> Server<C> {
     ///
     /// Two tools of one name, a type that no schema describes, a state that could not be made, or an audit log that a
     /// tool insists on and that nobody named, or that cannot be written.
-    pub fn build(self) -> Result<Built, StartError> {
+    pub fn build(self) -> Result<Service, StartError> {
         if self.revisions.is_empty() {
             return Err(StartError::NoRevision);
         }
@@ -96,7 +96,7 @@ impl<C: State> Server<C> {
             confirmations: Confirmations::new(self.bounds.clock),
             unasked: self.unasked,
         };
-        Ok(Built::new(self.about, core, self.revisions, self.extra, self.scopes, self.checks))
+        Ok(Service::new(self.about, core, self.revisions, self.extra, self.scopes, self.checks))
     }
 
     /// The sandbox that a service of these tools is best at home under, where the kernel can do all.

@@ -156,8 +156,8 @@ fn main() -> ExitCode {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let served = runtime.map(|runtime| {
-        let built = server.build().map_err(io::Error::other)?;
-        runtime.block_on(built.serve_stdio())
+        let service = server.build().map_err(io::Error::other)?;
+        runtime.block_on(service.serve_stdio())
     });
     ExitCode::from(u8::from(!matches!(served, Ok(Ok(())))))
 }

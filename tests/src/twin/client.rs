@@ -21,7 +21,7 @@ impl Client {
     /// # Panics
     ///
     /// The handshake fails.
-    pub async fn declared(server: candor::Built) -> Self {
+    pub async fn declared(server: candor::Service) -> Self {
         let (ours, theirs) = duplex(PIPE);
         let (read, write) = split(theirs);
         tokio::spawn(server.serve(read, write));

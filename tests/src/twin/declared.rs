@@ -1,6 +1,6 @@
 //! The server as Candor has it: every word is enforced.
 
-use candor::{Built, Sandbox, Server, State, mcp_tool, tools};
+use candor::{Sandbox, Server, Service, State, mcp_tool, tools};
 
 use super::{Prices, Quote, SCOPE};
 
@@ -51,6 +51,6 @@ pub fn unbuilt(sandbox: Sandbox) -> Server<impl State> {
 /// # Panics
 ///
 /// Never: the declarations are good.
-pub fn server(sandbox: Sandbox) -> Built {
+pub fn server(sandbox: Sandbox) -> Service {
     unbuilt(sandbox).build().expect("the declarations are good").grant(SCOPE)
 }

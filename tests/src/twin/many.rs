@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use candor::{
     __private::{Descriptor, Named, Run, Tool, Tools},
-    Built, Sandbox, Server,
+    Sandbox, Server, Service,
 };
 
 use super::{
@@ -62,7 +62,7 @@ macro_rules! numbered {
 /// # Panics
 ///
 /// Never: the declarations are good.
-pub fn declared() -> Built {
+pub fn declared() -> Service {
     let server = Server::new("prices", "1.0.0").unaudited().state(App::default()).sandbox(Sandbox::Off);
     numbered!(server).build().expect("the declarations are good").grant(SCOPE)
 }

@@ -9,11 +9,11 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     sandbox::UnsandboxedHandle,
-    serve::{Built, Ended, Stdio},
+    serve::{Ended, Service, Stdio},
 };
 
-impl Built {
-    /// Serves one client over `stdio`, as [`Built::serve_until`] does.
+impl Service {
+    /// Serves one client over `stdio`, as [`Service::serve_until`] does.
     pub(crate) async fn serve_wire(
         self,
         stdio: Stdio,
