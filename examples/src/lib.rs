@@ -1,4 +1,4 @@
-//! Servers service with Candor, on real data.
+//! Servers built with Candor, on real data.
 
 pub mod liars;
 pub mod prices;

@@ -1,4 +1,4 @@
-//! Level three: the service program over real pipes, with a real client.
+//! Level three: the built program over real pipes, with a real client.
 
 use std::{
     path::Path,

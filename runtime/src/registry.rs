@@ -1,4 +1,4 @@
-//! Descriptors → the tools of one server: names unique, schemas and validators service once.
+//! Descriptors → the tools of one server: names unique, schemas and validators built once.
 
 use std::collections::HashMap;
 
@@ -93,7 +93,7 @@ impl std::fmt::Display for StartError {
             ),
             Self::Scratch(folder) => write!(
                 f,
-                "the scratch folder `{folder}` is no folder\nhelp: make it before the server is service, for example in `Server::state_with`"
+                "the scratch folder `{folder}` is no folder\nhelp: make it before the server is built, for example in `Server::state_with`"
             ),
             Self::NoRevision => write!(
                 f,

@@ -263,7 +263,7 @@ impl<C> Server<C> {
     /// Records calls in an audit log: what cannot be recorded, and is declared `required`, does not run.
     ///
     /// `serve` keeps [`AuditLog::of_user`] without being told, and `serve --audit DIR` another. A server that is
-    /// [service](Server::build) has to be told: with a `required` tool, and neither this nor [`Server::unaudited`], it
+    /// [built](Server::build) has to be told: with a `required` tool, and neither this nor [`Server::unaudited`], it
     /// does not start.
     pub fn audit(mut self, log: AuditLog) -> Self {
         self.recording = Recording::In(log);

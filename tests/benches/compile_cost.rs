@@ -1,7 +1,7 @@
 //! What a crate of 200 tools costs to compile, beside the same tools written with rmcp's own macros:
 //! `cargo bench -p candor-tests --bench compile_cost`.
 //!
-//! Two crates are generated, their dependencies service, and then each is compiled by itself again and again, in turns.
+//! Two crates are generated, their dependencies built, and then each is compiled by itself again and again, in turns.
 //! What counts is CPU time, of cargo and the compiler together. `-- --keep` names the folder, to try things by hand.
 
 use std::{

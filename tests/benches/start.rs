@@ -2,7 +2,7 @@
 //! `cargo bench -p candor-tests --bench start`.
 //!
 //! Both are programs of their own on stdio, started in turns. They are built here as a user builds a server: the tests of
-//! this package bring libraries along whose features a program service beside them would carry.
+//! this package bring libraries along whose features a program built beside them would carry.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},

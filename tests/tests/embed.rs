@@ -1,4 +1,4 @@
-//! A server inside another program: service once, served over any streams, to several callers with grants of their own.
+//! A server inside another program: built once, served over any streams, to several callers with grants of their own.
 
 use std::sync::Arc;
 
