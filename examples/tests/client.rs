@@ -2,7 +2,7 @@
 
 use candor::{
     Revision,
-    testing::{Client, Guest, Refused, Said},
+    testing::{Client, ClientBuilder, ElicitAction, Refused},
 };
 use candor_examples::prices::{App, server_of};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ async fn granted(scopes: &str) -> (Client, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();
     let service = server_of(|| App::in_folder(path)).unaudited().build().unwrap();
-    let agreeable = Guest::new().answers(|_question| Said::Accept);
+    let agreeable = ClientBuilder::new().on_confirm(|_question| ElicitAction::Accept);
     (agreeable.to(service.grant(scopes), Revision::V2026_07_28).await, folder)
 }
 

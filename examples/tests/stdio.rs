@@ -8,7 +8,7 @@ use std::{
 
 use candor::{
     Revision,
-    testing::{Client, Guest, Said},
+    testing::{Client, ClientBuilder, ElicitAction},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -35,7 +35,7 @@ impl Served {
             .spawn()
             .unwrap();
         let (stdout, stdin) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
-        let agreeable = Guest::new().answers(|_question| Said::Accept);
+        let agreeable = ClientBuilder::new().on_confirm(|_question| ElicitAction::Accept);
         Self { client: agreeable.connect(stdout, stdin, revision).await.unwrap(), child }
     }
 

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::{revision::Revision, serve::Service};
 pub use answer::{Answer, Refused};
 use builder::Listener;
-pub use builder::{Guest, Said};
+pub use builder::{ClientBuilder, ElicitAction};
 
 /// A client that speaks the real protocol to a server.
 ///
@@ -71,7 +71,7 @@ impl Client {
     ///
     /// The connection fails.
     pub async fn to(service: Service, revision: Revision) -> Self {
-        Guest::new().to(service, revision).await
+        ClientBuilder::new().to(service, revision).await
     }
 
     /// Connects over byte streams; without a revision, under the newest that the server speaks.
@@ -84,7 +84,7 @@ impl Client {
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
     {
-        Guest::new().connect(read, write, revision).await
+        ClientBuilder::new().connect(read, write, revision).await
     }
 
     /// Adds a key to the `_meta` of the next call.

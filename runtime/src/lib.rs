@@ -106,7 +106,7 @@ pub use rmcp;
 pub use sandbox::Sandbox;
 pub use server::{Server, Service};
 pub use tool::{
-    ask::{Ask, Means},
+    ask::{Ask, ClientFeature},
     call::{Call, Caller},
     descriptor::{
         Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,

@@ -17,7 +17,7 @@ use crate::tool::{
 };
 pub use crate::{
     audit::Disk,
-    client::{Answer, Client, Guest, Refused, Said},
+    client::{Answer, Client, ClientBuilder, ElicitAction, Refused},
     clock::Clock,
 };
 

@@ -9,7 +9,7 @@ use std::sync::{
 
 use candor::{
     Ask, AuditLog, Call, Revision, Server, State, mcp_tool,
-    testing::{Guest, Said},
+    testing::{ClientBuilder, ElicitAction},
     tools,
 };
 use candor_tests::{
@@ -55,7 +55,7 @@ impl Client {
         self.wire.ask(request(&json!("call"), "tools/call", params)).await
     }
 
-    /// Answers a question inside a call, and hears the next message.
+    /// OnConfirm a question inside a call, and hears the next message.
     async fn answer(&mut self, question: &Value, result: Value) -> Value {
         let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": result});
         self.wire.ask(answer.to_string()).await
@@ -133,16 +133,20 @@ async fn a_form_is_filled_in_declined_or_left_open_under_each_revision() {
     const GREETS: &str = "test_elicitation_sep1034_defaults";
     for revision in Revision::ALL {
         let service = conformance::server().unaudited().build().unwrap();
-        let answer = async |guest: Guest| {
-            let client = guest.to(service.clone(), revision).await;
+        let answer = async |client: ClientBuilder| {
+            let client = client.to(service.clone(), revision).await;
             client.call(GREETS, json!({})).await.unwrap().text()
         };
-        let filled = answer(Guest::new().fills_in(|_| Some(json!({"name": "Ada"})))).await;
+        let filled = answer(ClientBuilder::new().on_form(|_| Some(json!({"name": "Ada"})))).await;
         assert_eq!(filled, r#"Elicitation completed: action=accept, content={"name":"Ada"}"#, "{revision}");
         let declined = "Elicitation completed: action=decline, content=null";
-        assert_eq!(answer(Guest::new().fills_in(|_| None)).await, declined, "{revision}");
+        assert_eq!(answer(ClientBuilder::new().on_form(|_| None)).await, declined, "{revision}");
         // Whoever only says yes or no fills in nothing.
-        assert_eq!(answer(Guest::new().answers(|_| Said::Accept)).await, declined, "{revision}");
+        assert_eq!(
+            answer(ClientBuilder::new().on_confirm(|_| ElicitAction::Accept)).await,
+            declined,
+            "{revision}"
+        );
     }
 }
 

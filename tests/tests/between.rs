@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// How somebody is reached.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum Means {
+enum ClientFeature {
     Phone,
     Email,
 }
@@ -23,15 +23,15 @@ enum Means {
 fn reach(
     /// How.
     #[param(name = "means")]
-    by: Option<Means>,
+    by: Option<ClientFeature>,
     /// A number.
     phone: Option<String>,
     /// An address.
     email: Option<String>,
 ) -> String {
     let by = match by {
-        Some(Means::Phone) => "phone",
-        Some(Means::Email) => "email",
+        Some(ClientFeature::Phone) => "phone",
+        Some(ClientFeature::Email) => "email",
         None => "any",
     };
     format!("{by}: {}", phone.or(email).unwrap_or_default())
@@ -185,7 +185,7 @@ fn the_manifest_lists_the_rules() {
 #[mcp_tool(read_only, closed_world, public, rules(when(by = "letter", word)))]
 fn say(
     /// How.
-    by: Option<Means>,
+    by: Option<ClientFeature>,
     /// What.
     word: Option<String>,
 ) -> String {

@@ -11,7 +11,7 @@ use std::{
 
 use candor::{
     Revision, Server, State, mcp_tool,
-    testing::{Client, Guest, Said},
+    testing::{Client, ClientBuilder, ElicitAction},
     tools,
 };
 use candor_tests::wire::{Wire, call, request};
@@ -58,18 +58,18 @@ const QUESTION: &str =
 async fn each_answer_counts_under_each_revision() {
     for revision in Revision::ALL {
         for (said, reason, times) in [
-            (Said::Accept, None, 1),
-            (Said::Decline, Some("confirmation_declined"), 0),
-            (Said::Cancel, Some("confirmation_declined"), 0),
+            (ElicitAction::Accept, None, 1),
+            (ElicitAction::Decline, Some("confirmation_declined"), 0),
+            (ElicitAction::Cancel, Some("confirmation_declined"), 0),
         ] {
             let (server, done) = server();
             let questions = Arc::new(Mutex::new(Vec::new()));
             let asked = Arc::clone(&questions);
-            let guest = Guest::new().answers(move |question| {
+            let client = ClientBuilder::new().on_confirm(move |question| {
                 asked.lock().unwrap().push(question.to_owned());
                 said
             });
-            let client = guest.to(server.build().unwrap(), revision).await;
+            let client = client.to(server.build().unwrap(), revision).await;
             let answer = client.call("forget", json!({"what": "it"})).await.unwrap();
             assert_eq!(answer.reason(), reason, "{revision:?} {said:?} {answer:?}");
             assert_eq!(answer.is_error, reason.is_some());
@@ -94,8 +94,8 @@ async fn a_client_that_nobody_sits_at_is_refused_under_each_revision() {
 async fn yes_destructive_asks_nobody_under_each_revision() {
     for revision in Revision::ALL {
         let (server, done) = server();
-        let guest = Guest::new().answers(|_| Said::Decline);
-        let client = guest.to(server.yes_destructive().build().unwrap(), revision).await;
+        let client = ClientBuilder::new().on_confirm(|_| ElicitAction::Decline);
+        let client = client.to(server.yes_destructive().build().unwrap(), revision).await;
         assert_eq!(client.call("forget", json!({"what": "it"})).await.unwrap().text(), "forgot it");
         assert_eq!(done.load(Ordering::SeqCst), 1, "{revision:?}");
     }

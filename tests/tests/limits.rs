@@ -10,7 +10,7 @@ use std::{
 
 use candor::{
     Per, Rate, Revision, Sandbox, Server, Service, State, mcp_tool,
-    testing::{Client, Clock, Guest, Refused, Said},
+    testing::{Client, ClientBuilder, Clock, ElicitAction, Refused},
     tools,
 };
 use candor_tests::wire::{Wire, call};
@@ -289,12 +289,12 @@ async fn a_waiting_confirmation_holds_no_slot() {
             // Whoever sits here takes their time, and the client with them.
             tokio::task::block_in_place(|| answers.lock().unwrap().recv().unwrap())
         };
-        let slow = Guest::new().answers(person).to(service.clone(), revision).await;
+        let slow = ClientBuilder::new().on_confirm(person).to(service.clone(), revision).await;
         let other_client = Client::to(service.clone(), revision).await;
         let forgetting = tokio::spawn(async move { slow.call("forget", json!({})).await });
         questions.recv().await.unwrap();
         allowed(&other_client, "once").await;
-        answer.send(Said::Accept).unwrap();
+        answer.send(ElicitAction::Accept).unwrap();
         assert!(!forgetting.await.unwrap().unwrap().is_error, "{revision:?}");
     }
 }
@@ -306,10 +306,11 @@ async fn a_confirmed_call_takes_a_slot_like_any_other() {
     let busy = Client::to(service.clone(), Revision::V2025_11_25).await;
     let working = tokio::spawn(async move { busy.call("many", json!({})).await });
     until(|| rig.work.now.load(Ordering::SeqCst) == 1).await;
-    let guest = Guest::new().answers(|_| Said::Accept).to(service, Revision::V2025_11_25).await;
-    let refused = guest.call("forget", json!({})).await.unwrap_err();
+    let client =
+        ClientBuilder::new().on_confirm(|_| ElicitAction::Accept).to(service, Revision::V2025_11_25).await;
+    let refused = client.call("forget", json!({})).await.unwrap_err();
     assert_eq!(refused.data.unwrap()["reason"], "too_many_in_flight");
     rig.work.gate.0.add_permits(1);
     working.await.unwrap().unwrap();
-    allowed(&guest, "forget").await;
+    allowed(&client, "forget").await;
 }

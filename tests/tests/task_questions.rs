@@ -2,7 +2,7 @@
 
 use candor::{
     Revision,
-    testing::{Guest, Said},
+    testing::{ClientBuilder, ElicitAction},
 };
 use candor_tests::tasks::{Client, EXTENSION, Gate, named, service};
 use serde_json::{Value, json};
@@ -100,15 +100,16 @@ async fn answers_that_are_too_long_are_not_kept() {
 async fn a_guest_that_takes_tasks_answers_and_waits() {
     let gate = Gate::shut();
     let service = service(&gate, "");
-    let guest = Guest::new().takes_tasks().answers(|_| Said::Accept);
-    let guest = guest.fills_in(|question| Some(json!({"name": question.replace('?', "")})));
-    let client = guest.to(service.clone(), Revision::V2026_07_28).await;
+    let client = ClientBuilder::new().with_tasks().on_confirm(|_| ElicitAction::Accept);
+    let client = client.on_form(|question| Some(json!({"name": question.replace('?', "")})));
+    let client = client.to(service.clone(), Revision::V2026_07_28).await;
     assert_eq!(client.call("names", json!({})).await.unwrap().text(), "A name, Another, A third");
     assert_eq!(client.call("forget", json!({})).await.unwrap().text(), "forgotten");
     client.close().await;
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
-    let reader =
-        Guest::new().takes_tasks().reads(move |status| told.send(status.to_owned()).expect("it is heard"));
+    let reader = ClientBuilder::new()
+        .with_tasks()
+        .on_status(move |status| told.send(status.to_owned()).expect("it is heard"));
     let reader = reader.to(service.clone(), Revision::V2026_07_28).await;
     let opens = async {
         assert_eq!(heard.recv().await.as_deref(), Some("half of it (1 of 2.5)"));
@@ -117,7 +118,7 @@ async fn a_guest_that_takes_tasks_answers_and_waits() {
     };
     let (answer, ()) = tokio::join!(reader.call("steps", json!({})), opens);
     assert_eq!(answer.unwrap().text(), "done");
-    let nobody = Guest::new().takes_tasks().to(service, Revision::V2026_07_28).await;
+    let nobody = ClientBuilder::new().with_tasks().to(service, Revision::V2026_07_28).await;
     assert_eq!(nobody.call("names", json!({})).await.unwrap_err().code, -32021);
 }
 

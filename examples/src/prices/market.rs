@@ -70,7 +70,7 @@ impl fmt::Display for PriceError {
 impl std::error::Error for PriceError {}
 
 impl Market {
-    /// Reads the compiled-in data.
+    /// OnStatus the compiled-in data.
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 
 use super::{COULD_NOT, DONE, FAILED, Grants, audit::Log, could_not, render, say};
 use crate::{
-    client::{Guest, Refused, Said},
+    client::{ClientBuilder, ElicitAction, Refused},
     server::{Outline, Server},
     text,
     tool::{
@@ -76,8 +76,8 @@ impl Call {
         // Where a plain answer will do, it comes sooner, and with progress.
         let tool = outline.registry.find(&self.tool);
         let required = tool.is_some_and(|(_, tool)| tool.descriptor.task == Some(Task::Required));
-        let guest = if required { guest().takes_tasks() } else { guest() };
-        let client = match guest.connect(stdout, stdin, None).await {
+        let client = if required { client().with_tasks() } else { client() };
+        let client = match client.connect(stdout, stdin, None).await {
             Ok(client) => client,
             // Its own last words are on stderr above.
             Err(error) => {
@@ -175,25 +175,25 @@ impl Call {
 }
 
 /// A client that asks on the terminal, where there is one, and shows progress there.
-fn guest() -> Guest {
+fn client() -> ClientBuilder {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-        return Guest::new();
+        return ClientBuilder::new();
     }
-    let guest = Guest::new().answers(ask).reads(|status| eprintln!("{status}"));
-    guest.hears(|done, total, message| {
+    let client = ClientBuilder::new().on_confirm(ask).on_status(|status| eprintln!("{status}"));
+    client.on_progress(|done, total, message| {
         let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
         eprintln!("{done}{of} {message}");
     })
 }
 
 /// Puts a question to the person at the terminal. Anything but a yes is a no.
-fn ask(question: &str) -> Said {
+fn ask(question: &str) -> ElicitAction {
     eprint!("{question}\n[y/N] ");
     let mut line = String::new();
     match std::io::stdin().read_line(&mut line) {
-        Ok(0) | Err(_) => Said::Cancel,
-        Ok(_) if matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes") => Said::Accept,
-        Ok(_) => Said::Decline,
+        Ok(0) | Err(_) => ElicitAction::Cancel,
+        Ok(_) if matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes") => ElicitAction::Accept,
+        Ok(_) => ElicitAction::Decline,
     }
 }
 

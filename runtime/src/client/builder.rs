@@ -22,7 +22,7 @@ const PIPE: usize = 64 * 1024;
 /// A client before it connects: who sits at it, and who hears of progress.
 ///
 /// ```
-/// use candor::{Revision, Server, mcp_tool, testing::{Guest, Said}, tools};
+/// use candor::{Revision, Server, mcp_tool, testing::{ClientBuilder, ElicitAction}, tools};
 /// use serde_json::json;
 ///
 /// /// Forget everything.
@@ -31,55 +31,55 @@ const PIPE: usize = 64 * 1024;
 ///
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let service = Server::new("memory", "1.0.0").unaudited().tools(tools![forget]).build().unwrap();
-/// let client = Guest::new().answers(|_question| Said::Decline).to(service, Revision::V2026_07_28).await;
+/// let client = ClientBuilder::new().on_confirm(|_question| ElicitAction::Decline).to(service, Revision::V2026_07_28).await;
 /// let answer = client.call("forget", json!({})).await.unwrap();
 /// assert_eq!(answer.reason(), Some("confirmation_declined"));
 /// # });
 /// ```
 #[derive(Default)]
-#[must_use = "a guest does nothing until it connects"]
-pub struct Guest {
-    person: Option<Box<Answers>>,
-    forms: Option<Box<Fills>>,
-    progress: Option<Box<Hears>>,
-    status: Option<Box<Reads>>,
+#[must_use = "a client does nothing until it connects"]
+pub struct ClientBuilder {
+    person: Option<Box<OnConfirm>>,
+    forms: Option<Box<OnForm>>,
+    progress: Option<Box<OnProgress>>,
+    status: Option<Box<OnStatus>>,
     tasks: bool,
 }
 
-impl Guest {
+impl ClientBuilder {
     /// A client that nobody sits at.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Somebody answers the server's questions: the client declares the `elicitation` capability.
-    pub fn answers(mut self, person: impl Fn(&str) -> Said + Send + Sync + 'static) -> Self {
+    pub fn on_confirm(mut self, person: impl Fn(&str) -> ElicitAction + Send + Sync + 'static) -> Self {
         self.person = Some(Box::new(person));
         self
     }
 
     /// Somebody fills in the forms of tools that ask ([`Ask`](crate::Ask)): the fields, or `None` to decline. The client
     /// declares the `elicitation` capability.
-    pub fn fills_in(mut self, forms: impl Fn(&str) -> Option<Value> + Send + Sync + 'static) -> Self {
+    pub fn on_form(mut self, forms: impl Fn(&str) -> Option<Value> + Send + Sync + 'static) -> Self {
         self.forms = Some(Box::new(forms));
         self
     }
 
     /// Somebody hears of progress: how much is done, of how much, and a word about it.
-    pub fn hears(mut self, progress: impl Fn(f64, Option<f64>, &str) + Send + Sync + 'static) -> Self {
+    pub fn on_progress(mut self, progress: impl Fn(f64, Option<f64>, &str) + Send + Sync + 'static) -> Self {
         self.progress = Some(Box::new(progress));
         self
     }
 
     /// Takes a task for an answer, and waits for its result: the client declares the extension
     /// `io.modelcontextprotocol/tasks`.
-    pub fn takes_tasks(mut self) -> Self {
+    pub fn with_tasks(mut self) -> Self {
         self.tasks = true;
         self
     }
 
     /// Somebody reads how far a task is, in the tool's own words, each time that they change.
-    pub fn reads(mut self, status: impl Fn(&str) + Send + Sync + 'static) -> Self {
+    pub fn on_status(mut self, status: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.status = Some(Box::new(status));
         self
     }
@@ -144,7 +144,7 @@ impl Guest {
 
 /// What a person says to a question of the server's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum ElicitAction {
     /// Yes.
     Accept,
     /// No.
@@ -156,16 +156,16 @@ pub enum Said {
 /// The client's own ear: what the server asks or reports inside a call.
 pub(super) struct Listener {
     config: ClientConfig,
-    person: Option<Box<Answers>>,
-    forms: Option<Box<Fills>>,
-    progress: Option<Box<Hears>>,
-    status: Option<Box<Reads>>,
+    person: Option<Box<OnConfirm>>,
+    forms: Option<Box<OnForm>>,
+    progress: Option<Box<OnProgress>>,
+    status: Option<Box<OnStatus>>,
 }
 
-type Answers = dyn Fn(&str) -> Said + Send + Sync;
-type Fills = dyn Fn(&str) -> Option<Value> + Send + Sync;
-type Hears = dyn Fn(f64, Option<f64>, &str) + Send + Sync;
-type Reads = dyn Fn(&str) + Send + Sync;
+type OnConfirm = dyn Fn(&str) -> ElicitAction + Send + Sync;
+type OnForm = dyn Fn(&str) -> Option<Value> + Send + Sync;
+type OnProgress = dyn Fn(f64, Option<f64>, &str) + Send + Sync;
+type OnStatus = dyn Fn(&str) + Send + Sync;
 
 impl ClientHandler for Listener {
     fn get_info(&self) -> ClientConfig {
@@ -210,11 +210,11 @@ impl Listener {
             };
         }
         match self.person.as_ref().map(|person| person(question)) {
-            Some(Said::Accept) => {
+            Some(ElicitAction::Accept) => {
                 ElicitResult::new(ElicitationAction::Accept).with_content(serde_json::json!({}))
             }
-            Some(Said::Decline) => ElicitResult::new(ElicitationAction::Decline),
-            Some(Said::Cancel) | None => ElicitResult::new(ElicitationAction::Cancel),
+            Some(ElicitAction::Decline) => ElicitResult::new(ElicitationAction::Decline),
+            Some(ElicitAction::Cancel) | None => ElicitResult::new(ElicitationAction::Cancel),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{Answer, Core, Refusal};
 use crate::{
     confirm::{Kept, Mark},
     tool::{
-        ask::{Abilities, Ask, Means},
+        ask::{Abilities, Ask, ClientFeature},
         descriptor::Descriptor,
         output::ToolError,
     },
@@ -32,7 +32,7 @@ pub(super) fn put(core: &Core, asker: &Asker<'_>, ask: Ask) -> Result<Answer, Re
     let tool = asker.tool;
     let means = ask.questions.iter().map(|(_, question)| question.means());
     let missing: BTreeSet<_> =
-        means.filter(|means| !asker.abilities.has(*means)).map(Means::capability).collect();
+        means.filter(|means| !asker.abilities.has(*means)).map(ClientFeature::capability).collect();
     if !missing.is_empty() {
         let missing = missing.into_iter().collect();
         let refusal = Refusal::CannotBeAsked { tool: tool.name, missing };

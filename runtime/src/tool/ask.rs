@@ -98,7 +98,7 @@ impl From<Ask> for ToolError {
 /// What a client may be asked for, as it declares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Means {
+pub enum ClientFeature {
     /// A form for the person at it: [`Ask::form`].
     Form,
     /// A text of its model: [`Ask::sample`].
@@ -107,7 +107,7 @@ pub enum Means {
     Roots,
 }
 
-impl Means {
+impl ClientFeature {
     /// The capability's name in the protocol.
     pub(crate) fn capability(self) -> &'static str {
         match self {
@@ -119,11 +119,11 @@ impl Means {
 }
 
 impl Question {
-    pub(crate) fn means(&self) -> Means {
+    pub(crate) fn means(&self) -> ClientFeature {
         match self {
-            Self::Form { .. } => Means::Form,
-            Self::Sample { .. } => Means::Sample,
-            Self::Roots => Means::Roots,
+            Self::Form { .. } => ClientFeature::Form,
+            Self::Sample { .. } => ClientFeature::Sample,
+            Self::Roots => ClientFeature::Roots,
         }
     }
 }
@@ -137,11 +137,11 @@ pub(crate) struct Abilities {
 }
 
 impl Abilities {
-    pub(crate) fn has(self, means: Means) -> bool {
+    pub(crate) fn has(self, means: ClientFeature) -> bool {
         match means {
-            Means::Form => self.form,
-            Means::Sample => self.sample,
-            Means::Roots => self.roots,
+            ClientFeature::Form => self.form,
+            ClientFeature::Sample => self.sample,
+            ClientFeature::Roots => self.roots,
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ask::{Means, Round},
+    ask::{ClientFeature, Round},
     descriptor::Descriptor,
     progress::{Level, Report, Wanted},
 };
@@ -81,7 +81,7 @@ impl Call {
     }
 
     /// Whether the client declares that it can be asked for this ([`Ask`](crate::Ask)).
-    pub fn can_be_asked(&self, means: Means) -> bool {
+    pub fn can_be_asked(&self, means: ClientFeature) -> bool {
         self.round.abilities.has(means)
     }
 

@@ -1,7 +1,7 @@
 //! Tools of the suite that ask the client before they answer. What they ask of is beyond the server, so none says
 //! `closed_world`.
 
-use candor::{Ask, Call, Means, Tools, mcp_tool, tools};
+use candor::{Ask, Call, ClientFeature, Tools, mcp_tool, tools};
 use serde_json::{Value, json};
 
 /// Ask the client's model.
@@ -181,9 +181,9 @@ fn test_input_required_result_capabilities(call: &Call) -> Result<&'static str, 
     if call.answer::<Value>("question").is_some() {
         return Ok("The client answered.");
     }
-    if call.can_be_asked(Means::Form) {
+    if call.can_be_asked(ClientFeature::Form) {
         Err(Ask::default().form("question", "What is your name?", field("name", "string")))
-    } else if call.can_be_asked(Means::Sample) {
+    } else if call.can_be_asked(ClientFeature::Sample) {
         Err(Ask::default().sample("question", "Make up a name.", 10))
     } else {
         Ok("The client can be asked nothing.")
