@@ -17,8 +17,8 @@ use governor::nanos::Nanos;
 /// use std::time::Duration;
 /// use candor::testing::Clock;
 ///
-/// let clock = Clock::by_hand();
-/// clock.turn(Duration::from_secs(60));
+/// let clock = Clock::manual();
+/// clock.advance(Duration::from_secs(60));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Clock(Time);
@@ -40,12 +40,12 @@ impl Default for Clock {
 
 impl Clock {
     /// A clock that stands still until it is turned.
-    pub fn by_hand() -> Self {
+    pub fn manual() -> Self {
         Self(Time::Nanoseconds(Arc::default()))
     }
 
     /// Turns a clock forward; the system's clock stays as it is.
-    pub fn turn(&self, by: Duration) {
+    pub fn advance(&self, by: Duration) {
         if let Time::Nanoseconds(now) = &self.0 {
             now.fetch_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::SeqCst);
         }

@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_state_opens_once_and_only_for_what_it_was_sealed_for() {
-        let clock = Clock::by_hand();
+        let clock = Clock::manual();
         let confirmations = Confirmations::new(clock.clone());
         let (tool, other_tool) = (Descriptor::DEFAULT, Descriptor { name: "other", ..Descriptor::DEFAULT });
         let (caller, aapl, msft) = (Caller::local::<&str>([]), arguments("AAPL"), arguments("MSFT"));
@@ -207,23 +207,23 @@ mod tests {
         refused("", &bound);
         refused("garbage!", &bound);
         refused(&state[..state.len() - 2], &bound);
-        refused(&Confirmations::new(Clock::by_hand()).seal(&bound.mark(), &Kept::Word), &bound);
+        refused(&Confirmations::new(Clock::manual()).seal(&bound.mark(), &Kept::Word), &bound);
         for at in 0..state.len() {
             let mut bytes = state.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
             refused(&String::from_utf8(bytes).unwrap(), &bound);
         }
-        clock.turn(EXPIRY.checked_sub(Duration::from_millis(1)).unwrap());
+        clock.advance(EXPIRY.checked_sub(Duration::from_millis(1)).unwrap());
         assert_eq!(confirmations.open(&state, &bound.mark()), Ok(Kept::Word));
         refused(&state, &bound);
         let state = confirmations.seal(&bound.mark(), &Kept::Word);
-        clock.turn(EXPIRY);
+        clock.advance(EXPIRY);
         refused(&state, &bound);
     }
 
     #[test]
     fn a_state_gives_back_what_was_kept_in_it() {
-        let confirmations = Confirmations::new(Clock::by_hand());
+        let confirmations = Confirmations::new(Clock::manual());
         let (tool, caller, none) = (Descriptor::DEFAULT, Caller::local::<&str>([]), Map::new());
         let mark = Bound { tool: &tool, arguments: &none, caller: &caller }.mark();
         for kept in [Kept::Word, Kept::Round(None), Kept::Round(Some("step 2, ö".to_owned()))] {

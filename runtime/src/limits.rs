@@ -185,13 +185,13 @@ mod tests {
 
     #[test]
     fn a_million_callers_leave_nothing_behind() {
-        let bounds = Bounds { clock: Clock::by_hand(), ..Bounds::default() };
+        let bounds = Bounds { clock: Clock::manual(), ..Bounds::default() };
         let keyed = Keyed::new(a_minute(60), &bounds.clock);
         let mut most = 0;
         for caller in 0..1_000_000 {
             keyed.check(caller, &bounds.clock).unwrap();
             // A thousand callers a second, and a call weighs on the rate for one.
-            bounds.clock.turn(Duration::from_millis(1));
+            bounds.clock.advance(Duration::from_millis(1));
             most = most.max(keyed.limiter.len());
         }
         assert!(most <= 3 * SWEEP, "{most} callers were remembered at once");
@@ -199,19 +199,19 @@ mod tests {
 
     #[test]
     fn a_rate_is_refused_with_the_time_to_wait_and_passes_with_it() {
-        let bounds = Bounds { default_rate: Some(a_minute(2)), clock: Clock::by_hand(), ..Bounds::default() };
+        let bounds = Bounds { default_rate: Some(a_minute(2)), clock: Clock::manual(), ..Bounds::default() };
         let limits = Limits::new(&bounds, std::iter::once(&Descriptor::DEFAULT));
         let caller = Caller::local::<&str>([]);
         limits.rate(0, &caller).unwrap();
         limits.rate(0, &caller).unwrap();
         assert_eq!(limits.rate(0, &caller), Err(Wait::Rate(Duration::from_secs(30))));
-        bounds.clock.turn(Duration::from_secs(30));
+        bounds.clock.advance(Duration::from_secs(30));
         limits.rate(0, &caller).unwrap();
     }
 
     #[test]
     fn one_name_of_two_issuers_is_two_callers() {
-        let bounds = Bounds { default_rate: Some(a_minute(1)), clock: Clock::by_hand(), ..Bounds::default() };
+        let bounds = Bounds { default_rate: Some(a_minute(1)), clock: Clock::manual(), ..Bounds::default() };
         let limits = Limits::new(&bounds, std::iter::once(&Descriptor::DEFAULT));
         let caller = |issuer, scope| Caller::new(issuer, "ada", [scope]);
         limits.rate(0, &caller(Some("https://a.example"), "x")).unwrap();

@@ -239,7 +239,7 @@ impl Desk {
 
     /// One with this issuer.
     pub fn of(issuer: Issuer) -> Self {
-        let clock = Clock::by_hand();
+        let clock = Clock::manual();
         let access = Access::oauth(&issuer.address, AUDIENCE).unwrap().clock(clock.clone());
         Self { issuer, clock, access }
     }

@@ -108,7 +108,7 @@ async fn a_call_has_two_records_and_none_holds_what_the_caller_wrote() {
 
 #[tokio::test]
 async fn a_sync_that_fails_lets_no_write_run_and_the_log_stays_failed() {
-    let (folder, runs, disk) = (tempfile::tempdir().unwrap(), Arc::default(), Disk::by_hand());
+    let (folder, runs, disk) = (tempfile::tempdir().unwrap(), Arc::default(), Disk::faulty());
     let service = build(folder.path(), &disk, &runs).unwrap();
     let client = Client::to(service.clone(), Revision::V2025_11_25).await;
     assert!(writes(&client).await && service.audit_is_ready());
@@ -128,10 +128,10 @@ async fn a_sync_that_fails_lets_no_write_run_and_the_log_stays_failed() {
 
 #[tokio::test]
 async fn a_full_disk_refuses_writes_and_service_resumes_when_there_is_room() {
-    let (folder, runs, disk) = (tempfile::tempdir().unwrap(), Arc::default(), Disk::by_hand());
+    let (folder, runs, disk) = (tempfile::tempdir().unwrap(), Arc::default(), Disk::faulty());
     let service = build(folder.path(), &disk, &runs).unwrap();
     let client = Client::to(service.clone(), Revision::V2025_11_25).await;
-    disk.fill(true);
+    disk.set_full(true);
     assert!(!writes(&client).await && !service.audit_is_ready());
     assert!(client.call("read_it", json!({})).await.is_ok());
     assert_eq!(runs.load(Ordering::Relaxed), 0);
@@ -139,7 +139,7 @@ async fn a_full_disk_refuses_writes_and_service_resumes_when_there_is_room() {
     let length = fs::metadata(log::segment(&folder.path().join("audit"), 1)).unwrap().len();
     assert!(client.call("write_down", json!({"text": 7, "pin": 1})).await.unwrap().is_error);
     assert_eq!(fs::metadata(log::segment(&folder.path().join("audit"), 1)).unwrap().len(), length);
-    disk.fill(false);
+    disk.set_full(false);
     assert!(writes(&client).await && service.audit_is_ready());
     service.stop_audit();
     let kinds = kinds(folder.path());

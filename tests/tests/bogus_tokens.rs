@@ -17,7 +17,7 @@ async fn a_hundred_thousand_bogus_tokens_leave_nothing_behind() {
     let issuer = Issuer::with(&[&signer]).await;
     let file = tempfile::NamedTempFile::new().unwrap();
     let oauth = Access::oauth(&issuer.address, "https://prices.example/mcp").unwrap();
-    let access = Access::tokens(&file).unwrap().or(oauth).clock(Clock::by_hand());
+    let access = Access::tokens(&file).unwrap().or(oauth).clock(Clock::manual());
     let claims = part(&json!({"sub": "x".repeat(500)}));
     let bogus = |n: usize| {
         let kid = if n.is_multiple_of(100) { "ed".to_owned() } else { format!("bogus-{n}") };

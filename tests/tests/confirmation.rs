@@ -79,7 +79,7 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
-        let (done, clock) = (Arc::new(AtomicUsize::new(0)), Clock::by_hand());
+        let (done, clock) = (Arc::new(AtomicUsize::new(0)), Clock::manual());
         let server =
             Server::new("s", "1").unaudited().clock(clock.clone()).state(App { done: Arc::clone(&done) });
         let server = server.tools(tools![forget, wipe, put, drop_silently, add]);
@@ -224,10 +224,10 @@ async fn whatever_is_wrong_with_a_state_is_one_and_the_same_answer() {
         assert_eq!(rig.unusable(&state).await, frozen, "{}", &state.chars().take(80).collect::<String>());
     }
     // None of that used up the good one; ten minutes do.
-    rig.clock.turn(Duration::from_secs(599));
+    rig.clock.advance(Duration::from_secs(599));
     let late = rig.asked(it()).await.1;
     assert_eq!(text(&rig.back(&good, "accept").await), "forgot the past");
-    rig.clock.turn(Duration::from_secs(600));
+    rig.clock.advance(Duration::from_secs(600));
     assert_eq!(rig.unusable(&late).await, frozen);
     assert_eq!(rig.unusable(&good).await, frozen, "a used one that has expired as well");
     assert_eq!(rig.done(), 2);

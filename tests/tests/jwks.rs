@@ -17,13 +17,13 @@ async fn a_rotated_key_is_found_and_the_old_one_is_forgotten() {
     desk.issuer.rotate(&[&new]);
     desk.caller(&by_old).await.expect("nobody has said otherwise yet");
     assert_eq!(desk.bad(&by_new).await, STRANGE_KEY, "asked a moment ago");
-    desk.clock.turn(Duration::from_secs(10));
+    desk.clock.advance(Duration::from_secs(10));
     desk.caller(&by_new).await.unwrap();
     assert_eq!(desk.bad(&by_old).await, STRANGE_KEY, "though it was verified before");
     assert_eq!(desk.issuer.asked(KEYS), 2);
     // A key that is withdrawn goes without a token that asks for another: after ten minutes, in the background.
     desk.issuer.rotate(&[&old]);
-    desk.clock.turn(Duration::from_secs(600));
+    desk.clock.advance(Duration::from_secs(600));
     let withdrawn = async {
         while desk.caller(&by_new).await.is_ok() {
             tokio::task::yield_now().await;
@@ -51,7 +51,7 @@ async fn made_up_keys_do_not_hammer_the_issuer() {
     }
     assert_eq!((desk.issuer.asked(KEYS), desk.issuer.asked(METADATA)), (1, 1), "fifty at once ask once");
     for round in 2..=4 {
-        desk.clock.turn(Duration::from_secs(10));
+        desk.clock.advance(Duration::from_secs(10));
         for n in 0..50 {
             desk.bad(&bogus(n)).await;
         }
@@ -68,16 +68,16 @@ async fn keys_outlive_an_outage_for_an_hour() {
     desk.caller(&token(&desk)).await.unwrap();
     desk.issuer.down(true);
     for _ in 0..59 {
-        desk.clock.turn(Duration::from_secs(60));
+        desk.clock.advance(Duration::from_secs(60));
         desk.caller(&token(&desk)).await.unwrap();
     }
     let last = token(&desk);
     desk.caller(&last).await.unwrap();
-    desk.clock.turn(Duration::from_secs(60));
+    desk.clock.advance(Duration::from_secs(60));
     assert_eq!(desk.caller(&last).await, Err(Denied::Unavailable));
     assert_eq!(desk.caller(&last).await, Err(Denied::Unavailable));
     desk.issuer.down(false);
-    desk.clock.turn(Duration::from_secs(10));
+    desk.clock.advance(Duration::from_secs(10));
     desk.caller(&last).await.unwrap();
 }
 
@@ -92,7 +92,7 @@ async fn an_issuer_that_is_down_at_the_start_is_asked_again() {
     assert_eq!(desk.caller(&token).await, Err(Denied::Unavailable));
     desk.issuer.down(false);
     assert_eq!(desk.caller(&token).await, Err(Denied::Unavailable), "not yet");
-    desk.clock.turn(Duration::from_secs(10));
+    desk.clock.advance(Duration::from_secs(10));
     desk.caller(&token).await.unwrap();
     desk.access.prepare().await.unwrap();
 }

@@ -91,7 +91,7 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
-        Self { work: Arc::default(), clock: Clock::by_hand() }
+        Self { work: Arc::default(), clock: Clock::manual() }
     }
 
     fn service(&self, bounds: impl FnOnce(Server<App>) -> Server<App>) -> Service {
@@ -143,13 +143,13 @@ async fn a_tools_rate_refuses_with_the_time_to_wait_and_passes_with_it() {
         allowed(&client, "once").await;
     }
     // The time of a refusal is no further call: the wait shrinks to its end.
-    rig.clock.turn(Duration::from_millis(28_500));
+    rig.clock.advance(Duration::from_millis(28_500));
     too_often(&client, "twice", 2).await;
-    rig.clock.turn(Duration::from_millis(1_500));
+    rig.clock.advance(Duration::from_millis(1_500));
     allowed(&client, "twice").await;
     too_often(&client, "twice", 30).await;
     // A week of silence saves up no more than the burst.
-    rig.clock.turn(Duration::from_secs(7 * 86_400));
+    rig.clock.advance(Duration::from_secs(7 * 86_400));
     allowed(&client, "twice").await;
     allowed(&client, "twice").await;
     too_often(&client, "twice", 30).await;
@@ -189,7 +189,7 @@ async fn a_callers_rate_and_the_servers_rate_are_over_all_tools() {
             allowed(&client, tool).await;
         }
         too_often(&client, "once", 20).await;
-        rig.clock.turn(Duration::from_secs(20));
+        rig.clock.advance(Duration::from_secs(20));
         allowed(&client, "other").await;
         too_often(&client, "other", 20).await;
     }

@@ -97,13 +97,13 @@ async fn a_token_is_in_force_for_its_time_and_a_minute_around_it() {
     let mut claims = desk.with_claim("exp", json!(now + 600));
     claims["nbf"] = json!(now + 100);
     let token = signer.sign(&claims);
-    desk.clock.turn(Duration::from_secs(39));
+    desk.clock.advance(Duration::from_secs(39));
     assert_eq!(desk.bad(&token).await, "the token is not in force yet");
-    desk.clock.turn(Duration::from_secs(1));
+    desk.clock.advance(Duration::from_secs(1));
     desk.caller(&token).await.unwrap();
-    desk.clock.turn(Duration::from_secs(619));
+    desk.clock.advance(Duration::from_secs(619));
     desk.caller(&token).await.unwrap();
-    desk.clock.turn(Duration::from_secs(1));
+    desk.clock.advance(Duration::from_secs(1));
     assert_eq!(desk.bad(&token).await, "the token has expired", "though it was good a second ago");
 }
 

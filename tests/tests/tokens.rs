@@ -60,7 +60,7 @@ impl Desk {
     }
 
     fn access(&self) -> Access {
-        Access::tokens(&self.file).unwrap().clock(Clock::by_hand())
+        Access::tokens(&self.file).unwrap().clock(Clock::manual())
     }
 }
 
@@ -130,12 +130,12 @@ async fn a_key_expires() {
     assert_eq!(time("expires").as_second() - time("created").as_second(), 90 * day);
     // The clock of tests starts with the day.
     fs::write(&desk.file, text.replace(&time("expires").to_string(), "2026-07-28T01:00:00Z")).unwrap();
-    let clock = Clock::by_hand();
+    let clock = Clock::manual();
     let access = Access::tokens(&desk.file).unwrap().clock(clock.clone());
-    clock.turn(Duration::from_secs(3599));
+    clock.advance(Duration::from_secs(3599));
     assert!(access.caller(Some(&key)).await.is_ok());
     assert_eq!(access.warnings(), [""; 0]);
-    clock.turn(Duration::from_secs(1));
+    clock.advance(Duration::from_secs(1));
     assert_eq!(access.caller(Some(&key)).await, Err(Denied::Bad("the key has expired")));
     assert!(access.warnings()[0].contains("nobody can call"), "{:?}", access.warnings());
 }

@@ -14,7 +14,7 @@ use super::system::{self, Room};
 /// ```
 /// use candor::testing::Disk;
 ///
-/// let disk = Disk::by_hand();
+/// let disk = Disk::faulty();
 /// disk.fail_syncs(true);
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -35,7 +35,7 @@ struct Now {
 
 impl Disk {
     /// A disk that works until it is told otherwise.
-    pub fn by_hand() -> Self {
+    pub fn faulty() -> Self {
         Self(Some(Arc::default()))
     }
 
@@ -45,12 +45,12 @@ impl Disk {
     }
 
     /// Whether it has no room from now on.
-    pub fn fill(&self, full: bool) {
+    pub fn set_full(&self, full: bool) {
         self.change(|now| now.full = full);
     }
 
     /// Whether it makes everybody wait from now on.
-    pub fn stall(&self, stalls: bool) {
+    pub fn set_stalled(&self, stalls: bool) {
         self.change(|now| now.stalls = stalls);
     }
 

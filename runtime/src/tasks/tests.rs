@@ -14,7 +14,7 @@ fn begun(tasks: &Arc<Tasks>, caller: &Caller) -> Running {
 
 #[test]
 fn a_task_is_its_callers_own_and_needs_their_scopes() {
-    let tasks = Arc::new(Tasks::new(Clock::by_hand()));
+    let tasks = Arc::new(Tasks::new(Clock::manual()));
     let running = begun(&tasks, &ada(&["read"]));
     let id = running.id().to_owned();
     assert!(tasks.see(&ada(&["read", "more"]), &id).is_some());
@@ -33,7 +33,7 @@ fn a_task_is_its_callers_own_and_needs_their_scopes() {
 
 #[test]
 fn a_task_that_never_began_is_forgotten() {
-    let tasks = Arc::new(Tasks::new(Clock::by_hand()));
+    let tasks = Arc::new(Tasks::new(Clock::manual()));
     let running = tasks.open(&ada(&[]), &[], Duration::ZERO).expect("there is room");
     assert!(tasks.see(&ada(&[]), running.id()).is_none());
     drop(running);
@@ -42,26 +42,26 @@ fn a_task_that_never_began_is_forgotten() {
 
 #[test]
 fn an_ended_task_is_kept_for_its_time_and_no_longer() {
-    let clock = Clock::by_hand();
+    let clock = Clock::manual();
     let tasks = Arc::new(Tasks::new(clock.clone()));
     let (early, late) = (begun(&tasks, &ada(&["read"])), begun(&tasks, &ada(&["read"])));
     let [early_id, late_id] = [&early, &late].map(|running| running.id().to_owned());
     let seen = |id: &str| tasks.see(&ada(&["read"]), id).is_some();
     early.end(End::Completed("{}".into()));
-    clock.turn(Duration::from_millis(629_999));
+    clock.advance(Duration::from_millis(629_999));
     assert!(seen(&early_id));
-    clock.turn(Duration::from_millis(1));
+    clock.advance(Duration::from_millis(1));
     assert!(!seen(&early_id), "its time is over");
     assert!(seen(&late_id), "what runs is not forgotten");
     late.end(End::Cancelled);
     assert!(seen(&late_id), "its end is not known yet");
-    clock.turn(KEPT_AFTER_ITS_END);
+    clock.advance(KEPT_AFTER_ITS_END);
     assert!(!seen(&late_id));
 }
 
 #[test]
 fn tasks_are_bounded_for_each_caller_and_in_all() {
-    let tasks = Arc::new(Tasks::new(Clock::by_hand()));
+    let tasks = Arc::new(Tasks::new(Clock::manual()));
     let caller = |n: usize| Caller::new(None, format!("caller {n}"), [""; 0]);
     for n in 0..MOST / MOST_PER_CALLER {
         for _ in 0..MOST_PER_CALLER {
@@ -74,7 +74,7 @@ fn tasks_are_bounded_for_each_caller_and_in_all() {
 
 #[test]
 fn results_are_bounded_by_what_they_take_and_may_come_to_take() {
-    let tasks = Arc::new(Tasks::new(Clock::by_hand()));
+    let tasks = Arc::new(Tasks::new(Clock::manual()));
     let caller = |n: usize| Caller::new(None, format!("caller {n}"), [""; 0]);
     let mut at_work: Vec<_> = (0..MOST_BYTES / ROOM).map(|n| begun(&tasks, &caller(n))).collect();
     let more = || tasks.open(&caller(MOST), &[], Duration::ZERO).is_some();
@@ -90,7 +90,7 @@ fn results_are_bounded_by_what_they_take_and_may_come_to_take() {
 
 #[tokio::test]
 async fn questions_are_answered_one_by_one() {
-    let tasks = Arc::new(Tasks::new(Clock::by_hand()));
+    let tasks = Arc::new(Tasks::new(Clock::manual()));
     let caller = ada(&["read"]);
     let running = begun(&tasks, &caller);
     let id = running.id().to_owned();
@@ -118,13 +118,13 @@ async fn questions_are_answered_one_by_one() {
 
 #[tokio::test]
 async fn a_task_that_nobody_answers_in_its_time_goes_on_without() {
-    let clock = Clock::by_hand();
+    let clock = Clock::manual();
     let tasks = Arc::new(Tasks::new(clock.clone()));
     let (late, taken_back) = (begun(&tasks, &ada(&["read"])), begun(&tasks, &ada(&["read"])));
     let question = || vec![("a".to_owned(), Question::Roots)];
     assert!(tasks.cancel(&ada(&["read"]), taken_back.id()));
     assert_eq!(taken_back.ask(question()).await, None);
-    clock.turn(Duration::from_secs(630));
+    clock.advance(Duration::from_secs(630));
     assert_eq!(late.ask(question()).await, None);
     assert_eq!(tasks.see(&ada(&["read"]), late.id()).map(|seen| seen.state), Some(State::Working));
 }
