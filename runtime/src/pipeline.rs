@@ -34,7 +34,7 @@ use crate::{
     },
 };
 use access::OutOfReach;
-pub(crate) use confirmation::{Choice, Person, QUESTION};
+pub(crate) use confirmation::{Choice, Elicitor, QUESTION};
 use elicitation::Asker;
 pub(crate) use refusal::Refusal;
 pub(crate) use task::AsTask;
@@ -83,7 +83,7 @@ pub(crate) struct Request<'a> {
     /// The threads without a sandbox, where the call comes on sandboxed ones.
     pub(crate) unsandboxed: Option<&'a UnsandboxedHandle>,
     /// Whoever sits at the client and can be asked.
-    pub(crate) person: &'a dyn Person,
+    pub(crate) person: &'a dyn Elicitor,
     /// Whether it runs in a task.
     pub(crate) task: AsTask<'a>,
 }

@@ -29,11 +29,11 @@ use crate::{
     text,
     tool::call::Caller,
 };
-pub(crate) use mcp::delegate::Extra;
+pub(crate) use mcp::delegate::UserHandler;
 use mcp::{
     convert::{self, Lists},
     delegate::SERVER_INFO,
-    handler::{self, Front, Sender},
+    handler::{self, McpHandler, Sender},
 };
 pub(crate) use stdio::descriptors::Stdio;
 use stdio::transport::{Ending, Lines};
@@ -67,7 +67,7 @@ pub(crate) struct Shared {
     core: Core,
     lists: Lists,
     revisions: Vec<ProtocolVersion>,
-    extra: Option<Extra>,
+    user_handler: Option<UserHandler>,
     scopes: Arc<Scopes>,
     /// `serverInfo` for the `_meta` of every modern result (SHOULD in 2026-07-28).
     server_info: Value,
@@ -124,7 +124,7 @@ impl Service {
         about: About,
         core: Core,
         revisions: Vec<Revision>,
-        extra: Option<Extra>,
+        user_handler: Option<UserHandler>,
         scopes: Scopes,
         checks: Vec<Check>,
     ) -> Self {
@@ -133,7 +133,8 @@ impl Service {
         let server_info = json!(handler::implementation(&about));
         let scopes = Arc::new(scopes);
         let at_work = TaskTracker::new();
-        let shared = Shared { about, core, lists, revisions, extra, scopes, server_info, at_work, checks };
+        let shared =
+            Shared { about, core, lists, revisions, user_handler, scopes, server_info, at_work, checks };
         Self {
             shared: Arc::new(shared),
             granted: BTreeSet::new(),
@@ -193,11 +194,11 @@ impl Service {
         let (gone, cut) = (CancellationToken::new(), CancellationToken::new());
         let ending = Ending { stop: stop.clone(), patience, gone: gone.clone(), cut: cut.clone() };
         let lines = Lines::new(read, write, self.shared.revisions.clone(), ending);
-        let front = Front::new(self.shared, Sender::Connection(self.caller), gone.clone())
+        let handler = McpHandler::new(self.shared, Sender::Connection(self.caller), gone.clone())
             .on_sandboxed_threads(unsandboxed);
-        let outlasting = front.outlasting.clone();
+        let outlasting = handler.outlasting.clone();
         Box::pin(async move {
-            match front.serve(lines).await {
+            match handler.serve(lines).await {
                 Ok(running) => {
                     let mut until = None;
                     let mut waiting = pin!(running.waiting());

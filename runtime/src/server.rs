@@ -16,7 +16,7 @@ use crate::{
     revision::Revision,
     sandbox::{Sandbox, SandboxConfig},
     scopes::Scopes,
-    serve::{Check, Extra, ServerHandler},
+    serve::{Check, ServerHandler, UserHandler},
     tool::{
         descriptor::{Descriptor, Rate},
         handler::{Entry, Handler, Tools},
@@ -53,7 +53,7 @@ pub struct Server<C = ()> {
     stateless: Vec<(&'static Descriptor, Handler)>,
     out_of_reach: OutOfReach,
     revisions: Vec<Revision>,
-    extra: Option<Extra>,
+    user_handler: Option<UserHandler>,
     sandbox: SandboxConfig,
     bounds: Bounds,
     scopes: Scopes,
@@ -97,7 +97,7 @@ impl Server {
             stateless: Vec::new(),
             out_of_reach: OutOfReach::default(),
             revisions: Revision::ALL.to_vec(),
-            extra: None,
+            user_handler: None,
             sandbox: SandboxConfig::default(),
             bounds: Bounds::default(),
             scopes: Scopes::default(),
@@ -133,7 +133,7 @@ impl Server {
             stateless: self.stateless.into_iter().chain(bound).collect(),
             out_of_reach: self.out_of_reach,
             revisions: self.revisions,
-            extra: self.extra,
+            user_handler: self.user_handler,
             sandbox: self.sandbox,
             bounds: self.bounds,
             scopes: self.scopes,
@@ -319,7 +319,7 @@ impl<C> Server<C> {
     /// Answers prompts, resources and everything else that is no tool with an rmcp handler. Its tools are never asked:
     /// tools stay declared.
     pub fn handler(mut self, handler: impl ServerHandler) -> Self {
-        self.extra = Some(Extra::new(handler));
+        self.user_handler = Some(UserHandler::new(handler));
         self
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 pub(crate) const QUESTION: &str = "candor/confirm";
 
 /// Whoever sits at the client.
-pub(crate) trait Person: Sync {
+pub(crate) trait Elicitor: Sync {
     /// What the client can be asked for.
     fn abilities(&self) -> Abilities;
     /// Whether a question is an answer of its own that the client comes back from (MCP 2026-07-28), rather than a
@@ -57,7 +57,7 @@ pub(super) async fn check(
     core: &Core,
     bound: &Bound<'_>,
     kept: Option<Result<Kept, Unusable>>,
-    person: &dyn Person,
+    person: &dyn Elicitor,
 ) -> Word {
     let tool = bound.tool;
     let choice = match kept {

@@ -31,7 +31,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Ended, Service, Shared,
-    mcp::handler::{Front, Sender, Visit},
+    mcp::handler::{HttpIdentity, McpHandler, Sender},
 };
 use crate::{
     access::{Access, Metadata},
@@ -88,7 +88,7 @@ struct Door {
     hosts: Hosts,
     access: Arc<Access>,
     sessions: Arc<Sessions>,
-    protocol: StreamableHttpService<Front, Sessions>,
+    protocol: StreamableHttpService<McpHandler, Sessions>,
     metadata: Option<About>,
 }
 
@@ -161,7 +161,7 @@ fn protocol(
     shared: Arc<Shared>,
     sessions: Arc<Sessions>,
     cut: CancellationToken,
-) -> StreamableHttpService<Front, Sessions> {
+) -> StreamableHttpService<McpHandler, Sessions> {
     // Host, origin and the size of a body are settled before.
     let config = StreamableHttpServerConfig::default()
         .disable_allowed_hosts()
@@ -169,8 +169,8 @@ fn protocol(
         .with_json_response(true)
         .with_max_request_body_bytes(body::MOST)
         .with_cancellation_token(cut);
-    let front = move || Ok(Front::new(Arc::clone(&shared), Sender::Request, CancellationToken::new()));
-    StreamableHttpService::new(front, sessions, config)
+    let handler = move || Ok(McpHandler::new(Arc::clone(&shared), Sender::Request, CancellationToken::new()));
+    StreamableHttpService::new(handler, sessions, config)
 }
 
 fn router(door: Arc<Door>) -> Router {
@@ -240,7 +240,7 @@ impl Door {
             None
         };
         let admission = Arc::new(std::sync::Mutex::new(admission));
-        parts.extensions.insert(Visit { caller: Arc::clone(&caller), admission });
+        parts.extensions.insert(HttpIdentity { caller: Arc::clone(&caller), admission });
         let request = Request::from_parts(parts, Full::new(body.clone()));
         let ends_session = request.method() == Method::DELETE;
         let mut answer = sessions::of(caller, self.protocol.handle(request)).await;

@@ -50,7 +50,7 @@ impl<C: State> Server<C> {
             return Err(StartError::NoRevision);
         }
         // The kernel answers while everything else is made.
-        let home = if self.extra.is_some() { None } else { self.likely_home() };
+        let home = if self.user_handler.is_some() { None } else { self.likely_home() };
         let trial = SupportProbe::begin(self.sandbox, home);
         let state = match self.state {
             Source::Ready(state) => state,
@@ -96,7 +96,7 @@ impl<C: State> Server<C> {
             confirmations: Confirmations::new(self.bounds.clock),
             unasked: self.unasked,
         };
-        Ok(Service::new(self.about, core, self.revisions, self.extra, self.scopes, self.checks))
+        Ok(Service::new(self.about, core, self.revisions, self.user_handler, self.scopes, self.checks))
     }
 
     /// The sandbox that a service of these tools is best at home under, where the kernel can do all.

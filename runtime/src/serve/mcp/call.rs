@@ -12,10 +12,10 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 #[cfg(feature = "http")]
-use super::handler::Visit;
+use super::handler::HttpIdentity;
 use super::{
-    handler::{Front, Sender, revision},
-    peer::{self, Visitor},
+    handler::{McpHandler, Sender, revision},
+    peer::{self, ClientPeer},
     progress,
     rounds::Rounds,
     task_call::Outlasting,
@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-impl Front {
+impl McpHandler {
     /// A call and its answer, behind a pointer: rmcp's own state machine, of which there are several copies, holds none
     /// of ours.
     pub(crate) fn call(
@@ -76,7 +76,7 @@ impl Front {
         };
         let answer = async {
             if revision.wants_objects() {
-                rounds.all(request, Visitor::on_line(&context, &self.gone), admission).await
+                rounds.all(request, ClientPeer::on_line(&context, &self.gone), admission).await
             } else {
                 let abilities = peer::abilities(context.client_capabilities());
                 rounds.one(request, abilities, admission, task).await
@@ -144,7 +144,7 @@ impl Front {
             #[cfg(feature = "http")]
             Sender::Request => {
                 let parts = context.extensions.get::<http::request::Parts>();
-                let visit = parts.and_then(|parts| parts.extensions.get::<Visit>());
+                let visit = parts.and_then(|parts| parts.extensions.get::<HttpIdentity>());
                 // A request that came past the door has nobody behind it.
                 let visit = visit.ok_or_else(|| ErrorData::internal_error("nobody sent this", None))?;
                 let admission =

@@ -1,4 +1,4 @@
-//! The user's own handler → what a front answers with: prompts, resources and everything else that is no tool.
+//! The user's own handler → what a handler answers with: prompts, resources and everything else that is no tool.
 
 use futures::future::{self, BoxFuture};
 use rmcp::{
@@ -19,9 +19,9 @@ use crate::text;
 pub(crate) const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 
 /// A user's own handler of prompts, resources and the rest.
-pub(crate) struct Extra(Box<dyn Own>);
+pub(crate) struct UserHandler(Box<dyn AnyHandler>);
 
-impl Extra {
+impl UserHandler {
     pub(crate) fn new(handler: impl ServerHandler) -> Self {
         Self(Box::new(handler))
     }
@@ -50,12 +50,12 @@ impl Extra {
 
 /// Asks the user's own handler, where there is one.
 pub(crate) fn ask(
-    extra: Option<&Extra>,
+    user_handler: Option<&UserHandler>,
     request: ClientRequest,
     context: RequestContext<RoleServer>,
 ) -> BoxFuture<'_, Result<ServerResult, ErrorData>> {
-    match extra {
-        Some(extra) => extra.0.request(request, context),
+    match user_handler {
+        Some(user_handler) => user_handler.0.request(request, context),
         None => Box::pin(future::ready(Err(unknown(request.method())))),
     }
 }
@@ -76,7 +76,7 @@ pub(crate) fn unknown(method: &str) -> ErrorData {
 }
 
 /// Any handler, whatever its type.
-trait Own: Send + Sync {
+trait AnyHandler: Send + Sync {
     fn request(
         &self,
         request: ClientRequest,
@@ -92,7 +92,7 @@ trait Own: Send + Sync {
     fn listen(&self, context: SubscriptionContext) -> BoxFuture<'_, Result<(), ErrorData>>;
 }
 
-impl<H: ServerHandler> Own for H {
+impl<H: ServerHandler> AnyHandler for H {
     fn request(
         &self,
         request: ClientRequest,

@@ -41,7 +41,7 @@ use crate::{
 const LIST_TTL_MS: u64 = 300_000;
 
 /// What answers requests.
-pub(crate) struct Front {
+pub(crate) struct McpHandler {
     pub(super) shared: Arc<Shared>,
     pub(super) sender: Sender,
     /// The client has closed its end.
@@ -57,7 +57,7 @@ pub(crate) struct Front {
 pub(crate) enum Sender {
     /// One caller sends all of a connection's.
     Connection(Arc<Caller>),
-    /// Each comes with its own: [`Visit`].
+    /// Each comes with its own: [`HttpIdentity`].
     #[cfg(feature = "http")]
     Request,
 }
@@ -76,16 +76,16 @@ impl Sender {
 /// What the transport found out about one request before it came here.
 #[cfg(feature = "http")]
 #[derive(Clone)]
-pub(crate) struct Visit {
+pub(crate) struct HttpIdentity {
     pub(crate) caller: Arc<Caller>,
     /// Of a call that was let in; taken once.
     pub(crate) admission: Arc<std::sync::Mutex<Option<Admission>>>,
 }
 
-impl ServerHandler for Front {
+impl ServerHandler for McpHandler {
     fn get_info(&self) -> ServerConfig {
-        let mut capabilities = match &self.shared.extra {
-            Some(extra) => extra.info().capabilities,
+        let mut capabilities = match &self.shared.user_handler {
+            Some(user_handler) => user_handler.info().capabilities,
             None => ServerCapabilities::default(),
         };
         capabilities.tools = ServerCapabilities::builder().enable_tools().build().tools;
@@ -293,12 +293,12 @@ impl ServerHandler for Front {
     }
 
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
-        self.shared.extra.as_ref()?.accepts(requested)
+        self.shared.user_handler.as_ref()?.accepts(requested)
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        match &self.shared.extra {
-            Some(extra) => extra.listen(context).await,
+        match &self.shared.user_handler {
+            Some(user_handler) => user_handler.listen(context).await,
             None => Err(delegate::unknown("subscriptions/listen")),
         }
     }
@@ -308,26 +308,26 @@ impl ServerHandler for Front {
         params: CancelledNotificationParam,
         context: NotificationContext<RoleServer>,
     ) {
-        if let Some(extra) = &self.shared.extra {
-            extra.tell(CancelledNotification::new(params), context).await;
+        if let Some(user_handler) = &self.shared.user_handler {
+            user_handler.tell(CancelledNotification::new(params), context).await;
         }
     }
 
     async fn on_progress(&self, params: ProgressNotificationParam, context: NotificationContext<RoleServer>) {
-        if let Some(extra) = &self.shared.extra {
-            extra.tell(ProgressNotification::new(params), context).await;
+        if let Some(user_handler) = &self.shared.user_handler {
+            user_handler.tell(ProgressNotification::new(params), context).await;
         }
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
-        if let Some(extra) = &self.shared.extra {
-            extra.tell(InitializedNotification::default(), context).await;
+        if let Some(user_handler) = &self.shared.user_handler {
+            user_handler.tell(InitializedNotification::default(), context).await;
         }
     }
 
     async fn on_roots_list_changed(&self, context: NotificationContext<RoleServer>) {
-        if let Some(extra) = &self.shared.extra {
-            extra.tell(RootsListChangedNotification::default(), context).await;
+        if let Some(user_handler) = &self.shared.user_handler {
+            user_handler.tell(RootsListChangedNotification::default(), context).await;
         }
     }
 
@@ -336,13 +336,13 @@ impl ServerHandler for Front {
         params: CustomNotification,
         context: NotificationContext<RoleServer>,
     ) {
-        if let Some(extra) = &self.shared.extra {
-            extra.tell(params, context).await;
+        if let Some(user_handler) = &self.shared.user_handler {
+            user_handler.tell(params, context).await;
         }
     }
 }
 
-impl Front {
+impl McpHandler {
     pub(crate) fn new(shared: Arc<Shared>, sender: Sender, gone: CancellationToken) -> Self {
         let outlasting = TaskTracker::new();
         Self { shared, sender, gone, outlasting, log: logging::Wish::new(), unsandboxed: None }
@@ -360,7 +360,7 @@ impl Front {
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<T, ErrorData>> + Send + use<'_, T, R> {
         let is_modern = !revision(&context).wants_objects();
-        let answer = delegate::ask(self.shared.extra.as_ref(), request.into(), context);
+        let answer = delegate::ask(self.shared.user_handler.as_ref(), request.into(), context);
         async move { delegate::signed(answer.await?, is_modern.then_some(&self.shared.server_info)) }
     }
 }

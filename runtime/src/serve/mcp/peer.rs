@@ -18,12 +18,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     confirm::EXPIRY,
-    pipeline::{Choice, Person, QUESTION},
+    pipeline::{Choice, Elicitor, QUESTION},
     tool::ask::{Abilities, Question},
 };
 
 /// The client of one call, and what it came back with.
-pub(crate) struct Visitor<'a> {
+pub(crate) struct ClientPeer<'a> {
     /// Where it can be asked inside the call: before 2026-07-28. From then on a server asks nothing by itself: the client
     /// comes back (SEP-2322).
     line: Option<Line<'a>>,
@@ -39,7 +39,7 @@ struct Line<'a> {
     gone: &'a CancellationToken,
 }
 
-impl Person for Visitor<'_> {
+impl Elicitor for ClientPeer<'_> {
     fn abilities(&self) -> Abilities {
         self.abilities
     }
@@ -65,7 +65,7 @@ impl Person for Visitor<'_> {
     }
 }
 
-impl<'a> Visitor<'a> {
+impl<'a> ClientPeer<'a> {
     /// One that does not come back by itself.
     pub(crate) fn on_line(context: &'a RequestContext<RoleServer>, gone: &'a CancellationToken) -> Self {
         let abilities = abilities(context.client_capabilities());
@@ -99,7 +99,7 @@ impl<'a> Visitor<'a> {
     }
 }
 
-impl Visitor<'static> {
+impl ClientPeer<'static> {
     /// One that comes back, with this.
     pub(crate) fn coming_back(
         abilities: Abilities,

@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     convert,
-    peer::{self, Visitor},
+    peer::{self, ClientPeer},
 };
 use crate::{
-    pipeline::{self, Admission, Answer, AsTask, Core, Origin, Person, Request},
+    pipeline::{self, Admission, Answer, AsTask, Core, Elicitor, Origin, Request},
     revision::Revision,
     sandbox::UnsandboxedHandle,
     tool::{
@@ -48,7 +48,7 @@ impl Rounds<'_> {
         task: AsTask<'_>,
     ) -> Result<CallToolResponse, ErrorData> {
         let (state, responses) = (call.request_state, call.input_responses.unwrap_or_default());
-        let person = Visitor::coming_back(abilities, state, responses);
+        let person = ClientPeer::coming_back(abilities, state, responses);
         let request = Request {
             tool: call.name.into_owned(),
             arguments: call.arguments.unwrap_or_default(),
@@ -75,7 +75,7 @@ impl Rounds<'_> {
     pub(crate) async fn all(
         self,
         call: CallToolRequestParams,
-        mut person: Visitor<'_>,
+        mut person: ClientPeer<'_>,
         mut admission: Option<Admission>,
     ) -> Result<CallToolResponse, ErrorData> {
         let may_ask = person.abilities().any();

@@ -19,7 +19,7 @@ use tokio_util::{
 
 use super::{
     convert,
-    peer::{self, Visitor},
+    peer::{self, ClientPeer},
     progress,
     rounds::MOST,
 };
@@ -94,7 +94,7 @@ impl Outlasting {
         sender: oneshot::Sender<Seen>,
     ) -> Option<Round> {
         let (state, responses) = (self.call.request_state.take(), self.call.input_responses.take());
-        let person = Visitor::coming_back(self.abilities, state, responses.unwrap_or_default());
+        let person = ClientPeer::coming_back(self.abilities, state, responses.unwrap_or_default());
         let begun = || {
             if let Some(seen) = Running::begin(&self.shared.core.tasks, running.id()) {
                 // A client that has gone can still ask for what it was told before.
@@ -137,14 +137,14 @@ impl Outlasting {
             };
             let Some(mut answers) = running.ask(asked).await else { return self.unanswered(running) };
             let said = keys.into_iter().filter_map(|(wire, key)| Some((key, answers.remove(&wire)?)));
-            let person = Visitor::coming_back(self.abilities, state, said.collect());
+            let person = ClientPeer::coming_back(self.abilities, state, said.collect());
             let Some(next) = self.next(&person, running).await else { return End::Cancelled };
             last = next;
         }
     }
 
     /// A later round, once there is a place for it; none where the task is taken back before.
-    async fn next(&self, person: &Visitor<'_>, running: &Running) -> Option<Round> {
+    async fn next(&self, person: &ClientPeer<'_>, running: &Running) -> Option<Round> {
         let _at_work = self.at_work();
         let admission = tokio::select! {
             biased;
@@ -160,7 +160,7 @@ impl Outlasting {
     /// One round.
     async fn round(
         &self,
-        person: &Visitor<'_>,
+        person: &ClientPeer<'_>,
         admission: Option<Admission>,
         running: &Running,
         task: AsTask<'_>,

@@ -12,7 +12,7 @@ use rmcp::{
 };
 
 use super::{
-    handler::{Front, revision},
+    handler::{McpHandler, revision},
     task_call,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     tool::call::Caller,
 };
 
-impl Front {
+impl McpHandler {
     pub(crate) async fn task(
         &self,
         params: GetTaskParams,
@@ -83,7 +83,11 @@ impl Front {
 
     /// Whether the user's own handler has tasks, or there are no others.
     fn has_others(&self) -> bool {
-        let own = self.shared.extra.as_ref().is_some_and(|extra| extra.info().capabilities.supports_tasks());
+        let own = self
+            .shared
+            .user_handler
+            .as_ref()
+            .is_some_and(|user_handler| user_handler.info().capabilities.supports_tasks());
         own || !self.shared.has_tasks()
     }
 }

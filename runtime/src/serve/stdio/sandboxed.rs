@@ -45,7 +45,7 @@ impl Service {
 impl crate::serve::Shared {
     /// The sandboxed threads to serve on. A user's own handler may need any right, and keeps the service without a sandbox.
     fn home(&self) -> Option<&Handle> {
-        if self.extra.is_some() {
+        if self.user_handler.is_some() {
             return None;
         }
         let tools = self.core.registry.tools().iter().map(|tool| tool.descriptor);
