@@ -5,7 +5,7 @@ mod manifest;
 mod reference;
 
 #[cfg(feature = "cli")]
-pub(crate) use enforcement::By;
+pub(crate) use enforcement::EnforcedBy;
 pub(crate) use enforcement::enforcement;
 pub(crate) use manifest::{declaration, manifest};
 #[cfg(feature = "cli")]

@@ -17,11 +17,11 @@ use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use crate::record::call::{By, Origin, Recorder, Trace};
+pub(crate) use crate::record::call::{DeniedBy, Origin, Recorder, Trace};
 use crate::{
     confirm::{Bound, Confirmations, Kept},
     limits::{Limits, Slot},
-    record::call::Asked,
+    record::call::PendingRecord,
     registry::Registry,
     revision::Revision,
     sandbox::{Sandboxes, UnsandboxedHandle},
@@ -101,16 +101,16 @@ pub(crate) enum Answer {
 /// A call that is not let through: at which stage, and what the caller is told.
 struct Denied {
     /// None where the call ran before, and its outcome is recorded.
-    by: Option<By>,
+    by: Option<DeniedBy>,
     answer: Result<Box<Reply>, Refusal>,
 }
 
 impl Denied {
-    fn by(by: By) -> impl Fn(Refusal) -> Self {
+    fn by(by: DeniedBy) -> impl Fn(Refusal) -> Self {
         move |refusal| Self { by: Some(by), answer: Err(refusal) }
     }
 
-    fn with(by: By) -> impl Fn(Box<Reply>) -> Self {
+    fn with(by: DeniedBy) -> impl Fn(Box<Reply>) -> Self {
         move |reply| Self { by: Some(by), answer: Ok(reply) }
     }
 
@@ -164,15 +164,15 @@ pub(crate) async fn turned_away(
 }
 
 /// The stage that refuses so.
-fn by(core: &Core, tool: &str, refusal: &Refusal) -> By {
+fn by(core: &Core, tool: &str, refusal: &Refusal) -> DeniedBy {
     match refusal {
-        Refusal::UnknownTool { .. } if core.withheld.contains(tool) => By::ReadOnlyMode,
-        Refusal::UnknownTool { .. } | Refusal::Malformed(_) => By::UnknownTool,
-        Refusal::MissingScopes { .. } => By::Scope,
-        Refusal::RateLimited { .. } | Refusal::TooManyInFlight { .. } => By::Rate,
-        Refusal::State | Refusal::CannotBeAsked { .. } => By::Confirmation,
-        Refusal::Unrecorded => By::Audit,
-        Refusal::NeedsTask { .. } => By::Task,
+        Refusal::UnknownTool { .. } if core.withheld.contains(tool) => DeniedBy::ReadOnlyMode,
+        Refusal::UnknownTool { .. } | Refusal::Malformed(_) => DeniedBy::UnknownTool,
+        Refusal::MissingScopes { .. } => DeniedBy::Scope,
+        Refusal::RateLimited { .. } | Refusal::TooManyInFlight { .. } => DeniedBy::Rate,
+        Refusal::State | Refusal::CannotBeAsked { .. } => DeniedBy::Confirmation,
+        Refusal::Unrecorded => DeniedBy::Audit,
+        Refusal::NeedsTask { .. } => DeniedBy::Task,
     }
 }
 
@@ -188,7 +188,7 @@ pub(crate) fn call<'a>(core: &'a Core, request: Request<'a>) -> BoxFuture<'a, Re
             Ok(answer) => Ok(answer),
             Err(denied) => {
                 // A log that just took no record takes none of that either; it counts them.
-                if let (Some(asked), Some(by)) = (asked, denied.by.filter(|by| *by != By::Audit)) {
+                if let (Some(asked), Some(by)) = (asked, denied.by.filter(|by| *by != DeniedBy::Audit)) {
                     asked.denied(by).await;
                 }
                 denied.answer.map(|reply| Answer::Reply(*reply))
@@ -197,8 +197,12 @@ pub(crate) fn call<'a>(core: &'a Core, request: Request<'a>) -> BoxFuture<'a, Re
     })
 }
 
-/// The stages. Who calls has been settled by the transport; everything else is settled here, in this order.
-async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) -> Result<Answer, Denied> {
+/// The stages. CallIdentity calls has been settled by the transport; everything else is settled here, in this order.
+async fn stages(
+    core: &Core,
+    request: Request<'_>,
+    asked: Option<&PendingRecord<'_>>,
+) -> Result<Answer, Denied> {
     let admitted = request.admission.filter(|admission| core.name(admission.at) == request.tool);
     let Admission { at, mut slot } = match admitted {
         Some(admission) => admission,
@@ -206,11 +210,11 @@ async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) ->
             .map_err(|refusal| Denied::by(by(core, &request.tool, &refusal))(refusal))?,
     };
     let tool = &core.registry.tools()[at];
-    task::check(tool.descriptor, &request.task).map_err(Denied::by(By::Task))?;
+    task::check(tool.descriptor, &request.task).map_err(Denied::by(DeniedBy::Task))?;
     // After access: of a concealed tool, a bad key must not tell more than an unknown tool's would.
     let idempotency_key =
-        known::idempotency_key(request.idempotency_key).map_err(Denied::by(By::Idempotency))?;
-    let arguments = arguments::check(tool, request.arguments).map_err(Denied::with(By::Schema))?;
+        known::idempotency_key(request.idempotency_key).map_err(Denied::by(DeniedBy::Idempotency))?;
+    let arguments = arguments::check(tool, request.arguments).map_err(Denied::with(DeniedBy::Schema))?;
     let person = request.person;
     let bound = Bound { tool: tool.descriptor, arguments: &arguments, caller: &request.caller };
     // A state is used up by opening it: a refusal cannot be turned into consent with it.
@@ -226,21 +230,21 @@ async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) ->
             drop(slot);
             match confirmation::check(core, &bound, kept, person).await {
                 confirmation::Word::Given => {
-                    slot = limits::slot(core, at).map_err(Denied::by(By::Rate))?;
+                    slot = limits::slot(core, at).map_err(Denied::by(DeniedBy::Rate))?;
                 }
                 confirmation::Word::Open(Answer::Reply(reply)) => {
-                    return Err(Denied::with(By::Confirmation)(Box::new(reply)));
+                    return Err(Denied::with(DeniedBy::Confirmation)(Box::new(reply)));
                 }
                 confirmation::Word::Open(answer) => return Ok(answer),
             }
             None
         }
     };
-    let trail = match asked {
+    let in_flight = match asked {
         Some(asked) => asked
             .intent(core, at, &arguments, idempotency_key.as_deref(), confirmed)
             .await
-            .map_err(Denied::by(By::Audit))?,
+            .map_err(Denied::by(DeniedBy::Audit))?,
         None => None,
     };
     let abilities = person.abilities();
@@ -265,8 +269,8 @@ async fn stages(core: &Core, request: Request<'_>, asked: Option<&Asked<'_>>) ->
     if ask.is_none() {
         reply = result::shape(tool, reply, request.revision);
     }
-    if let Some(trail) = trail {
-        trail.outcome(&reply, ask.is_some()).await.map_err(Denied::by(By::Audit))?;
+    if let Some(in_flight) = in_flight {
+        in_flight.outcome(&reply, ask.is_some()).await.map_err(Denied::by(DeniedBy::Audit))?;
     }
     let Some(ask) = ask else { return Ok(Answer::Reply(reply)) };
     let in_rounds = person.in_rounds();

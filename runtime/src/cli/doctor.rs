@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use crate::{
-    contract::{By, enforcement},
+    contract::{EnforcedBy, enforcement},
     sandbox::Support,
     server::Outline,
     tool::descriptor::{Descriptor, Effect},
@@ -52,7 +52,7 @@ fn scopes(text: &mut String, tools: &[&Descriptor]) {
 }
 
 fn enforced(text: &mut String, tools: &[&Descriptor], outline: &Outline) {
-    let mut words: BTreeMap<(&str, &[By]), Vec<&str>> = BTreeMap::new();
+    let mut words: BTreeMap<(&str, &[EnforcedBy]), Vec<&str>> = BTreeMap::new();
     for tool in tools {
         for word in enforcement(tool, &outline.support, outline.recorded) {
             words.entry(word).or_default().push(tool.name);

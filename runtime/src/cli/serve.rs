@@ -181,10 +181,10 @@ fn broke(error: &std::io::Error) -> String {
 #[derive(Clone, Copy)]
 enum Over {
     Stdio,
-    /// By whoever comes.
+    /// EnforcedBy whoever comes.
     #[cfg(feature = "http")]
     Http,
-    /// By those who show a token.
+    /// EnforcedBy those who show a token.
     #[cfg(feature = "http")]
     Tokens,
 }

@@ -7,7 +7,7 @@ use crate::{
 
 /// What enforces a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum By {
+pub(crate) enum EnforcedBy {
     /// The declaration does not compile where it is untrue of the state's handles.
     Compiler,
     /// A stage of every call.
@@ -16,7 +16,7 @@ pub(crate) enum By {
     Kernel,
 }
 
-impl By {
+impl EnforcedBy {
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Compiler => "compiler",
@@ -31,14 +31,18 @@ pub(crate) fn enforcement(
     tool: &Descriptor,
     support: &Support,
     recorded: bool,
-) -> Vec<(&'static str, &'static [By])> {
-    let sandboxed = |kept: bool| -> &'static [By] {
-        if kept && Profile::of(tool).is_some() { &[By::Compiler, By::Kernel] } else { &[By::Compiler] }
+) -> Vec<(&'static str, &'static [EnforcedBy])> {
+    let sandboxed = |kept: bool| -> &'static [EnforcedBy] {
+        if kept && Profile::of(tool).is_some() {
+            &[EnforcedBy::Compiler, EnforcedBy::Kernel]
+        } else {
+            &[EnforcedBy::Compiler]
+        }
     };
-    let mut words: Vec<(&'static str, &'static [By])> = vec![
-        ("arguments", &[By::Runtime]),
-        ("output", &[By::Runtime]),
-        ("timeout", &[By::Runtime]),
+    let mut words: Vec<(&'static str, &'static [EnforcedBy])> = vec![
+        ("arguments", &[EnforcedBy::Runtime]),
+        ("output", &[EnforcedBy::Runtime]),
+        ("timeout", &[EnforcedBy::Runtime]),
         (tool.effect.word(), if tool.is_read_only() { sandboxed(support.writes.is_ok()) } else { &[] }),
     ];
     let mut word = |said: bool, word, by| {
@@ -47,16 +51,16 @@ pub(crate) fn enforcement(
         }
     };
     word(tool.closed_world, "closed_world", sandboxed(support.network.is_ok()));
-    word(!tool.scopes.is_empty(), "scope", &[By::Runtime]);
+    word(!tool.scopes.is_empty(), "scope", &[EnforcedBy::Runtime]);
     word(tool.idempotent, "idempotent", &[]);
-    word(tool.confirm, "confirm", &[By::Runtime]);
+    word(tool.confirm, "confirm", &[EnforcedBy::Runtime]);
     word(tool.idempotency_key != IdempotencyKey::None, "idempotency_key", &[]);
-    word(tool.rate.is_some(), "rate", &[By::Runtime]);
-    word(tool.max_in_flight.is_some(), "max_in_flight", &[By::Runtime]);
-    word(!tool.rules.is_empty(), "rules", &[By::Runtime]);
-    word(tool.retry > 0, "retry", &[By::Runtime]);
-    let by: &[By] = if recorded { &[By::Runtime] } else { &[] };
-    word(tool.task.is_some(), "task", &[By::Runtime]);
+    word(tool.rate.is_some(), "rate", &[EnforcedBy::Runtime]);
+    word(tool.max_in_flight.is_some(), "max_in_flight", &[EnforcedBy::Runtime]);
+    word(!tool.rules.is_empty(), "rules", &[EnforcedBy::Runtime]);
+    word(tool.retry > 0, "retry", &[EnforcedBy::Runtime]);
+    let by: &[EnforcedBy] = if recorded { &[EnforcedBy::Runtime] } else { &[] };
+    word(tool.task.is_some(), "task", &[EnforcedBy::Runtime]);
     word(tool.audit != Audit::Off, "audit", by);
     words.sort_unstable_by_key(|(word, _)| *word);
     words

@@ -51,7 +51,7 @@ impl Trace {
 
 /// The stage that did not let a call through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum By {
+pub(crate) enum DeniedBy {
     UnknownTool,
     Scope,
     Idempotency,
@@ -70,7 +70,7 @@ pub(crate) enum By {
     Draining,
 }
 
-impl By {
+impl DeniedBy {
     const fn word(self) -> &'static str {
         match self {
             Self::UnknownTool => "unknown_tool",
@@ -137,12 +137,12 @@ impl Recorder {
         caller: &Arc<Caller>,
         origin: &Origin,
         revision: Option<Revision>,
-    ) -> Asked<'_> {
+    ) -> PendingRecord<'_> {
         let known = core.registry.find(tool);
         // What waits for the writer takes no more room than the record will.
         let client = origin.client.as_deref().map(|client| cut(client).into_owned());
         let named = |name: &str| Arc::new(Body::saying(|body| _ = body.text("tool", name)));
-        let who = Who {
+        let who = CallIdentity {
             call: u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..)),
             tool: match known {
                 Some((at, _)) => Arc::clone(&self.tools[at]),
@@ -155,12 +155,12 @@ impl Recorder {
             revision,
         };
         let class = known.map_or(Audit::BestEffort, |(_, tool)| tool.descriptor.audit);
-        Asked { recorder: self, who: Arc::new(who), class, start: Instant::now() }
+        PendingRecord { recorder: self, who: Arc::new(who), class, start: Instant::now() }
     }
 }
 
 /// What each record of a call begins with.
-struct Who {
+struct CallIdentity {
     call: u128,
     tool: Arc<Body>,
     caller: Arc<Caller>,
@@ -168,7 +168,7 @@ struct Who {
     revision: Option<Revision>,
 }
 
-impl Who {
+impl CallIdentity {
     fn say(&self, kind: &str, body: &mut Body) {
         let Self { call, tool, caller, origin, revision } = self;
         body.text("kind", kind).text("call_id", &hex_number(*call)).members(tool);
@@ -205,7 +205,7 @@ impl Who {
 impl Recorder {
     /// Records what a transport refused before it was known to be a call of anybody.
     #[cfg(feature = "http")]
-    pub(crate) fn refused(&self, by: By, transport: &'static str) {
+    pub(crate) fn refused(&self, by: DeniedBy, transport: &'static str) {
         if self.log.admits_denial(by.word()) {
             self.log.note(Kind::Other, move |body| {
                 body.text("kind", "denied").text("transport", transport);
@@ -216,16 +216,16 @@ impl Recorder {
 }
 
 /// A call that has been asked for.
-pub(crate) struct Asked<'a> {
+pub(crate) struct PendingRecord<'a> {
     recorder: &'a Recorder,
-    who: Arc<Who>,
+    who: Arc<CallIdentity>,
     class: Audit,
     start: Instant,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> PendingRecord<'a> {
     /// Records that the call was not let through. It stays so, recorded or not.
-    pub(crate) async fn denied(&self, by: By) {
+    pub(crate) async fn denied(&self, by: DeniedBy) {
         if !self.recorder.log.admits_denial(by.word()) {
             return;
         }
@@ -249,7 +249,7 @@ impl<'a> Asked<'a> {
         arguments: &Map<String, Value>,
         key: Option<&str>,
         confirmed: bool,
-    ) -> Result<Option<Trail<'a>>, Refusal> {
+    ) -> Result<Option<InFlightRecord<'a>>, Refusal> {
         if self.class == Audit::Off {
             return Ok(None);
         }
@@ -273,30 +273,30 @@ impl<'a> Asked<'a> {
                 .object("decision", |decision| _ = decision.text("verdict", "allow"));
         };
         let Self { recorder, class, start, .. } = *self;
-        let mut trail = Trail { recorder, who: Some(Arc::clone(&self.who)), class, start };
+        let mut in_flight = InFlightRecord { recorder, who: Some(Arc::clone(&self.who)), class, start };
         let kind = Kind::Intent(self.who.call);
         if self.class == Audit::Required {
             if log.commit(kind, Body::saying(say)).await.is_err() {
-                trail.end("not_run");
+                in_flight.end("not_run");
                 return Err(Refusal::Unrecorded);
             }
         } else {
             log.note(kind, say);
         }
-        Ok(Some(trail))
+        Ok(Some(in_flight))
     }
 }
 
 /// A call at work. Dropped before its end, it records that nobody waited for it any more.
-pub(crate) struct Trail<'a> {
+pub(crate) struct InFlightRecord<'a> {
     recorder: &'a Recorder,
     /// `None` once the outcome is recorded.
-    who: Option<Arc<Who>>,
+    who: Option<Arc<CallIdentity>>,
     class: Audit,
     start: Instant,
 }
 
-impl Trail<'_> {
+impl InFlightRecord<'_> {
     /// Records how the call ended: on the disk, where the tool's record is required.
     pub(crate) async fn outcome(mut self, reply: &Reply, asks: bool) -> Result<(), Refusal> {
         let Some(who) = self.who.take() else { return Ok(()) };
@@ -336,7 +336,7 @@ impl Trail<'_> {
     }
 }
 
-impl Drop for Trail<'_> {
+impl Drop for InFlightRecord<'_> {
     fn drop(&mut self) {
         self.end("client_gone");
     }

@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     access::{Access, Metadata},
-    pipeline::By,
+    pipeline::DeniedBy,
     tool::call::Caller,
 };
 use drain::Drain;
@@ -206,7 +206,7 @@ async fn metadata(State(door): State<Arc<Door>>, request: Request) -> Response {
 impl Door {
     /// One request. What comes first here is decided first, which is a security property.
     async fn answer(&self, mut request: Request) -> Result<Response, Refused> {
-        let mut stay = self.drain.enter().inspect_err(|_| self.record(By::Draining))?;
+        let mut stay = self.drain.enter().inspect_err(|_| self.record(DeniedBy::Draining))?;
         self.hosts.check(&request)?;
         let caller = self.caller(&mut request).await?;
         let session = self.sessions.enter(&mut request, &caller)?;
@@ -279,14 +279,14 @@ impl Door {
             Err(denied) => Err(*denied),
         };
         caller.map_err(|denied| {
-            self.record(By::Auth);
+            self.record(DeniedBy::Auth);
             let basic: Vec<&str> = self.shared.scopes.basic().iter().map(String::as_str).collect();
             auth::refused(denied, &basic, self.metadata_address())
         })
     }
 
     /// Records a refusal of nobody known.
-    fn record(&self, by: By) {
+    fn record(&self, by: DeniedBy) {
         if let Some(recorder) = &self.shared.core.audit {
             recorder.refused(by, "http");
         }
