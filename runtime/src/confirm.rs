@@ -44,7 +44,7 @@ impl Confirmations {
     }
 
     /// A state for one question: it opens only for this tool, these arguments, this caller, until it expires.
-    pub(crate) fn seal(&self, bound: &Mark, kept: &Kept) -> String {
+    pub(crate) fn seal(&self, bound: &CallDigest, kept: &RequestState) -> String {
         let mut nonce = [0; NONCE];
         fill(&mut nonce);
         let expiry = (self.clock.elapsed() + EXPIRY).as_millis();
@@ -57,13 +57,13 @@ impl Confirmations {
     }
 
     /// Opens a state, once. All that can be wrong with it is one error: it tells a forger nothing.
-    pub(crate) fn open(&self, state: &str, bound: &Mark) -> Result<Kept, Unusable> {
+    pub(crate) fn open(&self, state: &str, bound: &CallDigest) -> Result<RequestState, Unusable> {
         let bytes = BASE64.decode(state).map_err(|_| Unusable)?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE>().ok_or(Unusable)?;
         let payload = Payload { msg: sealed, aad: &bound.0 };
         let message = self.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| Unusable)?;
         let (expiry, kept) = message.split_first_chunk::<8>().ok_or(Unusable)?;
-        let kept = Kept::read(kept).ok_or(Unusable)?;
+        let kept = RequestState::read(kept).ok_or(Unusable)?;
         let (now, expiry) = (self.clock.elapsed(), Duration::from_millis(u64::from_be_bytes(*expiry)));
         if now >= expiry {
             return Err(Unusable);
@@ -79,17 +79,17 @@ impl Confirmations {
 
 /// What a state says, once it is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
+pub(crate) enum RequestState {
     /// A person was asked whether the tool may be called.
-    Word,
+    Confirmation,
     /// The tool itself asked, after all that comes before it, with a state of its own or none.
     Round(Option<String>),
 }
 
-impl Kept {
+impl RequestState {
     fn bytes(&self) -> Vec<u8> {
         match self {
-            Self::Word => vec![0],
+            Self::Confirmation => vec![0],
             Self::Round(None) => vec![1],
             Self::Round(Some(state)) => [&[2], state.as_bytes()].concat(),
         }
@@ -97,7 +97,7 @@ impl Kept {
 
     fn read(bytes: &[u8]) -> Option<Self> {
         match bytes.split_first()? {
-            (0, []) => Some(Self::Word),
+            (0, []) => Some(Self::Confirmation),
             (1, []) => Some(Self::Round(None)),
             (2, state) => Some(Self::Round(Some(String::from_utf8(state.to_vec()).ok()?))),
             _ => None,
@@ -117,11 +117,11 @@ pub(crate) struct Bound<'a> {
     pub(crate) caller: &'a Caller,
 }
 
-/// A call's own mark: a state that bears another opens for it never.
-pub(crate) struct Mark([u8; 32]);
+/// A call's own digest: a state that bears another opens for it never.
+pub(crate) struct CallDigest([u8; 32]);
 
 impl Bound<'_> {
-    pub(crate) fn mark(&self) -> Mark {
+    pub(crate) fn digest(&self) -> CallDigest {
         let mut hash = Sha256::new();
         // Maps sort their keys, so equal arguments have one text.
         let arguments = serde_json::to_string(self.arguments).unwrap_or_default();
@@ -132,7 +132,7 @@ impl Bound<'_> {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        Mark(hash.finalize().into())
+        CallDigest(hash.finalize().into())
     }
 }
 
@@ -192,10 +192,10 @@ mod tests {
         let (tool, other_tool) = (Descriptor::DEFAULT, Descriptor { name: "other", ..Descriptor::DEFAULT });
         let (caller, aapl, msft) = (Caller::local::<&str>([]), arguments("AAPL"), arguments("MSFT"));
         let bound = Bound { tool: &tool, arguments: &aapl, caller: &caller };
-        let state = confirmations.seal(&bound.mark(), &Kept::Word);
+        let state = confirmations.seal(&bound.digest(), &RequestState::Confirmation);
 
         let refused = |state: &str, bound: &Bound<'_>| {
-            assert_eq!(confirmations.open(state, &bound.mark()), Err(Unusable));
+            assert_eq!(confirmations.open(state, &bound.digest()), Err(Unusable));
         };
         refused(&state, &Bound { arguments: &msft, ..bound });
         refused(&state, &Bound { tool: &other_tool, ..bound });
@@ -207,16 +207,19 @@ mod tests {
         refused("", &bound);
         refused("garbage!", &bound);
         refused(&state[..state.len() - 2], &bound);
-        refused(&Confirmations::new(Clock::manual()).seal(&bound.mark(), &Kept::Word), &bound);
+        refused(
+            &Confirmations::new(Clock::manual()).seal(&bound.digest(), &RequestState::Confirmation),
+            &bound,
+        );
         for at in 0..state.len() {
             let mut bytes = state.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
             refused(&String::from_utf8(bytes).unwrap(), &bound);
         }
         clock.advance(EXPIRY.checked_sub(Duration::from_millis(1)).unwrap());
-        assert_eq!(confirmations.open(&state, &bound.mark()), Ok(Kept::Word));
+        assert_eq!(confirmations.open(&state, &bound.digest()), Ok(RequestState::Confirmation));
         refused(&state, &bound);
-        let state = confirmations.seal(&bound.mark(), &Kept::Word);
+        let state = confirmations.seal(&bound.digest(), &RequestState::Confirmation);
         clock.advance(EXPIRY);
         refused(&state, &bound);
     }
@@ -225,11 +228,15 @@ mod tests {
     fn a_state_gives_back_what_was_kept_in_it() {
         let confirmations = Confirmations::new(Clock::manual());
         let (tool, caller, none) = (Descriptor::DEFAULT, Caller::local::<&str>([]), Map::new());
-        let mark = Bound { tool: &tool, arguments: &none, caller: &caller }.mark();
-        for kept in [Kept::Word, Kept::Round(None), Kept::Round(Some("step 2, ö".to_owned()))] {
-            let state = confirmations.seal(&mark, &kept);
+        let digest = Bound { tool: &tool, arguments: &none, caller: &caller }.digest();
+        for kept in [
+            RequestState::Confirmation,
+            RequestState::Round(None),
+            RequestState::Round(Some("step 2, ö".to_owned())),
+        ] {
+            let state = confirmations.seal(&digest, &kept);
             assert!(!state.contains("step"), "what is kept is not to be read: {state}");
-            assert_eq!(confirmations.open(&state, &mark), Ok(kept));
+            assert_eq!(confirmations.open(&state, &digest), Ok(kept));
         }
     }
 

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use crate::record::call::{DeniedBy, Origin, Recorder, Trace};
 use crate::{
-    confirm::{Bound, Confirmations, Kept},
+    confirm::{Bound, Confirmations, RequestState},
     limits::{Limits, Slot},
     record::call::PendingRecord,
     registry::Registry,
@@ -218,24 +218,24 @@ async fn stages(
     let person = request.person;
     let bound = Bound { tool: tool.descriptor, arguments: &arguments, caller: &request.caller };
     // A state is used up by opening it: a refusal cannot be turned into consent with it.
-    let kept = person.state().map(|state| core.confirmations.open(state, &bound.mark()));
+    let kept = person.state().map(|state| core.confirmations.open(state, &bound.digest()));
     let unusable = matches!(kept, Some(Err(_)));
     let confirmed = confirmation::is_needed(core, tool.descriptor);
     let state = match kept {
         // Sandboxed after this call was confirmed, where it had to be.
-        Some(Ok(Kept::Round(state))) => state,
+        Some(Ok(RequestState::Round(state))) => state,
         _ if !confirmed => None,
         kept => {
             // A person takes their time, and holds up nobody else meanwhile.
             drop(slot);
             match confirmation::check(core, &bound, kept, person).await {
-                confirmation::Word::Given => {
+                confirmation::Confirmation::Given => {
                     slot = limits::slot(core, at).map_err(Denied::by(DeniedBy::Rate))?;
                 }
-                confirmation::Word::Open(Answer::Reply(reply)) => {
+                confirmation::Confirmation::Pending(Answer::Reply(reply)) => {
                     return Err(Denied::with(DeniedBy::Confirmation)(Box::new(reply)));
                 }
-                confirmation::Word::Open(answer) => return Ok(answer),
+                confirmation::Confirmation::Pending(answer) => return Ok(answer),
             }
             None
         }
@@ -249,7 +249,7 @@ async fn stages(
     };
     let abilities = person.abilities();
     // Whoever can be asked nothing needs no mark.
-    let mark = abilities.any().then(|| bound.mark());
+    let digest = abilities.any().then(|| bound.digest());
     let call = Call {
         descriptor: tool.descriptor,
         caller: request.caller,
@@ -275,6 +275,6 @@ async fn stages(
     let Some(ask) = ask else { return Ok(Answer::Reply(reply)) };
     let in_rounds = person.in_rounds();
     let tool = tool.descriptor;
-    let asker = Asker { tool, abilities, in_rounds, unusable, confirmed, mark: mark.as_ref() };
+    let asker = Asker { tool, abilities, in_rounds, unusable, confirmed, digest: digest.as_ref() };
     elicitation::put(core, &asker, ask).map_err(Denied::after)
 }

@@ -118,10 +118,10 @@ impl SupportProbe {
         let (tell, told) = mpsc::channel();
         let (make, made) = mpsc::channel();
         let ask = move || match first(&asked, BOTH) {
-            Ok((rules, mark)) => {
+            Ok((rules, sandbox_id)) => {
                 let _ = tell.send([Ok(()), Ok(())]);
                 if let Some(workers) = workers {
-                    let _ = make.send(started_here(rules, mark, BOTH, workers));
+                    let _ = make.send(started_here(rules, sandbox_id, BOTH, workers));
                 }
             }
             Err(_) => {
@@ -234,13 +234,18 @@ pub(crate) struct SandboxRuntime {
     runtime: Mutex<Option<Runtime>>,
     handle: Handle,
     dispatcher: Dispatcher,
-    mark: SandboxId,
+    sandbox_id: SandboxId,
 }
 
 impl SandboxRuntime {
-    fn new(runtime: Runtime, mark: SandboxId) -> Self {
+    fn new(runtime: Runtime, sandbox_id: SandboxId) -> Self {
         let handle = runtime.handle().clone();
-        Self { dispatcher: Dispatcher::to(handle.clone()), handle, runtime: Mutex::new(Some(runtime)), mark }
+        Self {
+            dispatcher: Dispatcher::to(handle.clone()),
+            handle,
+            runtime: Mutex::new(Some(runtime)),
+            sandbox_id,
+        }
     }
 
     fn take(&self) -> Option<Runtime> {
@@ -294,8 +299,12 @@ impl Sandboxes {
         match (self.made(profile, unsandboxed).await, unsandboxed) {
             (None, _) => Executor::Unavailable,
             (Some(sandboxed), None) => Executor::Sandboxed(sandboxed),
-            (Some(sandboxed), Some(_)) if sandboxed.mark.is_here() => Executor::Current(Some(sandboxed.mark)),
-            (Some(sandboxed), Some(_)) => Executor::Dispatched(&sandboxed.dispatcher, Some(sandboxed.mark)),
+            (Some(sandboxed), Some(_)) if sandboxed.sandbox_id.is_here() => {
+                Executor::Current(Some(sandboxed.sandbox_id))
+            }
+            (Some(sandboxed), Some(_)) => {
+                Executor::Dispatched(&sandboxed.dispatcher, Some(sandboxed.sandbox_id))
+            }
         }
     }
 
@@ -361,7 +370,8 @@ fn started(plan: &SandboxConfig, profile: Profile, workers: usize) -> Option<San
     let plan = plan.clone();
     let first = move || {
         let started = first(&plan, profile).ok();
-        let _ = make.send(started.and_then(|(rules, mark)| started_here(rules, mark, profile, workers)));
+        let _ = make
+            .send(started.and_then(|(rules, sandbox_id)| started_here(rules, sandbox_id, profile, workers)));
     };
     thread::Builder::new().name("sandboxed".to_owned()).spawn(first).ok()?;
     made.recv().ok()?
@@ -370,22 +380,22 @@ fn started(plan: &SandboxConfig, profile: Profile, workers: usize) -> Option<San
 /// Puts the rules of a profile on the current thread.
 #[cfg(target_os = "linux")]
 fn first(plan: &SandboxConfig, profile: Profile) -> Result<(linux::Rules, SandboxId), String> {
-    let mark = SandboxId::new();
-    let rules = linux::Rules::new(plan, profile, mark)?;
+    let sandbox_id = SandboxId::new();
+    let rules = linux::Rules::new(plan, profile, sandbox_id)?;
     rules.restrict()?;
-    Ok((rules, mark))
+    Ok((rules, sandbox_id))
 }
 
 /// Threads that have the rules of the current one, which starts them.
 #[cfg(target_os = "linux")]
 fn started_here(
     rules: linux::Rules,
-    mark: SandboxId,
+    sandbox_id: SandboxId,
     profile: Profile,
     workers: usize,
 ) -> Option<SandboxRuntime> {
     // Some may be started by a thread without a sandbox that has a handle.
-    let start = move || GAVE_UP.set((rules.hold() || rules.restrict().is_ok()).then_some(mark));
+    let start = move || GAVE_UP.set((rules.hold() || rules.restrict().is_ok()).then_some(sandbox_id));
     let name = match (profile.no_writes, profile.no_network) {
         (true, true) => "sandboxed-rw-net",
         (true, false) => "sandboxed-rw",
@@ -393,7 +403,7 @@ fn started_here(
     };
     let mut builder = Builder::new_multi_thread();
     builder.enable_all().thread_name(name).on_thread_start(start).worker_threads(workers.max(1));
-    builder.build().ok().map(|runtime| SandboxRuntime::new(runtime, mark))
+    builder.build().ok().map(|runtime| SandboxRuntime::new(runtime, sandbox_id))
 }
 
 /// Half of the threads that serve: these work for those, and not all of both at once.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, Core};
 use crate::{
-    confirm::{Bound, Kept, Unusable, question},
+    confirm::{Bound, RequestState, Unusable, question},
     tool::{
         ask::{Abilities, Question},
         descriptor::Descriptor,
@@ -43,10 +43,10 @@ pub(crate) enum Choice {
 }
 
 /// Where a confirmation stands.
-pub(super) enum Word {
+pub(super) enum Confirmation {
     Given,
     /// Not given, or not yet; the call ends here with this answer.
-    Open(Answer),
+    Pending(Answer),
 }
 
 pub(super) fn is_needed(core: &Core, tool: &Descriptor) -> bool {
@@ -56,9 +56,9 @@ pub(super) fn is_needed(core: &Core, tool: &Descriptor) -> bool {
 pub(super) async fn check(
     core: &Core,
     bound: &Bound<'_>,
-    kept: Option<Result<Kept, Unusable>>,
+    kept: Option<Result<RequestState, Unusable>>,
     person: &dyn Elicitor,
-) -> Word {
+) -> Confirmation {
     let tool = bound.tool;
     let choice = match kept {
         Some(Ok(_)) => person.word(),
@@ -71,12 +71,12 @@ pub(super) async fn check(
         },
     };
     match choice {
-        Some(Choice::Accept) => Word::Given,
+        Some(Choice::Accept) => Confirmation::Given,
         Some(Choice::Decline) => refused(declined(tool, "was declined")),
         Some(Choice::Cancel) => refused(declined(tool, "was cancelled")),
-        None => Word::Open(Answer::Ask {
+        None => Confirmation::Pending(Answer::Ask {
             questions: vec![(QUESTION.to_owned(), form(bound))],
-            state: Some(core.confirmations.seal(&bound.mark(), &Kept::Word)),
+            state: Some(core.confirmations.seal(&bound.digest(), &RequestState::Confirmation)),
         }),
     }
 }
@@ -87,8 +87,8 @@ fn form(bound: &Bound<'_>) -> Question {
     Question::Form { message: question(bound.tool, bound.arguments), schema }
 }
 
-fn refused(error: ToolError) -> Word {
-    Word::Open(Answer::Reply(error.into()))
+fn refused(error: ToolError) -> Confirmation {
+    Confirmation::Pending(Answer::Reply(error.into()))
 }
 
 /// One text for all that can be wrong with a state.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Answer, Core, Refusal};
 use crate::{
-    confirm::{Kept, Mark},
+    confirm::{CallDigest, RequestState},
     tool::{
         ask::{Abilities, Ask, ClientFeature},
         descriptor::Descriptor,
@@ -22,7 +22,7 @@ pub(super) struct Asker<'a> {
     pub(super) unusable: bool,
     /// A person has allowed the call, and is not asked again in its next round.
     pub(super) confirmed: bool,
-    pub(super) mark: Option<&'a Mark>,
+    pub(super) digest: Option<&'a CallDigest>,
 }
 
 pub(super) fn put(core: &Core, asker: &Asker<'_>, ask: Ask) -> Result<Answer, Refusal> {
@@ -43,11 +43,11 @@ pub(super) fn put(core: &Core, asker: &Asker<'_>, ask: Ask) -> Result<Answer, Re
             Ok(reply(refusal.message(), "question_unavailable"))
         };
     }
-    let Some(mark) = asker.mark.filter(|_| !ask.questions.is_empty()) else {
+    let Some(digest) = asker.digest.filter(|_| !ask.questions.is_empty()) else {
         return Ok(reply(format!("tool `{}` asked for answers, and put no question", tool.name), "internal"));
     };
     let keeps = ask.state.is_some() || asker.confirmed;
-    let state = keeps.then(|| core.confirmations.seal(mark, &Kept::Round(ask.state)));
+    let state = keeps.then(|| core.confirmations.seal(digest, &RequestState::Round(ask.state)));
     Ok(Answer::Ask { questions: ask.questions, state })
 }
 

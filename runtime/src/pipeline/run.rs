@@ -80,8 +80,8 @@ impl Ready<'_> {
         let (call, slot) = (Arc::clone(&self.call), Arc::clone(&self.slot));
         let args = Args::new(tool, arguments);
         let (executor, stops) = (self.executor, tool.may_repeat());
-        let mark = executor.mark();
-        let is_kept = move || mark.is_none_or(SandboxId::is_here);
+        let sandbox_id = executor.sandbox_id();
+        let is_kept = move || sandbox_id.is_none_or(SandboxId::is_here);
         let reply = match self.handler {
             Run::Blocking(run) => {
                 let run = Arc::clone(run);
@@ -101,7 +101,9 @@ impl Ready<'_> {
             }
         };
         match reply {
-            Some(reply) if mark.is_some() && reply.error.as_ref().is_some_and(ToolError::is_refused) => {
+            Some(reply)
+                if sandbox_id.is_some() && reply.error.as_ref().is_some_and(ToolError::is_refused) =>
+            {
                 broken_word(tool, &reply)
             }
             Some(reply) => reply,

@@ -24,10 +24,10 @@ pub(crate) enum Executor<'a> {
 
 impl Executor<'_> {
     /// What threads there gave up, where they did.
-    pub(crate) fn mark(self) -> Option<SandboxId> {
+    pub(crate) fn sandbox_id(self) -> Option<SandboxId> {
         match self {
-            Self::Current(mark) | Self::Dispatched(_, mark) => mark,
-            Self::Sandboxed(sandboxed) => Some(sandboxed.mark),
+            Self::Current(sandbox_id) | Self::Dispatched(_, sandbox_id) => sandbox_id,
+            Self::Sandboxed(sandboxed) => Some(sandboxed.sandbox_id),
             Self::Unavailable => None,
         }
     }

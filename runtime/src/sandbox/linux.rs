@@ -24,11 +24,11 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    pub(super) fn new(plan: &SandboxConfig, profile: Profile, mark: SandboxId) -> Result<Self, String> {
+    pub(super) fn new(plan: &SandboxConfig, profile: Profile, sandbox_id: SandboxId) -> Result<Self, String> {
         let ports = profile.no_network && !plan.ports.is_empty();
         let landlock =
             (profile.no_writes || ports).then(|| ruleset(plan, profile.no_writes, ports)).transpose()?;
-        let sign = sign(mark).ok_or("there are no more marks")?;
+        let sign = sign(sandbox_id).ok_or("there are no more marks")?;
         let seccomp = filter(plan, profile, sign)?;
         Ok(Self { landlock, seccomp, sign })
     }
@@ -91,10 +91,10 @@ fn allow(
 const NOBODY: i32 = 1 << 30;
 
 /// The number of a process that cannot be. Whoever asks after it is told that there is none, and is refused where the
-/// filter of `mark` is on the thread.
-fn sign(mark: SandboxId) -> Option<Pid> {
-    let mark = i32::try_from(mark.0.get()).ok()?;
-    Pid::from_raw(NOBODY.checked_add(mark)?)
+/// filter of `sandbox_id` is on the thread.
+fn sign(sandbox_id: SandboxId) -> Option<Pid> {
+    let sandbox_id = i32::try_from(sandbox_id.0.get()).ok()?;
+    Pid::from_raw(NOBODY.checked_add(sandbox_id)?)
 }
 
 /// System calls that Landlock does not know.
