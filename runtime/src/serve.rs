@@ -36,15 +36,15 @@ use mcp::{
     handler::{self, McpHandler, Sender},
 };
 pub(crate) use stdio::descriptors::Stdio;
-use stdio::transport::{Ending, Lines};
+use stdio::transport::{Lines, ShutdownSignals};
 
 /// How serving came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum Shutdown {
     /// Every call had its answer.
-    Whole,
+    Complete,
     /// The time was up before.
-    Cut,
+    TimedOut,
 }
 
 /// How long calls in flight may take once their server is to stop.
@@ -169,7 +169,7 @@ impl Service {
         write: W,
         stop: CancellationToken,
         patience: Duration,
-    ) -> io::Result<Ended>
+    ) -> io::Result<Shutdown>
     where
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
@@ -186,13 +186,13 @@ impl Service {
         unsandboxed: Option<UnsandboxedHandle>,
         stop: CancellationToken,
         patience: Duration,
-    ) -> BoxFuture<'static, io::Result<Ended>>
+    ) -> BoxFuture<'static, io::Result<Shutdown>>
     where
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
     {
         let (gone, cut) = (CancellationToken::new(), CancellationToken::new());
-        let ending = Ending { stop: stop.clone(), patience, gone: gone.clone(), cut: cut.clone() };
+        let ending = ShutdownSignals { stop: stop.clone(), patience, gone: gone.clone(), cut: cut.clone() };
         let lines = Lines::new(read, write, self.shared.revisions.clone(), ending);
         let handler = McpHandler::new(self.shared, Sender::Connection(self.caller), gone.clone())
             .on_sandboxed_threads(unsandboxed);
@@ -206,7 +206,7 @@ impl Service {
                         tokio::select! {
                             ended = &mut waiting => break ended,
                             // rmcp would wait for some seconds more.
-                            () = cut.cancelled() => return Ok(Ended::Cut),
+                            () = cut.cancelled() => return Ok(Shutdown::TimedOut),
                             () = either(&stop, &gone), if until.is_none() => until = Some(Instant::now() + patience),
                         }
                     };
@@ -222,7 +222,7 @@ impl Service {
                 Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => {}
                 Err(error) => return Err(io::Error::other(error)),
             }
-            Ok(if cut.is_cancelled() { Ended::Cut } else { Ended::Whole })
+            Ok(if cut.is_cancelled() { Shutdown::TimedOut } else { Shutdown::Complete })
         })
     }
 

@@ -9,7 +9,7 @@ use crate::{
     access::Access,
     serve::{
         Service,
-        http::{self, Site},
+        http::{self, HttpConfig},
     },
 };
 
@@ -64,14 +64,14 @@ impl Http {
     }
 
     /// How to listen, once nothing about it is unsafe.
-    pub(super) fn site(self, grants: &Grants, service: &Service) -> Result<Site, String> {
+    pub(super) fn config(self, grants: &Grants, service: &Service) -> Result<HttpConfig, String> {
         let address = self.address.ok_or("there is no address to listen at")?;
         let access = self.access(address, grants, service)?;
         #[cfg(feature = "oauth")]
         let resource = self.oauth_audience.filter(|audience| is_address(audience));
         #[cfg(not(feature = "oauth"))]
         let resource = None;
-        Ok(Site {
+        Ok(HttpConfig {
             address,
             access,
             resource,
@@ -84,9 +84,9 @@ impl Http {
     }
 
     /// What those who run a server that others reach may not know: it answers to no name of theirs by itself.
-    pub(super) fn names(site: &Site) -> Option<String> {
-        let ip = site.address.ip();
-        if ip.is_loopback() || !site.hosts.is_empty() {
+    pub(super) fn names(config: &HttpConfig) -> Option<String> {
+        let ip = config.address.ip();
+        if ip.is_loopback() || !config.hosts.is_empty() {
             return None;
         }
         let own = if ip.is_unspecified() { "127.0.0.1".to_owned() } else { ip.to_string() };

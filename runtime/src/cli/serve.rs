@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::http::Http;
 use super::{DONE, FAILED, Grants, audit::Log, could_not, signals};
 #[cfg(feature = "http")]
-use crate::serve::http::{Pace, Site};
+use crate::serve::http::{HttpConfig, ShutdownTimeouts};
 use crate::{
     registry::StartError,
-    serve::{Ended, Service, Stdio},
+    serve::{Service, Shutdown, Stdio},
     server::Server,
     tool::state::State,
 };
@@ -74,20 +74,20 @@ impl Serve {
             Ok(service) => service,
             Err(error) => return could_not(&error),
         };
-        let pace = Pace { delay: http.delay(), patience: self.drain_timeout };
-        let site = match http.site(&self.grants, &service) {
-            Ok(site) => site,
+        let timeouts = ShutdownTimeouts { delay: http.delay(), patience: self.drain_timeout };
+        let config = match http.config(&self.grants, &service) {
+            Ok(config) => config,
             Err(error) => return could_not(&error),
         };
         // With tokens, each caller's reach is their own.
-        let over = if site.access.asks() { Over::Tokens } else { Over::Http };
+        let over = if config.access.asks() { Over::Tokens } else { Over::Http };
         let service = service.grant(&self.grants.joined());
         self.open(over, &service);
-        if let (false, Some(names)) = (self.quiet, Http::names(&site)) {
+        if let (false, Some(names)) = (self.quiet, Http::names(&config)) {
             eprintln!("  {names}");
         }
         let reopen_audit = service.audit_reopener();
-        run(&service.clone(), over_http(service, site, pace, reopen_audit))
+        run(&service.clone(), over_http(service, config, timeouts, reopen_audit))
     }
 
     fn build<C: State>(&self, server: Server<C>) -> Result<Service, StartError> {
@@ -114,14 +114,14 @@ impl Serve {
 #[cfg(feature = "http")]
 async fn over_http(
     service: Service,
-    site: Site,
-    pace: Pace,
+    config: HttpConfig,
+    timeouts: ShutdownTimeouts,
     reopen_audit: impl Fn() + Send + 'static,
-) -> Result<Ended, String> {
+) -> Result<Shutdown, String> {
     let stop = CancellationToken::new();
-    let address = site.address;
+    let address = config.address;
     let taken = |error| format!("{address} cannot be listened at: {error}");
-    let listening = service.listen(site).await.map_err(taken)?;
+    let listening = service.listen(config).await.map_err(taken)?;
     // Whoever started the server with port 0 reads here which one it took.
     eprintln!("{}", serde_json::json!({"listening": listening.url().map_err(taken)?}));
     let access = listening.access();
@@ -140,7 +140,7 @@ async fn over_http(
             eprintln!("warning: {error}");
         }
     });
-    Ok(listening.serve(stop, pace).await)
+    Ok(listening.serve(stop, timeouts).await)
 }
 
 /// Reads again what stands in files.
@@ -148,11 +148,11 @@ async fn over_http(
 fn reload(access: &crate::access::Access) {
     match access.reload() {
         Ok(()) => eprintln!("the token file was read again"),
-        Err(error) => eprintln!("error: {error}\nnote: the tokens of before stay in force"),
+        Err(error) => eprintln!("error: {error}\nnote: the tokens of before in_flight in force"),
     }
 }
 
-fn run(service: &Service, served: impl Future<Output = Result<Ended, String>>) -> ExitCode {
+fn run(service: &Service, served: impl Future<Output = Result<Shutdown, String>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return could_not(&format!("no threads to serve with: {error}")),
@@ -164,8 +164,8 @@ fn run(service: &Service, served: impl Future<Output = Result<Ended, String>>) -
     runtime.shutdown_timeout(LAST);
     service.stop_threads(LAST);
     match served {
-        Ok(Ended::Whole) => ExitCode::from(DONE),
-        Ok(Ended::Cut) => {
+        Ok(Shutdown::Complete) => ExitCode::from(DONE),
+        Ok(Shutdown::TimedOut) => {
             eprintln!("error: the server stopped before each call had its answer");
             ExitCode::from(FAILED)
         }

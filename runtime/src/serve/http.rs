@@ -30,7 +30,7 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Ended, Service, Shared,
+    Service, Shared, Shutdown,
     mcp::handler::{HttpIdentity, McpHandler, Sender},
 };
 use crate::{
@@ -39,7 +39,7 @@ use crate::{
     tool::call::Caller,
 };
 use drain::Drain;
-pub(crate) use drain::Pace;
+pub(crate) use drain::ShutdownTimeouts;
 use error::Refused;
 use fast_path::Plain;
 use health::Health;
@@ -57,7 +57,7 @@ const METADATA: &str = "/.well-known/oauth-protected-resource";
 const WATCHERS: usize = 64;
 
 /// How a server is to be reached, and by whom.
-pub(crate) struct Site {
+pub(crate) struct HttpConfig {
     pub(crate) address: SocketAddr,
     pub(crate) access: Access,
     /// Where health is asked for, if not in the same place.
@@ -100,21 +100,21 @@ struct About {
 
 impl Service {
     /// Takes the port, so that its number is known before the first request.
-    pub(crate) async fn listen(self, site: Site) -> io::Result<Listening> {
-        let listener = TcpListener::bind(site.address).await?;
+    pub(crate) async fn listen(self, config: HttpConfig) -> io::Result<Listening> {
+        let listener = TcpListener::bind(config.address).await?;
         let address = listener.local_addr()?;
-        let access = Arc::new(site.access.for_server(&self));
-        let sessions = Arc::new(Sessions::new(site.most_sessions, self.longest_call()));
-        let hosts = Hosts::new(address, &site.hosts, &site.origins);
-        let metadata = site.resource.as_deref().map(|resource| About::new(resource, &access, &self.shared));
+        let access = Arc::new(config.access.for_server(&self));
+        let sessions = Arc::new(Sessions::new(config.most_sessions, self.longest_call()));
+        let hosts = Hosts::new(address, &config.hosts, &config.origins);
+        let metadata = config.resource.as_deref().map(|resource| About::new(resource, &access, &self.shared));
         let drain = Drain::new(self.shared.at_work.clone());
         let protocol = protocol(Arc::clone(&self.shared), Arc::clone(&sessions), drain.cut.clone());
         let door = Arc::new(Door { shared: self.shared, drain, hosts, access, sessions, protocol, metadata });
-        let health = match site.health {
+        let health = match config.health {
             Some(address) => Some(TcpListener::bind(address).await?),
             None => None,
         };
-        Ok(Listening { listener, health, door, most_connections: site.most_connections })
+        Ok(Listening { listener, health, door, most_connections: config.most_connections })
     }
 
     /// The longest that a call may take.
@@ -136,7 +136,7 @@ impl Listening {
     }
 
     /// Answers until `stop`, and then what is left to be answered.
-    pub(crate) async fn serve(self, stop: CancellationToken, pace: Pace) -> Ended {
+    pub(crate) async fn serve(self, stop: CancellationToken, timeouts: ShutdownTimeouts) -> Shutdown {
         let Self { listener, health, door, most_connections } = self;
         let drain = &door.drain;
         let checks = Arc::new(Health::new(Arc::clone(&door.shared), drain.leaving.clone()));
@@ -153,7 +153,7 @@ impl Listening {
         let (closing, all) = (drain.closing.clone(), drain.connections.clone());
         let accepting = tokio::spawn(listen::connections(listener, router, most_connections, closing, all));
         stop.cancelled().await;
-        drain.run(pace, || accepting.abort()).await
+        drain.run(timeouts, || accepting.abort()).await
     }
 }
 
@@ -206,7 +206,7 @@ async fn metadata(State(door): State<Arc<Door>>, request: Request) -> Response {
 impl Door {
     /// One request. What comes first here is decided first, which is a security property.
     async fn answer(&self, mut request: Request) -> Result<Response, Refused> {
-        let mut stay = self.drain.enter().inspect_err(|_| self.record(DeniedBy::Draining))?;
+        let mut in_flight = self.drain.enter().inspect_err(|_| self.record(DeniedBy::Draining))?;
         self.hosts.check(&request)?;
         let caller = self.caller(&mut request).await?;
         let session = self.sessions.enter(&mut request, &caller)?;
@@ -217,12 +217,12 @@ impl Door {
             if let Some(call) = Plain::read(&self.shared, &parts.headers, &body) {
                 let admission = self.admit(call.tool(), &call.id, &caller).await?;
                 let answer = call.answer(&self.shared, caller, admission, &self.drain).await?;
-                return Ok(stay.through(answer));
+                return Ok(in_flight.through(answer));
             }
             let message = Message::read(&body)?;
             id.clone_from(&message.id);
             if message.has_no_end() {
-                stay.leave();
+                in_flight.leave();
             }
             if message.opens_session() {
                 self.sessions.make_room().await?;
@@ -236,7 +236,7 @@ impl Door {
             }
         } else {
             // A stream of the server's own messages, which lasts as long as the client likes.
-            stay.leave();
+            in_flight.leave();
             None
         };
         let admission = Arc::new(std::sync::Mutex::new(admission));
@@ -255,7 +255,7 @@ impl Door {
             // Clients know this one as the end of a session.
             *answer.status_mut() = StatusCode::NO_CONTENT;
         }
-        Ok(stay.through(answer.map(|body| session.hold(body))))
+        Ok(in_flight.through(answer.map(|body| session.hold(body))))
     }
 
     /// What those who want a token are told of the server.

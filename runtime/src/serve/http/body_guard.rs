@@ -8,21 +8,21 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 
 pin_project_lite::pin_project! {
-    pub(super) struct Held<B, T> {
+    pub(super) struct GuardedBody<B, T> {
         #[pin]
         body: B,
         _until: T,
     }
 }
 
-impl<B, T> Held<B, T> {
+impl<B, T> GuardedBody<B, T> {
     /// Drops `until` with the body.
     pub(super) fn new(body: B, until: T) -> Self {
         Self { body, _until: until }
     }
 }
 
-impl<B: Body, T> Body for Held<B, T> {
+impl<B: Body, T> Body for GuardedBody<B, T> {
     type Data = B::Data;
     type Error = B::Error;
 

@@ -9,12 +9,12 @@ use tokio_util::{
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
 
-use super::{Refused, body_guard::Held};
-use crate::serve::{Ended, SHUTTING_DOWN};
+use super::{Refused, body_guard::GuardedBody};
+use crate::serve::{SHUTTING_DOWN, Shutdown};
 
 /// How much time each phase has.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
+pub(crate) struct ShutdownTimeouts {
     /// For those who send callers here to see that it is no longer ready.
     pub(crate) delay: Duration,
     /// For calls in flight.
@@ -53,25 +53,25 @@ impl Drain {
     }
 
     /// Counts a request as one at work, or turns it away.
-    pub(super) fn enter(&self) -> Result<Stay, Refused> {
+    pub(super) fn enter(&self) -> Result<InFlightGuard, Refused> {
         // Counted first: whoever waits for the rest must not miss one that is just let in.
-        let stay = Stay(Some(self.at_work.token()));
+        let in_flight = InFlightGuard(Some(self.at_work.token()));
         if self.refusing.is_cancelled() {
             return Err(too_late());
         }
-        Ok(stay)
+        Ok(in_flight)
     }
 
     /// Goes through the phases; `stop_accepting` is what ends the first.
-    pub(super) async fn run(&self, pace: Pace, stop_accepting: impl FnOnce()) -> Ended {
+    pub(super) async fn run(&self, timeouts: ShutdownTimeouts, stop_accepting: impl FnOnce()) -> Shutdown {
         self.leaving.cancel();
-        tokio::time::sleep(pace.delay).await;
+        tokio::time::sleep(timeouts.delay).await;
         self.refusing.cancel();
         stop_accepting();
         self.at_work.close();
-        let ended = match tokio::time::timeout(pace.patience, self.at_work.wait()).await {
-            Ok(()) => Ended::Whole,
-            Err(_) => Ended::Cut,
+        let ended = match tokio::time::timeout(timeouts.patience, self.at_work.wait()).await {
+            Ok(()) => Shutdown::Complete,
+            Err(_) => Shutdown::TimedOut,
         };
         // Streams that no call waits for end here too.
         self.cut.cancel();
@@ -97,17 +97,17 @@ pub(super) fn cut_off() -> Refused {
     Refused::new(StatusCode::SERVICE_UNAVAILABLE, SHUTTING_DOWN, message, Some(data))
 }
 
-/// A request's stay among those at work: until its answer was sent, or nobody reads it any more.
-pub(super) struct Stay(Option<TaskTrackerToken>);
+/// A request's in_flight among those at work: until its answer was sent, or nobody reads it any more.
+pub(super) struct InFlightGuard(Option<TaskTrackerToken>);
 
-impl Stay {
+impl InFlightGuard {
     /// Ends it early, for an answer that has no end of its own.
     pub(super) fn leave(&mut self) {
         self.0 = None;
     }
 
-    /// Holds the stay until this answer was sent.
+    /// Holds the in_flight until this answer was sent.
     pub(super) fn through(self, answer: Response) -> Response {
-        answer.map(|body| Body::new(Held::new(body, self)))
+        answer.map(|body| Body::new(GuardedBody::new(body, self)))
     }
 }

@@ -20,7 +20,7 @@ use rmcp::{
     },
 };
 
-use super::{Refused, body_guard::Held};
+use super::{Refused, body_guard::GuardedBody};
 use crate::{confirm::EXPIRY, tool::call::Caller};
 
 const SESSION: &str = "mcp-session-id";
@@ -52,7 +52,7 @@ struct Session {
 }
 
 /// A request's hold on its session: while it lasts, the session is not idle.
-pub(super) struct Hold {
+pub(super) struct SessionGuard {
     open: Arc<Mutex<HashMap<SessionId, Session>>>,
     id: Option<SessionId>,
 }
@@ -69,7 +69,7 @@ impl Sessions {
 
     /// Finds the session that a request names. Another caller's is as unknown as one that never was: its name alone
     /// must not tell that it exists.
-    pub(super) fn enter(&self, request: &mut Request, caller: &Caller) -> Result<Hold, Refused> {
+    pub(super) fn enter(&self, request: &mut Request, caller: &Caller) -> Result<SessionGuard, Refused> {
         let headers = request.headers_mut();
         let version = headers.get("mcp-protocol-version").map(HeaderValue::as_bytes);
         if version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28.as_str().as_bytes()) {
@@ -93,7 +93,7 @@ impl Sessions {
             session.busy += 1;
             id = known;
         }
-        Ok(Hold { open: Arc::clone(&self.open), id })
+        Ok(SessionGuard { open: Arc::clone(&self.open), id })
     }
 
     /// Makes room for a session more. Where there is none, the caller who has the most loses the one that was idle the
@@ -217,18 +217,18 @@ impl fmt::Display for SessionError {
 
 impl std::error::Error for SessionError {}
 
-impl Hold {
+impl SessionGuard {
     /// Holds the session until this body was sent, or nobody reads it any more.
     pub(super) fn hold<B>(self, body: B) -> Body
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        Body::new(Held::new(body, self))
+        Body::new(GuardedBody::new(body, self))
     }
 }
 
-impl Drop for Hold {
+impl Drop for SessionGuard {
     fn drop(&mut self) {
         let Some(id) = &self.id else { return };
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

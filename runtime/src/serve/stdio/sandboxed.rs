@@ -9,7 +9,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     sandbox::UnsandboxedHandle,
-    serve::{Ended, Service, Stdio},
+    serve::{Service, Shutdown, Stdio},
 };
 
 impl Service {
@@ -19,7 +19,7 @@ impl Service {
         stdio: Stdio,
         stop: CancellationToken,
         patience: Duration,
-    ) -> io::Result<Ended> {
+    ) -> io::Result<Shutdown> {
         // Until the end the threads are held from here: their last owner must not be one of them.
         let shared = Arc::clone(&self.shared);
         let Some(home) = shared.home() else {

@@ -46,7 +46,7 @@ pub(crate) struct Lines<R, W> {
     ended: Option<Instant>,
     /// The server is to stop: nothing new is begun, and answers may take until then.
     stopping: Option<Instant>,
-    ending: Ending,
+    ending: ShutdownSignals,
     write: Arc<tokio::sync::Mutex<Writer<W>>>,
     in_flight: Arc<InFlight>,
     /// Answers from here that are being written.
@@ -55,7 +55,7 @@ pub(crate) struct Lines<R, W> {
 
 /// How a connection comes to its end.
 #[derive(Clone)]
-pub(crate) struct Ending {
+pub(crate) struct ShutdownSignals {
     /// Asks for it.
     pub(crate) stop: CancellationToken,
     /// How long calls in flight may take from then on, or once the client has closed its end.
@@ -111,7 +111,7 @@ enum Read {
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
     /// A connection to a server that speaks `revisions`.
-    pub(crate) fn new(read: R, write: W, revisions: Vec<ProtocolVersion>, ending: Ending) -> Self {
+    pub(crate) fn new(read: R, write: W, revisions: Vec<ProtocolVersion>, ending: ShutdownSignals) -> Self {
         Self {
             read: BufReader::with_capacity(64 * 1024, read),
             line: Vec::new(),
