@@ -2,7 +2,7 @@
 
 use candor::{
     Revision,
-    testing::{Client, ClientBuilder, ElicitAction, Refused},
+    testing::{CallError, Client, ClientBuilder, ElicitAction},
 };
 use candor_examples::prices::{App, server_of};
 use serde_json::{Value, json};
@@ -131,7 +131,7 @@ async fn arguments_that_do_not_fit_reach_no_handler() {
 #[tokio::test]
 async fn a_missing_scope_and_an_unknown_tool_are_protocol_errors() {
     let (client, _folder) = granted("read:alerts").await;
-    let Refused { code, message, data } =
+    let CallError { code, message, data } =
         client.call("clear_alerts", json!({"symbol": "AAPL"})).await.unwrap_err();
     assert_eq!(code, -31403);
     assert!(message.contains("--grant \"write:alerts\""), "{message}");

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{revision::Revision, serve::Service};
-pub use answer::{Answer, Refused};
+pub use answer::{Answer, CallError};
 use builder::Listener;
 pub use builder::{ClientBuilder, ElicitAction};
 
@@ -102,7 +102,7 @@ impl Client {
     /// # Errors
     ///
     /// The server refuses, or the connection breaks.
-    pub async fn tools(&self) -> Result<Vec<Value>, Refused> {
+    pub async fn tools(&self) -> Result<Vec<Value>, CallError> {
         let tools = self.running.list_all_tools().await?;
         Ok(tools.into_iter().map(|tool| serde_json::to_value(tool).unwrap_or_default()).collect())
     }
@@ -113,14 +113,14 @@ impl Client {
     ///
     /// A protocol error: no such tool, a missing scope, no call at all. What the tool itself reports is an [`Answer`]
     /// with `is_error`.
-    pub async fn call(&self, tool: &str, arguments: Value) -> Result<Answer, Refused> {
+    pub async fn call(&self, tool: &str, arguments: Value) -> Result<Answer, CallError> {
         let mut params = CallToolRequestParams::new(tool.to_owned());
         params.arguments = match arguments {
             Value::Object(arguments) => Some(arguments),
             Value::Null => None,
             _ => {
                 let message = "arguments are an object: json!({…})".to_owned();
-                return Err(Refused { code: 0, message, data: None });
+                return Err(CallError { code: 0, message, data: None });
             }
         };
         let meta = std::mem::take(&mut *self.next_meta());

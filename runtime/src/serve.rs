@@ -36,7 +36,7 @@ use mcp::{
     handler::{self, McpHandler, Sender},
 };
 pub(crate) use stdio::descriptors::Stdio;
-use stdio::transport::{Lines, ShutdownSignals};
+use stdio::transport::{LineTransport, ShutdownSignals};
 
 /// How serving came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,7 +193,7 @@ impl Service {
     {
         let (gone, cut) = (CancellationToken::new(), CancellationToken::new());
         let ending = ShutdownSignals { stop: stop.clone(), patience, gone: gone.clone(), cut: cut.clone() };
-        let lines = Lines::new(read, write, self.shared.revisions.clone(), ending);
+        let lines = LineTransport::new(read, write, self.shared.revisions.clone(), ending);
         let handler = McpHandler::new(self.shared, Sender::Connection(self.caller), gone.clone())
             .on_sandboxed_threads(unsandboxed);
         let outlasting = handler.outlasting.clone();

@@ -17,7 +17,7 @@ use crate::tool::{
 };
 pub use crate::{
     audit::Disk,
-    client::{Answer, Client, ClientBuilder, ElicitAction, Refused},
+    client::{Answer, CallError, Client, ClientBuilder, ElicitAction},
     clock::Clock,
 };
 

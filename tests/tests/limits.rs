@@ -10,7 +10,7 @@ use std::{
 
 use candor::{
     Per, Rate, Revision, Sandbox, Server, Service, State, mcp_tool,
-    testing::{Client, ClientBuilder, Clock, ElicitAction, Refused},
+    testing::{CallError, Client, ClientBuilder, Clock, ElicitAction},
     tools,
 };
 use candor_tests::wire::{Wire, call};
@@ -117,7 +117,7 @@ async fn allowed(client: &Client, tool: &str) {
 /// The call is refused for its rate, and may come back after so many seconds.
 async fn too_often(client: &Client, tool: &str, seconds: u64) {
     let refused = client.call(tool, json!({})).await.unwrap_err();
-    let expected = Refused {
+    let expected = CallError {
         code: -31429,
         message: format!("tool `{tool}` is called too often\nhelp: call again in {seconds} s"),
         data: Some(json!({"reason": "rate_limited", "retryAfterSeconds": seconds})),

@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 
 use super::{COULD_NOT, DONE, FAILED, Grants, audit::Log, could_not, render, say};
 use crate::{
-    client::{ClientBuilder, ElicitAction, Refused},
+    client::{CallError, ClientBuilder, ElicitAction},
     server::{Outline, Server},
     text,
     tool::{
@@ -124,7 +124,7 @@ impl Call {
     }
 
     /// What the server said, with the command line that would do.
-    fn explain(&self, outline: &Outline, listed: &[Value], refused: &Refused) -> String {
+    fn explain(&self, outline: &Outline, listed: &[Value], refused: &CallError) -> String {
         let missing =
             refused.data.as_ref().and_then(|data| data.get("missingScopes")).and_then(Value::as_array);
         if let Some(missing) = missing {

@@ -52,7 +52,7 @@ impl Answer {
 
 /// A call that was answered with a protocol error, or not at all.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Refused {
+pub struct CallError {
     /// The JSON-RPC error code; 0 where the connection broke.
     pub code: i32,
     /// What the server said.
@@ -61,15 +61,15 @@ pub struct Refused {
     pub data: Option<Value>,
 }
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for CallError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", self.message, self.code)
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for CallError {}
 
-impl From<ServiceError> for Refused {
+impl From<ServiceError> for CallError {
     fn from(error: ServiceError) -> Self {
         match error {
             ServiceError::McpError(error) => {

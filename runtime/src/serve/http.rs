@@ -40,12 +40,12 @@ use crate::{
 };
 use drain::Drain;
 pub(crate) use drain::ShutdownTimeouts;
-use error::Refused;
-use fast_path::Plain;
+use error::HttpError;
+use fast_path::FastCall;
 use health::Health;
 use host::Hosts;
 pub(crate) use host::{host, origin};
-use peek::Message;
+use peek::Peek;
 use sessions::Sessions;
 
 /// Where the protocol is spoken.
@@ -77,12 +77,12 @@ pub(crate) struct Listening {
     listener: TcpListener,
     /// Where health is asked for, if not in the same place.
     health: Option<TcpListener>,
-    door: Arc<Door>,
+    gate: Arc<HttpGate>,
     most_connections: usize,
 }
 
 /// What stands between the network and the protocol.
-struct Door {
+struct HttpGate {
     shared: Arc<Shared>,
     drain: Drain,
     hosts: Hosts,
@@ -109,12 +109,13 @@ impl Service {
         let metadata = config.resource.as_deref().map(|resource| About::new(resource, &access, &self.shared));
         let drain = Drain::new(self.shared.at_work.clone());
         let protocol = protocol(Arc::clone(&self.shared), Arc::clone(&sessions), drain.cut.clone());
-        let door = Arc::new(Door { shared: self.shared, drain, hosts, access, sessions, protocol, metadata });
+        let gate =
+            Arc::new(HttpGate { shared: self.shared, drain, hosts, access, sessions, protocol, metadata });
         let health = match config.health {
             Some(address) => Some(TcpListener::bind(address).await?),
             None => None,
         };
-        Ok(Listening { listener, health, door, most_connections: config.most_connections })
+        Ok(Listening { listener, health, gate, most_connections: config.most_connections })
     }
 
     /// The longest that a call may take.
@@ -132,15 +133,15 @@ impl Listening {
 
     /// Who may call.
     pub(crate) fn access(&self) -> Arc<Access> {
-        Arc::clone(&self.door.access)
+        Arc::clone(&self.gate.access)
     }
 
     /// Answers until `stop`, and then what is left to be answered.
     pub(crate) async fn serve(self, stop: CancellationToken, timeouts: ShutdownTimeouts) -> Shutdown {
-        let Self { listener, health, door, most_connections } = self;
-        let drain = &door.drain;
-        let checks = Arc::new(Health::new(Arc::clone(&door.shared), drain.leaving.clone()));
-        let mut router = router(Arc::clone(&door));
+        let Self { listener, health, gate, most_connections } = self;
+        let drain = &gate.drain;
+        let checks = Arc::new(Health::new(Arc::clone(&gate.shared), drain.leaving.clone()));
+        let mut router = router(Arc::clone(&gate));
         match health {
             None => router = router.merge(health_router(checks)),
             Some(health) => {
@@ -173,9 +174,9 @@ fn protocol(
     StreamableHttpService::new(handler, sessions, config)
 }
 
-fn router(door: Arc<Door>) -> Router {
+fn router(gate: Arc<HttpGate>) -> Router {
     let mut router = Router::new().route(PATH, any(mcp));
-    if let Some(about) = &door.metadata {
+    if let Some(about) = &gate.metadata {
         // With the resource's path, and without: clients try one or the other (MCP, authorization).
         let path = about.path();
         // The router reads more than letters into some signs.
@@ -186,26 +187,26 @@ fn router(door: Arc<Door>) -> Router {
         }
         router = router.route(METADATA, document);
     }
-    router.with_state(door)
+    router.with_state(gate)
 }
 
 fn health_router(health: Arc<Health>) -> Router {
     Router::new().route("/livez", get(health::live)).route("/readyz", get(health::ready)).with_state(health)
 }
 
-async fn mcp(State(door): State<Arc<Door>>, request: Request) -> Response {
-    let answer = async |request| door.answer(request).await.unwrap_or_else(Refused::into_response);
-    cors::answer(&door.hosts, request, answer).await
+async fn mcp(State(gate): State<Arc<HttpGate>>, request: Request) -> Response {
+    let answer = async |request| gate.answer(request).await.unwrap_or_else(HttpError::into_response);
+    cors::answer(&gate.hosts, request, answer).await
 }
 
-async fn metadata(State(door): State<Arc<Door>>, request: Request) -> Response {
-    let answer = async |request| door.document(&request).unwrap_or_else(Refused::into_response);
-    cors::answer(&door.hosts, request, answer).await
+async fn metadata(State(gate): State<Arc<HttpGate>>, request: Request) -> Response {
+    let answer = async |request| gate.document(&request).unwrap_or_else(HttpError::into_response);
+    cors::answer(&gate.hosts, request, answer).await
 }
 
-impl Door {
+impl HttpGate {
     /// One request. What comes first here is decided first, which is a security property.
-    async fn answer(&self, mut request: Request) -> Result<Response, Refused> {
+    async fn answer(&self, mut request: Request) -> Result<Response, HttpError> {
         let mut in_flight = self.drain.enter().inspect_err(|_| self.record(DeniedBy::Draining))?;
         self.hosts.check(&request)?;
         let caller = self.caller(&mut request).await?;
@@ -214,12 +215,12 @@ impl Door {
         let body = body::read(body).await?;
         let mut id = None;
         let admission = if parts.method == Method::POST {
-            if let Some(call) = Plain::read(&self.shared, &parts.headers, &body) {
+            if let Some(call) = FastCall::read(&self.shared, &parts.headers, &body) {
                 let admission = self.admit(call.tool(), &call.id, &caller).await?;
                 let answer = call.answer(&self.shared, caller, admission, &self.drain).await?;
                 return Ok(in_flight.through(answer));
             }
-            let message = Message::read(&body)?;
+            let message = Peek::read(&body)?;
             id.clone_from(&message.id);
             if message.has_no_end() {
                 in_flight.leave();
@@ -259,10 +260,10 @@ impl Door {
     }
 
     /// What those who want a token are told of the server.
-    fn document(&self, request: &Request) -> Result<Response, Refused> {
+    fn document(&self, request: &Request) -> Result<Response, HttpError> {
         self.hosts.check(request)?;
         if request.method() == Method::OPTIONS {
-            let refused = Refused::plain(StatusCode::METHOD_NOT_ALLOWED, "this document is for `GET`");
+            let refused = HttpError::plain(StatusCode::METHOD_NOT_ALLOWED, "this document is for `GET`");
             return Err(refused.header(header::ALLOW, HeaderValue::from_static("GET, HEAD")));
         }
         let document = self.metadata.as_ref().map(|about| about.document.clone()).unwrap_or_default();
@@ -272,7 +273,7 @@ impl Door {
     }
 
     /// Whose token it is. The token goes no further.
-    async fn caller(&self, request: &mut Request) -> Result<Arc<Caller>, Refused> {
+    async fn caller(&self, request: &mut Request) -> Result<Arc<Caller>, HttpError> {
         let token = auth::take(request.headers_mut());
         let caller = match &token {
             Ok(token) => self.access.caller(token.as_deref()).await,

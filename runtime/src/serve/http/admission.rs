@@ -6,21 +6,21 @@ use ::http::{HeaderMap, StatusCode};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rmcp::model::{ProtocolVersion, RequestId};
 
-use super::{Door, Refused};
+use super::{HttpError, HttpGate};
 use crate::{
     access::insufficient_scope,
     pipeline::{self, Admission, Origin, Refusal},
     tool::call::Caller,
 };
 
-impl Door {
+impl HttpGate {
     /// Lets a call in, or not. What else is wrong with it, the protocol says with status 200.
     pub(super) async fn admit(
         &self,
         tool: &str,
         id: &RequestId,
         caller: &Arc<Caller>,
-    ) -> Result<Option<Admission>, Refused> {
+    ) -> Result<Option<Admission>, HttpError> {
         let core = &self.shared.core;
         match pipeline::admit(core, caller, tool) {
             Ok(admission) => Ok(Some(admission)),
@@ -36,7 +36,7 @@ impl Door {
     }
 
     /// The answer to a call that would do better with another token, or later.
-    fn refused(&self, refusal: &Refusal) -> Option<Refused> {
+    fn refused(&self, refusal: &Refusal) -> Option<HttpError> {
         match refusal {
             Refusal::MissingScopes { required, .. } => {
                 let (fact, scopes) = (refusal.fact(), required.join(" "));
@@ -46,7 +46,7 @@ impl Door {
                     format!("start the server with `--grant \"{scopes}\"`")
                 };
                 let message = format!("{fact}\nhelp: {help}");
-                let refused = Refused::new(StatusCode::FORBIDDEN, refusal.code(), message, refusal.data());
+                let refused = HttpError::new(StatusCode::FORBIDDEN, refusal.code(), message, refusal.data());
                 if !self.access.asks() {
                     // No token would help.
                     return Some(refused);
@@ -55,7 +55,7 @@ impl Door {
             }
             Refusal::RateLimited { .. } | Refusal::TooManyInFlight { .. } => {
                 let (message, data) = (refusal.message(), refusal.data());
-                let refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, refusal.code(), message, data);
+                let refused = HttpError::new(StatusCode::TOO_MANY_REQUESTS, refusal.code(), message, data);
                 Some(refused.retry_after(refusal.retry_after().unwrap_or(1)))
             }
             // The first two are further in, and the others come only from there.

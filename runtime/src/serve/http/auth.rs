@@ -2,7 +2,7 @@
 
 use ::http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use super::Refused;
+use super::HttpError;
 use crate::access::Denied;
 
 /// Takes the header off the request, so that it reaches neither handlers nor logs.
@@ -30,7 +30,7 @@ fn token(value: &str) -> Option<&str> {
 }
 
 /// The answer to a request that nobody is behind.
-pub(super) fn refused(denied: Denied, scopes: &[&str], metadata: Option<&str>) -> Refused {
+pub(super) fn refused(denied: Denied, scopes: &[&str], metadata: Option<&str>) -> HttpError {
     let (status, code, message) = match denied {
         Denied::Missing => (
             StatusCode::UNAUTHORIZED,
@@ -48,7 +48,7 @@ pub(super) fn refused(denied: Denied, scopes: &[&str], metadata: Option<&str>) -
             "nobody can tell now who calls: the keys of the authorization server cannot be had\nhelp: try again in 10 s".to_owned(),
         ),
     };
-    let refused = Refused::new(status, code, message, None);
+    let refused = HttpError::new(status, code, message, None);
     match denied.challenge(scopes, metadata) {
         Some(challenge) => refused.challenge(&challenge),
         None => refused.retry_after(10),

@@ -9,7 +9,7 @@ use tokio_util::{
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
 
-use super::{Refused, body_guard::GuardedBody};
+use super::{HttpError, body_guard::GuardedBody};
 use crate::serve::{SHUTTING_DOWN, Shutdown};
 
 /// How much time each phase has.
@@ -53,7 +53,7 @@ impl Drain {
     }
 
     /// Counts a request as one at work, or turns it away.
-    pub(super) fn enter(&self) -> Result<InFlightGuard, Refused> {
+    pub(super) fn enter(&self) -> Result<InFlightGuard, HttpError> {
         // Counted first: whoever waits for the rest must not miss one that is just let in.
         let in_flight = InFlightGuard(Some(self.at_work.token()));
         if self.refusing.is_cancelled() {
@@ -82,19 +82,19 @@ impl Drain {
     }
 }
 
-fn too_late() -> Refused {
+fn too_late() -> HttpError {
     let data = serde_json::json!({"reason": "shutting_down", "retryAfterSeconds": 1});
     let message = "this server stops\nhelp: call again once it is back";
-    Refused::new(StatusCode::SERVICE_UNAVAILABLE, SHUTTING_DOWN, message, Some(data))
+    HttpError::new(StatusCode::SERVICE_UNAVAILABLE, SHUTTING_DOWN, message, Some(data))
         .retry_after(1)
         .header(header::CONNECTION, HeaderValue::from_static("close"))
 }
 
 /// The answer to a request whose call took longer than the server could wait.
-pub(super) fn cut_off() -> Refused {
+pub(super) fn cut_off() -> HttpError {
     let data = serde_json::json!({"reason": "shutting_down"});
     let message = "this server stopped before the call had its answer\nnote: what it does may still happen\nhelp: look before you call again";
-    Refused::new(StatusCode::SERVICE_UNAVAILABLE, SHUTTING_DOWN, message, Some(data))
+    HttpError::new(StatusCode::SERVICE_UNAVAILABLE, SHUTTING_DOWN, message, Some(data))
 }
 
 /// A request's in_flight among those at work: until its answer was sent, or nobody reads it any more.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// The answer to a request that is not let through.
 #[derive(Debug)]
-pub(super) struct Refused(Box<Parts>);
+pub(super) struct HttpError(Box<Parts>);
 
 #[derive(Debug)]
 struct Parts {
@@ -18,7 +18,7 @@ struct Parts {
     message: ServerJsonRpcMessage,
 }
 
-impl Refused {
+impl HttpError {
     /// With an error code of ours.
     pub(super) fn new(
         status: StatusCode,

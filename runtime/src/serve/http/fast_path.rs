@@ -20,7 +20,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Drain, Refused, drain, error};
+use super::{Drain, HttpError, drain, error};
 use crate::{
     pipeline::{Admission, AsTask},
     revision::Revision,
@@ -39,14 +39,14 @@ const NAME: HeaderName = HeaderName::from_static("mcp-name");
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
 /// A call with nothing out of the ordinary.
-pub(super) struct Plain {
+pub(super) struct FastCall {
     pub(super) id: RequestId,
     params: CallToolRequestParams,
     meta: RequestMetaObject,
     abilities: Abilities,
 }
 
-impl Plain {
+impl FastCall {
     /// Reads a request as such a call; `None` where it is another, or none that can be answered.
     pub(super) fn read(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Option<Self> {
         let revision = ProtocolVersion::V_2026_07_28;
@@ -82,9 +82,10 @@ impl Plain {
         caller: Arc<Caller>,
         admission: Option<Admission>,
         drain: &Drain,
-    ) -> Result<Response, Refused> {
+    ) -> Result<Response, HttpError> {
         let (id, cancelled) = (self.id.clone(), CancellationToken::new());
-        let call = Whole::new(self.call(Arc::clone(shared), caller, admission, cancelled.clone()), cancelled);
+        let call =
+            DetachOnDrop::new(self.call(Arc::clone(shared), caller, admission, cancelled.clone()), cancelled);
         tokio::select! {
             biased;
             answer = call => Ok(response(answer, id)),
@@ -163,19 +164,19 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// A call that goes on to its end where nobody waits for it any more: its handler is told, and how it ended is recorded.
-struct Whole<F: Future<Output: Send> + Send + 'static> {
+struct DetachOnDrop<F: Future<Output: Send> + Send + 'static> {
     /// None once it has ended.
     call: Option<Pin<Box<F>>>,
     cancelled: CancellationToken,
 }
 
-impl<F: Future<Output: Send> + Send + 'static> Whole<F> {
+impl<F: Future<Output: Send> + Send + 'static> DetachOnDrop<F> {
     fn new(call: F, cancelled: CancellationToken) -> Self {
         Self { call: Some(Box::pin(call)), cancelled }
     }
 }
 
-impl<F: Future<Output: Send> + Send + 'static> Future for Whole<F> {
+impl<F: Future<Output: Send> + Send + 'static> Future for DetachOnDrop<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -188,7 +189,7 @@ impl<F: Future<Output: Send> + Send + 'static> Future for Whole<F> {
     }
 }
 
-impl<F: Future<Output: Send> + Send + 'static> Drop for Whole<F> {
+impl<F: Future<Output: Send> + Send + 'static> Drop for DetachOnDrop<F> {
     fn drop(&mut self) {
         let Some(call) = self.call.take() else { return };
         self.cancelled.cancel();

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ::http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::Authority};
 use axum::extract::Request;
 
-use super::Refused;
+use super::HttpError;
 
 /// The names that this server goes by, and the pages that may ask it.
 pub(super) struct Hosts {
@@ -40,19 +40,19 @@ impl Hosts {
         }
     }
 
-    pub(super) fn check(&self, request: &Request) -> Result<(), Refused> {
+    pub(super) fn check(&self, request: &Request) -> Result<(), HttpError> {
         self.host(request.uri(), request.headers())?;
         match Said::of(request.headers(), &header::ORIGIN) {
             Said::Nothing => Ok(()),
             Said::Once(origin) if self.knows(origin) => Ok(()),
-            Said::Once(_) | Said::Muddled => Err(Refused::plain(
+            Said::Once(_) | Said::Muddled => Err(HttpError::plain(
                 StatusCode::FORBIDDEN,
                 "pages of this `Origin` may not ask this server\nhelp: whoever runs the server can allow it with `--allow-origin`",
             )),
         }
     }
 
-    fn host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refused> {
+    fn host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), HttpError> {
         let said = match Said::of(headers, &header::HOST) {
             Said::Once(host) => host.parse::<Authority>().ok(),
             Said::Muddled => None,
@@ -60,7 +60,7 @@ impl Hosts {
             Said::Nothing => uri.authority().cloned(),
         };
         let Some(said) = said else {
-            return Err(Refused::plain(
+            return Err(HttpError::plain(
                 StatusCode::BAD_REQUEST,
                 "this request has no `Host`, or more than one",
             ));
@@ -69,7 +69,7 @@ impl Hosts {
         if [Some(&said), uri.authority()].into_iter().flatten().all(|said| self.is_ours(&Name::of(said))) {
             return Ok(());
         }
-        Err(Refused::plain(
+        Err(HttpError::plain(
             StatusCode::FORBIDDEN,
             "this server does not go by this `Host`\nhelp: whoever runs the server can name it with `--allow-host`",
         ))

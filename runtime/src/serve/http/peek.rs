@@ -6,11 +6,11 @@ use ::http::StatusCode;
 use rmcp::model::{RequestId, ServerJsonRpcMessage};
 use serde::Deserialize;
 
-use super::Refused;
+use super::HttpError;
 use crate::serve::stdio::parse::{self, Line};
 
 /// The part of a message that is looked at here.
-pub(super) struct Message<'a> {
+pub(super) struct Peek<'a> {
     pub(super) id: Option<RequestId>,
     pub(super) method: Cow<'a, str>,
     /// The tool of a call.
@@ -32,9 +32,9 @@ struct Params<'a> {
     name: Option<Cow<'a, str>>,
 }
 
-impl<'a> Message<'a> {
+impl<'a> Peek<'a> {
     /// Reads a message; of one that is none, says why.
-    pub(super) fn read(body: &'a [u8]) -> Result<Self, Refused> {
+    pub(super) fn read(body: &'a [u8]) -> Result<Self, HttpError> {
         let envelope = match serde_json::from_slice::<Envelope<'_>>(body) {
             Ok(envelope) if !parse::repeats_a_name(body) => envelope,
             _ => {
@@ -67,10 +67,10 @@ impl<'a> Message<'a> {
 }
 
 /// Says what is wrong with a body that is no message.
-pub(super) fn explain(body: &[u8]) -> Result<(), Refused> {
+pub(super) fn explain(body: &[u8]) -> Result<(), HttpError> {
     match parse::line(body) {
         Line::Message(_) => Ok(()),
-        Line::Nothing => Err(Refused::plain(StatusCode::BAD_REQUEST, "this body is no message")),
-        Line::Fault(answer) => Err(Refused::with(StatusCode::BAD_REQUEST, *answer as ServerJsonRpcMessage)),
+        Line::Nothing => Err(HttpError::plain(StatusCode::BAD_REQUEST, "this body is no message")),
+        Line::Fault(answer) => Err(HttpError::with(StatusCode::BAD_REQUEST, *answer as ServerJsonRpcMessage)),
     }
 }

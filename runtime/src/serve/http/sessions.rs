@@ -20,7 +20,7 @@ use rmcp::{
     },
 };
 
-use super::{Refused, body_guard::GuardedBody};
+use super::{HttpError, body_guard::GuardedBody};
 use crate::{confirm::EXPIRY, tool::call::Caller};
 
 const SESSION: &str = "mcp-session-id";
@@ -69,7 +69,7 @@ impl Sessions {
 
     /// Finds the session that a request names. Another caller's is as unknown as one that never was: its name alone
     /// must not tell that it exists.
-    pub(super) fn enter(&self, request: &mut Request, caller: &Caller) -> Result<SessionGuard, Refused> {
+    pub(super) fn enter(&self, request: &mut Request, caller: &Caller) -> Result<SessionGuard, HttpError> {
         let headers = request.headers_mut();
         let version = headers.get("mcp-protocol-version").map(HeaderValue::as_bytes);
         if version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28.as_str().as_bytes()) {
@@ -84,7 +84,7 @@ impl Sessions {
             let session = known.as_ref().and_then(|id| open.get_mut(id));
             let Some(session) = session.filter(|session| session.owner.identity() == caller.identity())
             else {
-                return Err(Refused::plain(
+                return Err(HttpError::plain(
                     StatusCode::NOT_FOUND,
                     "there is no such session\nhelp: begin a new one with `initialize`",
                 ));
@@ -98,7 +98,7 @@ impl Sessions {
 
     /// Makes room for a session more. Where there is none, the caller who has the most loses the one that was idle the
     /// longest.
-    pub(super) async fn make_room(&self) -> Result<(), Refused> {
+    pub(super) async fn make_room(&self) -> Result<(), HttpError> {
         if let Some(oldest) = self.superfluous()? {
             // One that has ended by itself is as good.
             let _ = self.local.close_session(&oldest).await;
@@ -106,7 +106,7 @@ impl Sessions {
         Ok(())
     }
 
-    fn superfluous(&self) -> Result<Option<SessionId>, Refused> {
+    fn superfluous(&self) -> Result<Option<SessionId>, HttpError> {
         let mut open = self.open();
         if open.len() < self.most {
             return Ok(None);
@@ -121,7 +121,7 @@ impl Sessions {
         let oldest = idle.min_by_key(|(_, session)| session.used).map(|(id, _)| Arc::clone(id));
         let Some(oldest) = oldest else {
             let full = "as many sessions are open as may be\nhelp: try again in 10 s, or use revision 2026-07-28, which has none";
-            return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, -31503, full, None).retry_after(10));
+            return Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE, -31503, full, None).retry_after(10));
         };
         open.remove(&oldest);
         Ok(Some(oldest))

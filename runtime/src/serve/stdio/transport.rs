@@ -34,7 +34,7 @@ const LONGEST: usize = 16 * 1024 * 1024;
 const KEPT: usize = 1024 * 1024;
 
 /// A connection of lines.
-pub(crate) struct Lines<R, W> {
+pub(crate) struct LineTransport<R, W> {
     read: BufReader<R>,
     line: Vec<u8>,
     /// The rest of a line that was too long is still to come.
@@ -109,7 +109,7 @@ enum Read {
     End,
 }
 
-impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport<R, W> {
     /// A connection to a server that speaks `revisions`.
     pub(crate) fn new(read: R, write: W, revisions: Vec<ProtocolVersion>, ending: ShutdownSignals) -> Self {
         Self {
@@ -265,7 +265,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
     }
 }
 
-impl<R, W> Transport<RoleServer> for Lines<R, W>
+impl<R, W> Transport<RoleServer> for LineTransport<R, W>
 where
     R: AsyncRead + Send + Unpin,
     W: AsyncWrite + Send + Unpin + 'static,
