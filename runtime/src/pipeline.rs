@@ -37,7 +37,7 @@ use access::OutOfReach;
 pub(crate) use confirmation::{Choice, Elicitor, QUESTION};
 use elicitation::Asker;
 pub(crate) use refusal::Refusal;
-pub(crate) use task::AsTask;
+pub(crate) use task::TaskMode;
 
 /// What every call of one server shares. Nothing in it changes once the server runs.
 pub(crate) struct Core {
@@ -85,7 +85,7 @@ pub(crate) struct Request<'a> {
     /// Whoever sits at the client and can be asked.
     pub(crate) person: &'a dyn Elicitor,
     /// Whether it runs in a task.
-    pub(crate) task: AsTask<'a>,
+    pub(crate) task: TaskMode<'a>,
 }
 
 /// What a call comes to.
@@ -261,7 +261,7 @@ async fn stages(
         deadline: tokio::time::Instant::now().into_std() + tool.descriptor.timeout,
     };
     // Nobody waits for its answer: that what may not be repeated was taken back is no end of it.
-    let to_its_end = request.task.is_one() && !tool.descriptor.may_repeat();
+    let to_its_end = request.task.is_requested() && !tool.descriptor.may_repeat();
     request.task.begin();
     let executor = core.sandboxes.executor(tool.descriptor, request.unsandboxed).await;
     let mut reply = run::run(executor, &core.handlers[at], call, arguments, slot, to_its_end).await;

@@ -196,7 +196,7 @@ impl Service {
         let lines = LineTransport::new(read, write, self.shared.revisions.clone(), ending);
         let handler = McpHandler::new(self.shared, Sender::Connection(self.caller), gone.clone())
             .on_sandboxed_threads(unsandboxed);
-        let outlasting = handler.outlasting.clone();
+        let task_rounds = handler.task_rounds.clone();
         Box::pin(async move {
             match handler.serve(lines).await {
                 Ok(running) => {
@@ -211,10 +211,10 @@ impl Service {
                         }
                     };
                     ended.map(drop).map_err(io::Error::other)?;
-                    // What outlasts its request is waited for as calls are.
-                    outlasting.close();
+                    // What has_task its request is waited for as calls are.
+                    task_rounds.close();
                     let until = until.unwrap_or_else(|| Instant::now() + patience);
-                    if tokio::time::timeout_at(until, outlasting.wait()).await.is_err() {
+                    if tokio::time::timeout_at(until, task_rounds.wait()).await.is_err() {
                         cut.cancel();
                     }
                 }

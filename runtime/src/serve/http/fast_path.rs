@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Drain, HttpError, drain, error};
 use crate::{
-    pipeline::{Admission, AsTask},
+    pipeline::{Admission, TaskMode},
     revision::Revision,
     serve::{
         Shared,
@@ -62,9 +62,9 @@ impl FastCall {
         let reports =
             meta.get_progress_token().is_some() || (shared.about.logging && meta.log_level().is_some());
         // What is answered with a task goes another way.
-        let outlasts =
+        let has_task =
             shared.core.registry.find(&params.name).is_some_and(|(_, tool)| tool.descriptor.task.is_some());
-        if !agree || reports || outlasts || shared.lists.has_headers(&params.name) {
+        if !agree || reports || has_task || shared.lists.has_headers(&params.name) {
             return None;
         }
         let abilities = peer::abilities(Some(meta.client_capabilities()?));
@@ -115,7 +115,7 @@ impl FastCall {
             cancelled,
             meta: shared.meta(revision),
         };
-        rounds.one(self.params, self.abilities, admission, AsTask::No).await
+        rounds.one(self.params, self.abilities, admission, TaskMode::NotRequested).await
     }
 }
 

@@ -18,10 +18,10 @@ use super::{
     peer::{self, ClientPeer},
     progress,
     rounds::Rounds,
-    task_call::Outlasting,
+    task_call::TaskCall,
 };
 use crate::{
-    pipeline::{Admission, AsTask, Origin},
+    pipeline::{Admission, Origin, TaskMode},
     tasks::Running,
     tool::{
         call::{Caller, Reports},
@@ -48,10 +48,10 @@ impl McpHandler {
     ) -> Result<CallToolResponse, ErrorData> {
         let revision = revision(&context);
         let (caller, admission) = self.visit(&context)?;
-        let task = match self.outlasting(&request, &context) {
-            None => AsTask::No,
+        let task = match self.task_rounds(&request, &context) {
+            None => TaskMode::NotRequested,
             Some(tool) => match self.shared.core.tasks.open(&caller, tool.scopes, tool.timeout) {
-                None => AsTask::Full,
+                None => TaskMode::AtCapacity,
                 Some(running) => return self.begin(request, context, caller, admission, running).await,
             },
         };
@@ -89,7 +89,7 @@ impl McpHandler {
     }
 
     /// The tool of this call, where it and the client take a task.
-    fn outlasting(
+    fn task_rounds(
         &self,
         request: &CallToolRequestParams,
         context: &RequestContext<RoleServer>,
@@ -109,9 +109,9 @@ impl McpHandler {
         admission: Option<Admission>,
         running: Running,
     ) -> Result<CallToolResponse, ErrorData> {
-        let outlasting = Outlasting {
+        let task_rounds = TaskCall {
             shared: Arc::clone(&self.shared),
-            here: self.outlasting.clone(),
+            here: self.task_rounds.clone(),
             unsandboxed: self.unsandboxed.clone(),
             caller,
             idempotency_key: context.meta.remove("candor/idempotency-key"),
@@ -119,7 +119,7 @@ impl McpHandler {
             abilities: peer::abilities(context.client_capabilities()),
             call,
         };
-        outlasting.begin(admission, running, &context.ct).await
+        task_rounds.begin(admission, running, &context.ct).await
     }
 
     /// How a call came.

@@ -47,7 +47,7 @@ pub(crate) struct McpHandler {
     /// The client has closed its end.
     pub(super) gone: CancellationToken,
     /// Rounds of tasks that began here and are at work.
-    pub(crate) outlasting: TaskTracker,
+    pub(crate) task_rounds: TaskTracker,
     pub(super) log: logging::Wish,
     /// The threads without a sandbox, where the connection is served on sandboxed ones.
     pub(super) unsandboxed: Option<Arc<UnsandboxedHandle>>,
@@ -344,8 +344,8 @@ impl ServerHandler for McpHandler {
 
 impl McpHandler {
     pub(crate) fn new(shared: Arc<Shared>, sender: Sender, gone: CancellationToken) -> Self {
-        let outlasting = TaskTracker::new();
-        Self { shared, sender, gone, outlasting, log: logging::Wish::new(), unsandboxed: None }
+        let task_rounds = TaskTracker::new();
+        Self { shared, sender, gone, task_rounds, log: logging::Wish::new(), unsandboxed: None }
     }
 
     /// The same, on sandboxed threads.

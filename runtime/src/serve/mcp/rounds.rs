@@ -11,7 +11,7 @@ use super::{
     peer::{self, ClientPeer},
 };
 use crate::{
-    pipeline::{self, Admission, Answer, AsTask, Core, Elicitor, Origin, Request},
+    pipeline::{self, Admission, Answer, Core, Elicitor, Origin, Request, TaskMode},
     revision::Revision,
     sandbox::UnsandboxedHandle,
     tool::{
@@ -45,7 +45,7 @@ impl Rounds<'_> {
         call: CallToolRequestParams,
         abilities: Abilities,
         admission: Option<Admission>,
-        task: AsTask<'_>,
+        task: TaskMode<'_>,
     ) -> Result<CallToolResponse, ErrorData> {
         let (state, responses) = (call.request_state, call.input_responses.unwrap_or_default());
         let person = ClientPeer::coming_back(abilities, state, responses);
@@ -94,7 +94,7 @@ impl Rounds<'_> {
                 origin: self.origin,
                 unsandboxed: self.unsandboxed,
                 person: &person,
-                task: AsTask::No,
+                task: TaskMode::NotRequested,
             };
             match pipeline::call(self.core, request).await {
                 Ok(Answer::Reply(reply)) => return Ok(convert::result(reply, self.meta).into()),

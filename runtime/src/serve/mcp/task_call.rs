@@ -24,7 +24,7 @@ use super::{
     rounds::MOST,
 };
 use crate::{
-    pipeline::{self, Admission, Answer, AsTask, Origin, Refusal, Request},
+    pipeline::{self, Admission, Answer, Origin, Refusal, Request, TaskMode},
     revision::Revision,
     sandbox::UnsandboxedHandle,
     serve::Shared,
@@ -43,7 +43,7 @@ const POLL_MS: u64 = 1_000;
 const UNANSWERED: i32 = -31408;
 
 /// A call that is to go on after its request.
-pub(crate) struct Outlasting {
+pub(crate) struct TaskCall {
     pub(crate) shared: Arc<Shared>,
     /// The rounds of its connection.
     pub(crate) here: TaskTracker,
@@ -59,7 +59,7 @@ pub(crate) struct Outlasting {
 /// One round's end.
 type Round = Result<Answer, Refusal>;
 
-impl Outlasting {
+impl TaskCall {
     /// Answers with the task, once nothing stands before the handler any more. What does, and what a person is asked
     /// before, is the answer as of any call.
     pub(crate) async fn begin(
@@ -102,7 +102,8 @@ impl Outlasting {
             }
         };
         let at_work = self.at_work();
-        let first = self.round(&person, admission, &running, AsTask::Yes(Some(Box::new(begun)))).await;
+        let first =
+            self.round(&person, admission, &running, TaskMode::Requested(Some(Box::new(begun)))).await;
         drop(at_work);
         if !running.has_begun() {
             return Some(first);
@@ -152,7 +153,7 @@ impl Outlasting {
             admission = pipeline::admit_again(&self.shared.core, &self.caller, &self.call.name) => admission,
         };
         Some(match admission {
-            Ok(admission) => self.round(person, Some(admission), running, AsTask::Yes(None)).await,
+            Ok(admission) => self.round(person, Some(admission), running, TaskMode::Requested(None)).await,
             Err(refusal) => Err(refusal),
         })
     }
@@ -163,7 +164,7 @@ impl Outlasting {
         person: &ClientPeer<'_>,
         admission: Option<Admission>,
         running: &Running,
-        task: AsTask<'_>,
+        task: TaskMode<'_>,
     ) -> Round {
         let (sender, mut reports) = mpsc::channel(progress::WAITING);
         let wanted = Wanted { progress: true, log: None };
