@@ -83,7 +83,7 @@ const MOST: u32 = 256;
 pub struct AuditLog {
     folder: PathBuf,
     /// Whether the next folder will do where another process has this one.
-    crowded: bool,
+    numbered_fallback: bool,
     signing_key: Option<PathBuf>,
     segment_bytes: u64,
     often: Often,
@@ -100,7 +100,7 @@ impl AuditLog {
         Self {
             // A relative path leads elsewhere once the working directory changes.
             folder: std::path::absolute(&folder).unwrap_or(folder),
-            crowded: false,
+            numbered_fallback: false,
             signing_key: None,
             segment_bytes: SEGMENT,
             often: Often::default(),
@@ -114,7 +114,7 @@ impl AuditLog {
     /// `$XDG_STATE_HOME/SERVER/audit`, or `~/.local/state/SERVER/audit`. Where another process has that one, `audit-2`
     /// beside it, and so on. `None` where this user has no such place.
     pub fn of_user(server: &str) -> Option<Self> {
-        home::folder(server).map(|folder| Self { crowded: true, ..Self::at(folder) })
+        home::folder(server).map(|folder| Self { numbered_fallback: true, ..Self::at(folder) })
     }
 
     /// The file of the key that signs, where it is not `FOLDER.signing-key`. `audit key new` makes one.
@@ -175,7 +175,7 @@ impl AuditLog {
     /// The folders that it stands in: of a log that was not named, there is one for each server that ran beside others.
     #[cfg(feature = "cli")]
     pub(crate) fn folders(&self) -> Vec<PathBuf> {
-        let last = if self.crowded { MOST } else { 1 };
+        let last = if self.numbered_fallback { MOST } else { 1 };
         (1..=last).map(|n| home::nth(&self.folder, n)).filter(|folder| folder.exists()).collect()
     }
 
@@ -218,7 +218,7 @@ impl AuditLog {
 
     /// The folder itself, or the next that no other process has.
     fn take(&self) -> Result<Folder, String> {
-        let last = if self.crowded { MOST } else { 1 };
+        let last = if self.numbered_fallback { MOST } else { 1 };
         let mut busy = String::new();
         for n in 1..=last {
             match Folder::take(&home::nth(&self.folder, n)) {

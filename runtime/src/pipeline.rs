@@ -33,7 +33,7 @@ use crate::{
         output::Reply,
     },
 };
-use access::OutOfReach;
+use access::Visibility;
 pub(crate) use confirmation::{Choice, Elicitor, QUESTION};
 use elicitation::Asker;
 pub(crate) use refusal::Refusal;
@@ -44,7 +44,7 @@ pub(crate) struct Core {
     pub(crate) registry: Registry,
     /// One a tool, in the registry's order.
     pub(crate) handlers: Vec<Handler>,
-    pub(crate) out_of_reach: OutOfReach,
+    pub(crate) visibility: Visibility,
     /// The threads that handlers run on.
     pub(crate) sandboxes: Arc<Sandboxes>,
     pub(crate) limits: Limits,
@@ -52,11 +52,11 @@ pub(crate) struct Core {
     /// Calls that outlast their requests.
     pub(crate) tasks: Arc<Tasks>,
     /// Nobody is asked before a call: whoever started the server said so.
-    pub(crate) unasked: bool,
+    pub(crate) skip_confirmation: bool,
     /// Where calls are recorded, where they are.
     pub(crate) audit: Option<Recorder>,
     /// Tools that are there and not served: those that may write, where none may.
-    pub(crate) withheld: HashSet<&'static str>,
+    pub(crate) disabled_tools: HashSet<&'static str>,
 }
 
 impl Core {
@@ -73,7 +73,7 @@ pub(crate) struct Request<'a> {
     /// Where the transport had to know first, for its status.
     pub(crate) admission: Option<Admission>,
     /// A further round of a call that came in before: one call, whatever it asks on its way.
-    pub(crate) again: bool,
+    pub(crate) is_next_round: bool,
     pub(crate) revision: Revision,
     pub(crate) idempotency_key: Option<Value>,
     pub(crate) reports: Option<Reports>,
@@ -140,10 +140,10 @@ pub(crate) async fn admit_again(core: &Core, caller: &Caller, tool: &str) -> Res
     Ok(Admission { at, slot: core.limits.slot_in_turn(at).await })
 }
 
-fn let_in(core: &Core, caller: &Caller, tool: &str, again: bool) -> Result<Admission, Refusal> {
+fn let_in(core: &Core, caller: &Caller, tool: &str, is_next_round: bool) -> Result<Admission, Refusal> {
     let (at, tool) = known::tool(core, caller, tool)?;
     access::check(core, tool.descriptor, caller)?;
-    if !again {
+    if !is_next_round {
         limits::rate(core, at, caller)?;
     }
     Ok(Admission { at, slot: limits::slot(core, at)? })
@@ -166,7 +166,7 @@ pub(crate) async fn turned_away(
 /// The stage that refuses so.
 fn by(core: &Core, tool: &str, refusal: &Refusal) -> DeniedBy {
     match refusal {
-        Refusal::UnknownTool { .. } if core.withheld.contains(tool) => DeniedBy::ReadOnlyMode,
+        Refusal::UnknownTool { .. } if core.disabled_tools.contains(tool) => DeniedBy::ReadOnlyMode,
         Refusal::UnknownTool { .. } | Refusal::Malformed(_) => DeniedBy::UnknownTool,
         Refusal::MissingScopes { .. } => DeniedBy::Scope,
         Refusal::RateLimited { .. } | Refusal::TooManyInFlight { .. } => DeniedBy::Rate,
@@ -206,7 +206,7 @@ async fn stages(
     let admitted = request.admission.filter(|admission| core.name(admission.at) == request.tool);
     let Admission { at, mut slot } = match admitted {
         Some(admission) => admission,
-        None => let_in(core, &request.caller, &request.tool, request.again)
+        None => let_in(core, &request.caller, &request.tool, request.is_next_round)
             .map_err(|refusal| Denied::by(by(core, &request.tool, &refusal))(refusal))?,
     };
     let tool = &core.registry.tools()[at];
@@ -273,8 +273,8 @@ async fn stages(
         in_flight.outcome(&reply, ask.is_some()).await.map_err(Denied::by(DeniedBy::Audit))?;
     }
     let Some(ask) = ask else { return Ok(Answer::Reply(reply)) };
-    let in_rounds = person.in_rounds();
+    let is_stateless = person.is_stateless();
     let tool = tool.descriptor;
-    let asker = Asker { tool, abilities, in_rounds, unusable, confirmed, digest: digest.as_ref() };
+    let asker = Asker { tool, abilities, is_stateless, unusable, confirmed, digest: digest.as_ref() };
     elicitation::put(core, &asker, ask).map_err(Denied::after)
 }

@@ -30,7 +30,7 @@ impl Revision {
     }
 
     /// Whether a structured result has to be an object (until SEP-2106).
-    pub(crate) const fn wants_objects(self) -> bool {
+    pub(crate) const fn is_legacy(self) -> bool {
         !matches!(self, Self::V2026_07_28)
     }
 }

@@ -112,7 +112,7 @@ impl Shared {
     /// The `_meta` that every result of this revision starts with.
     fn meta(&self, revision: Revision) -> Map<String, Value> {
         let mut meta = Map::new();
-        if !revision.wants_objects() {
+        if !revision.is_legacy() {
             meta.insert(SERVER_INFO.to_owned(), self.server_info.clone());
         }
         meta
@@ -128,7 +128,7 @@ impl Service {
         scopes: Scopes,
         checks: Vec<Check>,
     ) -> Self {
-        let lists = Lists::new(&core.registry, core.out_of_reach);
+        let lists = Lists::new(&core.registry, core.visibility);
         let revisions = revisions.into_iter().map(convert::version).collect();
         let server_info = json!(handler::implementation(&about));
         let scopes = Arc::new(scopes);
@@ -273,7 +273,7 @@ impl Service {
         self.shared.core.audit.as_ref().is_none_or(|recorder| recorder.log.is_ready())
     }
 
-    /// Has the audit log opened again, as SIGHUP does: a log whose disk failed comes back, if it is what it was; one
+    /// Has the audit log opened is_next_round, as SIGHUP does: a log whose disk failed comes back, if it is what it was; one
     /// that was replaced or shortened is refused from then on.
     pub fn reopen_audit(&self) {
         if let Some(recorder) = &self.shared.core.audit {

@@ -11,7 +11,7 @@ use crate::{
     audit::AuditLog,
     clock::Clock,
     limits::Bounds,
-    pipeline::access::OutOfReach,
+    pipeline::access::Visibility,
     record::Recording,
     revision::Revision,
     sandbox::{Sandbox, SandboxConfig},
@@ -51,14 +51,14 @@ pub struct Server<C = ()> {
     entries: Vec<Entry<C>>,
     /// Tools that were added before the state: they need none.
     stateless: Vec<(&'static Descriptor, Handler)>,
-    out_of_reach: OutOfReach,
+    visibility: Visibility,
     revisions: Vec<Revision>,
     user_handler: Option<UserHandler>,
     sandbox: SandboxConfig,
     bounds: Bounds,
     scopes: Scopes,
     read_only: bool,
-    unasked: bool,
+    skip_confirmation: bool,
     checks: Vec<Check>,
     pub(crate) recording: Recording,
 }
@@ -95,14 +95,14 @@ impl Server {
             state: Source::Ready(()),
             entries: Vec::new(),
             stateless: Vec::new(),
-            out_of_reach: OutOfReach::default(),
+            visibility: Visibility::default(),
             revisions: Revision::ALL.to_vec(),
             user_handler: None,
             sandbox: SandboxConfig::default(),
             bounds: Bounds::default(),
             scopes: Scopes::default(),
             read_only: false,
-            unasked: false,
+            skip_confirmation: false,
             checks: Vec::new(),
             recording: Recording::Unsaid,
         }
@@ -131,14 +131,14 @@ impl Server {
             state,
             entries: Vec::new(),
             stateless: self.stateless.into_iter().chain(bound).collect(),
-            out_of_reach: self.out_of_reach,
+            visibility: self.visibility,
             revisions: self.revisions,
             user_handler: self.user_handler,
             sandbox: self.sandbox,
             bounds: self.bounds,
             scopes: self.scopes,
             read_only: self.read_only,
-            unasked: self.unasked,
+            skip_confirmation: self.skip_confirmation,
             checks: self.checks,
             recording: self.recording,
         }
@@ -174,7 +174,7 @@ impl<C> Server<C> {
     /// Makes a tool that a caller has no scope for look like one that does not exist, for servers whose tool names
     /// are themselves private. Without it, a caller is told which scopes are missing. It takes [`Server::list_all`] back.
     pub fn conceal(mut self) -> Self {
-        self.out_of_reach = OutOfReach::Concealed;
+        self.visibility = Visibility::Concealed;
         self
     }
 
@@ -182,7 +182,7 @@ impl<C> Server<C> {
     /// what the list says. A call still needs them. Without it, a list holds what its caller may call. It takes
     /// [`Server::conceal`] back.
     pub fn list_all(mut self) -> Self {
-        self.out_of_reach = OutOfReach::Listed;
+        self.visibility = Visibility::Listed;
         self
     }
 
@@ -256,7 +256,7 @@ impl<C> Server<C> {
 
     /// Asks nobody before a destructive call. For those who mean it: a batch job, a test.
     pub fn yes_destructive(mut self) -> Self {
-        self.unasked = true;
+        self.skip_confirmation = true;
         self
     }
 

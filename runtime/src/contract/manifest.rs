@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::enforcement;
 use crate::{
-    pipeline::access::OutOfReach,
+    pipeline::access::Visibility,
     registry::Definition,
     server::Outline,
     tool::descriptor::{Descriptor, Param},
@@ -22,8 +22,8 @@ pub(crate) fn manifest(outline: &Outline) -> String {
             "instructions": about.instructions,
         })),
         "protocol_revisions": outline.revisions.iter().map(|revision| revision.as_str()).collect::<Vec<_>>(),
-        "conceal": outline.out_of_reach == OutOfReach::Concealed,
-        "list_all": outline.out_of_reach == OutOfReach::Listed,
+        "conceal": outline.visibility == Visibility::Concealed,
+        "list_all": outline.visibility == Visibility::Listed,
         "basic_scopes": outline.scopes.basic(),
         "scope_implies": outline.scopes.implied(),
         "tools": outline.registry.tools().iter().map(|one| tool(one, outline)).collect::<Vec<_>>(),

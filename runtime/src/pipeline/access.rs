@@ -5,10 +5,10 @@ use crate::tool::{call::Caller, descriptor::Descriptor};
 
 /// What becomes of a tool that a caller has no scope for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum OutOfReach {
+pub(crate) enum Visibility {
     /// Left out of the list; a call is told what is missing.
     #[default]
-    Unlisted,
+    Hidden,
     /// Like one that does not exist.
     Concealed,
     /// Listed with its scopes.
@@ -19,7 +19,7 @@ pub(super) fn check(core: &Core, tool: &'static Descriptor, caller: &Caller) -> 
     if missing(tool, caller).next().is_none() {
         return Ok(());
     }
-    if core.out_of_reach == OutOfReach::Concealed {
+    if core.visibility == Visibility::Concealed {
         return Err(known::unknown(core, caller, tool.name));
     }
     let missing = missing(tool, caller).collect();

@@ -23,7 +23,7 @@ pub(crate) trait Elicitor: Sync {
     fn abilities(&self) -> Abilities;
     /// Whether a question is an answer of its own that the client comes back from (MCP 2026-07-28), rather than a
     /// request inside the call (before).
-    fn in_rounds(&self) -> bool;
+    fn is_stateless(&self) -> bool;
     /// The state that the client came back with.
     fn state(&self) -> Option<&str>;
     /// What was said to a confirmation, if anything.
@@ -50,7 +50,7 @@ pub(super) enum Confirmation {
 }
 
 pub(super) fn is_needed(core: &Core, tool: &Descriptor) -> bool {
-    tool.confirm && !core.unasked
+    tool.confirm && !core.skip_confirmation
 }
 
 pub(super) async fn check(
@@ -64,7 +64,7 @@ pub(super) async fn check(
         Some(Ok(_)) => person.word(),
         Some(Err(Unusable)) => return refused(unusable()),
         None if !person.abilities().form => return refused(nobody_to_ask(tool)),
-        None if person.in_rounds() => None,
+        None if person.is_stateless() => None,
         None => match person.ask(form(bound)).await {
             Some(choice) => Some(choice),
             None => return refused(unanswered(tool)),

@@ -17,7 +17,7 @@ pub(super) struct Asker<'a> {
     pub(super) tool: &'static Descriptor,
     pub(super) abilities: Abilities,
     /// The client comes back by itself (2026-07-28).
-    pub(super) in_rounds: bool,
+    pub(super) is_stateless: bool,
     /// The client came back with a state that opens for nothing: a tool that asks has no use for its answers.
     pub(super) unusable: bool,
     /// A person has allowed the call, and is not asked again in its next round.
@@ -37,7 +37,7 @@ pub(super) fn put(core: &Core, asker: &Asker<'_>, ask: Ask) -> Result<Answer, Re
         let missing = missing.into_iter().collect();
         let refusal = Refusal::CannotBeAsked { tool: tool.name, missing };
         // There was no code for it before.
-        return if asker.in_rounds {
+        return if asker.is_stateless {
             Err(refusal)
         } else {
             Ok(reply(refusal.message(), "question_unavailable"))

@@ -91,7 +91,7 @@ impl Refusal {
         }
     }
 
-    /// Whole seconds after which the call may come again, where waiting helps.
+    /// Whole seconds after which the call may come is_next_round, where waiting helps.
     #[cfg(feature = "http")]
     pub(crate) fn retry_after(&self) -> Option<u64> {
         match self {

@@ -25,7 +25,7 @@ pub(super) fn shape(tool: &Definition, mut reply: Reply, revision: Revision) -> 
                     return dishonest(tool.descriptor);
                 }
                 reply.content = vec![Block::Text(reply.json.take().unwrap_or_else(|| value.to_string()))];
-                let wrapped = !object && revision.wants_objects();
+                let wrapped = !object && revision.is_legacy();
                 reply.structured = Some(if wrapped { wrap(value) } else { value });
             }
             (OutputShape::Text | OutputShape::Content, _) => return dishonest(tool.descriptor),

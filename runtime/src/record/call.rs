@@ -109,7 +109,7 @@ impl Recorder {
         about: &About,
         registry: &Registry,
         read_only: bool,
-        unasked: bool,
+        skip_confirmation: bool,
     ) -> Result<Self, String> {
         let mut digests = String::new();
         let tools = registry.tools().iter().map(|tool| {
@@ -125,7 +125,7 @@ impl Recorder {
         start.text("event", "start").word("server", &about.name).word("version", &about.version);
         start.text("candor", env!("CARGO_PKG_VERSION")).number("pid", std::process::id().into());
         start.text("tools_digest", &hex_text(&sha256(digests.as_bytes())));
-        start.flag("read_only", read_only).flag("yes_destructive", unasked);
+        start.flag("read_only", read_only).flag("yes_destructive", skip_confirmation);
         Ok(Self { log: log.open(start)?, tools })
     }
 
@@ -146,7 +146,7 @@ impl Recorder {
             call: u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..)),
             tool: match known {
                 Some((at, _)) => Arc::clone(&self.tools[at]),
-                None if core.withheld.contains(tool) => named(tool),
+                None if core.disabled_tools.contains(tool) => named(tool),
                 // A name that leads nowhere is the caller's own word.
                 None => named(&self.log.redaction.of(tool.as_bytes())),
             },

@@ -8,7 +8,7 @@ use crate::audit::AuditLog;
 use crate::{
     confirm::Confirmations,
     limits::Limits,
-    pipeline::{Core, Recorder, access::OutOfReach},
+    pipeline::{Core, Recorder, access::Visibility},
     record::{self, Recording},
     registry::{Registry, StartError},
     revision::Revision,
@@ -28,7 +28,7 @@ pub(crate) struct Outline {
     pub(crate) about: About,
     pub(crate) registry: Registry,
     pub(crate) revisions: Vec<Revision>,
-    pub(crate) out_of_reach: OutOfReach,
+    pub(crate) visibility: Visibility,
     pub(crate) support: Support,
     pub(crate) scopes: Scopes,
     /// Whether `serve` records calls without being told.
@@ -61,11 +61,11 @@ impl<C: State> Server<C> {
             self.entries.into_iter().map(|entry| (entry.descriptor, Handler::bind(entry.run, &state)));
         let mut tools: Vec<(&'static Descriptor, Handler)> =
             self.stateless.into_iter().chain(bound).collect();
-        let mut withheld = HashSet::new();
+        let mut disabled_tools = HashSet::new();
         tools.retain(|(descriptor, _)| {
             let kept = !self.read_only || descriptor.is_read_only();
             if !kept {
-                withheld.insert(descriptor.name);
+                disabled_tools.insert(descriptor.name);
             }
             kept
         });
@@ -82,19 +82,19 @@ impl<C: State> Server<C> {
         let (support, early) = trial.end();
         let sandboxes = Arc::new(Sandboxes::new(enough(support, &registry)?, early));
         let audit = record::recorder(self.recording, &registry, |log| {
-            Recorder::open(log, &self.about, &registry, self.read_only, self.unasked)
+            Recorder::open(log, &self.about, &registry, self.read_only, self.skip_confirmation)
         })?;
         let core = Core {
             audit,
-            withheld,
+            disabled_tools,
             registry,
             handlers,
-            out_of_reach: self.out_of_reach,
+            visibility: self.visibility,
             sandboxes,
             limits,
             tasks: Arc::new(Tasks::new(self.bounds.clock.clone())),
             confirmations: Confirmations::new(self.bounds.clock),
-            unasked: self.unasked,
+            skip_confirmation: self.skip_confirmation,
         };
         Ok(Service::new(self.about, core, self.revisions, self.user_handler, self.scopes, self.checks))
     }
@@ -116,7 +116,7 @@ impl<C: State> Server<C> {
             about: self.about.clone(),
             registry,
             revisions: self.revisions.clone(),
-            out_of_reach: self.out_of_reach,
+            visibility: self.visibility,
             support: SupportProbe::begin(self.sandbox.clone(), None).end().0,
             scopes: self.scopes.clone(),
             recorded: !matches!(self.recording, Recording::Nowhere),

@@ -75,7 +75,7 @@ impl McpHandler {
             meta: self.shared.meta(revision),
         };
         let answer = async {
-            if revision.wants_objects() {
+            if revision.is_legacy() {
                 rounds.all(request, ClientPeer::on_line(&context, &self.gone), admission).await
             } else {
                 let abilities = peer::abilities(context.client_capabilities());
@@ -96,7 +96,7 @@ impl McpHandler {
     ) -> Option<&'static Descriptor> {
         let (_, tool) = self.shared.core.registry.find(&request.name)?;
         let declared = || context.client_capabilities().is_some_and(|client| client.supports_tasks());
-        let takes_one = tool.descriptor.task.is_some() && !revision(context).wants_objects() && declared();
+        let takes_one = tool.descriptor.task.is_some() && !revision(context).is_legacy() && declared();
         takes_one.then_some(tool.descriptor)
     }
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     pipeline::{
         Refusal,
-        access::{self, OutOfReach},
+        access::{self, Visibility},
     },
     registry::{Definition, Registry},
     revision::Revision,
@@ -31,7 +31,7 @@ pub(crate) struct Lists {
     /// Those whose arguments a client repeats in headers, with nothing but their schema.
     headed: Vec<Tool>,
     /// Whether each caller sees its own.
-    cut: bool,
+    per_caller: bool,
 }
 
 struct Listed {
@@ -40,7 +40,7 @@ struct Listed {
 }
 
 impl Lists {
-    pub(crate) fn new(registry: &Registry, out_of_reach: OutOfReach) -> Self {
+    pub(crate) fn new(registry: &Registry, visibility: Visibility) -> Self {
         let list = |wrapped| {
             let listed = |definition: &Definition| Listed {
                 descriptor: definition.descriptor,
@@ -56,7 +56,7 @@ impl Lists {
             objects: list(true),
             any: list(false),
             headed: headed.map(schema).collect(),
-            cut: out_of_reach != OutOfReach::Listed,
+            per_caller: visibility != Visibility::Listed,
         }
     }
 
@@ -73,14 +73,14 @@ impl Lists {
 
     /// Who may keep a list: where it is cut to what its caller may call, nobody else.
     pub(crate) fn cache_scope(&self) -> CacheScope {
-        if self.cut { CacheScope::Private } else { CacheScope::Public }
+        if self.per_caller { CacheScope::Private } else { CacheScope::Public }
     }
 
     /// What `caller` is shown, sorted by name.
     pub(crate) fn of(&self, caller: &Caller, revision: Revision) -> Vec<Tool> {
-        let list = if revision.wants_objects() { &self.objects } else { &self.any };
+        let list = if revision.is_legacy() { &self.objects } else { &self.any };
         list.iter()
-            .filter(|listed| !self.cut || access::missing(listed.descriptor, caller).next().is_none())
+            .filter(|listed| !self.per_caller || access::missing(listed.descriptor, caller).next().is_none())
             .map(|listed| listed.tool.clone())
             .collect()
     }

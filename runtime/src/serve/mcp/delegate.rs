@@ -149,7 +149,7 @@ answered! {
     ListSkillsResult
 }
 
-macro_rules! in_rounds {
+macro_rules! is_stateless {
     ($($response:ident from $result:ident)*) => {$(
         impl Answered for $response {
             fn of(result: ServerResult) -> Option<Self> {
@@ -171,7 +171,7 @@ macro_rules! in_rounds {
     )*};
 }
 
-in_rounds! {
+is_stateless! {
     GetPromptResponse from GetPromptResult
     ReadResourceResponse from ReadResourceResult
 }

@@ -127,7 +127,7 @@ impl ServerHandler for McpHandler {
         let revision = revision(&context);
         let (caller, _) = self.visit(&context)?;
         let mut list = ListToolsResult::with_all_items(self.shared.lists.of(&caller, revision));
-        if !revision.wants_objects() {
+        if !revision.is_legacy() {
             list.ttl_ms = Some(LIST_TTL_MS);
             list.cache_scope = Some(self.shared.lists.cache_scope());
             list.meta = Some(MetaObject(self.shared.meta(revision)));
@@ -359,7 +359,7 @@ impl McpHandler {
         request: R,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<T, ErrorData>> + Send + use<'_, T, R> {
-        let is_modern = !revision(&context).wants_objects();
+        let is_modern = !revision(&context).is_legacy();
         let answer = delegate::ask(self.shared.user_handler.as_ref(), request.into(), context);
         async move { delegate::signed(answer.await?, is_modern.then_some(&self.shared.server_info)) }
     }

@@ -45,7 +45,7 @@ impl Wish {
     }
 
     pub(crate) fn of(&self, context: &RequestContext<RoleServer>, revision: Revision) -> Option<Level> {
-        if revision.wants_objects() {
+        if revision.is_legacy() {
             Some(*self.0.lock().unwrap_or_else(PoisonError::into_inner))
         } else {
             context.meta.log_level().map(level)

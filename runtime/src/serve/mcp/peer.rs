@@ -44,7 +44,7 @@ impl Elicitor for ClientPeer<'_> {
         self.abilities
     }
 
-    fn in_rounds(&self) -> bool {
+    fn is_stateless(&self) -> bool {
         self.line.is_none()
     }
 

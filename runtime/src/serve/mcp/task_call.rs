@@ -174,7 +174,7 @@ impl TaskCall {
             caller: Arc::clone(&self.caller),
             admission,
             // A later one comes with its admission.
-            again: false,
+            is_next_round: false,
             revision: Revision::V2026_07_28,
             idempotency_key: self.idempotency_key.clone(),
             reports: Some(Reports { sender, wanted }),

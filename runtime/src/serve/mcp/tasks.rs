@@ -93,5 +93,5 @@ impl McpHandler {
 }
 
 fn modern(context: &RequestContext<RoleServer>) -> bool {
-    !revision(context).wants_objects()
+    !revision(context).is_legacy()
 }
