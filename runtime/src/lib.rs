@@ -32,6 +32,7 @@ mod clock;
 mod confirm;
 mod contract;
 mod limits;
+mod message;
 mod pipeline;
 mod record;
 mod registry;
@@ -98,6 +99,7 @@ pub use candor_macros::mcp_tool;
 /// Server::new("numbers", "1.0.0").tools(tools![answer, answer]);
 /// ```
 pub use candor_macros::tools;
+pub use message::Message;
 pub use registry::StartError;
 pub use retry::{retry, retry_blocking};
 pub use revision::Revision;

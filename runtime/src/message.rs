@@ -1,0 +1,86 @@
+//! Writes a message for a person in three parts: a fact, the reason, and what to type next.
+
+use std::{borrow::Cow, fmt};
+
+/// A message in the shape of the compile errors: the fact on the first line, then `note:` with the reason and `help:`
+/// with what to do about it, where there are such.
+///
+/// ```
+/// use candor::Message;
+///
+/// let message = Message::new("the port is taken").help("choose another with `--http`");
+/// assert_eq!(message.to_string(), "the port is taken\nhelp: choose another with `--http`");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    fact: Cow<'static, str>,
+    note: Option<Cow<'static, str>>,
+    help: Option<Cow<'static, str>>,
+}
+
+impl Message {
+    /// Creates a message that states `fact`: lower case, no full stop, names in backticks.
+    pub fn new(fact: impl Into<Cow<'static, str>>) -> Self {
+        Self { fact: fact.into(), note: None, help: None }
+    }
+
+    /// Adds the reason. A second one stands on a line of its own.
+    pub fn note(mut self, note: impl Into<Cow<'static, str>>) -> Self {
+        let note = note.into();
+        self.note = Some(match self.note {
+            None => note,
+            Some(first) => format!("{first}\nnote: {note}").into(),
+        });
+        self
+    }
+
+    /// Says what to type next.
+    pub fn help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Returns the first line alone.
+    pub fn fact(&self) -> &str {
+        &self.fact
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.fact)?;
+        if let Some(note) = &self.note {
+            write!(f, "\nnote: {note}")?;
+        }
+        if let Some(help) = &self.help {
+            write!(f, "\nhelp: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Message {}
+
+impl From<Message> for String {
+    fn from(message: Message) -> Self {
+        message.to_string()
+    }
+}
+
+impl From<Message> for Cow<'static, str> {
+    fn from(message: Message) -> Self {
+        message.to_string().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_parts_stand_on_lines_of_their_own() {
+        let message = Message::new("a fact").help("do this").note("why").note("and why else");
+        assert_eq!(message.to_string(), "a fact\nnote: why\nnote: and why else\nhelp: do this");
+        assert_eq!(message.fact(), "a fact");
+    }
+}
