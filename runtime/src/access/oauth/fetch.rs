@@ -5,15 +5,21 @@ use std::{sync::LazyLock, time::Duration};
 use serde::de::DeserializeOwned;
 use ureq::{
     Agent, Error,
+    http::Uri,
     tls::{RootCerts, TlsConfig},
 };
-
-use super::issuer::Address;
 
 /// For one document, from the look-up of the name to its last byte.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest document, in bytes: some dozens of keys with their certificates.
 const LONGEST: u64 = 256 * 1024;
+
+/// An address that may be asked: `https`, or on this machine.
+#[derive(Clone, Debug)]
+pub(super) struct Address {
+    uri: Uri,
+    is_local: bool,
+}
 
 /// Why a document cannot be had.
 #[derive(Debug)]
@@ -44,6 +50,48 @@ pub(super) fn json<T: DeserializeOwned>(address: &Address) -> Result<T, Failure>
     let body = body.map_err(|error| Failure::of(&error))?;
     // serde's own words would quote what was sent.
     serde_json::from_slice(&body).map_err(|_| Failure::Refused("it is not the JSON it should be".to_owned()))
+}
+
+impl Address {
+    pub(super) fn new(address: &str) -> Result<Self, String> {
+        let shown = crate::text::shown(address);
+        let uri: Uri = address.parse().map_err(|_| format!("`{shown}` is no address"))?;
+        let Some(host) = uri.host().filter(|host| !host.is_empty()) else {
+            return Err(format!("`{shown}` is no address: it takes `https://` and a host"));
+        };
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err("an address with a user's name in it is not asked".to_owned());
+        }
+        let is_local = is_loopback(host);
+        match uri.scheme_str() {
+            Some("https") => {}
+            Some("http") if is_local => {}
+            _ => return Err(format!("`{shown}` is no `https` address, and not on this machine")),
+        }
+        Ok(Self { uri, is_local })
+    }
+
+    /// Whether it is an address of this machine.
+    pub(super) fn is_local(&self) -> bool {
+        self.is_local
+    }
+
+    pub(super) fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    pub(super) fn scheme(&self) -> &str {
+        self.uri.scheme_str().unwrap_or_default()
+    }
+
+    pub(super) fn authority(&self) -> &str {
+        self.uri.authority().map_or("", |authority| authority.as_str())
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 impl Failure {

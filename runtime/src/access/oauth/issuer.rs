@@ -2,22 +2,14 @@
 //! `OpenID` Connect Discovery §4).
 
 use serde::Deserialize;
-use ureq::http::Uri;
 
-use super::fetch::{self, Failure};
+use super::fetch::{self, Address, Failure};
 
 /// An authorization server, by its address. Tokens name it in `iss`, character for character.
 #[derive(Clone, Debug)]
 pub(super) struct Issuer {
     address: String,
     uri: Address,
-}
-
-/// An address that may be asked: `https`, or on this machine.
-#[derive(Clone, Debug)]
-pub(super) struct Address {
-    uri: Uri,
-    pub(super) is_local: bool,
 }
 
 /// What is needed of an issuer's metadata.
@@ -62,7 +54,7 @@ impl Issuer {
             return Err(Failure::Refused(format!("it is the metadata of `{other}`")));
         }
         let keys = Address::new(&metadata.jwks_uri).map_err(Failure::Refused)?;
-        if keys.is_local && !self.uri.is_local {
+        if keys.is_local() && !self.uri.is_local() {
             return Err(Failure::Refused("its keys are said to be on this machine".to_owned()));
         }
         Ok(keys)
@@ -70,7 +62,7 @@ impl Issuer {
 
     /// The places in the order of the MCP specification: RFC 8414, then `OpenID` Connect before and after the path.
     fn places(&self) -> Vec<String> {
-        let path = self.uri.uri.path().trim_end_matches('/');
+        let path = self.uri.uri().path().trim_end_matches('/');
         let root = format!("{}://{}", self.uri.scheme(), self.uri.authority());
         let mut places = vec![
             format!("{root}/.well-known/oauth-authorization-server{path}"),
@@ -81,43 +73,6 @@ impl Issuer {
         }
         places
     }
-}
-
-impl Address {
-    fn new(address: &str) -> Result<Self, String> {
-        let shown = crate::text::shown(address);
-        let uri: Uri = address.parse().map_err(|_| format!("`{shown}` is no address"))?;
-        let Some(host) = uri.host().filter(|host| !host.is_empty()) else {
-            return Err(format!("`{shown}` is no address: it takes `https://` and a host"));
-        };
-        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err("an address with a user's name in it is not asked".to_owned());
-        }
-        let is_local = is_loopback(host);
-        match uri.scheme_str() {
-            Some("https") => {}
-            Some("http") if is_local => {}
-            _ => return Err(format!("`{shown}` is no `https` address, and not on this machine")),
-        }
-        Ok(Self { uri, is_local })
-    }
-
-    pub(super) fn uri(&self) -> &Uri {
-        &self.uri
-    }
-
-    fn scheme(&self) -> &str {
-        self.uri.scheme_str().unwrap_or_default()
-    }
-
-    fn authority(&self) -> &str {
-        self.uri.authority().map_or("", |authority| authority.as_str())
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
