@@ -15,7 +15,7 @@ use std::{fmt, path::Path, sync::Arc};
 pub use challenge::insufficient_scope;
 pub use metadata::Metadata;
 
-use crate::{clock::Clock, scopes::Scopes, server::Service, tool::call::Caller};
+use crate::{clock::Clock, scopes::Scopes, tool::call::Caller};
 use keys::Keys;
 
 /// Who may call over HTTP: how a bearer token becomes a [`Caller`].
@@ -101,18 +101,16 @@ impl Access {
         self
     }
 
-    /// Lets broader scopes carry the narrower ones, as the server says ([`Server::scope_implies`]).
-    ///
-    /// [`Server::scope_implies`]: crate::Server::scope_implies
-    pub fn for_server(mut self, service: &Service) -> Self {
-        self.scopes = Arc::clone(service.scopes());
+    /// Lets broader scopes carry the narrower ones.
+    pub(crate) fn with_scopes(mut self, scopes: &Arc<Scopes>) -> Self {
+        self.scopes = Arc::clone(scopes);
         for way in &mut self.ways {
             match way {
-                Way::Keys(keys) => keys.widen(&self.scopes),
+                Way::Keys(keys) => keys.widen(scopes),
                 #[cfg(feature = "oauth")]
                 Way::OAuth(oauth) => oauth.widen(),
                 Way::Everyone { granted, caller } => {
-                    *caller = Arc::new(Caller::local(self.scopes.held(granted.split_whitespace())));
+                    *caller = Arc::new(Caller::local(scopes.held(granted.split_whitespace())));
                 }
             }
         }

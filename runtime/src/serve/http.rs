@@ -98,6 +98,16 @@ struct About {
     document: Vec<u8>,
 }
 
+impl Access {
+    /// Applies the server's implied scopes ([`Server::scope_implies`]): a caller who holds the broader scope also holds
+    /// the narrower ones.
+    ///
+    /// [`Server::scope_implies`]: crate::Server::scope_implies
+    pub fn for_server(self, service: &Service) -> Self {
+        self.with_scopes(service.scopes())
+    }
+}
+
 impl Service {
     /// Takes the port, so that its number is known before the first request.
     pub(crate) async fn listen(self, config: HttpConfig) -> io::Result<Listening> {
