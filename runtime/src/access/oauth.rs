@@ -28,12 +28,12 @@ pub(super) struct OAuth {
     keyring: Arc<Keyring>,
     audience: String,
     /// Only what an issuer signed comes in here: tokens that are made up take no room.
-    good: Mutex<Good>,
+    verified: Mutex<VerifiedTokens>,
 }
 
 /// Tokens that were verified, so that a caller's next request costs a hash and a look-up.
 #[derive(Debug, Default)]
-struct Good {
+struct VerifiedTokens {
     /// The keys they were verified with. With others, they are verified anew.
     keys: Option<Arc<Keys>>,
     callers: HashMap<Hash, (Arc<Caller>, Duration)>,
@@ -55,7 +55,7 @@ impl OAuth {
         // The library asks which cryptography is the process's, and stops it where two are linked in and none is
         // named. Whoever named one first has decided.
         let _ = jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER.install_default();
-        Ok(Self { keyring: Keyring::new(issuer), audience: audience.to_owned(), good: Mutex::default() })
+        Ok(Self { keyring: Keyring::new(issuer), audience: audience.to_owned(), verified: Mutex::default() })
     }
 
     pub(super) fn issuer(&self) -> &str {
@@ -67,7 +67,7 @@ impl OAuth {
         if self.keyring.keys(clock).await.is_some() {
             return Ok(());
         }
-        let why = self.keyring.trouble().unwrap_or_else(|| "nobody was asked yet".to_owned());
+        let why = self.keyring.last_error().unwrap_or_else(|| "nobody was asked yet".to_owned());
         Err(AccessError(format!(
             "the keys of `{}` cannot be had\nnote: {why}\nhelp: see that the issuer is written as in its tokens, and can be reached from here",
             self.issuer()
@@ -76,7 +76,7 @@ impl OAuth {
 
     /// Forgets what was verified: scopes carry others now.
     pub(super) fn widen(&self) {
-        *self.good() = Good::default();
+        *self.verified_tokens() = VerifiedTokens::default();
     }
 
     /// Who sends this token; none where it is no JWT at all.
@@ -89,14 +89,14 @@ impl OAuth {
         if token.bytes().filter(|byte| *byte == b'.').count() != 2 {
             return None;
         }
-        Some(self.verified(token, clock, scopes).await)
+        Some(self.verify(token, clock, scopes).await)
     }
 
-    async fn verified(&self, token: &str, clock: &Clock, scopes: &Scopes) -> Result<Arc<Caller>, Denied> {
+    async fn verify(&self, token: &str, clock: &Clock, scopes: &Scopes) -> Result<Arc<Caller>, Denied> {
         let hash = Hash::of(token);
         let keys = self.keyring.keys(clock).await.ok_or(Denied::Unavailable)?;
         let now = clock.since_1970();
-        if let Some((caller, expires)) = self.good().of(&keys).get(&hash)
+        if let Some((caller, expires)) = self.verified_tokens().of(&keys).get(&hash)
             && now < expires.saturating_add(SKEW)
         {
             return Ok(Arc::clone(caller));
@@ -116,16 +116,16 @@ impl OAuth {
         let checked = claims.check(self.issuer(), &self.audience, now).map_err(Denied::Bad)?;
         let Checked { subject, scopes: granted, expires } = checked;
         let caller = Arc::new(Caller::new(Some(self.issuer()), subject, scopes.held(granted)));
-        self.good().remember(&keys, hash, (Arc::clone(&caller), expires), now);
+        self.verified_tokens().remember(&keys, hash, (Arc::clone(&caller), expires), now);
         Ok(caller)
     }
 
-    fn good(&self) -> MutexGuard<'_, Good> {
-        self.good.lock().unwrap_or_else(PoisonError::into_inner)
+    fn verified_tokens(&self) -> MutexGuard<'_, VerifiedTokens> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Good {
+impl VerifiedTokens {
     /// What these keys verified.
     fn of(&mut self, keys: &Arc<Keys>) -> &mut HashMap<Hash, (Arc<Caller>, Duration)> {
         if self.keys.as_ref().is_none_or(|verified_with| !Arc::ptr_eq(verified_with, keys)) {

@@ -45,7 +45,7 @@ pub(super) struct Key {
 }
 
 /// The keys that a token may be signed with.
-pub(super) enum Fit<'a> {
+pub(super) enum KeyMatch<'a> {
     Keys(Vec<&'a Key>),
     /// The set has no such key, and a newer one might.
     Unknown,
@@ -72,22 +72,22 @@ impl Keys {
         self.source == other.source
     }
 
-    pub(super) fn fit(&self, id: Option<&str>, algorithm: Algorithm) -> Fit<'_> {
+    pub(super) fn matching(&self, id: Option<&str>, algorithm: Algorithm) -> KeyMatch<'_> {
         let fits = |key: &&Key| key.algorithms.contains(&algorithm);
         let keys: Vec<&Key> = match id {
             Some(_) => {
                 let mut named = self.keys.iter().filter(|key| key.id.as_deref() == id).peekable();
                 if named.peek().is_none() {
-                    return Fit::Unknown;
+                    return KeyMatch::Unknown;
                 }
                 named.filter(fits).collect()
             }
             None => self.keys.iter().filter(fits).collect(),
         };
         match keys.len() {
-            0 => Fit::WrongAlgorithm,
-            more if more > MOST_UNNAMED => Fit::TooMany,
-            _ => Fit::Keys(keys),
+            0 => KeyMatch::WrongAlgorithm,
+            more if more > MOST_UNNAMED => KeyMatch::TooMany,
+            _ => KeyMatch::Keys(keys),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Header, Validation, decode, decode_header};
 use serde::Deserialize;
 
-use super::jwks::{Fit, Keys};
+use super::jwks::{KeyMatch, Keys};
 
 /// How far two clocks may be apart.
 pub(super) const SKEW: Duration = Duration::from_secs(60);
@@ -65,13 +65,13 @@ impl<'a> Unchecked<'a> {
 
     /// The claims, once a key of these has signed them.
     pub(super) fn signed_by(&self, keys: &Keys) -> Result<Claims, Fault> {
-        let keys = match keys.fit(self.key.as_deref(), self.algorithm) {
-            Fit::Keys(keys) => keys,
-            Fit::Unknown => return Err(Fault::UnknownKey),
-            Fit::WrongAlgorithm => {
+        let keys = match keys.matching(self.key.as_deref(), self.algorithm) {
+            KeyMatch::Keys(keys) => keys,
+            KeyMatch::Unknown => return Err(Fault::UnknownKey),
+            KeyMatch::WrongAlgorithm => {
                 return Err(Fault::Bad("the token is signed with an algorithm that its key is not for"));
             }
-            Fit::TooMany => return Err(Fault::Bad("the token does not name its key (`kid`)")),
+            KeyMatch::TooMany => return Err(Fault::Bad("the token does not name its key (`kid`)")),
         };
         let mut fault = Fault::Bad("the token's signature is not the issuer's");
         for key in keys {

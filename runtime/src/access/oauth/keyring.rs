@@ -35,7 +35,7 @@ struct State {
     since: Duration,
     /// When the issuer was last asked.
     asked: Option<Duration>,
-    trouble: Option<String>,
+    last_error: Option<String>,
 }
 
 impl Keyring {
@@ -74,8 +74,8 @@ impl Keyring {
     }
 
     /// What went wrong the last time, if it did.
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.state().trouble.clone()
+    pub(super) fn last_error(&self) -> Option<String> {
+        self.state().last_error.clone()
     }
 
     fn believed(&self, now: Duration) -> Option<(Arc<Keys>, Duration)> {
@@ -107,7 +107,7 @@ impl Keyring {
         match told {
             Ok(keys) => {
                 state.since = now;
-                if state.trouble.take().is_some() {
+                if state.last_error.take().is_some() {
                     eprintln!("the keys of `{}` are there again", self.issuer());
                 }
                 // The same keys stay the same, and with them what was verified by them.
@@ -117,10 +117,10 @@ impl Keyring {
             }
             Err(why) => {
                 // Once: it is tried again and again.
-                if state.trouble.is_none() {
+                if state.last_error.is_none() {
                     eprintln!("warning: the keys of `{}` cannot be had: {why}", self.issuer());
                 }
-                state.trouble = Some(why);
+                state.last_error = Some(why);
             }
         }
     }
