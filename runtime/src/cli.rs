@@ -129,18 +129,18 @@ impl<C: State> Server<C> {
 /// Prints to the real stdout, or says why there is nothing to print.
 fn print(text: Result<String, impl std::fmt::Display>) -> ExitCode {
     match text {
-        Ok(text) => say(&text),
-        Err(error) => could_not(&error),
+        Ok(text) => print_stdout(&text),
+        Err(error) => fail(&error),
     }
 }
 
 /// Writes to stdout. A reader who has seen enough (`| head`) ends it quietly.
-fn say(text: &str) -> ExitCode {
+fn print_stdout(text: &str) -> ExitCode {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => ExitCode::from(DONE),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(DONE),
-        Err(error) => could_not(&format!("stdout cannot be written: {error}")),
+        Err(error) => fail(&format!("stdout cannot be written: {error}")),
     }
 }
 
@@ -162,7 +162,7 @@ fn duration(said: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
-fn could_not(error: &impl std::fmt::Display) -> ExitCode {
+fn fail(error: &impl std::fmt::Display) -> ExitCode {
     eprintln!("error: {error}");
     ExitCode::from(COULD_NOT)
 }

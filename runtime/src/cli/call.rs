@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 use tokio::process::{Child, Command};
 
-use super::{COULD_NOT, DONE, FAILED, Grants, audit::Log, could_not, render, say};
+use super::{COULD_NOT, DONE, FAILED, Grants, audit::Log, fail, print_stdout, render};
 use crate::{
     client::{CallError, ClientBuilder, ElicitAction},
     server::{Outline, Server},
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long the child may take to end once its input is closed.
-const LEAVE: Duration = Duration::from_secs(35);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(35);
 
 #[derive(Args)]
 pub(super) struct Call {
@@ -50,19 +50,19 @@ impl Call {
     pub(super) fn run<C: State>(self, server: &Server<C>) -> ExitCode {
         let outline = match server.outline() {
             Ok(outline) => outline,
-            Err(error) => return could_not(&error),
+            Err(error) => return fail(&error),
         };
         let arguments = match self.arguments(&outline) {
             Ok(arguments) => arguments,
-            Err(error) => return could_not(&error),
+            Err(error) => return fail(&error),
         };
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
-            Err(error) => return could_not(&error),
+            Err(error) => return fail(&error),
         };
         match runtime.block_on(self.ask(&outline, arguments)) {
             Ok(code) => code,
-            Err(error) => could_not(&error),
+            Err(error) => fail(&error),
         }
     }
 
@@ -81,14 +81,14 @@ impl Call {
             Ok(client) => client,
             // Its own last words are on stderr above.
             Err(error) => {
-                let code = leave(&mut child).await;
+                let code = wait_for_exit(&mut child).await;
                 return Err(format!("the server did not answer: {error}{code}"));
             }
         };
         let listed = client.tools().await.map_err(|refused| refused.to_string())?;
         let answer = client.call(&self.tool, Value::Object(arguments)).await;
         client.close().await;
-        leave(&mut child).await;
+        wait_for_exit(&mut child).await;
         Ok(match answer {
             Ok(answer) => {
                 let text = if self.raw { render::raw(&answer.raw) } else { render::answer(&answer) };
@@ -100,7 +100,7 @@ impl Call {
                     eprintln!("error: {}", text.trim_end());
                     return Ok(ExitCode::from(FAILED));
                 }
-                let said = say(&text);
+                let said = print_stdout(&text);
                 if answer.is_error { ExitCode::from(FAILED) } else { said }
             }
             Err(refused) => {
@@ -227,8 +227,8 @@ fn typed(value: &str, schema: Option<&Value>) -> Value {
 }
 
 /// Waits for the child to end by itself; how it ended, where that says something.
-async fn leave(child: &mut Child) -> String {
-    match tokio::time::timeout(LEAVE, child.wait()).await {
+async fn wait_for_exit(child: &mut Child) -> String {
+    match tokio::time::timeout(EXIT_TIMEOUT, child.wait()).await {
         Ok(Ok(status)) if status.code() == Some(i32::from(DONE)) => String::new(),
         Ok(Ok(status)) => format!(" ({status})"),
         Ok(Err(error)) => format!(" ({error})"),

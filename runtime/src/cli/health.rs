@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 
-use super::{FAILED, say};
+use super::{FAILED, print_stdout};
 
 /// How long the server may take: longer than its slowest check.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -26,9 +26,9 @@ pub(super) struct Health {
 impl Health {
     pub(super) fn run(&self) -> ExitCode {
         match self.ask() {
-            Ok((true, body)) => say(&format!("{body}\n")),
+            Ok((true, body)) => print_stdout(&format!("{body}\n")),
             Ok((false, body)) => {
-                say(&format!("{body}\n"));
+                print_stdout(&format!("{body}\n"));
                 ExitCode::from(FAILED)
             }
             Err(error) => {

@@ -84,7 +84,7 @@ impl Http {
     }
 
     /// What those who run a server that others reach may not know: it answers to no name of theirs by itself.
-    pub(super) fn names(config: &HttpConfig) -> Option<String> {
+    pub(super) fn host_warning(config: &HttpConfig) -> Option<String> {
         let ip = config.address.ip();
         if ip.is_loopback() || !config.hosts.is_empty() {
             return None;
@@ -96,19 +96,19 @@ impl Http {
     }
 
     fn access(&self, address: SocketAddr, grants: &Grants, service: &Service) -> Result<Access, String> {
-        match self.those_who_show_something()? {
+        match self.token_access()? {
             Some(_) if !grants.scopes.is_empty() => Err(
                 "`--grant` has no one to grant to\nnote: with tokens, each token says what its holder may do\nhelp: leave `--grant` out"
                     .to_owned(),
             ),
             Some(access) => Ok(access),
             None if address.ip().is_loopback() => Ok(Access::everyone(&grants.joined())),
-            None => self.everybody(address, grants, service),
+            None => self.open_access(address, grants, service),
         }
     }
 
     /// The access of an address that others reach, where nobody is asked who they are.
-    fn everybody(&self, address: SocketAddr, grants: &Grants, service: &Service) -> Result<Access, String> {
+    fn open_access(&self, address: SocketAddr, grants: &Grants, service: &Service) -> Result<Access, String> {
         if !grants.scopes.is_empty() {
             return Err(format!(
                 "`--grant` would grant to whoever reaches {address}\nnote: it is for loopback addresses\nhelp: give each caller a key with `--tokens FILE`, or listen at 127.0.0.1"
@@ -128,7 +128,7 @@ impl Http {
         Ok(Access::everyone(""))
     }
 
-    fn those_who_show_something(&self) -> Result<Option<Access>, String> {
+    fn token_access(&self) -> Result<Option<Access>, String> {
         let tokens =
             self.tokens.as_ref().map(Access::tokens).transpose().map_err(|error| error.to_string())?;
         #[cfg(feature = "oauth")]

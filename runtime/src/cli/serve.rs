@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "http")]
 use super::http::Http;
-use super::{DONE, FAILED, Grants, audit::Log, could_not, signals};
+use super::{DONE, FAILED, Grants, audit::Log, fail, signals};
 #[cfg(feature = "http")]
 use crate::serve::http::{HttpConfig, ShutdownTimeouts};
 use crate::{
@@ -52,18 +52,21 @@ impl Serve {
         // Before anything else runs: a database that prints while it opens must not reach the wire.
         let stdio = match Stdio::take() {
             Ok(stdio) => stdio,
-            Err(error) => return could_not(&format!("stdin and stdout cannot be taken: {error}")),
+            Err(error) => return fail(&format!("stdin and stdout cannot be taken: {error}")),
         };
         let service = match self.build(server) {
             Ok(service) => service.grant(&self.grants.joined()),
-            Err(error) => return could_not(&error),
+            Err(error) => return fail(&error),
         };
         self.open(Over::Stdio, &service);
         let reopen_audit = service.audit_reopener();
         run(&service.clone(), async {
             let stop = CancellationToken::new();
-            signals::listen(stop.clone(), reopen_audit).map_err(|error| broke(&error))?;
-            service.serve_wire(stdio, stop, self.drain_timeout).await.map_err(|error| broke(&error))
+            signals::listen(stop.clone(), reopen_audit).map_err(|error| connection_error(&error))?;
+            service
+                .serve_wire(stdio, stop, self.drain_timeout)
+                .await
+                .map_err(|error| connection_error(&error))
         })
     }
 
@@ -72,19 +75,19 @@ impl Serve {
         let http = std::mem::take(&mut self.http);
         let service = match self.build(server) {
             Ok(service) => service,
-            Err(error) => return could_not(&error),
+            Err(error) => return fail(&error),
         };
         let timeouts = ShutdownTimeouts { delay: http.delay(), patience: self.drain_timeout };
         let config = match http.config(&self.grants, &service) {
             Ok(config) => config,
-            Err(error) => return could_not(&error),
+            Err(error) => return fail(&error),
         };
         // With tokens, each caller's reach is their own.
         let over = if config.access.asks() { Over::Tokens } else { Over::Http };
         let service = service.grant(&self.grants.joined());
         self.open(over, &service);
-        if let (false, Some(names)) = (self.quiet, Http::names(&config)) {
-            eprintln!("  {names}");
+        if let (false, Some(warning)) = (self.quiet, Http::host_warning(&config)) {
+            eprintln!("  {warning}");
         }
         let reopen_audit = service.audit_reopener();
         run(&service.clone(), over_http(service, config, timeouts, reopen_audit))
@@ -133,7 +136,7 @@ async fn over_http(
         reload(&reloaded);
         reopen_audit();
     };
-    signals::listen(stop.clone(), again).map_err(|error| broke(&error))?;
+    signals::listen(stop.clone(), again).map_err(|error| connection_error(&error))?;
     tokio::spawn(async move {
         if let Err(error) = access.prepare().await {
             // Each request that needs them tries again.
@@ -155,7 +158,7 @@ fn reload(access: &crate::access::Access) {
 fn run(service: &Service, served: impl Future<Output = Result<Shutdown, String>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return could_not(&format!("no threads to serve with: {error}")),
+        Err(error) => return fail(&format!("no threads to serve with: {error}")),
     };
     let served = runtime.block_on(served);
     service.stop_audit();
@@ -169,11 +172,11 @@ fn run(service: &Service, served: impl Future<Output = Result<Shutdown, String>>
             eprintln!("error: the server stopped before each call had its answer");
             ExitCode::from(FAILED)
         }
-        Err(error) => could_not(&error),
+        Err(error) => fail(&error),
     }
 }
 
-fn broke(error: &std::io::Error) -> String {
+fn connection_error(error: &std::io::Error) -> String {
     format!("the connection broke: {error}")
 }
 

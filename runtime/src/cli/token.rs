@@ -11,7 +11,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use clap::{Args, Subcommand};
 use jiff::{Span, Timestamp, tz::TimeZone};
 
-use super::{could_not, say};
+use super::{fail, print_stdout};
 use crate::{
     access::keyfile::{self, Entry, Hash, PREFIX, Scope, Subject, Time},
     server::Server,
@@ -73,8 +73,8 @@ impl Token {
             Command::Revoke { id, file } => revoke(&id, &file.path),
         };
         match ran {
-            Ok(text) => say(&text),
-            Err(error) => could_not(&error),
+            Ok(text) => print_stdout(&text),
+            Err(error) => fail(&error),
         }
     }
 }
