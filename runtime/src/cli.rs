@@ -3,6 +3,7 @@
 mod audit;
 mod call;
 mod doctor;
+mod duration;
 #[cfg(feature = "http")]
 mod health;
 #[cfg(feature = "http")]
@@ -16,7 +17,6 @@ mod token;
 use std::{
     io::{self, Write as _},
     process::ExitCode,
-    time::Duration,
 };
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -142,24 +142,6 @@ fn print_stdout(text: &str) -> ExitCode {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(DONE),
         Err(error) => fail(&format!("stdout cannot be written: {error}")),
     }
-}
-
-/// A time, as in `500ms`, `30s` or `2m`.
-fn duration(said: &str) -> Result<Duration, String> {
-    let unit = said.find(|c: char| !c.is_ascii_digit()).unwrap_or(said.len());
-    let (number, unit) = said.split_at(unit);
-    let of = match unit {
-        "ms" => Duration::from_millis,
-        "s" => Duration::from_secs,
-        "m" => |minutes: u64| Duration::from_secs(minutes.saturating_mul(60)),
-        _ => |_: u64| Duration::MAX,
-    };
-    let time = number.parse().map_or(Duration::MAX, of);
-    // What a clock can still count with.
-    if time > Duration::from_secs(86_400) {
-        return Err("this is no time up to a day: write `500ms`, `30s` or `2m`".to_owned());
-    }
-    Ok(time)
 }
 
 fn fail(error: &impl std::fmt::Display) -> ExitCode {

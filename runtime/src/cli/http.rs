@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::Grants;
+use super::{Grants, duration};
 use crate::{
     access::Access,
     serve::{
@@ -44,7 +44,7 @@ pub(super) struct Http {
     #[arg(long, value_name = "ADDRESS", requires = "address", value_parser = address)]
     health: Option<SocketAddr>,
     /// How long to go on taking calls once `/readyz` says no, as in `5s`
-    #[arg(long, value_name = "TIME", requires = "address", default_value = "0s", value_parser = super::duration)]
+    #[arg(long, value_name = "TIME", requires = "address", default_value = "0s", value_parser = duration::timeout)]
     drain_delay: Duration,
     /// The most sessions of older clients at once
     #[arg(long, value_name = "N", requires = "address", default_value_t = 1_000)]

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "http")]
 use super::http::Http;
-use super::{DONE, FAILED, Grants, audit::Log, fail, signals};
+use super::{DONE, FAILED, Grants, audit::Log, duration, fail, signals};
 #[cfg(feature = "http")]
 use crate::serve::http::{HttpConfig, ShutdownTimeouts};
 use crate::{
@@ -31,7 +31,7 @@ pub(super) struct Serve {
     #[arg(long)]
     yes_destructive: bool,
     /// How long calls in flight may take once the server is to stop (SIGTERM, SIGINT, the end of stdin), as in `30s`
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::timeout)]
     drain_timeout: Duration,
     #[command(flatten)]
     log: Log,

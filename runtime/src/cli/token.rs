@@ -11,7 +11,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use clap::{Args, Subcommand};
 use jiff::{Span, Timestamp, tz::TimeZone};
 
-use super::{fail, print_stdout};
+use super::{duration, fail, print_stdout};
 use crate::{
     access::keyfile::{self, Entry, Hash, PREFIX, Scope, Subject, Time},
     server::Server,
@@ -51,9 +51,9 @@ struct New {
     /// Scopes of the key, parted by spaces; may be given again
     #[arg(long = "scope", value_name = "SCOPES")]
     scopes: Vec<String>,
-    /// How long it is in force, for example `90d`, `12h` or `1y`; for ever without
-    #[arg(long, value_name = "TIME")]
-    expires: Option<String>,
+    /// How long the key is valid, for example `90d`, `12h` or `1y`; without it, the key does not expire
+    #[arg(long, value_name = "TIME", value_parser = duration::validity)]
+    expires: Option<Span>,
     #[command(flatten)]
     file: File,
 }
@@ -85,7 +85,7 @@ impl New {
         let scopes = self.scopes.iter().flat_map(|scopes| scopes.split_whitespace()).map(Scope::new);
         let scopes = scopes.collect::<Result<Vec<_>, _>>()?;
         let now = Timestamp::now();
-        let expires = self.expires.as_deref().map(|after| later(now, after)).transpose()?;
+        let expires = self.expires.map(|validity| expiry(now, validity)).transpose()?;
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(|error| format!("the system gives no random bytes: {error}"))?;
         let key = format!("{PREFIX}{}", BASE64.encode(secret));
@@ -149,14 +149,10 @@ fn revoke(id: &str, path: &Path) -> Result<String, String> {
     Ok(format!("revoked {} of {}\n", entry.hash.id(), entry.subject.as_str()))
 }
 
-fn later(now: Timestamp, after: &str) -> Result<Time, String> {
-    let no_time = || {
-        let shown = text::shown(after);
-        format!("`{shown}` is no time to come\nhelp: for example `--expires 90d`, `12h` or `1y`")
-    };
-    let span: Span = after.parse().map_err(|_| no_time())?;
-    let expires = now.to_zoned(TimeZone::UTC).checked_add(span).map_err(|_| no_time())?.timestamp();
-    if expires <= now { Err(no_time()) } else { Ok(Time::new(expires)) }
+fn expiry(now: Timestamp, validity: Span) -> Result<Time, String> {
+    let expiry = now.to_zoned(TimeZone::UTC).checked_add(validity);
+    let expiry = expiry.map_err(|_| "`--expires` ends after the year 9999".to_owned())?;
+    Ok(Time::new(expiry.timestamp()))
 }
 
 fn read(path: &Path) -> Result<Vec<Entry>, String> {
