@@ -91,7 +91,7 @@ fn an_unsandboxed_tool_is_named_with_its_reason() {
     said.both("look_openly", &json!(["compiler"]));
     said.says(
         "the kernel enforces read_only and closed_world; not for what is declared `unsandboxed`: look_openly",
-        &["read_only        enforced", "not for `look_openly`: it keeps a cache on disk"],
+        &["read_only        enforced", "`look_openly` is not sandboxed: it keeps a cache on disk"],
     );
     let by = said.doctor.lines().filter(|line| line.starts_with("  read_only        by the "));
     let by: Vec<_> = by.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();

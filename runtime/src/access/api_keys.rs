@@ -1,4 +1,4 @@
-//! A file of API keys → the caller behind a key. The file is read again when it is told to.
+//! Looks up the caller behind an API key of a file. The file is read at the start, and again on request.
 
 use std::{
     collections::HashMap,
@@ -8,118 +8,122 @@ use std::{
 
 use super::{
     AccessError, Denied,
-    keyfile::{self, Entry, Hash},
+    keyfile::{self, KeyEntry, TokenHash},
 };
-use crate::{scopes::Scopes, tool::call::Caller};
+use crate::{message::Message, scopes::Scopes, tool::call::Caller};
 
-/// The keys of one file.
+/// The API keys of one file.
 #[derive(Debug)]
-pub(super) struct Keys {
+pub(super) struct ApiKeys {
     path: PathBuf,
-    known: RwLock<Arc<Known>>,
+    table: RwLock<Arc<KeyTable>>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
-    entries: Vec<Entry>,
-    keys: HashMap<Hash, Key>,
+struct KeyTable {
+    entries: Vec<KeyEntry>,
+    keys: HashMap<TokenHash, KeyHolder>,
 }
 
 #[derive(Debug)]
-struct Key {
+struct KeyHolder {
     caller: Arc<Caller>,
     /// Seconds since 1970.
     expires: Option<u64>,
 }
 
-impl Keys {
+impl ApiKeys {
     pub(super) fn read(path: &Path) -> Result<Self, AccessError> {
-        let known = RwLock::new(Arc::new(Known::new(read(path)?, &Scopes::default())));
-        Ok(Self { path: path.to_owned(), known })
+        let table = RwLock::new(Arc::new(KeyTable::new(read(path)?, &Scopes::default())));
+        Ok(Self { path: path.to_owned(), table })
     }
 
-    /// Reads the file again. One that cannot be read changes nothing.
+    /// Reads the file again. If it cannot be read, nothing changes.
     pub(super) fn reload(&self, scopes: &Scopes) -> Result<(), AccessError> {
-        self.set(Known::new(read(&self.path)?, scopes));
+        self.set(KeyTable::new(read(&self.path)?, scopes));
         Ok(())
     }
 
-    /// The same keys, with what their scopes carry.
-    pub(super) fn widen(&self, scopes: &Scopes) {
-        let entries = self.known().entries.clone();
-        self.set(Known::new(entries, scopes));
+    /// Gives each holder the scopes that their own imply.
+    pub(super) fn apply_scopes(&self, scopes: &Scopes) {
+        let entries = self.table().entries.clone();
+        self.set(KeyTable::new(entries, scopes));
     }
 
-    /// Who holds this key; none where it is nobody's.
+    /// The holder of this key; `None` if the file does not have it.
     pub(super) fn caller(&self, key: &str, now: u64) -> Option<Result<Arc<Caller>, Denied>> {
-        let known = self.known();
-        let key = known.keys.get(&Hash::of(key))?;
-        Some(match key.expires {
-            Some(expires) if now >= expires => Err(Denied::Bad("the key has expired")),
-            _ => Ok(Arc::clone(&key.caller)),
+        let table = self.table();
+        let holder = table.keys.get(&TokenHash::of(key))?;
+        Some(match holder.expires {
+            Some(expires) if now >= expires => Err(Denied::Bad("the API key has expired")),
+            _ => Ok(Arc::clone(&holder.caller)),
         })
     }
 
-    /// What whoever starts the server should know of the file.
-    pub(super) fn warnings(&self, now: u64) -> Vec<String> {
+    /// Problems of the file that its operator should know.
+    pub(super) fn warnings(&self, now: u64) -> Vec<Message> {
         let file = self.path.display();
         let mut warnings = Vec::new();
-        if let Some(mode) = readable_by_others(&self.path) {
-            warnings.push(format!(
-                "the token file `{file}` can be read by others (mode {mode:03o})\nhelp: chmod 600 {file}"
-            ));
+        if let Some(mode) = mode_readable_by_others(&self.path) {
+            let fact =
+                format!("other users of this machine can read the token file `{file}` (mode {mode:03o})");
+            warnings.push(Message::new(fact).help(format!("chmod 600 {file}")));
         }
-        let live = |key: &&Key| key.expires.is_none_or(|expires| now < expires);
-        if self.known().keys.values().find(live).is_none() {
-            warnings.push(format!("no token of the file `{file}` is in force: nobody can call"));
+        let is_valid = |key: &&KeyHolder| key.expires.is_none_or(|expires| now < expires);
+        if self.table().keys.values().find(is_valid).is_none() {
+            let fact = format!("the token file `{file}` has no valid key: every call is refused");
+            warnings.push(Message::new(fact).help("`token new` adds a key"));
         }
         warnings
     }
 
-    fn known(&self) -> Arc<Known> {
-        Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+    fn table(&self) -> Arc<KeyTable> {
+        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn set(&self, known: Known) {
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
+    fn set(&self, table: KeyTable) {
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
     }
 }
 
-impl Known {
-    fn new(entries: Vec<Entry>, scopes: &Scopes) -> Self {
-        let key = |entry: &Entry| {
+impl KeyTable {
+    fn new(entries: Vec<KeyEntry>, scopes: &Scopes) -> Self {
+        let holder = |entry: &KeyEntry| {
             let held = scopes.held(entry.scopes.iter().map(keyfile::Scope::as_str));
             let caller = Arc::new(Caller::new(None, entry.subject.as_str(), held));
-            (entry.hash, Key { caller, expires: entry.expires.map(keyfile::Time::seconds) })
+            (entry.hash, KeyHolder { caller, expires: entry.expires.map(keyfile::Time::seconds) })
         };
-        let keys = entries.iter().map(key).collect();
+        let keys = entries.iter().map(holder).collect();
         Self { entries, keys }
     }
 }
 
-fn read(path: &Path) -> Result<Vec<Entry>, AccessError> {
+fn read(path: &Path) -> Result<Vec<KeyEntry>, AccessError> {
     let file = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| {
-        AccessError(format!(
-            "the token file `{file}` cannot be read: {error}\nhelp: `token new --subject NAME --scope \"SCOPES\" --file {file}` makes one"
-        ))
+        let message = Message::new(format!("the token file `{file}` cannot be read: {error}"));
+        AccessError(
+            message.help(format!("`token new --subject NAME --scope \"SCOPES\" --file {file}` creates one")),
+        )
     })?;
     keyfile::entries(&text).map_err(|error| {
-        AccessError(format!(
-            "the token file `{file}` is not understood\nnote: {error}\nhelp: mend it, or take the entry out and make a key anew with `token new`"
-        ))
+        let message =
+            Message::new(format!("the token file `{file}` cannot be parsed")).note(error.to_string());
+        AccessError(
+            message.help("correct that line, or delete the entry and create a new key with `token new`"),
+        )
     })
 }
 
-/// The file's mode, where group or world may read it.
+/// The file's mode, if its group or others may read it.
 #[cfg(unix)]
-fn readable_by_others(path: &Path) -> Option<u32> {
+fn mode_readable_by_others(path: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
     (mode & 0o044 != 0).then_some(mode)
 }
 
 #[cfg(not(unix))]
-fn readable_by_others(_: &Path) -> Option<u32> {
+fn mode_readable_by_others(_: &Path) -> Option<u32> {
     None
 }

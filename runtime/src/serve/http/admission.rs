@@ -40,14 +40,14 @@ impl HttpGate {
         match refusal {
             Refusal::MissingScopes { required, .. } => {
                 let (fact, scopes) = (refusal.fact(), required.join(" "));
-                let help = if self.access.asks() {
+                let help = if self.access.requires_token() {
                     format!("call again with a token that has scope \"{scopes}\"")
                 } else {
                     format!("start the server with `--grant \"{scopes}\"`")
                 };
                 let message = format!("{fact}\nhelp: {help}");
                 let refused = HttpError::new(StatusCode::FORBIDDEN, refusal.code(), message, refusal.data());
-                if !self.access.asks() {
+                if !self.access.requires_token() {
                     // No token would help.
                     return Some(refused);
                 }
