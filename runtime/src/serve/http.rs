@@ -62,7 +62,7 @@ pub(crate) struct HttpConfig {
     pub(crate) access: Access,
     /// Where health is asked for, if not in the same place.
     pub(crate) health: Option<SocketAddr>,
-    /// What tokens are for, where an authorization server gives them.
+    /// The server's own address for the metadata (RFC 9728), if an authorization server gives tokens for it.
     pub(crate) resource: Option<String>,
     /// Names that the server goes by, beside those of this machine.
     pub(crate) hosts: Vec<String>,
