@@ -139,7 +139,7 @@ pub mod __private {
     };
 
     /// A future that may cross threads, boxed.
-    pub fn boxed<'a, F: Future<Output = crate::tool::output::Reply> + Send + 'a>(future: F) -> Running<'a> {
+    pub fn boxed<'a, F: Future<Output = crate::tool::output::Outcome> + Send + 'a>(future: F) -> Running<'a> {
         Box::pin(future)
     }
 }

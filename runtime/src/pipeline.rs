@@ -30,7 +30,7 @@ use crate::{
         ask::{Question, Round},
         call::{Call, Caller, Reports},
         handler::Handler,
-        output::Reply,
+        output::{Outcome, Reply},
     },
 };
 use access::Visibility;
@@ -264,17 +264,19 @@ async fn stages(
     let to_its_end = request.task.is_requested() && !tool.descriptor.may_repeat();
     request.task.begin();
     let executor = core.sandboxes.executor(tool.descriptor, request.unsandboxed).await;
-    let mut reply = run::run(executor, &core.handlers[at], call, arguments, slot, to_its_end).await;
-    let ask = reply.take_ask();
-    if ask.is_none() {
-        reply = result::shape(tool, reply, request.revision);
+    let mut outcome = run::run(executor, &core.handlers[at], call, arguments, slot, to_its_end).await;
+    if let Outcome::Done(reply) = outcome {
+        outcome = Outcome::Done(result::shape(tool, reply, request.revision));
     }
     if let Some(in_flight) = in_flight {
-        in_flight.outcome(&reply, ask.is_some()).await.map_err(Denied::by(DeniedBy::Audit))?;
+        in_flight.outcome(&outcome).await.map_err(Denied::by(DeniedBy::Audit))?;
     }
-    let Some(ask) = ask else { return Ok(Answer::Reply(reply)) };
-    let is_stateless = person.is_stateless();
-    let tool = tool.descriptor;
-    let asker = Asker { tool, abilities, is_stateless, unusable, confirmed, digest: digest.as_ref() };
-    elicitation::put(core, &asker, ask).map_err(Denied::after)
+    match outcome {
+        Outcome::Done(reply) => Ok(Answer::Reply(reply)),
+        Outcome::Ask(ask) => {
+            let (tool, is_stateless) = (tool.descriptor, person.is_stateless());
+            let asker = Asker { tool, abilities, is_stateless, unusable, confirmed, digest: digest.as_ref() };
+            elicitation::put(core, &asker, ask).map_err(Denied::after)
+        }
+    }
 }

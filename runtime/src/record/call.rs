@@ -17,7 +17,7 @@ use crate::{
     tool::{
         call::Caller,
         descriptor::Audit,
-        output::{Reply, ToolError},
+        output::{Outcome, Reply, ToolError},
     },
 };
 
@@ -298,17 +298,17 @@ pub(crate) struct InFlightRecord<'a> {
 
 impl InFlightRecord<'_> {
     /// Records how the call ended: on the disk, where the tool's record is required.
-    pub(crate) async fn outcome(mut self, reply: &Reply, asks: bool) -> Result<(), Refusal> {
+    pub(crate) async fn outcome(mut self, outcome: &Outcome) -> Result<(), Refusal> {
         let Some(who) = self.who.take() else { return Ok(()) };
         let log = &self.recorder.log;
+        let (reply, status) = match outcome {
+            Outcome::Done(reply) if reply.error.is_some() => (reply, "error"),
+            Outcome::Done(reply) => (reply, "ok"),
+            // The handler asked the client something, and begins anew with the answer.
+            Outcome::Ask(_) => (&Reply::QUIET, "asked"),
+        };
         let (digest, bytes) = log.redaction.result(reply);
         let is_error = reply.error.is_some();
-        let status = match is_error {
-            // It asked the client something, and begins anew with the answer.
-            _ if asks => "asked",
-            true => "error",
-            false => "ok",
-        };
         let reason = reply.error.as_ref().and_then(ToolError::fixed_reason);
         let (kind, took) = (Kind::Outcome(who.call), self.start.elapsed());
         let say = move |body: &mut Body| {
