@@ -11,12 +11,11 @@ use crate::{
     audit::AuditLog,
     clock::Clock,
     limits::Bounds,
-    pipeline::access::Visibility,
     record::Recording,
     revision::Revision,
     sandbox::{Sandbox, SandboxConfig},
-    scopes::Scopes,
-    serve::{Check, ServerHandler, UserHandler},
+    scopes::{Scopes, Visibility},
+    serve::{ReadinessCheck, ServerHandler, UserHandler},
     tool::{
         descriptor::{Descriptor, Rate},
         handler::{Entry, Handler, Tools},
@@ -59,7 +58,7 @@ pub struct Server<C = ()> {
     scopes: Scopes,
     read_only: bool,
     skip_confirmation: bool,
-    checks: Vec<Check>,
+    checks: Vec<ReadinessCheck>,
     pub(crate) recording: Recording,
 }
 
@@ -104,7 +103,7 @@ impl Server {
             read_only: false,
             skip_confirmation: false,
             checks: Vec::new(),
-            recording: Recording::Unsaid,
+            recording: Recording::Unset,
         }
     }
 
@@ -266,19 +265,19 @@ impl<C> Server<C> {
     /// [built](Server::build) has to be told: with a `required` tool, and neither this nor [`Server::unaudited`], it
     /// does not start.
     pub fn audit(mut self, log: AuditLog) -> Self {
-        self.recording = Recording::In(log);
+        self.recording = Recording::To(log);
         self
     }
 
     /// Records nothing, whatever the tools declare. For those who mean it: a test, or a server whose host records.
     pub fn unaudited(mut self) -> Self {
-        self.recording = Recording::Nowhere;
+        self.recording = Recording::Disabled;
         self
     }
 
     /// Records nothing where nobody said where to.
     pub(crate) fn or_unaudited(self) -> Self {
-        if matches!(self.recording, Recording::Unsaid) { self.unaudited() } else { self }
+        if matches!(self.recording, Recording::Unset) { self.unaudited() } else { self }
     }
 
     /// How far the kernel is to enforce `read_only` and `closed_world`; [`Sandbox::WhereAvailable`] by default.
@@ -312,7 +311,7 @@ impl<C> Server<C> {
         passes: impl Fn() -> F + Send + Sync + 'static,
     ) -> Self {
         let passes = Box::new(move || -> BoxFuture<'static, bool> { Box::pin(passes()) });
-        self.checks.push(Check { name: name.into(), passes });
+        self.checks.push(ReadinessCheck { name: name.into(), passes });
         self
     }
 

@@ -75,7 +75,7 @@ impl Call {
         };
         // Where a plain answer will do, it comes sooner, and with progress.
         let tool = outline.registry.find(&self.tool);
-        let required = tool.is_some_and(|(_, tool)| tool.descriptor.task == Some(Task::Required));
+        let required = tool.is_some_and(|tool| tool.descriptor.task == Some(Task::Required));
         let client = if required { client().with_tasks() } else { client() };
         let client = match client.connect(stdout, stdin, None).await {
             Ok(client) => client,
@@ -155,7 +155,7 @@ impl Call {
                 }
             };
         }
-        let tool = outline.registry.find(&self.tool).map(|(_, tool)| tool);
+        let tool = outline.registry.find(&self.tool);
         let mut arguments = Map::new();
         for argument in &self.arguments {
             let Some((name, value)) = argument.split_once('=') else {

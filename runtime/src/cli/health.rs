@@ -12,7 +12,7 @@ use clap::Args;
 use super::{FAILED, say};
 
 /// How long the server may take: longer than its slowest check.
-const PATIENCE: Duration = Duration::from_secs(3);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 /// As much of the answer as is read.
 const ENOUGH: u64 = 16 * 1024;
 
@@ -40,9 +40,9 @@ impl Health {
 
     /// Whether it is ready, and what it says.
     fn ask(&self) -> io::Result<(bool, String)> {
-        let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut stream = TcpStream::connect_timeout(&self.address, DRAIN_TIMEOUT)?;
+        stream.set_read_timeout(Some(DRAIN_TIMEOUT))?;
+        stream.set_write_timeout(Some(DRAIN_TIMEOUT))?;
         write!(stream, "GET /readyz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)?;
         let mut answer = String::new();
         stream.take(ENOUGH).read_to_string(&mut answer)?;

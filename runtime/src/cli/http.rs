@@ -9,7 +9,7 @@ use crate::{
     access::Access,
     serve::{
         Service,
-        http::{self, HttpConfig},
+        http::{self, HttpConfig, HttpLimits},
     },
 };
 
@@ -78,8 +78,11 @@ impl Http {
             health: self.health,
             hosts: self.allow_host,
             origins: self.allow_origin,
-            most_sessions: self.max_sessions.max(1),
-            most_connections: self.max_connections.max(1),
+            limits: HttpLimits {
+                sessions: self.max_sessions.max(1),
+                connections: self.max_connections.max(1),
+                ..HttpLimits::default()
+            },
         })
     }
 

@@ -63,7 +63,7 @@ impl Serve {
         run(&service.clone(), async {
             let stop = CancellationToken::new();
             signals::listen(stop.clone(), reopen_audit).map_err(|error| broke(&error))?;
-            service.serve_wire(stdio, stop, self.drain_timeout).await.map_err(|error| broke(&error))
+            service.serve_stdio_until(stdio, stop, self.drain_timeout).await.map_err(|error| broke(&error))
         })
     }
 
@@ -74,7 +74,7 @@ impl Serve {
             Ok(service) => service,
             Err(error) => return could_not(&error),
         };
-        let timeouts = ShutdownTimeouts { delay: http.delay(), patience: self.drain_timeout };
+        let timeouts = ShutdownTimeouts { delay: http.delay(), drain: self.drain_timeout };
         let config = match http.config(&self.grants, &service) {
             Ok(config) => config,
             Err(error) => return could_not(&error),

@@ -142,7 +142,7 @@ mod tests {
 
     use tokio::runtime::{Builder, Runtime};
 
-    use crate::sandbox::dispatch::*;
+    use super::*;
 
     const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 

@@ -53,7 +53,7 @@ pub(crate) fn best(tools: impl Iterator<Item = (Option<Profile>, bool)>) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use crate::sandbox::placement::*;
+    use super::*;
 
     #[test]
     fn home_is_where_more_calls_save_a_way_than_lose_one() {

@@ -8,12 +8,12 @@ use crate::audit::AuditLog;
 use crate::{
     confirm::Confirmations,
     limits::Limits,
-    pipeline::{Core, Recorder, access::Visibility},
-    record::{self, Recording},
+    pipeline::Core,
+    record::{self, Recorder, Recording},
     registry::{Registry, StartError},
     revision::Revision,
     sandbox::{self, Profile, Sandboxes, Support, SupportProbe},
-    scopes::Scopes,
+    scopes::{Scopes, Visibility},
     serve::Service,
     tasks::Tasks,
     tool::{
@@ -81,7 +81,7 @@ impl<C: State> Server<C> {
         let limits = Limits::new(&self.bounds, registry.tools().iter().map(|tool| tool.descriptor));
         let (support, early) = trial.end();
         let sandboxes = Arc::new(Sandboxes::new(enough(support, &registry)?, early));
-        let audit = record::recorder(self.recording, &registry, |log| {
+        let audit = record::open(self.recording, &registry, |log| {
             Recorder::open(log, &self.about, &registry, self.read_only, self.skip_confirmation)
         })?;
         let core = Core {
@@ -119,12 +119,12 @@ impl<C: State> Server<C> {
             visibility: self.visibility,
             support: SupportProbe::begin(self.sandbox.clone(), None).end().0,
             scopes: self.scopes.clone(),
-            recorded: !matches!(self.recording, Recording::Nowhere),
+            recorded: !matches!(self.recording, Recording::Disabled),
             #[cfg(feature = "cli")]
             log: match &self.recording {
-                Recording::In(log) => Some(log.clone()),
-                Recording::Nowhere => None,
-                Recording::Unsaid | Recording::ByDefault(_) => AuditLog::of_user(&self.about.name),
+                Recording::To(log) => Some(log.clone()),
+                Recording::Disabled => None,
+                Recording::Unset | Recording::Default(_) => AuditLog::of_user(&self.about.name),
             },
         })
     }

@@ -122,7 +122,7 @@ fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::access::oauth::issuer::*;
+    use super::*;
 
     #[test]
     fn the_metadata_of_an_issuer_stands_before_and_after_its_path() {
