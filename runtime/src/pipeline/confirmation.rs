@@ -20,7 +20,7 @@ pub(crate) const QUESTION: &str = "candor/confirm";
 
 /// The client of a call, as something that can be asked.
 pub(crate) trait Elicitor: Sync {
-    /// What the client can be asked for.
+    /// The features that the client can be asked for.
     fn features(&self) -> ClientFeatures;
     /// Whether the client answers questions by calling again (MCP 2026-07-28), and not within the call.
     fn is_stateless(&self) -> bool;

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use crate::access::Access;
 
-/// Where a server listens, and for which callers.
+/// The address of a server, and the callers that it lets in.
 pub(crate) struct HttpConfig {
     pub(crate) address: SocketAddr,
     pub(crate) access: Access,
