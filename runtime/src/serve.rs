@@ -309,7 +309,7 @@ impl Service {
     /// What the kernel of this machine enforces of what the tools declare, in a line for a person.
     pub fn sandboxes(&self) -> String {
         let core = &self.shared.core;
-        core.sandboxes.support().line(core.registry.tools().iter().map(|tool| tool.descriptor))
+        core.sandboxes.support().summary(core.registry.tools().iter().map(|tool| tool.descriptor))
     }
 
     /// What was granted and no tool needs, each with the scope that was perhaps meant.

@@ -1,6 +1,6 @@
-//! The process's own wire → a connection that is served on the sandboxed threads of most of its tools, where there are such.
+//! Serves a connection over the process's stdin and stdout on the sandboxed threads of most of its tools, if there are such.
 //!
-//! Calls of those tools change no threads then, and what strangers send is read by threads that can do little with it.
+//! Calls of those tools do not change threads then, and the threads that parse untrusted input have few rights.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -20,18 +20,18 @@ impl Service {
         stop: CancellationToken,
         patience: Duration,
     ) -> io::Result<Shutdown> {
-        // Until the end the threads are held from here: their last owner must not be one of them.
+        // This clone keeps the threads alive until the end: their last owner must not be one of them.
         let shared = Arc::clone(&self.shared);
-        let Some(home) = shared.home() else {
+        let Some(sandboxed) = shared.placement() else {
             let (read, write) = stdio.open()?;
             return self.connection(read, write, None, stop, patience).await;
         };
-        let unsandboxed = UnsandboxedHandle::here();
+        let unsandboxed = UnsandboxedHandle::current();
         let (read, write) = {
-            let _inside = home.enter();
+            let _guard = sandboxed.enter();
             stdio.open()?
         };
-        let served = home.spawn(self.connection(read, write, Some(unsandboxed), stop, patience));
+        let served = sandboxed.spawn(self.connection(read, write, Some(unsandboxed), stop, patience));
         match AbortOnDropHandle::new(served).await {
             Ok(served) => served,
             Err(error) => match error.try_into_panic() {
@@ -43,12 +43,12 @@ impl Service {
 }
 
 impl crate::serve::Shared {
-    /// The sandboxed threads to serve on. A user's own handler may need any right, and keeps the service without a sandbox.
-    fn home(&self) -> Option<&Handle> {
+    /// Returns the sandboxed threads to serve on. A user's own handler may need any right, so its service has no sandbox.
+    fn placement(&self) -> Option<&Handle> {
         if self.user_handler.is_some() {
             return None;
         }
         let tools = self.core.registry.tools().iter().map(|tool| tool.descriptor);
-        self.core.sandboxes.home(tools.zip(&self.core.handlers)).map(crate::sandbox::SandboxRuntime::handle)
+        self.core.sandboxes.place(tools.zip(&self.core.handlers)).map(crate::sandbox::SandboxRuntime::handle)
     }
 }
