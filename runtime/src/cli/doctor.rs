@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use crate::{
     contract::{EnforcedBy, enforcement},
-    sandbox::Support,
+    sandbox::{Support, WordSupport},
     server::Outline,
     tool::descriptor::{Descriptor, Effect},
 };
@@ -75,10 +75,10 @@ fn enforced(text: &mut String, tools: &[&Descriptor], outline: &Outline) {
 /// What the kernel of this machine does, and what the sandbox leaves open.
 fn sandbox(text: &mut String, tools: &[&Descriptor], support: &Support) {
     text.push_str("\nthe kernel of this machine:\n");
-    for (word, kept, but) in support.words() {
-        let _ = match kept {
-            Ok(()) => writeln!(text, "  {word:<16} enforced{but}"),
-            Err(why) => writeln!(text, "  {word:<16} not enforced: {why}"),
+    for WordSupport { word, enforced, exceptions } in support.words() {
+        let _ = match enforced {
+            Ok(()) => writeln!(text, "  {word:<16} enforced{exceptions}"),
+            Err(reason) => writeln!(text, "  {word:<16} not enforced: {reason}"),
         };
     }
     for tool in tools {
@@ -87,7 +87,7 @@ fn sandbox(text: &mut String, tools: &[&Descriptor], support: &Support) {
         }
     }
     text.push_str(
-        "  It does not see to what was opened before a call, to state shared with tools that are not sandboxed,\n  or to talk with other processes of this machine.\n",
+        "  The sandbox does not cover file descriptors opened earlier, state shared with unsandboxed tools, or local IPC.\n",
     );
 }
 

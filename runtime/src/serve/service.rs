@@ -122,7 +122,7 @@ impl Service {
     /// One line for the operator: which declared effects the kernel of this machine enforces.
     pub fn sandboxes(&self) -> String {
         let core = &self.shared.core;
-        core.sandboxes.support().line(core.registry.tools().iter().map(|tool| tool.descriptor))
+        core.sandboxes.support().summary(core.registry.tools().iter().map(|tool| tool.descriptor))
     }
 
     /// Granted scopes that no tool needs, each with the most similar scope that one does.

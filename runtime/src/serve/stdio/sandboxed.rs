@@ -43,7 +43,7 @@ impl Service {
             let (read, write) = stdio.open()?;
             return self.connection(read, write, None, stop, timeout).await;
         };
-        let unsandboxed = UnsandboxedHandle::here();
+        let unsandboxed = UnsandboxedHandle::current();
         let (read, write) = {
             let _entered = runtime.enter();
             stdio.open()?
@@ -66,6 +66,6 @@ impl Shared {
             return None;
         }
         let tools = self.core.registry.tools().iter().map(|tool| tool.descriptor);
-        self.core.sandboxes.home(tools.zip(&self.core.handlers)).map(SandboxRuntime::handle)
+        self.core.sandboxes.place(tools.zip(&self.core.handlers)).map(SandboxRuntime::handle)
     }
 }
