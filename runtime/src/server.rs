@@ -315,7 +315,8 @@ impl<C> Server<C> {
     }
 
     /// Answers prompts, resources and everything else that is no tool with an rmcp handler. Its tools are never asked:
-    /// tools stay declared.
+    /// tools stay declared. What it leaves to rmcp and does not advertise in `get_info` is a method that the server
+    /// does not have.
     pub fn handler(mut self, handler: impl ServerHandler) -> Self {
         self.extra = Some(Extra::new(handler));
         self
