@@ -316,7 +316,8 @@ impl<C> Server<C> {
     }
 
     /// Answers prompts, resources and everything else that is no tool with an rmcp handler. Its tools are never asked:
-    /// tools stay declared.
+    /// tools stay declared. A method that the handler leaves to rmcp without advertising it in `get_info` is
+    /// answered as unknown.
     pub fn handler(mut self, handler: impl ServerHandler) -> Self {
         self.user_handler = Some(UserHandler::new(handler));
         self
