@@ -43,6 +43,8 @@ mod schema;
 mod scopes;
 mod serve;
 mod server;
+#[cfg(any(feature = "cli", feature = "oauth"))]
+mod stderr;
 mod tasks;
 pub mod testing;
 mod text;

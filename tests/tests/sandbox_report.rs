@@ -91,7 +91,7 @@ fn unsandboxed_tool_is_reported_with_its_reason() {
     report.assert_both("look_unsandboxed", &json!(["compiler"]));
     report.assert_lines(
         "the kernel enforces read_only and closed_world; not for tools declared `unsandboxed`: look_unsandboxed",
-        &["read_only        enforced", "not for `look_unsandboxed`: it keeps a cache on disk"],
+        &["read_only        enforced", "`look_unsandboxed` is not sandboxed: it keeps a cache on disk"],
     );
     let by = report.doctor.lines().filter(|line| line.starts_with("  read_only        by the "));
     let by: Vec<_> = by.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();

@@ -13,7 +13,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 
-use super::{could_not, say};
+use super::{fail, print_stdout};
 use crate::{
     audit::{self, AuditLog},
     record::Recording,
@@ -143,8 +143,8 @@ impl Audit {
             Command::Key { command: Key::New { file, folder } } => new_key(file, &folder, server),
         };
         match ran {
-            Ok(text) => say(&text),
-            Err(error) => could_not(&error),
+            Ok(text) => print_stdout(&text),
+            Err(error) => fail(&error),
         }
     }
 }

@@ -56,6 +56,16 @@ pub(crate) struct Listening {
     gate: Arc<HttpGate>,
 }
 
+impl Access {
+    /// Applies the server's implied scopes ([`Server::scope_implies`]): a caller who holds the broader scope also holds
+    /// the narrower ones.
+    ///
+    /// [`Server::scope_implies`]: crate::Server::scope_implies
+    pub fn for_server(self, service: &Service) -> Self {
+        self.with_scopes(service.scopes())
+    }
+}
+
 impl Service {
     /// Binds the port, so that its number is known before the first request.
     pub(crate) async fn listen(self, config: HttpConfig) -> io::Result<Listening> {

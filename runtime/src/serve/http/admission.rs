@@ -45,7 +45,7 @@ impl HttpGate {
             NotAdmitted::UnknownTool { .. } => None,
             NotAdmitted::MissingScopes { required, .. } => {
                 let (required, scopes) = (*required, required.join(" "));
-                let asks = self.access.asks();
+                let asks = self.access.requires_token();
                 let help = if asks {
                     format!("call again with a token that has scope \"{scopes}\"")
                 } else {
