@@ -3,13 +3,17 @@
 //! HTTP must know the outcome before it answers, since the status depends on it. It calls [`admit`] itself and hands the
 //! [`Admission`] on, so that nothing is decided or counted twice.
 
-use std::{sync::Arc, time::Duration};
+#[cfg(feature = "http")]
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::Core;
+#[cfg(feature = "http")]
+use crate::record::Origin;
 use crate::{
     limits::{Slot, Wait},
     message::Message,
-    record::{DeniedBy, Origin},
+    record::DeniedBy,
     registry::Definition,
     scopes::Visibility,
     text,
