@@ -52,6 +52,7 @@ mod tasks;
 pub mod testing;
 mod text;
 mod tool;
+mod wire_names;
 
 pub use ask::{Ask, Means};
 pub use audit::AuditLog;

@@ -33,7 +33,7 @@ use crate::{
 use access::OutOfReach;
 use audit::Asked;
 pub(crate) use audit::{By, Origin, Recorder, Trace};
-pub(crate) use confirmation::{Choice, Person, QUESTION};
+pub(crate) use confirmation::{Choice, Person};
 use questions::Asker;
 pub(crate) use refusal::Refusal;
 pub(crate) use task::AsTask;

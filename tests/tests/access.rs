@@ -184,7 +184,7 @@ async fn a_list_of_all_tools_holds_their_scopes_and_opens_nothing() {
     each_revision(&built, async |revision, client| {
         assert_eq!(names(&client).await, ["clock", "empty_vault", "read_vault"], "{revision}");
         let tools = client.tools().await.unwrap();
-        assert_eq!(tools[1]["_meta"]["candor/scopes"], json!(["read:vault", "write:vault"]));
+        assert_eq!(tools[1]["_meta"]["io.github.candor-mcp/scopes"], json!(["read:vault", "write:vault"]));
         let refused = client.call("empty_vault", json!({})).await.unwrap_err();
         assert_eq!(refused.code, -31403, "{revision}");
     })

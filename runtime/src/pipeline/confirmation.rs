@@ -10,10 +10,8 @@ use crate::{
     confirm::{Bound, Kept, Unusable, question},
     descriptor::Descriptor,
     output::ToolError,
+    wire_names,
 };
-
-/// The name of our one question among a round's.
-pub(crate) const QUESTION: &str = "candor/confirm";
 
 /// Whoever sits at the client.
 pub(crate) trait Person: Sync {
@@ -73,7 +71,7 @@ pub(super) async fn check(
         Some(Choice::Decline) => refused(declined(tool, "was declined")),
         Some(Choice::Cancel) => refused(declined(tool, "was cancelled")),
         None => Word::Open(Answer::Ask {
-            questions: vec![(QUESTION.to_owned(), form(bound))],
+            questions: vec![(wire_names::CONFIRM.to_owned(), form(bound))],
             state: Some(core.confirmations.seal(&bound.mark(), &Kept::Word)),
         }),
     }

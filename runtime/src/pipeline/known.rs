@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Core, Refusal, access};
-use crate::{call::Caller, registry::Definition, text};
+use crate::{call::Caller, registry::Definition, text, wire_names};
 
 pub(super) fn tool<'a>(
     core: &'a Core,
@@ -29,9 +29,9 @@ pub(super) fn idempotency_key(sent: Option<Value>) -> Result<Option<String>, Ref
     match sent {
         None => Ok(None),
         Some(Value::String(key)) if fits(&key) => Ok(Some(key)),
-        Some(_) => Err(Refusal::Malformed(
-            "`_meta[\"candor/idempotency-key\"]` is no idempotency key\nhelp: send 16 to 255 of `A-Z a-z 0-9 _ . : -`, for example a UUID"
-                .to_owned(),
-        )),
+        Some(_) => Err(Refusal::Malformed(format!(
+            "`_meta[\"{}\"]` is no idempotency key\nhelp: send 16 to 255 of `A-Z a-z 0-9 _ . : -`, for example a UUID",
+            wire_names::IDEMPOTENCY_KEY
+        ))),
     }
 }

@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     ask::{Abilities, Question},
     confirm::EXPIRY,
-    pipeline::{Choice, Person, QUESTION},
+    pipeline::{Choice, Person},
+    wire_names,
 };
 
 /// The client of one call, and what it came back with.
@@ -53,7 +54,7 @@ impl Person for Visitor<'_> {
     }
 
     fn word(&self) -> Option<Choice> {
-        self.responses.get(QUESTION).and_then(choice)
+        self.responses.get(wire_names::CONFIRM).and_then(choice)
     }
 
     fn answers(&self) -> Map<String, Value> {

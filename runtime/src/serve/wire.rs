@@ -18,6 +18,7 @@ use crate::{
     },
     registry::{Definition, Registry},
     revision::Revision,
+    wire_names,
 };
 
 /// `tools/list` in the two forms that clients take, made once.
@@ -127,11 +128,11 @@ fn description(descriptor: &Descriptor) -> Cow<'static, str> {
 fn meta(descriptor: &Descriptor) -> Map<String, Value> {
     let mut meta = Map::new();
     if !descriptor.scopes.is_empty() {
-        meta.insert("candor/scopes".to_owned(), json!(descriptor.scopes));
+        meta.insert(wire_names::SCOPES.to_owned(), json!(descriptor.scopes));
     }
     if let Some(Deprecated { since, remove_in, use_instead }) = descriptor.deprecated {
         meta.insert(
-            "candor/deprecated".to_owned(),
+            wire_names::DEPRECATED.to_owned(),
             json!({"since": since, "removeIn": remove_in, "useInstead": use_instead}),
         );
     }
@@ -148,15 +149,15 @@ pub(super) fn result(reply: Reply, mut meta: Map<String, Value>) -> CallToolResu
     result.structured_content = reply.structured;
     if let Some(error) = reply.error {
         if let Some(reason) = error.reason_word() {
-            meta.insert("candor/reason".to_owned(), reason.into());
+            meta.insert(wire_names::REASON.to_owned(), reason.into());
         }
         if error.is_transient() {
-            meta.insert("candor/transient".to_owned(), true.into());
+            meta.insert(wire_names::TRANSIENT.to_owned(), true.into());
         }
         if let Some(wait) = error.wait() {
             // Whole seconds, rounded up, as in `Retry-After` (RFC 9110 §10.2.3).
             let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
-            meta.insert("candor/retry-after-seconds".to_owned(), seconds.into());
+            meta.insert(wire_names::RETRY_AFTER_SECONDS.to_owned(), seconds.into());
         }
     }
     result.meta = (!meta.is_empty()).then_some(MetaObject(meta));

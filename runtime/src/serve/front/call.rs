@@ -26,6 +26,7 @@ use crate::{
         visitor::{self, Visitor},
     },
     tasks::Running,
+    wire_names,
 };
 
 impl Front {
@@ -59,7 +60,7 @@ impl Front {
         let log = logs.then(|| self.log.of(&context, revision)).flatten();
         let wanted = Wanted { progress: token.is_some(), log };
         let (sender, reports) = wanted.any().then(|| mpsc::channel(reports::WAITING)).unzip();
-        let idempotency_key = context.meta.remove("candor/idempotency-key");
+        let idempotency_key = context.meta.remove(wire_names::IDEMPOTENCY_KEY);
         let origin = self.origin(&context);
         let rounds = Rounds {
             core: &self.shared.core,
@@ -112,7 +113,7 @@ impl Front {
             here: self.outlasting.clone(),
             outside: self.outside.clone(),
             caller,
-            idempotency_key: context.meta.remove("candor/idempotency-key"),
+            idempotency_key: context.meta.remove(wire_names::IDEMPOTENCY_KEY),
             origin: self.origin(&context),
             abilities: visitor::abilities(context.client_capabilities()),
             call,

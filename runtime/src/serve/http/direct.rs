@@ -27,6 +27,7 @@ use crate::{
     pipeline::{Admission, AsTask},
     revision::Revision,
     serve::{Shared, lines::parse, rounds::Rounds, visitor},
+    wire_names,
 };
 
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -98,7 +99,7 @@ impl Plain {
     ) -> Result<CallToolResponse, ErrorData> {
         let _at_work = shared.at_work.token();
         let revision = Revision::V2026_07_28;
-        let idempotency_key = self.meta.remove("candor/idempotency-key");
+        let idempotency_key = self.meta.remove(wire_names::IDEMPOTENCY_KEY);
         let origin = shared.origin("http", &self.meta, || self.meta.client_info());
         let rounds = Rounds {
             core: &shared.core,
