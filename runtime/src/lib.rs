@@ -49,6 +49,7 @@ mod tasks;
 pub mod testing;
 mod text;
 mod tool;
+mod wire_names;
 
 pub use audit::AuditLog;
 /// Makes the fields of a struct the handles that tools take by type.

@@ -18,7 +18,7 @@ use futures::future::BoxFuture;
 pub(crate) use self::admission::{admit, record_refusal};
 pub(crate) use self::{
     admission::{Admission, NotAdmitted, admit_in_turn},
-    confirmation::{Choice, Elicitor, QUESTION},
+    confirmation::{Choice, Elicitor},
     core::Core,
     refusal::Refusal,
     request::{Answer, Entry, Request},

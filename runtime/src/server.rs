@@ -177,9 +177,9 @@ impl<C> Server<C> {
         self
     }
 
-    /// Lists every tool to every caller, its scopes in `_meta` as `candor/scopes`, for hosts that ask for more scope by
-    /// what the list says. A call still needs them. Without it, a list holds what its caller may call. It takes
-    /// [`Server::conceal`] back.
+    /// Lists every tool to every caller, its scopes in `_meta` as `io.github.candor-mcp/scopes`, for hosts that ask for
+    /// more scope by what the list says. A call still needs them. Without it, a list holds what its caller may call. It
+    /// takes [`Server::conceal`] back.
     pub fn list_all(mut self) -> Self {
         self.visibility = Visibility::Listed;
         self

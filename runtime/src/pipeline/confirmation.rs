@@ -13,10 +13,8 @@ use crate::{
         descriptor::Descriptor,
         output::{Reply, ToolError},
     },
+    wire_names,
 };
-
-/// The key of the confirmation among a round's questions.
-pub(crate) const QUESTION: &str = "candor/confirm";
 
 /// The client of a call, as something that can be asked.
 pub(crate) trait Elicitor: Sync {
@@ -76,7 +74,7 @@ pub(super) async fn check(
         Some(Choice::Decline) => refused(rejected(tool, "declined"), "confirmation_declined"),
         Some(Choice::Cancel) => refused(rejected(tool, "cancelled"), "confirmation_declined"),
         None => Confirmation::Pending(Answer::Ask {
-            questions: vec![(QUESTION.to_owned(), form(bound))],
+            questions: vec![(wire_names::CONFIRM.to_owned(), form(bound))],
             state: Some(core.confirmations.seal(&bound.digest(), &RequestState::Confirmation)),
         }),
     }

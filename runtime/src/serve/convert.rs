@@ -13,6 +13,7 @@ use crate::{
     server::About,
     text,
     tool::output::{Block, Reply},
+    wire_names,
 };
 
 /// The key of the server's identity in a result's `_meta` (SEP-2575).
@@ -28,13 +29,13 @@ pub(crate) fn result(reply: Reply, mut meta: Map<String, Value>) -> CallToolResu
     result.structured_content = reply.structured;
     if let Some(error) = reply.error {
         if let Some(reason) = error.reason_word() {
-            meta.insert("candor/reason".to_owned(), reason.into());
+            meta.insert(wire_names::REASON.to_owned(), reason.into());
         }
         if error.is_transient() {
-            meta.insert("candor/transient".to_owned(), true.into());
+            meta.insert(wire_names::TRANSIENT.to_owned(), true.into());
         }
         if let Some(wait) = error.wait() {
-            meta.insert("candor/retry-after-seconds".to_owned(), text::whole_seconds(wait).into());
+            meta.insert(wire_names::RETRY_AFTER_SECONDS.to_owned(), text::whole_seconds(wait).into());
         }
     }
     result.meta = (!meta.is_empty()).then_some(MetaObject(meta));

@@ -13,6 +13,7 @@ use crate::{
         call::Caller,
         descriptor::{Deprecated, Descriptor, Effect},
     },
+    wire_names,
 };
 
 /// The answers to `tools/list` in the two forms that clients take, made once.
@@ -122,11 +123,11 @@ fn description(descriptor: &Descriptor) -> Cow<'static, str> {
 fn meta(descriptor: &Descriptor) -> Map<String, Value> {
     let mut meta = Map::new();
     if !descriptor.scopes.is_empty() {
-        meta.insert("candor/scopes".to_owned(), json!(descriptor.scopes));
+        meta.insert(wire_names::SCOPES.to_owned(), json!(descriptor.scopes));
     }
     if let Some(Deprecated { since, remove_in, use_instead }) = descriptor.deprecated {
         meta.insert(
-            "candor/deprecated".to_owned(),
+            wire_names::DEPRECATED.to_owned(),
             json!({"since": since, "removeIn": remove_in, "useInstead": use_instead}),
         );
     }

@@ -54,7 +54,7 @@ impl Call {
         &self.caller
     }
 
-    /// The caller's idempotency key (`_meta["candor/idempotency-key"]`), where it sent one.
+    /// The caller's idempotency key (`_meta["io.github.candor-mcp/idempotency-key"]`), where it sent one.
     pub fn idempotency_key(&self) -> Option<&str> {
         self.idempotency_key.as_deref()
     }

@@ -207,7 +207,8 @@ impl ToolError {
         Self { not_applied: true, ..Self::new(message) }
     }
 
-    /// A word for programs, for example `unknown_symbol`; it stands in the result's `_meta` as `candor/reason`.
+    /// A word for programs, for example `unknown_symbol`; it stands in the result's `_meta` as
+    /// `io.github.candor-mcp/reason`.
     pub fn reason(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
         self.reason = Some(reason.into());
         self

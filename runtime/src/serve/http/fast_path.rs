@@ -35,6 +35,7 @@ use crate::{
         shared::Shared,
     },
     tool::{ask::ClientFeatures, call::Caller},
+    wire_names,
 };
 
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -125,7 +126,7 @@ impl FastCall {
             name: self.params.name.into_owned(),
             caller,
             revision: Revision::V2026_07_28,
-            idempotency_key: self.meta.remove("candor/idempotency-key"),
+            idempotency_key: self.meta.remove(wire_names::IDEMPOTENCY_KEY),
             origin: shared.origin("http", &self.meta, || self.meta.client_info()),
             unsandboxed: None,
             reports: None,

@@ -27,6 +27,7 @@ use crate::{
         call::{Caller, Reports},
         progress::ReportFilter,
     },
+    wire_names,
 };
 
 impl McpHandler {
@@ -99,7 +100,7 @@ impl McpHandler {
             name,
             caller,
             revision,
-            idempotency_key: context.meta.remove("candor/idempotency-key"),
+            idempotency_key: context.meta.remove(wire_names::IDEMPOTENCY_KEY),
             origin: self.shared.origin(self.callers.transport(), &context.meta, || context.client_info()),
             unsandboxed: self.unsandboxed.clone(),
             reports: None,

@@ -18,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     confirm::EXPIRY,
-    pipeline::{Choice, Elicitor, QUESTION},
+    pipeline::{Choice, Elicitor},
     tool::ask::{ClientFeatures, Question},
+    wire_names,
 };
 
 /// The client of one call, and the answers that it returned with.
@@ -53,7 +54,7 @@ impl Elicitor for ClientPeer<'_> {
     }
 
     fn choice(&self) -> Option<Choice> {
-        self.responses.get(QUESTION).and_then(choice)
+        self.responses.get(wire_names::CONFIRM).and_then(choice)
     }
 
     fn answers(&self) -> Map<String, Value> {
