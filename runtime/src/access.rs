@@ -15,7 +15,7 @@ use std::{fmt, path::Path, sync::Arc};
 pub use challenge::insufficient_scope;
 pub use metadata::Metadata;
 
-use crate::{clock::Clock, scopes::Scopes, server::Service, tool::call::Caller};
+use crate::{clock::Clock, scopes::Scopes, server::Service, tool::caller::Caller};
 use keys::Keys;
 
 /// Who may call over HTTP: how a bearer token becomes a [`Caller`].

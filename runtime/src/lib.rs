@@ -109,12 +109,14 @@ pub use sandbox::Sandbox;
 pub use server::{Server, Service};
 pub use tool::{
     ask::{Ask, ClientFeature},
-    call::{Call, Caller},
+    call::Call,
+    caller::Caller,
     descriptor::{
         Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
     },
+    error::ToolError,
     handler::Tools,
-    output::{Block, Content, Output, ToolError},
+    output::{Block, Content, Output},
     progress::Level,
     state::State,
 };
@@ -128,18 +130,19 @@ pub mod __private {
         time::Duration,
     };
 
+    use crate::tool::outcome::Outcome;
     pub use crate::tool::{
         args::param,
         descriptor::{
             Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
         },
-        handler::{Named, Run, Running, Tool, Tools, twin},
-        output::{Plainly, Returned},
+        handler::{HandlerFuture, Named, Run, Tool, Tools, twin},
+        returned::{FailsWithBox, FailsWithText, Returned, Succeeds},
         state::{InClosedWorld, InReadOnly, Network, Plain, Provide, State, Write, WriteAndNetwork},
     };
 
-    /// A future that may cross threads, boxed.
-    pub fn boxed<'a, F: Future<Output = crate::tool::output::Outcome> + Send + 'a>(future: F) -> Running<'a> {
+    /// Boxes a future that may cross threads.
+    pub fn boxed<'a, F: Future<Output = Outcome> + Send + 'a>(future: F) -> HandlerFuture<'a> {
         Box::pin(future)
     }
 }

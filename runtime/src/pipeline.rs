@@ -28,9 +28,11 @@ use crate::{
     tasks::Tasks,
     tool::{
         ask::{Question, Round},
-        call::{Call, Caller, Reports},
+        call::{Call, Reports},
+        caller::Caller,
         handler::Handler,
-        output::{Outcome, Reply},
+        outcome::Outcome,
+        output::Reply,
     },
 };
 use access::Visibility;

@@ -27,7 +27,7 @@ use crate::{
     scopes::Scopes,
     server::About,
     text,
-    tool::call::Caller,
+    tool::caller::Caller,
 };
 pub(crate) use mcp::delegate::UserHandler;
 use mcp::{

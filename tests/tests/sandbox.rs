@@ -202,7 +202,7 @@ impl Rig {
     }
 }
 
-const REFUSED: &str = "hint_violation";
+const REFUSED: &str = "permission_denied";
 
 #[tokio::test]
 async fn a_scratch_folder_may_be_written_and_nothing_beside_it() {
@@ -221,7 +221,7 @@ async fn a_scratch_folder_that_is_not_there_does_not_start() {
     let server = Server::new("s", "1").unaudited().tools(tools![write]).scratch("/nowhere/at/all");
     assert!(server.manifest().is_ok(), "it may be made before the server is built");
     let error = server.build().err().unwrap().to_string();
-    assert!(error.starts_with("the scratch folder `/nowhere/at/all` is no folder\nhelp: "), "{error}");
+    assert!(error.starts_with("the scratch folder `/nowhere/at/all` is not a folder\nhelp: "), "{error}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::{
     AccessError, Denied,
     keyfile::{self, Entry, Hash},
 };
-use crate::{scopes::Scopes, tool::call::Caller};
+use crate::{scopes::Scopes, tool::caller::Caller};
 
 /// The keys of one file.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{AccessError, Denied, keyfile::Hash};
-use crate::{clock::Clock, scopes::Scopes, tool::call::Caller};
+use crate::{clock::Clock, scopes::Scopes, tool::caller::Caller};
 use issuer::Issuer;
 use jwks::Keys;
 use jwt::{Checked, Fault, SKEW, Unchecked};

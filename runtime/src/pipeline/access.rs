@@ -1,7 +1,7 @@
 //! Stage: the caller holds every scope the tool names.
 
 use super::{Core, Refusal, known};
-use crate::tool::{call::Caller, descriptor::Descriptor};
+use crate::tool::{caller::Caller, descriptor::Descriptor};
 
 /// What becomes of a tool that a caller has no scope for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

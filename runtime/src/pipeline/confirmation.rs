@@ -10,7 +10,7 @@ use crate::{
     tool::{
         ask::{Abilities, Question},
         descriptor::Descriptor,
-        output::ToolError,
+        error::ToolError,
     },
 };
 

@@ -8,7 +8,7 @@ use crate::{
     tool::{
         ask::{Abilities, Ask, ClientFeature},
         descriptor::Descriptor,
-        output::ToolError,
+        error::ToolError,
     },
 };
 
@@ -30,7 +30,7 @@ pub(super) fn put(core: &Core, asker: &Asker<'_>, ask: Ask) -> Result<Answer, Re
         return Err(Refusal::State);
     }
     let tool = asker.tool;
-    let means = ask.questions.iter().map(|(_, question)| question.means());
+    let means = ask.questions.iter().map(|(_, question)| question.feature());
     let missing: BTreeSet<_> =
         means.filter(|means| !asker.abilities.has(*means)).map(ClientFeature::capability).collect();
     if !missing.is_empty() {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Core, Refusal, access};
-use crate::{registry::Definition, text, tool::call::Caller};
+use crate::{registry::Definition, text, tool::caller::Caller};
 
 pub(super) fn tool<'a>(
     core: &'a Core,

@@ -3,7 +3,7 @@
 use super::{Core, Refusal};
 use crate::{
     limits::{Slot, Wait},
-    tool::call::Caller,
+    tool::caller::Caller,
 };
 
 pub(super) fn rate(core: &Core, at: usize, caller: &Caller) -> Result<(), Refusal> {

@@ -14,11 +14,7 @@ use crate::{
     registry::Registry,
     revision::Revision,
     server::About,
-    tool::{
-        call::Caller,
-        descriptor::Audit,
-        output::{Outcome, Reply, ToolError},
-    },
+    tool::{caller::Caller, descriptor::Audit, error::ToolError, outcome::Outcome, output::Reply},
 };
 
 /// How a call came.
@@ -305,7 +301,7 @@ impl InFlightRecord<'_> {
             Outcome::Done(reply) if reply.error.is_some() => (reply, "error"),
             Outcome::Done(reply) => (reply, "ok"),
             // The handler asked the client something, and begins anew with the answer.
-            Outcome::Ask(_) => (&Reply::QUIET, "asked"),
+            Outcome::Ask(_) => (&Reply::EMPTY, "asked"),
         };
         let (digest, bytes) = log.redaction.result(reply);
         let is_error = reply.error.is_some();

@@ -36,7 +36,7 @@ use super::{
 use crate::{
     access::{Access, Metadata},
     pipeline::DeniedBy,
-    tool::call::Caller,
+    tool::caller::Caller,
 };
 use drain::Drain;
 pub(crate) use drain::ShutdownTimeouts;

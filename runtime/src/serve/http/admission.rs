@@ -10,7 +10,7 @@ use super::{HttpError, HttpGate};
 use crate::{
     access::insufficient_scope,
     pipeline::{self, Admission, Origin, Refusal},
-    tool::call::Caller,
+    tool::caller::Caller,
 };
 
 impl HttpGate {

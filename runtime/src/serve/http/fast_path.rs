@@ -29,7 +29,7 @@ use crate::{
         mcp::{peer, rounds::Rounds},
         stdio::parse,
     },
-    tool::{ask::Abilities, call::Caller},
+    tool::{ask::Abilities, caller::Caller},
 };
 
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");

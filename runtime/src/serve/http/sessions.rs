@@ -21,7 +21,7 @@ use rmcp::{
 };
 
 use super::{HttpError, body_guard::GuardedBody};
-use crate::{confirm::EXPIRY, tool::call::Caller};
+use crate::{confirm::EXPIRY, tool::caller::Caller};
 
 const SESSION: &str = "mcp-session-id";
 /// How long a session may be silent: no request, no answer, no report.

@@ -23,11 +23,7 @@ use super::{
 use crate::{
     pipeline::{Admission, Origin, TaskMode},
     tasks::Running,
-    tool::{
-        call::{Caller, Reports},
-        descriptor::Descriptor,
-        progress::Wanted,
-    },
+    tool::{call::Reports, caller::Caller, descriptor::Descriptor, progress::Wanted},
 };
 
 impl McpHandler {

@@ -16,7 +16,7 @@ use crate::{
     registry::{Definition, Registry},
     revision::Revision,
     tool::{
-        call::Caller,
+        caller::Caller,
         descriptor::{Deprecated, Descriptor},
         output::{Block, Reply},
     },
@@ -149,7 +149,7 @@ pub(crate) fn result(reply: Reply, mut meta: Map<String, Value>) -> CallToolResu
     };
     result.structured_content = reply.structured;
     if let Some(error) = reply.error {
-        if let Some(reason) = error.reason_word() {
+        if let Some(reason) = error.reason_code() {
             meta.insert("candor/reason".to_owned(), reason.into());
         }
         if error.is_transient() {

@@ -34,7 +34,7 @@ use super::{
 use crate::pipeline::Admission;
 use crate::{
     pipeline::Refusal, revision::Revision, sandbox::UnsandboxedHandle, serve::Shared, server::About,
-    tool::call::Caller,
+    tool::caller::Caller,
 };
 
 /// How long a client may keep a list of tools, in milliseconds: they do not change while the process lives.

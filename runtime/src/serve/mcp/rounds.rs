@@ -14,10 +14,7 @@ use crate::{
     pipeline::{self, Admission, Answer, Core, Elicitor, Origin, Request, TaskMode},
     revision::Revision,
     sandbox::UnsandboxedHandle,
-    tool::{
-        ask::Abilities,
-        call::{Caller, Reports},
-    },
+    tool::{ask::Abilities, call::Reports, caller::Caller},
 };
 
 /// How often a tool may ask in one call of a client that does not come back by itself.

@@ -31,8 +31,10 @@ use crate::{
     tasks::{End, Running, Seen, State},
     tool::{
         ask::{Abilities, Question},
-        call::{Caller, Reports},
-        output::{Reply, ToolError},
+        call::Reports,
+        caller::Caller,
+        error::ToolError,
+        output::Reply,
         progress::{Report, Wanted},
     },
 };

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     tasks::{Taken, Tasks},
-    tool::call::Caller,
+    tool::caller::Caller,
 };
 
 impl McpHandler {
