@@ -43,6 +43,7 @@ mod schema;
 mod scopes;
 mod serve;
 mod server;
+mod start_error;
 mod tasks;
 pub mod testing;
 mod text;
@@ -100,13 +101,13 @@ pub use candor_macros::mcp_tool;
 /// ```
 pub use candor_macros::tools;
 pub use message::Message;
-pub use registry::StartError;
 pub use retry::{retry, retry_blocking};
 pub use revision::Revision;
 /// The protocol library underneath, for a handler of prompts and resources: [`Server::handler`].
 pub use rmcp;
 pub use sandbox::Sandbox;
 pub use server::{Server, Service};
+pub use start_error::StartError;
 pub use tool::{
     ask::{Ask, ClientFeature},
     call::Call,

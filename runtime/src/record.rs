@@ -4,8 +4,10 @@ pub(crate) mod call;
 
 use crate::{
     audit::{self, AuditLog},
+    message::Message,
     pipeline::Recorder,
-    registry::{Definition, Registry, StartError},
+    registry::{Definition, Registry},
+    start_error::StartError,
     tool::descriptor::Audit,
 };
 
@@ -33,12 +35,12 @@ pub(crate) fn recorder(
     match (recording, insists) {
         (Recording::Nowhere, _) | (Recording::Unsaid, None) => Ok(None),
         (Recording::Unsaid, Some(tool)) => Err(StartError::Unaudited(tool)),
-        (Recording::In(log), _) => open(&log).map(Some).map_err(StartError::Audit),
+        (Recording::In(log), _) => open(&log).map(Some).map_err(|why| StartError::Audit(Message::new(why))),
         (Recording::ByDefault(_), _) if registry.tools().iter().all(is(Audit::Off)) => Ok(None),
         (Recording::ByDefault(log), tool) => {
             match (log.ok_or_else(|| audit::NO_PLACE.to_owned()).and_then(|log| open(&log)), tool) {
                 (Ok(recorder), _) => Ok(Some(recorder)),
-                (Err(why), Some(tool)) => Err(StartError::Audit(insisting(&why, tool))),
+                (Err(why), Some(tool)) => Err(StartError::Audit(Message::new(insisting(&why, tool)))),
                 (Err(why), None) => {
                     // Nobody insists, and nobody is left to think that there are records.
                     eprintln!("audit: no call is recorded: {why}");

@@ -119,7 +119,7 @@ fn a_scratch_folder_that_is_not_there_does_not_serve() {
     let ended = sandboxes("scratch=/nowhere", &["serve"]);
     let said = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(2), "{said}");
-    assert!(said.starts_with("error: the scratch folder `/nowhere` is no folder\nhelp: "), "{said}");
+    assert!(said.starts_with("error: the scratch folder `/nowhere` is not a folder\nhelp: "), "{said}");
 }
 
 /// Runs `see` on a thread whose kernel takes no further Landlock rules: sixteen are the most that one may have.

@@ -11,9 +11,9 @@ use super::{DONE, FAILED, Grants, audit::Log, could_not, signals};
 #[cfg(feature = "http")]
 use crate::serve::http::{HttpConfig, ShutdownTimeouts};
 use crate::{
-    registry::StartError,
     serve::{Service, Shutdown, Stdio},
     server::Server,
+    start_error::StartError,
     tool::state::State,
 };
 
