@@ -89,7 +89,7 @@ impl<C: State> Server<C> {
     ///
     /// Exit codes: 0 done; 1 the tool reported a failure or refused the call; 2 it could not be done.
     pub fn main(self) -> ExitCode {
-        let about = &self.about;
+        let about = &self.config.about;
         let name: &'static str = about.name.clone().leak();
         let mut summary = about.title.clone().unwrap_or_else(|| format!("The MCP server `{name}`"));
         if let Some(instructions) = &about.instructions {
