@@ -72,15 +72,15 @@ fn quiet_marker(krate: &Path, ident: &Ident, visibility: &Visibility, cfgs: &[&A
     quote!(#marker #impls)
 }
 
-/// A scope of their own for `impls`, in which [`private`] is a name, and the methods of `Plainly` give way to those
-/// of a `Result`.
+/// A scope of their own for `impls`, in which [`private`] is a name, and `Returned` has a method for each kind of
+/// return value.
 fn scope(krate: &Path, cfgs: &[&Attribute], impls: &TokenStream) -> TokenStream {
     let private = private();
     quote! {
         #(#cfgs)*
         const _: () = {
             #[allow(unused_imports)]
-            use #krate::__private::{self as #private, Plainly as _};
+            use #krate::__private::{self as #private, FailsWithBox as _, FailsWithText as _, Succeeds as _};
             #impls
         };
     }

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     clock::Clock,
     tool::{
-        call::Caller,
+        caller::Caller,
         descriptor::{Descriptor, Effect},
     },
 };

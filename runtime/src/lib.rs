@@ -43,6 +43,7 @@ mod schema;
 mod scopes;
 mod serve;
 mod server;
+mod start_error;
 #[cfg(any(feature = "cli", feature = "oauth"))]
 mod stderr;
 mod tasks;
@@ -103,21 +104,23 @@ pub use candor_macros::mcp_tool;
 /// ```
 pub use candor_macros::tools;
 pub use message::Message;
-pub use registry::StartError;
 pub use retry::{retry, retry_blocking};
 pub use revision::Revision;
 /// The protocol library underneath, for a handler of prompts and resources: [`Server::handler`].
 pub use rmcp;
 pub use sandbox::Sandbox;
 pub use server::{Server, Service};
+pub use start_error::StartError;
 pub use tool::{
     ask::{Ask, ClientFeature},
-    call::{Call, Caller},
+    call::Call,
+    caller::Caller,
     descriptor::{
         Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
     },
+    error::ToolError,
     handler::Tools,
-    output::{Block, Content, Output, ToolError},
+    output::{Block, Content, Output},
     progress::Level,
     state::State,
 };
@@ -131,18 +134,19 @@ pub mod __private {
         time::Duration,
     };
 
+    use crate::tool::outcome::Outcome;
     pub use crate::tool::{
         args::param,
         descriptor::{
             Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
         },
-        handler::{Named, Run, Running, Tool, Tools, twin},
-        output::{Plainly, Returned},
+        handler::{HandlerFuture, Named, Run, Tool, Tools, twin},
+        returned::{FailsWithBox, FailsWithText, Returned, Succeeds},
         state::{InClosedWorld, InReadOnly, Network, Plain, Provide, State, Write, WriteAndNetwork},
     };
 
-    /// A future that may cross threads, boxed.
-    pub fn boxed<'a, F: Future<Output = crate::tool::output::Outcome> + Send + 'a>(future: F) -> Running<'a> {
+    /// Boxes a future that may cross threads.
+    pub fn boxed<'a, F: Future<Output = Outcome> + Send + 'a>(future: F) -> HandlerFuture<'a> {
         Box::pin(future)
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder, Retryable as _};
 
-use crate::tool::{call::Call, output::ToolError};
+use crate::tool::{call::Call, error::ToolError};
 
 /// The first wait is at most this long; each further one at most twice the one before.
 const FIRST: Duration = Duration::from_millis(100);

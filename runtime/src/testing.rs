@@ -10,11 +10,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::tool::{
-    ask::Round,
-    call::{Call, Caller},
-    descriptor::Descriptor,
-};
+use crate::tool::{ask::Round, call::Call, caller::Caller, descriptor::Descriptor};
 pub use crate::{
     audit::Disk,
     client::{Answer, CallError, Client, ClientBuilder, ElicitAction},

@@ -156,7 +156,7 @@ async fn one_process_writes_a_log() {
     let Err(StartError::Audit(why)) = build(folder.path(), &Disk::default(), &runs) else {
         panic!("it starts")
     };
-    assert!(why.contains("another process"), "{why}");
+    assert!(why.fact().contains("another process"), "{why}");
 }
 
 #[test]

@@ -17,7 +17,8 @@ pub(super) fn run(tool: &Tool, private: &Ident) -> TokenStream {
     let (ident, output) = (tool.sig.ident(), tool.sig.output());
     let wait = tool.sig.is_async().then(|| quote!(.await));
     let at_output = aimed(private, &output);
-    let reply = quote_spanned!(here(&output)=> #at_output::Returned(#ident(#(#passed),*)#wait).outcome());
+    let reply =
+        quote_spanned!(here(&output)=> #at_output::Returned::new(#ident(#(#passed),*)#wait).outcome());
     let (mention, take) = (mention(tool, private), handed.take(private));
     let body = quote!({ #mention #take #reply });
     // Underscores where nothing is taken: the expansion draws no warning of its own.

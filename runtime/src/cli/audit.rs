@@ -38,7 +38,7 @@ impl Log {
     /// The server with the log that was asked for; the one of its own making, where nothing was; its user's, where it
     /// has none.
     pub(super) fn of<C>(&self, mut server: Server<C>, quiet: bool) -> Server<C> {
-        let name = server.about.name.clone();
+        let name = server.config.about.name.clone();
         let finished = |log: AuditLog| {
             let log = match &self.audit_key {
                 Some(key) => log.signing_key(key),
@@ -46,7 +46,7 @@ impl Log {
             };
             if quiet { log.quiet() } else { log }
         };
-        server.recording = match (&self.audit, server.recording) {
+        server.config.recording = match (&self.audit, server.config.recording) {
             (Some(folder), _) => Recording::To(finished(AuditLog::at(folder))),
             (None, Recording::To(log)) => Recording::To(finished(log)),
             (None, Recording::Disabled) if self.audit_key.is_none() => Recording::Disabled,
@@ -115,10 +115,10 @@ struct Folder {
 impl Folder {
     /// The log that is meant, whether it is there or not.
     fn log<C>(&self, server: &Server<C>) -> Result<AuditLog, String> {
-        match (&self.folder, &server.recording) {
+        match (&self.folder, &server.config.recording) {
             (Some(folder), _) => Ok(AuditLog::at(folder)),
             (None, Recording::To(log)) => Ok(log.clone()),
-            _ => AuditLog::of_user(&server.about.name).ok_or_else(|| audit::NO_PLACE.to_owned()),
+            _ => AuditLog::of_user(&server.config.about.name).ok_or_else(|| audit::NO_PLACE.to_owned()),
         }
     }
 
@@ -166,7 +166,7 @@ fn new_key<C>(file: Option<PathBuf>, folder: &Folder, server: &Server<C>) -> Res
     let log = folder.log(server)?;
     let named = file.is_some();
     let path = file.unwrap_or_else(|| log.usual_signing_key());
-    let verifier = audit::make_signer(&path, &server.about.name)?;
+    let verifier = audit::make_signer(&path, &server.config.about.name)?;
     eprintln!("the signing key is in {}, and what checks it in {0}.pub", path.display());
     if named {
         eprintln!("`serve --audit-key {}` signs with it", path.display());

@@ -7,7 +7,8 @@ use crate::{
     schema::{OutputShape, wrap},
     tool::{
         descriptor::Descriptor,
-        output::{Block, Reply, ToolError},
+        error::ToolError,
+        output::{Block, Reply},
     },
 };
 

@@ -7,14 +7,12 @@ use serde_json::{Map, Value};
 
 use crate::{
     limits::Slot,
+    message::Message,
     retry::{FullJitter, within},
     sandbox::{Executor, SandboxId},
     tool::{
-        args::Args,
-        call::Call,
-        descriptor::Descriptor,
-        handler::Handler as Run,
-        output::{Outcome, Reply, ToolError},
+        args::Args, call::Call, descriptor::Descriptor, error::ToolError, handler::Handler as Run,
+        outcome::Outcome, output::Reply,
     },
 };
 
@@ -105,9 +103,10 @@ impl Ready<'_> {
         };
         match outcome {
             Some(Outcome::Done(reply))
-                if sandbox_id.is_some() && reply.error.as_ref().is_some_and(ToolError::is_refused) =>
+                if sandbox_id.is_some()
+                    && reply.error.as_ref().is_some_and(ToolError::is_permission_denied) =>
             {
-                broken_word(tool, &reply).into()
+                perhaps_sandbox(tool, reply).into()
             }
             Some(outcome) => outcome,
             None => broken(tool).into(),
@@ -124,21 +123,27 @@ fn broken(tool: &Descriptor) -> Reply {
     error.reason("internal").into()
 }
 
-/// The system refused a sandboxed handler something, and the handler said so.
-fn broken_word(tool: &Descriptor, reply: &Reply) -> Reply {
-    let said = reply.error.as_ref().map(ToolError::message).unwrap_or_default();
-    let words = match (tool.is_read_only(), tool.closed_world) {
-        (true, true) => "`read_only` and `closed_world`",
-        (true, false) => "`read_only`",
-        _ => "`closed_world`",
+/// Adds to an error of a sandboxed handler that its sandbox may be the reason. Other refusals have the same error kind,
+/// for example a file that the server's user must not read.
+fn perhaps_sandbox(tool: &Descriptor, mut reply: Reply) -> Reply {
+    let Some(error) = reply.error.take() else { return reply };
+    let (declared, help) = match (tool.is_read_only(), tool.closed_world) {
+        (true, true) => ("`read_only` and `closed_world`", format!("{WRITE}; {CONNECT}")),
+        (true, false) => ("`read_only`", WRITE.to_owned()),
+        _ => ("`closed_world`", CONNECT.to_owned()),
     };
-    ToolError::new(format!(
-        "{said}\nnote: tool `{}` is declared {words}, and its threads may do no more than that\nhelp: tell whoever runs the server that the declaration, or the tool, is wrong",
-        tool.name
-    ))
-    .reason("hint_violation")
-    .into()
+    let message = Message::new(error.message().to_owned())
+        .note(format!("tool `{}` is declared {declared}, so the sandbox may have refused this", tool.name))
+        .help(format!("{help}; a tool that cannot be sandboxed declares `unsandboxed = \"reason\"`"));
+    error.with_message(message.to_string()).or_reason("permission_denied").into()
 }
+
+/// The ways out of the sandbox of `read_only`.
+const WRITE: &str =
+    "to write, give the server a `scratch` folder, or declare the tool `additive` or `destructive`";
+/// The ways out of the sandbox of `closed_world`.
+const CONNECT: &str =
+    "to connect, give the server the port in `closed_world_ports`, or remove `closed_world`";
 
 /// The threads that should have run the handler could not give up what they must: better no answer than a dishonest one.
 fn unsandboxed(tool: &Descriptor) -> Reply {

@@ -12,12 +12,7 @@ use crate::{
     audit::{Body, Kind, Open, hex_number, marked},
     registry::Definition,
     revision::Revision,
-    tool::{
-        ask::Ask,
-        call::Caller,
-        descriptor::Audit,
-        output::{Reply, ToolError},
-    },
+    tool::{ask::Ask, caller::Caller, descriptor::Audit, error::ToolError, output::Reply},
 };
 
 /// The log could not take a record that the tool requires.

@@ -3,7 +3,9 @@
 use super::Recorder;
 use crate::{
     audit::{self, AuditLog},
-    registry::{Definition, Registry, StartError},
+    message::Message,
+    registry::{Definition, Registry},
+    start_error::StartError,
     tool::descriptor::Audit,
 };
 
@@ -30,13 +32,13 @@ pub(crate) fn open(
     match (recording, required.map(|tool| tool.descriptor.name)) {
         (Recording::Disabled, _) | (Recording::Unset, None) => Ok(None),
         (Recording::Unset, Some(tool)) => Err(StartError::Unaudited(tool)),
-        (Recording::To(log), _) => open(&log).map(Some).map_err(StartError::Audit),
+        (Recording::To(log), _) => open(&log).map(Some).map_err(|why| StartError::Audit(Message::new(why))),
         (Recording::Default(_), _) if registry.tools().iter().all(has_class(Audit::Off)) => Ok(None),
         (Recording::Default(log), required) => {
             let recorder = log.ok_or_else(|| audit::NO_PLACE.to_owned()).and_then(|log| open(&log));
             match (recorder, required) {
                 (Ok(recorder), _) => Ok(Some(recorder)),
-                (Err(why), Some(tool)) => Err(StartError::Audit(required_by(&why, tool))),
+                (Err(why), Some(tool)) => Err(StartError::Audit(Message::new(required_by(&why, tool)))),
                 (Err(why), None) => {
                     // No tool requires records, but the operator must not believe that there are some.
                     eprintln!("audit: no call is recorded: {why}");

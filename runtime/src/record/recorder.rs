@@ -13,7 +13,7 @@ use crate::{
     registry::{Definition, Registry},
     revision::Revision,
     server::About,
-    tool::{call::Caller, descriptor::Audit},
+    tool::{caller::Caller, descriptor::Audit},
 };
 
 /// An open log, and the part of each tool's records that never changes.

@@ -28,7 +28,7 @@ pub(crate) fn result(reply: Reply, mut meta: Map<String, Value>) -> CallToolResu
     };
     result.structured_content = reply.structured;
     if let Some(error) = reply.error {
-        if let Some(reason) = error.reason_word() {
+        if let Some(reason) = error.reason_code() {
             meta.insert(wire_names::REASON.to_owned(), reason.into());
         }
         if error.is_transient() {

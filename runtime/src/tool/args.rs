@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 
 use super::{
     descriptor::{Descriptor, Param},
-    output::{Outcome, Reply, ToolError},
+    error::ToolError,
+    outcome::Outcome,
+    output::Reply,
 };
 
 /// The type of a parameter: read from JSON, described by a schema.

@@ -12,7 +12,7 @@ use crate::{
     message::Message,
     pipeline::{self, Admission, NotAdmitted},
     record::Origin,
-    tool::call::Caller,
+    tool::caller::Caller,
 };
 
 impl HttpGate {

@@ -34,7 +34,7 @@ use crate::{
         },
         shared::Shared,
     },
-    tool::{ask::ClientFeatures, call::Caller},
+    tool::{ask::ClientFeatures, caller::Caller},
     wire_names,
 };
 

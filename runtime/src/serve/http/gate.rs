@@ -29,7 +29,7 @@ use crate::{
         mcp::handler::{HttpIdentity, McpHandler},
         shared::Shared,
     },
-    tool::call::Caller,
+    tool::caller::Caller,
 };
 
 /// Everything between the network and the protocol.

@@ -21,7 +21,7 @@ use rmcp::{
 };
 
 use super::{body_guard::GuardedBody, error::HttpError};
-use crate::{confirm::EXPIRY, message::Message, tool::call::Caller};
+use crate::{confirm::EXPIRY, message::Message, tool::caller::Caller};
 
 const SESSION: &str = "mcp-session-id";
 /// The time without a request, an answer or a report after which a session ends.

@@ -39,7 +39,7 @@ use crate::{
         shared::Shared,
         user_handler::{self, MethodResult},
     },
-    tool::call::Caller,
+    tool::caller::Caller,
 };
 
 /// The time for which a client may cache a list of tools, in milliseconds. Tools do not change while the process lives.
