@@ -133,7 +133,7 @@ pub mod __private {
         descriptor::{
             Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
         },
-        handler::{Named, Run, Running, Tool, Tools, twin},
+        handler::{Named, Run, Running, Tool, Tools, duplicate},
         output::{Plainly, Returned},
         state::{InClosedWorld, InReadOnly, Network, Plain, Provide, State, Write, WriteAndNetwork},
     };

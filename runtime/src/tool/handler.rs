@@ -6,7 +6,7 @@ use super::{args::Args, call::Call, descriptor::Descriptor, output::Reply, state
 
 /// What of a declaration does not depend on the server's state.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no tool",
+    message = "`{Self}` is not a tool",
     label = "not declared with `#[mcp_tool]`",
     note = "put `#[mcp_tool(read_only, …)]` on the function of this name"
 )]
@@ -19,7 +19,7 @@ pub trait Named {
 
 /// A tool that a server with the state `C` can run.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no tool of a server whose state is `{C}`",
+    message = "`{Self}` is not a tool of a server whose state is `{C}`",
     label = "not declared with `#[mcp_tool]`"
 )]
 pub trait Tool<C>: Named {
@@ -44,7 +44,7 @@ pub enum Run<C> {
 impl<C> Run<C> {
     /// Stands in for a declaration that did not compile.
     #[doc(hidden)]
-    pub const QUIET: Self = Self::Blocking(|_, _, _| Reply::default());
+    pub const FALLBACK: Self = Self::Blocking(|_, _, _| Reply::default());
 }
 
 impl<C> Clone for Run<C> {
@@ -97,7 +97,7 @@ impl Handler {
 
 /// The place of the first name that stood before; `usize::MAX` where all differ. Evaluated by the compiler.
 #[doc(hidden)]
-pub const fn twin(names: &[&str]) -> usize {
+pub const fn duplicate(names: &[&str]) -> usize {
     let mut at = 1;
     while at < names.len() {
         let mut before = 0;
