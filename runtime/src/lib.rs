@@ -140,7 +140,7 @@ pub mod __private {
         descriptor::{
             Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
         },
-        handler::{HandlerFuture, Named, Run, Tool, Tools, twin},
+        handler::{HandlerFuture, Named, Run, Tool, Tools, duplicate},
         returned::{FailsWithBox, FailsWithText, Returned, Succeeds},
         state::{InClosedWorld, InReadOnly, Network, Plain, Provide, State, Write, WriteAndNetwork},
     };

@@ -78,7 +78,7 @@ impl Descriptor {
 
     /// Stands in for a declaration that did not compile; no such program ever runs.
     #[doc(hidden)]
-    pub const QUIET: Self = Self::DEFAULT;
+    pub const FALLBACK: Self = Self::DEFAULT;
 
     /// Whether a call leaves the world as it was.
     pub const fn is_read_only(&self) -> bool {

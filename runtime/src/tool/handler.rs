@@ -44,7 +44,7 @@ pub enum Run<C> {
 impl<C> Run<C> {
     /// The stand-in for a declaration that did not compile.
     #[doc(hidden)]
-    pub const QUIET: Self = Self::Blocking(|_, _, _| Outcome::Done(Reply::EMPTY));
+    pub const FALLBACK: Self = Self::Blocking(|_, _, _| Outcome::Done(Reply::EMPTY));
 
     pub(crate) const fn is_async(self) -> bool {
         matches!(self, Self::Async(_))
@@ -106,7 +106,7 @@ impl Handler {
 /// Returns the index of the first name that occurs earlier in the list; `usize::MAX` if all differ. Evaluated by the
 /// compiler.
 #[doc(hidden)]
-pub const fn twin(names: &[&str]) -> usize {
+pub const fn duplicate(names: &[&str]) -> usize {
     let mut at = 1;
     while at < names.len() {
         let mut before = 0;

@@ -19,7 +19,7 @@
 /// A tool that takes `&Alerts` and says `read_only` does not compile: `write` says what holding the handle makes
 /// possible. `network` does the same for `closed_world`. `#[state(skip)]` leaves a field out.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no state of a server",
+    message = "`{Self}` is not the state of a server",
     label = "derive `State` on this type",
     note = "`#[derive(candor::State)]` on a struct with a field for each handle"
 )]
@@ -29,7 +29,7 @@ impl State for () {}
 
 /// A state that holds a `T`.
 #[diagnostic::on_unimplemented(
-    message = "the server's state `{Self}` holds no `{T}`",
+    message = "the server's state `{Self}` has no field of type `{T}`",
     label = "a tool here takes `&{T}`",
     note = "give the server a state with a field of type `{T}`, or take `{T}` from the caller, without `&`"
 )]
@@ -57,7 +57,7 @@ pub struct WriteAndNetwork;
 #[diagnostic::on_unimplemented(
     message = "`read_only` tool `{Tool}` takes `&{T}`, and the state marks `{T}` as `write`",
     label = "this tool",
-    note = "declare the tool `additive` or `destructive`, or take `#[state(write)]` off the field if it only reads"
+    note = "declare the tool `additive` or `destructive`, or delete `#[state(write)]` from the field if the handle only reads"
 )]
 pub trait InReadOnly<Tool: ?Sized, T: ?Sized> {}
 
@@ -68,7 +68,7 @@ impl<Tool: ?Sized, T: ?Sized> InReadOnly<Tool, T> for Network {}
 #[diagnostic::on_unimplemented(
     message = "`closed_world` tool `{Tool}` takes `&{T}`, and the state marks `{T}` as `network`",
     label = "this tool",
-    note = "delete `closed_world` from the tool, or take `#[state(network)]` off the field if it stays inside"
+    note = "delete `closed_world` from the tool, or `#[state(network)]` from the field if the handle reaches no network"
 )]
 pub trait InClosedWorld<Tool: ?Sized, T: ?Sized> {}
 

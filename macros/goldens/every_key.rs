@@ -23,6 +23,7 @@ const _: () = {
             confirm: true,
             idempotency_key: __candor::IdempotencyKey::Required,
             task: __candor::Some(__candor::Task::Optional),
+            unsandboxed: __candor::Some("writes to its own cache file"),
             rate: __candor::Some(__candor::Rate {
                 calls: 60u32,
                 per: __candor::Per::Minute,
@@ -35,7 +36,6 @@ const _: () = {
                 remove_in: "1000.0.0",
                 use_instead: __candor::Some(<alerts::add as __candor::Named>::NAME),
             }),
-            unsandboxed: __candor::Some("keeps a cache file of its own"),
             params: &[
                 __candor::Param {
                     example: __candor::Some(__candor::Literal::Text("above")),

@@ -1,4 +1,4 @@
-//! `rules(…)` → what holds between parameters, name by name, not yet checked against the function.
+//! Reads `rules(…)`, the constraints between parameters, not yet checked against the function.
 
 use std::collections::HashSet;
 
@@ -8,17 +8,19 @@ use syn::{Ident, Meta};
 
 use crate::{
     error::{Mistake, Mistakes},
-    key::{Grammar, key_of, said},
+    key::{Grammar, key_of, value_or_item},
     param::{Value, value},
 };
 
-/// One rule between parameters.
-pub(crate) struct Between {
+/// One constraint between parameters.
+pub(crate) struct Constraint {
+    /// The word that introduces it, for example `one_of`.
     pub(crate) key: Ident,
-    pub(crate) demand: Demand,
+    pub(crate) relation: Relation,
 }
 
-pub(crate) enum Demand {
+/// The parameters that a caller sends together, or not together.
+pub(crate) enum Relation {
     OneOf(Vec<Ident>),
     AnyOf(Vec<Ident>),
     /// The first needs the others.
@@ -37,61 +39,62 @@ const GRAMMAR: Grammar = Grammar {
     example: "rules(one_of(symbol, isin), needs(end, start))",
 };
 
-/// Reads every rule of the list; what cannot be read becomes a mistake and the rest is kept.
-pub(crate) fn rules(item: &NestedMeta, mistakes: &mut Mistakes) -> Vec<Between> {
-    let mut rules = Vec::new();
+/// Reads every constraint of the list. One that cannot be read becomes a mistake, and the others remain.
+pub(crate) fn read(item: &NestedMeta, mistakes: &mut Mistakes) -> Vec<Constraint> {
+    let mut constraints = Vec::new();
     let Some(items) = items(item, &format!("for example `{}`", GRAMMAR.example), mistakes) else {
-        return rules;
+        return constraints;
     };
     for item in &items {
-        // One kind of rule may stand there several times.
+        // The same key may occur several times.
         GRAMMAR.each(std::slice::from_ref(item), &mut HashSet::new(), mistakes, |key, item, mistakes| {
-            let demand = demand(&key, item, mistakes);
-            rules.extend(demand.map(|demand| Between { key, demand }));
+            let relation = relation(&key, item, mistakes);
+            constraints.extend(relation.map(|relation| Constraint { key, relation }));
         });
     }
-    rules
+    constraints
 }
 
-fn demand(key: &Ident, item: &NestedMeta, mistakes: &mut Mistakes) -> Option<Demand> {
+fn relation(key: &Ident, item: &NestedMeta, mistakes: &mut Mistakes) -> Option<Relation> {
     if key == "when" {
         return when(key, item, mistakes);
     }
     let help = match key.to_string().as_str() {
-        "one_of" => "for example `one_of(symbol, isin)`: exactly one of them is sent",
-        "any_of" => "for example `any_of(phone, email)`: at least one of them is sent",
-        _ => "for example `needs(end, start)`: who sends `end` sends `start`",
+        "one_of" => "for example `one_of(symbol, isin)`: a caller sends exactly one of them",
+        "any_of" => "for example `any_of(phone, email)`: a caller sends at least one of them",
+        _ => "for example `needs(end, start)`: a caller that sends `end` also sends `start`",
     };
     let names = names(&items(item, help, mistakes)?, help, mistakes)?;
     if names.len() < 2 {
-        mistakes.push(Mistake::at(item, format!("`{key}` says nothing of one parameter alone")).help(help));
+        mistakes.push(Mistake::at(item, format!("`{key}` takes at least two parameters")).help(help));
         return None;
     }
     Some(match key.to_string().as_str() {
-        "one_of" => Demand::OneOf(names),
-        "any_of" => Demand::AnyOf(names),
-        _ => Demand::Needs(names),
+        "one_of" => Relation::OneOf(names),
+        "any_of" => Relation::AnyOf(names),
+        _ => Relation::Needs(names),
     })
 }
 
 const WHEN: &str = "for example `when(contact = \"phone\", phone, else(email))`";
 
-fn unread(tokens: impl ToTokens) -> Mistake {
-    Mistake::at(tokens, "`when` takes a value, what is sent with it, and what is sent otherwise").help(WHEN)
+fn malformed_when(tokens: impl ToTokens) -> Mistake {
+    Mistake::at(tokens, "`when` takes a condition, the parameters it requires, and `else(…)` if there is one")
+        .help(WHEN)
 }
 
-/// `when(contact = "phone", phone, else(email))`
-fn when(key: &Ident, item: &NestedMeta, mistakes: &mut Mistakes) -> Option<Demand> {
+/// Reads `when(contact = "phone", phone, else(email))`.
+fn when(key: &Ident, item: &NestedMeta, mistakes: &mut Mistakes) -> Option<Relation> {
     let items = items(item, WHEN, mistakes)?;
     let [condition @ NestedMeta::Meta(Meta::NameValue(pair)), rest @ ..] = items.as_slice() else {
-        mistakes.push(unread(items.first().unwrap_or(item)));
+        mistakes.push(malformed_when(items.first().unwrap_or(item)));
         return None;
     };
     let Some(param) = pair.path.get_ident().cloned() else {
-        mistakes.push(unread(&pair.path));
+        mistakes.push(malformed_when(&pair.path));
         return None;
     };
-    let is = Value { key: key.clone(), ..mistakes.keep(value(param.clone(), condition))? };
+    let is = Value { key: key.clone(), ..mistakes.handle(value(param.clone(), condition))? };
     let (then, otherwise) = match rest {
         [then @ .., last @ NestedMeta::Meta(Meta::List(list))] if list.path.is_ident("else") => {
             (then, self::items(last, WHEN, mistakes)?)
@@ -99,14 +102,14 @@ fn when(key: &Ident, item: &NestedMeta, mistakes: &mut Mistakes) -> Option<Deman
         then => (then, Vec::new()),
     };
     if then.is_empty() {
-        mistakes.push(unread(item));
+        mistakes.push(malformed_when(item));
         return None;
     }
     let (then, otherwise) = (names(then, WHEN, mistakes)?, names(&otherwise, WHEN, mistakes)?);
-    Some(Demand::When { param, is, then, otherwise })
+    Some(Relation::When { param, is, then, otherwise })
 }
 
-/// The items of `key(…)`, at least one.
+/// Returns the items of `key(…)`, at least one.
 fn items(item: &NestedMeta, help: &str, mistakes: &mut Mistakes) -> Option<Vec<NestedMeta>> {
     let items = match item {
         NestedMeta::Meta(Meta::List(list)) => GRAMMAR.items(list.tokens.clone(), mistakes)?,
@@ -119,7 +122,7 @@ fn items(item: &NestedMeta, help: &str, mistakes: &mut Mistakes) -> Option<Vec<N
     Some(items)
 }
 
-/// Bare names, each once.
+/// Reads bare names, each once.
 fn names(items: &[NestedMeta], help: &str, mistakes: &mut Mistakes) -> Option<Vec<Ident>> {
     let mut names: Vec<Ident> = Vec::new();
     for item in items {
@@ -128,7 +131,7 @@ fn names(items: &[NestedMeta], help: &str, mistakes: &mut Mistakes) -> Option<Ve
             _ => None,
         };
         let Some(name) = name else {
-            mistakes.push(Mistake::at(said(item), "this is no name of a parameter").help(help));
+            mistakes.push(Mistake::at(value_or_item(item), "this is not the name of a parameter").help(help));
             return None;
         };
         if names.contains(name) {

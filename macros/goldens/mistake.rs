@@ -16,9 +16,9 @@ const _: () = {
     };
     impl __candor::Named for set_price {
         const NAME: &'static __candor::str = "set_price";
-        const DESCRIPTOR: &'static __candor::Descriptor = &__candor::Descriptor::QUIET;
+        const DESCRIPTOR: &'static __candor::Descriptor = &__candor::Descriptor::FALLBACK;
     }
     impl<__C> __candor::Tool<__C> for set_price {
-        const RUN: __candor::Run<__C> = __candor::Run::QUIET;
+        const RUN: __candor::Run<__C> = __candor::Run::FALLBACK;
     }
 };
