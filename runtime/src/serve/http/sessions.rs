@@ -21,7 +21,7 @@ use rmcp::{
 };
 
 use super::{HttpError, body_guard::GuardedBody};
-use crate::{confirm::EXPIRY, tool::caller::Caller};
+use crate::{confirm::ANSWER_TIMEOUT, tool::caller::Caller};
 
 const SESSION: &str = "mcp-session-id";
 /// How long a session may be silent: no request, no answer, no report.
@@ -62,7 +62,7 @@ impl Sessions {
     pub(super) fn new(most: usize, longest: Duration) -> Self {
         let mut local = LocalSessionManager::default();
         // A call that says nothing until its end is no silence, nor is a person who takes their time.
-        let quiet = longest.max(EXPIRY) + Duration::from_secs(30);
+        let quiet = longest.max(ANSWER_TIMEOUT) + Duration::from_secs(30);
         local.session_config.keep_alive = Some(SILENCE.max(quiet));
         Self { local, most, open: Arc::default() }
     }

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    confirm::EXPIRY,
+    confirm::ANSWER_TIMEOUT,
     pipeline::{Choice, Elicitor, QUESTION},
     tool::ask::{Abilities, Question},
 };
@@ -93,7 +93,7 @@ impl<'a> ClientPeer<'a> {
             () = context.ct.cancelled() => None,
             said = context.peer.send_request(request) => said.ok(),
             () = gone.cancelled() => None,
-            () = tokio::time::sleep(EXPIRY) => None,
+            () = tokio::time::sleep(ANSWER_TIMEOUT) => None,
         };
         Ok(said.and_then(|said| serde_json::to_value(said).ok()))
     }
