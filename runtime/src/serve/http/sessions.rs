@@ -21,7 +21,7 @@ use rmcp::{
 };
 
 use super::{body_guard::GuardedBody, error::HttpError};
-use crate::{confirm::EXPIRY, message::Message, tool::caller::Caller};
+use crate::{confirm::ANSWER_TIMEOUT, message::Message, tool::caller::Caller};
 
 const SESSION: &str = "mcp-session-id";
 /// The time without a request, an answer or a report after which a session ends.
@@ -62,7 +62,7 @@ impl Sessions {
     pub(super) fn new(max: usize, longest: Duration) -> Self {
         let mut local = LocalSessionManager::default();
         // A call without reports does not make its session idle, nor does a person who takes time to answer.
-        let quiet = longest.max(EXPIRY) + Duration::from_secs(30);
+        let quiet = longest.max(ANSWER_TIMEOUT) + Duration::from_secs(30);
         local.session_config.keep_alive = Some(IDLE_TIMEOUT.max(quiet));
         Self { local, max, open: Arc::default() }
     }
