@@ -2,15 +2,14 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::hex::hex;
+
 /// What a hash of ours begins with, so that it is no hash of anything else. With the previous hash and the length it
 /// fills one block of SHA-256.
 const DOMAIN: &[u8; 24] = b"candor audit record v1\0\0";
 
 /// A SHA-256 digest.
 pub(crate) type Hash = [u8; 32];
-
-/// A digest as it stands in a line.
-pub(crate) type Hex = [u8; 64];
 
 /// What stands before the first record.
 pub(crate) const NOTHING: Hash = [0; 32];
@@ -31,62 +30,6 @@ pub(crate) fn hash(prev: &Hash, body: &[u8]) -> Hash {
 /// The digest of anything else.
 pub(crate) fn sha256(bytes: &[u8]) -> Hash {
     Sha256::digest(bytes).into()
-}
-
-/// A digest in lower-case hexadecimal.
-pub(crate) fn hex(hash: &Hash) -> Hex {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut hex = [0; 64];
-    for (at, byte) in hash.iter().enumerate() {
-        hex[2 * at] = DIGITS[usize::from(byte >> 4)];
-        hex[2 * at + 1] = DIGITS[usize::from(byte & 15)];
-    }
-    hex
-}
-
-/// A number in 32 hexadecimal digits.
-pub(crate) fn hex_number(number: u128) -> String {
-    format!("{number:032x}")
-}
-
-/// A digest in hexadecimal, as text.
-pub(crate) fn hex_text(hash: &Hash) -> String {
-    str::from_utf8(&hex(hash)).expect("digits are ASCII").to_owned()
-}
-
-/// The value of each lower-case hexadecimal digit; 255 for what is none.
-const VALUES: [u8; 256] = {
-    let mut values = [u8::MAX; 256];
-    let mut digit = 0;
-    while digit < 16 {
-        values[b"0123456789abcdef"[digit as usize] as usize] = digit;
-        digit += 1;
-    }
-    values
-};
-
-/// The digest behind lower-case hexadecimal.
-#[inline]
-pub(crate) fn unhex(hex: &Hex) -> Option<Hash> {
-    let (mut hash, mut all) = ([0; 32], 0);
-    for (byte, pair) in hash.iter_mut().zip(hex.chunks_exact(2)) {
-        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
-        all |= high | low;
-        *byte = high << 4 | low & 15;
-    }
-    (all < 16).then_some(hash)
-}
-
-/// The number behind 32 lower-case hexadecimal digits.
-#[inline]
-pub(crate) fn unhex_number(digits: &[u8; 32]) -> Option<u128> {
-    let (mut number, mut all) = (0, 0);
-    for &digit in digits {
-        let value = VALUES[usize::from(digit)];
-        all |= value;
-        number = number << 4 | u128::from(value & 15);
-    }
-    (all < 16).then_some(number)
 }
 
 /// Where a log ends.
@@ -124,22 +67,7 @@ impl Head {
 
 #[cfg(test)]
 mod tests {
-    use crate::audit::chain::*;
-
-    #[test]
-    fn hexadecimal_is_read_as_it_was_written_and_in_lower_case_only() {
-        let digest = sha256(b"candor");
-        assert_eq!(unhex(&hex(&digest)), Some(digest));
-        let mut upper = hex(&digest);
-        upper.make_ascii_uppercase();
-        assert_eq!(unhex(&upper), None);
-    }
-
-    #[test]
-    fn a_number_is_read_as_it_was_written() {
-        let number = 0x0123_4567_89ab_cdef_0000_0000_0000_00ff;
-        assert_eq!(unhex_number(hex_number(number).as_bytes().try_into().unwrap()), Some(number));
-    }
+    use crate::audit::{chain::*, hex::hex_text};
 
     #[test]
     fn a_line_ends_in_the_digest_of_all_before_its_prev() {

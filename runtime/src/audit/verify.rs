@@ -1,4 +1,13 @@
-//! A folder, keys and checkpoints → whether the log in it is what was written, as far as they can tell.
+//! Reads a log, its keys and its checkpoints, and finds what was changed, as far as they can show it.
+
+mod check;
+mod folders;
+mod keys;
+mod reader;
+mod signatures;
+#[cfg(test)]
+mod tampered;
+mod template;
 
 use std::{
     collections::VecDeque,
@@ -8,16 +17,21 @@ use std::{
     thread,
 };
 
+pub(crate) use check::{At, Finding};
+pub(crate) use keys::make_signer;
+pub(crate) use reader::Reader;
+pub(crate) use signatures::exported;
+
+pub(crate) use super::signed_note::{Checkpoint, VerifierKey};
 use super::{
     blocks::{Block, Blocks},
     chain::Hash,
-    check::{Check, Looked, Sum, look},
-    checkpoints, folder,
-    note::{Checkpoint, Key},
     scan::holds_more_than_a_record,
-    shape::Shapes,
-    signatures::Against,
+    segments,
 };
+use check::{Check, Looked, Sum, look};
+use signatures::Against;
+use template::Shapes;
 
 /// What a log comes to.
 #[derive(Debug)]
@@ -34,15 +48,15 @@ pub(crate) struct Verdict {
 /// not be read; what is wrong with it is no error.
 pub(crate) fn verify(
     path: &Path,
-    keys: &[Key],
+    keys: &[VerifierKey],
     exported: Vec<Checkpoint>,
     threads: usize,
 ) -> Result<Verdict, String> {
     let shown = path.display();
-    let is_written = folder::is_written(path);
+    let is_written = folders::is_written(path);
     // What is signed by now is on the disk by now.
-    let own = checkpoints::snapshot(path).map_err(|error| format!("`{shown}`: {error}"))?;
-    let numbers = folder::segments(path).map_err(|error| format!("`{shown}` cannot be read: {error}"))?;
+    let own = signatures::snapshot(path).map_err(|error| format!("`{shown}`: {error}"))?;
+    let numbers = segments::segments(path).map_err(|error| format!("`{shown}` cannot be read: {error}"))?;
     if numbers.is_empty() && own.is_none() && exported.is_empty() {
         return Err(format!("there is no audit log in `{shown}`"));
     }
@@ -134,7 +148,7 @@ struct Reading {
 
 impl Reading {
     fn segment(&mut self, path: &Path, number: u32, is_last: bool) -> Result<(), String> {
-        let name = folder::segment(path, number);
+        let name = segments::segment(path, number);
         let unread = |error: std::io::Error| format!("`{}` cannot be read: {error}", name.display());
         self.found.push_back(Found::Segment(number));
         // A pipe would be waited for, and a link leads out of the folder.

@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 
 use super::{could_not, say};
 use crate::{
-    audit::{self, AuditLog},
+    audit::{self, AuditLog, verify::make_signer},
     record::Recording,
     server::Server,
 };
@@ -166,7 +166,7 @@ fn new_key<C>(file: Option<PathBuf>, folder: &Folder, server: &Server<C>) -> Res
     let log = folder.log(server)?;
     let named = file.is_some();
     let path = file.unwrap_or_else(|| log.usual_signing_key());
-    let verifier = audit::make_signer(&path, &server.about.name)?;
+    let verifier = make_signer(&path, &server.about.name)?;
     eprintln!("the signing key is in {}, and what checks it in {0}.pub", path.display());
     if named {
         eprintln!("`serve --audit-key {}` signs with it", path.display());

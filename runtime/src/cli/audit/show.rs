@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{Folder, plain};
 use crate::{
-    audit::Reader,
+    audit::verify::Reader,
     cli::{DONE, FAILED, could_not},
     server::Server,
 };

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Folder, plain, shown};
 use crate::{
-    audit::{At, Finding, Verdict, VerifierKey, exported, verify},
+    audit::verify::{At, Checkpoint, Finding, Verdict, VerifierKey, exported, verify},
     cli::{COULD_NOT, DONE, FAILED, could_not, say},
     server::Server,
 };
@@ -92,7 +92,7 @@ impl Verify {
         Ok((keys.collect::<Result<_, _>>()?, "the key that was given".to_owned()))
     }
 
-    fn elsewhere(&self) -> Result<Vec<crate::audit::Checkpoint>, String> {
+    fn elsewhere(&self) -> Result<Vec<Checkpoint>, String> {
         let mut all = Vec::new();
         for file in &self.checkpoints {
             let bytes =

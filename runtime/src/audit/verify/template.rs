@@ -2,12 +2,35 @@
 //!
 //! A log holds few shapes of record, and many records of each.
 
-use super::scan::{Scanned, begins, is_members};
+use crate::audit::{
+    hex::DIGIT_VALUES,
+    scan::{Scanned, begins, is_members},
+};
 
 /// The shapes that are remembered: one for each length, and of those that meet here the last.
 const KEPT: usize = 256;
 /// From the first to the last printable character.
 const PRINTABLE: u8 = b'~' - b' ';
+
+/// The first members of a record.
+pub(super) struct Heading<'a> {
+    pub(super) ts: &'a [u8],
+    pub(super) kind: &'a [u8],
+    /// The call that the record is about, if it names one next.
+    pub(super) call_id: Option<u128>,
+}
+
+/// Reads 32 lower-case hexadecimal digits.
+#[inline]
+fn unhex_number(digits: &[u8; 32]) -> Option<u128> {
+    let (mut number, mut all) = (0, 0);
+    for &digit in digits {
+        let value = DIGIT_VALUES[usize::from(digit)];
+        all |= value;
+        number = number << 4 | u128::from(value & 15);
+    }
+    (all < 16).then_some(number)
+}
 
 /// Shapes of records that were read in full.
 pub(super) struct Shapes(Vec<Shape>);
@@ -27,9 +50,10 @@ impl Shapes {
         Self(vec![Shape::default(); KEPT])
     }
 
-    /// Reads a line as [`scan`](super::scan::scan) does.
-    pub(super) fn scan<'a>(&mut self, line: &'a [u8]) -> Option<Scanned<'a>> {
-        let (scanned, members) = begins(line)?;
+    /// Reads a line as [`scan`](crate::audit::scan::scan) does, and its time, kind and call as well.
+    pub(super) fn scan<'a>(&mut self, line: &'a [u8]) -> Option<(Scanned<'a>, Heading<'a>)> {
+        let (scanned, mut rest) = begins(line)?;
+        let (ts, kind, members) = (rest.time()?, rest.kind()?, rest.rest);
         let shape = &mut self.0[members.len() % KEPT];
         if !shape.fits(members) {
             if !is_members(members) {
@@ -37,7 +61,9 @@ impl Shapes {
             }
             shape.become_that_of(members);
         }
-        Some(scanned)
+        let call_id =
+            members.strip_prefix(b",\"call_id\":\"").and_then(|rest| unhex_number(rest.first_chunk()?));
+        Some((scanned, Heading { ts, kind, call_id }))
     }
 }
 
@@ -90,7 +116,13 @@ impl Shape {
 
 #[cfg(test)]
 mod tests {
-    use crate::audit::{chain::Head, scan::scan, shape::*};
+    use crate::audit::{chain::Head, hex::hex_number, scan::scan, verify::template::*};
+
+    #[test]
+    fn hex_number_reads_back_as_written() {
+        let number = 0x0123_4567_89ab_cdef_0000_0000_0000_00ff;
+        assert_eq!(unhex_number(hex_number(number).as_bytes().try_into().unwrap()), Some(number));
+    }
 
     #[test]
     fn a_line_that_differs_in_one_byte_from_a_known_one_is_read_as_in_full() {

@@ -2,12 +2,13 @@
 
 use std::{fs::File, path::Path};
 
-use super::{
+use crate::audit::{
     blocks::{Block, Blocks, lines},
-    chain::{Hash, Head, hash, hex_text, unhex},
-    folder,
-    note::Checkpoint,
+    chain::{Hash, Head, hash},
+    hex::{hex_text, unhex},
     scan::{holds_more_than_a_record, scan},
+    segments,
+    signed_note::Checkpoint,
 };
 
 /// A log as the last process left it.
@@ -25,7 +26,7 @@ pub(super) struct Found {
 /// Reads the last segment. Anything but a torn last line is a reason not to write there, and so is a checkpoint of more
 /// than there is. `None` where no record was ever written.
 pub(super) fn recover(path: &Path, signed: Option<&Checkpoint>) -> Result<Option<Found>, String> {
-    let numbers = folder::segments(path).map_err(|error| error.to_string())?;
+    let numbers = segments::segments(path).map_err(|error| error.to_string())?;
     let Some(&segment) = numbers.last() else {
         return if signed.is_some() {
             Err(cut(path, "there are checkpoints, and no records"))
@@ -66,7 +67,7 @@ fn read(
     before: Option<Found>,
     signed: Option<&Checkpoint>,
 ) -> Result<Found, String> {
-    let name = folder::segment(path, segment);
+    let name = segments::segment(path, segment);
     let file = File::open(&name).map_err(|error| format!("`{}` cannot be read: {error}", name.display()))?;
     let mut blocks = Blocks::new(file);
     // The first record of a segment on its own says where it starts; the one before was asked first.
@@ -137,7 +138,7 @@ fn opening(line: &[u8]) -> (String, String) {
 }
 
 fn broken(path: &Path, segment: u32, line: u64, why: &str) -> String {
-    let name = folder::segment(path, segment);
+    let name = segments::segment(path, segment);
     format!("the audit log was changed: `{}`, line {line}: {why}\n{EVIDENCE}", name.display())
 }
 

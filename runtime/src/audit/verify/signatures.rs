@@ -2,16 +2,18 @@
 
 use std::{
     collections::VecDeque,
-    io::Read,
+    fs::{self, File},
+    io::{self, Read, Take},
+    path::Path,
     sync::mpsc::{self, Receiver, SyncSender},
     thread,
 };
 
-use super::{
+use super::{check::Sum, keys::Word};
+use crate::audit::{
     chain::Hash,
-    check::Sum,
-    checkpoints::{LINE, Snapshot, is_torn},
-    note::{Checkpoint, Key, Word},
+    checkpoint_file::{self, LINE, is_torn},
+    signed_note::{Checkpoint, VerifierKey},
 };
 
 const OWN: &str = "a checkpoint";
@@ -49,7 +51,7 @@ impl Against {
         scope: &'scope thread::Scope<'scope, '_>,
         own: Option<Snapshot>,
         exported: Vec<Checkpoint>,
-        keys: &'scope [Key],
+        keys: &'scope [VerifierKey],
     ) -> Self {
         let (give, take) = mpsc::sync_channel(256);
         if let Some(own) = own {
@@ -167,8 +169,22 @@ impl Against {
     }
 }
 
+/// The file of checkpoints up to the length that it had when the check began.
+type Snapshot = Take<File>;
+
+/// Opens the checkpoints of a log; `None` if there are none.
+pub(super) fn snapshot(folder: &Path) -> io::Result<Option<Snapshot>> {
+    let path = checkpoint_file::file(folder);
+    match fs::symlink_metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Ok(metadata) if metadata.is_file() => Ok(Some(File::open(path)?.take(metadata.len()))),
+        Ok(_) => Err(io::Error::other("`checkpoints` is no file")),
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads notes one after another.
-fn read(mut file: impl Read, keys: &[Key], give: &SyncSender<Waiting>) {
+fn read(mut file: impl Read, keys: &[VerifierKey], give: &SyncSender<Waiting>) {
     let mut text = Vec::new();
     loop {
         let mut piece = [0; LONGEST];
@@ -200,7 +216,7 @@ fn end_of_note(text: &[u8]) -> Option<usize> {
     Some(signature + memchr::memchr(b'\n', &text[signature..])? + 1)
 }
 
-fn waiting(bytes: &[u8], keys: &[Key]) -> Waiting {
+fn waiting(bytes: &[u8], keys: &[VerifierKey]) -> Waiting {
     let note = str::from_utf8(bytes).ok().and_then(Checkpoint::parse);
     note.map_or(Waiting::Broken, |(checkpoint, _)| {
         let word = checkpoint.check(keys);

@@ -6,30 +6,34 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{chain, note::Signer, redact::Redaction, system};
+use super::{redact::Redaction, system};
+use crate::audit::{
+    hex::{hex_text, unhex},
+    signed_note::Signer,
+};
 
 /// A file beside the log's folder, never in it: a copy of the log takes no key along.
-pub(super) fn beside(folder: &Path, what: &str) -> PathBuf {
+pub(crate) fn beside(folder: &Path, what: &str) -> PathBuf {
     let mut name = folder.file_name().unwrap_or_default().to_owned();
     name.push(what);
     folder.with_file_name(name)
 }
 
 /// Reads the key that redacts a log.
-pub(super) fn redaction(path: &Path) -> Result<Redaction, String> {
+pub(crate) fn redaction(path: &Path) -> Result<Redaction, String> {
     let text = private(path)?;
     let hex = text.trim_end().as_bytes().try_into().ok();
-    let key = hex.and_then(chain::unhex).ok_or_else(|| {
+    let key = hex.and_then(unhex).ok_or_else(|| {
         format!("`{}` is no redaction key\nnote: it is one line of 64 hexadecimal digits", path.display())
     })?;
     Ok(Redaction::new(&key))
 }
 
 /// Makes a key that redacts a log, unless it is there.
-pub(super) fn make_redaction(path: &Path) -> Result<Redaction, String> {
+pub(crate) fn make_redaction(path: &Path) -> Result<Redaction, String> {
     let mut key = [0; 32];
     getrandom::fill(&mut key).expect("the system gives random bytes");
-    match create(path, &format!("{}\n", chain::hex_text(&key))) {
+    match create(path, &format!("{}\n", hex_text(&key))) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             Err(format!("the redaction key `{}` cannot be made: {error}", path.display()))
         }
@@ -38,34 +42,10 @@ pub(super) fn make_redaction(path: &Path) -> Result<Redaction, String> {
 }
 
 /// Reads the key that signs checkpoints.
-pub(super) fn signer(path: &Path) -> Result<Signer, String> {
+pub(crate) fn signer(path: &Path) -> Result<Signer, String> {
     let text = private(path)?;
     Signer::parse(&text)
         .ok_or_else(|| format!("`{}` is no signing key\nhelp: `audit key new` makes one", path.display()))
-}
-
-/// Makes a signing key in `path`, and its verifier key in `path.pub`; the latter is what it says.
-#[cfg(feature = "cli")]
-pub(crate) fn make_signer(path: &Path, name: &str) -> Result<String, String> {
-    let signer = Signer::generate(name);
-    let verifier = format!("{}\n", signer.key());
-    let failed = |path: &Path, error: io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists => format!(
-            "`{}` is there already\nnote: what it signed could not be checked any more\nhelp: name another file",
-            path.display()
-        ),
-        _ => format!("`{}` cannot be made: {error}", path.display()),
-    };
-    create(path, &signer.private()).map_err(|error| failed(path, error))?;
-    let public = public(path);
-    create(&public, &verifier).map_err(|error| failed(&public, error))?;
-    Ok(verifier)
-}
-
-/// Where the verifier key of a signing key stands.
-#[cfg(feature = "cli")]
-pub(super) fn public(path: &Path) -> PathBuf {
-    beside(path, ".pub")
 }
 
 /// Reads a file that nobody else may read.
@@ -89,7 +69,7 @@ fn private(path: &Path) -> Result<String, String> {
 }
 
 /// Makes a file that is not there yet, in one step: nobody ever reads half a key.
-fn create(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn create(path: &Path, text: &str) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
         system::make_folder(folder)?;
     }

@@ -9,7 +9,7 @@ use std::{
 use super::system;
 
 /// The file that the writer holds a lock on.
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 
 /// What may be typed where a folder cannot be used.
 pub(super) const HELP: &str = "help: record in another folder of your own: `--audit DIR`";
@@ -68,12 +68,6 @@ fn locked(lock: &File) -> bool {
     })
 }
 
-/// Whether a process writes the log in this folder.
-#[cfg(feature = "cli")]
-pub(super) fn is_written(path: &Path) -> bool {
-    File::open(path.join(LOCK)).is_ok_and(|lock| system::is_locked(&lock))
-}
-
 /// Whether `path` is a folder that a log can be kept in.
 fn check(path: &Path) -> Result<(), String> {
     let shown = path.display();
@@ -86,24 +80,4 @@ fn check(path: &Path) -> Result<(), String> {
         return Err(format!("`{shown}` is no folder"));
     }
     system::ours_alone(&metadata).map_err(|why| format!("`{shown}` cannot hold an audit log: {why}"))
-}
-
-/// The file of a segment.
-pub(super) fn segment(path: &Path, number: u32) -> PathBuf {
-    path.join(format!("segment-{number:08}.jsonl"))
-}
-
-/// The numbers of the segments in a folder, in order.
-pub(super) fn segments(path: &Path) -> std::io::Result<Vec<u32>> {
-    let mut numbers = Vec::new();
-    for entry in fs::read_dir(path)? {
-        let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix("segment-")?.strip_suffix(".jsonl"));
-        if let Some(number) = number.filter(|number| number.len() == 8).and_then(|number| number.parse().ok())
-        {
-            numbers.push(number);
-        }
-    }
-    numbers.sort_unstable();
-    Ok(numbers)
 }

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::{
+use super::template::Shapes;
+use crate::audit::{
     blocks::lines,
-    chain::{Hash, NOTHING, hash, unhex},
-    shape::Shapes,
+    chain::{Hash, NOTHING, hash},
+    hex::unhex,
 };
 
 /// A line of a log, looked at on its own.
@@ -46,19 +47,19 @@ pub(super) fn look(block: &[u8], shapes: &mut Shapes, looked: &mut Vec<Looked>) 
 }
 
 fn read(line: &[u8], shapes: &mut Shapes) -> Option<Record> {
-    let scanned = shapes.scan(line)?;
+    let (scanned, heading) = shapes.scan(line)?;
     let (prev, said) = (unhex(scanned.prev), unhex(scanned.hash));
     Some(Record {
         seq: scanned.seq,
-        ts: scanned.ts.try_into().ok(),
-        kind: match scanned.kind {
+        ts: heading.ts.try_into().ok(),
+        kind: match heading.kind {
             b"intent" => Kind::Intent,
             b"outcome" => Kind::Outcome,
             b"denied" => Kind::Denied,
             b"server" => Kind::Server,
             _ => Kind::Unknown,
         },
-        call_id: scanned.call_id,
+        call_id: heading.call_id,
         prev,
         hash: said,
         is_its_own: prev.zip(said).is_some_and(|(prev, said)| hash(&prev, scanned.body) == said),

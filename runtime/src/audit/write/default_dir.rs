@@ -6,7 +6,7 @@ use std::{
 };
 
 /// `$XDG_STATE_HOME/SERVER/audit`, or `~/.local/state/SERVER/audit` (XDG Base Directory).
-pub(super) fn folder(server: &str) -> Option<PathBuf> {
+pub(crate) fn folder(server: &str) -> Option<PathBuf> {
     // A relative path is none there (XDG Base Directory): it would lead elsewhere from each working directory.
     let named = |variable| env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     let local = if cfg!(windows) { named("LOCALAPPDATA") } else { None };
@@ -38,7 +38,7 @@ fn plain(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::audit::home::*;
+    use crate::audit::write::default_dir::*;
 
     #[test]
     fn a_name_stays_one_component_of_a_path() {

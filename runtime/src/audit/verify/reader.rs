@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{blocks::LONGEST, folder};
+use crate::audit::{blocks::LONGEST, segments};
 
 /// How much is read at once.
 const PIECE: usize = 128 * 1024;
@@ -45,11 +45,11 @@ impl Reader {
     /// Opens the next segment, where there is one.
     fn open(&mut self) -> io::Result<bool> {
         if self.waiting.is_none() {
-            self.waiting = Some(folder::segments(&self.path)?.into());
+            self.waiting = Some(segments::segments(&self.path)?.into());
         }
         let waiting = self.waiting.as_mut().and_then(VecDeque::pop_front);
         let number = waiting.unwrap_or(self.segment + 1);
-        let path = folder::segment(&self.path, number);
+        let path = segments::segment(&self.path, number);
         // A pipe would be waited for.
         if !fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
             return Ok(false);
@@ -62,7 +62,7 @@ impl Reader {
 
     fn has_more(&self) -> io::Result<bool> {
         let waits = self.waiting.as_ref().is_some_and(|waiting| !waiting.is_empty());
-        Ok(waits || folder::segment(&self.path, self.segment + 1).try_exists()?)
+        Ok(waits || segments::segment(&self.path, self.segment + 1).try_exists()?)
     }
 
     fn lines(&mut self, each: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {

@@ -5,15 +5,19 @@ use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    AuditLog,
-    chain::{Head, hex_text, sha256},
     checkpoints::{self, Checkpoints},
     disk::{Disk, Tail, Trouble},
-    folder::{self, Folder},
-    open::{Entry, Health, Kind, Shared, Turn},
+    folder::Folder,
+    options::LogOptions,
+    queue::{Entry, Health, Kind, Shared, Turn},
+    record::Body,
     recover::{self, Found},
     system,
-    text::Body,
+};
+use crate::audit::{
+    chain::{Head, sha256},
+    hex::hex_text,
+    segments,
 };
 
 /// The free space below which nothing new is begun: at most this many bytes, and a twentieth of the file system.
@@ -39,14 +43,14 @@ pub(super) struct Writer {
 
 /// The first segment of a new log.
 fn first(path: &Path, disk: &Disk) -> Result<Tail, Trouble> {
-    let tail = Tail::create(folder::segment(path, 1), disk)?;
+    let tail = Tail::create(segments::segment(path, 1), disk)?;
     system::sync_folder(path)?;
     Ok(tail)
 }
 
 /// Goes on where the last process stopped; what it left torn is set aside in a file of its own.
 fn resumed(path: &Path, found: &Found, disk: &Disk) -> Result<Tail, Trouble> {
-    let mut tail = Tail::open(folder::segment(path, found.segment), disk)?;
+    let mut tail = Tail::open(segments::segment(path, found.segment), disk)?;
     if !found.torn.is_empty() {
         let aside = path.join(format!("torn-before-{}", found.head.next));
         let mut file = system::private();
@@ -67,7 +71,7 @@ impl Writer {
         folder: Folder,
         redaction: String,
         signs: Option<Checkpoints>,
-        log: &AuditLog,
+        log: &LogOptions,
         found: Option<Found>,
         start: Body,
     ) -> Result<Self, Trouble> {
@@ -324,7 +328,7 @@ impl Writer {
     fn rotate(&mut self) -> Result<(), Trouble> {
         self.tail.is_in_place()?;
         let number = self.segment + 1;
-        let tail = Tail::create(folder::segment(&self.folder.path, number), &self.disk)?;
+        let tail = Tail::create(segments::segment(&self.folder.path, number), &self.disk)?;
         system::sync_folder(&self.folder.path)?;
         let old = std::mem::replace(&mut self.tail, tail);
         self.segment = number;

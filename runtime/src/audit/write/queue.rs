@@ -1,6 +1,7 @@
 //! An open log: records come in from calls, wait for the writer, and are told when they last.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, AtomicU64, Ordering},
@@ -11,7 +12,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Place, denials::Denials, redact::Redaction, text::Body};
+use super::{denials::Denials, record::Body, redact::Redaction};
 
 /// How long a record may take to last.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -92,6 +93,13 @@ pub(super) enum Turn {
     /// Somebody wants the log opened again.
     Reopen,
     Stop,
+}
+
+/// Where an open log is, for a line to a person.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) folder: PathBuf,
+    pub(crate) signed: bool,
 }
 
 /// What calls and the writer share.

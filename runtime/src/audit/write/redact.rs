@@ -4,13 +4,16 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Map, Value};
 use sha2::Sha256;
 
-use super::{
-    chain::{Hash, hex, hex_text, sha256},
-    text,
-};
-use crate::tool::{
-    descriptor::Descriptor,
-    output::{Block, Reply},
+use super::record;
+use crate::{
+    audit::{
+        chain::{Hash, sha256},
+        hex::{hex, hex_text},
+    },
+    tool::{
+        descriptor::Descriptor,
+        output::{Block, Reply},
+    },
 };
 
 /// The most bytes of arguments that a record holds; of more it holds a digest and the size.
@@ -73,7 +76,7 @@ impl Redaction {
             }
             let param = tool.params.iter().find(|param| param.name == name);
             match param {
-                Some(_) => text::string(&mut out, name),
+                Some(_) => record::string(&mut out, name),
                 None => self.write(&mut out, name.as_bytes()),
             }
             out.push(b':');
@@ -108,7 +111,7 @@ impl Redaction {
                 out.extend_from_slice(value.to_string().as_bytes());
             }
             Value::String(word) if schema.is_some_and(|schema| lists(schema, word)) => {
-                text::string(out, word);
+                record::string(out, word);
             }
             Value::String(text) => self.write(out, text.as_bytes()),
             Value::Array(values) => {
@@ -131,7 +134,7 @@ impl Redaction {
                     let of_key = known.and_then(|known| known.get(key));
                     // A key that the schema does not name is the caller's own word.
                     match of_key {
-                        Some(_) => text::string(out, key),
+                        Some(_) => record::string(out, key),
                         None => self.write(out, key.as_bytes()),
                     }
                     out.push(b':');
@@ -191,7 +194,7 @@ fn lists(schema: &Value, word: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use crate::{audit::redact::*, tool::args::param};
+    use crate::{audit::write::redact::*, tool::args::param};
 
     const TOOL: Descriptor = Descriptor {
         params: &[

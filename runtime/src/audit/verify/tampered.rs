@@ -3,19 +3,19 @@
 use std::{fs, path::Path, time::Duration};
 
 use super::{
-    AuditLog, Body, Kind,
-    blocks::lines,
+    Verdict, VerifierKey,
     check::{Check, Looked, look},
-    folder, key,
-    note::Key,
-    scan::holds_more_than_a_record,
-    shape::Shapes,
-    verify::{Verdict, verify},
+    make_signer,
+    template::Shapes,
+    verify,
+};
+use crate::audit::{
+    AuditLog, Body, Kind, blocks::lines, scan::holds_more_than_a_record, segments, write::keys::beside,
 };
 
 /// A signed log with this many records, in segments of about `segment` bytes, and the key that checks it.
-fn log(path: &Path, records: u128, segment: u64) -> Vec<Key> {
-    key::make_signer(&key::beside(path, ".signing-key"), "prices").unwrap();
+fn log(path: &Path, records: u128, segment: u64) -> Vec<VerifierKey> {
+    make_signer(&beside(path, ".signing-key"), "prices").unwrap();
     let log = AuditLog::at(path).segment_bytes(segment).checkpoint_every(64, Duration::from_secs(60)).quiet();
     let mut start = Body::of("server");
     start.text("event", "start");
@@ -36,10 +36,10 @@ fn log(path: &Path, records: u128, segment: u64) -> Vec<Key> {
         }
     }
     open.stop();
-    vec![Key::parse(&fs::read_to_string(key::beside(path, ".signing-key.pub")).unwrap()).unwrap()]
+    vec![VerifierKey::parse(&fs::read_to_string(beside(path, ".signing-key.pub")).unwrap()).unwrap()]
 }
 
-fn verdict(path: &Path, keys: &[Key]) -> Verdict {
+fn verdict(path: &Path, keys: &[VerifierKey]) -> Verdict {
     verify(path, keys, Vec::new(), 1).unwrap()
 }
 
@@ -67,14 +67,14 @@ fn every_changed_byte_is_found() {
     let path = folder.path().join("audit");
     let keys = log(&path, 300, 40_000);
     let whole = verdict(&path, &keys);
-    let numbers = folder::segments(&path).unwrap();
+    let numbers = segments::segments(&path).unwrap();
     // Beside the calls', there is a record for each segment, for the start and for the stop.
     assert_eq!((&*whole.sum.findings, whole.sum.records), (&[][..], 302 + numbers.len() as u64));
     let last = *numbers.last().unwrap();
     assert!(last > 3);
     let (mut check, mut changed, mut shapes) = (Check::new(), 0_u32, Shapes::new());
     for &number in &numbers {
-        let bytes = fs::read(folder::segment(&path, number)).unwrap();
+        let bytes = fs::read(segments::segment(&path, number)).unwrap();
         check.segment(number);
         let mut start = 0;
         for (line, looked) in lines(&bytes).zip(looked(&bytes, &mut shapes)) {
@@ -105,8 +105,8 @@ fn bytes_changed_on_the_disk_are_found_by_the_whole_check_and_name_their_line() 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit");
     let keys = log(&path, 300, 40_000);
-    for number in folder::segments(&path).unwrap() {
-        let name = folder::segment(&path, number);
+    for number in segments::segments(&path).unwrap() {
+        let name = segments::segment(&path, number);
         let bytes = fs::read(&name).unwrap();
         for at in (0..bytes.len()).step_by(1_499) {
             let mut changed = bytes.clone();

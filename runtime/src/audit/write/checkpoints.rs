@@ -3,37 +3,24 @@
 use std::{
     fs::File,
     io::{Read as _, Seek as _, SeekFrom},
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 
 use super::{
-    chain::Head,
     disk::{Disk, Tail, Trouble},
-    note::{Checkpoint, Signer},
+    options::Often,
+};
+use crate::audit::{
+    chain::Head,
+    checkpoint_file::{LINE, file, is_torn},
+    signed_note::{Checkpoint, Signer},
 };
 
-/// The file of checkpoints in the folder of a log.
-const FILE: &str = "checkpoints";
-/// What stands before a checkpoint in a line of stderr.
-pub(super) const LINE: &str = "audit checkpoint: ";
 /// More than two notes can take, in bytes.
 const LAST: u64 = 4_096;
-
-/// How often a log is signed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Often {
-    pub(super) records: u64,
-    pub(super) time: Duration,
-}
-
-impl Default for Often {
-    fn default() -> Self {
-        Self { records: 256, time: Duration::from_secs(10) }
-    }
-}
 
 /// What signs a log that is written.
 pub(super) struct Checkpoints {
@@ -45,11 +32,6 @@ pub(super) struct Checkpoints {
     /// Since when there are others.
     dirty: Option<Instant>,
     tell: bool,
-}
-
-/// The file of checkpoints of a log.
-pub(super) fn file(folder: &Path) -> PathBuf {
-    folder.join(FILE)
 }
 
 /// What stands at the end of the file of checkpoints.
@@ -89,36 +71,6 @@ pub(super) fn last(folder: &Path) -> Result<Option<Last>, String> {
         last = Some(Last { checkpoint, len: start + at as u64 });
     }
     if is_torn(&text[at..]) { Ok(last) } else { Err(torn()) }
-}
-
-/// Whether `rest`, behind the last whole note, is what a crash can have left: the beginning of a note, or nothing.
-pub(super) fn is_torn(rest: &str) -> bool {
-    match rest.split_once("\n\n") {
-        None => !rest.contains('\u{2014}'),
-        // The signature may have lost its end, and has nothing behind it.
-        Some((_, signature)) => {
-            let whole =
-                signature.char_indices().next_back().map(|(last, _)| format!("{}\n", &signature[..last]));
-            let note = whole.map(|signature| rest[..rest.len() - signature.len()].to_owned() + &signature);
-            !signature.contains('\n') && note.is_none_or(|note| Checkpoint::parse(&note).is_none())
-        }
-    }
-}
-
-/// A file of checkpoints up to where it ended when somebody began to read it.
-#[cfg(feature = "cli")]
-pub(super) type Snapshot = std::io::Take<File>;
-
-/// The checkpoints of a log by now; `None` where there are none.
-#[cfg(feature = "cli")]
-pub(super) fn snapshot(folder: &Path) -> std::io::Result<Option<Snapshot>> {
-    let path = file(folder);
-    match std::fs::symlink_metadata(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Ok(metadata) if metadata.is_file() => Ok(Some(File::open(path)?.take(metadata.len()))),
-        Ok(_) => Err(std::io::Error::other(format!("`{FILE}` is no file"))),
-        Err(error) => Err(error),
-    }
 }
 
 /// The file, up to the last checkpoint.
@@ -197,14 +149,14 @@ impl Checkpoints {
     }
 }
 
-#[cfg(all(test, feature = "cli"))]
+#[cfg(test)]
 mod tests {
-    use crate::audit::checkpoints::*;
+    use crate::audit::write::checkpoints::*;
 
     #[test]
     fn what_is_signed_is_never_signed_again_nor_less_than_that() {
         let folder = tempfile::tempdir().unwrap();
-        let (signer, disk) = (Signer::generate("prices"), Disk::default());
+        let (signer, disk) = (Signer::new("prices".to_owned(), &[7; 32]), Disk::default());
         let open = Checkpoints::open(folder.path(), signer, Often::default(), None, &disk, false);
         let mut checkpoints = open.expect("the folder can be written");
         for (next, notes) in [(10, 1), (10, 1), (5, 1), (11, 2)] {

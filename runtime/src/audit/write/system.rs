@@ -19,7 +19,7 @@ mod unix {
 
     use rustix::fs::{FlockOperation, OFlags};
 
-    use crate::audit::system::{DirBuilder, File, Metadata, OpenOptions, Path, Room, io};
+    use crate::audit::write::system::{DirBuilder, File, Metadata, OpenOptions, Path, Room, io};
 
     /// For a file that only its owner reads, and that is no symbolic link.
     pub(crate) fn private() -> OpenOptions {
@@ -73,14 +73,14 @@ mod unix {
 }
 
 #[cfg(all(unix, feature = "cli"))]
-pub(super) use unix::is_locked;
+pub(crate) use unix::is_locked;
 #[cfg(unix)]
 pub(super) use unix::{identity, lock, make_folder, ours_alone, private, room, sync_folder};
 
 /// Systems without Unix's files: the folder's own access list is what keeps others out.
 #[cfg(not(unix))]
 mod other {
-    use crate::audit::system::{DirBuilder, File, Metadata, OpenOptions, Path, Room, io};
+    use crate::audit::write::system::{DirBuilder, File, Metadata, OpenOptions, Path, Room, io};
 
     pub(crate) fn private() -> OpenOptions {
         OpenOptions::new()
@@ -120,6 +120,6 @@ mod other {
 }
 
 #[cfg(all(not(unix), feature = "cli"))]
-pub(super) use other::is_locked;
+pub(crate) use other::is_locked;
 #[cfg(not(unix))]
 pub(super) use other::{identity, lock, make_folder, ours_alone, private, room, sync_folder};
