@@ -18,7 +18,7 @@ pub(crate) use chain::sha256;
 pub(crate) use hex::{hex_number, hex_text};
 pub use write::disk::Disk;
 pub(crate) use write::{
-    queue::{Kind, Open},
+    queue::{AuditHandle, RecordKind},
     record::{Body, cut},
     redact::marked,
 };
@@ -46,7 +46,7 @@ pub(crate) const NO_PLACE: &str = "there is no place for the audit log: neither 
 pub struct AuditLog {
     options: LogOptions,
     /// [`write::start`], named here: a program without a log does not link the code that writes and signs one.
-    start: fn(&LogOptions, Body) -> Result<Open, String>,
+    start: fn(&LogOptions, Body) -> Result<AuditHandle, String>,
 }
 
 impl AuditLog {
@@ -109,7 +109,7 @@ impl AuditLog {
     }
 
     /// Takes the folder, recovers from a crash, and starts the writer. `start` is the record of the start.
-    pub(crate) fn open(&self, start: Body) -> Result<Open, String> {
+    pub(crate) fn open(&self, start: Body) -> Result<AuditHandle, String> {
         (self.start)(&self.options, start)
     }
 }

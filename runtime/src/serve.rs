@@ -263,9 +263,9 @@ impl Service {
     /// Where calls are recorded, and whether the record is signed, in a line for a person.
     pub fn audit(&self) -> String {
         let Some(recorder) = &self.shared.core.audit else { return "audit: no call is recorded".to_owned() };
-        let place = &recorder.log.place;
-        let signed = if place.signed { "signed" } else { "not signed (`audit key new` makes a key)" };
-        format!("audit: {}, {signed}", place.folder.display())
+        let location = &recorder.log.location;
+        let signed = if location.signed { "signed" } else { "not signed (`audit key new` makes a key)" };
+        format!("audit: {}, {signed}", location.folder.display())
     }
 
     /// Whether calls can be recorded: no audit log at all is no hindrance, one on a full or broken disk is.

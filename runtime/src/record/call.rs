@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use crate::{
-    audit::{AuditLog, Body, Kind, Open, cut, hex_number, hex_text, marked, sha256},
+    audit::{AuditHandle, AuditLog, Body, RecordKind, cut, hex_number, hex_text, marked, sha256},
     contract::declaration,
     pipeline::{Core, Refusal},
     registry::Registry,
@@ -98,7 +98,7 @@ impl DeniedBy {
 
 /// An open log, and what of each tool stands in every record of it.
 pub(crate) struct Recorder {
-    pub(crate) log: Open,
+    pub(crate) log: AuditHandle,
     /// In the registry's order.
     tools: Vec<Arc<Body>>,
 }
@@ -207,7 +207,7 @@ impl Recorder {
     #[cfg(feature = "http")]
     pub(crate) fn refused(&self, by: DeniedBy, transport: &'static str) {
         if self.log.admits_denial(by.word()) {
-            self.log.note(Kind::Other, move |body| {
+            self.log.note(RecordKind::Other, move |body| {
                 body.text("kind", "denied").text("transport", transport);
                 by.say(body);
             });
@@ -235,9 +235,9 @@ impl<'a> PendingRecord<'a> {
             by.say(body);
         };
         if self.class == Audit::Required {
-            let _ = self.recorder.log.commit(Kind::Other, Body::saying(say)).await;
+            let _ = self.recorder.log.commit(RecordKind::Other, Body::saying(say)).await;
         } else {
-            self.recorder.log.note(Kind::Other, say);
+            self.recorder.log.note(RecordKind::Other, say);
         }
     }
 
@@ -274,7 +274,7 @@ impl<'a> PendingRecord<'a> {
         };
         let Self { recorder, class, start, .. } = *self;
         let mut in_flight = InFlightRecord { recorder, who: Some(Arc::clone(&self.who)), class, start };
-        let kind = Kind::Intent(self.who.call);
+        let kind = RecordKind::Intent(self.who.call);
         if self.class == Audit::Required {
             if log.commit(kind, Body::saying(say)).await.is_err() {
                 in_flight.end("not_run");
@@ -310,7 +310,7 @@ impl InFlightRecord<'_> {
             false => "ok",
         };
         let reason = reply.error.as_ref().and_then(ToolError::fixed_reason);
-        let (kind, took) = (Kind::Outcome(who.call), self.start.elapsed());
+        let (kind, took) = (RecordKind::Outcome(who.call), self.start.elapsed());
         let say = move |body: &mut Body| {
             who.outcome(status, took, body, |outcome| {
                 if let Some(reason) = reason {
@@ -330,7 +330,7 @@ impl InFlightRecord<'_> {
     /// Records an end without a result.
     fn end(&mut self, status: &'static str) {
         if let Some(who) = self.who.take() {
-            let (kind, took) = (Kind::Outcome(who.call), self.start.elapsed());
+            let (kind, took) = (RecordKind::Outcome(who.call), self.start.elapsed());
             self.recorder.log.note(kind, move |body| who.outcome(status, took, body, |_| {}));
         }
     }

@@ -22,7 +22,7 @@ struct Record {
     seq: u64,
     /// As text; all are of one length, and so in the order of their text.
     ts: Option<[u8; 27]>,
-    kind: Kind,
+    kind: LineKind,
     call_id: Option<u128>,
     prev: Option<Hash>,
     hash: Option<Hash>,
@@ -31,7 +31,7 @@ struct Record {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum LineKind {
     Intent,
     Outcome,
     Denied,
@@ -53,11 +53,11 @@ fn read(line: &[u8], shapes: &mut Shapes) -> Option<Record> {
         seq: scanned.seq,
         ts: heading.ts.try_into().ok(),
         kind: match heading.kind {
-            b"intent" => Kind::Intent,
-            b"outcome" => Kind::Outcome,
-            b"denied" => Kind::Denied,
-            b"server" => Kind::Server,
-            _ => Kind::Unknown,
+            b"intent" => LineKind::Intent,
+            b"outcome" => LineKind::Outcome,
+            b"denied" => LineKind::Denied,
+            b"server" => LineKind::Server,
+            _ => LineKind::Unknown,
         },
         call_id: heading.call_id,
         prev,
@@ -218,7 +218,7 @@ impl Check {
         self.sum.find(Some(at), what);
     }
 
-    /// Says what is wrong with a record.
+    /// Content what is wrong with a record.
     fn ill(&mut self, record: &Record) {
         let (seq, next) = (record.seq, self.next);
         if seq > next {
@@ -253,24 +253,24 @@ impl Check {
     #[inline]
     fn kind(&mut self, record: &Record, line: &[u8]) {
         self.sum.stopped = false;
-        if self.line == 1 && !matches!(record.kind, Kind::Server) {
+        if self.line == 1 && !matches!(record.kind, LineKind::Server) {
             self.find(record, "a segment begins with another record");
         }
         match record.kind {
-            Kind::Intent => {
+            LineKind::Intent => {
                 let fresh = record.call_id.is_some_and(|call| self.at_work.insert(call));
                 if !fresh {
                     self.find(record, "it is of no call, or of one that began before");
                 }
             }
-            Kind::Outcome => {
+            LineKind::Outcome => {
                 if !record.call_id.is_some_and(|call| self.at_work.remove(&call)) {
                     self.find(record, "it ends a call that never began");
                 }
             }
-            Kind::Denied => {}
-            Kind::Server => self.server(record, line),
-            Kind::Unknown => self.find(record, "its kind is unknown"),
+            LineKind::Denied => {}
+            LineKind::Server => self.server(record, line),
+            LineKind::Unknown => self.find(record, "its kind is unknown"),
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
     verify,
 };
 use crate::audit::{
-    AuditLog, Body, Kind, blocks::lines, scan::holds_more_than_a_record, segments, write::keys::beside,
+    AuditLog, Body, RecordKind, blocks::lines, scan::holds_more_than_a_record, segments, write::keys::beside,
 };
 
 /// A signed log with this many records, in segments of about `segment` bytes, and the key that checks it.
@@ -22,7 +22,7 @@ fn log(path: &Path, records: u128, segment: u64) -> Vec<VerifierKey> {
     let open = log.open(start).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for call in 0..records / 2 {
-        for (kind, word) in [(Kind::Intent(call), "intent"), (Kind::Outcome(call), "outcome")] {
+        for (kind, word) in [(RecordKind::Intent(call), "intent"), (RecordKind::Outcome(call), "outcome")] {
             let mut body = Body::of(word);
             body.text("call_id", &format!("{call:032x}"))
                 .text("tool", "get_price")

@@ -25,36 +25,36 @@ const MANY: usize = 4_096;
 
 /// What a record is to the calls at work.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum RecordKind {
     Intent(u128),
     Outcome(u128),
     Other,
 }
 
 /// A record on its way to the disk.
-pub(super) struct Entry {
-    pub(super) kind: Kind,
-    pub(super) says: Says,
+pub(super) struct QueuedRecord {
+    pub(super) kind: RecordKind,
+    pub(super) content: Content,
     pub(super) done: Option<oneshot::Sender<()>>,
 }
 
 /// What a record says.
-pub(super) enum Says {
-    Written(Body),
+pub(super) enum Content {
+    Ready(Body),
     /// The writer writes it: whoever recorded it has gone on.
-    Unwritten(Box<dyn Fn(&mut Body) + Send>),
+    Deferred(Box<dyn Fn(&mut Body) + Send>),
 }
 
-impl Entry {
+impl QueuedRecord {
     pub(super) fn alone(body: Body) -> Self {
-        Self { kind: Kind::Other, says: Says::Written(body), done: None }
+        Self { kind: RecordKind::Other, content: Content::Ready(body), done: None }
     }
 
     /// What it says; `room` is where that is written, if it is not yet.
     pub(super) fn body<'a>(&'a self, room: &'a mut Body) -> &'a Body {
-        match &self.says {
-            Says::Written(body) => body,
-            Says::Unwritten(say) => {
+        match &self.content {
+            Content::Ready(body) => body,
+            Content::Deferred(say) => {
                 room.0.clear();
                 say(room);
                 room
@@ -73,7 +73,7 @@ impl Entry {
 /// Whether records can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Health {
+pub(super) enum LogHealth {
     Up,
     /// The disk is all but full.
     Low,
@@ -86,10 +86,10 @@ pub(super) enum Health {
 pub(crate) struct Unrecorded;
 
 /// What the writer has to do.
-pub(super) enum Turn {
-    Write(Vec<Entry>),
+pub(super) enum WriterTask {
+    Write(Vec<QueuedRecord>),
     /// No record came, and it is time to look after the log.
-    Nothing,
+    Idle,
     /// Somebody wants the log opened again.
     Reopen,
     Stop,
@@ -97,14 +97,14 @@ pub(super) enum Turn {
 
 /// Where an open log is, for a line to a person.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct LogLocation {
     pub(crate) folder: PathBuf,
     pub(crate) signed: bool,
 }
 
 /// What calls and the writer share.
 #[derive(Default)]
-pub(super) struct Shared {
+pub(super) struct WriterQueue {
     queue: Mutex<Queue>,
     wake: Condvar,
     health: AtomicU8,
@@ -114,7 +114,7 @@ pub(super) struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    entries: Vec<Entry>,
+    entries: Vec<QueuedRecord>,
     /// Somebody waits for one of them.
     awaited: bool,
     closing: bool,
@@ -128,25 +128,25 @@ impl Queue {
     }
 }
 
-impl Shared {
+impl WriterQueue {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for something to do, but not longer than `most`. Records that nobody waits for are left to gather.
-    pub(super) fn next(&self, most: Option<Duration>) -> Turn {
+    pub(super) fn next(&self, most: Option<Duration>) -> WriterTask {
         let mut queue = self.wait(self.lock(), most, |queue| queue.entries.is_empty() && !queue.is_urgent());
         if !queue.entries.is_empty() {
             queue = self.wait(queue, Some(GATHERING), |queue| !queue.is_urgent());
         }
         if std::mem::take(&mut queue.reopening) {
-            return Turn::Reopen;
+            return WriterTask::Reopen;
         }
         queue.awaited = false;
         match (queue.entries.is_empty(), queue.closing) {
-            (false, _) => Turn::Write(std::mem::take(&mut queue.entries)),
-            (true, true) => Turn::Stop,
-            (true, false) => Turn::Nothing,
+            (false, _) => WriterTask::Write(std::mem::take(&mut queue.entries)),
+            (true, true) => WriterTask::Stop,
+            (true, false) => WriterTask::Idle,
         }
     }
 
@@ -164,7 +164,7 @@ impl Shared {
         }
     }
 
-    fn push(&self, entry: Entry) {
+    fn push(&self, entry: QueuedRecord) {
         let mut queue = self.lock();
         if queue.closing || (entry.done.is_none() && queue.entries.len() >= WAITING) {
             drop(queue);
@@ -183,7 +183,7 @@ impl Shared {
     }
 
     /// Gives up on records, and counts them; who waits for one hears that it was dropped.
-    pub(super) fn refuse(&self, entries: Vec<Entry>) {
+    pub(super) fn refuse(&self, entries: Vec<QueuedRecord>) {
         self.leave_out(entries.len() as u64);
         drop(entries);
     }
@@ -196,25 +196,25 @@ impl Shared {
         self.left_out.swap(0, Ordering::Relaxed)
     }
 
-    pub(super) fn set_health(&self, health: Health) {
+    pub(super) fn set_health(&self, health: LogHealth) {
         self.health.store(health as u8, Ordering::Relaxed);
     }
 }
 
 /// A log that this process writes.
-pub(crate) struct Open {
-    pub(super) shared: Arc<Shared>,
+pub(crate) struct AuditHandle {
+    pub(super) shared: Arc<WriterQueue>,
     pub(crate) redaction: Redaction,
-    pub(crate) place: Place,
+    pub(crate) location: LogLocation,
     /// Hangs up when the writer has ended.
     pub(super) ended: Mutex<mpsc::Receiver<()>>,
 }
 
-impl Open {
+impl AuditHandle {
     /// Waits until the record lasts, whatever becomes of the call.
-    pub(crate) async fn commit(&self, kind: Kind, body: Body) -> Result<(), Unrecorded> {
+    pub(crate) async fn commit(&self, kind: RecordKind, body: Body) -> Result<(), Unrecorded> {
         let (done, told) = oneshot::channel();
-        self.shared.push(Entry { kind, says: Says::Written(body), done: Some(done) });
+        self.shared.push(QueuedRecord { kind, content: Content::Ready(body), done: Some(done) });
         match tokio::time::timeout(DEADLINE, told).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(Unrecorded),
@@ -223,8 +223,8 @@ impl Open {
 
     /// Records without waiting; what cannot be written is counted, and the count recorded later. What `say` holds is
     /// held until then: nothing that is secret.
-    pub(crate) fn note(&self, kind: Kind, say: impl Fn(&mut Body) + Send + 'static) {
-        self.shared.push(Entry { kind, says: Says::Unwritten(Box::new(say)), done: None });
+    pub(crate) fn note(&self, kind: RecordKind, say: impl Fn(&mut Body) + Send + 'static) {
+        self.shared.push(QueuedRecord { kind, content: Content::Deferred(Box::new(say)), done: None });
     }
 
     /// Whether a denial is recorded by itself, or only counted: there have been too many.
@@ -240,7 +240,7 @@ impl Open {
 
     /// Whether calls can be recorded.
     pub(crate) fn is_ready(&self) -> bool {
-        self.shared.health.load(Ordering::Relaxed) == Health::Up as u8
+        self.shared.health.load(Ordering::Relaxed) == LogHealth::Up as u8
     }
 
     /// Writes what waits and the record of the end, and waits for both, but not for ever.
@@ -253,7 +253,7 @@ impl Open {
     }
 }
 
-impl Drop for Open {
+impl Drop for AuditHandle {
     fn drop(&mut self) {
         self.stop();
     }

@@ -11,7 +11,7 @@ use super::{
     folder::{self, Folder, Taken},
     keys,
     options::LogOptions,
-    queue::{Open, Place, Shared},
+    queue::{AuditHandle, LogLocation, WriterQueue},
     record::Body,
     recover,
     redact::Redaction,
@@ -20,7 +20,7 @@ use super::{
 use crate::audit::signed_note::Signer;
 
 /// Takes the folder, recovers from a crash, and starts the thread that writes. `record` is the record of the start.
-pub(crate) fn start(options: &LogOptions, mut record: Body) -> Result<Open, String> {
+pub(crate) fn start(options: &LogOptions, mut record: Body) -> Result<AuditHandle, String> {
     let folder = take(options)?;
     let signer = signer(options, &folder.path)?;
     let path = folder.path.clone();
@@ -46,7 +46,7 @@ pub(crate) fn start(options: &LogOptions, mut record: Body) -> Result<Open, Stri
     }
     let (signed, redaction_id) = (signs.is_some(), redaction.id().to_owned());
     let writer = Writer::begin(folder, redaction_id, signs, options, found, record).map_err(failed)?;
-    spawn(writer, redaction, Place { folder: path, signed })
+    spawn(writer, redaction, LogLocation { folder: path, signed })
 }
 
 /// Takes the folder itself, or the next one that no other process has.
@@ -78,8 +78,8 @@ fn signer(options: &LogOptions, folder: &Path) -> Result<Option<Signer>, String>
     keys::signer(&path).map(Some)
 }
 
-fn spawn(writer: Writer, redaction: Redaction, place: Place) -> Result<Open, String> {
-    let shared = Arc::<Shared>::default();
+fn spawn(writer: Writer, redaction: Redaction, location: LogLocation) -> Result<AuditHandle, String> {
+    let shared = Arc::<WriterQueue>::default();
     let (hold, ended) = mpsc::channel();
     let for_writer = Arc::clone(&shared);
     std::thread::Builder::new()
@@ -89,5 +89,5 @@ fn spawn(writer: Writer, redaction: Redaction, place: Place) -> Result<Open, Str
             writer.run(&for_writer);
         })
         .map_err(|error| format!("no thread to write the audit log with: {error}"))?;
-    Ok(Open { shared, redaction, place, ended: Mutex::new(ended) })
+    Ok(AuditHandle { shared, redaction, location, ended: Mutex::new(ended) })
 }

@@ -9,7 +9,7 @@ use super::{
     disk::{Disk, Tail, Trouble},
     folder::Folder,
     options::LogOptions,
-    queue::{Entry, Health, Kind, Shared, Turn},
+    queue::{LogHealth, QueuedRecord, RecordKind, WriterQueue, WriterTask},
     record::Body,
     recover::{self, Found},
     system,
@@ -38,7 +38,7 @@ pub(super) struct Writer {
     disk: Disk,
     /// Calls whose intent is written, and whose outcome is not.
     at_work: HashSet<u128>,
-    health: Health,
+    health: LogHealth,
 }
 
 /// The first segment of a new log.
@@ -91,7 +91,7 @@ impl Writer {
             segment_bytes: log.segment_bytes,
             disk: log.disk.clone(),
             at_work: HashSet::new(),
-            health: Health::Up,
+            health: LogHealth::Up,
         };
         let mut records = Vec::new();
         if found.as_ref().is_none_or(|found| found.len == 0) {
@@ -101,40 +101,40 @@ impl Writer {
             let mut body = Body::of("server");
             body.text("event", "recovered").number("set_aside", found.torn.len() as u64);
             body.text("digest", &hex_text(&sha256(&found.torn)));
-            records.push(Entry::alone(body));
+            records.push(QueuedRecord::alone(body));
         }
-        records.push(Entry::alone(start));
+        records.push(QueuedRecord::alone(start));
         writer.write(&records)?;
         writer.sign(true)?;
         Ok(writer)
     }
 
     /// Writes what waits until there is nothing more to come.
-    pub(super) fn run(mut self, shared: &Arc<Shared>) {
+    pub(super) fn run(mut self, shared: &Arc<WriterQueue>) {
         loop {
             match shared.next(self.wait()) {
-                Turn::Write(entries) => self.turn(entries, shared),
-                Turn::Nothing => self.turn(Vec::new(), shared),
-                Turn::Reopen => self.reopened(shared),
-                Turn::Stop => break,
+                WriterTask::Write(entries) => self.turn(entries, shared),
+                WriterTask::Idle => self.turn(Vec::new(), shared),
+                WriterTask::Reopen => self.reopened(shared),
+                WriterTask::Stop => break,
             }
         }
         let _ = self.denials(shared, true);
         let mut body = Body::of("server");
         body.text("event", "stop").number("at_work", self.at_work.len() as u64);
-        let _ = self.write(&[Entry::alone(body)]).and_then(|()| self.sign(true));
-        shared.set_health(Health::Failed);
+        let _ = self.write(&[QueuedRecord::alone(body)]).and_then(|()| self.sign(true));
+        shared.set_health(LogHealth::Failed);
     }
 
     /// How long there is nothing to do unless a record comes.
     fn wait(&self) -> Option<Duration> {
-        if self.health == Health::Low {
+        if self.health == LogHealth::Low {
             return Some(ASK_AGAIN);
         }
-        self.signs.as_ref().filter(|_| self.health == Health::Up).and_then(Checkpoints::wait)
+        self.signs.as_ref().filter(|_| self.health == LogHealth::Up).and_then(Checkpoints::wait)
     }
 
-    fn turn(&mut self, entries: Vec<Entry>, shared: &Shared) {
+    fn turn(&mut self, entries: Vec<QueuedRecord>, shared: &WriterQueue) {
         self.commit(entries, shared);
         let said = self.left_out(shared).and_then(|()| self.denials(shared, false));
         let after = said.and_then(|()| self.sign(false));
@@ -143,9 +143,9 @@ impl Writer {
         }
     }
 
-    /// Says how many records were left out, once there is room to say it.
-    fn left_out(&mut self, shared: &Shared) -> Result<(), Trouble> {
-        if self.health != Health::Up {
+    /// Content how many records were left out, once there is room to say it.
+    fn left_out(&mut self, shared: &WriterQueue) -> Result<(), Trouble> {
+        if self.health != LogHealth::Up {
             return Ok(());
         }
         let left_out = shared.take_left_out();
@@ -154,12 +154,12 @@ impl Writer {
         }
         let mut body = Body::of("server");
         body.text("event", "left_out").number("records", left_out);
-        self.write(&[Entry::alone(body)]).inspect_err(|_| shared.leave_out(left_out))
+        self.write(&[QueuedRecord::alone(body)]).inspect_err(|_| shared.leave_out(left_out))
     }
 
-    /// Says how many denials were counted only.
-    fn denials(&mut self, shared: &Shared, ends: bool) -> Result<(), Trouble> {
-        if self.health != Health::Up {
+    /// Content how many denials were counted only.
+    fn denials(&mut self, shared: &WriterQueue, ends: bool) -> Result<(), Trouble> {
+        if self.health != LogHealth::Up {
             return Ok(());
         }
         let counted = shared.denials.take(ends);
@@ -172,17 +172,18 @@ impl Writer {
                 denied.number(by, *denials);
             }
         });
-        self.write(&[Entry::alone(body)]).inspect_err(|_| shared.denials.put_back(counted))
+        self.write(&[QueuedRecord::alone(body)]).inspect_err(|_| shared.denials.put_back(counted))
     }
 
     /// Opens the log again and goes on, or does not: where a sync failed, this is how the log comes back.
-    fn reopened(&mut self, shared: &Shared) {
+    fn reopened(&mut self, shared: &WriterQueue) {
         match self.reopen() {
             Ok(()) => {
-                self.health = Health::Up;
+                self.health = LogHealth::Up;
                 let mut body = Body::of("server");
                 body.text("event", "reopened");
-                if let Err(trouble) = self.write(&[Entry::alone(body)]).and_then(|()| self.sign(true)) {
+                if let Err(trouble) = self.write(&[QueuedRecord::alone(body)]).and_then(|()| self.sign(true))
+                {
                     return self.troubled(trouble, shared);
                 }
                 shared.set_health(self.health);
@@ -190,7 +191,7 @@ impl Writer {
             }
             Err(trouble) => {
                 eprintln!("audit: the log cannot be opened again: {}", why(trouble));
-                self.health = Health::Failed;
+                self.health = LogHealth::Failed;
                 shared.set_health(self.health);
             }
         }
@@ -198,7 +199,7 @@ impl Writer {
 
     /// The log has to stand where it stood, and to end as it was left.
     fn reopen(&mut self) -> Result<(), Trouble> {
-        if self.health == Health::Failed {
+        if self.health == LogHealth::Failed {
             // What a batch that failed left behind was never acknowledged.
             self.tail.cut_back()?;
         }
@@ -221,32 +222,33 @@ impl Writer {
     }
 
     /// Commits one batch and tells everybody in it, and before them whoever asks whether the log is well.
-    fn commit(&mut self, entries: Vec<Entry>, shared: &Shared) {
+    fn commit(&mut self, entries: Vec<QueuedRecord>, shared: &WriterQueue) {
         let low = self.is_low();
-        let failed = self.health == Health::Failed;
+        let failed = self.health == LogHealth::Failed;
         let at_work = &self.at_work;
         let mut begun: HashSet<u128> = HashSet::new();
-        let (batch, refused): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| {
-            !failed
-                && match entry.kind {
-                    Kind::Intent(call) => !low && begun.insert(call),
-                    // Of a call whose intent was left out, nothing stands in the log.
-                    Kind::Outcome(call) => at_work.contains(&call) || begun.contains(&call),
-                    Kind::Other => !low || entry.done.is_some(),
-                }
-        });
+        let (batch, refused): (Vec<QueuedRecord>, Vec<QueuedRecord>) =
+            entries.into_iter().partition(|entry| {
+                !failed
+                    && match entry.kind {
+                        RecordKind::Intent(call) => !low && begun.insert(call),
+                        // Of a call whose intent was left out, nothing stands in the log.
+                        RecordKind::Outcome(call) => at_work.contains(&call) || begun.contains(&call),
+                        RecordKind::Other => !low || entry.done.is_some(),
+                    }
+            });
         let written = if batch.is_empty() { Ok(()) } else { self.write(&batch) };
         match written {
             Ok(()) => {
-                self.feel(if low { Health::Low } else { Health::Up }, shared);
+                self.feel(if low { LogHealth::Low } else { LogHealth::Up }, shared);
                 for entry in &batch {
                     match entry.kind {
-                        Kind::Intent(call) => _ = self.at_work.insert(call),
-                        Kind::Outcome(call) => _ = self.at_work.remove(&call),
-                        Kind::Other => {}
+                        RecordKind::Intent(call) => _ = self.at_work.insert(call),
+                        RecordKind::Outcome(call) => _ = self.at_work.remove(&call),
+                        RecordKind::Other => {}
                     }
                 }
-                batch.into_iter().for_each(Entry::done);
+                batch.into_iter().for_each(QueuedRecord::done);
             }
             Err(trouble) => {
                 self.troubled(trouble, shared);
@@ -256,25 +258,27 @@ impl Writer {
         shared.refuse(refused);
     }
 
-    fn troubled(&mut self, trouble: Trouble, shared: &Shared) {
+    fn troubled(&mut self, trouble: Trouble, shared: &WriterQueue) {
         match trouble {
-            Trouble::Full => self.feel(Health::Low, shared),
+            Trouble::Full => self.feel(LogHealth::Low, shared),
             trouble => {
-                if self.health != Health::Failed {
+                if self.health != LogHealth::Failed {
                     eprintln!("audit: nothing more is recorded until a restart or SIGHUP: {}", why(trouble));
                 }
-                self.feel(Health::Failed, shared);
+                self.feel(LogHealth::Failed, shared);
             }
         }
     }
 
     /// A log that failed stays so until it is opened again.
-    fn feel(&mut self, health: Health, shared: &Shared) {
-        if self.health != Health::Failed && self.health != health {
+    fn feel(&mut self, health: LogHealth, shared: &WriterQueue) {
+        if self.health != LogHealth::Failed && self.health != health {
             match health {
-                Health::Low => eprintln!("audit: the disk is all but full: what must be recorded is refused"),
-                Health::Up => eprintln!("audit: the disk has room again"),
-                Health::Failed => {}
+                LogHealth::Low => {
+                    eprintln!("audit: the disk is all but full: what must be recorded is refused")
+                }
+                LogHealth::Up => eprintln!("audit: the disk has room again"),
+                LogHealth::Failed => {}
             }
             self.health = health;
         }
@@ -286,8 +290,8 @@ impl Writer {
     }
 
     /// Writes and syncs; where that fails, the head stays where it was.
-    fn write(&mut self, entries: &[Entry]) -> Result<(), Trouble> {
-        if self.health == Health::Failed {
+    fn write(&mut self, entries: &[QueuedRecord]) -> Result<(), Trouble> {
+        if self.health == LogHealth::Failed {
             return Err(Trouble::Changed("it failed before".to_owned()));
         }
         if self.tail.len() >= self.segment_bytes {
@@ -299,7 +303,7 @@ impl Writer {
     /// Signs where the log ends, where it is time or the process begins or stops.
     fn sign(&mut self, now: bool) -> Result<(), Trouble> {
         let Some(signs) = &mut self.signs else { return Ok(()) };
-        if self.health == Health::Up && (now || signs.are_due(&self.head)) {
+        if self.health == LogHealth::Up && (now || signs.are_due(&self.head)) {
             signs.sign(&self.log, &self.head)?;
             if now {
                 signs.sync()?;
@@ -308,7 +312,7 @@ impl Writer {
         Ok(())
     }
 
-    fn append(&mut self, entries: &[Entry]) -> Result<(), Trouble> {
+    fn append(&mut self, entries: &[QueuedRecord]) -> Result<(), Trouble> {
         let (mut head, mut lines, before) = (self.head, Vec::new(), self.tail.len());
         let (ts, mut room) = (format!("{:.6}", Timestamp::now()), Body::new());
         for entry in entries {
@@ -342,11 +346,11 @@ impl Writer {
     }
 
     /// The first record of a segment.
-    fn opening(&self) -> Entry {
+    fn opening(&self) -> QueuedRecord {
         let mut body = Body::of("server");
         body.text("event", "segment").text("log", &self.log).number("segment", self.segment.into());
         body.text("redaction_key", &self.redaction);
-        Entry::alone(body)
+        QueuedRecord::alone(body)
     }
 }
 
