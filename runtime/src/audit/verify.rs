@@ -31,7 +31,7 @@ use super::{
 };
 use check::{Check, Looked, Sum, look};
 use signatures::Against;
-use template::Shapes;
+use template::Templates;
 
 /// What a log comes to.
 #[derive(Debug)]
@@ -105,9 +105,9 @@ impl Hand {
         let (give, given) = mpsc::sync_channel::<Work>(AHEAD);
         let (done, take) = mpsc::sync_channel(AHEAD);
         scope.spawn(move || {
-            let mut shapes = Shapes::new();
+            let mut templates = Templates::new();
             for mut work in given {
-                look(&work.block, &mut shapes, &mut work.looked);
+                look(&work.block, &mut templates, &mut work.looked);
                 if done.send(work).is_err() {
                     break;
                 }

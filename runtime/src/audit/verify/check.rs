@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::template::Shapes;
+use super::template::Templates;
 use crate::audit::{
     blocks::lines,
     chain::{Hash, NOTHING, hash},
@@ -41,13 +41,13 @@ enum LineKind {
 
 /// Looks at the lines of a block, each without knowing those around it: blocks can be looked at side by side. `looked` is
 /// what is known of them; it may have been used before.
-pub(super) fn look(block: &[u8], shapes: &mut Shapes, looked: &mut Vec<Looked>) {
+pub(super) fn look(block: &[u8], templates: &mut Templates, looked: &mut Vec<Looked>) {
     looked.clear();
-    looked.extend(lines(block).map(|line| Looked { len: line.len(), record: read(line, shapes) }));
+    looked.extend(lines(block).map(|line| Looked { len: line.len(), record: read(line, templates) }));
 }
 
-fn read(line: &[u8], shapes: &mut Shapes) -> Option<Record> {
-    let (scanned, heading) = shapes.scan(line)?;
+fn read(line: &[u8], templates: &mut Templates) -> Option<Record> {
+    let (scanned, heading) = templates.scan(line)?;
     let (prev, said) = (unhex(scanned.prev), unhex(scanned.hash));
     Some(Record {
         seq: scanned.seq,

@@ -6,7 +6,7 @@ use super::{
     Verdict, VerifierKey,
     check::{Check, Looked, look},
     make_signer,
-    template::Shapes,
+    template::Templates,
     verify,
 };
 use crate::audit::{
@@ -43,15 +43,15 @@ fn verdict(path: &Path, keys: &[VerifierKey]) -> Verdict {
     verify(path, keys, Vec::new(), 1).unwrap()
 }
 
-fn looked(block: &[u8], shapes: &mut Shapes) -> Vec<Looked> {
+fn looked(block: &[u8], templates: &mut Templates) -> Vec<Looked> {
     let mut looked = Vec::new();
-    look(block, shapes, &mut looked);
+    look(block, templates, &mut looked);
     looked
 }
 
 /// Whether something is found in `rest`, the end of the log's last segment or all up to the next.
-fn is_found(mut check: Check, rest: &[u8], is_last: bool, shapes: &mut Shapes) -> bool {
-    for (line, looked) in lines(rest).zip(looked(rest, shapes)) {
+fn is_found(mut check: Check, rest: &[u8], is_last: bool, templates: &mut Templates) -> bool {
+    for (line, looked) in lines(rest).zip(looked(rest, templates)) {
         check.take(line, &looked);
         if !check.sum.findings.is_empty() {
             return true;
@@ -72,12 +72,12 @@ fn every_changed_byte_is_found() {
     assert_eq!((&*whole.sum.findings, whole.sum.records), (&[][..], 302 + numbers.len() as u64));
     let last = *numbers.last().unwrap();
     assert!(last > 3);
-    let (mut check, mut changed, mut shapes) = (Check::new(), 0_u32, Shapes::new());
+    let (mut check, mut changed, mut templates) = (Check::new(), 0_u32, Templates::new());
     for &number in &numbers {
         let bytes = fs::read(segments::segment(&path, number)).unwrap();
         check.segment(number);
         let mut start = 0;
-        for (line, looked) in lines(&bytes).zip(looked(&bytes, &mut shapes)) {
+        for (line, looked) in lines(&bytes).zip(looked(&bytes, &mut templates)) {
             for at in start..=start + line.len() {
                 // The lowest bit makes another letter or digit of most, the sixth another case.
                 for bit in [0, 5] {
@@ -86,7 +86,7 @@ fn every_changed_byte_is_found() {
                     rest[at - start] ^= 1 << bit;
                     let is_last = number == last && start + rest.len() == bytes.len();
                     assert!(
-                        is_found(check.clone(), &rest, is_last, &mut shapes),
+                        is_found(check.clone(), &rest, is_last, &mut templates),
                         "segment {number}, byte {at}, bit {bit}"
                     );
                     changed += 1;

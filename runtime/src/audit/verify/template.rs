@@ -1,13 +1,13 @@
 //! Lines of a log → their parts, without reading in full what differs from a record before it only inside its values.
 //!
-//! A log holds few shapes of record, and many records of each.
+//! A log holds few templates of record, and many records of each.
 
 use crate::audit::{
     hex::DIGIT_VALUES,
     scan::{Scanned, begins, is_members},
 };
 
-/// The shapes that are remembered: one for each length, and of those that meet here the last.
+/// The templates that are remembered: one for each length, and of those that meet here the last.
 const KEPT: usize = 256;
 /// From the first to the last printable character.
 const PRINTABLE: u8 = b'~' - b' ';
@@ -32,12 +32,12 @@ fn unhex_number(digits: &[u8; 32]) -> Option<u128> {
     (all < 16).then_some(number)
 }
 
-/// Shapes of records that were read in full.
-pub(super) struct Shapes(Vec<Shape>);
+/// Templates of records that were read in full.
+pub(super) struct Templates(Vec<Template>);
 
 /// What may stand where in the members of a record, so that it reads as the record that it was made of.
 #[derive(Clone, Default)]
-struct Shape {
+struct Template {
     /// The least byte at each place.
     least: Vec<u8>,
     /// How much more it may be: nothing, up to the last digit, or, inside a string, anything printable that neither ends
@@ -45,21 +45,21 @@ struct Shape {
     more: Vec<u8>,
 }
 
-impl Shapes {
+impl Templates {
     pub(super) fn new() -> Self {
-        Self(vec![Shape::default(); KEPT])
+        Self(vec![Template::default(); KEPT])
     }
 
     /// Reads a line as [`scan`](crate::audit::scan::scan) does, and its time, kind and call as well.
     pub(super) fn scan<'a>(&mut self, line: &'a [u8]) -> Option<(Scanned<'a>, Heading<'a>)> {
         let (scanned, mut rest) = begins(line)?;
         let (ts, kind, members) = (rest.time()?, rest.kind()?, rest.rest);
-        let shape = &mut self.0[members.len() % KEPT];
-        if !shape.fits(members) {
+        let template = &mut self.0[members.len() % KEPT];
+        if !template.fits(members) {
             if !is_members(members) {
                 return None;
             }
-            shape.become_that_of(members);
+            template.become_that_of(members);
         }
         let call_id =
             members.strip_prefix(b",\"call_id\":\"").and_then(|rest| unhex_number(rest.first_chunk()?));
@@ -67,7 +67,7 @@ impl Shapes {
     }
 }
 
-impl Shape {
+impl Template {
     fn fits(&self, members: &[u8]) -> bool {
         const PIECE: usize = 64;
         let fits = |((byte, least), more): ((&u8, &u8), &u8)| {
@@ -81,7 +81,7 @@ impl Shape {
         })
     }
 
-    /// Takes the shape of members that were read in full.
+    /// Takes the template of members that were read in full.
     fn become_that_of(&mut self, members: &[u8]) {
         self.least.clear();
         self.more.clear();
@@ -130,7 +130,7 @@ mod tests {
         let mut line = Vec::new();
         Head { next: 7, ..Head::START }.append(&mut line, "t", members.as_bytes());
         line.pop();
-        let (mut read, mut known) = (0, Shapes::new());
+        let (mut read, mut known) = (0, Templates::new());
         assert!(known.scan(&line).is_some());
         for at in 0..line.len() {
             for byte in 0..=255 {
@@ -155,9 +155,13 @@ mod tests {
             line
         };
         for (known, other) in [("12", "02"), ("10", "00"), ("-1", "--"), ("1.5", "01."), ("1e5", "0e5")] {
-            let mut shapes = Shapes::new();
-            assert!(shapes.scan(&line(known)).is_some());
-            assert_eq!(shapes.scan(&line(other)).is_some(), scan(&line(other)).is_some(), "{known} {other}");
+            let mut templates = Templates::new();
+            assert!(templates.scan(&line(known)).is_some());
+            assert_eq!(
+                templates.scan(&line(other)).is_some(),
+                scan(&line(other)).is_some(),
+                "{known} {other}"
+            );
         }
     }
 }
