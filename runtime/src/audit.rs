@@ -19,7 +19,7 @@ pub(crate) use hex::{hex_number, hex_text};
 pub use write::disk::Disk;
 pub(crate) use write::{
     queue::{AuditHandle, RecordKind},
-    record::{Body, cut},
+    record::{RecordWriter, cut},
     redact::marked,
 };
 
@@ -46,7 +46,7 @@ pub(crate) const NO_PLACE: &str = "there is no place for the audit log: neither 
 pub struct AuditLog {
     options: LogOptions,
     /// [`write::start`], named here: a program without a log does not link the code that writes and signs one.
-    start: fn(&LogOptions, Body) -> Result<AuditHandle, String>,
+    start: fn(&LogOptions, RecordWriter) -> Result<AuditHandle, String>,
 }
 
 impl AuditLog {
@@ -109,7 +109,7 @@ impl AuditLog {
     }
 
     /// Takes the folder, recovers from a crash, and starts the writer. `start` is the record of the start.
-    pub(crate) fn open(&self, start: Body) -> Result<AuditHandle, String> {
+    pub(crate) fn open(&self, start: RecordWriter) -> Result<AuditHandle, String> {
         (self.start)(&self.options, start)
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use crate::{
-    audit::{AuditHandle, AuditLog, Body, RecordKind, cut, hex_number, hex_text, marked, sha256},
+    audit::{AuditHandle, AuditLog, RecordKind, RecordWriter, cut, hex_number, hex_text, marked, sha256},
     contract::declaration,
     pipeline::{Core, Refusal},
     registry::Registry,
@@ -89,7 +89,7 @@ impl DeniedBy {
         }
     }
 
-    fn say(self, body: &mut Body) {
+    fn say(self, body: &mut RecordWriter) {
         body.object("decision", |decision| {
             decision.text("verdict", "deny").text("denied_by", self.word());
         });
@@ -100,7 +100,7 @@ impl DeniedBy {
 pub(crate) struct Recorder {
     pub(crate) log: AuditHandle,
     /// In the registry's order.
-    tools: Vec<Arc<Body>>,
+    tools: Vec<Arc<RecordWriter>>,
 }
 
 impl Recorder {
@@ -114,14 +114,14 @@ impl Recorder {
         let mut digests = String::new();
         let tools = registry.tools().iter().map(|tool| {
             let digest = hex_text(&sha256(declaration(tool).to_string().as_bytes()));
-            let mut body = Body::default();
+            let mut body = RecordWriter::default();
             body.text("tool", tool.descriptor.name).text("tool_digest", &digest);
             body.text("effect", tool.descriptor.effect.word());
             digests += &digest;
             Arc::new(body)
         });
         let tools = tools.collect();
-        let mut start = Body::of("server");
+        let mut start = RecordWriter::of("server");
         start.text("event", "start").word("server", &about.name).word("version", &about.version);
         start.text("candor", env!("CARGO_PKG_VERSION")).number("pid", std::process::id().into());
         start.text("tools_digest", &hex_text(&sha256(digests.as_bytes())));
@@ -141,7 +141,7 @@ impl Recorder {
         let known = core.registry.find(tool);
         // What waits for the writer takes no more room than the record will.
         let client = origin.client.as_deref().map(|client| cut(client).into_owned());
-        let named = |name: &str| Arc::new(Body::saying(|body| _ = body.text("tool", name)));
+        let named = |name: &str| Arc::new(RecordWriter::saying(|body| _ = body.text("tool", name)));
         let who = CallIdentity {
             call: u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..)),
             tool: match known {
@@ -162,14 +162,14 @@ impl Recorder {
 /// What each record of a call begins with.
 struct CallIdentity {
     call: u128,
-    tool: Arc<Body>,
+    tool: Arc<RecordWriter>,
     caller: Arc<Caller>,
     origin: Origin,
     revision: Option<Revision>,
 }
 
 impl CallIdentity {
-    fn say(&self, kind: &str, body: &mut Body) {
+    fn say(&self, kind: &str, body: &mut RecordWriter) {
         let Self { call, tool, caller, origin, revision } = self;
         body.text("kind", kind).text("call_id", &hex_number(*call)).members(tool);
         body.object("caller", |who| {
@@ -192,7 +192,13 @@ impl CallIdentity {
         body.word("scopes", &scopes.join(" "));
     }
 
-    fn outcome(&self, status: &str, took: Duration, body: &mut Body, more: impl FnOnce(&mut Body)) {
+    fn outcome(
+        &self,
+        status: &str,
+        took: Duration,
+        body: &mut RecordWriter,
+        more: impl FnOnce(&mut RecordWriter),
+    ) {
         self.say("outcome", body);
         let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         body.object("outcome", |outcome| {
@@ -230,12 +236,12 @@ impl<'a> PendingRecord<'a> {
             return;
         }
         let who = Arc::clone(&self.who);
-        let say = move |body: &mut Body| {
+        let say = move |body: &mut RecordWriter| {
             who.say("denied", body);
             by.say(body);
         };
         if self.class == Audit::Required {
-            let _ = self.recorder.log.commit(RecordKind::Other, Body::saying(say)).await;
+            let _ = self.recorder.log.commit(RecordKind::Other, RecordWriter::saying(say)).await;
         } else {
             self.recorder.log.note(RecordKind::Other, say);
         }
@@ -263,7 +269,7 @@ impl<'a> PendingRecord<'a> {
             _ => "not_needed",
         };
         let who = Arc::clone(&self.who);
-        let say = move |body: &mut Body| {
+        let say = move |body: &mut RecordWriter| {
             who.say("intent", body);
             body.json("args", &arguments);
             if let Some(key) = &key {
@@ -276,7 +282,7 @@ impl<'a> PendingRecord<'a> {
         let mut in_flight = InFlightRecord { recorder, who: Some(Arc::clone(&self.who)), class, start };
         let kind = RecordKind::Intent(self.who.call);
         if self.class == Audit::Required {
-            if log.commit(kind, Body::saying(say)).await.is_err() {
+            if log.commit(kind, RecordWriter::saying(say)).await.is_err() {
                 in_flight.end("not_run");
                 return Err(Refusal::Unrecorded);
             }
@@ -311,7 +317,7 @@ impl InFlightRecord<'_> {
         };
         let reason = reply.error.as_ref().and_then(ToolError::fixed_reason);
         let (kind, took) = (RecordKind::Outcome(who.call), self.start.elapsed());
-        let say = move |body: &mut Body| {
+        let say = move |body: &mut RecordWriter| {
             who.outcome(status, took, body, |outcome| {
                 if let Some(reason) = reason {
                     outcome.text("reason", reason);
@@ -321,7 +327,7 @@ impl InFlightRecord<'_> {
             });
         };
         if self.class == Audit::Required {
-            return log.commit(kind, Body::saying(say)).await.map_err(|_| Refusal::Unrecorded);
+            return log.commit(kind, RecordWriter::saying(say)).await.map_err(|_| Refusal::Unrecorded);
         }
         log.note(kind, say);
         Ok(())

@@ -10,20 +10,21 @@ use super::{
     verify,
 };
 use crate::audit::{
-    AuditLog, Body, RecordKind, blocks::lines, scan::holds_more_than_a_record, segments, write::keys::beside,
+    AuditLog, RecordKind, RecordWriter, blocks::lines, scan::holds_more_than_a_record, segments,
+    write::keys::beside,
 };
 
 /// A signed log with this many records, in segments of about `segment` bytes, and the key that checks it.
 fn log(path: &Path, records: u128, segment: u64) -> Vec<VerifierKey> {
     make_signer(&beside(path, ".signing-key"), "prices").unwrap();
     let log = AuditLog::at(path).segment_bytes(segment).checkpoint_every(64, Duration::from_secs(60)).quiet();
-    let mut start = Body::of("server");
+    let mut start = RecordWriter::of("server");
     start.text("event", "start");
     let open = log.open(start).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for call in 0..records / 2 {
         for (kind, word) in [(RecordKind::Intent(call), "intent"), (RecordKind::Outcome(call), "outcome")] {
-            let mut body = Body::of(word);
+            let mut body = RecordWriter::of(word);
             body.text("call_id", &format!("{call:032x}"))
                 .text("tool", "get_price")
                 .text("effect", "read_only");

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{denials::Denials, record::Body, redact::Redaction};
+use super::{denials::Denials, record::RecordWriter, redact::Redaction};
 
 /// How long a record may take to last.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -40,18 +40,18 @@ pub(super) struct QueuedRecord {
 
 /// What a record says.
 pub(super) enum Content {
-    Ready(Body),
+    Ready(RecordWriter),
     /// The writer writes it: whoever recorded it has gone on.
-    Deferred(Box<dyn Fn(&mut Body) + Send>),
+    Deferred(Box<dyn Fn(&mut RecordWriter) + Send>),
 }
 
 impl QueuedRecord {
-    pub(super) fn alone(body: Body) -> Self {
+    pub(super) fn alone(body: RecordWriter) -> Self {
         Self { kind: RecordKind::Other, content: Content::Ready(body), done: None }
     }
 
     /// What it says; `room` is where that is written, if it is not yet.
-    pub(super) fn body<'a>(&'a self, room: &'a mut Body) -> &'a Body {
+    pub(super) fn body<'a>(&'a self, room: &'a mut RecordWriter) -> &'a RecordWriter {
         match &self.content {
             Content::Ready(body) => body,
             Content::Deferred(say) => {
@@ -212,7 +212,7 @@ pub(crate) struct AuditHandle {
 
 impl AuditHandle {
     /// Waits until the record lasts, whatever becomes of the call.
-    pub(crate) async fn commit(&self, kind: RecordKind, body: Body) -> Result<(), Unrecorded> {
+    pub(crate) async fn commit(&self, kind: RecordKind, body: RecordWriter) -> Result<(), Unrecorded> {
         let (done, told) = oneshot::channel();
         self.shared.push(QueuedRecord { kind, content: Content::Ready(body), done: Some(done) });
         match tokio::time::timeout(DEADLINE, told).await {
@@ -223,7 +223,7 @@ impl AuditHandle {
 
     /// Records without waiting; what cannot be written is counted, and the count recorded later. What `say` holds is
     /// held until then: nothing that is secret.
-    pub(crate) fn note(&self, kind: RecordKind, say: impl Fn(&mut Body) + Send + 'static) {
+    pub(crate) fn note(&self, kind: RecordKind, say: impl Fn(&mut RecordWriter) + Send + 'static) {
         self.shared.push(QueuedRecord { kind, content: Content::Deferred(Box::new(say)), done: None });
     }
 

@@ -7,9 +7,9 @@ const LONGEST: usize = 128;
 
 /// The members of a JSON object, from its first on and without its braces.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Body(pub(super) Vec<u8>);
+pub(crate) struct RecordWriter(pub(super) Vec<u8>);
 
-impl Body {
+impl RecordWriter {
     /// A body of this kind.
     pub(crate) fn of(kind: &str) -> Self {
         Self::saying(|body| _ = body.text("kind", kind))
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_long_word_is_cut() {
-        let mut body = Body::of("x");
+        let mut body = RecordWriter::of("x");
         body.word("sub", &"é".repeat(1_000));
         assert!(body.0.len() < 128 * 6 + 40);
     }

@@ -12,7 +12,7 @@ use super::{
     keys,
     options::LogOptions,
     queue::{AuditHandle, LogLocation, WriterQueue},
-    record::Body,
+    record::RecordWriter,
     recover,
     redact::Redaction,
     writer::{self, Writer},
@@ -20,7 +20,7 @@ use super::{
 use crate::audit::signed_note::Signer;
 
 /// Takes the folder, recovers from a crash, and starts the thread that writes. `record` is the record of the start.
-pub(crate) fn start(options: &LogOptions, mut record: Body) -> Result<AuditHandle, String> {
+pub(crate) fn start(options: &LogOptions, mut record: RecordWriter) -> Result<AuditHandle, String> {
     let folder = take(options)?;
     let signer = signer(options, &folder.path)?;
     let path = folder.path.clone();

@@ -10,7 +10,7 @@ use super::{
     folder::Folder,
     options::LogOptions,
     queue::{LogHealth, QueuedRecord, RecordKind, WriterQueue, WriterTask},
-    record::Body,
+    record::RecordWriter,
     recover::{self, Found},
     system,
 };
@@ -73,7 +73,7 @@ impl Writer {
         signs: Option<Checkpoints>,
         log: &LogOptions,
         found: Option<Found>,
-        start: Body,
+        start: RecordWriter,
     ) -> Result<Self, Trouble> {
         let tail = match &found {
             None => first(&folder.path, &log.disk)?,
@@ -98,7 +98,7 @@ impl Writer {
             records.push(writer.opening());
         }
         if let Some(found) = found.filter(|found| !found.torn.is_empty()) {
-            let mut body = Body::of("server");
+            let mut body = RecordWriter::of("server");
             body.text("event", "recovered").number("set_aside", found.torn.len() as u64);
             body.text("digest", &hex_text(&sha256(&found.torn)));
             records.push(QueuedRecord::alone(body));
@@ -120,7 +120,7 @@ impl Writer {
             }
         }
         let _ = self.denials(shared, true);
-        let mut body = Body::of("server");
+        let mut body = RecordWriter::of("server");
         body.text("event", "stop").number("at_work", self.at_work.len() as u64);
         let _ = self.write(&[QueuedRecord::alone(body)]).and_then(|()| self.sign(true));
         shared.set_health(LogHealth::Failed);
@@ -152,7 +152,7 @@ impl Writer {
         if left_out == 0 {
             return Ok(());
         }
-        let mut body = Body::of("server");
+        let mut body = RecordWriter::of("server");
         body.text("event", "left_out").number("records", left_out);
         self.write(&[QueuedRecord::alone(body)]).inspect_err(|_| shared.leave_out(left_out))
     }
@@ -166,7 +166,7 @@ impl Writer {
         if counted.is_empty() {
             return Ok(());
         }
-        let mut body = Body::of("server");
+        let mut body = RecordWriter::of("server");
         body.text("event", "denied_more").object("denied_by", |denied| {
             for (by, denials) in &counted {
                 denied.number(by, *denials);
@@ -180,7 +180,7 @@ impl Writer {
         match self.reopen() {
             Ok(()) => {
                 self.health = LogHealth::Up;
-                let mut body = Body::of("server");
+                let mut body = RecordWriter::of("server");
                 body.text("event", "reopened");
                 if let Err(trouble) = self.write(&[QueuedRecord::alone(body)]).and_then(|()| self.sign(true))
                 {
@@ -314,7 +314,7 @@ impl Writer {
 
     fn append(&mut self, entries: &[QueuedRecord]) -> Result<(), Trouble> {
         let (mut head, mut lines, before) = (self.head, Vec::new(), self.tail.len());
-        let (ts, mut room) = (format!("{:.6}", Timestamp::now()), Body::new());
+        let (ts, mut room) = (format!("{:.6}", Timestamp::now()), RecordWriter::new());
         for entry in entries {
             head.append(&mut lines, &ts, &entry.body(&mut room).0);
         }
@@ -347,7 +347,7 @@ impl Writer {
 
     /// The first record of a segment.
     fn opening(&self) -> QueuedRecord {
-        let mut body = Body::of("server");
+        let mut body = RecordWriter::of("server");
         body.text("event", "segment").text("log", &self.log).number("segment", self.segment.into());
         body.text("redaction_key", &self.redaction);
         QueuedRecord::alone(body)
