@@ -12,7 +12,7 @@ use crate::audit::{
 
 /// The result of checking a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum SignatureStatus {
     /// One of the keys made it.
     Good,
     /// One of the keys has its name and id, and did not make it.
@@ -74,15 +74,15 @@ impl VerifierKey {
 
 impl Checkpoint {
     /// Checks the signature against `keys`.
-    pub(super) fn check(&self, keys: &[VerifierKey]) -> Word {
+    pub(super) fn check(&self, keys: &[VerifierKey]) -> SignatureStatus {
         let (id, signature) = self.signature.split_first_chunk::<4>().expect("68 bytes");
         let signature = Signature::from_slice(signature).expect("64 bytes");
         let mut named = keys.iter().filter(|key| key.name == self.name && key.id == *id).peekable();
         if named.peek().is_none() {
-            return Word::Unknown;
+            return SignatureStatus::Unknown;
         }
         let good = named.any(|key| key.verifying.verify_strict(self.text.as_bytes(), &signature).is_ok());
-        if good { Word::Good } else { Word::Bad }
+        if good { SignatureStatus::Good } else { SignatureStatus::Bad }
     }
 }
 
@@ -114,9 +114,9 @@ mod tests {
     fn checkpoint_is_good_under_its_own_key_only() {
         let (signer, note) = signed();
         let (checkpoint, _) = Checkpoint::parse(&note).unwrap();
-        assert_eq!(checkpoint.check(&[signer.key()]), Word::Good);
-        assert_eq!(checkpoint.check(&[Signer::generate("prices").key()]), Word::Unknown);
-        assert_eq!(checkpoint.check(&[]), Word::Unknown);
+        assert_eq!(checkpoint.check(&[signer.key()]), SignatureStatus::Good);
+        assert_eq!(checkpoint.check(&[Signer::generate("prices").key()]), SignatureStatus::Unknown);
+        assert_eq!(checkpoint.check(&[]), SignatureStatus::Unknown);
     }
 
     #[test]
@@ -127,8 +127,8 @@ mod tests {
                 let mut bytes = note.clone().into_bytes();
                 bytes[at] ^= 1 << bit;
                 let read = String::from_utf8(bytes).ok().and_then(|text| Checkpoint::parse(&text));
-                let word = read.map(|(checkpoint, _)| checkpoint.check(&[signer.key()]));
-                assert_ne!(word, Some(Word::Good), "byte {at}, bit {bit}");
+                let status = read.map(|(checkpoint, _)| checkpoint.check(&[signer.key()]));
+                assert_ne!(status, Some(SignatureStatus::Good), "byte {at}, bit {bit}");
             }
         }
     }

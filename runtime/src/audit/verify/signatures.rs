@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use super::{check::Sum, keys::Word};
+use super::{check::Sum, keys::SignatureStatus};
 use crate::audit::{
     chain::Hash,
     checkpoint_file::{self, LINE, is_torn},
@@ -24,7 +24,7 @@ const LONGEST: usize = 8_192;
 /// A checkpoint that waits for its record.
 #[derive(Debug)]
 enum Waiting {
-    Checkpoint(Checkpoint, Word),
+    Checkpoint(Checkpoint, SignatureStatus),
     /// A part of the file that is none.
     Broken,
 }
@@ -33,8 +33,8 @@ enum Waiting {
 #[derive(Debug)]
 pub(crate) struct Against {
     own: Receiver<Waiting>,
-    waiting: Option<(Checkpoint, Word)>,
-    exported: VecDeque<(Checkpoint, Word)>,
+    waiting: Option<(Checkpoint, SignatureStatus)>,
+    exported: VecDeque<(Checkpoint, SignatureStatus)>,
     has_keys: bool,
     last: u64,
     /// Checkpoints of the log's own file.
@@ -57,11 +57,11 @@ impl Against {
         if let Some(own) = own {
             scope.spawn(move || read(own, keys, &give));
         }
-        let mut exported: Vec<(Checkpoint, Word)> = exported
+        let mut exported: Vec<(Checkpoint, SignatureStatus)> = exported
             .into_iter()
             .map(|checkpoint| {
-                let word = checkpoint.check(keys);
-                (checkpoint, word)
+                let status = checkpoint.check(keys);
+                (checkpoint, status)
             })
             .collect();
         exported.sort_by_key(|(checkpoint, _)| checkpoint.head.next);
@@ -114,9 +114,9 @@ impl Against {
     fn pull(&mut self, sum: &mut Sum) {
         while self.waiting.is_none() {
             match self.own.recv() {
-                Ok(Waiting::Checkpoint(checkpoint, word)) => {
+                Ok(Waiting::Checkpoint(checkpoint, status)) => {
                     self.checkpoints += 1;
-                    self.waiting = Some((checkpoint, word));
+                    self.waiting = Some((checkpoint, status));
                 }
                 Ok(Waiting::Broken) => sum.find(None, "a part of the file of checkpoints is no checkpoint"),
                 Err(_) => return,
@@ -127,7 +127,7 @@ impl Against {
     /// Whether a checkpoint says of the log what it holds, and one of the keys signed it.
     fn holds(
         &self,
-        (checkpoint, word): &(Checkpoint, Word),
+        (checkpoint, status): &(Checkpoint, SignatureStatus),
         whose: &str,
         next: u64,
         hash: Option<&Hash>,
@@ -136,14 +136,14 @@ impl Against {
         let records = checkpoint.head.next;
         let wrong = if checkpoint.log != sum.log {
             "is of another log"
-        } else if self.has_keys && *word == Word::Bad {
+        } else if self.has_keys && *status == SignatureStatus::Bad {
             "has a signature that its key did not make"
-        } else if self.has_keys && *word == Word::Unknown {
+        } else if self.has_keys && *status == SignatureStatus::Unknown {
             "is signed by a key that was not given"
         } else if records > next {
             "speaks of more records than there are: the end of the log is missing"
         } else if records == next && hash.is_some_and(|hash| *hash == checkpoint.head.hash) {
-            return *word == Word::Good;
+            return *status == SignatureStatus::Good;
         } else if records == next && hash.is_some() {
             "was made of other records than these"
         } else {
@@ -219,8 +219,8 @@ fn end_of_note(text: &[u8]) -> Option<usize> {
 fn waiting(bytes: &[u8], keys: &[VerifierKey]) -> Waiting {
     let note = str::from_utf8(bytes).ok().and_then(Checkpoint::parse);
     note.map_or(Waiting::Broken, |(checkpoint, _)| {
-        let word = checkpoint.check(keys);
-        Waiting::Checkpoint(checkpoint, word)
+        let status = checkpoint.check(keys);
+        Waiting::Checkpoint(checkpoint, status)
     })
 }
 

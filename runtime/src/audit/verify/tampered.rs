@@ -23,8 +23,8 @@ fn log(path: &Path, records: u128, segment: u64) -> Vec<VerifierKey> {
     let open = log.open(start).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for call in 0..records / 2 {
-        for (kind, word) in [(RecordKind::Intent(call), "intent"), (RecordKind::Outcome(call), "outcome")] {
-            let mut body = RecordWriter::of(word);
+        for (kind, status) in [(RecordKind::Intent(call), "intent"), (RecordKind::Outcome(call), "outcome")] {
+            let mut body = RecordWriter::of(status);
             body.text("call_id", &format!("{call:032x}"))
                 .text("tool", "get_price")
                 .text("effect", "read_only");
