@@ -17,7 +17,7 @@ use std::{
     thread,
 };
 
-pub(crate) use check::{At, Finding};
+pub(crate) use check::{Finding, Location};
 pub(crate) use keys::make_signer;
 pub(crate) use reader::Reader;
 pub(crate) use signatures::exported;
@@ -29,15 +29,15 @@ use super::{
     scan::holds_more_than_a_record,
     segments,
 };
-use check::{Check, Looked, Sum, look};
-use signatures::Against;
+use check::{Check, ParsedLine, Summary, parse};
+use signatures::CheckpointCheck;
 use template::Templates;
 
 /// What a log comes to.
 #[derive(Debug)]
 pub(crate) struct Verdict {
-    pub(crate) sum: Sum,
-    pub(crate) against: Against,
+    pub(crate) summary: Summary,
+    pub(crate) checkpoints: CheckpointCheck,
     /// Whether a process writes it.
     pub(crate) is_written: bool,
     /// The bytes of a last line that is not ended.
@@ -61,11 +61,11 @@ pub(crate) fn verify(
         return Err(format!("there is no audit log in `{shown}`"));
     }
     thread::scope(|scope| {
-        let against = Against::new(scope, own, exported, keys);
-        let hands: Vec<Hand> = (0..threads.max(1)).map(|_| Hand::at_work(scope)).collect();
+        let checkpoints = CheckpointCheck::new(scope, own, exported, keys);
+        let hands: Vec<Hand> = (0..threads.max(1)).map(|_| Hand::in_flight(scope)).collect();
         let mut reading = Reading {
             check: Check::new(),
-            against,
+            checkpoints,
             hands,
             found: VecDeque::new(),
             given: 0,
@@ -77,10 +77,10 @@ pub(crate) fn verify(
             reading.segment(path, number, at + 1 == numbers.len())?;
         }
         while reading.take() {}
-        let Reading { check, mut against, torn, .. } = reading;
-        let (mut sum, records) = check.finish();
-        against.finish(records, &mut sum);
-        Ok(Verdict { sum, against, is_written, torn })
+        let Reading { check, mut checkpoints, torn, .. } = reading;
+        let (mut summary, records) = check.finish();
+        checkpoints.finish(records, &mut summary);
+        Ok(Verdict { summary, checkpoints, is_written, torn })
     })
 }
 
@@ -90,24 +90,24 @@ struct Hand {
     take: Receiver<Work>,
 }
 
-/// A block and its lines as they were looked at.
+/// A block and its lines as they were parsed at.
 #[derive(Default)]
 struct Work {
     block: Vec<u8>,
-    looked: Vec<Looked>,
+    parsed: Vec<ParsedLine>,
 }
 
 /// The blocks that one hand has before it.
 const AHEAD: usize = 2;
 
 impl Hand {
-    fn at_work<'scope>(scope: &'scope thread::Scope<'scope, '_>) -> Self {
+    fn in_flight<'scope>(scope: &'scope thread::Scope<'scope, '_>) -> Self {
         let (give, given) = mpsc::sync_channel::<Work>(AHEAD);
         let (done, take) = mpsc::sync_channel(AHEAD);
         scope.spawn(move || {
             let mut templates = Templates::new();
             for mut work in given {
-                look(&work.block, &mut templates, &mut work.looked);
+                parse(&work.block, &mut templates, &mut work.parsed);
                 if done.send(work).is_err() {
                     break;
                 }
@@ -133,7 +133,7 @@ enum Found {
 
 struct Reading {
     check: Check,
-    against: Against,
+    checkpoints: CheckpointCheck,
     hands: Vec<Hand>,
     /// What is still to be checked.
     found: VecDeque<Found>,
@@ -158,10 +158,10 @@ impl Reading {
         }
         let mut blocks = Blocks::new(File::open(&name).map_err(unread)?);
         loop {
-            let Work { block, looked } = self.rooms.pop().unwrap_or_default();
+            let Work { block, parsed } = self.rooms.pop().unwrap_or_default();
             match blocks.next(block).map_err(unread)? {
                 None => break,
-                Some(Block::Lines(block)) => self.give(Work { block, looked }),
+                Some(Block::Lines(block)) => self.give(Work { block, parsed }),
                 Some(Block::TooLong) => self.found.push_back(Found::TooLong),
                 Some(Block::Torn(line)) => {
                     let is_torn = is_last && !holds_more_than_a_record(&line);
@@ -188,7 +188,7 @@ impl Reading {
         let Some(found) = self.found.pop_front() else { return false };
         match found {
             Found::Segment(number) => self.check.segment(number),
-            Found::NoFile(what) => self.check.sum.find(None, what),
+            Found::NoFile(what) => self.check.summary.find(None, what),
             Found::Lines => self.lines(),
             Found::TooLong => self.check.too_long(),
             Found::Torn(Some(bytes)) => self.torn = bytes,
@@ -203,12 +203,12 @@ impl Reading {
         let work = hand.take.recv().expect("a hand gives back what it is given");
         self.taken += 1;
         let mut rest = &work.block[..];
-        for looked in &work.looked {
-            let (line, after) = rest.split_at(looked.len);
+        for parsed in &work.parsed {
+            let (line, after) = rest.split_at(parsed.len);
             rest = &after[1..];
-            let head: Option<(u64, Hash)> = self.check.take(line, looked);
+            let head: Option<(u64, Hash)> = self.check.take(line, parsed);
             if let Some((next, hash)) = head {
-                self.against.compare(next, &hash, &mut self.check.sum);
+                self.checkpoints.compare(next, &hash, &mut self.check.summary);
             }
         }
         self.rooms.push(work);

@@ -9,8 +9,8 @@ use crate::audit::{
     hex::unhex,
 };
 
-/// A line of a log, looked at on its own.
-pub(super) struct Looked {
+/// A line of a log, parsed at on its own.
+pub(super) struct ParsedLine {
     /// Its bytes, without the newline.
     pub(super) len: usize,
     /// `None` where it is no record.
@@ -39,11 +39,11 @@ enum LineKind {
     Unknown,
 }
 
-/// Looks at the lines of a block, each without knowing those around it: blocks can be looked at side by side. `looked` is
+/// Looks at the lines of a block, each without knowing those around it: blocks can be parsed at side by side. `parsed` is
 /// what is known of them; it may have been used before.
-pub(super) fn look(block: &[u8], templates: &mut Templates, looked: &mut Vec<Looked>) {
-    looked.clear();
-    looked.extend(lines(block).map(|line| Looked { len: line.len(), record: read(line, templates) }));
+pub(super) fn parse(block: &[u8], templates: &mut Templates, parsed: &mut Vec<ParsedLine>) {
+    parsed.clear();
+    parsed.extend(lines(block).map(|line| ParsedLine { len: line.len(), record: read(line, templates) }));
 }
 
 fn read(line: &[u8], templates: &mut Templates) -> Option<Record> {
@@ -68,7 +68,7 @@ fn read(line: &[u8], templates: &mut Templates) -> Option<Record> {
 
 /// Where a line stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct At {
+pub(crate) struct Location {
     pub(crate) segment: u32,
     /// From 1 on; 0 for the segment as a whole.
     pub(crate) line: u64,
@@ -78,19 +78,19 @@ pub(crate) struct At {
 /// What shows that the log is not what was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
-    pub(crate) at: Option<At>,
+    pub(crate) at: Option<Location>,
     pub(crate) what: String,
 }
 
 /// The most findings that are told one by one.
-const TOLD: usize = 100;
+const MAX_FINDINGS: usize = 100;
 
 /// Everything that a check of a log comes to.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sum {
+pub(crate) struct Summary {
     pub(crate) findings: Vec<Finding>,
     /// Those that are not among them any more.
-    pub(crate) untold: u64,
+    pub(crate) unlisted: u64,
     pub(crate) records: u64,
     pub(crate) segments: u64,
     pub(crate) log: String,
@@ -106,12 +106,12 @@ pub(crate) struct Sum {
     pub(crate) stopped: bool,
 }
 
-impl Sum {
-    pub(crate) fn find(&mut self, at: Option<At>, what: impl Into<String>) {
-        if self.findings.len() < TOLD {
+impl Summary {
+    pub(crate) fn find(&mut self, at: Option<Location>, what: impl Into<String>) {
+        if self.findings.len() < MAX_FINDINGS {
             self.findings.push(Finding { at, what: what.into() });
         } else {
-            self.untold += 1;
+            self.unlisted += 1;
         }
     }
 }
@@ -119,12 +119,12 @@ impl Sum {
 /// What is known after the records so far. No more memory than the calls at work at one time take.
 #[derive(Clone, Debug)]
 pub(super) struct Check {
-    pub(super) sum: Sum,
+    pub(super) summary: Summary,
     next: u64,
     hash: Option<Hash>,
     ts: [u8; 27],
     /// Calls whose intent was seen, and whose outcome was not.
-    at_work: HashSet<u128>,
+    in_flight: HashSet<u128>,
     segment: u32,
     line: u64,
 }
@@ -132,11 +132,11 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn new() -> Self {
         Self {
-            sum: Sum::default(),
+            summary: Summary::default(),
             next: 0,
             hash: Some(NOTHING),
             ts: [0; 27],
-            at_work: HashSet::new(),
+            in_flight: HashSet::new(),
             segment: 0,
             line: 0,
         }
@@ -147,8 +147,8 @@ impl Check {
         let expected = self.segment + 1;
         if number != expected {
             let missing = number - expected;
-            let at = At { segment: expected, line: 0, seq: Some(self.next) };
-            self.sum.find(
+            let at = Location { segment: expected, line: 0, seq: Some(self.next) };
+            self.summary.find(
                 Some(at),
                 match missing {
                     1 => "the segment is missing".to_owned(),
@@ -158,19 +158,19 @@ impl Check {
             self.hash = None;
         }
         (self.segment, self.line) = (number, 0);
-        self.sum.segments += 1;
+        self.summary.segments += 1;
     }
 
     /// The segment has ended.
     pub(super) fn segment_ends(&mut self, is_last: bool) {
         // A crash may come between the file and its first record.
         if self.line == 0 && !is_last {
-            self.sum.find(Some(self.at(None)), "the segment has no records");
+            self.summary.find(Some(self.at(None)), "the segment has no records");
         }
     }
 
-    fn at(&self, seq: Option<u64>) -> At {
-        At { segment: self.segment, line: self.line, seq }
+    fn at(&self, seq: Option<u64>) -> Location {
+        Location { segment: self.segment, line: self.line, seq }
     }
 
     /// A line that is longer than any record.
@@ -187,7 +187,7 @@ impl Check {
 
     fn broken(&mut self, what: &str) {
         let at = self.at(Some(self.next));
-        self.sum.find(Some(at), what);
+        self.summary.find(Some(at), what);
         // Whatever stood here, the next record says what it was.
         self.hash = None;
         self.next += 1;
@@ -195,9 +195,9 @@ impl Check {
 
     /// Takes the next line; the records up to it, and its digest.
     #[inline]
-    pub(super) fn take(&mut self, line: &[u8], looked: &Looked) -> Option<(u64, Hash)> {
+    pub(super) fn take(&mut self, line: &[u8], parsed: &ParsedLine) -> Option<(u64, Hash)> {
         self.line += 1;
-        let Some(record) = &looked.record else {
+        let Some(record) = &parsed.record else {
             self.broken("the line is no record");
             return None;
         };
@@ -207,7 +207,7 @@ impl Check {
         }
         self.hash = record.hash;
         self.next = record.seq.saturating_add(1);
-        self.sum.records += 1;
+        self.summary.records += 1;
         self.time(record);
         self.kind(record, line);
         record.hash.map(|hash| (self.next, hash))
@@ -215,7 +215,7 @@ impl Check {
 
     fn find(&mut self, record: &Record, what: impl Into<String>) {
         let at = self.at(Some(record.seq));
-        self.sum.find(Some(at), what);
+        self.summary.find(Some(at), what);
     }
 
     /// Content what is wrong with a record.
@@ -240,9 +240,9 @@ impl Check {
     fn time(&mut self, record: &Record) {
         match record.ts {
             Some(ts) => {
-                self.sum.steps_back += u64::from(ts < self.ts);
-                if self.sum.first.is_empty() {
-                    self.sum.first = String::from_utf8_lossy(&ts).into_owned();
+                self.summary.steps_back += u64::from(ts < self.ts);
+                if self.summary.first.is_empty() {
+                    self.summary.first = String::from_utf8_lossy(&ts).into_owned();
                 }
                 self.ts = ts;
             }
@@ -252,19 +252,19 @@ impl Check {
 
     #[inline]
     fn kind(&mut self, record: &Record, line: &[u8]) {
-        self.sum.stopped = false;
+        self.summary.stopped = false;
         if self.line == 1 && !matches!(record.kind, LineKind::Server) {
             self.find(record, "a segment begins with another record");
         }
         match record.kind {
             LineKind::Intent => {
-                let fresh = record.call_id.is_some_and(|call| self.at_work.insert(call));
+                let fresh = record.call_id.is_some_and(|call| self.in_flight.insert(call));
                 if !fresh {
                     self.find(record, "it is of no call, or of one that began before");
                 }
             }
             LineKind::Outcome => {
-                if !record.call_id.is_some_and(|call| self.at_work.remove(&call)) {
+                if !record.call_id.is_some_and(|call| self.in_flight.remove(&call)) {
                     self.find(record, "it ends a call that never began");
                 }
             }
@@ -286,9 +286,9 @@ impl Check {
             "segment" => {
                 let text = |key: &str| parsed[key].as_str().unwrap_or_default().to_owned();
                 let (log, key) = (text("log"), text("redaction_key"));
-                if self.sum.log.is_empty() {
-                    (self.sum.log, self.sum.redaction_key) = (log, key);
-                } else if (&log, &key) != (&self.sum.log, &self.sum.redaction_key) {
+                if self.summary.log.is_empty() {
+                    (self.summary.log, self.summary.redaction_key) = (log, key);
+                } else if (&log, &key) != (&self.summary.log, &self.summary.redaction_key) {
                     self.find(record, "the segment is of another log");
                 }
                 if parsed["segment"] != self.segment {
@@ -296,23 +296,23 @@ impl Check {
                 }
             }
             "start" => self.ended(),
-            "recovered" => self.sum.recovered += 1,
-            "left_out" => self.sum.left_out += parsed["records"].as_u64().unwrap_or_default(),
-            "stop" => self.sum.stopped = true,
+            "recovered" => self.summary.recovered += 1,
+            "left_out" => self.summary.left_out += parsed["records"].as_u64().unwrap_or_default(),
+            "stop" => self.summary.stopped = true,
             _ => {}
         }
     }
 
     /// The process that wrote so far has gone, and its calls with it.
     fn ended(&mut self) {
-        self.sum.unended += self.at_work.len() as u64;
-        self.at_work.clear();
+        self.summary.unended += self.in_flight.len() as u64;
+        self.in_flight.clear();
     }
 
     /// Everything was read. The records so far, and the digest of the last.
-    pub(super) fn finish(mut self) -> (Sum, u64) {
+    pub(super) fn finish(mut self) -> (Summary, u64) {
         self.ended();
-        self.sum.last = String::from_utf8_lossy(&self.ts).trim_matches('\0').to_owned();
-        (self.sum, self.next)
+        self.summary.last = String::from_utf8_lossy(&self.ts).trim_matches('\0').to_owned();
+        (self.summary, self.next)
     }
 }

@@ -11,7 +11,7 @@ use crate::audit::{
 };
 
 impl AuditLog {
-    /// The file in which the signing key is looked for.
+    /// The file in which the signing key is parsed for.
     pub(crate) fn usual_signing_key(&self) -> PathBuf {
         self.options.signing_key()
     }

@@ -73,7 +73,7 @@ impl VerifierKey {
 }
 
 impl Checkpoint {
-    /// Checks the signature against `keys`.
+    /// Checks the signature checkpoints `keys`.
     pub(super) fn check(&self, keys: &[VerifierKey]) -> SignatureStatus {
         let (id, signature) = self.signature.split_first_chunk::<4>().expect("68 bytes");
         let signature = Signature::from_slice(signature).expect("64 bytes");

@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use super::{check::Sum, keys::SignatureStatus};
+use super::{check::Summary, keys::SignatureStatus};
 use crate::audit::{
     chain::Hash,
     checkpoint_file::{self, LINE, is_torn},
@@ -31,7 +31,7 @@ enum Waiting {
 
 /// What checkpoints say of a log.
 #[derive(Debug)]
-pub(crate) struct Against {
+pub(crate) struct CheckpointCheck {
     own: Receiver<Waiting>,
     waiting: Option<(Checkpoint, SignatureStatus)>,
     exported: VecDeque<(Checkpoint, SignatureStatus)>,
@@ -45,7 +45,7 @@ pub(crate) struct Against {
     pub(crate) exported_signed: Option<u64>,
 }
 
-impl Against {
+impl CheckpointCheck {
     /// Reads the log's own checkpoints on a thread of their own: signatures take their time.
     pub(super) fn new<'scope>(
         scope: &'scope thread::Scope<'scope, '_>,
@@ -79,46 +79,48 @@ impl Against {
 
     /// Compares what was signed of the first `next` records with the digest of the last of them.
     #[inline]
-    pub(super) fn compare(&mut self, next: u64, hash: &Hash, sum: &mut Sum) {
+    pub(super) fn compare(&mut self, next: u64, hash: &Hash, summary: &mut Summary) {
         if self.waiting.as_ref().is_some_and(|(waiting, _)| waiting.head.next > next)
             && self.exported.front().is_none_or(|(waiting, _)| waiting.head.next > next)
         {
             return;
         }
-        self.settle(next, Some(hash), sum);
+        self.settle(next, Some(hash), summary);
     }
 
     /// Settles every checkpoint of at most `next` records.
-    fn settle(&mut self, next: u64, hash: Option<&Hash>, sum: &mut Sum) {
+    fn settle(&mut self, next: u64, hash: Option<&Hash>, summary: &mut Summary) {
         while self.exported.front().is_some_and(|(one, _)| one.head.next <= next) {
             let Some(waiting) = self.exported.pop_front() else { break };
-            if self.holds(&waiting, ELSEWHERE, next, hash, sum) {
+            if self.holds(&waiting, ELSEWHERE, next, hash, summary) {
                 self.exported_signed = Some(waiting.0.head.next);
             }
         }
         loop {
-            self.pull(sum);
+            self.pull(summary);
             let Some(waiting) = self.waiting.take_if(|(one, _)| one.head.next <= next) else { return };
             let (records, last) = (waiting.0.head.next, self.last);
             if records <= last {
-                sum.find(None, format!("{OWN} of {records} records stands behind one of {last}"));
+                summary.find(None, format!("{OWN} of {records} records stands behind one of {last}"));
             }
             self.last = records;
-            if self.holds(&waiting, OWN, next, hash, sum) {
+            if self.holds(&waiting, OWN, next, hash, summary) {
                 self.signed = Some(records);
             }
         }
     }
 
     /// The next of the log's own checkpoints.
-    fn pull(&mut self, sum: &mut Sum) {
+    fn pull(&mut self, summary: &mut Summary) {
         while self.waiting.is_none() {
             match self.own.recv() {
                 Ok(Waiting::Checkpoint(checkpoint, status)) => {
                     self.checkpoints += 1;
                     self.waiting = Some((checkpoint, status));
                 }
-                Ok(Waiting::Broken) => sum.find(None, "a part of the file of checkpoints is no checkpoint"),
+                Ok(Waiting::Broken) => {
+                    summary.find(None, "a part of the file of checkpoints is no checkpoint")
+                }
                 Err(_) => return,
             }
         }
@@ -131,10 +133,10 @@ impl Against {
         whose: &str,
         next: u64,
         hash: Option<&Hash>,
-        sum: &mut Sum,
+        summary: &mut Summary,
     ) -> bool {
         let records = checkpoint.head.next;
-        let wrong = if checkpoint.log != sum.log {
+        let wrong = if checkpoint.log != summary.log {
             "is of another log"
         } else if self.has_keys && *status == SignatureStatus::Bad {
             "has a signature that its key did not make"
@@ -149,22 +151,22 @@ impl Against {
         } else {
             "cannot be compared: the record that it ends with is not there"
         };
-        sum.find(None, format!("{whose} of {records} records {wrong}"));
+        summary.find(None, format!("{whose} of {records} records {wrong}"));
         false
     }
 
     /// The log has ended after so many records.
-    pub(super) fn finish(&mut self, records: u64, sum: &mut Sum) {
+    pub(super) fn finish(&mut self, records: u64, summary: &mut Summary) {
         while let Some(waiting) = self.exported.pop_front() {
-            self.holds(&waiting, ELSEWHERE, records, None, sum);
+            self.holds(&waiting, ELSEWHERE, records, None, summary);
         }
         loop {
-            self.pull(sum);
+            self.pull(summary);
             let Some(waiting) = self.waiting.take() else { break };
-            self.holds(&waiting, OWN, records, None, sum);
+            self.holds(&waiting, OWN, records, None, summary);
         }
         if self.has_keys && self.signed.is_none() && self.exported_signed.is_none() {
-            sum.find(None, "nothing in it is signed with a key that was given");
+            summary.find(None, "nothing in it is signed with a key that was given");
         }
     }
 }

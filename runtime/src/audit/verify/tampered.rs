@@ -4,7 +4,7 @@ use std::{fs, path::Path, time::Duration};
 
 use super::{
     Verdict, VerifierKey,
-    check::{Check, Looked, look},
+    check::{Check, ParsedLine, parse},
     make_signer,
     template::Templates,
     verify,
@@ -44,17 +44,17 @@ fn verdict(path: &Path, keys: &[VerifierKey]) -> Verdict {
     verify(path, keys, Vec::new(), 1).unwrap()
 }
 
-fn looked(block: &[u8], templates: &mut Templates) -> Vec<Looked> {
-    let mut looked = Vec::new();
-    look(block, templates, &mut looked);
-    looked
+fn parsed(block: &[u8], templates: &mut Templates) -> Vec<ParsedLine> {
+    let mut parsed = Vec::new();
+    parse(block, templates, &mut parsed);
+    parsed
 }
 
 /// Whether something is found in `rest`, the end of the log's last segment or all up to the next.
 fn is_found(mut check: Check, rest: &[u8], is_last: bool, templates: &mut Templates) -> bool {
-    for (line, looked) in lines(rest).zip(looked(rest, templates)) {
-        check.take(line, &looked);
-        if !check.sum.findings.is_empty() {
+    for (line, parsed) in lines(rest).zip(parsed(rest, templates)) {
+        check.take(line, &parsed);
+        if !check.summary.findings.is_empty() {
             return true;
         }
     }
@@ -70,7 +70,7 @@ fn every_changed_byte_is_found() {
     let whole = verdict(&path, &keys);
     let numbers = segments::segments(&path).unwrap();
     // Beside the calls', there is a record for each segment, for the start and for the stop.
-    assert_eq!((&*whole.sum.findings, whole.sum.records), (&[][..], 302 + numbers.len() as u64));
+    assert_eq!((&*whole.summary.findings, whole.summary.records), (&[][..], 302 + numbers.len() as u64));
     let last = *numbers.last().unwrap();
     assert!(last > 3);
     let (mut check, mut changed, mut templates) = (Check::new(), 0_u32, Templates::new());
@@ -78,7 +78,7 @@ fn every_changed_byte_is_found() {
         let bytes = fs::read(segments::segment(&path, number)).unwrap();
         check.segment(number);
         let mut start = 0;
-        for (line, looked) in lines(&bytes).zip(looked(&bytes, &mut templates)) {
+        for (line, parsed) in lines(&bytes).zip(parsed(&bytes, &mut templates)) {
             for at in start..=start + line.len() {
                 // The lowest bit makes another letter or digit of most, the sixth another case.
                 for bit in [0, 5] {
@@ -93,12 +93,12 @@ fn every_changed_byte_is_found() {
                     changed += 1;
                 }
             }
-            check.take(line, &looked);
+            check.take(line, &parsed);
             start += line.len() + 1;
         }
         check.segment_ends(false);
     }
-    assert!(check.sum.findings.is_empty() && changed > 250_000, "{changed}");
+    assert!(check.summary.findings.is_empty() && changed > 250_000, "{changed}");
 }
 
 #[test]
@@ -114,9 +114,9 @@ fn bytes_changed_on_the_disk_are_found_by_the_whole_check_and_name_their_line() 
             changed[at] ^= 1;
             fs::write(&name, &changed).unwrap();
             let line = 1 + memchr::memchr_iter(b'\n', &bytes[..at]).count() as u64;
-            let sum = verdict(&path, &keys).sum;
-            let found = sum.findings[0].at.unwrap();
-            assert_eq!((found.segment, found.line), (number, line), "byte {at}: {:?}", sum.findings);
+            let summary = verdict(&path, &keys).summary;
+            let found = summary.findings[0].at.unwrap();
+            assert_eq!((found.segment, found.line), (number, line), "byte {at}: {:?}", summary.findings);
         }
         fs::write(&name, bytes).unwrap();
     }
@@ -133,6 +133,6 @@ fn every_changed_byte_of_the_checkpoints_is_found() {
         let mut changed = bytes.clone();
         changed[at] ^= 1;
         fs::write(&name, &changed).unwrap();
-        assert!(!verdict(&path, &keys).sum.findings.is_empty(), "byte {at}");
+        assert!(!verdict(&path, &keys).summary.findings.is_empty(), "byte {at}");
     }
 }

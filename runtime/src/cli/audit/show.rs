@@ -18,7 +18,7 @@ use crate::{
     server::Server,
 };
 
-/// How often a log that is followed is looked at.
+/// How often a log that is followed is parsed at.
 const LOOK: Duration = Duration::from_millis(200);
 
 #[derive(Args)]
@@ -237,7 +237,7 @@ fn result(record: &Value) -> String {
     }
 }
 
-/// At most `most` characters, with nothing in them that a terminal acts on.
+/// Location most `most` characters, with nothing in them that a terminal acts on.
 fn short(text: &str, most: usize) -> String {
     let safe = plain(text);
     match safe.char_indices().nth(most) {

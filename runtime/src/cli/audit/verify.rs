@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Folder, plain, shown};
 use crate::{
-    audit::verify::{At, Checkpoint, Finding, Verdict, VerifierKey, exported, verify},
+    audit::verify::{Checkpoint, Finding, Location, Verdict, VerifierKey, exported, verify},
     cli::{COULD_NOT, DONE, FAILED, could_not, say},
     server::Server,
 };
@@ -61,7 +61,7 @@ impl Verify {
                         as_text(&folder, &verdict, &whose)
                     };
                     say(&text);
-                    if verdict.sum.findings.is_empty() { DONE } else { FAILED }
+                    if verdict.summary.findings.is_empty() { DONE } else { FAILED }
                 }
                 Err(error) => {
                     could_not(&plain_lines(&error));
@@ -117,28 +117,28 @@ fn key(text: &str) -> Result<VerifierKey, String> {
 }
 
 fn as_text(folder: &Path, verdict: &Verdict, whose: &str) -> String {
-    let sum = &verdict.sum;
+    let summary = &verdict.summary;
     let mut text = format!("{}: ", shown(folder));
-    let wrong = sum.findings.len() as u64 + sum.untold;
+    let wrong = summary.findings.len() as u64 + summary.unlisted;
     let _ = match wrong {
         0 => writeln!(text, "nothing wrong is found"),
         1 => writeln!(text, "this is not the log that was written"),
         more => writeln!(text, "this is not the log that was written: {more} findings"),
     };
-    for Finding { at, what } in &sum.findings {
+    for Finding { at, what } in &summary.findings {
         let _ = writeln!(text, "  {}{}", at.map(place).unwrap_or_default(), plain(what));
     }
-    if sum.untold > 0 {
-        let _ = writeln!(text, "  and {} more", sum.untold);
+    if summary.unlisted > 0 {
+        let _ = writeln!(text, "  and {} more", summary.unlisted);
     }
     let _ = writeln!(
         text,
         "  {} in {}, {} to {}, log {}",
-        counted(sum.records, "record"),
-        counted(sum.segments, "segment"),
-        plain(&sum.first),
-        plain(&sum.last),
-        plain(&sum.log)
+        counted(summary.records, "record"),
+        counted(summary.segments, "segment"),
+        plain(&summary.first),
+        plain(&summary.last),
+        plain(&summary.log)
     );
     for note in notes(verdict) {
         let _ = writeln!(text, "  note: {note}");
@@ -155,9 +155,9 @@ fn counted(number: u64, of: &str) -> String {
 
 /// What it means that nothing is wrong, and what it does not mean.
 fn worth(verdict: &Verdict, whose: &str) -> String {
-    let Verdict { sum, against, .. } = verdict;
-    let Some(upto) = against.signed.max(against.exported_signed) else {
-        return "  not signed, or no key to check it with: that nothing was changed holds against whoever could not write the\n  \
+    let Verdict { summary, checkpoints, .. } = verdict;
+    let Some(upto) = checkpoints.signed.max(checkpoints.exported_signed) else {
+        return "  not signed, or no key to check it with: that nothing was changed holds checkpoints whoever could not write the\n  \
                 whole log anew. A log that was written anew from some record on, or whose end was cut off, looks like this one.\n"
             .to_owned();
     };
@@ -165,16 +165,16 @@ fn worth(verdict: &Verdict, whose: &str) -> String {
         "  signed up to record {} of {}, by {whose}: up to there nothing was changed by anybody without the\n  \
          signing key. What came later is chained only.\n",
         upto.saturating_sub(1),
-        sum.records.saturating_sub(1)
+        summary.records.saturating_sub(1)
     );
-    if against.exported_signed.is_none() {
+    if checkpoints.exported_signed.is_none() {
         text += "  A log whose end was cut off together with the end of its checkpoints looks like this one: compare with\n  \
                  checkpoints that were kept elsewhere (`--checkpoints FILE`).\n";
     }
     text
 }
 
-fn place(at: At) -> String {
+fn place(at: Location) -> String {
     let seq = at.seq.map(|seq| format!(", seq {seq}")).unwrap_or_default();
     match at.line {
         0 => format!("segment {}{seq}: ", at.segment),
@@ -184,7 +184,7 @@ fn place(at: At) -> String {
 
 /// What is worth knowing, and no sign that anything was changed.
 fn notes(verdict: &Verdict) -> Vec<String> {
-    let sum = &verdict.sum;
+    let summary = &verdict.summary;
     let mut notes = Vec::new();
     let mut note = |said: bool, note: String| {
         if said {
@@ -193,7 +193,7 @@ fn notes(verdict: &Verdict) -> Vec<String> {
     };
     note(
         verdict.is_written,
-        "a process writes this log: what it writes from now on was not looked at".to_owned(),
+        "a process writes this log: what it writes from now on was not parsed at".to_owned(),
     );
     note(
         verdict.torn > 0 && !verdict.is_written,
@@ -203,22 +203,28 @@ fn notes(verdict: &Verdict) -> Vec<String> {
         ),
     );
     note(
-        !sum.stopped && !verdict.is_written,
+        !summary.stopped && !verdict.is_written,
         "the last record is not that of a stop: the process was killed, or the end is missing".to_owned(),
     );
-    note(sum.unended > 0, format!("calls without an outcome: {}", sum.unended));
-    note(sum.recovered > 0, format!("ends that a crash cut off, and a restart set aside: {}", sum.recovered));
-    note(sum.left_out > 0, format!("records that were left out, none of them required: {}", sum.left_out));
+    note(summary.unended > 0, format!("calls without an outcome: {}", summary.unended));
     note(
-        sum.steps_back > 0,
-        format!("the clock stepped back {} times: the order is that of `seq`", sum.steps_back),
+        summary.recovered > 0,
+        format!("ends that a crash cut off, and a restart set aside: {}", summary.recovered),
+    );
+    note(
+        summary.left_out > 0,
+        format!("records that were left out, none of them required: {}", summary.left_out),
+    );
+    note(
+        summary.steps_back > 0,
+        format!("the clock stepped back {} times: the order is that of `seq`", summary.steps_back),
     );
     notes
 }
 
 fn as_json(folder: &Path, verdict: &Verdict) -> String {
-    let Verdict { sum, against, .. } = verdict;
-    let findings = sum.findings.iter().map(|Finding { at, what }| {
+    let Verdict { summary, checkpoints, .. } = verdict;
+    let findings = summary.findings.iter().map(|Finding { at, what }| {
         let mut finding = json!({"what": what});
         if let Some(at) = at {
             finding["segment"] = at.segment.into();
@@ -229,24 +235,24 @@ fn as_json(folder: &Path, verdict: &Verdict) -> String {
     });
     let report = json!({
         "folder": folder.to_string_lossy(),
-        "intact": sum.findings.is_empty(),
+        "intact": summary.findings.is_empty(),
         "findings": findings.collect::<Vec<Value>>(),
-        "findings_untold": sum.untold,
-        "log": sum.log,
-        "records": sum.records,
-        "segments": sum.segments,
-        "first": sum.first,
-        "last": sum.last,
-        "checkpoints": against.checkpoints,
-        "signed_records": against.signed,
-        "signed_records_elsewhere": against.exported_signed,
+        "findings_untold": summary.unlisted,
+        "log": summary.log,
+        "records": summary.records,
+        "segments": summary.segments,
+        "first": summary.first,
+        "last": summary.last,
+        "checkpoints": checkpoints.checkpoints,
+        "signed_records": checkpoints.signed,
+        "signed_records_elsewhere": checkpoints.exported_signed,
         "is_written": verdict.is_written,
         "torn_bytes": verdict.torn,
-        "stopped": sum.stopped,
-        "calls_without_outcome": sum.unended,
-        "recovered": sum.recovered,
-        "left_out": sum.left_out,
-        "clock_steps_back": sum.steps_back,
+        "stopped": summary.stopped,
+        "calls_without_outcome": summary.unended,
+        "recovered": summary.recovered,
+        "left_out": summary.left_out,
+        "clock_steps_back": summary.steps_back,
     });
     format!("{report}\n")
 }
