@@ -25,7 +25,7 @@ pub(crate) use write::{
 
 use write::{
     default_dir, keys,
-    options::{LogOptions, Often},
+    options::{CheckpointInterval, LogOptions},
 };
 
 /// What is said where a user has no folder for what programs record.
@@ -79,10 +79,10 @@ impl AuditLog {
         self
     }
 
-    /// How often the end of the log is signed: after `records` records, or after `time` if there are fewer. The default is
+    /// How interval the end of the log is signed: after `records` records, or after `time` if there are fewer. The default is
     /// every 256 records or 10 seconds. The log is also signed at each start and stop.
     pub fn checkpoint_every(mut self, records: u64, time: Duration) -> Self {
-        self.options.often = Often { records: records.max(1), time };
+        self.options.interval = CheckpointInterval { records: records.max(1), time };
         self
     }
 

@@ -1,4 +1,4 @@
-//! Where a log ends, every so often → a signed note in a file of their own, and on stderr.
+//! Where a log ends, every so interval → a signed note in a file of their own, and on stderr.
 
 use std::{
     fs::File,
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::{
     disk::{Disk, Tail, Trouble},
-    options::Often,
+    options::CheckpointInterval,
 };
 use crate::audit::{
     chain::Head,
@@ -26,7 +26,7 @@ const LAST: u64 = 4_096;
 pub(super) struct Checkpoints {
     tail: Tail,
     signer: Signer,
-    often: Often,
+    interval: CheckpointInterval,
     /// The records that are signed.
     signed: u64,
     /// Since when there are others.
@@ -89,14 +89,14 @@ impl Checkpoints {
     pub(super) fn open(
         folder: &Path,
         signer: Signer,
-        often: Often,
+        interval: CheckpointInterval,
         last: Option<&Last>,
         disk: &Disk,
         tell: bool,
     ) -> Result<Self, Trouble> {
         let tail = tail(folder, last, disk)?;
         let signed = last.map_or(0, |last| last.checkpoint.head.next);
-        Ok(Self { tail, signer, often, signed, dirty: None, tell })
+        Ok(Self { tail, signer, interval, signed, dirty: None, tell })
     }
 
     /// Whether it is time to sign.
@@ -105,12 +105,12 @@ impl Checkpoints {
             return false;
         }
         let since = *self.dirty.get_or_insert_with(Instant::now);
-        head.next - self.signed >= self.often.records || since.elapsed() >= self.often.time
+        head.next - self.signed >= self.interval.records || since.elapsed() >= self.interval.time
     }
 
     /// How long nobody has to ask whether it is.
     pub(super) fn wait(&self) -> Option<Duration> {
-        self.dirty.map(|since| self.often.time.saturating_sub(since.elapsed()))
+        self.dirty.map(|since| self.interval.time.saturating_sub(since.elapsed()))
     }
 
     /// Signs where the log ends. The records are on the disk by then; a note that a power cut takes away again says
@@ -157,7 +157,8 @@ mod tests {
     fn what_is_signed_is_never_signed_again_nor_less_than_that() {
         let folder = tempfile::tempdir().unwrap();
         let (signer, disk) = (Signer::new("prices".to_owned(), &[7; 32]), Disk::default());
-        let open = Checkpoints::open(folder.path(), signer, Often::default(), None, &disk, false);
+        let open =
+            Checkpoints::open(folder.path(), signer, CheckpointInterval::default(), None, &disk, false);
         let mut checkpoints = open.expect("the folder can be written");
         for (next, notes) in [(10, 1), (10, 1), (5, 1), (11, 2)] {
             checkpoints.sign("5f3a", &Head { next, ..Head::START }).expect("the disk has room");

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many denials are recorded one by one in a [`WINDOW`]. Whoever knocks more often fills no disk.
+/// How many denials are recorded one by one in a [`WINDOW`]. Whoever knocks more interval fills no disk.
 const EACH: u32 = 100;
 const WINDOW: Duration = Duration::from_secs(1);
 

@@ -17,19 +17,19 @@ pub(crate) struct LogOptions {
     pub(crate) numbered_fallback: bool,
     pub(crate) signing_key: Option<PathBuf>,
     pub(crate) segment_bytes: u64,
-    pub(crate) often: Often,
+    pub(crate) interval: CheckpointInterval,
     pub(crate) disk: Disk,
     pub(crate) quiet: bool,
 }
 
-/// How often a log is signed.
+/// How interval a log is signed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Often {
+pub(crate) struct CheckpointInterval {
     pub(crate) records: u64,
     pub(crate) time: Duration,
 }
 
-impl Default for Often {
+impl Default for CheckpointInterval {
     fn default() -> Self {
         Self { records: 256, time: Duration::from_secs(10) }
     }
@@ -42,7 +42,7 @@ impl LogOptions {
             numbered_fallback: false,
             signing_key: None,
             segment_bytes: SEGMENT,
-            often: Often::default(),
+            interval: CheckpointInterval::default(),
             disk: Disk::default(),
             quiet: false,
         }

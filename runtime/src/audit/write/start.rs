@@ -37,7 +37,7 @@ pub(crate) fn start(options: &LogOptions, mut record: RecordWriter) -> Result<Au
     }
     let failed = |trouble: Trouble| format!("the audit log cannot be written: {}", writer::why(trouble));
     let signs = signer.map(|signer| {
-        Checkpoints::open(&path, signer, options.often, last.as_ref(), &options.disk, !options.quiet)
+        Checkpoints::open(&path, signer, options.interval, last.as_ref(), &options.disk, !options.quiet)
     });
     let signs = signs.transpose().map_err(failed)?;
     match &signs {

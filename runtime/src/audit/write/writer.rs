@@ -22,7 +22,7 @@ use crate::audit::{
 
 /// The free space below which nothing new is begun: at most this many bytes, and a twentieth of the file system.
 const KEPT_FREE: u64 = 16 * 1024 * 1024;
-/// How often a disk without room is asked again.
+/// How interval a disk without room is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// The one who writes a log.
