@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    disk::{Disk, Tail, Trouble},
+    disk::{AppendFile, Disk, WriteError},
     options::CheckpointInterval,
 };
 use crate::audit::{
@@ -24,7 +24,7 @@ const LAST: u64 = 4_096;
 
 /// What signs a log that is written.
 pub(super) struct Checkpoints {
-    tail: Tail,
+    tail: AppendFile,
     signer: Signer,
     interval: CheckpointInterval,
     /// The records that are signed.
@@ -35,7 +35,7 @@ pub(super) struct Checkpoints {
 }
 
 /// What stands at the end of the file of checkpoints.
-pub(super) struct Last {
+pub(super) struct LastCheckpoint {
     pub(super) checkpoint: Checkpoint,
     /// The bytes of the file up to its end.
     len: u64,
@@ -43,7 +43,7 @@ pub(super) struct Last {
 
 /// The last checkpoint of a log, as the last process left it. What a crash cut off is no checkpoint; anything else that
 /// is none is a reason not to write there.
-pub(super) fn last(folder: &Path) -> Result<Option<Last>, String> {
+pub(super) fn last(folder: &Path) -> Result<Option<LastCheckpoint>, String> {
     let path = file(folder);
     let shown = path.display();
     let mut file = match File::open(&path) {
@@ -68,15 +68,16 @@ pub(super) fn last(folder: &Path) -> Result<Option<Last>, String> {
     let mut last = None;
     while let Some((checkpoint, len)) = Checkpoint::parse(&text[at..]) {
         at += len;
-        last = Some(Last { checkpoint, len: start + at as u64 });
+        last = Some(LastCheckpoint { checkpoint, len: start + at as u64 });
     }
     if is_torn(&text[at..]) { Ok(last) } else { Err(torn()) }
 }
 
 /// The file, up to the last checkpoint.
-fn tail(folder: &Path, last: Option<&Last>, disk: &Disk) -> Result<Tail, Trouble> {
+fn tail(folder: &Path, last: Option<&LastCheckpoint>, disk: &Disk) -> Result<AppendFile, WriteError> {
     let path = file(folder);
-    let mut tail = if path.exists() { Tail::open(path, disk)? } else { Tail::create(path, disk)? };
+    let mut tail =
+        if path.exists() { AppendFile::open(path, disk)? } else { AppendFile::create(path, disk)? };
     let len = last.map_or(0, |last| last.len);
     if tail.len() > len {
         tail.cut(len)?;
@@ -90,10 +91,10 @@ impl Checkpoints {
         folder: &Path,
         signer: Signer,
         interval: CheckpointInterval,
-        last: Option<&Last>,
+        last: Option<&LastCheckpoint>,
         disk: &Disk,
         tell: bool,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, WriteError> {
         let tail = tail(folder, last, disk)?;
         let signed = last.map_or(0, |last| last.checkpoint.head.next);
         Ok(Self { tail, signer, interval, signed, dirty: None, tell })
@@ -115,7 +116,7 @@ impl Checkpoints {
 
     /// Signs where the log ends. The records are on the disk by then; a note that a power cut takes away again says
     /// nothing that the next one does not say.
-    pub(super) fn sign(&mut self, log: &str, head: &Head) -> Result<(), Trouble> {
+    pub(super) fn sign(&mut self, log: &str, head: &Head) -> Result<(), WriteError> {
         if head.next <= self.signed {
             return Ok(());
         }
@@ -131,12 +132,17 @@ impl Checkpoints {
     }
 
     /// Makes all of them outlive a power cut.
-    pub(super) fn sync(&self) -> Result<(), Trouble> {
+    pub(super) fn sync(&self) -> Result<(), WriteError> {
         self.tail.sync()
     }
 
     /// Opens the file again.
-    pub(super) fn reopen(&mut self, folder: &Path, last: Option<&Last>, disk: &Disk) -> Result<(), Trouble> {
+    pub(super) fn reopen(
+        &mut self,
+        folder: &Path,
+        last: Option<&LastCheckpoint>,
+        disk: &Disk,
+    ) -> Result<(), WriteError> {
         self.tail.is_in_place()?;
         self.tail = tail(folder, last, disk)?;
         self.signed = last.map_or(0, |last| last.checkpoint.head.next);

@@ -12,10 +12,10 @@ const WINDOW: Duration = Duration::from_secs(1);
 
 /// What was denied in this window and those before.
 #[derive(Debug, Default)]
-pub(super) struct Denials(Mutex<Now>);
+pub(super) struct Denials(Mutex<FaultState>);
 
 #[derive(Debug, Default)]
-struct Now {
+struct FaultState {
     since: Option<Instant>,
     recorded: u32,
     /// By whom others were denied, and how many.
@@ -23,7 +23,7 @@ struct Now {
 }
 
 impl Denials {
-    fn lock(&self) -> MutexGuard<'_, Now> {
+    fn lock(&self) -> MutexGuard<'_, FaultState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

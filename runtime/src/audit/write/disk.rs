@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-use super::system::{self, Room};
+use super::system::{self, DiskSpace};
 
 /// The disk under an audit log: the system's, or, in a test, one that can be made to fail.
 ///
@@ -22,12 +22,12 @@ pub struct Disk(Option<Arc<Faults>>);
 
 #[derive(Debug, Default)]
 struct Faults {
-    now: Mutex<Now>,
+    now: Mutex<FaultState>,
     changed: Condvar,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Now {
+struct FaultState {
     syncs_fail: bool,
     full: bool,
     stalls: bool,
@@ -54,7 +54,7 @@ impl Disk {
         self.change(|now| now.stalls = stalls);
     }
 
-    fn change(&self, change: impl FnOnce(&mut Now)) {
+    fn change(&self, change: impl FnOnce(&mut FaultState)) {
         if let Some(faults) = &self.0 {
             change(&mut faults.lock());
             faults.changed.notify_all();
@@ -62,22 +62,22 @@ impl Disk {
     }
 
     /// What is wrong now, once it stalls no more.
-    fn now(&self) -> Now {
-        let Some(faults) = &self.0 else { return Now::default() };
+    fn now(&self) -> FaultState {
+        let Some(faults) = &self.0 else { return FaultState::default() };
         let waited = faults.changed.wait_while(faults.lock(), |now| now.stalls);
         *waited.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Faults {
-    fn lock(&self) -> MutexGuard<'_, Now> {
+    fn lock(&self) -> MutexGuard<'_, FaultState> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Why nothing can be appended.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum WriteError {
     /// There is no room; what was there is whole.
     Full,
     /// The file is not what it was when it was last written.
@@ -86,7 +86,7 @@ pub(super) enum Trouble {
     Failed(io::Error),
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for WriteError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
@@ -98,7 +98,7 @@ impl From<io::Error> for Trouble {
 }
 
 /// A file that only grows.
-pub(super) struct Tail {
+pub(super) struct AppendFile {
     path: PathBuf,
     file: File,
     len: u64,
@@ -106,26 +106,26 @@ pub(super) struct Tail {
     disk: Disk,
 }
 
-impl Tail {
+impl AppendFile {
     /// Makes a file that is not there yet.
-    pub(super) fn create(path: PathBuf, disk: &Disk) -> Result<Self, Trouble> {
+    pub(super) fn create(path: PathBuf, disk: &Disk) -> Result<Self, WriteError> {
         if disk.now().full {
-            return Err(Trouble::Full);
+            return Err(WriteError::Full);
         }
         let file = system::private().append(true).create_new(true).open(&path)?;
         Self::of(path, file, disk)
     }
 
     /// Opens a file that is there.
-    pub(super) fn open(path: PathBuf, disk: &Disk) -> Result<Self, Trouble> {
+    pub(super) fn open(path: PathBuf, disk: &Disk) -> Result<Self, WriteError> {
         let file = system::private().append(true).open(&path)?;
         Self::of(path, file, disk)
     }
 
-    fn of(path: PathBuf, file: File, disk: &Disk) -> Result<Self, Trouble> {
+    fn of(path: PathBuf, file: File, disk: &Disk) -> Result<Self, WriteError> {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(Trouble::Changed(format!("`{}` is no file", path.display())));
+            return Err(WriteError::Changed(format!("`{}` is no file", path.display())));
         }
         let (len, identity) = (metadata.len(), system::identity(&metadata));
         Ok(Self { path, file, len, identity, disk: disk.clone() })
@@ -140,7 +140,7 @@ impl Tail {
     }
 
     /// Adds bytes; where that fails, none of them are left.
-    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         self.is_in_place()?;
         let written = if self.disk.now().full {
             // As a disk does that fills up in the middle of a line.
@@ -162,31 +162,31 @@ impl Tail {
 
     /// Makes all that was added outlive a power cut. After a failure this file must not be trusted any more: the system
     /// may have dropped what it could not write, and the next sync would succeed all the same.
-    pub(super) fn sync(&self) -> Result<(), Trouble> {
+    pub(super) fn sync(&self) -> Result<(), WriteError> {
         if self.disk.now().syncs_fail {
-            return Err(Trouble::Failed(io::Error::other("this disk fails by hand")));
+            return Err(WriteError::Failed(io::Error::other("this disk fails by hand")));
         }
         // A sync that finds no room has dropped bytes as any other.
-        self.file.sync_data().map_err(Trouble::Failed)
+        self.file.sync_data().map_err(WriteError::Failed)
     }
 
     /// Takes away what a failed write may have left.
-    pub(super) fn cut_back(&mut self) -> Result<(), Trouble> {
+    pub(super) fn cut_back(&mut self) -> Result<(), WriteError> {
         let (found, len) = (self.file.metadata()?.len(), self.len);
         if found > len { self.cut(len) } else { Ok(()) }
     }
 
     /// Takes away what stands beyond `len`.
-    pub(super) fn cut(&mut self, len: u64) -> Result<(), Trouble> {
+    pub(super) fn cut(&mut self, len: u64) -> Result<(), WriteError> {
         self.file.set_len(len)?;
         self.len = len;
         self.sync()
     }
 
     /// Whether the file stands where it stood, and is as long as it was left.
-    pub(super) fn is_in_place(&self) -> Result<(), Trouble> {
+    pub(super) fn is_in_place(&self) -> Result<(), WriteError> {
         let path = self.path.display();
-        let changed = |why: String| Err(Trouble::Changed(format!("`{path}` {why}")));
+        let changed = |why: String| Err(WriteError::Changed(format!("`{path}` {why}")));
         match std::fs::symlink_metadata(&self.path) {
             Ok(found) if system::identity(&found) != self.identity => changed("was replaced".to_owned()),
             Ok(found) if found.len() != self.len => {
@@ -198,8 +198,8 @@ impl Tail {
     }
 
     /// The room of the file system it stands on.
-    pub(super) fn room(&self) -> Option<Room> {
+    pub(super) fn room(&self) -> Option<DiskSpace> {
         let room = system::room(&self.file)?;
-        Some(if self.disk.now().full { Room { free: 0, ..room } } else { room })
+        Some(if self.disk.now().full { DiskSpace { free: 0, ..room } } else { room })
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Folder {
 
 /// Why a folder cannot be taken.
 #[derive(Debug)]
-pub(super) enum Taken {
+pub(super) enum FolderError {
     /// Another process writes there; its number, where it left one.
     Busy(String),
     /// It cannot hold a log.
@@ -32,9 +32,9 @@ pub(super) enum Taken {
 
 impl Folder {
     /// Makes the folder where there is none, and takes it for this process.
-    pub(super) fn take(path: &Path) -> Result<Self, Taken> {
+    pub(super) fn take(path: &Path) -> Result<Self, FolderError> {
         let shown = path.display();
-        let unfit = |why: String| Taken::Unfit(why);
+        let unfit = |why: String| FolderError::Unfit(why);
         // Asked first: a link must not be followed by making what it points to.
         if fs::symlink_metadata(path).is_err() {
             system::make_folder(path).map_err(|error| unfit(format!("`{shown}` cannot be made: {error}")))?;
@@ -50,7 +50,7 @@ impl Folder {
             let _ = lock.take(20).read_to_string(&mut pid);
             let pid: String = pid.chars().filter(char::is_ascii_digit).collect();
             let who = if pid.is_empty() { String::new() } else { format!(" ({pid})") };
-            return Err(Taken::Busy(format!("another process{who} writes the log in `{shown}`")));
+            return Err(FolderError::Busy(format!("another process{who} writes the log in `{shown}`")));
         }
         // For people only: the lock itself is the system's.
         let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));

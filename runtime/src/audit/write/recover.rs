@@ -12,7 +12,7 @@ use crate::audit::{
 };
 
 /// A log as the last process left it.
-pub(super) struct Found {
+pub(super) struct LogEnd {
     pub(super) head: Head,
     pub(super) segment: u32,
     /// The bytes of the last segment that are whole records; none where a crash came before its first.
@@ -25,7 +25,7 @@ pub(super) struct Found {
 
 /// Reads the last segment. Anything but a torn last line is a reason not to write there, and so is a checkpoint of more
 /// than there is. `None` where no record was ever written.
-pub(super) fn recover(path: &Path, signed: Option<&Checkpoint>) -> Result<Option<Found>, String> {
+pub(super) fn recover(path: &Path, signed: Option<&Checkpoint>) -> Result<Option<LogEnd>, String> {
     let numbers = segments::segments(path).map_err(|error| error.to_string())?;
     let Some(&segment) = numbers.last() else {
         return if signed.is_some() {
@@ -52,7 +52,7 @@ pub(super) fn recover(path: &Path, signed: Option<&Checkpoint>) -> Result<Option
 }
 
 /// How the segment before the last one ends.
-fn last_of(path: &Path, number: u32, signed: Option<&Checkpoint>) -> Result<Found, String> {
+fn last_of(path: &Path, number: u32, signed: Option<&Checkpoint>) -> Result<LogEnd, String> {
     let found = read(path, number, None, signed)?;
     if found.torn.is_empty() && found.len > 0 {
         Ok(found)
@@ -64,9 +64,9 @@ fn last_of(path: &Path, number: u32, signed: Option<&Checkpoint>) -> Result<Foun
 fn read(
     path: &Path,
     segment: u32,
-    before: Option<Found>,
+    before: Option<LogEnd>,
     signed: Option<&Checkpoint>,
-) -> Result<Found, String> {
+) -> Result<LogEnd, String> {
     let name = segments::segment(path, segment);
     let file = File::open(&name).map_err(|error| format!("`{}` cannot be read: {error}", name.display()))?;
     let mut blocks = Blocks::new(file);
@@ -76,7 +76,7 @@ fn read(
         Some(before) => (before.head, before.log, before.redaction),
         None => (Head::START, String::new(), String::new()),
     };
-    let mut found = Found { head, segment, len: 0, torn: Vec::new(), log, redaction };
+    let mut found = LogEnd { head, segment, len: 0, torn: Vec::new(), log, redaction };
     let (mut at, mut room) = (0, Vec::new());
     while let Some(block) =
         blocks.next(room).map_err(|error| format!("`{}` cannot be read: {error}", name.display()))?
@@ -104,7 +104,7 @@ fn read(
     Ok(found)
 }
 
-impl Found {
+impl LogEnd {
     /// Takes the next line. The first of a segment whose predecessor was not read is `free` to begin anywhere.
     fn take(&mut self, line: &[u8], free: bool, signed: Option<&Checkpoint>) -> Result<(), &'static str> {
         let record = scan(line).ok_or("it is no record")?;

@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     checkpoints::{self, Checkpoints},
-    disk::Trouble,
-    folder::{self, Folder, Taken},
+    disk::WriteError,
+    folder::{self, Folder, FolderError},
     keys,
     options::LogOptions,
     queue::{AuditHandle, LogLocation, WriterQueue},
@@ -35,7 +35,7 @@ pub(crate) fn start(options: &LogOptions, mut record: RecordWriter) -> Result<Au
         let shown = redaction_key.display();
         return Err(format!("`{shown}` is another key than the log was begun with ({})", found.redaction));
     }
-    let failed = |trouble: Trouble| format!("the audit log cannot be written: {}", writer::why(trouble));
+    let failed = |error: WriteError| format!("the audit log cannot be written: {}", writer::why(error));
     let signs = signer.map(|signer| {
         Checkpoints::open(&path, signer, options.interval, last.as_ref(), &options.disk, !options.quiet)
     });
@@ -55,8 +55,8 @@ fn take(options: &LogOptions) -> Result<Folder, String> {
     for folder in options.folders() {
         match Folder::take(&folder) {
             Ok(folder) => return Ok(folder),
-            Err(Taken::Busy(why)) => busy = why,
-            Err(Taken::Unfit(why)) => return Err(format!("{why}\n{}", folder::HELP)),
+            Err(FolderError::Busy(why)) => busy = why,
+            Err(FolderError::Unfit(why)) => return Err(format!("{why}\n{}", folder::HELP)),
         }
     }
     Err(format!("{busy}\n{}", folder::HELP))

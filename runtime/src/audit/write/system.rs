@@ -8,7 +8,7 @@ use std::{
 
 /// The room of a file system, in bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
+pub(super) struct DiskSpace {
     pub(super) free: u64,
     pub(super) all: u64,
 }
@@ -19,7 +19,7 @@ mod unix {
 
     use rustix::fs::{FlockOperation, OFlags};
 
-    use crate::audit::write::system::{DirBuilder, File, Metadata, OpenOptions, Path, Room, io};
+    use crate::audit::write::system::{DirBuilder, DiskSpace, File, Metadata, OpenOptions, Path, io};
 
     /// For a file that only its owner reads, and that is no symbolic link.
     pub(crate) fn private() -> OpenOptions {
@@ -60,10 +60,10 @@ mod unix {
         rustix::fs::flock(file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
     }
 
-    pub(crate) fn room(file: &File) -> Option<Room> {
+    pub(crate) fn room(file: &File) -> Option<DiskSpace> {
         let stat = rustix::fs::fstatvfs(file).ok()?;
         let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
-        Some(Room { free: bytes(stat.f_bavail), all: bytes(stat.f_blocks) })
+        Some(DiskSpace { free: bytes(stat.f_bavail), all: bytes(stat.f_blocks) })
     }
 
     /// Makes the names in a folder outlive a power cut.
@@ -80,7 +80,7 @@ pub(super) use unix::{identity, lock, make_folder, ours_alone, private, room, sy
 /// Systems without Unix's files: the folder's own access list is what keeps others out.
 #[cfg(not(unix))]
 mod other {
-    use crate::audit::write::system::{DirBuilder, File, Metadata, OpenOptions, Path, Room, io};
+    use crate::audit::write::system::{DirBuilder, DiskSpace, File, Metadata, OpenOptions, Path, io};
 
     pub(crate) fn private() -> OpenOptions {
         OpenOptions::new()
@@ -110,7 +110,7 @@ mod other {
         false
     }
 
-    pub(crate) fn room(_: &File) -> Option<Room> {
+    pub(crate) fn room(_: &File) -> Option<DiskSpace> {
         None
     }
 

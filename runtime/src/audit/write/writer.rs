@@ -6,12 +6,12 @@ use jiff::Timestamp;
 
 use super::{
     checkpoints::{self, Checkpoints},
-    disk::{Disk, Tail, Trouble},
+    disk::{AppendFile, Disk, WriteError},
     folder::Folder,
     options::LogOptions,
     queue::{LogHealth, QueuedRecord, RecordKind, WriterQueue, WriterTask},
     record::RecordWriter,
-    recover::{self, Found},
+    recover::{self, LogEnd},
     system,
 };
 use crate::audit::{
@@ -28,7 +28,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// The one who writes a log.
 pub(super) struct Writer {
     folder: Folder,
-    tail: Tail,
+    tail: AppendFile,
     head: Head,
     segment: u32,
     log: String,
@@ -42,15 +42,15 @@ pub(super) struct Writer {
 }
 
 /// The first segment of a new log.
-fn first(path: &Path, disk: &Disk) -> Result<Tail, Trouble> {
-    let tail = Tail::create(segments::segment(path, 1), disk)?;
+fn first(path: &Path, disk: &Disk) -> Result<AppendFile, WriteError> {
+    let tail = AppendFile::create(segments::segment(path, 1), disk)?;
     system::sync_folder(path)?;
     Ok(tail)
 }
 
 /// Goes on where the last process stopped; what it left torn is set aside in a file of its own.
-fn resumed(path: &Path, found: &Found, disk: &Disk) -> Result<Tail, Trouble> {
-    let mut tail = Tail::open(segments::segment(path, found.segment), disk)?;
+fn resumed(path: &Path, found: &LogEnd, disk: &Disk) -> Result<AppendFile, WriteError> {
+    let mut tail = AppendFile::open(segments::segment(path, found.segment), disk)?;
     if !found.torn.is_empty() {
         let aside = path.join(format!("torn-before-{}", found.head.next));
         let mut file = system::private();
@@ -72,9 +72,9 @@ impl Writer {
         redaction: String,
         signs: Option<Checkpoints>,
         log: &LogOptions,
-        found: Option<Found>,
+        found: Option<LogEnd>,
         start: RecordWriter,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, WriteError> {
         let tail = match &found {
             None => first(&folder.path, &log.disk)?,
             Some(found) => resumed(&folder.path, found, &log.disk)?,
@@ -138,13 +138,13 @@ impl Writer {
         self.commit(entries, shared);
         let said = self.left_out(shared).and_then(|()| self.denials(shared, false));
         let after = said.and_then(|()| self.sign(false));
-        if let Err(trouble) = after {
-            self.troubled(trouble, shared);
+        if let Err(error) = after {
+            self.troubled(error, shared);
         }
     }
 
     /// Content how many records were left out, once there is room to say it.
-    fn left_out(&mut self, shared: &WriterQueue) -> Result<(), Trouble> {
+    fn left_out(&mut self, shared: &WriterQueue) -> Result<(), WriteError> {
         if self.health != LogHealth::Up {
             return Ok(());
         }
@@ -158,7 +158,7 @@ impl Writer {
     }
 
     /// Content how many denials were counted only.
-    fn denials(&mut self, shared: &WriterQueue, ends: bool) -> Result<(), Trouble> {
+    fn denials(&mut self, shared: &WriterQueue, ends: bool) -> Result<(), WriteError> {
         if self.health != LogHealth::Up {
             return Ok(());
         }
@@ -182,15 +182,14 @@ impl Writer {
                 self.health = LogHealth::Up;
                 let mut body = RecordWriter::of("server");
                 body.text("event", "reopened");
-                if let Err(trouble) = self.write(&[QueuedRecord::alone(body)]).and_then(|()| self.sign(true))
-                {
-                    return self.troubled(trouble, shared);
+                if let Err(error) = self.write(&[QueuedRecord::alone(body)]).and_then(|()| self.sign(true)) {
+                    return self.troubled(error, shared);
                 }
                 shared.set_health(self.health);
                 eprintln!("audit: the log was opened again");
             }
-            Err(trouble) => {
-                eprintln!("audit: the log cannot be opened again: {}", why(trouble));
+            Err(error) => {
+                eprintln!("audit: the log cannot be opened again: {}", why(error));
                 self.health = LogHealth::Failed;
                 shared.set_health(self.health);
             }
@@ -198,22 +197,22 @@ impl Writer {
     }
 
     /// The log has to stand where it stood, and to end as it was left.
-    fn reopen(&mut self) -> Result<(), Trouble> {
+    fn reopen(&mut self) -> Result<(), WriteError> {
         if self.health == LogHealth::Failed {
             // What a batch that failed left behind was never acknowledged.
             self.tail.cut_back()?;
         }
         self.tail.is_in_place()?;
         let path = self.folder.path.clone();
-        let last = checkpoints::last(&path).map_err(Trouble::Changed)?;
+        let last = checkpoints::last(&path).map_err(WriteError::Changed)?;
         let found = recover::recover(&path, last.as_ref().map(|last| &last.checkpoint));
-        let found = found.map_err(Trouble::Changed)?;
+        let found = found.map_err(WriteError::Changed)?;
         let found = found.filter(|found| {
             (found.head, found.segment, &found.log) == (self.head, self.segment, &self.log)
                 && found.torn.is_empty()
         });
         let found =
-            found.ok_or_else(|| Trouble::Changed("the log does not end as it was left".to_owned()))?;
+            found.ok_or_else(|| WriteError::Changed("the log does not end as it was left".to_owned()))?;
         self.tail = resumed(&path, &found, &self.disk)?;
         match &mut self.signs {
             Some(signs) => signs.reopen(&path, last.as_ref(), &self.disk),
@@ -250,20 +249,20 @@ impl Writer {
                 }
                 batch.into_iter().for_each(QueuedRecord::done);
             }
-            Err(trouble) => {
-                self.troubled(trouble, shared);
+            Err(error) => {
+                self.troubled(error, shared);
                 shared.refuse(batch);
             }
         }
         shared.refuse(refused);
     }
 
-    fn troubled(&mut self, trouble: Trouble, shared: &WriterQueue) {
-        match trouble {
-            Trouble::Full => self.feel(LogHealth::Low, shared),
-            trouble => {
+    fn troubled(&mut self, error: WriteError, shared: &WriterQueue) {
+        match error {
+            WriteError::Full => self.feel(LogHealth::Low, shared),
+            error => {
                 if self.health != LogHealth::Failed {
-                    eprintln!("audit: nothing more is recorded until a restart or SIGHUP: {}", why(trouble));
+                    eprintln!("audit: nothing more is recorded until a restart or SIGHUP: {}", why(error));
                 }
                 self.feel(LogHealth::Failed, shared);
             }
@@ -290,9 +289,9 @@ impl Writer {
     }
 
     /// Writes and syncs; where that fails, the head stays where it was.
-    fn write(&mut self, entries: &[QueuedRecord]) -> Result<(), Trouble> {
+    fn write(&mut self, entries: &[QueuedRecord]) -> Result<(), WriteError> {
         if self.health == LogHealth::Failed {
-            return Err(Trouble::Changed("it failed before".to_owned()));
+            return Err(WriteError::Changed("it failed before".to_owned()));
         }
         if self.tail.len() >= self.segment_bytes {
             self.rotate()?;
@@ -301,7 +300,7 @@ impl Writer {
     }
 
     /// Signs where the log ends, where it is time or the process begins or stops.
-    fn sign(&mut self, now: bool) -> Result<(), Trouble> {
+    fn sign(&mut self, now: bool) -> Result<(), WriteError> {
         let Some(signs) = &mut self.signs else { return Ok(()) };
         if self.health == LogHealth::Up && (now || signs.are_due(&self.head)) {
             signs.sign(&self.log, &self.head)?;
@@ -312,35 +311,35 @@ impl Writer {
         Ok(())
     }
 
-    fn append(&mut self, entries: &[QueuedRecord]) -> Result<(), Trouble> {
+    fn append(&mut self, entries: &[QueuedRecord]) -> Result<(), WriteError> {
         let (mut head, mut lines, before) = (self.head, Vec::new(), self.tail.len());
         let (ts, mut room) = (format!("{:.6}", Timestamp::now()), RecordWriter::new());
         for entry in entries {
             head.append(&mut lines, &ts, &entry.body(&mut room).0);
         }
         self.tail.append(&lines)?;
-        if let Err(trouble) = self.tail.sync() {
+        if let Err(error) = self.tail.sync() {
             // None of it was acknowledged, and a reader should not find it.
             let _ = self.tail.cut(before);
-            return Err(trouble);
+            return Err(error);
         }
         self.head = head;
         Ok(())
     }
 
     /// Begins the next segment, whose first record names the last digest of this one.
-    fn rotate(&mut self) -> Result<(), Trouble> {
+    fn rotate(&mut self) -> Result<(), WriteError> {
         self.tail.is_in_place()?;
         let number = self.segment + 1;
-        let tail = Tail::create(segments::segment(&self.folder.path, number), &self.disk)?;
+        let tail = AppendFile::create(segments::segment(&self.folder.path, number), &self.disk)?;
         system::sync_folder(&self.folder.path)?;
         let old = std::mem::replace(&mut self.tail, tail);
         self.segment = number;
-        if let Err(trouble) = self.append(&[self.opening()]) {
+        if let Err(error) = self.append(&[self.opening()]) {
             let empty = std::mem::replace(&mut self.tail, old);
             self.segment -= 1;
             std::fs::remove_file(empty.path())?;
-            return Err(trouble);
+            return Err(error);
         }
         Ok(())
     }
@@ -354,10 +353,10 @@ impl Writer {
     }
 }
 
-pub(super) fn why(trouble: Trouble) -> String {
-    match trouble {
-        Trouble::Full => "the disk is full".to_owned(),
-        Trouble::Changed(why) => why,
-        Trouble::Failed(error) => error.to_string(),
+pub(super) fn why(error: WriteError) -> String {
+    match error {
+        WriteError::Full => "the disk is full".to_owned(),
+        WriteError::Changed(why) => why,
+        WriteError::Failed(error) => error.to_string(),
     }
 }
