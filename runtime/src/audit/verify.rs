@@ -62,11 +62,11 @@ pub(crate) fn verify(
     }
     thread::scope(|scope| {
         let checkpoints = CheckpointCheck::new(scope, own, exported, keys);
-        let hands: Vec<Hand> = (0..threads.max(1)).map(|_| Hand::in_flight(scope)).collect();
-        let mut reading = Reading {
+        let workers: Vec<Worker> = (0..threads.max(1)).map(|_| Worker::in_flight(scope)).collect();
+        let mut verification = Verification {
             check: Check::new(),
             checkpoints,
-            hands,
+            workers,
             found: VecDeque::new(),
             given: 0,
             taken: 0,
@@ -74,10 +74,10 @@ pub(crate) fn verify(
             torn: 0,
         };
         for (at, &number) in numbers.iter().enumerate() {
-            reading.segment(path, number, at + 1 == numbers.len())?;
+            verification.segment(path, number, at + 1 == numbers.len())?;
         }
-        while reading.take() {}
-        let Reading { check, mut checkpoints, torn, .. } = reading;
+        while verification.take() {}
+        let Verification { check, mut checkpoints, torn, .. } = verification;
         let (mut summary, records) = check.finish();
         checkpoints.finish(records, &mut summary);
         Ok(Verdict { summary, checkpoints, is_written, torn })
@@ -85,25 +85,25 @@ pub(crate) fn verify(
 }
 
 /// A thread that looks at lines.
-struct Hand {
-    give: SyncSender<Work>,
-    take: Receiver<Work>,
+struct Worker {
+    give: SyncSender<Parsing>,
+    take: Receiver<Parsing>,
 }
 
 /// A block and its lines as they were parsed at.
 #[derive(Default)]
-struct Work {
+struct Parsing {
     block: Vec<u8>,
     parsed: Vec<ParsedLine>,
 }
 
-/// The blocks that one hand has before it.
-const AHEAD: usize = 2;
+/// The blocks that one worker has before it.
+const MAX_QUEUED_BLOCKS: usize = 2;
 
-impl Hand {
+impl Worker {
     fn in_flight<'scope>(scope: &'scope thread::Scope<'scope, '_>) -> Self {
-        let (give, given) = mpsc::sync_channel::<Work>(AHEAD);
-        let (done, take) = mpsc::sync_channel(AHEAD);
+        let (give, given) = mpsc::sync_channel::<Parsing>(MAX_QUEUED_BLOCKS);
+        let (done, take) = mpsc::sync_channel(MAX_QUEUED_BLOCKS);
         scope.spawn(move || {
             let mut templates = Templates::new();
             for mut work in given {
@@ -118,10 +118,10 @@ impl Hand {
 }
 
 /// What was found in the folder, in its order.
-enum Found {
+enum Step {
     Segment(u32),
     NoFile(String),
-    /// Lines that a hand looks at.
+    /// Lines that a worker looks at.
     Lines,
     TooLong,
     /// An end that no newline ends: a line of so many bytes, as a crash can have left it, or something else.
@@ -131,76 +131,76 @@ enum Found {
     },
 }
 
-struct Reading {
+struct Verification {
     check: Check,
     checkpoints: CheckpointCheck,
-    hands: Vec<Hand>,
+    workers: Vec<Worker>,
     /// What is still to be checked.
-    found: VecDeque<Found>,
-    /// Blocks so far, to the hands in turn and from them in turn.
+    found: VecDeque<Step>,
+    /// Blocks so far, to the workers in turn and from them in turn.
     given: usize,
     taken: usize,
     /// Memory of blocks that are done with.
-    rooms: Vec<Work>,
+    rooms: Vec<Parsing>,
     /// The bytes of a last line that is not ended.
     torn: u64,
 }
 
-impl Reading {
+impl Verification {
     fn segment(&mut self, path: &Path, number: u32, is_last: bool) -> Result<(), String> {
         let name = segments::segment(path, number);
         let unread = |error: std::io::Error| format!("`{}` cannot be read: {error}", name.display());
-        self.found.push_back(Found::Segment(number));
+        self.found.push_back(Step::Segment(number));
         // A pipe would be waited for, and a link leads out of the folder.
         if !fs::symlink_metadata(&name).map_err(unread)?.is_file() {
-            self.found.push_back(Found::NoFile(format!("`{}` is no file", name.display())));
+            self.found.push_back(Step::NoFile(format!("`{}` is no file", name.display())));
             return Ok(());
         }
         let mut blocks = Blocks::new(File::open(&name).map_err(unread)?);
         loop {
-            let Work { block, parsed } = self.rooms.pop().unwrap_or_default();
+            let Parsing { block, parsed } = self.rooms.pop().unwrap_or_default();
             match blocks.next(block).map_err(unread)? {
                 None => break,
-                Some(Block::Lines(block)) => self.give(Work { block, parsed }),
-                Some(Block::TooLong) => self.found.push_back(Found::TooLong),
+                Some(Block::Lines(block)) => self.give(Parsing { block, parsed }),
+                Some(Block::TooLong) => self.found.push_back(Step::TooLong),
                 Some(Block::Torn(line)) => {
                     let is_torn = is_last && !holds_more_than_a_record(&line);
-                    self.found.push_back(Found::Torn(is_torn.then_some(line.len() as u64)));
+                    self.found.push_back(Step::Torn(is_torn.then_some(line.len() as u64)));
                 }
             }
         }
-        self.found.push_back(Found::SegmentEnds { is_last });
+        self.found.push_back(Step::SegmentEnds { is_last });
         Ok(())
     }
 
-    fn give(&mut self, work: Work) {
-        while self.given - self.taken == AHEAD * self.hands.len() {
+    fn give(&mut self, work: Parsing) {
+        while self.given - self.taken == MAX_QUEUED_BLOCKS * self.workers.len() {
             self.take();
         }
-        let hand = &self.hands[self.given % self.hands.len()];
-        hand.give.send(work).expect("a hand works until nothing more is given");
+        let worker = &self.workers[self.given % self.workers.len()];
+        worker.give.send(work).expect("a worker works until nothing more is given");
         self.given += 1;
-        self.found.push_back(Found::Lines);
+        self.found.push_back(Step::Lines);
     }
 
     /// Checks the oldest of what was found; whether there was something.
     fn take(&mut self) -> bool {
         let Some(found) = self.found.pop_front() else { return false };
         match found {
-            Found::Segment(number) => self.check.segment(number),
-            Found::NoFile(what) => self.check.summary.find(None, what),
-            Found::Lines => self.lines(),
-            Found::TooLong => self.check.too_long(),
-            Found::Torn(Some(bytes)) => self.torn = bytes,
-            Found::Torn(None) => self.check.torn(),
-            Found::SegmentEnds { is_last } => self.check.segment_ends(is_last),
+            Step::Segment(number) => self.check.segment(number),
+            Step::NoFile(what) => self.check.summary.find(None, what),
+            Step::Lines => self.lines(),
+            Step::TooLong => self.check.too_long(),
+            Step::Torn(Some(bytes)) => self.torn = bytes,
+            Step::Torn(None) => self.check.torn(),
+            Step::SegmentEnds { is_last } => self.check.segment_ends(is_last),
         }
         true
     }
 
     fn lines(&mut self) {
-        let hand = &self.hands[self.taken % self.hands.len()];
-        let work = hand.take.recv().expect("a hand gives back what it is given");
+        let worker = &self.workers[self.taken % self.workers.len()];
+        let work = worker.take.recv().expect("a worker gives back what it is given");
         self.taken += 1;
         let mut rest = &work.block[..];
         for parsed in &work.parsed {

@@ -1,4 +1,4 @@
-//! Lines of a log → their parts, without reading in full what differs from a record before it only inside its values.
+//! Lines of a log → their parts, without verification in full what differs from a record before it only inside its values.
 //!
 //! A log holds few templates of record, and many records of each.
 
