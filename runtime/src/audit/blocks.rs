@@ -3,12 +3,12 @@
 use std::io::{self, Read};
 
 /// The longest line that a record can have, in bytes, several times over.
-pub(super) const LONGEST: usize = 512 * 1024;
+pub(super) const MAX_LINE_BYTES: usize = 512 * 1024;
 /// How much is read at once.
-const PIECE: usize = 512 * 1024;
+const READ_BYTES: usize = 512 * 1024;
 
 /// The lines of a file, in blocks.
-pub(super) struct Blocks<R> {
+pub(super) struct LineBlocks<R> {
     read: R,
     /// What was read behind the last line of the block before.
     rest: Vec<u8>,
@@ -19,7 +19,7 @@ pub(super) struct Blocks<R> {
 
 /// Some of them.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Block {
+pub(super) enum LineBlock {
     /// Whole lines, each with its newline.
     Lines(Vec<u8>),
     /// The last line, which no newline ends.
@@ -28,19 +28,19 @@ pub(super) enum Block {
     TooLong,
 }
 
-impl<R: Read> Blocks<R> {
+impl<R: Read> LineBlocks<R> {
     pub(super) fn new(read: R) -> Self {
         Self { read, rest: Vec::new(), skipping: false, ended: false }
     }
 
     /// The next block, in `room`, which was used before or never.
-    pub(super) fn next(&mut self, mut room: Vec<u8>) -> io::Result<Option<Block>> {
+    pub(super) fn next(&mut self, mut room: Vec<u8>) -> io::Result<Option<LineBlock>> {
         room.clear();
         room.append(&mut self.rest);
         while !self.ended {
             let before = room.len();
-            let read = self.read.by_ref().take(PIECE as u64).read_to_end(&mut room)?;
-            self.ended = read < PIECE;
+            let read = self.read.by_ref().take(READ_BYTES as u64).read_to_end(&mut room)?;
+            self.ended = read < READ_BYTES;
             if self.skipping {
                 match memchr::memchr(b'\n', &room) {
                     Some(at) => {
@@ -54,14 +54,14 @@ impl<R: Read> Blocks<R> {
             if let Some(at) = memchr::memrchr(b'\n', &room[new..]) {
                 self.rest.extend_from_slice(&room[new + at + 1..]);
                 room.truncate(new + at + 1);
-                return Ok(Some(Block::Lines(room)));
+                return Ok(Some(LineBlock::Lines(room)));
             }
-            if room.len() > LONGEST {
+            if room.len() > MAX_LINE_BYTES {
                 self.skipping = true;
-                return Ok(Some(Block::TooLong));
+                return Ok(Some(LineBlock::TooLong));
             }
         }
-        Ok((!room.is_empty()).then_some(Block::Torn(room)))
+        Ok((!room.is_empty()).then_some(LineBlock::Torn(room)))
     }
 }
 
@@ -80,12 +80,12 @@ pub(super) fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
 mod tests {
     use crate::audit::blocks::*;
 
-    fn all(text: &[u8]) -> Vec<Block> {
-        let mut blocks = Blocks::new(text);
+    fn all(text: &[u8]) -> Vec<LineBlock> {
+        let mut blocks = LineBlocks::new(text);
         let mut all = Vec::new();
         while let Some(block) = blocks.next(Vec::new()).unwrap() {
-            if let Block::Lines(lines) | Block::Torn(lines) = &block {
-                assert!(lines.len() <= 2 * LONGEST, "{}", lines.len());
+            if let LineBlock::Lines(lines) | LineBlock::Torn(lines) = &block {
+                assert!(lines.len() <= 2 * MAX_LINE_BYTES, "{}", lines.len());
             }
             all.push(block);
         }
@@ -94,15 +94,15 @@ mod tests {
 
     #[test]
     fn lines_come_whole_torn_or_too_long_and_the_room_stays_small() {
-        let whole = |text: &str| Block::Lines(text.as_bytes().to_vec());
+        let whole = |text: &str| LineBlock::Lines(text.as_bytes().to_vec());
         assert_eq!(all(b""), []);
         assert_eq!(all(b"one\n\ntwo\n"), [whole("one\n\ntwo\n")]);
-        assert_eq!(all(b"one\ntor"), [whole("one\n"), Block::Torn(b"tor".to_vec())]);
+        assert_eq!(all(b"one\ntor"), [whole("one\n"), LineBlock::Torn(b"tor".to_vec())]);
         let mut text = b"one\n".to_vec();
         text.extend(vec![b'y'; 5_000_000]);
         text.extend(b"\nlast\n");
-        assert_eq!(all(&text), [whole("one\n"), Block::TooLong, whole("last\n")]);
-        let long = "x".repeat(LONGEST - 1) + "\n";
+        assert_eq!(all(&text), [whole("one\n"), LineBlock::TooLong, whole("last\n")]);
+        let long = "x".repeat(MAX_LINE_BYTES - 1) + "\n";
         assert_eq!(all(long.repeat(3).as_bytes()).len(), 3);
     }
 
@@ -111,7 +111,7 @@ mod tests {
         let text: String = (0..200_000).map(|n| format!("{n}\n")).collect();
         let mut again = Vec::new();
         for block in all(text.as_bytes()) {
-            let Block::Lines(block) = block else { panic!("all of them end") };
+            let LineBlock::Lines(block) = block else { panic!("all of them end") };
             lines(&block).for_each(|line| again.push(String::from_utf8(line.to_vec()).unwrap()));
         }
         assert_eq!(again.len(), 200_000);

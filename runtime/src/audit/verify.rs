@@ -24,7 +24,7 @@ pub(crate) use signatures::exported;
 
 pub(crate) use super::signed_note::{Checkpoint, VerifierKey};
 use super::{
-    blocks::{Block, Blocks},
+    blocks::{LineBlock, LineBlocks},
     chain::Hash,
     scan::holds_more_than_a_record,
     segments,
@@ -137,7 +137,7 @@ struct Verification {
     workers: Vec<Worker>,
     /// What is still to be checked.
     found: VecDeque<Step>,
-    /// Blocks so far, to the workers in turn and from them in turn.
+    /// LineBlocks so far, to the workers in turn and from them in turn.
     given: usize,
     taken: usize,
     /// Memory of blocks that are done with.
@@ -156,14 +156,14 @@ impl Verification {
             self.found.push_back(Step::NoFile(format!("`{}` is no file", name.display())));
             return Ok(());
         }
-        let mut blocks = Blocks::new(File::open(&name).map_err(unread)?);
+        let mut blocks = LineBlocks::new(File::open(&name).map_err(unread)?);
         loop {
             let Parsing { block, parsed } = self.rooms.pop().unwrap_or_default();
             match blocks.next(block).map_err(unread)? {
                 None => break,
-                Some(Block::Lines(block)) => self.give(Parsing { block, parsed }),
-                Some(Block::TooLong) => self.found.push_back(Step::TooLong),
-                Some(Block::Torn(line)) => {
+                Some(LineBlock::Lines(block)) => self.give(Parsing { block, parsed }),
+                Some(LineBlock::TooLong) => self.found.push_back(Step::TooLong),
+                Some(LineBlock::Torn(line)) => {
                     let is_torn = is_last && !holds_more_than_a_record(&line);
                     self.found.push_back(Step::Torn(is_torn.then_some(line.len() as u64)));
                 }

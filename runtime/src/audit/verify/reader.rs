@@ -7,10 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::audit::{blocks::LONGEST, segments};
+use crate::audit::{blocks::MAX_LINE_BYTES, segments};
 
 /// How much is read at once.
-const PIECE: usize = 128 * 1024;
+const READ_BYTES: usize = 128 * 1024;
 
 /// Reads a log from its beginning.
 pub(crate) struct Reader {
@@ -67,7 +67,7 @@ impl Reader {
 
     fn lines(&mut self, each: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
-        let mut piece = vec![0; PIECE];
+        let mut piece = vec![0; READ_BYTES];
         loop {
             let read = file.read(&mut piece)?;
             if read == 0 {
@@ -80,7 +80,7 @@ impl Reader {
                 start += at + 1;
             }
             self.rest.drain(..start);
-            if self.rest.len() > LONGEST {
+            if self.rest.len() > MAX_LINE_BYTES {
                 // No record is so long; what follows is its end, and no record either.
                 each(b"")?;
                 self.rest.clear();

@@ -3,7 +3,7 @@
 use std::{fs::File, path::Path};
 
 use crate::audit::{
-    blocks::{Block, Blocks, lines},
+    blocks::{LineBlock, LineBlocks, lines},
     chain::{Hash, Head, hash},
     hex::{hex_text, unhex},
     scan::{holds_more_than_a_record, scan},
@@ -69,7 +69,7 @@ fn read(
 ) -> Result<LogEnd, String> {
     let name = segments::segment(path, segment);
     let file = File::open(&name).map_err(|error| format!("`{}` cannot be read: {error}", name.display()))?;
-    let mut blocks = Blocks::new(file);
+    let mut blocks = LineBlocks::new(file);
     // The first record of a segment on its own says where it starts; the one before was asked first.
     let mut free = before.is_none() && segment > 1;
     let (head, log, redaction) = match before {
@@ -82,7 +82,7 @@ fn read(
         blocks.next(room).map_err(|error| format!("`{}` cannot be read: {error}", name.display()))?
     {
         room = match block {
-            Block::Lines(block) => {
+            LineBlock::Lines(block) => {
                 for line in lines(&block) {
                     at += 1;
                     found
@@ -91,14 +91,14 @@ fn read(
                 }
                 block
             }
-            Block::Torn(line) if holds_more_than_a_record(&line) => {
+            LineBlock::Torn(line) if holds_more_than_a_record(&line) => {
                 return Err(broken(path, segment, at + 1, "its end is not what was written"));
             }
-            Block::Torn(line) => {
+            LineBlock::Torn(line) => {
                 found.torn = line;
                 Vec::new()
             }
-            Block::TooLong => return Err(broken(path, segment, at + 1, "it is too long for a record")),
+            LineBlock::TooLong => return Err(broken(path, segment, at + 1, "it is too long for a record")),
         };
     }
     Ok(found)
