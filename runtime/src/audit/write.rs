@@ -12,7 +12,7 @@ pub(super) mod record;
 mod recover;
 pub(super) mod redact;
 mod start;
-pub(super) mod system;
+mod system;
 mod writer;
 
 pub(super) use start::start;

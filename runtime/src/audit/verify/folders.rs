@@ -1,14 +1,11 @@
 //! Finds the folders and the keys of logs that exist.
 
 use std::{
-    fs::File,
+    fs::{File, TryLockError},
     path::{Path, PathBuf},
 };
 
-use crate::audit::{
-    AuditLog,
-    write::{folder::LOCK, system},
-};
+use crate::audit::{AuditLog, write::folder::LOCK};
 
 impl AuditLog {
     /// The file in which the signing key is parsed for.
@@ -29,5 +26,6 @@ impl AuditLog {
 
 /// Whether a process writes the log in this folder.
 pub(super) fn is_written(folder: &Path) -> bool {
-    File::open(folder.join(LOCK)).is_ok_and(|lock| system::is_locked(&lock))
+    let lock = File::open(folder.join(LOCK)).map(|lock| lock.try_lock_shared());
+    matches!(lock, Ok(Err(TryLockError::WouldBlock)))
 }

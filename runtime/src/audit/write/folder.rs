@@ -1,8 +1,8 @@
 //! A path → the folder of one log, held by one writer.
 
 use std::{
-    fs::{self, File},
-    io::{Read as _, Write as _},
+    fs::{self, File, TryLockError},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -45,7 +45,9 @@ impl Folder {
         let mut lock = options
             .open(path.join(LOCK))
             .map_err(|error| unfit(format!("`{shown}` cannot be written: {error}")))?;
-        if !locked(&lock) {
+        let is_ours =
+            self::lock(&lock).map_err(|error| unfit(format!("`{shown}` cannot be locked: {error}")))?;
+        if !is_ours {
             let mut pid = String::new();
             let _ = lock.take(20).read_to_string(&mut pid);
             let pid: String = pid.chars().filter(char::is_ascii_digit).collect();
@@ -58,14 +60,20 @@ impl Folder {
     }
 }
 
-/// Takes the lock. Who verifies a log asks for it for a moment, and is no writer.
-fn locked(lock: &File) -> bool {
-    (0..5).any(|again| {
-        if again > 0 {
+/// Takes the lock; `false` if another process holds it. The system gives it back when the process ends.
+fn lock(file: &File) -> io::Result<bool> {
+    for attempt in 0..5 {
+        if attempt > 0 {
+            // `audit verify` takes the lock for a moment, and does not write.
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
-        system::lock(lock)
-    })
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(false)
 }
 
 /// Whether `path` is a folder that a log can be kept in.

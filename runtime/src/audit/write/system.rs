@@ -17,7 +17,7 @@ pub(super) struct DiskSpace {
 mod unix {
     use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 
-    use rustix::fs::{FlockOperation, OFlags};
+    use rustix::fs::OFlags;
 
     use crate::audit::write::system::{DirBuilder, DiskSpace, File, Metadata, OpenOptions, Path, io};
 
@@ -49,17 +49,6 @@ mod unix {
         (metadata.dev(), metadata.ino())
     }
 
-    /// Takes the file for this process, unless another has it. The system gives it back when the process ends.
-    pub(crate) fn lock(file: &File) -> bool {
-        rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
-    }
-
-    /// Whether another process has taken the file.
-    #[cfg(feature = "cli")]
-    pub(crate) fn is_locked(file: &File) -> bool {
-        rustix::fs::flock(file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
-    }
-
     pub(crate) fn room(file: &File) -> Option<DiskSpace> {
         let stat = rustix::fs::fstatvfs(file).ok()?;
         let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
@@ -72,10 +61,8 @@ mod unix {
     }
 }
 
-#[cfg(all(unix, feature = "cli"))]
-pub(crate) use unix::is_locked;
 #[cfg(unix)]
-pub(super) use unix::{identity, lock, make_folder, ours_alone, private, room, sync_folder};
+pub(super) use unix::{identity, make_folder, ours_alone, private, room, sync_folder};
 
 /// Systems without Unix's files: the folder's own access list is what keeps others out.
 #[cfg(not(unix))]
@@ -99,17 +86,6 @@ mod other {
         (0, made.map_or(0, |made| u64::try_from(made.as_nanos()).unwrap_or(u64::MAX)))
     }
 
-    pub(crate) fn lock(file: &File) -> bool {
-        // The file was opened for writing by this process alone where the system shares none; nothing more is known.
-        let _ = file;
-        true
-    }
-
-    #[cfg(feature = "cli")]
-    pub(crate) fn is_locked(_: &File) -> bool {
-        false
-    }
-
     pub(crate) fn room(_: &File) -> Option<DiskSpace> {
         None
     }
@@ -119,7 +95,5 @@ mod other {
     }
 }
 
-#[cfg(all(not(unix), feature = "cli"))]
-pub(crate) use other::is_locked;
 #[cfg(not(unix))]
-pub(super) use other::{identity, lock, make_folder, ours_alone, private, room, sync_folder};
+pub(super) use other::{identity, make_folder, ours_alone, private, room, sync_folder};
