@@ -20,16 +20,23 @@ pub use write::disk::Disk;
 pub(crate) use write::{
     queue::{AuditHandle, RecordKind},
     record::{RecordWriter, cut},
-    redact::marked,
+    redact::prefixed,
 };
 
+use crate::message::Message;
 use write::{
     default_dir, keys,
     options::{CheckpointInterval, LogOptions},
 };
 
-/// What is said where a user has no folder for what programs record.
-pub(crate) const NO_PLACE: &str = "there is no place for the audit log: neither XDG_STATE_HOME nor HOME names a folder\nhelp: name one: `--audit DIR`";
+/// The fact that this user has no folder for a log that was not named.
+pub(crate) const NO_FOLDER: &str =
+    "the audit log has no folder: neither XDG_STATE_HOME nor HOME is set to one";
+
+/// The message of a log that needs a folder and has none.
+pub(crate) fn no_folder() -> Message {
+    Message::new(NO_FOLDER).help("name one: `--audit DIR`")
+}
 
 /// The folder in which calls are recorded, and how.
 ///
@@ -46,7 +53,7 @@ pub(crate) const NO_PLACE: &str = "there is no place for the audit log: neither 
 pub struct AuditLog {
     options: LogOptions,
     /// [`write::start`], named here: a program without a log does not link the code that writes and signs one.
-    start: fn(&LogOptions, RecordWriter) -> Result<AuditHandle, String>,
+    start: fn(&LogOptions, RecordWriter) -> Result<AuditHandle, Message>,
 }
 
 impl AuditLog {
@@ -104,12 +111,12 @@ impl AuditLog {
     /// # Errors
     ///
     /// The log's redaction key cannot be read.
-    pub fn hash(&self, value: &str) -> Result<String, String> {
+    pub fn hash(&self, value: &str) -> Result<String, Message> {
         Ok(keys::redaction(&self.options.redaction_key())?.of(value.as_bytes()))
     }
 
     /// Takes the folder, recovers from a crash, and starts the writer. `start` is the record of the start.
-    pub(crate) fn open(&self, start: RecordWriter) -> Result<AuditHandle, String> {
+    pub(crate) fn open(&self, start: RecordWriter) -> Result<AuditHandle, Message> {
         (self.start)(&self.options, start)
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod call;
 
 use crate::{
     audit::{self, AuditLog},
+    message::Message,
     pipeline::Recorder,
     registry::{Definition, Registry, StartError},
     tool::descriptor::Audit,
@@ -25,7 +26,7 @@ pub(crate) enum Recording {
 pub(crate) fn recorder(
     recording: Recording,
     registry: &Registry,
-    open: impl FnOnce(&AuditLog) -> Result<Recorder, String>,
+    open: impl FnOnce(&AuditLog) -> Result<Recorder, Message>,
 ) -> Result<Option<Recorder>, StartError> {
     let is = |class| move |tool: &Definition| tool.descriptor.audit == class;
     let insists =
@@ -33,12 +34,12 @@ pub(crate) fn recorder(
     match (recording, insists) {
         (Recording::Nowhere, _) | (Recording::Unsaid, None) => Ok(None),
         (Recording::Unsaid, Some(tool)) => Err(StartError::Unaudited(tool)),
-        (Recording::In(log), _) => open(&log).map(Some).map_err(StartError::Audit),
+        (Recording::In(log), _) => open(&log).map(Some).map_err(|why| StartError::Audit(why.into())),
         (Recording::ByDefault(_), _) if registry.tools().iter().all(is(Audit::Off)) => Ok(None),
         (Recording::ByDefault(log), tool) => {
-            match (log.ok_or_else(|| audit::NO_PLACE.to_owned()).and_then(|log| open(&log)), tool) {
+            match (log.ok_or_else(audit::no_folder).and_then(|log| open(&log)), tool) {
                 (Ok(recorder), _) => Ok(Some(recorder)),
-                (Err(why), Some(tool)) => Err(StartError::Audit(insisting(&why, tool))),
+                (Err(why), Some(tool)) => Err(StartError::Audit(insisting(why, tool).into())),
                 (Err(why), None) => {
                     // Nobody insists, and nobody is left to think that there are records.
                     eprintln!("audit: no call is recorded: {why}");
@@ -49,10 +50,6 @@ pub(crate) fn recorder(
     }
 }
 
-fn insisting(why: &str, tool: &str) -> String {
-    let note = format!("note: tool `{tool}` is declared `audit = \"required\"`, and does not run unrecorded");
-    match why.split_once('\n') {
-        Some((fact, rest)) => format!("{fact}\n{note}\n{rest}"),
-        None => format!("{why}\n{note}"),
-    }
+fn insisting(why: Message, tool: &str) -> Message {
+    why.note(format!("tool `{tool}` is declared `audit = \"required\"`, and does not run unrecorded"))
 }

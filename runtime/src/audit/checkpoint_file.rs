@@ -6,18 +6,19 @@ use super::signed_note::Checkpoint;
 
 /// The file of checkpoints in the folder of a log.
 const FILE: &str = "checkpoints";
-/// What stands before a checkpoint in a line of stderr.
+/// The prefix of a checkpoint in a line of stderr.
 pub(super) const LINE: &str = "audit checkpoint: ";
-/// The file of checkpoints of a log.
+
+/// Returns the file of checkpoints of a log.
 pub(super) fn file(folder: &Path) -> PathBuf {
     folder.join(FILE)
 }
 
-/// Whether `rest`, behind the last whole note, is what a crash can have left: the beginning of a note, or nothing.
+/// Whether `rest`, the text after the last whole note, is empty or the beginning of a note, as a crash may leave it.
 pub(super) fn is_torn(rest: &str) -> bool {
     match rest.split_once("\n\n") {
         None => !rest.contains('\u{2014}'),
-        // The signature may have lost its end, and has nothing behind it.
+        // The signature may lack its end, and nothing follows it.
         Some((_, signature)) => {
             let whole =
                 signature.char_indices().next_back().map(|(last, _)| format!("{}\n", &signature[..last]));

@@ -1,11 +1,11 @@
-//! A line of a log → its parts, if it is a record in the one form that records have.
+//! Splits a line of a log into its parts, if it is a record.
 
 use super::hex::Hex;
 
-/// How deep values may stand inside each other.
-const DEPTH: u32 = 160;
-/// `,"prev":"` and a digest, `","hash":"` and another, `"}`.
-const CHAIN: usize = 9 + 64 + 10 + 64 + 2;
+/// How deep values may be nested.
+const MAX_DEPTH: u32 = 160;
+/// The length of `,"prev":"`, a digest, `","hash":"`, another digest and `"}`.
+const CHAIN_BYTES: usize = 9 + 64 + 10 + 64 + 2;
 
 /// The parts of a record that the chain is about.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ pub(super) fn begins(line: &[u8]) -> Option<(Scanned<'_>, Members<'_>)> {
     if !line.chunks(64).all(plain) {
         return None;
     }
-    let (body, chain) = line.split_at_checked(line.len().checked_sub(CHAIN)?)?;
+    let (body, chain) = line.split_at_checked(line.len().checked_sub(CHAIN_BYTES)?)?;
     let chain = chain.strip_prefix(b",\"prev\":\"")?;
     let (prev, chain) = chain.split_first_chunk::<64>()?;
     let (hash, chain) = chain.strip_prefix(b"\",\"hash\":\"")?.split_first_chunk::<64>()?;
@@ -58,32 +58,32 @@ pub(super) fn is_members(members: &[u8]) -> bool {
     true
 }
 
-/// Whether a line that no newline ends is more than a crash can have left of a record: a whole one, and something
-/// behind it that is no newline.
+/// Whether a line without a newline is more than a crash can leave: a whole record with something other than a newline
+/// behind it.
 pub(super) fn holds_more_than_a_record(torn: &[u8]) -> bool {
     let end = memchr::memmem::rfind(torn, b"\",\"hash\":\"").map(|at| at + 10 + 64 + 2);
     end.and_then(|end| torn.get(..end))
         .is_some_and(|record| record.len() < torn.len() && scan(record).is_some())
 }
 
-/// How many bytes stand before the first quote or backslash. Eight at a time: most strings are so short that a search
-/// with wider registers has hardly begun when it ends.
+/// Returns the number of bytes before the first quote or backslash. It compares eight at a time, since most strings are too
+/// short for a search with wider registers.
 #[inline]
 fn until_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
     const LOW: u64 = u64::MAX / 255;
-    // The lowest byte that is zero has its high bit set; those above it may lie.
+    // The high bit of the lowest zero byte is set. Bits of the bytes above it may be wrong.
     let zeros = |word: u64| word.wrapping_sub(LOW) & !word & (LOW << 7);
     let (words, _) = bytes.as_chunks::<8>();
     for (at, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
-        let found = zeros(word ^ (LOW * u64::from(b'"'))) | zeros(word ^ (LOW * u64::from(b'\\')));
-        if found != 0 {
-            return Some(8 * at + found.trailing_zeros() as usize / 8);
+        let matches = zeros(word ^ (LOW * u64::from(b'"'))) | zeros(word ^ (LOW * u64::from(b'\\')));
+        if matches != 0 {
+            return Some(8 * at + matches.trailing_zeros() as usize / 8);
         }
     }
     let rest = 8 * words.len();
-    let found = bytes[rest..].iter().position(|byte| matches!(byte, b'"' | b'\\'));
-    found.map(|at| rest + at)
+    let position = bytes[rest..].iter().position(|byte| matches!(byte, b'"' | b'\\'));
+    position.map(|at| rest + at)
 }
 
 /// The members of a record that are not read yet.
@@ -112,7 +112,7 @@ impl<'a> Members<'a> {
         Some(())
     }
 
-    /// A whole number without leading zeros.
+    /// Reads a whole number without leading zeros.
     fn digits(&mut self) -> Option<u64> {
         let end = self.rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(self.rest.len());
         let (digits, rest) = self.rest.split_at(end);
@@ -125,7 +125,7 @@ impl<'a> Members<'a> {
             .try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
     }
 
-    /// A string, as it is written between its quotes.
+    /// Reads a string, and returns the text between its quotes as it is written.
     #[inline]
     fn string(&mut self) -> Option<&'a [u8]> {
         let inside = self.rest.strip_prefix(b"\"")?;
@@ -148,7 +148,7 @@ impl<'a> Members<'a> {
         self.literal(b",")?;
         self.string()?;
         self.literal(b":")?;
-        self.value(DEPTH)
+        self.value(MAX_DEPTH)
     }
 
     #[inline]
@@ -183,7 +183,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// RFC 8259 §6.
+    /// Reads a number (RFC 8259 §6).
     fn number(&mut self) -> Option<()> {
         let _ = self.literal(b"-");
         let whole = self.some_digits()?;
@@ -220,16 +220,16 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_read() {
+    fn scan_splits_a_record() {
         let line =
             line(r#""kind":"intent","call_id":"ab","args":{"a":[1,-2.5e-3,true,null,{}],"b":"\u00e9\""}"#);
         let scanned = scan(&line).unwrap();
         assert_eq!(scanned.seq, 7);
-        assert_eq!(scanned.body.len() + CHAIN, line.len());
+        assert_eq!(scanned.body.len() + CHAIN_BYTES, line.len());
     }
 
     #[test]
-    fn what_is_no_record_is_none() {
+    fn scan_rejects_lines_that_are_not_records() {
         for wrong in [
             r#""kind":"x","a":01"#,
             r#""kind":"x","a":1."#,

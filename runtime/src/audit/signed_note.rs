@@ -45,7 +45,7 @@ impl Signer {
     }
 
     /// Returns the key that checks its signatures.
-    pub(super) fn key(&self) -> VerifierKey {
+    pub(super) fn verifier_key(&self) -> VerifierKey {
         VerifierKey { name: self.name.clone(), id: self.id, verifying: self.key.verifying_key() }
     }
 

@@ -6,6 +6,7 @@ mod denials;
 pub(super) mod disk;
 pub(super) mod folder;
 pub(super) mod keys;
+mod log_file;
 pub(super) mod options;
 pub(super) mod queue;
 pub(super) mod record;

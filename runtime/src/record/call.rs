@@ -8,8 +8,9 @@ use std::{
 use serde_json::{Map, Value};
 
 use crate::{
-    audit::{AuditHandle, AuditLog, RecordKind, RecordWriter, cut, hex_number, hex_text, marked, sha256},
+    audit::{AuditHandle, AuditLog, RecordKind, RecordWriter, cut, hex_number, hex_text, prefixed, sha256},
     contract::declaration,
+    message::Message,
     pipeline::{Core, Refusal},
     registry::Registry,
     revision::Revision,
@@ -110,7 +111,7 @@ impl Recorder {
         registry: &Registry,
         read_only: bool,
         skip_confirmation: bool,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Message> {
         let mut digests = String::new();
         let tools = registry.tools().iter().map(|tool| {
             let digest = hex_text(&sha256(declaration(tool).to_string().as_bytes()));
@@ -122,7 +123,10 @@ impl Recorder {
         });
         let tools = tools.collect();
         let mut start = RecordWriter::of("server");
-        start.text("event", "start").word("server", &about.name).word("version", &about.version);
+        start
+            .text("event", "start")
+            .caller_text("server", &about.name)
+            .caller_text("version", &about.version);
         start.text("candor", env!("CARGO_PKG_VERSION")).number("pid", std::process::id().into());
         start.text("tools_digest", &hex_text(&sha256(digests.as_bytes())));
         start.flag("read_only", read_only).flag("yes_destructive", skip_confirmation);
@@ -141,7 +145,7 @@ impl Recorder {
         let known = core.registry.find(tool);
         // What waits for the writer takes no more room than the record will.
         let client = origin.client.as_deref().map(|client| cut(client).into_owned());
-        let named = |name: &str| Arc::new(RecordWriter::saying(|body| _ = body.text("tool", name)));
+        let named = |name: &str| Arc::new(RecordWriter::with(|body| _ = body.text("tool", name)));
         let who = CallIdentity {
             call: u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..)),
             tool: match known {
@@ -174,9 +178,9 @@ impl CallIdentity {
         body.text("kind", kind).text("call_id", &hex_number(*call)).members(tool);
         body.object("caller", |who| {
             if let Some(issuer) = caller.issuer() {
-                who.word("iss", issuer);
+                who.caller_text("iss", issuer);
             }
-            who.word("sub", caller.subject());
+            who.caller_text("sub", caller.subject());
             if let Some(client) = &origin.client {
                 who.text("client", client);
             }
@@ -189,7 +193,7 @@ impl CallIdentity {
             body.text("trace_id", trace);
         }
         let scopes: Vec<&str> = caller.scopes().take(64).collect();
-        body.word("scopes", &scopes.join(" "));
+        body.caller_text("scopes", &scopes.join(" "));
     }
 
     fn outcome(
@@ -241,7 +245,7 @@ impl<'a> PendingRecord<'a> {
             by.say(body);
         };
         if self.class == Audit::Required {
-            let _ = self.recorder.log.commit(RecordKind::Other, RecordWriter::saying(say)).await;
+            let _ = self.recorder.log.commit(RecordKind::Other, RecordWriter::with(say)).await;
         } else {
             self.recorder.log.note(RecordKind::Other, say);
         }
@@ -282,7 +286,7 @@ impl<'a> PendingRecord<'a> {
         let mut in_flight = InFlightRecord { recorder, who: Some(Arc::clone(&self.who)), class, start };
         let kind = RecordKind::Intent(self.who.call);
         if self.class == Audit::Required {
-            if log.commit(kind, RecordWriter::saying(say)).await.is_err() {
+            if log.commit(kind, RecordWriter::with(say)).await.is_err() {
                 in_flight.end("not_run");
                 return Err(Refusal::Unrecorded);
             }
@@ -323,11 +327,11 @@ impl InFlightRecord<'_> {
                     outcome.text("reason", reason);
                 }
                 outcome.flag("is_error", is_error);
-                outcome.text("result_digest", &marked(&digest)).number("result_bytes", bytes);
+                outcome.text("result_digest", &prefixed(&digest)).number("result_bytes", bytes);
             });
         };
         if self.class == Audit::Required {
-            return log.commit(kind, RecordWriter::saying(say)).await.map_err(|_| Refusal::Unrecorded);
+            return log.commit(kind, RecordWriter::with(say)).await.map_err(|_| Refusal::Unrecorded);
         }
         log.note(kind, say);
         Ok(())

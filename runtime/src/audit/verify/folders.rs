@@ -8,7 +8,7 @@ use std::{
 use crate::audit::{AuditLog, write::folder::LOCK};
 
 impl AuditLog {
-    /// The file in which the signing key is parsed for.
+    /// The file of the signing key, which may be missing.
     pub(crate) fn usual_signing_key(&self) -> PathBuf {
         self.options.signing_key()
     }

@@ -5,9 +5,12 @@ use std::{io, path::Path};
 use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use ed25519_dalek::{Signature, VerifyingKey};
 
-use crate::audit::{
-    signed_note::{Checkpoint, ED25519, PRIVATE, Signer, VerifierKey, fits, hex, id},
-    write::keys::{beside, create},
+use crate::{
+    audit::{
+        signed_note::{Checkpoint, ED25519, PRIVATE, Signer, VerifierKey, fits, hex, id},
+        write::keys::{beside, create},
+    },
+    message::Message,
 };
 
 /// The result of checking a signature.
@@ -22,17 +25,20 @@ pub(super) enum SignatureStatus {
 }
 
 /// Creates a signing key in `path` and its verifier key in `path.pub`, and returns the verifier key.
-pub(crate) fn make_signer(path: &Path, name: &str) -> Result<String, String> {
+///
+/// # Errors
+///
+/// One of the files exists, or cannot be written.
+pub(crate) fn make_signer(path: &Path, name: &str) -> Result<String, Message> {
     let signer = Signer::generate(name);
-    let verifier = format!("{}\n", signer.key());
+    let verifier = format!("{}\n", signer.verifier_key());
     let failed = |path: &Path, error: io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists => format!(
-            "`{}` is there already\nnote: what it signed could not be checked any more\nhelp: name another file",
-            path.display()
-        ),
-        _ => format!("`{}` cannot be made: {error}", path.display()),
+        io::ErrorKind::AlreadyExists => Message::new(format!("`{}` already exists", path.display()))
+            .note("without its key, earlier signatures could not be checked any more")
+            .help("name another file"),
+        _ => Message::new(format!("`{}` cannot be created: {error}", path.display())),
     };
-    create(path, &signer.private()).map_err(|error| failed(path, error))?;
+    create(path, &signer.private_text()).map_err(|error| failed(path, error))?;
     let public = beside(path, ".pub");
     create(&public, &verifier).map_err(|error| failed(&public, error))?;
     Ok(verifier)
@@ -49,7 +55,7 @@ impl Signer {
     }
 
     /// Returns the private form, for a file that only its owner can read.
-    fn private(&self) -> String {
+    fn private_text(&self) -> String {
         let bytes = [&[ED25519][..], self.key.as_bytes()].concat();
         format!("{PRIVATE}{}+{}+{}\n", self.name, hex(self.id), BASE64.encode(bytes))
     }
@@ -100,9 +106,9 @@ mod tests {
     fn both_forms_of_a_key_read_back_as_written() {
         let signer = Signer::generate("a server+more");
         assert_eq!(signer.name, "a_server_more");
-        let again = Signer::parse(&signer.private()).unwrap();
-        assert_eq!(again.key(), signer.key());
-        assert_eq!(VerifierKey::parse(&signer.key().to_string()), Some(signer.key()));
+        let again = Signer::parse(&signer.private_text()).unwrap();
+        assert_eq!(again.verifier_key(), signer.verifier_key());
+        assert_eq!(VerifierKey::parse(&signer.verifier_key().to_string()), Some(signer.verifier_key()));
         // The example of C2SP signed-note, made by Go's library.
         let go = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
         assert_eq!(VerifierKey::parse(go).unwrap().to_string(), go);
@@ -114,8 +120,8 @@ mod tests {
     fn checkpoint_is_good_under_its_own_key_only() {
         let (signer, note) = signed();
         let (checkpoint, _) = Checkpoint::parse(&note).unwrap();
-        assert_eq!(checkpoint.check(&[signer.key()]), SignatureStatus::Good);
-        assert_eq!(checkpoint.check(&[Signer::generate("prices").key()]), SignatureStatus::Unknown);
+        assert_eq!(checkpoint.check(&[signer.verifier_key()]), SignatureStatus::Good);
+        assert_eq!(checkpoint.check(&[Signer::generate("prices").verifier_key()]), SignatureStatus::Unknown);
         assert_eq!(checkpoint.check(&[]), SignatureStatus::Unknown);
     }
 
@@ -127,7 +133,7 @@ mod tests {
                 let mut bytes = note.clone().into_bytes();
                 bytes[at] ^= 1 << bit;
                 let read = String::from_utf8(bytes).ok().and_then(|text| Checkpoint::parse(&text));
-                let status = read.map(|(checkpoint, _)| checkpoint.check(&[signer.key()]));
+                let status = read.map(|(checkpoint, _)| checkpoint.check(&[signer.verifier_key()]));
                 assert_ne!(status, Some(SignatureStatus::Good), "byte {at}, bit {bit}");
             }
         }

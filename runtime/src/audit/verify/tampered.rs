@@ -1,10 +1,11 @@
-//! A log of 300 records, changed in every way that somebody who cannot sign can change it.
+//! Changes every byte of a log of 300 records, as anyone without the signing key could, and verifies it.
 
 use std::{fs, path::Path, time::Duration};
 
 use super::{
     Verdict, VerifierKey,
-    check::{Check, ParsedLine, parse},
+    check::Check,
+    line::{ParsedLine, parse},
     make_signer,
     template::Templates,
     verify,
@@ -14,29 +15,30 @@ use crate::audit::{
     write::keys::beside,
 };
 
-/// A signed log with this many records, in segments of about `segment` bytes, and the key that checks it.
+/// Writes a signed log of `records` records in segments of about `segment` bytes, and returns the key that checks it.
 fn log(path: &Path, records: u128, segment: u64) -> Vec<VerifierKey> {
     make_signer(&beside(path, ".signing-key"), "prices").unwrap();
     let log = AuditLog::at(path).segment_bytes(segment).checkpoint_every(64, Duration::from_secs(60)).quiet();
     let mut start = RecordWriter::of("server");
     start.text("event", "start");
-    let open = log.open(start).unwrap();
+    let handle = log.open(start).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for call in 0..records / 2 {
         for (kind, status) in [(RecordKind::Intent(call), "intent"), (RecordKind::Outcome(call), "outcome")] {
-            let mut body = RecordWriter::of(status);
-            body.text("call_id", &format!("{call:032x}"))
+            let mut record = RecordWriter::of(status);
+            record
+                .text("call_id", &format!("{call:032x}"))
                 .text("tool", "get_price")
                 .text("effect", "read_only");
-            body.object("caller", |caller| _ = caller.text("sub", "local"));
-            body.json(
+            record.object("caller", |caller| _ = caller.text("sub", "local"));
+            record.json(
                 "args",
                 br#"{"symbol":"hmac:00112233445566778899","day":-1.5e3,"all":[true,null,{"a":"\u00e9"}]}"#,
             );
-            runtime.block_on(open.commit(kind, body)).unwrap();
+            runtime.block_on(handle.commit(kind, record)).unwrap();
         }
     }
-    open.stop();
+    handle.stop();
     vec![VerifierKey::parse(&fs::read_to_string(beside(path, ".signing-key.pub")).unwrap()).unwrap()]
 }
 
@@ -50,8 +52,8 @@ fn parsed(block: &[u8], templates: &mut Templates) -> Vec<ParsedLine> {
     parsed
 }
 
-/// Whether something is found in `rest`, the end of the log's last segment or all up to the next.
-fn is_found(mut check: Check, rest: &[u8], is_last: bool, templates: &mut Templates) -> bool {
+/// Whether something is found in `rest`, which ends with the last segment or with a segment before it.
+fn is_detected(mut check: Check, rest: &[u8], is_last: bool, templates: &mut Templates) -> bool {
     for (line, parsed) in lines(rest).zip(parsed(rest, templates)) {
         check.take(line, &parsed);
         if !check.summary.findings.is_empty() {
@@ -63,13 +65,13 @@ fn is_found(mut check: Check, rest: &[u8], is_last: bool, templates: &mut Templa
 }
 
 #[test]
-fn every_changed_byte_is_found() {
+fn every_changed_byte_is_detected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit");
     let keys = log(&path, 300, 40_000);
     let whole = verdict(&path, &keys);
     let numbers = segments::segments(&path).unwrap();
-    // Beside the calls', there is a record for each segment, for the start and for the stop.
+    // In addition to the calls, there is a record of each segment, of the start and of the stop.
     assert_eq!((&*whole.summary.findings, whole.summary.records), (&[][..], 302 + numbers.len() as u64));
     let last = *numbers.last().unwrap();
     assert!(last > 3);
@@ -80,14 +82,14 @@ fn every_changed_byte_is_found() {
         let mut start = 0;
         for (line, parsed) in lines(&bytes).zip(parsed(&bytes, &mut templates)) {
             for at in start..=start + line.len() {
-                // The lowest bit makes another letter or digit of most, the sixth another case.
+                // The lowest bit changes most letters and digits to others, the sixth changes the case.
                 for bit in [0, 5] {
                     let mut rest = bytes[start..].to_vec();
                     rest.truncate(at - start + 3_000);
                     rest[at - start] ^= 1 << bit;
                     let is_last = number == last && start + rest.len() == bytes.len();
                     assert!(
-                        is_found(check.clone(), &rest, is_last, &mut templates),
+                        is_detected(check.clone(), &rest, is_last, &mut templates),
                         "segment {number}, byte {at}, bit {bit}"
                     );
                     changed += 1;
@@ -102,7 +104,7 @@ fn every_changed_byte_is_found() {
 }
 
 #[test]
-fn bytes_changed_on_the_disk_are_found_by_the_whole_check_and_name_their_line() {
+fn changed_byte_on_the_disk_is_reported_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit");
     let keys = log(&path, 300, 40_000);
@@ -115,15 +117,20 @@ fn bytes_changed_on_the_disk_are_found_by_the_whole_check_and_name_their_line() 
             fs::write(&name, &changed).unwrap();
             let line = 1 + memchr::memchr_iter(b'\n', &bytes[..at]).count() as u64;
             let summary = verdict(&path, &keys).summary;
-            let found = summary.findings[0].at.unwrap();
-            assert_eq!((found.segment, found.line), (number, line), "byte {at}: {:?}", summary.findings);
+            let location = summary.findings[0].at.unwrap();
+            assert_eq!(
+                (location.segment, location.line),
+                (number, line),
+                "byte {at}: {:?}",
+                summary.findings
+            );
         }
         fs::write(&name, bytes).unwrap();
     }
 }
 
 #[test]
-fn every_changed_byte_of_the_checkpoints_is_found() {
+fn every_changed_byte_of_the_checkpoints_is_detected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit");
     let keys = log(&path, 12, 40_000);

@@ -1,16 +1,16 @@
-//! Lines of a log → their parts, without verification in full what differs from a record before it only inside its values.
+//! Parses a line quickly if it differs from an earlier line only inside its values.
 //!
-//! A log holds few templates of record, and many records of each.
+//! A log holds records of few forms, and many of each.
 
 use crate::audit::{
     hex::DIGIT_VALUES,
     scan::{Scanned, begins, is_members},
 };
 
-/// The templates that are remembered: one for each length, and of those that meet here the last.
-const KEPT: usize = 256;
-/// From the first to the last printable character.
-const PRINTABLE: u8 = b'~' - b' ';
+/// The number of templates. The template of a length replaces an earlier one whose length has the same remainder.
+const TEMPLATES: usize = 256;
+/// The distance from the first to the last printable character.
+const PRINTABLE_RANGE: u8 = b'~' - b' ';
 
 /// The first members of a record.
 pub(super) struct Heading<'a> {
@@ -32,34 +32,34 @@ fn unhex_number(digits: &[u8; 32]) -> Option<u128> {
     (all < 16).then_some(number)
 }
 
-/// Templates of records that were read in full.
+/// The templates of records that were parsed in full.
 pub(super) struct Templates(Vec<Template>);
 
-/// What may stand where in the members of a record, so that it reads as the record that it was made of.
+/// The bytes that the members of a record may have, so that they parse like the record from which the template was made.
 #[derive(Clone, Default)]
 struct Template {
-    /// The least byte at each place.
+    /// The least byte at each position.
     least: Vec<u8>,
-    /// How much more it may be: nothing, up to the last digit, or, inside a string, anything printable that neither ends
-    /// it nor escapes.
+    /// The distance to the greatest byte at each position: 0 for a fixed byte, a digit's for a digit, and that of all
+    /// printable characters inside a string, except those that end or escape it.
     more: Vec<u8>,
 }
 
 impl Templates {
     pub(super) fn new() -> Self {
-        Self(vec![Template::default(); KEPT])
+        Self(vec![Template::default(); TEMPLATES])
     }
 
-    /// Reads a line as [`scan`](crate::audit::scan::scan) does, and its time, kind and call as well.
+    /// Parses a line as [`scan`](crate::audit::scan::scan) does, and its time, kind and call as well.
     pub(super) fn scan<'a>(&mut self, line: &'a [u8]) -> Option<(Scanned<'a>, Heading<'a>)> {
         let (scanned, mut rest) = begins(line)?;
         let (ts, kind, members) = (rest.time()?, rest.kind()?, rest.rest);
-        let template = &mut self.0[members.len() % KEPT];
+        let template = &mut self.0[members.len() % TEMPLATES];
         if !template.fits(members) {
             if !is_members(members) {
                 return None;
             }
-            template.become_that_of(members);
+            template.learn(members);
         }
         let call_id =
             members.strip_prefix(b",\"call_id\":\"").and_then(|rest| unhex_number(rest.first_chunk()?));
@@ -69,27 +69,27 @@ impl Templates {
 
 impl Template {
     fn fits(&self, members: &[u8]) -> bool {
-        const PIECE: usize = 64;
+        const CHUNK: usize = 64;
         let fits = |((byte, least), more): ((&u8, &u8), &u8)| {
-            let is_text = *more != PRINTABLE || (*byte != b'"' && *byte != b'\\');
+            let is_text = *more != PRINTABLE_RANGE || (*byte != b'"' && *byte != b'\\');
             (byte.wrapping_sub(*least) <= *more) & is_text
         };
-        // In pieces, so that the compiler makes vectors of it.
-        let pieces = members.chunks(PIECE).zip(self.least.chunks(PIECE)).zip(self.more.chunks(PIECE));
-        self.least.len() == members.len() && { pieces }.all(|((bytes, least), more)| {
-            bytes.iter().zip(least).zip(more).fold(true, |all, place| all & fits(place))
+        // In chunks, so that the compiler uses vector instructions.
+        let chunks = members.chunks(CHUNK).zip(self.least.chunks(CHUNK)).zip(self.more.chunks(CHUNK));
+        self.least.len() == members.len() && { chunks }.all(|((bytes, least), more)| {
+            bytes.iter().zip(least).zip(more).fold(true, |all, position| all & fits(position))
         })
     }
 
-    /// Takes the template of members that were read in full.
-    fn become_that_of(&mut self, members: &[u8]) {
+    /// Makes this the template of members that were parsed in full.
+    fn learn(&mut self, members: &[u8]) {
         self.least.clear();
         self.more.clear();
         let (mut in_string, mut escaped, mut before) = (false, 0_u8, b',');
         for &byte in members {
             let (least, more) = match byte {
                 _ if escaped > 0 => {
-                    // `\u` takes four more.
+                    // `\u` has four more characters.
                     escaped = if byte == b'u' && before == b'\\' { 4 } else { escaped - 1 };
                     (byte, 0)
                 }
@@ -101,8 +101,8 @@ impl Template {
                     in_string = !in_string;
                     (byte, 0)
                 }
-                _ if in_string => (b' ', PRINTABLE),
-                // What begins with another digit than 0 may begin with any other than that.
+                _ if in_string => (b' ', PRINTABLE_RANGE),
+                // A number that begins with a digit other than 0 may begin with any of those.
                 b'1'..=b'9' if !before.is_ascii_digit() => (b'1', b'9' - b'1'),
                 b'0'..=b'9' if before.is_ascii_digit() => (b'0', b'9' - b'0'),
                 _ => (byte, 0),
@@ -119,48 +119,48 @@ mod tests {
     use crate::audit::{chain::Head, hex::hex_number, scan::scan, verify::template::*};
 
     #[test]
-    fn hex_number_reads_back_as_written() {
+    fn hex_number_reads_back_as_it_was_written() {
         let number = 0x0123_4567_89ab_cdef_0000_0000_0000_00ff;
         assert_eq!(unhex_number(hex_number(number).as_bytes().try_into().unwrap()), Some(number));
     }
 
     #[test]
-    fn a_line_that_differs_in_one_byte_from_a_known_one_is_read_as_in_full() {
+    fn template_parses_a_line_that_differs_in_one_byte_like_a_full_scan() {
         let members = r#""kind":"intent","call_id":"0a","a":{"b c":[10,-2.05e-3,0,7,true,null,{}]},"d":"x\u00e9\"\\y","e":"""#;
         let mut line = Vec::new();
         Head { next: 7, ..Head::START }.append(&mut line, "t", members.as_bytes());
         line.pop();
-        let (mut read, mut known) = (0, Templates::new());
-        assert!(known.scan(&line).is_some());
+        let (mut records, mut templates) = (0, Templates::new());
+        assert!(templates.scan(&line).is_some());
         for at in 0..line.len() {
             for byte in 0..=255 {
                 let mut changed = line.clone();
                 changed[at] = byte;
                 let full = scan(&changed).is_some();
-                assert_eq!(known.scan(&changed).is_some(), full, "byte {at} as {byte}");
-                read += u32::from(full);
-                // As it may have learned from this one.
-                assert!(known.scan(&line).is_some());
+                assert_eq!(templates.scan(&changed).is_some(), full, "byte {at} as {byte}");
+                records += u32::from(full);
+                // Learns the first line again.
+                assert!(templates.scan(&line).is_some());
             }
         }
-        assert!(read > 5_000, "{read}");
+        assert!(records > 5_000, "{records}");
     }
 
     #[test]
-    fn digits_that_a_number_does_not_have_are_not_read_after_a_number_that_had_others() {
+    fn template_of_a_number_does_not_accept_invalid_digits() {
         let line = |number: &str| {
             let (mut line, mut head) = (Vec::new(), Head::START);
             head.append(&mut line, "t", format!(r#""kind":"x","n":{number}"#).as_bytes());
             line.pop();
             line
         };
-        for (known, other) in [("12", "02"), ("10", "00"), ("-1", "--"), ("1.5", "01."), ("1e5", "0e5")] {
+        for (first, other) in [("12", "02"), ("10", "00"), ("-1", "--"), ("1.5", "01."), ("1e5", "0e5")] {
             let mut templates = Templates::new();
-            assert!(templates.scan(&line(known)).is_some());
+            assert!(templates.scan(&line(first)).is_some());
             assert_eq!(
                 templates.scan(&line(other)).is_some(),
                 scan(&line(other)).is_some(),
-                "{known} {other}"
+                "{first} {other}"
             );
         }
     }

@@ -1,6 +1,7 @@
-//! Bytes → a file that only grows, on a disk that a test can break.
+//! Appends to files on a disk that a test can break.
 
 use std::{
+    fmt,
     fs::File,
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -8,6 +9,7 @@ use std::{
 };
 
 use super::system::{self, DiskSpace};
+use crate::message::Message;
 
 /// The disk under an audit log: the system's, or, in a test, one that can be made to fail.
 ///
@@ -22,7 +24,7 @@ pub struct Disk(Option<Arc<Faults>>);
 
 #[derive(Debug, Default)]
 struct Faults {
-    now: Mutex<FaultState>,
+    state: Mutex<FaultState>,
     changed: Condvar,
 }
 
@@ -30,28 +32,28 @@ struct Faults {
 struct FaultState {
     syncs_fail: bool,
     full: bool,
-    stalls: bool,
+    stalled: bool,
 }
 
 impl Disk {
-    /// A disk that works until it is told otherwise.
+    /// Creates a disk that works until one of its faults is set.
     pub fn faulty() -> Self {
         Self(Some(Arc::default()))
     }
 
-    /// Whether it says, from now on, that what was written could not be made to last.
+    /// Sets whether syncs fail from now on.
     pub fn fail_syncs(&self, fail: bool) {
-        self.change(|now| now.syncs_fail = fail);
+        self.change(|state| state.syncs_fail = fail);
     }
 
-    /// Whether it has no room from now on.
+    /// Sets whether the disk is full from now on.
     pub fn set_full(&self, full: bool) {
-        self.change(|now| now.full = full);
+        self.change(|state| state.full = full);
     }
 
-    /// Whether it makes everybody wait from now on.
-    pub fn set_stalled(&self, stalls: bool) {
-        self.change(|now| now.stalls = stalls);
+    /// Sets whether every operation waits from now on.
+    pub fn set_stalled(&self, stalled: bool) {
+        self.change(|state| state.stalled = stalled);
     }
 
     fn change(&self, change: impl FnOnce(&mut FaultState)) {
@@ -61,29 +63,39 @@ impl Disk {
         }
     }
 
-    /// What is wrong now, once it stalls no more.
-    fn now(&self) -> FaultState {
+    /// Waits while the disk is stalled, and returns its other faults.
+    fn faults(&self) -> FaultState {
         let Some(faults) = &self.0 else { return FaultState::default() };
-        let waited = faults.changed.wait_while(faults.lock(), |now| now.stalls);
-        *waited.unwrap_or_else(PoisonError::into_inner)
+        let state = faults.changed.wait_while(faults.lock(), |state| state.stalled);
+        *state.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Faults {
     fn lock(&self) -> MutexGuard<'_, FaultState> {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Why nothing can be appended.
+/// The reason why nothing can be appended.
 #[derive(Debug)]
 pub(super) enum WriteError {
-    /// There is no room; what was there is whole.
+    /// There is no space left; the bytes written before are whole.
     Full,
-    /// The file is not what it was when it was last written.
-    Changed(String),
-    /// The disk failed, and nobody knows what it holds.
+    /// The file differs from what was last written.
+    Changed(Message),
+    /// The disk failed, and its content is unknown.
     Failed(io::Error),
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the disk is full"),
+            Self::Changed(why) => why.fmt(f),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
 }
 
 impl From<io::Error> for WriteError {
@@ -107,25 +119,25 @@ pub(super) struct AppendFile {
 }
 
 impl AppendFile {
-    /// Makes a file that is not there yet.
+    /// Creates a file, which must not exist.
     pub(super) fn create(path: PathBuf, disk: &Disk) -> Result<Self, WriteError> {
-        if disk.now().full {
+        if disk.faults().full {
             return Err(WriteError::Full);
         }
         let file = system::private().append(true).create_new(true).open(&path)?;
-        Self::of(path, file, disk)
+        Self::new(path, file, disk)
     }
 
-    /// Opens a file that is there.
+    /// Opens a file, which must exist.
     pub(super) fn open(path: PathBuf, disk: &Disk) -> Result<Self, WriteError> {
         let file = system::private().append(true).open(&path)?;
-        Self::of(path, file, disk)
+        Self::new(path, file, disk)
     }
 
-    fn of(path: PathBuf, file: File, disk: &Disk) -> Result<Self, WriteError> {
+    fn new(path: PathBuf, file: File, disk: &Disk) -> Result<Self, WriteError> {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(WriteError::Changed(format!("`{}` is no file", path.display())));
+            return Err(changed(&path, "is not a regular file"));
         }
         let (len, identity) = (metadata.len(), system::identity(&metadata));
         Ok(Self { path, file, len, identity, disk: disk.clone() })
@@ -139,11 +151,11 @@ impl AppendFile {
         &self.path
     }
 
-    /// Adds bytes; where that fails, none of them are left.
+    /// Appends `bytes`. If that fails, not one of them is left.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         self.is_in_place()?;
-        let written = if self.disk.now().full {
-            // As a disk does that fills up in the middle of a line.
+        let written = if self.disk.faults().full {
+            // A disk may fill up in the middle of a line.
             self.file.write_all(&bytes[..bytes.len() / 2]).and(Err(io::ErrorKind::StorageFull.into()))
         } else {
             self.file.write_all(bytes)
@@ -160,46 +172,51 @@ impl AppendFile {
         }
     }
 
-    /// Makes all that was added outlive a power cut. After a failure this file must not be trusted any more: the system
-    /// may have dropped what it could not write, and the next sync would succeed all the same.
+    /// Makes the appended bytes survive a power cut. After a failure the file must not be trusted any more: the system may
+    /// have dropped the bytes that it could not write, and the next sync would succeed nevertheless.
     pub(super) fn sync(&self) -> Result<(), WriteError> {
-        if self.disk.now().syncs_fail {
-            return Err(WriteError::Failed(io::Error::other("this disk fails by hand")));
+        if self.disk.faults().syncs_fail {
+            return Err(WriteError::Failed(io::Error::other("syncs of this test's disk fail")));
         }
-        // A sync that finds no room has dropped bytes as any other.
+        // A sync that finds no space has dropped bytes like any other failed sync.
         self.file.sync_data().map_err(WriteError::Failed)
     }
 
-    /// Takes away what a failed write may have left.
+    /// Removes the bytes that a failed write may have left.
     pub(super) fn cut_back(&mut self) -> Result<(), WriteError> {
-        let (found, len) = (self.file.metadata()?.len(), self.len);
-        if found > len { self.cut(len) } else { Ok(()) }
+        let (actual, len) = (self.file.metadata()?.len(), self.len);
+        if actual > len { self.cut(len) } else { Ok(()) }
     }
 
-    /// Takes away what stands beyond `len`.
+    /// Removes the bytes from `len` on.
     pub(super) fn cut(&mut self, len: u64) -> Result<(), WriteError> {
         self.file.set_len(len)?;
         self.len = len;
         self.sync()
     }
 
-    /// Whether the file stands where it stood, and is as long as it was left.
+    /// Checks that the file is still at its path and has the length that it was left with.
     pub(super) fn is_in_place(&self) -> Result<(), WriteError> {
-        let path = self.path.display();
-        let changed = |why: String| Err(WriteError::Changed(format!("`{path}` {why}")));
         match std::fs::symlink_metadata(&self.path) {
-            Ok(found) if system::identity(&found) != self.identity => changed("was replaced".to_owned()),
-            Ok(found) if found.len() != self.len => {
-                changed(format!("has {} bytes, and {} were written", found.len(), self.len))
+            Ok(metadata) if system::identity(&metadata) != self.identity => {
+                Err(changed(&self.path, "was replaced"))
+            }
+            Ok(metadata) if metadata.len() != self.len => {
+                let lengths = format!("has {} bytes, and {} were written", metadata.len(), self.len);
+                Err(changed(&self.path, &lengths))
             }
             Ok(_) => Ok(()),
-            Err(error) => changed(format!("is gone: {error}")),
+            Err(error) => Err(changed(&self.path, &format!("is gone: {error}"))),
         }
     }
 
-    /// The room of the file system it stands on.
-    pub(super) fn room(&self) -> Option<DiskSpace> {
-        let room = system::room(&self.file)?;
-        Some(if self.disk.now().full { DiskSpace { free: 0, ..room } } else { room })
+    /// Returns the space on the file's disk.
+    pub(super) fn space(&self) -> Option<DiskSpace> {
+        let space = system::space(&self.file)?;
+        Some(if self.disk.faults().full { DiskSpace { free: 0, ..space } } else { space })
     }
+}
+
+fn changed(path: &Path, why: &str) -> WriteError {
+    WriteError::Changed(Message::new(format!("`{}` {why}", path.display())))
 }

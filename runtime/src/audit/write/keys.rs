@@ -1,4 +1,4 @@
-//! Key files: the key that redacts, the key that signs.
+//! Reads and creates the key files of a log.
 
 use std::{
     fs,
@@ -7,68 +7,68 @@ use std::{
 };
 
 use super::{redact::Redaction, system};
-use crate::audit::{
-    hex::{hex_text, unhex},
-    signed_note::Signer,
+use crate::{
+    audit::{
+        hex::{hex_text, unhex},
+        signed_note::Signer,
+    },
+    message::Message,
 };
 
-/// A file beside the log's folder, never in it: a copy of the log takes no key along.
-pub(crate) fn beside(folder: &Path, what: &str) -> PathBuf {
+/// Returns a file beside the log's folder. Keys are never in the folder, so that a copy of the log contains no key.
+pub(crate) fn beside(folder: &Path, suffix: &str) -> PathBuf {
     let mut name = folder.file_name().unwrap_or_default().to_owned();
-    name.push(what);
+    name.push(suffix);
     folder.with_file_name(name)
 }
 
-/// Reads the key that redacts a log.
-pub(crate) fn redaction(path: &Path) -> Result<Redaction, String> {
+/// Reads the redaction key of a log.
+pub(crate) fn redaction(path: &Path) -> Result<Redaction, Message> {
     let text = private(path)?;
     let hex = text.trim_end().as_bytes().try_into().ok();
     let key = hex.and_then(unhex).ok_or_else(|| {
-        format!("`{}` is no redaction key\nnote: it is one line of 64 hexadecimal digits", path.display())
+        Message::new(format!("`{}` is not a redaction key", path.display()))
+            .note("expected one line of 64 lower-case hexadecimal digits")
     })?;
     Ok(Redaction::new(&key))
 }
 
-/// Makes a key that redacts a log, unless it is there.
-pub(crate) fn make_redaction(path: &Path) -> Result<Redaction, String> {
+/// Reads the redaction key of a log, and creates it if it is missing.
+pub(super) fn make_redaction(path: &Path) -> Result<Redaction, Message> {
     let mut key = [0; 32];
     getrandom::fill(&mut key).expect("the system gives random bytes");
     match create(path, &format!("{}\n", hex_text(&key))) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(format!("the redaction key `{}` cannot be made: {error}", path.display()))
+            Err(Message::new(format!("the redaction key `{}` cannot be created: {error}", path.display())))
         }
         _ => redaction(path),
     }
 }
 
-/// Reads the key that signs checkpoints.
-pub(crate) fn signer(path: &Path) -> Result<Signer, String> {
+/// Reads the signing key.
+pub(super) fn signer(path: &Path) -> Result<Signer, Message> {
     let text = private(path)?;
-    Signer::parse(&text)
-        .ok_or_else(|| format!("`{}` is no signing key\nhelp: `audit key new` makes one", path.display()))
+    Signer::parse(&text).ok_or_else(|| {
+        Message::new(format!("`{}` is not a signing key", path.display()))
+            .help("create one with `audit key new`")
+    })
 }
 
-/// Reads a file that nobody else may read.
-fn private(path: &Path) -> Result<String, String> {
+/// Reads a file that only its owner can read.
+fn private(path: &Path) -> Result<String, Message> {
+    let shown = path.display();
     let read =
         || -> io::Result<(String, fs::Metadata)> { Ok((fs::read_to_string(path)?, fs::metadata(path)?)) };
-    let (text, metadata) = read().map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-
-        if metadata.mode() & 0o077 != 0 {
-            return Err(format!(
-                "others may read the key in `{}`\nhelp: chmod 600 {0}, or make another",
-                path.display()
-            ));
-        }
+    let (text, metadata) =
+        read().map_err(|error| Message::new(format!("`{shown}` cannot be read: {error}")))?;
+    if system::is_readable_by_others(&metadata) {
+        return Err(Message::new(format!("other users can read the key in `{shown}`"))
+            .help(format!("run `chmod 600 {shown}`, or create another key")));
     }
-    let _ = metadata;
     Ok(text)
 }
 
-/// Makes a file that is not there yet, in one step: nobody ever reads half a key.
+/// Creates a file in one step, so that a reader never finds half a key. The file must not exist.
 pub(crate) fn create(path: &Path, text: &str) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
         system::make_folder(folder)?;
@@ -78,7 +78,7 @@ pub(crate) fn create(path: &Path, text: &str) -> io::Result<()> {
     let made = file
         .write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
-        // A link, unlike a new name, never takes the place of what is there.
+        // Unlike a rename, a link never replaces a file that exists.
         .and_then(|()| fs::hard_link(&aside, path));
     fs::remove_file(&aside)?;
     made

@@ -4,10 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{default_dir, disk::Disk, keys};
 
-/// The size of a segment, in bytes.
-const SEGMENT: u64 = 16 * 1024 * 1024;
+/// The default size of a segment.
+const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 /// The most servers of one name and one user that record at the same time in folders of their own.
-const MOST: u32 = 256;
+const MAX_FOLDERS: u32 = 256;
 
 /// The settings of [`AuditLog`](crate::AuditLog).
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl LogOptions {
             folder,
             numbered_fallback: false,
             signing_key: None,
-            segment_bytes: SEGMENT,
+            segment_bytes: SEGMENT_BYTES,
             interval: CheckpointInterval::default(),
             disk: Disk::default(),
             quiet: false,
@@ -50,7 +50,7 @@ impl LogOptions {
 
     /// The folders in which the log may be, the first choice first.
     pub(crate) fn folders(&self) -> impl Iterator<Item = PathBuf> {
-        let last = if self.numbered_fallback { MOST } else { 1 };
+        let last = if self.numbered_fallback { MAX_FOLDERS } else { 1 };
         (1..=last).map(|n| default_dir::nth(&self.folder, n))
     }
 

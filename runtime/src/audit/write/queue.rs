@@ -1,4 +1,4 @@
-//! An open log: records come in from calls, wait for the writer, and are told when they last.
+//! Queues the records of calls for the writer, and tells a call when its record is on the disk.
 
 use std::{
     path::PathBuf,
@@ -14,16 +14,16 @@ use tokio::sync::oneshot;
 
 use super::{denials::Denials, record::RecordWriter, redact::Redaction};
 
-/// How long a record may take to last.
-const DEADLINE: Duration = Duration::from_secs(10);
-/// The records that may wait without anybody waiting for them.
-const WAITING: usize = 16_384;
-/// How long such records gather before they are written, unless one comes that somebody waits for.
-const GATHERING: Duration = Duration::from_millis(100);
-/// How many of them are written at once in any case.
-const MANY: usize = 4_096;
+/// The time in which a record must reach the disk.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most records in the queue that no call waits for.
+const MAX_UNAWAITED_RECORDS: usize = 16_384;
+/// The time for which such records gather before they are written, unless a call waits for another one.
+const GATHERING_TIME: Duration = Duration::from_millis(100);
+/// The number of gathered records that are written before that time is over.
+const MAX_GATHERED_RECORDS: usize = 4_096;
 
-/// What a record is to the calls at work.
+/// The relation of a record to a call in flight.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RecordKind {
     Intent(u128),
@@ -31,40 +31,46 @@ pub(crate) enum RecordKind {
     Other,
 }
 
-/// A record on its way to the disk.
+/// A record that the writer has not written yet.
 pub(super) struct QueuedRecord {
     pub(super) kind: RecordKind,
-    pub(super) content: Content,
-    pub(super) done: Option<oneshot::Sender<()>>,
+    content: Content,
+    done: Option<oneshot::Sender<()>>,
 }
 
-/// What a record says.
-pub(super) enum Content {
+enum Content {
     Ready(RecordWriter),
-    /// The writer writes it: whoever recorded it has gone on.
+    /// Written by the writer's thread: the call has gone on.
     Deferred(Box<dyn Fn(&mut RecordWriter) + Send>),
 }
 
 impl QueuedRecord {
-    pub(super) fn alone(body: RecordWriter) -> Self {
-        Self { kind: RecordKind::Other, content: Content::Ready(body), done: None }
+    /// A record of the server itself.
+    pub(super) fn of_server(record: RecordWriter) -> Self {
+        Self { kind: RecordKind::Other, content: Content::Ready(record), done: None }
     }
 
-    /// What it says; `room` is where that is written, if it is not yet.
-    pub(super) fn body<'a>(&'a self, room: &'a mut RecordWriter) -> &'a RecordWriter {
+    /// Whether a call waits for this record.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.done.is_some()
+    }
+
+    /// Returns the members of the record. A deferred record is written into `buffer`.
+    pub(super) fn members<'a>(&'a self, buffer: &'a mut RecordWriter) -> &'a RecordWriter {
         match &self.content {
-            Content::Ready(body) => body,
-            Content::Deferred(say) => {
-                room.0.clear();
-                say(room);
-                room
+            Content::Ready(record) => record,
+            Content::Deferred(write) => {
+                buffer.clear();
+                write(buffer);
+                buffer
             }
         }
     }
 
-    pub(super) fn done(self) {
+    /// Tells the call that its record is on the disk.
+    pub(super) fn acknowledge(self) {
         if let Some(done) = self.done {
-            // Whoever waited may have gone.
+            // The call may have been dropped.
             let _ = done.send(());
         }
     }
@@ -75,34 +81,34 @@ impl QueuedRecord {
 #[repr(u8)]
 pub(super) enum LogHealth {
     Up,
-    /// The disk is all but full.
+    /// The disk is almost full.
     Low,
     /// The file cannot be trusted.
     Failed,
 }
 
-/// A record that did not get to the disk.
+/// The error of a record that did not reach the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unrecorded;
 
-/// What the writer has to do.
+/// The next task of the writer.
 pub(super) enum WriterTask {
     Write(Vec<QueuedRecord>),
-    /// No record came, and it is time to look after the log.
+    /// No record came, and it is time to check the log.
     Idle,
-    /// Somebody wants the log opened again.
+    /// An operator asked for the log to be reopened.
     Reopen,
     Stop,
 }
 
-/// Where an open log is, for a line to a person.
+/// The folder of an open log and whether the log is signed, for a line to a person.
 #[derive(Clone, Debug)]
 pub(crate) struct LogLocation {
     pub(crate) folder: PathBuf,
     pub(crate) signed: bool,
 }
 
-/// What calls and the writer share.
+/// The state that calls share with the writer.
 #[derive(Default)]
 pub(super) struct WriterQueue {
     queue: Mutex<Queue>,
@@ -114,8 +120,8 @@ pub(super) struct WriterQueue {
 
 #[derive(Default)]
 struct Queue {
-    entries: Vec<QueuedRecord>,
-    /// Somebody waits for one of them.
+    records: Vec<QueuedRecord>,
+    /// Whether a call waits for one of the records.
     awaited: bool,
     closing: bool,
     reopening: bool,
@@ -124,7 +130,7 @@ struct Queue {
 impl Queue {
     /// Whether the writer has something to do now.
     fn is_urgent(&self) -> bool {
-        self.awaited || self.closing || self.reopening || self.entries.len() >= MANY
+        self.awaited || self.closing || self.reopening || self.records.len() >= MAX_GATHERED_RECORDS
     }
 }
 
@@ -133,18 +139,19 @@ impl WriterQueue {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for something to do, but not longer than `most`. Records that nobody waits for are left to gather.
-    pub(super) fn next(&self, most: Option<Duration>) -> WriterTask {
-        let mut queue = self.wait(self.lock(), most, |queue| queue.entries.is_empty() && !queue.is_urgent());
-        if !queue.entries.is_empty() {
-            queue = self.wait(queue, Some(GATHERING), |queue| !queue.is_urgent());
+    /// Waits for the next task, but not longer than `timeout`. Records that no call waits for gather first.
+    pub(super) fn next(&self, timeout: Option<Duration>) -> WriterTask {
+        let mut queue =
+            self.wait(self.lock(), timeout, |queue| queue.records.is_empty() && !queue.is_urgent());
+        if !queue.records.is_empty() {
+            queue = self.wait(queue, Some(GATHERING_TIME), |queue| !queue.is_urgent());
         }
         if std::mem::take(&mut queue.reopening) {
             return WriterTask::Reopen;
         }
         queue.awaited = false;
-        match (queue.entries.is_empty(), queue.closing) {
-            (false, _) => WriterTask::Write(std::mem::take(&mut queue.entries)),
+        match (queue.records.is_empty(), queue.closing) {
+            (false, _) => WriterTask::Write(std::mem::take(&mut queue.records)),
             (true, true) => WriterTask::Stop,
             (true, false) => WriterTask::Idle,
         }
@@ -153,39 +160,39 @@ impl WriterQueue {
     fn wait<'a>(
         &self,
         queue: MutexGuard<'a, Queue>,
-        most: Option<Duration>,
+        timeout: Option<Duration>,
         idle: fn(&mut Queue) -> bool,
     ) -> MutexGuard<'a, Queue> {
-        match most {
+        match timeout {
             None => self.wake.wait_while(queue, idle).unwrap_or_else(PoisonError::into_inner),
-            Some(most) => {
-                self.wake.wait_timeout_while(queue, most, idle).unwrap_or_else(PoisonError::into_inner).0
+            Some(timeout) => {
+                self.wake.wait_timeout_while(queue, timeout, idle).unwrap_or_else(PoisonError::into_inner).0
             }
         }
     }
 
-    fn push(&self, entry: QueuedRecord) {
+    fn push(&self, record: QueuedRecord) {
         let mut queue = self.lock();
-        if queue.closing || (entry.done.is_none() && queue.entries.len() >= WAITING) {
+        if queue.closing || (!record.is_awaited() && queue.records.len() >= MAX_UNAWAITED_RECORDS) {
             drop(queue);
-            self.refuse(vec![entry]);
+            self.refuse(vec![record]);
             return;
         }
         let was_urgent = queue.is_urgent();
-        queue.awaited |= entry.done.is_some();
-        queue.entries.push(entry);
-        // A writer that writes, or gathers, looks again by itself.
-        let wakes = queue.entries.len() == 1 || queue.is_urgent() != was_urgent;
+        queue.awaited |= record.is_awaited();
+        queue.records.push(record);
+        // A writer that is writing or gathering looks at the queue again by itself.
+        let wakes = queue.records.len() == 1 || queue.is_urgent() != was_urgent;
         drop(queue);
         if wakes {
             self.wake.notify_one();
         }
     }
 
-    /// Gives up on records, and counts them; who waits for one hears that it was dropped.
-    pub(super) fn refuse(&self, entries: Vec<QueuedRecord>) {
-        self.leave_out(entries.len() as u64);
-        drop(entries);
+    /// Drops records and counts them. A call that waits for one of them is told that it was dropped.
+    pub(super) fn refuse(&self, records: Vec<QueuedRecord>) {
+        self.leave_out(records.len() as u64);
+        drop(records);
     }
 
     pub(super) fn leave_out(&self, records: u64) {
@@ -201,55 +208,55 @@ impl WriterQueue {
     }
 }
 
-/// A log that this process writes.
+/// A log that this process writes, as calls use it.
 pub(crate) struct AuditHandle {
-    pub(super) shared: Arc<WriterQueue>,
+    pub(super) queue: Arc<WriterQueue>,
     pub(crate) redaction: Redaction,
     pub(crate) location: LogLocation,
-    /// Hangs up when the writer has ended.
+    /// Disconnected when the writer has ended.
     pub(super) ended: Mutex<mpsc::Receiver<()>>,
 }
 
 impl AuditHandle {
-    /// Waits until the record lasts, whatever becomes of the call.
-    pub(crate) async fn commit(&self, kind: RecordKind, body: RecordWriter) -> Result<(), Unrecorded> {
-        let (done, told) = oneshot::channel();
-        self.shared.push(QueuedRecord { kind, content: Content::Ready(body), done: Some(done) });
-        match tokio::time::timeout(DEADLINE, told).await {
+    /// Waits until the record is on the disk, even if the call is dropped in the meantime.
+    pub(crate) async fn commit(&self, kind: RecordKind, record: RecordWriter) -> Result<(), Unrecorded> {
+        let (done, acknowledged) = oneshot::channel();
+        self.queue.push(QueuedRecord { kind, content: Content::Ready(record), done: Some(done) });
+        match tokio::time::timeout(COMMIT_TIMEOUT, acknowledged).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(Unrecorded),
         }
     }
 
-    /// Records without waiting; what cannot be written is counted, and the count recorded later. What `say` holds is
-    /// held until then: nothing that is secret.
-    pub(crate) fn note(&self, kind: RecordKind, say: impl Fn(&mut RecordWriter) + Send + 'static) {
-        self.shared.push(QueuedRecord { kind, content: Content::Deferred(Box::new(say)), done: None });
+    /// Records without waiting. If the record cannot be written, it is counted, and the count is recorded later. `write`
+    /// holds its values until then, so it must not hold secrets.
+    pub(crate) fn note(&self, kind: RecordKind, write: impl Fn(&mut RecordWriter) + Send + 'static) {
+        self.queue.push(QueuedRecord { kind, content: Content::Deferred(Box::new(write)), done: None });
     }
 
-    /// Whether a denial is recorded by itself, or only counted: there have been too many.
+    /// Whether a denial is recorded by itself. If there are too many, it is only counted.
     pub(crate) fn admits_denial(&self, by: &'static str) -> bool {
-        self.shared.denials.admit(by)
+        self.queue.denials.admit(by)
     }
 
-    /// Has the log opened again, as after a restart.
+    /// Asks the writer to reopen the log, as after a restart.
     pub(crate) fn reopen(&self) {
-        self.shared.lock().reopening = true;
-        self.shared.wake.notify_one();
+        self.queue.lock().reopening = true;
+        self.queue.wake.notify_one();
     }
 
     /// Whether calls can be recorded.
     pub(crate) fn is_ready(&self) -> bool {
-        self.shared.health.load(Ordering::Relaxed) == LogHealth::Up as u8
+        self.queue.health.load(Ordering::Relaxed) == LogHealth::Up as u8
     }
 
-    /// Writes what waits and the record of the end, and waits for both, but not for ever.
+    /// Writes the queued records and the record of the stop, and waits for both, up to a timeout.
     pub(crate) fn stop(&self) {
-        self.shared.lock().closing = true;
-        self.shared.wake.notify_one();
+        self.queue.lock().closing = true;
+        self.queue.wake.notify_one();
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        // It hangs up; it never says anything.
-        let _ = ended.recv_timeout(DEADLINE);
+        // The writer never sends anything: it disconnects.
+        let _ = ended.recv_timeout(COMMIT_TIMEOUT);
     }
 }
 

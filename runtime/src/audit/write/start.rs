@@ -8,86 +8,93 @@ use std::{
 use super::{
     checkpoints::{self, Checkpoints},
     disk::WriteError,
-    folder::{self, Folder, FolderError},
+    folder::{Folder, FolderError},
     keys,
+    log_file::LogFile,
     options::LogOptions,
     queue::{AuditHandle, LogLocation, WriterQueue},
     record::RecordWriter,
-    recover,
+    recover::{self, LogEnd},
     redact::Redaction,
-    writer::{self, Writer},
+    writer::Writer,
 };
-use crate::audit::signed_note::Signer;
+use crate::{audit::signed_note::Signer, message::Message};
 
-/// Takes the folder, recovers from a crash, and starts the thread that writes. `record` is the record of the start.
-pub(crate) fn start(options: &LogOptions, mut record: RecordWriter) -> Result<AuditHandle, String> {
+/// Takes the folder, recovers from a crash, and starts the writer's thread. `record` is the record of the start.
+pub(crate) fn start(options: &LogOptions, mut record: RecordWriter) -> Result<AuditHandle, Message> {
     let folder = take(options)?;
     let signer = signer(options, &folder.path)?;
     let path = folder.path.clone();
     let last = checkpoints::last(&path)?;
-    let found = recover::recover(&path, last.as_ref().map(|last| &last.checkpoint))?;
-    let redaction_key = options.redaction_key();
-    let redaction = match &found {
-        Some(_) => keys::redaction(&redaction_key)?,
-        None => keys::make_redaction(&redaction_key)?,
-    };
-    if let Some(found) = found.as_ref().filter(|found| found.redaction != redaction.id()) {
-        let shown = redaction_key.display();
-        return Err(format!("`{shown}` is another key than the log was begun with ({})", found.redaction));
-    }
-    let failed = |error: WriteError| format!("the audit log cannot be written: {}", writer::why(error));
-    let signs = signer.map(|signer| {
-        Checkpoints::open(&path, signer, options.interval, last.as_ref(), &options.disk, !options.quiet)
-    });
-    let signs = signs.transpose().map_err(failed)?;
-    match &signs {
-        Some(signs) => _ = record.text("signed_by", &signs.signer()),
+    let end = recover::recover(&path, last.as_ref().map(|last| &last.checkpoint))?;
+    let redaction = redaction(options, end.as_ref())?;
+    let failed = |error: WriteError| Message::new(format!("the audit log cannot be written: {error}"));
+    let checkpoints =
+        signer.map(|signer| Checkpoints::open(&path, signer, last.as_ref(), options)).transpose();
+    let checkpoints = checkpoints.map_err(failed)?;
+    match &checkpoints {
+        Some(checkpoints) => _ = record.text("signed_by", &checkpoints.verifier_key()),
         None => _ = record.flag("signed", false),
     }
-    let (signed, redaction_id) = (signs.is_some(), redaction.id().to_owned());
-    let writer = Writer::begin(folder, redaction_id, signs, options, found, record).map_err(failed)?;
-    spawn(writer, redaction, LogLocation { folder: path, signed })
+    let location = LogLocation { folder: path, signed: checkpoints.is_some() };
+    let file = LogFile::open(folder, redaction.id().to_owned(), options, end.as_ref()).map_err(failed)?;
+    let writer = Writer::begin(file, checkpoints, end.as_ref(), record).map_err(failed)?;
+    spawn(writer, redaction, location)
 }
 
-/// Takes the folder itself, or the next one that no other process has.
-fn take(options: &LogOptions) -> Result<Folder, String> {
-    let mut busy = String::new();
-    for folder in options.folders() {
-        match Folder::take(&folder) {
-            Ok(folder) => return Ok(folder),
-            Err(FolderError::Busy(why)) => busy = why,
-            Err(FolderError::Unfit(why)) => return Err(format!("{why}\n{}", folder::HELP)),
+/// Takes the folder itself, or the next numbered one that no other process has.
+fn take(options: &LogOptions) -> Result<Folder, Message> {
+    let mut folders = options.folders();
+    let mut taken = folders.next().map(|folder| Folder::take(&folder)).expect("there is a first folder");
+    for folder in folders {
+        match taken {
+            Err(FolderError::Busy(_)) => taken = Folder::take(&folder),
+            taken => return taken.map_err(FolderError::into_message),
         }
     }
-    Err(format!("{busy}\n{}", folder::HELP))
+    taken.map_err(FolderError::into_message)
 }
 
 /// Reads the signing key, if there is one.
-fn signer(options: &LogOptions, folder: &Path) -> Result<Option<Signer>, String> {
+fn signer(options: &LogOptions, folder: &Path) -> Result<Option<Signer>, Message> {
     let path = options.signing_key();
     if options.signing_key.is_none() && !path.exists() {
         return Ok(None);
     }
     let within = |path: &Path| Some(path.canonicalize().ok()?.starts_with(folder.canonicalize().ok()?));
     if within(&path).unwrap_or(false) {
-        return Err(format!(
-            "the signing key `{}` stands in the log's own folder\nnote: whoever takes the log then takes the key along\nhelp: keep it elsewhere",
-            path.display()
-        ));
+        return Err(Message::new(format!("the signing key `{}` is in the log's own folder", path.display()))
+            .note("anyone who takes the log would take the key as well")
+            .help("store the key in another folder"));
     }
     keys::signer(&path).map(Some)
 }
 
-fn spawn(writer: Writer, redaction: Redaction, location: LogLocation) -> Result<AuditHandle, String> {
-    let shared = Arc::<WriterQueue>::default();
-    let (hold, ended) = mpsc::channel();
-    let for_writer = Arc::clone(&shared);
+/// Reads the redaction key of the log that ends at `end`, or creates one for a new log.
+fn redaction(options: &LogOptions, end: Option<&LogEnd>) -> Result<Redaction, Message> {
+    let path = options.redaction_key();
+    let Some(end) = end else { return keys::make_redaction(&path) };
+    let redaction = keys::redaction(&path)?;
+    if end.redaction != redaction.id() {
+        return Err(Message::new(format!(
+            "`{}` is not the redaction key with which the log began ({})",
+            path.display(),
+            end.redaction
+        )));
+    }
+    Ok(redaction)
+}
+
+fn spawn(writer: Writer, redaction: Redaction, location: LogLocation) -> Result<AuditHandle, Message> {
+    let queue = Arc::<WriterQueue>::default();
+    let (disconnects, ended) = mpsc::channel();
+    let for_writer = Arc::clone(&queue);
     std::thread::Builder::new()
         .name("audit".to_owned())
         .spawn(move || {
-            let _hold = hold;
+            let _disconnects = disconnects;
             writer.run(&for_writer);
         })
-        .map_err(|error| format!("no thread to write the audit log with: {error}"))?;
-    Ok(AuditHandle { shared, redaction, location, ended: Mutex::new(ended) })
+        .map_err(|error| Message::new(format!("the audit log's thread cannot be started: {error}")))?;
+    Ok(AuditHandle { queue, redaction, location, ended: Mutex::new(ended) })
 }

@@ -1,4 +1,4 @@
-//! What an audit log asks of the system beyond `std`: private files, locks, owners, free space.
+//! Asks the system for private files, owners of files and free space.
 
 use std::{
     fs::{DirBuilder, File, Metadata, OpenOptions},
@@ -6,11 +6,11 @@ use std::{
     path::Path,
 };
 
-/// The room of a file system, in bytes.
+/// The space of a file system, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DiskSpace {
     pub(super) free: u64,
-    pub(super) all: u64,
+    pub(super) total: u64,
 }
 
 #[cfg(unix)]
@@ -21,50 +21,56 @@ mod unix {
 
     use crate::audit::write::system::{DirBuilder, DiskSpace, File, Metadata, OpenOptions, Path, io};
 
-    /// For a file that only its owner reads, and that is no symbolic link.
+    /// Options for a file that only its owner can read. A symbolic link is not followed.
     pub(crate) fn private() -> OpenOptions {
         let mut options = OpenOptions::new();
         options.mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
         options
     }
 
-    /// Makes a folder that only its owner enters, and those above it.
+    /// Creates a folder that only its owner can enter, and its parents.
     pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)
     }
 
-    /// Whether nobody else can change what is in it; or why not.
-    pub(crate) fn ours_alone(metadata: &Metadata) -> Result<(), String> {
+    /// Checks that only this user can change the folder's content.
+    pub(crate) fn is_private(metadata: &Metadata) -> Result<(), String> {
         if metadata.uid() != rustix::process::geteuid().as_raw() {
             return Err(format!("it belongs to another user (uid {})", metadata.uid()));
         }
         if metadata.mode() & 0o022 != 0 {
-            return Err(format!("others may write in it (mode {:o})", metadata.mode() & 0o7777));
+            return Err(format!("other users can write in it (mode {:o})", metadata.mode() & 0o7777));
         }
         Ok(())
     }
 
-    /// What makes two files one.
+    pub(crate) fn is_readable_by_others(metadata: &Metadata) -> bool {
+        metadata.mode() & 0o077 != 0
+    }
+
+    /// Returns numbers that are equal only for the same file.
     pub(crate) fn identity(metadata: &Metadata) -> (u64, u64) {
         (metadata.dev(), metadata.ino())
     }
 
-    pub(crate) fn room(file: &File) -> Option<DiskSpace> {
+    pub(crate) fn space(file: &File) -> Option<DiskSpace> {
         let stat = rustix::fs::fstatvfs(file).ok()?;
         let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
-        Some(DiskSpace { free: bytes(stat.f_bavail), all: bytes(stat.f_blocks) })
+        Some(DiskSpace { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) })
     }
 
-    /// Makes the names in a folder outlive a power cut.
+    /// Makes the names in a folder survive a power cut.
     pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
     }
 }
 
 #[cfg(unix)]
-pub(super) use unix::{identity, make_folder, ours_alone, private, room, sync_folder};
+pub(super) use unix::{
+    identity, is_private, is_readable_by_others, make_folder, private, space, sync_folder,
+};
 
-/// Systems without Unix's files: the folder's own access list is what keeps others out.
+/// Systems without the file modes of Unix: the access list of the folder protects it.
 #[cfg(not(unix))]
 mod other {
     use crate::audit::write::system::{DirBuilder, DiskSpace, File, Metadata, OpenOptions, Path, io};
@@ -77,8 +83,12 @@ mod other {
         DirBuilder::new().recursive(true).create(path)
     }
 
-    pub(crate) fn ours_alone(_: &Metadata) -> Result<(), String> {
+    pub(crate) fn is_private(_: &Metadata) -> Result<(), String> {
         Ok(())
+    }
+
+    pub(crate) fn is_readable_by_others(_: &Metadata) -> bool {
+        false
     }
 
     pub(crate) fn identity(metadata: &Metadata) -> (u64, u64) {
@@ -86,7 +96,7 @@ mod other {
         (0, made.map_or(0, |made| u64::try_from(made.as_nanos()).unwrap_or(u64::MAX)))
     }
 
-    pub(crate) fn room(_: &File) -> Option<DiskSpace> {
+    pub(crate) fn space(_: &File) -> Option<DiskSpace> {
         None
     }
 
@@ -96,4 +106,6 @@ mod other {
 }
 
 #[cfg(not(unix))]
-pub(super) use other::{identity, make_folder, ours_alone, private, room, sync_folder};
+pub(super) use other::{
+    identity, is_private, is_readable_by_others, make_folder, private, space, sync_folder,
+};

@@ -1,362 +1,243 @@
-//! Records that wait → lines on the disk, those that wait together in one write and one sync.
+//! Writes queued records to the disk: those that wait together are written and synced at once.
 
-use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
-
-use jiff::Timestamp;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{
     checkpoints::{self, Checkpoints},
-    disk::{AppendFile, Disk, WriteError},
-    folder::Folder,
-    options::LogOptions,
+    disk::WriteError,
+    log_file::LogFile,
     queue::{LogHealth, QueuedRecord, RecordKind, WriterQueue, WriterTask},
     record::RecordWriter,
-    recover::{self, LogEnd},
-    system,
+    recover::LogEnd,
 };
-use crate::audit::{
-    chain::{Head, sha256},
-    hex::hex_text,
-    segments,
-};
+use crate::audit::{chain::sha256, hex::hex_text};
 
-/// The free space below which nothing new is begun: at most this many bytes, and a twentieth of the file system.
-const KEPT_FREE: u64 = 16 * 1024 * 1024;
-/// How interval a disk without room is asked again.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// The free space below which no new call begins: this many bytes, or a twentieth of a small disk.
+const MIN_FREE_BYTES: u64 = 16 * 1024 * 1024;
+/// The time after which a full disk is checked again.
+const FULL_DISK_RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// The one who writes a log.
+/// The writer of a log.
 pub(super) struct Writer {
-    folder: Folder,
-    tail: AppendFile,
-    head: Head,
-    segment: u32,
-    log: String,
-    redaction: String,
-    signs: Option<Checkpoints>,
-    segment_bytes: u64,
-    disk: Disk,
-    /// Calls whose intent is written, and whose outcome is not.
-    at_work: HashSet<u128>,
+    file: LogFile,
+    checkpoints: Option<Checkpoints>,
+    /// The calls whose intent is written, and whose outcome is not.
+    in_flight: HashSet<u128>,
     health: LogHealth,
 }
 
-/// The first segment of a new log.
-fn first(path: &Path, disk: &Disk) -> Result<AppendFile, WriteError> {
-    let tail = AppendFile::create(segments::segment(path, 1), disk)?;
-    system::sync_folder(path)?;
-    Ok(tail)
-}
-
-/// Goes on where the last process stopped; what it left torn is set aside in a file of its own.
-fn resumed(path: &Path, found: &LogEnd, disk: &Disk) -> Result<AppendFile, WriteError> {
-    let mut tail = AppendFile::open(segments::segment(path, found.segment), disk)?;
-    if !found.torn.is_empty() {
-        let aside = path.join(format!("torn-before-{}", found.head.next));
-        let mut file = system::private();
-        let mut file = file.write(true).create(true).truncate(true).open(aside)?;
-        std::io::Write::write_all(&mut file, &found.torn)?;
-        file.sync_all()?;
-        tail.cut(found.len)?;
-    }
-    // What a crash left in memory only is on the disk from here on.
-    tail.sync()?;
-    system::sync_folder(path)?;
-    Ok(tail)
-}
-
 impl Writer {
-    /// Writes the first records of this process: of a segment that is new, of what was recovered, and of the start.
+    /// Writes the first records of this process: the beginning of a segment, a crash, and the start. `end` is the end of
+    /// the log before.
     pub(super) fn begin(
-        folder: Folder,
-        redaction: String,
-        signs: Option<Checkpoints>,
-        log: &LogOptions,
-        found: Option<LogEnd>,
+        file: LogFile,
+        checkpoints: Option<Checkpoints>,
+        end: Option<&LogEnd>,
         start: RecordWriter,
     ) -> Result<Self, WriteError> {
-        let tail = match &found {
-            None => first(&folder.path, &log.disk)?,
-            Some(found) => resumed(&folder.path, found, &log.disk)?,
-        };
-        let known = found.as_ref().filter(|found| !found.log.is_empty());
-        let mut writer = Self {
-            folder,
-            tail,
-            head: found.as_ref().map_or(Head::START, |found| found.head),
-            segment: found.as_ref().map_or(1, |found| found.segment),
-            log: known.map_or_else(recover::new_id, |found| found.log.clone()),
-            redaction,
-            signs,
-            segment_bytes: log.segment_bytes,
-            disk: log.disk.clone(),
-            at_work: HashSet::new(),
-            health: LogHealth::Up,
-        };
         let mut records = Vec::new();
-        if found.as_ref().is_none_or(|found| found.len == 0) {
-            records.push(writer.opening());
+        if end.is_none_or(|end| end.len == 0) {
+            records.push(file.opening());
         }
-        if let Some(found) = found.filter(|found| !found.torn.is_empty()) {
-            let mut body = RecordWriter::of("server");
-            body.text("event", "recovered").number("set_aside", found.torn.len() as u64);
-            body.text("digest", &hex_text(&sha256(&found.torn)));
-            records.push(QueuedRecord::alone(body));
+        if let Some(end) = end.filter(|end| !end.torn.is_empty()) {
+            let mut record = RecordWriter::of("server");
+            record.text("event", "recovered").number("set_aside", end.torn.len() as u64);
+            record.text("digest", &hex_text(&sha256(&end.torn)));
+            records.push(QueuedRecord::of_server(record));
         }
-        records.push(QueuedRecord::alone(start));
+        records.push(QueuedRecord::of_server(start));
+        let mut writer = Self { file, checkpoints, in_flight: HashSet::new(), health: LogHealth::Up };
         writer.write(&records)?;
         writer.sign(true)?;
         Ok(writer)
     }
 
-    /// Writes what waits until there is nothing more to come.
-    pub(super) fn run(mut self, shared: &Arc<WriterQueue>) {
+    /// Writes records until the queue is closed and empty.
+    pub(super) fn run(mut self, queue: &Arc<WriterQueue>) {
         loop {
-            match shared.next(self.wait()) {
-                WriterTask::Write(entries) => self.turn(entries, shared),
-                WriterTask::Idle => self.turn(Vec::new(), shared),
-                WriterTask::Reopen => self.reopened(shared),
+            match queue.next(self.idle_time()) {
+                WriterTask::Write(records) => self.turn(records, queue),
+                WriterTask::Idle => self.turn(Vec::new(), queue),
+                WriterTask::Reopen => self.reopen(queue),
                 WriterTask::Stop => break,
             }
         }
-        let _ = self.denials(shared, true);
-        let mut body = RecordWriter::of("server");
-        body.text("event", "stop").number("at_work", self.at_work.len() as u64);
-        let _ = self.write(&[QueuedRecord::alone(body)]).and_then(|()| self.sign(true));
-        shared.set_health(LogHealth::Failed);
+        let _ = self.record_denials(queue, true);
+        let mut record = RecordWriter::of("server");
+        record.text("event", "stop").number("at_work", self.in_flight.len() as u64);
+        let _ = self.write(&[QueuedRecord::of_server(record)]).and_then(|()| self.sign(true));
+        queue.set_health(LogHealth::Failed);
     }
 
-    /// How long there is nothing to do unless a record comes.
-    fn wait(&self) -> Option<Duration> {
+    /// The time until there is something to do although no record came.
+    fn idle_time(&self) -> Option<Duration> {
         if self.health == LogHealth::Low {
-            return Some(ASK_AGAIN);
+            return Some(FULL_DISK_RETRY_DELAY);
         }
-        self.signs.as_ref().filter(|_| self.health == LogHealth::Up).and_then(Checkpoints::wait)
+        self.checkpoints.as_ref().filter(|_| self.health == LogHealth::Up).and_then(Checkpoints::idle_time)
     }
 
-    fn turn(&mut self, entries: Vec<QueuedRecord>, shared: &WriterQueue) {
-        self.commit(entries, shared);
-        let said = self.left_out(shared).and_then(|()| self.denials(shared, false));
-        let after = said.and_then(|()| self.sign(false));
-        if let Err(error) = after {
-            self.troubled(error, shared);
+    fn turn(&mut self, records: Vec<QueuedRecord>, queue: &WriterQueue) {
+        self.commit(records, queue);
+        let counted = self.record_left_out(queue).and_then(|()| self.record_denials(queue, false));
+        if let Err(error) = counted.and_then(|()| self.sign(false)) {
+            self.fail(&error, queue);
         }
     }
 
-    /// Content how many records were left out, once there is room to say it.
-    fn left_out(&mut self, shared: &WriterQueue) -> Result<(), WriteError> {
+    /// Records how many records were left out, once the disk has space.
+    fn record_left_out(&mut self, queue: &WriterQueue) -> Result<(), WriteError> {
         if self.health != LogHealth::Up {
             return Ok(());
         }
-        let left_out = shared.take_left_out();
+        let left_out = queue.take_left_out();
         if left_out == 0 {
             return Ok(());
         }
-        let mut body = RecordWriter::of("server");
-        body.text("event", "left_out").number("records", left_out);
-        self.write(&[QueuedRecord::alone(body)]).inspect_err(|_| shared.leave_out(left_out))
+        let mut record = RecordWriter::of("server");
+        record.text("event", "left_out").number("records", left_out);
+        self.write(&[QueuedRecord::of_server(record)]).inspect_err(|_| queue.leave_out(left_out))
     }
 
-    /// Content how many denials were counted only.
-    fn denials(&mut self, shared: &WriterQueue, ends: bool) -> Result<(), WriteError> {
+    /// Records how many denials were only counted.
+    fn record_denials(&mut self, queue: &WriterQueue, ends: bool) -> Result<(), WriteError> {
         if self.health != LogHealth::Up {
             return Ok(());
         }
-        let counted = shared.denials.take(ends);
+        let counted = queue.denials.take(ends);
         if counted.is_empty() {
             return Ok(());
         }
-        let mut body = RecordWriter::of("server");
-        body.text("event", "denied_more").object("denied_by", |denied| {
+        let mut record = RecordWriter::of("server");
+        record.text("event", "denied_more").object("denied_by", |denied| {
             for (by, denials) in &counted {
                 denied.number(by, *denials);
             }
         });
-        self.write(&[QueuedRecord::alone(body)]).inspect_err(|_| shared.denials.put_back(counted))
+        self.write(&[QueuedRecord::of_server(record)]).inspect_err(|_| queue.denials.put_back(counted))
     }
 
-    /// Opens the log again and goes on, or does not: where a sync failed, this is how the log comes back.
-    fn reopened(&mut self, shared: &WriterQueue) {
-        match self.reopen() {
+    /// Opens the log again. After a failed sync this is the only way to go on.
+    fn reopen(&mut self, queue: &WriterQueue) {
+        match self.try_reopen() {
             Ok(()) => {
                 self.health = LogHealth::Up;
-                let mut body = RecordWriter::of("server");
-                body.text("event", "reopened");
-                if let Err(error) = self.write(&[QueuedRecord::alone(body)]).and_then(|()| self.sign(true)) {
-                    return self.troubled(error, shared);
+                let mut record = RecordWriter::of("server");
+                record.text("event", "reopened");
+                if let Err(error) =
+                    self.write(&[QueuedRecord::of_server(record)]).and_then(|()| self.sign(true))
+                {
+                    return self.fail(&error, queue);
                 }
-                shared.set_health(self.health);
-                eprintln!("audit: the log was opened again");
+                queue.set_health(self.health);
+                eprintln!("audit: the log was reopened");
             }
             Err(error) => {
-                eprintln!("audit: the log cannot be opened again: {}", why(error));
+                eprintln!("audit: the log cannot be reopened: {error}");
                 self.health = LogHealth::Failed;
-                shared.set_health(self.health);
+                queue.set_health(self.health);
             }
         }
     }
 
-    /// The log has to stand where it stood, and to end as it was left.
-    fn reopen(&mut self) -> Result<(), WriteError> {
+    fn try_reopen(&mut self) -> Result<(), WriteError> {
         if self.health == LogHealth::Failed {
-            // What a batch that failed left behind was never acknowledged.
-            self.tail.cut_back()?;
+            self.file.cut_back()?;
         }
-        self.tail.is_in_place()?;
-        let path = self.folder.path.clone();
-        let last = checkpoints::last(&path).map_err(WriteError::Changed)?;
-        let found = recover::recover(&path, last.as_ref().map(|last| &last.checkpoint));
-        let found = found.map_err(WriteError::Changed)?;
-        let found = found.filter(|found| {
-            (found.head, found.segment, &found.log) == (self.head, self.segment, &self.log)
-                && found.torn.is_empty()
-        });
-        let found =
-            found.ok_or_else(|| WriteError::Changed("the log does not end as it was left".to_owned()))?;
-        self.tail = resumed(&path, &found, &self.disk)?;
-        match &mut self.signs {
-            Some(signs) => signs.reopen(&path, last.as_ref(), &self.disk),
+        let last = checkpoints::last(self.file.folder()).map_err(WriteError::Changed)?;
+        self.file.reopen(last.as_ref().map(|last| &last.checkpoint))?;
+        match &mut self.checkpoints {
+            Some(checkpoints) => checkpoints.reopen(last.as_ref()),
             None => Ok(()),
         }
     }
 
-    /// Commits one batch and tells everybody in it, and before them whoever asks whether the log is well.
-    fn commit(&mut self, entries: Vec<QueuedRecord>, shared: &WriterQueue) {
+    /// Writes one batch and tells the calls that wait for it. The health is set before, for a caller that asks for it.
+    fn commit(&mut self, records: Vec<QueuedRecord>, queue: &WriterQueue) {
         let low = self.is_low();
-        let failed = self.health == LogHealth::Failed;
-        let at_work = &self.at_work;
-        let mut begun: HashSet<u128> = HashSet::new();
-        let (batch, refused): (Vec<QueuedRecord>, Vec<QueuedRecord>) =
-            entries.into_iter().partition(|entry| {
-                !failed
-                    && match entry.kind {
-                        RecordKind::Intent(call) => !low && begun.insert(call),
-                        // Of a call whose intent was left out, nothing stands in the log.
-                        RecordKind::Outcome(call) => at_work.contains(&call) || begun.contains(&call),
-                        RecordKind::Other => !low || entry.done.is_some(),
-                    }
-            });
+        let (batch, refused) = self.select(records, low);
         let written = if batch.is_empty() { Ok(()) } else { self.write(&batch) };
         match written {
             Ok(()) => {
-                self.feel(if low { LogHealth::Low } else { LogHealth::Up }, shared);
-                for entry in &batch {
-                    match entry.kind {
-                        RecordKind::Intent(call) => _ = self.at_work.insert(call),
-                        RecordKind::Outcome(call) => _ = self.at_work.remove(&call),
+                self.set_health(if low { LogHealth::Low } else { LogHealth::Up }, queue);
+                for record in &batch {
+                    match record.kind {
+                        RecordKind::Intent(call) => _ = self.in_flight.insert(call),
+                        RecordKind::Outcome(call) => _ = self.in_flight.remove(&call),
                         RecordKind::Other => {}
                     }
                 }
-                batch.into_iter().for_each(QueuedRecord::done);
+                batch.into_iter().for_each(QueuedRecord::acknowledge);
             }
             Err(error) => {
-                self.troubled(error, shared);
-                shared.refuse(batch);
+                self.fail(&error, queue);
+                queue.refuse(batch);
             }
         }
-        shared.refuse(refused);
+        queue.refuse(refused);
     }
 
-    fn troubled(&mut self, error: WriteError, shared: &WriterQueue) {
-        match error {
-            WriteError::Full => self.feel(LogHealth::Low, shared),
-            error => {
-                if self.health != LogHealth::Failed {
-                    eprintln!("audit: nothing more is recorded until a restart or SIGHUP: {}", why(error));
+    /// Separates the records that can be written from those that are refused.
+    fn select(&self, records: Vec<QueuedRecord>, low: bool) -> (Vec<QueuedRecord>, Vec<QueuedRecord>) {
+        let failed = self.health == LogHealth::Failed;
+        let mut begun: HashSet<u128> = HashSet::new();
+        records.into_iter().partition(|record| {
+            !failed
+                && match record.kind {
+                    RecordKind::Intent(call) => !low && begun.insert(call),
+                    // If its intent was left out, the log holds nothing of the call.
+                    RecordKind::Outcome(call) => self.in_flight.contains(&call) || begun.contains(&call),
+                    RecordKind::Other => !low || record.is_awaited(),
                 }
-                self.feel(LogHealth::Failed, shared);
-            }
-        }
+        })
     }
 
-    /// A log that failed stays so until it is opened again.
-    fn feel(&mut self, health: LogHealth, shared: &WriterQueue) {
+    fn fail(&mut self, error: &WriteError, queue: &WriterQueue) {
+        if matches!(error, WriteError::Full) {
+            return self.set_health(LogHealth::Low, queue);
+        }
+        if self.health != LogHealth::Failed {
+            eprintln!("audit: nothing is recorded any more until a restart or SIGHUP: {error}");
+        }
+        self.set_health(LogHealth::Failed, queue);
+    }
+
+    /// Sets the health. A log that failed stays failed until it is reopened.
+    fn set_health(&mut self, health: LogHealth, queue: &WriterQueue) {
         if self.health != LogHealth::Failed && self.health != health {
             match health {
                 LogHealth::Low => {
-                    eprintln!("audit: the disk is all but full: what must be recorded is refused")
+                    eprintln!("audit: the disk is almost full: calls that must be recorded are refused");
                 }
-                LogHealth::Up => eprintln!("audit: the disk has room again"),
+                LogHealth::Up => eprintln!("audit: the disk has space again"),
                 LogHealth::Failed => {}
             }
             self.health = health;
         }
-        shared.set_health(self.health);
+        queue.set_health(self.health);
     }
 
     fn is_low(&self) -> bool {
-        self.tail.room().is_some_and(|room| room.free < KEPT_FREE.min(room.all / 20))
+        self.file.space().is_some_and(|space| space.free < MIN_FREE_BYTES.min(space.total / 20))
     }
 
-    /// Writes and syncs; where that fails, the head stays where it was.
-    fn write(&mut self, entries: &[QueuedRecord]) -> Result<(), WriteError> {
+    fn write(&mut self, records: &[QueuedRecord]) -> Result<(), WriteError> {
         if self.health == LogHealth::Failed {
-            return Err(WriteError::Changed("it failed before".to_owned()));
+            let why = crate::message::Message::new("an earlier write failed");
+            return Err(WriteError::Changed(why));
         }
-        if self.tail.len() >= self.segment_bytes {
-            self.rotate()?;
-        }
-        self.append(entries)
+        self.file.write(records)
     }
 
-    /// Signs where the log ends, where it is time or the process begins or stops.
+    /// Signs the end of the log if it is time, or `now`, when the process begins or stops.
     fn sign(&mut self, now: bool) -> Result<(), WriteError> {
-        let Some(signs) = &mut self.signs else { return Ok(()) };
-        if self.health == LogHealth::Up && (now || signs.are_due(&self.head)) {
-            signs.sign(&self.log, &self.head)?;
+        let Some(checkpoints) = &mut self.checkpoints else { return Ok(()) };
+        if self.health == LogHealth::Up && (now || checkpoints.are_due(self.file.head())) {
+            checkpoints.sign(self.file.id(), self.file.head())?;
             if now {
-                signs.sync()?;
+                checkpoints.sync()?;
             }
         }
         Ok(())
-    }
-
-    fn append(&mut self, entries: &[QueuedRecord]) -> Result<(), WriteError> {
-        let (mut head, mut lines, before) = (self.head, Vec::new(), self.tail.len());
-        let (ts, mut room) = (format!("{:.6}", Timestamp::now()), RecordWriter::new());
-        for entry in entries {
-            head.append(&mut lines, &ts, &entry.body(&mut room).0);
-        }
-        self.tail.append(&lines)?;
-        if let Err(error) = self.tail.sync() {
-            // None of it was acknowledged, and a reader should not find it.
-            let _ = self.tail.cut(before);
-            return Err(error);
-        }
-        self.head = head;
-        Ok(())
-    }
-
-    /// Begins the next segment, whose first record names the last digest of this one.
-    fn rotate(&mut self) -> Result<(), WriteError> {
-        self.tail.is_in_place()?;
-        let number = self.segment + 1;
-        let tail = AppendFile::create(segments::segment(&self.folder.path, number), &self.disk)?;
-        system::sync_folder(&self.folder.path)?;
-        let old = std::mem::replace(&mut self.tail, tail);
-        self.segment = number;
-        if let Err(error) = self.append(&[self.opening()]) {
-            let empty = std::mem::replace(&mut self.tail, old);
-            self.segment -= 1;
-            std::fs::remove_file(empty.path())?;
-            return Err(error);
-        }
-        Ok(())
-    }
-
-    /// The first record of a segment.
-    fn opening(&self) -> QueuedRecord {
-        let mut body = RecordWriter::of("server");
-        body.text("event", "segment").text("log", &self.log).number("segment", self.segment.into());
-        body.text("redaction_key", &self.redaction);
-        QueuedRecord::alone(body)
-    }
-}
-
-pub(super) fn why(error: WriteError) -> String {
-    match error {
-        WriteError::Full => "the disk is full".to_owned(),
-        WriteError::Changed(why) => why,
-        WriteError::Failed(error) => error.to_string(),
     }
 }
