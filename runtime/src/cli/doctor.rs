@@ -104,7 +104,7 @@ fn log(text: &mut String, outline: &Outline) {
             log.folder().display()
         ),
         None if outline.recorded => {
-            writeln!(text, "  {}", crate::audit::NO_PLACE.lines().next().unwrap_or_default())
+            writeln!(text, "  {}", crate::audit::NO_FOLDER)
         }
         None => writeln!(text, "  none: this server is declared `unaudited`"),
     };

@@ -1,24 +1,27 @@
-//! A call's values → what a record may hold of them: digests under the log's own key, and what says nothing of anybody.
+//! Replaces the values of a call by digests under the log's own key, except those that reveal nothing about a person.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Map, Value};
 use sha2::Sha256;
 
-use super::{
-    chain::{Hash, hex, hex_text, sha256},
-    text,
-};
-use crate::tool::{
-    descriptor::Descriptor,
-    output::{Block, Reply},
+use super::record;
+use crate::{
+    audit::{
+        chain::{Hash, sha256},
+        hex::{hex, hex_text},
+    },
+    tool::{
+        descriptor::Descriptor,
+        output::{Block, Reply},
+    },
 };
 
-/// The most bytes of arguments that a record holds; of more it holds a digest and the size.
-const LONGEST: usize = 64 * 1024;
-/// What a redacted value begins with.
-const MARK: &str = "hmac:";
+/// The most bytes of arguments that a record holds. Of longer ones it holds a digest and the size.
+const MAX_ARGUMENTS_BYTES: usize = 64 * 1024;
+/// The prefix of a redacted value.
+const PREFIX: &str = "hmac:";
 
-/// The key of a log that makes equal values equal and readable values unreadable.
+/// Replaces values by digests under the log's key: equal values have equal digests, and no digest reveals its value.
 #[derive(Clone)]
 pub(crate) struct Redaction {
     keyed: Hmac<Sha256>,
@@ -28,20 +31,20 @@ pub(crate) struct Redaction {
 impl Redaction {
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         let keyed = Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
-        // What names the key tells nothing of it.
+        // The id reveals nothing about the key.
         let mut id = hex_text(&sha256(&[&b"candor audit redaction key v1\0"[..], key].concat()));
         id.truncate(16);
         Self { keyed, id }
     }
 
-    /// The name of the key.
+    /// The id of the key.
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
-    /// What stands for `value` in a record: `hmac:` and HMAC-SHA256 in hexadecimal.
+    /// Returns the text that stands for `value` in a record: `hmac:` and HMAC-SHA256 in hexadecimal.
     pub(crate) fn of(&self, value: &[u8]) -> String {
-        marked(&self.digest(value))
+        prefixed(&self.digest(value))
     }
 
     fn digest(&self, value: &[u8]) -> Hash {
@@ -52,13 +55,13 @@ impl Redaction {
 
     fn write(&self, out: &mut Vec<u8>, value: &[u8]) {
         out.push(b'"');
-        out.extend_from_slice(MARK.as_bytes());
+        out.extend_from_slice(PREFIX.as_bytes());
         out.extend_from_slice(&hex(&self.digest(value)));
         out.push(b'"');
     }
 
-    /// A call's arguments as JSON: strings and whatever is `secret` as digests; numbers, truth values and the words
-    /// that the schema itself lists in clear. `schema` is the tool's input schema.
+    /// Returns a call's arguments as JSON. Strings and `secret` values are digests. Numbers, booleans and the words that
+    /// the schema lists are in clear. `schema` is the tool's input schema.
     pub(crate) fn arguments(
         &self,
         tool: &Descriptor,
@@ -73,7 +76,7 @@ impl Redaction {
             }
             let param = tool.params.iter().find(|param| param.name == name);
             match param {
-                Some(_) => text::string(&mut out, name),
+                Some(_) => record::string(&mut out, name),
                 None => self.write(&mut out, name.as_bytes()),
             }
             out.push(b':');
@@ -85,16 +88,16 @@ impl Redaction {
             }
         }
         out.push(b'}');
-        if out.len() > LONGEST { self.summary(&Value::Object(arguments.clone())) } else { out }
+        if out.len() > MAX_ARGUMENTS_BYTES { self.summary(&Value::Object(arguments.clone())) } else { out }
     }
 
-    /// Arguments that fit no schema, or too many of them: one digest and the size.
-    pub(crate) fn summary(&self, arguments: &Value) -> Vec<u8> {
+    /// Returns one digest and the size of arguments that are too long.
+    fn summary(&self, arguments: &Value) -> Vec<u8> {
         let json = arguments.to_string();
         format!("{{\"digest\":\"{}\",\"bytes\":{}}}", self.of(json.as_bytes()), json.len()).into_bytes()
     }
 
-    /// A value of which nothing stands in clear.
+    /// Writes a value as one digest.
     fn whole(&self, out: &mut Vec<u8>, value: &Value) {
         match value {
             Value::String(text) => self.write(out, text.as_bytes()),
@@ -107,8 +110,8 @@ impl Redaction {
             Value::Null | Value::Bool(_) | Value::Number(_) => {
                 out.extend_from_slice(value.to_string().as_bytes());
             }
-            Value::String(word) if schema.is_some_and(|schema| lists(schema, word)) => {
-                text::string(out, word);
+            Value::String(text) if schema.is_some_and(|schema| lists(schema, text)) => {
+                record::string(out, text);
             }
             Value::String(text) => self.write(out, text.as_bytes()),
             Value::Array(values) => {
@@ -122,27 +125,27 @@ impl Redaction {
                 out.push(b']');
             }
             Value::Object(object) => {
-                let known = schema.and_then(|schema| schema.get("properties"));
+                let properties = schema.and_then(|schema| schema.get("properties"));
                 out.push(b'{');
                 for (at, (key, value)) in object.iter().enumerate() {
                     if at > 0 {
                         out.push(b',');
                     }
-                    let of_key = known.and_then(|known| known.get(key));
-                    // A key that the schema does not name is the caller's own word.
-                    match of_key {
-                        Some(_) => text::string(out, key),
+                    let schema = properties.and_then(|properties| properties.get(key));
+                    // A key that the schema does not list is the caller's text.
+                    match schema {
+                        Some(_) => record::string(out, key),
                         None => self.write(out, key.as_bytes()),
                     }
                     out.push(b':');
-                    self.value(out, value, of_key);
+                    self.value(out, value, schema);
                 }
                 out.push(b'}');
             }
         }
     }
 
-    /// The digest of what a call answered, to be [`marked`], and its size in bytes.
+    /// Returns the digest of a reply, for [`prefixed`], and its size in bytes.
     pub(crate) fn result(&self, reply: &Reply) -> (Hash, u64) {
         let (mut keyed, mut bytes) = (self.keyed.clone(), 0);
         for block in &reply.content {
@@ -167,22 +170,22 @@ impl Redaction {
     }
 }
 
-/// A digest under a log's key as it stands in a record.
-pub(crate) fn marked(digest: &Hash) -> String {
-    format!("{MARK}{}", hex_text(digest))
+/// Returns a digest under a log's key as it is written in a record.
+pub(crate) fn prefixed(digest: &Hash) -> String {
+    format!("{PREFIX}{}", hex_text(digest))
 }
 
-/// Whether a schema lists `word` among the values it allows: then it is the server's word, and everybody can read it.
-fn lists(schema: &Value, word: &str) -> bool {
+/// Whether a schema lists `text` among the values that it allows. Such a value is the server's own and not a secret.
+fn lists(schema: &Value, text: &str) -> bool {
     let among = |key: &str| {
         let options = schema.get(key).and_then(Value::as_array);
-        options.is_some_and(|options| options.iter().any(|option| lists(option, word)))
+        options.is_some_and(|options| options.iter().any(|option| lists(option, text)))
     };
-    schema.get("const").and_then(Value::as_str) == Some(word)
+    schema.get("const").and_then(Value::as_str) == Some(text)
         || schema
             .get("enum")
             .and_then(Value::as_array)
-            .is_some_and(|values| values.iter().any(|value| value == word))
+            .is_some_and(|values| values.iter().any(|value| value == text))
         || among("anyOf")
         || among("oneOf")
 }
@@ -191,7 +194,7 @@ fn lists(schema: &Value, word: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use crate::{audit::redact::*, tool::args::param};
+    use crate::{audit::write::redact::*, tool::args::param};
 
     const TOOL: Descriptor = Descriptor {
         params: &[
@@ -213,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_schema_lists_and_numbers_stand_in_clear() {
+    fn redaction_keeps_numbers_and_values_that_the_schema_lists() {
         let hmac = |value: &str| format!("\"{}\"", Redaction::new(&[7; 32]).of(value.as_bytes()));
         assert_eq!(redacted(json!({"name": "sea"})), r#"{"name":"sea"}"#);
         assert_eq!(redacted(json!({"name": "Sea"})), format!(r#"{{"name":{}}}"#, hmac("Sea")));
@@ -227,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn many_arguments_are_a_digest_and_a_size() {
+    fn redaction_of_long_arguments_is_a_digest_and_a_size() {
         let many = json!({"more": vec![1; 100_000]});
         let bytes = many.to_string().len();
         let text = redacted(many);
@@ -238,11 +241,11 @@ mod tests {
     }
 
     #[test]
-    fn another_key_gives_another_digest_and_another_name() {
+    fn redaction_is_hmac_sha256_under_its_own_key() {
         let (a, b) = (Redaction::new(&[1; 32]), Redaction::new(&[2; 32]));
         assert_ne!(a.of(b"AAPL"), b.of(b"AAPL"));
         assert_ne!(a.id(), b.id());
-        // RFC 4231 speaks of longer keys; this is `openssl dgst -sha256 -mac HMAC`.
-        assert_eq!(a.of(b"AAPL"), Redaction::new(&[1; 32]).of(b"AAPL"));
+        // As `printf AAPL | openssl dgst -sha256 -mac HMAC -macopt hexkey:0101…` prints.
+        assert_eq!(a.of(b"AAPL"), "hmac:05c93befc87566a17a317544a5d813edcabaed28b1ddc390e0c453055afddd58");
     }
 }

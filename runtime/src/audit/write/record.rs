@@ -1,64 +1,64 @@
-//! Keys and values → the JSON of a record: one line of printable ASCII, whatever was in them.
+//! Writes the members of a record as JSON: one line of printable ASCII, whatever the values contain.
 
 use std::{borrow::Cow, io::Write as _};
 
-/// The most characters of somebody's word that a record holds.
-const LONGEST: usize = 128;
+/// The most characters of a caller's text that a record holds.
+const MAX_CALLER_TEXT_CHARS: usize = 128;
 
-/// The members of a JSON object, from its first on and without its braces.
+/// Writes the members of a JSON object, without its braces.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Body(pub(super) Vec<u8>);
+pub(crate) struct RecordWriter(Vec<u8>);
 
-impl Body {
-    /// A body of this kind.
+impl RecordWriter {
+    /// A record of this kind.
     pub(crate) fn of(kind: &str) -> Self {
-        Self::saying(|body| _ = body.text("kind", kind))
+        Self::with(|record| _ = record.text("kind", kind))
     }
 
-    /// A body of which this is said.
-    pub(crate) fn saying(say: impl FnOnce(&mut Self)) -> Self {
-        let mut body = Self::new();
-        say(&mut body);
-        body
+    /// A record that `write` writes.
+    pub(crate) fn with(write: impl FnOnce(&mut Self)) -> Self {
+        let mut record = Self::new();
+        write(&mut record);
+        record
     }
 
-    /// A body with room for what most records hold.
+    /// An empty record with the capacity that most records need.
     pub(crate) fn new() -> Self {
         Self(Vec::with_capacity(768))
     }
 
-    /// A member whose value is text.
+    /// Adds a member whose value is text.
     pub(crate) fn text(&mut self, key: &str, text: &str) -> &mut Self {
         self.key(key);
         string(&mut self.0, text);
         self
     }
 
-    /// A member whose value is somebody's word, cut where it is long.
-    pub(crate) fn word(&mut self, key: &str, word: &str) -> &mut Self {
-        self.text(key, &cut(word))
+    /// Adds a member whose value is a caller's text, cut if it is long.
+    pub(crate) fn caller_text(&mut self, key: &str, text: &str) -> &mut Self {
+        self.text(key, &cut(text))
     }
 
-    /// A member whose value is a number.
+    /// Adds a member whose value is a number.
     pub(crate) fn number(&mut self, key: &str, number: u64) -> &mut Self {
         self.key(key);
         write!(self.0, "{number}").expect("memory takes every byte");
         self
     }
 
-    /// A member whose value is `true` or `false`.
+    /// Adds a member whose value is `true` or `false`.
     pub(crate) fn flag(&mut self, key: &str, flag: bool) -> &mut Self {
         self.json(key, if flag { b"true" } else { b"false" })
     }
 
-    /// A member whose value is JSON already.
+    /// Adds a member whose value is already JSON.
     pub(crate) fn json(&mut self, key: &str, json: &[u8]) -> &mut Self {
         self.key(key);
         self.0.extend_from_slice(json);
         self
     }
 
-    /// A member whose value is an object of its own.
+    /// Adds a member whose value is an object.
     pub(crate) fn object(&mut self, key: &str, fill: impl FnOnce(&mut Self)) -> &mut Self {
         self.key(key);
         self.0.push(b'{');
@@ -67,13 +67,21 @@ impl Body {
         self
     }
 
-    /// Members that were written before.
+    /// Adds members that were written before.
     pub(crate) fn members(&mut self, members: &Self) -> &mut Self {
         if !members.0.is_empty() {
             self.comma();
             self.0.extend_from_slice(&members.0);
         }
         self
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
     }
 
     fn key(&mut self, key: &str) {
@@ -83,25 +91,25 @@ impl Body {
     }
 
     fn comma(&mut self) {
-        // Behind a brace stands the first member of an object.
+        // The first member of an object follows its brace.
         if self.0.last().is_some_and(|&last| last != b'{') {
             self.0.push(b',');
         }
     }
 }
 
-/// Somebody's word, cut where it is long.
-pub(crate) fn cut(word: &str) -> Cow<'_, str> {
-    match word.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &word[..end]).into(),
-        None => word.into(),
+/// Returns a caller's text, cut if it is long.
+pub(crate) fn cut(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MAX_CALLER_TEXT_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
     }
 }
 
-/// `text` in quotes. What is not printable ASCII is escaped: it can neither end a line nor reach a terminal.
+/// Writes `text` in quotes. Everything but printable ASCII is escaped, so it can neither end a line nor control a terminal.
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    // Most texts are plain, and all of them at once.
+    // Most texts are plain and are copied at once.
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');
@@ -124,10 +132,10 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::audit::write::record::*;
 
     #[test]
-    fn whatever_is_in_a_text_stays_one_line_of_printable_ascii_and_reads_back() {
+    fn record_text_is_one_line_of_printable_ascii_and_reads_back() {
         let text = "a\nb\r\0\u{1b}[2J\u{202e}\u{7f}\u{85}\u{2028}\"\\é🦀";
         let mut out = Vec::new();
         string(&mut out, text);
@@ -136,9 +144,9 @@ mod tests {
     }
 
     #[test]
-    fn a_long_word_is_cut() {
-        let mut body = Body::of("x");
-        body.word("sub", &"é".repeat(1_000));
-        assert!(body.0.len() < 128 * 6 + 40);
+    fn long_caller_text_is_cut() {
+        let mut record = RecordWriter::of("x");
+        record.caller_text("sub", &"é".repeat(1_000));
+        assert!(record.bytes().len() < 128 * 6 + 40);
     }
 }
