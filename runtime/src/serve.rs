@@ -21,11 +21,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    about::About,
     pipeline::{Core, Origin, Trace, access},
     revision::Revision,
     sandbox::UnsandboxedHandle,
     scopes::Scopes,
-    server::About,
     text,
     tool::call::Caller,
 };

@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 
 pub use crate::serve::Service;
 use crate::{
+    about::About,
     audit::AuditLog,
     clock::Clock,
     limits::Bounds,
@@ -23,7 +24,6 @@ use crate::{
         state::State,
     },
 };
-pub(crate) use build::Outline;
 
 /// A server in the making.
 ///
@@ -61,17 +61,6 @@ pub struct Server<C = ()> {
     skip_confirmation: bool,
     checks: Vec<Check>,
     pub(crate) recording: Recording,
-}
-
-/// What a server says of itself.
-#[derive(Clone, Debug)]
-pub(crate) struct About {
-    pub(crate) name: String,
-    pub(crate) version: String,
-    pub(crate) title: Option<String>,
-    pub(crate) instructions: Option<String>,
-    /// Tools may send messages for a client's log.
-    pub(crate) logging: bool,
 }
 
 enum Source<C> {

@@ -13,7 +13,8 @@ use tokio::process::{Child, Command};
 use super::{COULD_NOT, DONE, FAILED, Grants, audit::Log, could_not, render, say};
 use crate::{
     client::{CallError, ClientBuilder, ElicitAction},
-    server::{Outline, Server},
+    contract::Outline,
+    server::Server,
     text,
     tool::{
         descriptor::{Descriptor, Task},

@@ -8,12 +8,12 @@ use std::{
 use serde_json::{Map, Value};
 
 use crate::{
+    about::About,
     audit::{AuditLog, Body, Kind, Open, cut, hex_number, hex_text, marked, sha256},
     contract::declaration,
     pipeline::{Core, Refusal},
     registry::Registry,
     revision::Revision,
-    server::About,
     tool::{
         call::Caller,
         descriptor::Audit,

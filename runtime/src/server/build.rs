@@ -2,18 +2,18 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use super::{About, Server, Source};
+use super::{Server, Source};
 #[cfg(feature = "cli")]
 use crate::audit::AuditLog;
 use crate::{
     confirm::Confirmations,
+    contract::Outline,
     limits::Limits,
-    pipeline::{Core, Recorder, access::Visibility},
+    pipeline::{Core, Recorder},
     record::{self, Recording},
     registry::{Registry, StartError},
     revision::Revision,
     sandbox::{self, Profile, Sandboxes, Support, SupportProbe},
-    scopes::Scopes,
     serve::Service,
     tasks::Tasks,
     tool::{
@@ -22,21 +22,6 @@ use crate::{
         state::State,
     },
 };
-
-/// What can be told of a server without running it.
-pub(crate) struct Outline {
-    pub(crate) about: About,
-    pub(crate) registry: Registry,
-    pub(crate) revisions: Vec<Revision>,
-    pub(crate) visibility: Visibility,
-    pub(crate) support: Support,
-    pub(crate) scopes: Scopes,
-    /// Whether `serve` records calls without being told.
-    pub(crate) recorded: bool,
-    /// Where, as far as this user has a place.
-    #[cfg(feature = "cli")]
-    pub(crate) log: Option<AuditLog>,
-}
 
 impl<C: State> Server<C> {
     /// Makes the state and everything that calls need, ready to be served.

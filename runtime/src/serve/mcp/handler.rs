@@ -33,7 +33,7 @@ use super::{
 #[cfg(feature = "http")]
 use crate::pipeline::Admission;
 use crate::{
-    pipeline::Refusal, revision::Revision, sandbox::UnsandboxedHandle, serve::Shared, server::About,
+    about::About, pipeline::Refusal, revision::Revision, sandbox::UnsandboxedHandle, serve::Shared,
     tool::call::Caller,
 };
 
