@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
+    message::Message,
     schema::{Input, OutputShape},
     text,
     tool::descriptor::Descriptor,
@@ -32,7 +33,7 @@ pub enum StartError {
         /// The tool.
         tool: &'static str,
         /// What is wrong, naming the parameter.
-        why: String,
+        why: Message,
     },
     /// A description that the macro could not read (`concat!`, `include_str!`) is empty or holds invisible characters.
     Description {
