@@ -76,7 +76,7 @@ const _: () = {
                 __args.take::<Option<f64>>(1usize),
                 __args.take::<String>(2usize),
             ) else { return __args.refuse() };
-            __candor::Returned(r#match(&__a0, __a1, __a2)).reply()
+            __candor::Returned(r#match(&__a0, __a1, __a2)).outcome()
         });
     }
 };

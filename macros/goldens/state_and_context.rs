@@ -58,7 +58,7 @@ const _: () = {
                         )
                         .await,
                 )
-                .reply()
+                .outcome()
         }));
     }
 };

@@ -39,7 +39,7 @@ const _: () = {
                 __args.take::<String>(0usize),
                 __args.take::<u32>(1usize),
             ) else { return __args.refuse() };
-            __candor::Returned(get_stock_price(__a0, __a1)).reply()
+            __candor::Returned(get_stock_price(__a0, __a1)).outcome()
         });
     }
 };

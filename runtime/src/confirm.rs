@@ -179,7 +179,7 @@ fn shown(value: &Value) -> String {
 mod tests {
     use serde_json::json;
 
-    use crate::confirm::*;
+    use super::*;
 
     fn arguments(symbol: &str) -> Map<String, Value> {
         json!({ "symbol": symbol }).as_object().cloned().unwrap()

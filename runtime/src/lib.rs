@@ -43,10 +43,13 @@ mod schema;
 mod scopes;
 mod serve;
 mod server;
+#[cfg(any(feature = "cli", feature = "oauth"))]
+mod stderr;
 mod tasks;
 pub mod testing;
 mod text;
 mod tool;
+mod wire_names;
 
 pub use audit::AuditLog;
 /// Makes the fields of a struct the handles that tools take by type.
@@ -139,7 +142,7 @@ pub mod __private {
     };
 
     /// A future that may cross threads, boxed.
-    pub fn boxed<'a, F: Future<Output = crate::tool::output::Reply> + Send + 'a>(future: F) -> Running<'a> {
+    pub fn boxed<'a, F: Future<Output = crate::tool::output::Outcome> + Send + 'a>(future: F) -> Running<'a> {
         Box::pin(future)
     }
 }

@@ -177,7 +177,7 @@ impl Keyed {
 
 #[cfg(test)]
 mod tests {
-    use crate::limits::*;
+    use super::*;
 
     fn a_minute(calls: u32) -> Rate {
         Rate { calls, per: Per::Minute }

@@ -15,6 +15,12 @@ pub(crate) struct Definition {
     pub(crate) output: OutputShape,
 }
 
+impl Definition {
+    pub(crate) fn name(&self) -> &'static str {
+        self.descriptor.name
+    }
+}
+
 /// The tools of a server, sorted by name.
 pub(crate) struct Registry {
     tools: Vec<Definition>,
@@ -136,9 +142,15 @@ impl Registry {
         Ok(Self { tools, by_name })
     }
 
-    /// The tool of this name, and its place.
-    pub(crate) fn find(&self, name: &str) -> Option<(usize, &Definition)> {
-        self.by_name.get(name).map(|&at| (at, &self.tools[at]))
+    /// The index of the tool of this name in [`Registry::tools`].
+    pub(crate) fn index(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The tool of this name.
+    #[cfg(feature = "cli")]
+    pub(crate) fn find(&self, name: &str) -> Option<&Definition> {
+        self.index(name).map(|index| &self.tools[index])
     }
 
     pub(crate) fn tools(&self) -> &[Definition] {

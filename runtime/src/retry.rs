@@ -115,7 +115,7 @@ impl Iterator for Waits {
 
 #[cfg(test)]
 mod tests {
-    use crate::retry::*;
+    use super::*;
 
     #[test]
     fn every_wait_is_below_its_doubling_bound() {

@@ -2,6 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How a tool appears to a caller who does not hold its scopes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Visibility {
+    /// Left out of the list; a call is told which scopes are missing.
+    #[default]
+    Hidden,
+    /// Indistinguishable from a tool that does not exist.
+    Concealed,
+    /// Listed, with its scopes.
+    Listed,
+}
+
 /// Which scopes carry others, and which a caller needs for basic use.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scopes {
@@ -59,7 +71,7 @@ impl Scopes {
 
 #[cfg(test)]
 mod tests {
-    use crate::scopes::*;
+    use super::*;
 
     fn held(scopes: &Scopes, granted: &str) -> Vec<String> {
         scopes.held(granted.split_whitespace()).into_iter().collect()

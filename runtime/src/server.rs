@@ -11,12 +11,11 @@ use crate::{
     audit::AuditLog,
     clock::Clock,
     limits::Bounds,
-    pipeline::access::Visibility,
     record::Recording,
     revision::Revision,
     sandbox::{Sandbox, SandboxConfig},
-    scopes::Scopes,
-    serve::{Check, ServerHandler, UserHandler},
+    scopes::{Scopes, Visibility},
+    serve::{ReadinessCheck, ServerHandler, UserHandler},
     tool::{
         descriptor::{Descriptor, Rate},
         handler::{Entry, Handler, Tools},
@@ -59,7 +58,7 @@ pub struct Server<C = ()> {
     scopes: Scopes,
     read_only: bool,
     skip_confirmation: bool,
-    checks: Vec<Check>,
+    checks: Vec<ReadinessCheck>,
     pub(crate) recording: Recording,
 }
 
@@ -104,7 +103,7 @@ impl Server {
             read_only: false,
             skip_confirmation: false,
             checks: Vec::new(),
-            recording: Recording::Unsaid,
+            recording: Recording::Unset,
         }
     }
 
@@ -178,9 +177,9 @@ impl<C> Server<C> {
         self
     }
 
-    /// Lists every tool to every caller, its scopes in `_meta` as `candor/scopes`, for hosts that ask for more scope by
-    /// what the list says. A call still needs them. Without it, a list holds what its caller may call. It takes
-    /// [`Server::conceal`] back.
+    /// Lists every tool to every caller, its scopes in `_meta` as `io.github.candor-mcp/scopes`, for hosts that ask for
+    /// more scope by what the list says. A call still needs them. Without it, a list holds what its caller may call. It
+    /// takes [`Server::conceal`] back.
     pub fn list_all(mut self) -> Self {
         self.visibility = Visibility::Listed;
         self
@@ -266,19 +265,19 @@ impl<C> Server<C> {
     /// [built](Server::build) has to be told: with a `required` tool, and neither this nor [`Server::unaudited`], it
     /// does not start.
     pub fn audit(mut self, log: AuditLog) -> Self {
-        self.recording = Recording::In(log);
+        self.recording = Recording::To(log);
         self
     }
 
     /// Records nothing, whatever the tools declare. For those who mean it: a test, or a server whose host records.
     pub fn unaudited(mut self) -> Self {
-        self.recording = Recording::Nowhere;
+        self.recording = Recording::Disabled;
         self
     }
 
     /// Records nothing where nobody said where to.
     pub(crate) fn or_unaudited(self) -> Self {
-        if matches!(self.recording, Recording::Unsaid) { self.unaudited() } else { self }
+        if matches!(self.recording, Recording::Unset) { self.unaudited() } else { self }
     }
 
     /// How far the kernel is to enforce `read_only` and `closed_world`; [`Sandbox::WhereAvailable`] by default.
@@ -312,12 +311,13 @@ impl<C> Server<C> {
         passes: impl Fn() -> F + Send + Sync + 'static,
     ) -> Self {
         let passes = Box::new(move || -> BoxFuture<'static, bool> { Box::pin(passes()) });
-        self.checks.push(Check { name: name.into(), passes });
+        self.checks.push(ReadinessCheck { name: name.into(), passes });
         self
     }
 
     /// Answers prompts, resources and everything else that is no tool with an rmcp handler. Its tools are never asked:
-    /// tools stay declared.
+    /// tools stay declared. A method that the handler leaves to rmcp without advertising it in `get_info` is
+    /// answered as unknown.
     pub fn handler(mut self, handler: impl ServerHandler) -> Self {
         self.user_handler = Some(UserHandler::new(handler));
         self

@@ -78,7 +78,8 @@ async fn a_call_has_two_records_and_none_holds_what_the_caller_wrote() {
     wire.initialize(Revision::V2025_11_25).await;
     let key = "MARK3R-key-0123456789";
     let mut ask = async |tool: &str, arguments: Value| {
-        let params = json!({"name": tool, "_meta": {"candor/idempotency-key": key}, "arguments": arguments});
+        let meta = json!({"io.github.candor-mcp/idempotency-key": key});
+        let params = json!({"name": tool, "_meta": meta, "arguments": arguments});
         wire.ask(request(&json!(1), "tools/call", params)).await
     };
     ask("write_down", json!({"text": ARGUMENTS, "pin": 987_654_321})).await;

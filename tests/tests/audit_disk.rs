@@ -224,7 +224,7 @@ fn a_folder_that_is_no_place_for_a_log_is_named_and_so_is_the_flag() {
 fn a_hundred_thousand_segments_are_opened_verified_and_shown() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    candor_tests::forged::log(&log, 100_000);
+    candor_tests::forged_log::log(&log, 100_000);
     let start = Instant::now();
     let (code, said) = log::verified(LEDGER, &log, &[]);
     assert_eq!(

@@ -124,7 +124,7 @@ impl Head {
 
 #[cfg(test)]
 mod tests {
-    use crate::audit::chain::*;
+    use super::*;
 
     #[test]
     fn hexadecimal_is_read_as_it_was_written_and_in_lower_case_only() {

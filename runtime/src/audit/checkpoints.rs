@@ -199,7 +199,7 @@ impl Checkpoints {
 
 #[cfg(all(test, feature = "cli"))]
 mod tests {
-    use crate::audit::checkpoints::*;
+    use super::*;
 
     #[test]
     fn what_is_signed_is_never_signed_again_nor_less_than_that() {

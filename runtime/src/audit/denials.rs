@@ -62,7 +62,7 @@ impl Denials {
 
 #[cfg(test)]
 mod tests {
-    use crate::audit::denials::*;
+    use super::*;
 
     #[test]
     fn many_denials_are_counted_and_none_is_lost() {

@@ -38,7 +38,7 @@ fn plain(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::audit::home::*;
+    use super::*;
 
     #[test]
     fn a_name_stays_one_component_of_a_path() {

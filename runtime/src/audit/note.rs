@@ -181,7 +181,7 @@ impl Checkpoint {
 
 #[cfg(all(test, feature = "cli"))]
 mod tests {
-    use crate::audit::note::*;
+    use super::*;
 
     fn signed() -> (Signer, String) {
         let signer = Signer::generate("prices");

@@ -124,7 +124,7 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use crate::audit::text::*;
+    use super::*;
 
     #[test]
     fn whatever_is_in_a_text_stays_one_line_of_printable_ascii_and_reads_back() {

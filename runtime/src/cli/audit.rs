@@ -13,7 +13,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 
-use super::{could_not, say};
+use super::{fail, print_stdout};
 use crate::{
     audit::{self, AuditLog},
     record::Recording,
@@ -47,10 +47,10 @@ impl Log {
             if quiet { log.quiet() } else { log }
         };
         server.recording = match (&self.audit, server.recording) {
-            (Some(folder), _) => Recording::In(finished(AuditLog::at(folder))),
-            (None, Recording::In(log)) => Recording::In(finished(log)),
-            (None, Recording::Nowhere) if self.audit_key.is_none() => Recording::Nowhere,
-            (None, _) => Recording::ByDefault(AuditLog::of_user(&name).map(finished)),
+            (Some(folder), _) => Recording::To(finished(AuditLog::at(folder))),
+            (None, Recording::To(log)) => Recording::To(finished(log)),
+            (None, Recording::Disabled) if self.audit_key.is_none() => Recording::Disabled,
+            (None, _) => Recording::Default(AuditLog::of_user(&name).map(finished)),
         };
         server
     }
@@ -117,7 +117,7 @@ impl Folder {
     fn log<C>(&self, server: &Server<C>) -> Result<AuditLog, String> {
         match (&self.folder, &server.recording) {
             (Some(folder), _) => Ok(AuditLog::at(folder)),
-            (None, Recording::In(log)) => Ok(log.clone()),
+            (None, Recording::To(log)) => Ok(log.clone()),
             _ => AuditLog::of_user(&server.about.name).ok_or_else(|| audit::NO_PLACE.to_owned()),
         }
     }
@@ -143,8 +143,8 @@ impl Audit {
             Command::Key { command: Key::New { file, folder } } => new_key(file, &folder, server),
         };
         match ran {
-            Ok(text) => say(&text),
-            Err(error) => could_not(&error),
+            Ok(text) => print_stdout(&text),
+            Err(error) => fail(&error),
         }
     }
 }

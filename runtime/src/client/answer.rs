@@ -6,7 +6,7 @@ use rmcp::{
 };
 use serde_json::{Map, Value};
 
-use crate::tool::output::Block;
+use crate::{tool::output::Block, wire_names};
 
 /// What a tool answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,9 +44,9 @@ impl Answer {
         text.collect::<Vec<_>>().join("\n")
     }
 
-    /// The word for programs in a failure (`_meta["candor/reason"]`).
+    /// The word for programs in a failure (`_meta["io.github.candor-mcp/reason"]`).
     pub fn reason(&self) -> Option<&str> {
-        self.meta.get("candor/reason").and_then(Value::as_str)
+        self.meta.get(wire_names::REASON).and_then(Value::as_str)
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Client, Service};
-use crate::{revision::Revision, serve::mcp::convert};
+use crate::{revision::Revision, serve::convert};
 
 /// The bytes that an in-memory connection holds.
 const PIPE: usize = 64 * 1024;

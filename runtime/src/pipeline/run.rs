@@ -14,7 +14,7 @@ use crate::{
         call::Call,
         descriptor::Descriptor,
         handler::Handler as Run,
-        output::{Reply, ToolError},
+        output::{Outcome, Reply, ToolError},
     },
 };
 
@@ -26,10 +26,10 @@ pub(super) async fn run(
     arguments: Map<String, Value>,
     slot: Slot,
     to_its_end: bool,
-) -> Reply {
+) -> Outcome {
     let tool = call.descriptor;
     if matches!(executor, Executor::Unavailable) {
-        return unsandboxed(tool);
+        return unsandboxed(tool).into();
     }
     let (deadline, cancelled) = (call.deadline, call.cancelled.clone());
     let ready = Ready { executor, handler, call: Arc::new(call), slot: Arc::new(slot) };
@@ -38,13 +38,13 @@ pub(super) async fn run(
     };
     tokio::select! {
         biased;
-        reply = work => reply,
+        outcome = work => outcome,
         () = cancelled.cancelled(), if !to_its_end => {
             ToolError::new(format!("the call of tool `{}` was taken back", tool.name)).reason("cancelled").into()
         }
         () = tokio::time::sleep_until(deadline.into()) => {
             cancelled.cancel();
-            late(tool)
+            late(tool).into()
         }
     }
 }
@@ -59,35 +59,38 @@ struct Ready<'a> {
 
 impl Ready<'_> {
     /// Runs the handler, and again while it fails with what passes (`retry`), inside the call's deadline.
-    async fn attempts(&self, arguments: &Map<String, Value>) -> Reply {
+    async fn attempts(&self, arguments: &Map<String, Value>) -> Outcome {
         let deadline = self.call.deadline;
         let attempt = || async {
-            let reply = self.attempt(arguments.clone()).await;
-            let passes = reply.error.as_ref().is_some_and(ToolError::is_transient);
-            if passes { Err(reply) } else { Ok(reply) }
+            match self.attempt(arguments.clone()).await {
+                Outcome::Done(reply) if reply.error.as_ref().is_some_and(ToolError::is_transient) => {
+                    Err(reply)
+                }
+                settled => Ok(settled),
+            }
         };
         let last = attempt
             .retry(FullJitter { retries: self.call.descriptor.retry })
             .sleep(tokio::time::sleep)
             .adjust(|reply, wait| within(deadline, reply.error.as_ref()?, wait?))
             .await;
-        last.unwrap_or_else(|reply| reply)
+        last.unwrap_or_else(Outcome::Done)
     }
 
     /// Runs the handler once, on a task of its own: what panics, or never yields, takes nothing else with it.
-    async fn attempt(&self, arguments: Map<String, Value>) -> Reply {
+    async fn attempt(&self, arguments: Map<String, Value>) -> Outcome {
         let tool = self.call.descriptor;
         let (call, slot) = (Arc::clone(&self.call), Arc::clone(&self.slot));
         let args = Args::new(tool, arguments);
         let (executor, stops) = (self.executor, tool.may_repeat());
         let sandbox_id = executor.sandbox_id();
         let is_kept = move || sandbox_id.is_none_or(SandboxId::is_here);
-        let reply = match self.handler {
+        let outcome = match self.handler {
             Run::Blocking(run) => {
                 let run = Arc::clone(run);
                 let work = move || {
                     let _slot = slot;
-                    if is_kept() { run(&call, args) } else { unsandboxed(tool) }
+                    if is_kept() { run(&call, args) } else { unsandboxed(tool).into() }
                 };
                 executor.block(work, stops).await
             }
@@ -95,19 +98,19 @@ impl Ready<'_> {
                 let run = Arc::clone(run);
                 let work = async move {
                     let _slot = slot;
-                    if is_kept() { run(call, args).await } else { unsandboxed(tool) }
+                    if is_kept() { run(call, args).await } else { unsandboxed(tool).into() }
                 };
                 executor.run(work, stops).await
             }
         };
-        match reply {
-            Some(reply)
+        match outcome {
+            Some(Outcome::Done(reply))
                 if sandbox_id.is_some() && reply.error.as_ref().is_some_and(ToolError::is_refused) =>
             {
-                broken_word(tool, &reply)
+                broken_word(tool, &reply).into()
             }
-            Some(reply) => reply,
-            None => broken(tool),
+            Some(outcome) => outcome,
+            None => broken(tool).into(),
         }
     }
 }

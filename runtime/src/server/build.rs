@@ -8,12 +8,12 @@ use crate::audit::AuditLog;
 use crate::{
     confirm::Confirmations,
     limits::Limits,
-    pipeline::{Core, Recorder, access::Visibility},
-    record::{self, Recording},
+    pipeline::Core,
+    record::{self, Recorder, Recording},
     registry::{Registry, StartError},
     revision::Revision,
     sandbox::{self, Profile, Sandboxes, Support, SupportProbe},
-    scopes::Scopes,
+    scopes::{Scopes, Visibility},
     serve::Service,
     tasks::Tasks,
     tool::{
@@ -50,8 +50,8 @@ impl<C: State> Server<C> {
             return Err(StartError::NoRevision);
         }
         // The kernel answers while everything else is made.
-        let home = if self.user_handler.is_some() { None } else { self.likely_home() };
-        let trial = SupportProbe::begin(self.sandbox, home);
+        let placement = if self.user_handler.is_some() { None } else { self.likely_placement() };
+        let probe = SupportProbe::begin(self.sandbox, placement);
         let state = match self.state {
             Source::Ready(state) => state,
             Source::Later(make) => make().map_err(StartError::State)?,
@@ -79,9 +79,9 @@ impl<C: State> Server<C> {
         }
         let handlers = tools.into_iter().map(|(_, handler)| handler).collect();
         let limits = Limits::new(&self.bounds, registry.tools().iter().map(|tool| tool.descriptor));
-        let (support, early) = trial.end();
-        let sandboxes = Arc::new(Sandboxes::new(enough(support, &registry)?, early));
-        let audit = record::recorder(self.recording, &registry, |log| {
+        let (support, prestarted) = probe.end();
+        let sandboxes = Arc::new(Sandboxes::new(enough(support, &registry)?, prestarted));
+        let audit = record::open(self.recording, &registry, |log| {
             Recorder::open(log, &self.about, &registry, self.read_only, self.skip_confirmation)
         })?;
         let core = Core {
@@ -99,8 +99,8 @@ impl<C: State> Server<C> {
         Ok(Service::new(self.about, core, self.revisions, self.user_handler, self.scopes, self.checks))
     }
 
-    /// The sandbox that a service of these tools is best at home under, where the kernel can do all.
-    fn likely_home(&self) -> Option<Profile> {
+    /// Returns the sandbox that a service of these tools runs best in, if the kernel enforces everything.
+    fn likely_placement(&self) -> Option<Profile> {
         let stateless = self.stateless.iter().map(|(tool, run)| (*tool, matches!(run, Handler::Async(_))));
         let entries = self.entries.iter().map(|entry| (entry.descriptor, matches!(entry.run, Run::Async(_))));
         let tools = stateless.chain(entries).filter(|(tool, _)| !self.read_only || tool.is_read_only());
@@ -119,12 +119,12 @@ impl<C: State> Server<C> {
             visibility: self.visibility,
             support: SupportProbe::begin(self.sandbox.clone(), None).end().0,
             scopes: self.scopes.clone(),
-            recorded: !matches!(self.recording, Recording::Nowhere),
+            recorded: !matches!(self.recording, Recording::Disabled),
             #[cfg(feature = "cli")]
             log: match &self.recording {
-                Recording::In(log) => Some(log.clone()),
-                Recording::Nowhere => None,
-                Recording::Unsaid | Recording::ByDefault(_) => AuditLog::of_user(&self.about.name),
+                Recording::To(log) => Some(log.clone()),
+                Recording::Disabled => None,
+                Recording::Unset | Recording::Default(_) => AuditLog::of_user(&self.about.name),
             },
         })
     }
@@ -163,12 +163,13 @@ impl<C: State> Server<C> {
 
 /// Not enough of what the tools declare, where the server insists, is an error.
 fn enough(support: Support, registry: &Registry) -> Result<Support, StartError> {
-    if let Some(folder) = support.no_folder() {
+    if let Some(folder) = support.missing_scratch_folder() {
         return Err(StartError::Scratch(folder.display().to_string()));
     }
     if support.is_required() {
         for tool in registry.tools() {
-            if let Err((word, why)) = support.keeps(tool.descriptor) {
+            if let Err((word, reason)) = support.check(tool.descriptor) {
+                let why = reason.to_string();
                 return Err(StartError::Sandbox { tool: tool.descriptor.name, word, why });
             }
         }

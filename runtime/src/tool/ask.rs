@@ -119,7 +119,7 @@ impl ClientFeature {
 }
 
 impl Question {
-    pub(crate) fn means(&self) -> ClientFeature {
+    pub(crate) fn feature(&self) -> ClientFeature {
         match self {
             Self::Form { .. } => ClientFeature::Form,
             Self::Sample { .. } => ClientFeature::Sample,
@@ -130,15 +130,15 @@ impl Question {
 
 /// What one client can be asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Abilities {
+pub(crate) struct ClientFeatures {
     pub(crate) form: bool,
     pub(crate) sample: bool,
     pub(crate) roots: bool,
 }
 
-impl Abilities {
-    pub(crate) fn has(self, means: ClientFeature) -> bool {
-        match means {
+impl ClientFeatures {
+    pub(crate) fn has(self, feature: ClientFeature) -> bool {
+        match feature {
             ClientFeature::Form => self.form,
             ClientFeature::Sample => self.sample,
             ClientFeature::Roots => self.roots,
@@ -153,7 +153,7 @@ impl Abilities {
 /// What a client came back with, as a handler sees it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Round {
-    pub(crate) abilities: Abilities,
+    pub(crate) features: ClientFeatures,
     pub(crate) answers: Map<String, Value>,
     pub(crate) state: Option<String>,
 }
@@ -174,7 +174,7 @@ impl Round {
 mod tests {
     use serde_json::json;
 
-    use crate::tool::ask::*;
+    use super::*;
 
     #[test]
     fn a_form_counts_only_where_it_was_accepted() {

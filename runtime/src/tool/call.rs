@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     ask::{ClientFeature, Round},
     descriptor::Descriptor,
-    progress::{Level, Report, Wanted},
+    progress::{Level, Report, ReportFilter},
 };
 
 /// The context of a call. A function that takes `&Call` gets it; callers do not see the parameter.
@@ -54,7 +54,7 @@ impl Call {
         &self.caller
     }
 
-    /// The caller's idempotency key (`_meta["candor/idempotency-key"]`), where it sent one.
+    /// The caller's idempotency key (`_meta["io.github.candor-mcp/idempotency-key"]`), where it sent one.
     pub fn idempotency_key(&self) -> Option<&str> {
         self.idempotency_key.as_deref()
     }
@@ -64,7 +64,7 @@ impl Call {
     /// Costs nothing where the caller did not ask (`_meta.progressToken`). Never waits: where the client reads more
     /// slowly than the handler reports, reports in between are left out.
     pub fn progress(&self, done: f64, total: Option<f64>, message: impl Into<String>) {
-        if let Some(reports) = self.reports.as_ref().filter(|reports| reports.wanted.progress) {
+        if let Some(reports) = self.reports.as_ref().filter(|reports| reports.filter.progress) {
             reports.send(Report::Progress { done, total, message: message.into() });
         }
     }
@@ -74,15 +74,15 @@ impl Call {
     ///
     /// The protocol has deprecated it with 2026-07-28.
     pub fn log(&self, level: Level, message: impl Into<String>) {
-        let wanted = |reports: &&Reports| reports.wanted.log.is_some_and(|least| level >= least);
-        if let Some(reports) = self.reports.as_ref().filter(wanted) {
+        let filter = |reports: &&Reports| reports.filter.log.is_some_and(|least| level >= least);
+        if let Some(reports) = self.reports.as_ref().filter(filter) {
             reports.send(Report::Log { level, message: message.into() });
         }
     }
 
     /// Whether the client declares that it can be asked for this ([`Ask`](crate::Ask)).
-    pub fn can_be_asked(&self, means: ClientFeature) -> bool {
-        self.round.abilities.has(means)
+    pub fn can_be_asked(&self, feature: ClientFeature) -> bool {
+        self.round.features.has(feature)
     }
 
     /// What the person at the client filled in, where the question `key` ([`Ask::form`](crate::Ask::form)) was put and
@@ -122,7 +122,7 @@ impl Call {
 #[derive(Clone, Debug)]
 pub(crate) struct Reports {
     pub(crate) sender: mpsc::Sender<Report>,
-    pub(crate) wanted: Wanted,
+    pub(crate) filter: ReportFilter,
 }
 
 impl Reports {
@@ -177,6 +177,14 @@ impl Caller {
     /// The OAuth scopes they hold, those among them that a broader one carries (`Server::scope_implies`).
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.scopes.iter().map(String::as_str)
+    }
+
+    /// The scopes of `tool` that the caller does not hold.
+    pub(crate) fn missing_scopes<'a>(
+        &'a self,
+        tool: &Descriptor,
+    ) -> impl Iterator<Item = &'static str> + use<'a> {
+        tool.scopes.iter().copied().filter(|scope| !self.holds(scope))
     }
 
     /// Whether they hold `scope`.

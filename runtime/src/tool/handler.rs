@@ -2,7 +2,13 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use super::{args::Args, call::Call, descriptor::Descriptor, output::Reply, state::State};
+use super::{
+    args::Args,
+    call::Call,
+    descriptor::Descriptor,
+    output::{Outcome, Reply},
+    state::State,
+};
 
 /// What of a declaration does not depend on the server's state.
 #[diagnostic::on_unimplemented(
@@ -30,13 +36,13 @@ pub trait Tool<C>: Named {
 }
 
 /// A handler at work.
-pub type Running<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+pub type Running<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
 /// How the function is called.
 #[derive(Debug)]
 pub enum Run<C> {
     /// A `fn`: it may block, and runs on a thread where that harms nobody.
-    Blocking(fn(&C, &Call, Args) -> Reply),
+    Blocking(fn(&C, &Call, Args) -> Outcome),
     /// An `async fn`.
     Async(for<'a> fn(&'a C, &'a Call, Args) -> Running<'a>),
 }
@@ -44,7 +50,7 @@ pub enum Run<C> {
 impl<C> Run<C> {
     /// Stands in for a declaration that did not compile.
     #[doc(hidden)]
-    pub const FALLBACK: Self = Self::Blocking(|_, _, _| Reply::default());
+    pub const FALLBACK: Self = Self::Blocking(|_, _, _| Outcome::Done(Reply::FALLBACK));
 }
 
 impl<C> Clone for Run<C> {
@@ -79,7 +85,7 @@ pub(crate) enum Handler {
     Async(Arc<AsyncFn>),
 }
 
-type BlockingFn = dyn Fn(&Call, Args) -> Reply + Send + Sync;
+type BlockingFn = dyn Fn(&Call, Args) -> Outcome + Send + Sync;
 type AsyncFn = dyn Fn(Arc<Call>, Args) -> Running<'static> + Send + Sync;
 
 impl Handler {

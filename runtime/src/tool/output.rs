@@ -23,9 +23,31 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The questions, where the tool answers with some.
-    pub(crate) fn take_ask(&mut self) -> Option<Ask> {
-        self.error.as_mut()?.ask.take().map(|ask| *ask)
+    /// Stands in for the reply of a declaration that did not compile.
+    pub(crate) const FALLBACK: Self = Self { content: Vec::new(), structured: None, json: None, error: None };
+}
+
+/// The end of one run of a handler.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The handler answered, with a result or an error.
+    Done(Reply),
+    /// The handler cannot go on before the client has answered.
+    Ask(Ask),
+}
+
+impl From<Reply> for Outcome {
+    fn from(reply: Reply) -> Self {
+        Self::Done(reply)
+    }
+}
+
+impl From<ToolError> for Outcome {
+    fn from(mut error: ToolError) -> Self {
+        match error.ask.take() {
+            Some(ask) => Self::Ask(*ask),
+            None => Self::Done(error.into()),
+        }
     }
 }
 
@@ -152,7 +174,7 @@ pub struct ToolError {
     retry_after: Option<Duration>,
     /// The system refused something: on sandboxed threads, that is how a broken word shows.
     refused: bool,
-    /// Not an error at all: the tool cannot go on before the client has answered.
+    /// Questions that a handler returned with `?`. [`Outcome`] takes them out where the return value is read.
     ask: Option<Box<Ask>>,
 }
 
@@ -185,7 +207,8 @@ impl ToolError {
         Self { not_applied: true, ..Self::new(message) }
     }
 
-    /// A word for programs, for example `unknown_symbol`; it stands in the result's `_meta` as `candor/reason`.
+    /// A word for programs, for example `unknown_symbol`; it stands in the result's `_meta` as
+    /// `io.github.candor-mcp/reason`.
     pub fn reason(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
         self.reason = Some(reason.into());
         self
@@ -309,20 +332,20 @@ impl<T, E> Returned<Result<T, E>> {
         T::schema(generator)
     }
 
-    pub fn reply(self) -> Reply
+    pub fn outcome(self) -> Outcome
     where
         T: Output,
         E: Display + 'static,
     {
         match self.0 {
-            Ok(value) => value.reply(),
+            Ok(value) => value.reply().into(),
             Err(error) => {
                 let any = &error as &dyn Any;
                 if let Some(error) = any.downcast_ref::<ToolError>() {
                     return error.clone().into();
                 }
                 if let Some(ask) = any.downcast_ref::<Ask>() {
-                    return ToolError::from(ask.clone()).into();
+                    return Outcome::Ask(ask.clone());
                 }
                 let mut said = ToolError::new(error.to_string());
                 // An I/O error knows its kind; any other tells it by the words that `std` gives it.
@@ -343,7 +366,7 @@ pub trait Plainly {
     fn schema(generator: &mut SchemaGenerator) -> Option<Schema>
     where
         Self::Output: Output;
-    fn reply(self) -> Reply
+    fn outcome(self) -> Outcome
     where
         Self::Output: Output;
 }
@@ -358,10 +381,10 @@ impl<T> Plainly for Returned<T> {
         T::schema(generator)
     }
 
-    fn reply(self) -> Reply
+    fn outcome(self) -> Outcome
     where
         T: Output,
     {
-        self.0.reply()
+        self.0.reply().into()
     }
 }

@@ -30,13 +30,13 @@ pub(crate) enum Report {
 
 /// Which reports somebody waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct ReportFilter {
     pub(crate) progress: bool,
-    /// The least grave message that is wanted.
+    /// The least grave message that is filter.
     pub(crate) log: Option<Level>,
 }
 
-impl Wanted {
+impl ReportFilter {
     pub(crate) fn any(self) -> bool {
         self.progress || self.log.is_some()
     }

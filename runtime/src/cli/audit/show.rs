@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{Folder, plain};
 use crate::{
     audit::Reader,
-    cli::{DONE, FAILED, could_not},
+    cli::{DONE, FAILED, fail},
     server::Server,
 };
 
@@ -52,12 +52,12 @@ impl Show {
     pub(super) fn run<C>(self, server: &Server<C>) -> ExitCode {
         let folders = match self.folder.found(server) {
             Ok((_, folders)) => folders,
-            Err(error) => return could_not(&error),
+            Err(error) => return fail(&error),
         };
         let range = [&self.since, &self.until].map(|time| time.as_deref().map(when).transpose());
         let [since, until] = match range {
             [Ok(since), Ok(until)] => [since, until],
-            [Err(error), _] | [_, Err(error)] => return could_not(&error),
+            [Err(error), _] | [_, Err(error)] => return fail(&error),
         };
         let wanted = Wanted { show: &self, since, until };
         let mut logs: Vec<_> = folders.iter().map(|folder| (Reader::new(folder), Printer::new())).collect();
@@ -70,7 +70,7 @@ impl Show {
                 match read.and_then(|()| out.flush()) {
                     Ok(()) => {}
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::from(DONE),
-                    Err(error) => return could_not(&format!("the log cannot be read: {error}")),
+                    Err(error) => return fail(&format!("the log cannot be read: {error}")),
                 }
             }
             if !self.follow {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{Folder, plain, shown};
 use crate::{
     audit::{At, Finding, Verdict, VerifierKey, exported, verify},
-    cli::{COULD_NOT, DONE, FAILED, could_not, say},
+    cli::{COULD_NOT, DONE, FAILED, fail, print_stdout},
     server::Server,
 };
 
@@ -38,11 +38,11 @@ impl Verify {
     pub(super) fn run<C>(self, server: &Server<C>) -> ExitCode {
         let (log, folders) = match self.folder.found(server) {
             Ok(found) => found,
-            Err(error) => return could_not(&error),
+            Err(error) => return fail(&error),
         };
         let (keys, whose) = match self.keys(&log.usual_signing_key()) {
             Ok(keys) => keys,
-            Err(error) => return could_not(&error),
+            Err(error) => return fail(&error),
         };
         let threads = self
             .threads
@@ -51,7 +51,7 @@ impl Verify {
         for folder in folders {
             let elsewhere = match self.elsewhere() {
                 Ok(elsewhere) => elsewhere,
-                Err(error) => return could_not(&error),
+                Err(error) => return fail(&error),
             };
             let code = match verify(&folder, &keys, elsewhere, threads) {
                 Ok(verdict) => {
@@ -60,11 +60,11 @@ impl Verify {
                     } else {
                         as_text(&folder, &verdict, &whose)
                     };
-                    say(&text);
+                    print_stdout(&text);
                     if verdict.sum.findings.is_empty() { DONE } else { FAILED }
                 }
                 Err(error) => {
-                    could_not(&plain_lines(&error));
+                    fail(&plain_lines(&error));
                     COULD_NOT
                 }
             };

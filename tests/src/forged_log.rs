@@ -1,10 +1,10 @@
-//! Logs that no server wrote: as many segments as one likes, chained as Candor chains them.
+//! Forges audit logs of any number of segments, chained as Candor chains them.
 
 use std::{fs, path::Path};
 
 use sha2::{Digest as _, Sha256};
 
-/// The key under which a forged log says that it is redacted: 32 zeros.
+/// The redaction key of a forged log: 32 zeros.
 const KEY: &str =
     "candor audit redaction key v1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
@@ -12,7 +12,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// One record more: its line, and its digest in `prev`.
+/// Appends a record: returns its line, and updates `prev` to its digest.
 pub fn record(prev: &mut [u8; 32], body: &str) -> String {
     let mut hash = Sha256::new();
     hash.update(b"candor audit record v1\0\0");
@@ -24,7 +24,7 @@ pub fn record(prev: &mut [u8; 32], body: &str) -> String {
     format!("{body},\"prev\":\"{before}\",\"hash\":\"{}\"}}\n", hex(prev))
 }
 
-/// A log of segments of one record each, with its redaction key beside it.
+/// Writes a log of segments of one record each, with its redaction key beside it.
 pub fn log(folder: &Path, segments: u32) {
     make(folder);
     let mut key = folder.as_os_str().to_owned();

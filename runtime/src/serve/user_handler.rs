@@ -1,4 +1,4 @@
-//! The user's own handler → what a handler answers with: prompts, resources and everything else that is no tool.
+//! Passes prompts, resources and everything else besides tools on to the user's own handler.
 
 use futures::future::{self, BoxFuture};
 use rmcp::{
@@ -13,12 +13,10 @@ use rmcp::{
 };
 use serde_json::{Value, json};
 
+use super::convert::SERVER_INFO;
 use crate::text;
 
-/// The key of SEP-2575's server identity in a result's `_meta`.
-pub(crate) const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
-
-/// A user's own handler of prompts, resources and the rest.
+/// The user's own handler of prompts, resources and other methods.
 pub(crate) struct UserHandler(Box<dyn AnyHandler>);
 
 impl UserHandler {
@@ -35,7 +33,7 @@ impl UserHandler {
         notification: impl Into<ClientNotification>,
         context: NotificationContext<RoleServer>,
     ) {
-        // Nobody waits for an answer to a notification.
+        // Notifications have no answer that could carry an error.
         let _ = self.0.notification(notification.into(), context).await;
     }
 
@@ -48,8 +46,8 @@ impl UserHandler {
     }
 }
 
-/// Asks the user's own handler, where there is one.
-pub(crate) fn ask(
+/// Passes a request on; without a handler its method is unknown.
+pub(crate) fn request(
     user_handler: Option<&UserHandler>,
     request: ClientRequest,
     context: RequestContext<RoleServer>,
@@ -60,9 +58,12 @@ pub(crate) fn ask(
     }
 }
 
-/// The handler's answer, with the server's name on it.
-pub(crate) fn signed<T: Answered>(result: ServerResult, server_info: Option<&Value>) -> Result<T, ErrorData> {
-    let wrong = || ErrorData::internal_error("the handler answered with the result of another method", None);
+/// The handler's answer, with the server's identity in its `_meta`.
+pub(crate) fn signed<T: MethodResult>(
+    result: ServerResult,
+    server_info: Option<&Value>,
+) -> Result<T, ErrorData> {
+    let wrong = || ErrorData::internal_error("the handler returned the result of another method", None);
     let mut answer = T::of(result).ok_or_else(wrong)?;
     if let Some(server_info) = server_info {
         answer.sign(server_info);
@@ -70,12 +71,12 @@ pub(crate) fn signed<T: Answered>(result: ServerResult, server_info: Option<&Val
     Ok(answer)
 }
 
-/// What a server without a handler of this method says.
+/// The error of a method that this server does not serve.
 pub(crate) fn unknown(method: &str) -> ErrorData {
     ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text::shown(method), None)
 }
 
-/// Any handler, whatever its type.
+/// A handler of any type.
 trait AnyHandler: Send + Sync {
     fn request(
         &self,
@@ -122,17 +123,17 @@ impl<H: ServerHandler> AnyHandler for H {
     }
 }
 
-/// A result of one method.
-pub(crate) trait Answered: Sized {
-    /// It, where it is of this method.
+/// The result of one method.
+pub(crate) trait MethodResult: Sized {
+    /// Takes the result, if it is of this method.
     fn of(result: ServerResult) -> Option<Self>;
-    /// Writes the server's name on it.
+    /// Adds the server's identity.
     fn sign(&mut self, server_info: &Value);
 }
 
-macro_rules! answered {
+macro_rules! method_results {
     ($($result:ident)*) => {$(
-        impl Answered for $result {
+        impl MethodResult for $result {
             fn of(result: ServerResult) -> Option<Self> {
                 if let ServerResult::$result(result) = result { Some(result) } else { None }
             }
@@ -144,18 +145,18 @@ macro_rules! answered {
     )*};
 }
 
-answered! {
+method_results! {
     CompleteResult GetSkillResult GetTaskResult ListPromptsResult ListResourceTemplatesResult ListResourcesResult
     ListSkillsResult
 }
 
-macro_rules! is_stateless {
+macro_rules! multi_round_results {
     ($($response:ident from $result:ident)*) => {$(
-        impl Answered for $response {
+        impl MethodResult for $response {
             fn of(result: ServerResult) -> Option<Self> {
                 match result {
                     ServerResult::$result(result) => Some(Self::Complete(result)),
-                    ServerResult::InputRequiredResult(round) => Some(Self::InputRequired(round)),
+                    ServerResult::InputRequiredResult(result) => Some(Self::InputRequired(result)),
                     _ => None,
                 }
             }
@@ -163,7 +164,7 @@ macro_rules! is_stateless {
             fn sign(&mut self, server_info: &Value) {
                 match self {
                     Self::Complete(result) => sign(&mut result.meta, server_info),
-                    Self::InputRequired(round) => sign(&mut round.meta, server_info),
+                    Self::InputRequired(result) => sign(&mut result.meta, server_info),
                     _ => {}
                 }
             }
@@ -171,13 +172,13 @@ macro_rules! is_stateless {
     )*};
 }
 
-is_stateless! {
+multi_round_results! {
     GetPromptResponse from GetPromptResult
     ReadResourceResponse from ReadResourceResult
 }
 
-/// An acknowledgement, which has no room for a name.
-impl Answered for () {
+/// An acknowledgement, which has no `_meta`.
+impl MethodResult for () {
     fn of(result: ServerResult) -> Option<Self> {
         matches!(result, ServerResult::EmptyResult(_) | ServerResult::TaskAckResult(_)).then_some(())
     }
@@ -185,7 +186,7 @@ impl Answered for () {
     fn sign(&mut self, _: &Value) {}
 }
 
-impl Answered for CustomResult {
+impl MethodResult for CustomResult {
     fn of(result: ServerResult) -> Option<Self> {
         if let ServerResult::CustomResult(result) = result { Some(result) } else { None }
     }

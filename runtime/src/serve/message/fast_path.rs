@@ -1,51 +1,86 @@
-//! A line that is a plain `tools/call` → its message, in one pass.
+//! Reads a plain `tools/call` in one pass.
+//!
+//! rmcp's own reader tries one kind of message after another on a buffered copy, which takes four times as long. It gets
+//! every message that is refused here.
 
 use std::{fmt, marker::PhantomData};
 
 use rmcp::model::{
     CallToolRequest, CallToolRequestMethod, CallToolRequestParams, ClientJsonRpcMessage, ClientRequest,
-    JsonRpcVersion2_0, RequestId,
+    JsonRpcVersion2_0, MetaObject, RequestId, RequestMetaObject,
 };
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-/// Reads `text` as the call it most often is.
-pub(crate) fn read(text: &str) -> Option<ClientJsonRpcMessage> {
+use super::unique::{UniqueMap, UniqueValue};
+
+/// Reads `text` as a plain call; `None` if it is another message, or holds a name twice.
+pub(super) fn read(text: &str) -> Option<ClientJsonRpcMessage> {
     let (id, mut params) = plain(text)?;
     let meta = params.meta.take();
     let mut request = CallToolRequest::new(params);
     if let Some(meta) = meta {
-        // Where rmcp looks for it.
+        // rmcp expects it among the extensions.
         request.extensions.insert(meta);
     }
     Some(ClientJsonRpcMessage::request(ClientRequest::CallToolRequest(request), id))
 }
 
-/// A call's id and parameters. rmcp's own reader tries one kind of message after another on a buffered copy, which takes
-/// four times as long; it gets everything that is refused here.
-pub(crate) fn plain(text: &str) -> Option<(RequestId, CallToolRequestParams)> {
-    // Nothing else is begun: to say where a text went wrong, serde_json looks at it again from its start.
+/// Reads a body as [`read`] reads a line, and returns the call's id and parameters.
+#[cfg(feature = "http")]
+pub(in crate::serve) fn plain_call(body: &[u8]) -> Option<(RequestId, CallToolRequestParams)> {
+    plain(str::from_utf8(body).ok()?)
+}
+
+fn plain(text: &str) -> Option<(RequestId, CallToolRequestParams)> {
+    // Most other messages are told apart here: parsing one in vain would cost another pass to locate the error.
     if !text.contains("\"tools/call\"") {
         return None;
     }
-    let Object(Line { id, params: Object(params), .. }) = serde_json::from_str(text).ok()?;
-    Some((id, params))
+    let Object(Call { id, params: Object(params), .. }) = serde_json::from_str(text).ok()?;
+    Some((id, params.into()))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct Call {
     #[serde(rename = "jsonrpc")]
     _version: JsonRpcVersion2_0,
     id: RequestId,
     #[serde(rename = "method")]
     _method: CallToolRequestMethod,
-    params: Object<CallToolRequestParams>,
+    params: Object<Params>,
 }
 
-/// A struct that is written as an object: derived readers also take a list of its fields.
+/// The parameters of a call, as rmcp has them, with names that differ at every depth.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Params {
+    #[serde(rename = "_meta")]
+    meta: Option<UniqueMap>,
+    name: String,
+    arguments: Option<UniqueMap>,
+    input_responses: Option<UniqueMap>,
+    request_state: Option<String>,
+    /// Tasks of 2025-11-25, which rmcp ignores as well.
+    #[serde(rename = "task")]
+    _task: Option<UniqueValue>,
+}
+
+impl From<Params> for CallToolRequestParams {
+    fn from(params: Params) -> Self {
+        let mut call = Self::new(params.name);
+        call.meta = params.meta.map(|meta| RequestMetaObject(MetaObject(meta.0)));
+        call.arguments = params.arguments.map(|arguments| arguments.0);
+        call.input_responses = params.input_responses.map(|responses| responses.0.into_iter().collect());
+        call.request_state = params.request_state;
+        call
+    }
+}
+
+/// A struct that is written as an object: derived readers also accept an array of its fields.
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -70,10 +105,10 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
 
 #[cfg(test)]
 mod tests {
-    use crate::serve::stdio::fast_path::*;
+    use super::*;
 
     #[test]
-    fn what_is_read_here_is_read_as_rmcp_reads_it() {
+    fn plain_calls_are_read_as_rmcp_reads_them() {
         for line in [
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}}"#,
             r#"{"params":{"arguments":{"x":[1,-2,0.5,"\u00e9",null,{}]},"name":"a"},"id":"1","method":"tools/call","jsonrpc":"2.0"}"#,
@@ -81,20 +116,22 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"_meta":{"progressToken":7,"k":{}},"name":"a"}}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","inputResponses":{},"requestState":"s"}}"#,
         ] {
-            let rmcps: ClientJsonRpcMessage = serde_json::from_str(line).expect("a message");
+            let expected: ClientJsonRpcMessage = serde_json::from_str(line).expect("a message");
             let json = |message| serde_json::to_value::<ClientJsonRpcMessage>(message).expect("JSON");
-            assert_eq!(read(line).map(json), Some(json(rmcps)), "{line}");
+            assert_eq!(read(line).map(json), Some(json(expected)), "{line}");
         }
     }
 
     #[test]
-    fn what_is_no_plain_call_is_left_to_rmcp() {
+    fn other_messages_are_left_to_rmcp() {
         for line in [
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#,
             r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"a"}}"#,
             r#"{"jsonrpc":"1.0","id":1,"method":"tools/call","params":{"name":"a"}}"#,
             r#"{"jsonrpc":"2.0","id":null,"method":"tools/call","params":{"name":"a"}}"#,
             r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"tools/call","params":{"name":"a"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"x":[{"y":1,"y":2}]}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","task":{"ttl":1,"ttl":2}}}"#,
             r#"{"jsonrpc":"2.0","id":1,"result":{},"method":"tools/call","params":{"name":"a"}}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":[null,"a",{},null,null]}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":[]}}"#,

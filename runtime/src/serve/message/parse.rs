@@ -1,9 +1,7 @@
-//! One line → a message, or the error that answers it. No value of the line stands in the error.
+//! Parses one message, or says what is wrong with it. The error holds no value of the message.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-#[cfg(feature = "http")]
-use rmcp::model::CallToolRequestParams;
 use rmcp::model::{ClientJsonRpcMessage, ErrorData, RequestId, ServerJsonRpcMessage};
 use serde::{
     Deserialize, Deserializer,
@@ -11,18 +9,18 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::fast_path;
+use super::{fast_path, unique::UniqueValue};
 use crate::text;
 
-/// What a line was.
-pub(crate) enum Line {
+/// The content of a line.
+pub(in crate::serve) enum Line {
     Message(Box<ClientJsonRpcMessage>),
-    /// Nothing that needs an answer: an empty line, a broken notification or response.
+    /// An empty line, or a malformed notification or response: no client waits for an answer.
     Nothing,
     Fault(Box<ServerJsonRpcMessage>),
 }
 
-/// Whom to answer, when a message cannot be read as a whole.
+/// The parts of a malformed message that an answer needs.
 #[derive(Deserialize)]
 struct Address<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
@@ -31,7 +29,7 @@ struct Address<'a> {
     method: Option<&'a RawValue>,
 }
 
-/// The parts of a message whose names all differ.
+/// The parts of a message, unparsed.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
@@ -46,33 +44,36 @@ struct Envelope<'a> {
     error: Option<IgnoredAny>,
 }
 
-/// An `id` of `null` is a wrong id, and no missing one: somebody waits.
+/// An `id` of `null` is an invalid id, not a missing one: its sender waits for an answer.
 fn present<'de: 'a, 'a, D: Deserializer<'de>>(id: D) -> Result<Option<&'a RawValue>, D::Error> {
     Deserialize::deserialize(id).map(Some)
 }
 
 /// Reads one line, with or without its newline.
-pub(crate) fn line(bytes: &[u8]) -> Line {
+pub(in crate::serve) fn line(bytes: &[u8]) -> Line {
     let bytes = bytes.trim_ascii();
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     if bytes.is_empty() {
         return Line::Nothing;
     }
     let Ok(text) = str::from_utf8(bytes) else {
-        return fault(ErrorData::parse_error("this message is no UTF-8 (MCP, transports)", None), None);
+        return fault(ErrorData::parse_error("this message is not UTF-8 (MCP, transports)", None), None);
     };
-    match fast_path::read(text).map_or_else(|| serde_json::from_str::<ClientJsonRpcMessage>(text), Ok) {
-        Ok(message) => match repeated_name(text) {
-            None => Line::Message(Box::new(message)),
-            Some(name) => repeated(text, &name),
-        },
+    match fast_path::read(text).map_or_else(|| general(text), Ok) {
+        Ok(message) => Line::Message(Box::new(message)),
         Err(error) => explain(text, &error),
     }
 }
 
-/// The answer to a line that was not even kept.
-pub(crate) fn too_long(most: usize) -> ServerJsonRpcMessage {
-    let message = format!("this line is longer than {} MiB", most / (1024 * 1024));
+/// Reads a message of any kind. The text is parsed once; rmcp's reader gets the parsed value.
+fn general(text: &str) -> Result<ClientJsonRpcMessage, serde_json::Error> {
+    let UniqueValue(value) = serde_json::from_str(text)?;
+    serde_json::from_value(value)
+}
+
+/// The answer to a line that was too long to be read.
+pub(in crate::serve) fn too_long(max_bytes: usize) -> ServerJsonRpcMessage {
+    let message = format!("this line is longer than {} MiB", max_bytes / (1024 * 1024));
     ServerJsonRpcMessage::error(ErrorData::invalid_request(message, None), None)
 }
 
@@ -82,43 +83,40 @@ fn fault(error: ErrorData, id: Option<RequestId>) -> Line {
 
 fn explain(text: &str, error: &serde_json::Error) -> Line {
     if serde_json::from_str::<&RawValue>(text).is_err() {
-        return fault(ErrorData::parse_error("this message is no JSON", None), None);
+        return fault(ErrorData::parse_error("this message is not JSON", None), None);
     }
     if text.starts_with('[') {
-        return fault(
-            ErrorData::invalid_request("JSON-RPC batches are no part of MCP since 2025-06-18", None),
-            None,
-        );
+        return fault(ErrorData::invalid_request("MCP has no JSON-RPC batches since 2025-06-18", None), None);
     }
     if let Some(name) = repeated_name(text) {
         return repeated(text, &name);
     }
     let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(text) else {
-        return fault(ErrorData::invalid_request("this is no JSON-RPC message", None), None);
+        return fault(ErrorData::invalid_request("this is not a JSON-RPC message", None), None);
     };
-    // Nobody waits for an answer to a notification, nor to an answer.
+    // Notifications and responses are not answered.
     let Envelope { id: Some(id), result: None, error: None, .. } = envelope else { return Line::Nothing };
     let id = serde_json::from_str::<RequestId>(id.get()).ok();
-    fault(why(&envelope, id.is_some(), &error.to_string()), id)
+    fault(fault_of(&envelope, id.is_some(), &error.to_string()), id)
 }
 
-/// What is wrong with a request, whose JSON is sound.
-fn why(envelope: &Envelope<'_>, has_id: bool, said: &str) -> ErrorData {
+/// Says what is wrong with a request whose JSON is sound.
+fn fault_of(envelope: &Envelope<'_>, has_id: bool, error: &str) -> ErrorData {
     let starts = |part: Option<&RawValue>, with| part.is_some_and(|part| part.get().starts_with(with));
     if envelope.jsonrpc.is_none_or(|version| version.get() != "\"2.0\"") {
         ErrorData::invalid_request("`jsonrpc` is not \"2.0\"", None)
     } else if !has_id {
         ErrorData::invalid_request("`id` is neither a string nor a whole number of 64 bits", None)
     } else if !starts(envelope.method, '"') {
-        ErrorData::invalid_request("this message names no `method`", None)
-    } else if said.starts_with("recursion limit") {
+        ErrorData::invalid_request("this message has no `method`", None)
+    } else if error.starts_with("recursion limit") {
         ErrorData::invalid_params("this message nests deeper than 127 levels", None)
-    } else if said.starts_with("number out of range") {
+    } else if error.starts_with("number out of range") {
         ErrorData::invalid_params("this message holds a number beyond 64-bit floats", None)
-    } else if said.contains("hex escape") {
+    } else if error.contains("hex escape") {
         ErrorData::invalid_params("a string of this message holds half a surrogate pair", None)
     } else if envelope.params.is_some() && !starts(envelope.params, '{') {
-        ErrorData::invalid_params("`params` is no object", None)
+        ErrorData::invalid_params("`params` is not an object", None)
     } else {
         ErrorData::invalid_params("a field of `params` has the wrong type", None)
     }
@@ -138,30 +136,16 @@ fn repeated(text: &str, name: &str) -> Line {
     }
 }
 
-/// The id and the parameters of a call; `None` where these bytes are something else, or hold a name twice.
-#[cfg(feature = "http")]
-pub(crate) fn plain_call(bytes: &[u8]) -> Option<(RequestId, CallToolRequestParams)> {
-    let text = str::from_utf8(bytes).ok()?;
-    let call = fast_path::plain(text)?;
-    repeated_name(text).is_none().then_some(call)
-}
-
-/// Whether an object of these bytes, which are JSON, holds a name twice.
-#[cfg(feature = "http")]
-pub(crate) fn repeats_a_name(bytes: &[u8]) -> bool {
-    str::from_utf8(bytes).is_ok_and(|text| repeated_name(text).is_some())
-}
-
-/// The first name that an object of `text` holds twice (RFC 8259 §4 leaves open which one counts).
+/// Finds the first name that an object of `text` holds twice, for the error.
 fn repeated_name(text: &str) -> Option<String> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let mut repeated = None;
-    // The text was read once without an error, so this cannot fail but on what it looks for.
+    // An error of the JSON itself was reported before.
     let _ = Unique { repeated: &mut repeated }.deserialize(&mut reader);
     repeated
 }
 
-/// Walks any value, and stops at the first name met twice in one object.
+/// Walks any value, and stops at the first name that an object holds twice.
 struct Unique<'a> {
     repeated: &'a mut Option<String>,
 }
@@ -218,6 +202,6 @@ impl<'de> Visitor<'de> for Unique<'_> {
     }
 }
 
-/// A name, borrowed from the line where nothing in it is escaped.
+/// A name, borrowed from the line if it has no escapes.
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);

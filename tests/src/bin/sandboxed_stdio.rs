@@ -1,36 +1,36 @@
-//! A server most of whose tools wait under one sandbox, for tests of what its service, which is at home there, does with the
-//! others. Each tool does what it is asked to, whatever it declares.
+//! A server most of whose tools are `async` in one sandbox, so that its stdio service runs there too. Each tool writes and
+//! connects as its arguments say, whatever it declares.
 //!
-//! `stdio` serves on a runtime of its own making; everything else is the command line.
+//! `stdio` serves on a runtime that the program builds; every other argument goes to the command line.
 
 use std::{fs, io, net::TcpStream, path::PathBuf, process::ExitCode, time::Duration};
 
 use candor::{Server, State, mcp_tool, tools};
 
-/// Says when it is closed.
+/// Reports on stderr when the state is dropped.
 #[derive(State)]
 struct App {
-    last: Last,
+    drop_report: DropReport,
 }
 
-struct Last;
+struct DropReport;
 
-impl Drop for Last {
+impl Drop for DropReport {
     fn drop(&mut self) {
         eprintln!("closed in order");
     }
 }
 
-/// Writes to `path` and connects to `port`, where they are given.
+/// Writes to `path` and connects to `port`, if they are given.
 fn act(path: Option<PathBuf>, port: Option<u16>) -> io::Result<()> {
     path.map_or(Ok(()), |path| fs::write(path, "written"))?;
     port.map_or(Ok(()), |port| TcpStream::connect(("127.0.0.1", port)).map(drop))
 }
 
 macro_rules! acts {
-    ($($(#[$declared:meta])* $name:ident $(, $waits:ident)?;)*) => {$(
+    ($($(#[$declared:meta])* $name:ident $(, $is_async:ident)?;)*) => {$(
         $(#[$declared])*
-        $($waits)? fn $name(
+        $($is_async)? fn $name(
             /// A file to write.
             path: Option<PathBuf>,
             /// A port to connect to.
@@ -42,16 +42,16 @@ macro_rules! acts {
 }
 
 acts! {
-    /// At home.
+    /// In the service's sandbox.
     #[mcp_tool(read_only, closed_world, public)]
-    at_home, async;
-    /// At home, on a thread of its own.
+    placed, async;
+    /// In the service's sandbox, on a thread of its own.
     #[mcp_tool(read_only, closed_world, public)]
-    at_home_blocking;
-    /// May all.
+    placed_blocking;
+    /// May write and connect.
     #[mcp_tool(additive, public)]
     open, async;
-    /// May all.
+    /// May write and connect.
     #[mcp_tool(additive, public)]
     open_blocking;
     /// May write.
@@ -68,7 +68,7 @@ acts! {
     connects_blocking;
 }
 
-/// May all, in a task and on a thread that it starts.
+/// May write and connect, in a task and on a thread that it starts.
 #[mcp_tool(additive, public)]
 async fn open_in_a_task(
     /// A file to write.
@@ -79,9 +79,9 @@ async fn open_in_a_task(
     tokio::spawn(async move { tokio::task::spawn_blocking(move || act(path, port)).await? }).await?
 }
 
-/// At home, in a task and on a thread that it starts.
+/// In the service's sandbox, in a task and on a thread that it starts.
 #[mcp_tool(read_only, closed_world, public)]
-async fn at_home_in_a_task(
+async fn placed_in_a_task(
     /// A file to write.
     path: Option<PathBuf>,
     /// A port to connect to.
@@ -93,7 +93,7 @@ async fn at_home_in_a_task(
 /// Take a while.
 #[mcp_tool(read_only, closed_world, public)]
 async fn slow(
-    _last: &Last,
+    _drop_report: &DropReport,
     /// How many milliseconds.
     ms: u64,
 ) -> String {
@@ -101,7 +101,7 @@ async fn slow(
     "slept".to_owned()
 }
 
-/// Take longer than it may.
+/// Exceed the timeout.
 #[mcp_tool(read_only, closed_world, public, timeout = "100ms")]
 async fn late() {
     std::future::pending::<()>().await;
@@ -119,38 +119,41 @@ async fn panics_openly() {
     panic!("on purpose")
 }
 
-/// More at home.
+/// Another tool in the service's sandbox.
 #[mcp_tool(read_only, closed_world, public)]
 async fn one_more() {}
 
-/// More at home.
+/// Another tool in the service's sandbox.
 #[mcp_tool(read_only, closed_world, public)]
 async fn two_more() {}
 
-/// More at home.
+/// Another tool in the service's sandbox.
 #[mcp_tool(read_only, closed_world, public)]
 async fn three_more() {}
 
 fn main() -> ExitCode {
-    let server = Server::new("home", "1.0.0").unaudited().state(App { last: Last }).tools(tools![
-        at_home,
-        at_home_blocking,
-        at_home_in_a_task,
-        open,
-        open_blocking,
-        open_in_a_task,
-        writes,
-        writes_blocking,
-        connects,
-        connects_blocking,
-        slow,
-        late,
-        panics,
-        panics_openly,
-        one_more,
-        two_more,
-        three_more
-    ]);
+    let server = Server::new("sandboxed-stdio", "1.0.0")
+        .unaudited()
+        .state(App { drop_report: DropReport })
+        .tools(tools![
+            placed,
+            placed_blocking,
+            placed_in_a_task,
+            open,
+            open_blocking,
+            open_in_a_task,
+            writes,
+            writes_blocking,
+            connects,
+            connects_blocking,
+            slow,
+            late,
+            panics,
+            panics_openly,
+            one_more,
+            two_more,
+            three_more
+        ]);
     if std::env::args().nth(1).as_deref() != Some("stdio") {
         return server.main();
     }
