@@ -1,4 +1,4 @@
-//! The program's other commands: what they print, where, and with which exit code.
+//! The commands other than `serve`: their output and their exit codes.
 
 use std::{
     io::Read as _,
@@ -20,25 +20,25 @@ fn prices(folder: &Path, arguments: &[&str]) -> Output {
 }
 
 /// Exit code, stdout, stderr.
-fn ran(arguments: &[&str]) -> (i32, String, String) {
+fn run(arguments: &[&str]) -> (i32, String, String) {
     let folder = tempfile::tempdir().unwrap();
-    said(&prices(folder.path(), arguments))
+    texts(&prices(folder.path(), arguments))
 }
 
-fn said(output: &Output) -> (i32, String, String) {
+fn texts(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }
 
 #[test]
-fn a_call_prints_its_answer_readably() {
+fn call_prints_a_readable_answer() {
     let call = ["call", "get_stock_price", "symbol=AAPL", "--grant", "read:prices"];
     let plain = "symbol  AAPL\ndate    2010-03-01\nprice   223.02\n";
-    assert_eq!(ran(&call), (0, plain.to_owned(), String::new()));
+    assert_eq!(run(&call), (0, plain.to_owned(), String::new()));
     let json = ["call", "get_stock_price", "--json", r#"{"symbol": "AAPL"}"#, "--grant", "read:prices"];
-    assert_eq!(ran(&json).1, plain);
+    assert_eq!(run(&json).1, plain);
     let list = ["call", "compare", "symbols=IBM, AAPL", "from=2010-01-01", "--grant", "read:prices"];
-    let (code, table, _) = ran(&list);
+    let (code, table, _) = run(&list);
     assert_eq!(code, 0);
     let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[1], ["symbol", "first", "last", "low", "high", "gain_percent"]);
@@ -46,19 +46,19 @@ fn a_call_prints_its_answer_readably() {
 }
 
 #[test]
-fn a_raw_call_prints_the_result_as_it_came() {
-    let (code, raw, _) = ran(&["call", "get_stock_price", "symbol=AAPL", "--grant", "read:prices", "--raw"]);
+fn call_raw_prints_the_result_of_the_server() {
+    let (code, raw, _) = run(&["call", "get_stock_price", "symbol=AAPL", "--grant", "read:prices", "--raw"]);
     let result: Value = serde_json::from_str(&raw).unwrap();
     assert_eq!(code, 0);
     assert_eq!(result["structuredContent"], json!({"symbol": "AAPL", "date": "2010-03-01", "price": 223.02}));
-    let (code, raw, said) =
-        ran(&["call", "get_stock_price", "symbol=TSLA", "--grant", "read:prices", "--raw"]);
+    let (code, raw, stderr) =
+        run(&["call", "get_stock_price", "symbol=TSLA", "--grant", "read:prices", "--raw"]);
     let result: Value = serde_json::from_str(&raw).unwrap();
-    assert_eq!((code, &result["isError"], &*said), (1, &json!(true), ""), "a program reads stdout alone");
+    assert_eq!((code, &result["isError"], &*stderr), (1, &json!(true), ""), "a raw error is on stdout");
 }
 
 #[test]
-fn a_call_that_fails_says_so_on_stderr_and_exits_with_1() {
+fn call_failures_are_on_stderr_and_exit_with_1() {
     for (arguments, says) in [
         (
             ["call", "get_stock_price", "symbol=TSLA", "--grant", "read:prices"],
@@ -74,55 +74,55 @@ fn a_call_that_fails_says_so_on_stderr_and_exits_with_1() {
         ),
         (
             ["call", "get_stock_pric", "symbol=AAPL", "--grant", "read:alerts"],
-            "error: Unknown tool: get_stock_pric\nhelp: `tools/list` names the tools you may call\nnote: tools in reach: list_alerts\n",
+            "error: Unknown tool: get_stock_pric\nhelp: `tools/list` names the tools you may call\nnote: available tools: list_alerts\n",
         ),
     ] {
-        assert_eq!(ran(&arguments), (1, String::new(), says.to_owned()), "{arguments:?}");
+        assert_eq!(run(&arguments), (1, String::new(), says.to_owned()), "{arguments:?}");
     }
 }
 
 #[test]
-fn what_is_no_call_says_so_on_stderr_and_exits_with_2() {
+fn call_with_wrong_arguments_exits_with_2() {
     for (arguments, says) in [
         (
             &["call", "get_stock_price", "symbol"][..],
-            "error: `symbol` is no argument\nhelp: write `name=value`",
+            "error: `symbol` is not an argument of the form `name=value`\nhelp: write `name=value`",
         ),
         (&["call", "get_stock_price", "symbol=A", "symbol=B"], "error: `symbol` is given twice"),
         (&["call", "get_stock_price", "--json", "[1]"], "error: `--json` takes an object"),
-        (&["call", "get_stock_price", "--json", "{"], "error: `--json` is no JSON"),
+        (&["call", "get_stock_price", "--json", "{"], "error: the value of `--json` is not valid JSON"),
         (&["call", "get_stock_price", "--json", "{}", "symbol=A"], "error: the argument '--json"),
         (&["call"], "error: the following required arguments"),
         (&["nonsense"], "error: unrecognized subcommand 'nonsense'"),
         (&["serve", "--nonsense"], "error: unexpected argument '--nonsense'"),
     ] {
-        let (code, stdout, stderr) = ran(arguments);
+        let (code, stdout, stderr) = run(arguments);
         assert_eq!((code, &*stdout), (2, ""), "{arguments:?}");
         assert!(stderr.starts_with(says), "{arguments:?}: {stderr}");
     }
 }
 
 #[test]
-fn alerts_are_kept_between_calls() {
+fn call_keeps_the_state_of_earlier_calls() {
     let folder = tempfile::tempdir().unwrap();
-    let call = |arguments: &[&str]| said(&prices(folder.path(), arguments));
+    let call = |arguments: &[&str]| texts(&prices(folder.path(), arguments));
     let set = ["call", "set_alert", "symbol=IBM", "when=above", "price=100", "--grant", "write:alerts"];
     assert_eq!(call(&set).0, 0);
     let (code, listed, _) = call(&["call", "list_alerts", "--grant", "read:alerts"]);
     assert_eq!((code, listed.contains("IBM")), (0, true), "{listed}");
     let clear = ["call", "clear_alerts", "symbol=IBM", "--grant", "write:alerts"];
     let (code, _, refused) = call(&clear);
-    assert_eq!(code, 1, "nobody sits here who could be asked");
+    assert_eq!(code, 1, "there is no terminal to ask on");
     assert!(refused.contains("--yes-destructive"), "{refused}");
     let (code, cleared, _) = call(&[&clear[..], &["--yes-destructive"]].concat());
     assert_eq!((code, &*cleared), (0, "symbol   IBM\nremoved  1\n"));
 }
 
 #[test]
-fn the_manifest_is_canonical_and_the_same_each_time() {
-    let (code, manifest, said) = ran(&["manifest"]);
-    assert_eq!((code, &*said), (0, ""));
-    assert_eq!(manifest, ran(&["manifest"]).1);
+fn manifest_is_canonical_and_reproducible() {
+    let (code, manifest, stderr) = run(&["manifest"]);
+    assert_eq!((code, &*stderr), (0, ""));
+    assert_eq!(manifest, run(&["manifest"]).1);
     let value: Value = serde_json::from_str(&manifest).unwrap();
     // serde_json's maps are sorted, so writing it again is the canonical form.
     assert_eq!(manifest, serde_json::to_string_pretty(&value).unwrap() + "\n");
@@ -145,27 +145,27 @@ fn the_manifest_is_canonical_and_the_same_each_time() {
 }
 
 #[test]
-fn the_reference_has_a_section_a_tool_whose_command_works() {
-    let (code, page, said) = ran(&["docs"]);
-    assert_eq!((code, &*said), (0, ""));
+fn docs_have_a_working_command_for_each_tool() {
+    let (code, page, stderr) = run(&["docs"]);
+    assert_eq!((code, &*stderr), (0, ""));
     let commands: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("$ prices ")).collect();
     assert_eq!(commands.len(), 7);
     for command in commands {
         let arguments: Vec<&str> = command.split_whitespace().collect();
         assert!(page.contains(&format!("\n## {}\n", arguments[1])), "{command}");
-        let (code, _, said) = ran(&[&arguments[..], &["--yes-destructive"]].concat());
+        let (code, _, stderr) = run(&[&arguments[..], &["--yes-destructive"]].concat());
         if arguments[1] == "fetch_quote" {
-            assert!(said.contains("no quote service is configured"), "{said}");
+            assert!(stderr.contains("no quote service is configured"), "{stderr}");
         } else {
-            assert_eq!((code, &*said), (0, ""), "{command}");
+            assert_eq!((code, &*stderr), (0, ""), "{command}");
         }
     }
 }
 
 #[test]
-fn doctor_says_what_is_declared_and_what_enforces_it() {
-    let (code, report, said) = ran(&["doctor"]);
-    assert_eq!((code, &*said), (0, ""));
+fn doctor_reports_each_declaration_and_its_enforcement() {
+    let (code, report, stderr) = run(&["doctor"]);
+    assert_eq!((code, &*stderr), (0, ""));
     for line in [
         "MCP revisions: 2025-06-18, 2025-11-25, 2026-07-28",
         "  destructive  clear_alerts",
@@ -175,29 +175,29 @@ fn doctor_says_what_is_declared_and_what_enforces_it() {
         "  confirm          by the runtime                 1 tool",
         "  idempotency_key  clear_alerts, set_alert",
     ] {
-        assert!(report.lines().any(|said| said == line), "{line:?} is not in\n{report}");
+        assert!(report.lines().any(|reported| reported == line), "{line:?} is not in\n{report}");
     }
 }
 
 #[test]
 fn help_version_and_completions_are_on_stdout() {
-    let (code, help, said) = ran(&["--help"]);
-    assert_eq!((code, &*said), (0, ""));
+    let (code, help, stderr) = run(&["--help"]);
+    assert_eq!((code, &*stderr), (0, ""));
     for word in ["serve", "call", "manifest", "docs", "doctor", "completions", "Exit codes: 0 done; 1 "] {
         assert!(help.contains(word), "{word}: {help}");
     }
-    assert_eq!(ran(&["--version"]), (0, "prices 0.1.0\n".to_owned(), String::new()));
+    assert_eq!(run(&["--version"]), (0, "prices 0.1.0\n".to_owned(), String::new()));
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        let (code, script, said) = ran(&["completions", shell]);
-        assert_eq!((code, &*said), (0, ""), "{shell}");
+        let (code, script, stderr) = run(&["completions", shell]);
+        assert_eq!((code, &*stderr), (0, ""), "{shell}");
         assert!(script.contains("manifest"), "{shell}");
     }
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_ends_it_quietly() {
+fn commands_end_quietly_when_their_reader_closes_the_pipe() {
     for command in [&["manifest"][..], &["docs"], &["doctor"], &["--help"], &["completions", "zsh"]] {
-        // A pipe whose reading end is closed before a word is written.
+        // A pipe whose reading end is closed before anything is written.
         let (reading, writing) = std::io::pipe().unwrap();
         drop(reading);
         let mut child = Command::new(env!("CARGO_BIN_EXE_prices"))
@@ -206,14 +206,14 @@ fn a_reader_that_has_seen_enough_ends_it_quietly() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        assert_eq!((child.wait().unwrap().code(), &*said), (Some(0), ""), "{command:?}");
+        let mut stderr = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        assert_eq!((child.wait().unwrap().code(), &*stderr), (Some(0), ""), "{command:?}");
     }
 }
 
 #[test]
-fn only_serving_makes_the_state() {
+fn commands_other_than_serve_do_not_build_the_state() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("no/such/folder");
     for command in [&["manifest"][..], &["docs"], &["doctor"]] {

@@ -57,7 +57,7 @@ impl Served {
 
 /// What stderr says with everything granted, on a kernel that can do it all.
 const OPENING: &str =
-    "prices 0.1.0 on stdio: 7 of 7 tools in reach\n  the kernel enforces read_only and closed_world\n";
+    "prices 0.1.0 on stdio: 7 of 7 tools available\n  the kernel enforces read_only and closed_world\n";
 
 const ALL: &str = "read:prices read:alerts write:alerts";
 
@@ -78,7 +78,7 @@ async fn start_list_call_stop() {
         let log = folder.path().join("prices/audit").display().to_string();
         assert_eq!(
             said.replace(&log, "LOG"),
-            "prices 0.1.0 on stdio: 4 of 7 tools in reach\n  \
+            "prices 0.1.0 on stdio: 4 of 7 tools available\n  \
                the kernel enforces read_only and closed_world\n  \
                audit: LOG, not signed (`audit key new` makes a key)\n  \
                hidden without `read:alerts`: list_alerts\n  \

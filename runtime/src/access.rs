@@ -1,11 +1,11 @@
-//! A request's bearer token → who calls, with which scopes; or why nobody does.
+//! Identifies the caller behind a bearer token and its scopes, or says why the token is refused.
 //!
-//! Knows nothing of HTTP but the two header values it is about, so that it serves whatever carries them.
+//! Of HTTP, only the values of two headers appear here, so that any transport can use it.
 
+mod api_keys;
 mod challenge;
 #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only the command line writes keys"))]
 pub(crate) mod keyfile;
-mod keys;
 mod metadata;
 #[cfg(feature = "oauth")]
 mod oauth;
@@ -15,46 +15,46 @@ use std::{fmt, path::Path, sync::Arc};
 pub use challenge::insufficient_scope;
 pub use metadata::Metadata;
 
-use crate::{clock::Clock, scopes::Scopes, server::Service, tool::call::Caller};
-use keys::Keys;
+use crate::{clock::Clock, message::Message, scopes::Scopes, tool::caller::Caller};
+use api_keys::ApiKeys;
 
-/// Who may call over HTTP: how a bearer token becomes a [`Caller`].
+/// Decides which callers are accepted over HTTP: turns a bearer token into a [`Caller`].
 ///
-/// Where one way does not know a token, the next is asked: [`Access::or`].
+/// Several methods can be combined with [`Access::or`].
 #[derive(Debug)]
 pub struct Access {
-    ways: Vec<Way>,
+    methods: Vec<AuthMethod>,
     scopes: Arc<Scopes>,
     clock: Clock,
 }
 
 #[derive(Debug)]
-enum Way {
-    /// Those who hold an API key.
-    Keys(Keys),
-    /// Those whom an authorization server vouches for.
+enum AuthMethod {
+    /// API keys of a file.
+    ApiKeys(ApiKeys),
+    /// Tokens of an authorization server.
     #[cfg(feature = "oauth")]
     OAuth(oauth::OAuth),
-    /// Whoever comes.
+    /// No token at all: every caller is the same one.
     Everyone { granted: String, caller: Arc<Caller> },
 }
 
-/// Why nobody calls. Says nothing of the token itself.
+/// The reason for refusing a request. It holds no part of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Denied {
-    /// There is no token: 401.
+    /// The request has no token: 401.
     Missing,
-    /// The token is not to be believed, and what is wrong with it: 401, `invalid_token` (RFC 6750 §3.1).
+    /// The token is not accepted, for this reason: 401, `invalid_token` (RFC 6750 §3.1).
     Bad(&'static str),
-    /// Nobody can tell now, because the authorization server's keys cannot be had: 503.
+    /// The token cannot be checked now, because the authorization server's keys are not available: 503.
     Unavailable,
 }
 
-/// The longest token that is looked at, in bytes.
-const LONGEST: usize = 16 * 1024;
+/// The longest token that is checked.
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-impl Way {
+impl AuthMethod {
     fn issuer(&self) -> Option<&str> {
         match self {
             #[cfg(feature = "oauth")]
@@ -65,157 +65,171 @@ impl Way {
 }
 
 impl Access {
-    /// The holders of the API keys in a file, as `token new` writes it.
+    /// Accepts the API keys of a file that `token new` writes.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or is no file of keys.
+    /// The file cannot be read, or is not a file of API keys.
     pub fn tokens(file: impl AsRef<Path>) -> Result<Self, AccessError> {
-        Ok(Self::of(Way::Keys(Keys::read(file.as_ref())?)))
+        Ok(Self::of(AuthMethod::ApiKeys(ApiKeys::read(file.as_ref())?)))
     }
 
-    /// Those who hold a token of an OAuth 2.1 authorization server: a JWT of this `issuer` for this `audience`, signed
-    /// with one of the keys that the issuer's metadata names (RFC 8414, RFC 9068).
+    /// Accepts tokens of an OAuth 2.1 authorization server: a JWT of this `issuer` for this `audience`, signed with one
+    /// of the keys that the issuer's metadata names (RFC 8414, RFC 9068).
     ///
     /// # Errors
     ///
-    /// The issuer is no `https` address and not on this machine, or there is no audience.
+    /// The issuer is neither an `https` address nor an address of this machine, or the audience is empty.
     #[cfg(feature = "oauth")]
     pub fn oauth(issuer: &str, audience: &str) -> Result<Self, AccessError> {
-        Ok(Self::of(Way::OAuth(oauth::OAuth::new(issuer, audience)?)))
+        Ok(Self::of(AuthMethod::OAuth(oauth::OAuth::new(issuer, audience)?)))
     }
 
-    /// Everybody who can reach the server, with these scopes, parted by spaces. For a loopback address alone.
+    /// Accepts every caller that can reach the server, and grants all of them these scopes, separated by spaces. Safe
+    /// on a loopback address only.
     pub fn everyone(granted: &str) -> Self {
         let caller = Arc::new(Caller::local(granted.split_whitespace()));
-        Self::of(Way::Everyone { granted: granted.to_owned(), caller })
+        Self::of(AuthMethod::Everyone { granted: granted.to_owned(), caller })
     }
 
-    fn of(way: Way) -> Self {
-        Self { ways: vec![way], scopes: Arc::default(), clock: Clock::default() }
+    fn of(method: AuthMethod) -> Self {
+        Self { methods: vec![method], scopes: Arc::default(), clock: Clock::default() }
     }
 
-    /// Asks `other` where this one does not know a token.
+    /// Also accepts the callers that `other` accepts. It is asked if this one does not recognize the token.
     pub fn or(mut self, other: Self) -> Self {
-        self.ways.extend(other.ways);
+        self.methods.extend(other.methods);
         self
     }
 
-    /// Lets broader scopes carry the narrower ones, as the server says ([`Server::scope_implies`]).
-    ///
-    /// [`Server::scope_implies`]: crate::Server::scope_implies
-    pub fn for_server(mut self, service: &Service) -> Self {
-        self.scopes = Arc::clone(service.scopes());
-        for way in &mut self.ways {
-            match way {
-                Way::Keys(keys) => keys.widen(&self.scopes),
+    /// Applies the scopes that others imply: a caller who holds the broader scope also holds the narrower ones.
+    pub(crate) fn with_scopes(mut self, scopes: &Arc<Scopes>) -> Self {
+        self.scopes = Arc::clone(scopes);
+        for method in &mut self.methods {
+            match method {
+                AuthMethod::ApiKeys(keys) => keys.apply_scopes(scopes),
                 #[cfg(feature = "oauth")]
-                Way::OAuth(oauth) => oauth.widen(),
-                Way::Everyone { granted, caller } => {
-                    *caller = Arc::new(Caller::local(self.scopes.held(granted.split_whitespace())));
+                AuthMethod::OAuth(oauth) => oauth.forget_verified(),
+                AuthMethod::Everyone { granted, caller } => {
+                    *caller = Arc::new(Caller::local(scopes.held(granted.split_whitespace())));
                 }
             }
         }
         self
     }
 
-    /// Where expiry takes its time from; for tests.
+    /// Sets the clock that expiry is compared with, for tests.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Reads again what stands in files. What cannot be read changes nothing: the keys of before stay in force.
+    /// Reads the files of API keys again. If a file cannot be read, the keys that were read earlier remain valid.
     ///
     /// # Errors
     ///
-    /// A file cannot be read, or is no file of keys.
+    /// A file cannot be read, or is not a file of API keys.
     pub fn reload(&self) -> Result<(), AccessError> {
-        for way in &self.ways {
-            if let Way::Keys(keys) = way {
+        for method in &self.methods {
+            if let AuthMethod::ApiKeys(keys) = method {
                 keys.reload(&self.scopes)?;
             }
         }
         Ok(())
     }
 
-    /// What whoever starts the server should know, in the lines of an error message.
-    pub fn warnings(&self) -> Vec<String> {
+    /// Lists problems that do not stop the server but that its operator should know.
+    pub fn warnings(&self) -> Vec<Message> {
         let now = self.clock.since_1970().as_secs();
-        let of = |way: &Way| match way {
-            Way::Keys(keys) => keys.warnings(now),
+        let of = |method: &AuthMethod| match method {
+            AuthMethod::ApiKeys(keys) => keys.warnings(now),
             #[cfg(feature = "oauth")]
-            Way::OAuth(_) => Vec::new(),
-            Way::Everyone { .. } => Vec::new(),
+            AuthMethod::OAuth(_) => Vec::new(),
+            AuthMethod::Everyone { .. } => Vec::new(),
         };
-        self.ways.iter().flat_map(of).collect()
+        self.methods.iter().flat_map(of).collect()
     }
 
-    /// The authorization servers whose tokens are taken, for [`Metadata`].
+    /// The authorization servers whose tokens are accepted, for [`Metadata`].
     pub fn issuers(&self) -> Vec<&str> {
-        self.ways.iter().filter_map(Way::issuer).collect()
+        self.methods.iter().filter_map(AuthMethod::issuer).collect()
     }
 
-    /// Fetches what has to be there before a caller can be told: the keys of authorization servers.
+    /// Fetches the keys of the authorization servers.
     ///
-    /// A server may start without: each request that needs them tries again.
+    /// A server may start without them: each request that needs them tries again.
     ///
     /// # Errors
     ///
-    /// They cannot be had now, and why.
+    /// The keys are not available now; the error says why.
     pub async fn prepare(&self) -> Result<(), AccessError> {
-        for way in &self.ways {
-            match way {
+        for method in &self.methods {
+            match method {
                 #[cfg(feature = "oauth")]
-                Way::OAuth(oauth) => oauth.prepare(&self.clock).await?,
-                Way::Keys(_) | Way::Everyone { .. } => {}
+                AuthMethod::OAuth(oauth) => oauth.prepare(&self.clock).await?,
+                AuthMethod::ApiKeys(_) | AuthMethod::Everyone { .. } => {}
             }
         }
         Ok(())
     }
 
-    /// Whether a caller has to show anything. Without, only a loopback address is safe.
-    pub fn asks(&self) -> bool {
-        !self.ways.iter().any(|way| matches!(way, Way::Everyone { .. }))
+    /// Whether a caller needs a token. If not, only a loopback address is safe.
+    pub fn requires_token(&self) -> bool {
+        !self.methods.iter().any(|method| matches!(method, AuthMethod::Everyone { .. }))
     }
 
-    /// Who sends this token (`Authorization: Bearer`, without the word).
+    /// Identifies the caller who sent this token (the value of `Authorization: Bearer`, without the scheme).
     ///
     /// # Errors
     ///
-    /// Nobody does, or nobody can tell.
+    /// The token is missing or not accepted, or cannot be checked now.
     pub async fn caller(&self, bearer: Option<&str>) -> Result<Arc<Caller>, Denied> {
         let now = self.clock.since_1970();
         let mut denied = None;
-        for way in &self.ways {
-            let known = match (way, bearer) {
-                (Way::Everyone { caller, .. }, _) => Some(Ok(Arc::clone(caller))),
+        for method in &self.methods {
+            let result = match (method, bearer) {
+                (AuthMethod::Everyone { caller, .. }, _) => Some(Ok(Arc::clone(caller))),
                 (_, None) => Some(Err(Denied::Missing)),
-                (_, Some(token)) if token.is_empty() || token.len() > LONGEST => {
-                    Some(Err(Denied::Bad("the token is empty, or too long to be one")))
+                (_, Some(token)) if token.is_empty() || token.len() > MAX_TOKEN_BYTES => {
+                    Some(Err(Denied::Bad("the token is empty or longer than 16 KiB")))
                 }
-                (Way::Keys(keys), Some(key)) => keys.caller(key, now.as_secs()),
+                (AuthMethod::ApiKeys(keys), Some(key)) => keys.caller(key, now.as_secs()),
                 #[cfg(feature = "oauth")]
-                (Way::OAuth(oauth), Some(token)) => oauth.caller(token, &self.clock, &self.scopes).await,
+                (AuthMethod::OAuth(oauth), Some(token)) => {
+                    oauth.caller(token, &self.clock, &self.scopes).await
+                }
             };
-            match known {
+            match result {
                 Some(Ok(caller)) => return Ok(caller),
-                Some(Err(why)) => denied = Some(why),
+                Some(Err(reason)) => denied = Some(reason),
                 None => {}
             }
         }
-        Err(denied.unwrap_or(Denied::Bad("the token is not known here")))
+        Err(denied.unwrap_or(Denied::Bad("this server does not recognize the token")))
     }
 }
 
-/// Why nothing can say who calls: a file or an address that is wrong.
+/// The reason why callers cannot be identified: a file or an address that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessError(String);
+pub struct AccessError(Message);
+
+impl AccessError {
+    /// The error as a message in three parts.
+    pub fn message(&self) -> &Message {
+        &self.0
+    }
+}
 
 impl fmt::Display for AccessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        self.0.fmt(f)
     }
 }
 
 impl std::error::Error for AccessError {}
+
+impl From<AccessError> for Message {
+    fn from(error: AccessError) -> Self {
+        error.0
+    }
+}

@@ -3,77 +3,79 @@
 mod audit;
 mod call;
 mod doctor;
+mod duration;
 #[cfg(feature = "http")]
 mod health;
 #[cfg(feature = "http")]
 mod http;
+mod opening;
+mod print;
 mod render;
 mod serve;
 mod signals;
 #[cfg(feature = "http")]
 mod token;
 
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-    time::Duration,
-};
+use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::{server::Server, tool::state::State};
+use crate::{server::Server, stderr, tool::state::State};
+use print::{fail, print, print_stdout};
 
-/// All went well.
+/// The command succeeded.
 const DONE: u8 = 0;
 /// The server answered, and the answer is a failure.
 const FAILED: u8 = 1;
-/// There is no answer: a wrong argument, a server that does not start, a connection that breaks.
+/// There was no answer: a wrong argument, a server that does not start, a connection that breaks.
 const COULD_NOT: u8 = 2;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 done; 1 the tool reported a failure or refused the call, or the server stopped before each call had its \
-answer; 2 it could not be done (wrong arguments, the server does not start, the connection broke).";
+Exit codes: 0 done; 1 the tool reported a failure or refused the call, or the server stopped before every call was \
+answered; 2 the command could not run (wrong arguments, the server does not start, the connection broke).";
 
 #[derive(Parser)]
 #[command(arg_required_else_help = true, after_help = AFTER_HELP, propagate_version = true)]
-struct Line {
+struct CommandLine {
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve MCP clients: one over stdin and stdout, or any number over HTTP
+    /// Serve MCP clients: one over stdin and stdout, or many over HTTP
     Serve(serve::Serve),
-    /// Call a tool of this server: starts it, asks as a client does, prints the answer
+    /// Call a tool of this server and print the answer
+    ///
+    /// Starts the server as an MCP host does, calls the tool over stdio, and stops the server.
     Call(call::Call),
-    /// Print everything this server knows of itself, as canonical JSON
+    /// Print everything this server declares, as canonical JSON
     Manifest,
-    /// Print the reference of its tools, in Markdown
+    /// Print the reference of the tools, in Markdown
     Docs,
-    /// Say what this server declares, and what makes it true on this machine
+    /// Report what this server declares, and what enforces it on this machine
     Doctor,
-    /// Check, read and sign the audit log
+    /// Verify, read and sign the audit log
     Audit(audit::Audit),
-    /// Ask a server that runs whether it is ready, for an image's `HEALTHCHECK`
+    /// Ask a running server whether it is ready, for an image's `HEALTHCHECK`
     #[cfg(feature = "http")]
     Health(health::Health),
-    /// Make, list and revoke API keys for HTTP
+    /// Create, list and revoke API keys for HTTP
     #[cfg(feature = "http")]
     Token(token::Token),
-    /// Print completions for a shell
+    /// Print a completion script for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
 }
 
-/// What callers are granted.
+/// The scopes that the local caller is granted.
 #[derive(Args, Clone, Default)]
 struct Grants {
-    /// Scopes to grant to the caller, parted by spaces; may be given again
+    /// Scopes to grant to the caller, separated by spaces; repeatable
     ///
-    /// Nothing is granted by default: a tool that names a scope is hidden until the scope is granted.
+    /// Nothing is granted by default: a tool that requires a scope is hidden until the scope is granted.
     #[arg(long = "grant", value_name = "SCOPES")]
     scopes: Vec<String>,
 }
@@ -87,25 +89,28 @@ impl Grants {
 impl<C: State> Server<C> {
     /// Runs the command line: `serve`, `call`, `manifest`, `docs`, `doctor`, `audit`, `health`, `token`, `completions`.
     ///
-    /// Exit codes: 0 done; 1 the tool reported a failure or refused the call; 2 it could not be done.
+    /// Exit codes: 0 done; 1 the tool reported a failure or refused the call, or the server stopped before every call
+    /// was answered; 2 the command could not run.
     pub fn main(self) -> ExitCode {
-        let about = &self.about;
+        let code = self.run_command_line();
+        stderr::flush();
+        code
+    }
+
+    fn run_command_line(self) -> ExitCode {
+        let about = &self.config.about;
         let name: &'static str = about.name.clone().leak();
         let mut summary = about.title.clone().unwrap_or_else(|| format!("The MCP server `{name}`"));
         if let Some(instructions) = &about.instructions {
             summary = format!("{summary}\n\n{instructions}");
         }
-        let mut command =
-            Line::command().name(name).bin_name(name).version(&*about.version.clone().leak()).about(summary);
-        let line =
-            match command.clone().try_get_matches().and_then(|matches| Line::from_arg_matches(&matches)) {
-                Ok(line) => line,
-                Err(error) => {
-                    // clap knows which of its messages are errors; a closed pipe is none of ours.
-                    let _ = error.print();
-                    return ExitCode::from(if error.use_stderr() { COULD_NOT } else { DONE });
-                }
-            };
+        let version: &'static str = about.version.clone().leak();
+        let mut command = CommandLine::command().name(name).bin_name(name).version(version).about(summary);
+        let matches = command.clone().try_get_matches();
+        let line = match matches.and_then(|matches| CommandLine::from_arg_matches(&matches)) {
+            Ok(line) => line,
+            Err(error) => return usage(&error),
+        };
         match line.command {
             Command::Serve(serve) => serve.run(self),
             Command::Call(call) => call.run(&self),
@@ -120,49 +125,14 @@ impl<C: State> Server<C> {
             Command::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut command, name, &mut script);
-                print(Ok::<_, String>(String::from_utf8_lossy(&script).into_owned()))
+                print_stdout(&String::from_utf8_lossy(&script))
             }
         }
     }
 }
 
-/// Prints to the real stdout, or says why there is nothing to print.
-fn print(text: Result<String, impl std::fmt::Display>) -> ExitCode {
-    match text {
-        Ok(text) => say(&text),
-        Err(error) => could_not(&error),
-    }
-}
-
-/// Writes to stdout. A reader who has seen enough (`| head`) ends it quietly.
-fn say(text: &str) -> ExitCode {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Ok(()) => ExitCode::from(DONE),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(DONE),
-        Err(error) => could_not(&format!("stdout cannot be written: {error}")),
-    }
-}
-
-/// A time, as in `500ms`, `30s` or `2m`.
-fn duration(said: &str) -> Result<Duration, String> {
-    let unit = said.find(|c: char| !c.is_ascii_digit()).unwrap_or(said.len());
-    let (number, unit) = said.split_at(unit);
-    let of = match unit {
-        "ms" => Duration::from_millis,
-        "s" => Duration::from_secs,
-        "m" => |minutes: u64| Duration::from_secs(minutes.saturating_mul(60)),
-        _ => |_: u64| Duration::MAX,
-    };
-    let time = number.parse().map_or(Duration::MAX, of);
-    // What a clock can still count with.
-    if time > Duration::from_secs(86_400) {
-        return Err("this is no time up to a day: write `500ms`, `30s` or `2m`".to_owned());
-    }
-    Ok(time)
-}
-
-fn could_not(error: &impl std::fmt::Display) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(COULD_NOT)
+/// Prints what clap has to say instead of running a command: an error on stderr, help or a version on stdout.
+fn usage(error: &clap::Error) -> ExitCode {
+    let printed = error.print();
+    if error.use_stderr() { ExitCode::from(COULD_NOT) } else { print::exit_code(printed) }
 }

@@ -49,3 +49,8 @@ pub(crate) fn is_hidden(c: char) -> bool {
         c => c.is_control(),
     }
 }
+
+/// Whole seconds, rounded up, as in `Retry-After` (RFC 9110 §10.2.3).
+pub(crate) fn whole_seconds(wait: std::time::Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0))
+}

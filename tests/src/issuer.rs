@@ -1,4 +1,4 @@
-//! An authorization server as a resource server sees it: its metadata, its keys, its tokens, and every way to lie.
+//! An authorization server for tests: its metadata, its keys, its tokens, and every way to answer wrongly.
 
 use std::{
     collections::HashMap,
@@ -28,11 +28,11 @@ pub struct Issuer {
 #[derive(Default)]
 struct State {
     pages: HashMap<String, Page>,
-    asked: HashMap<String, usize>,
+    request_counts: HashMap<String, usize>,
     is_down: bool,
 }
 
-/// What stands at a path.
+/// The answer at a path.
 #[derive(Clone)]
 pub struct Page {
     /// The status.
@@ -54,30 +54,30 @@ impl Page {
         Self { status, headers: String::new(), body: body.into() }
     }
 
-    /// An answer that leads elsewhere.
+    /// A redirect.
     pub fn redirect(to: &str) -> Self {
         Self { status: 302, headers: format!("Location: {to}\r\n"), body: Vec::new() }
     }
 }
 
-/// Where the metadata stands (RFC 8414).
+/// The path of the metadata (RFC 8414).
 pub const METADATA: &str = "/.well-known/oauth-authorization-server";
-/// Where the keys stand.
+/// The path of the keys.
 pub const KEYS: &str = "/keys";
 
 impl Issuer {
     /// An issuer with these keys.
     pub async fn with(keys: &[&Signer]) -> Self {
-        let issuer = Self::bare().await;
+        let issuer = Self::empty().await;
         issuer.set(METADATA, Page::json(&issuer.metadata()));
         issuer.rotate(keys);
         issuer
     }
 
-    /// An issuer with nothing to say.
-    pub async fn bare() -> Self {
+    /// An issuer without any page.
+    pub async fn empty() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let address = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let address = format!("http://{}", listener.local_addr().expect("the port is bound"));
         let state: Arc<Mutex<State>> = Arc::default();
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
@@ -88,30 +88,30 @@ impl Issuer {
         Self { address, state }
     }
 
-    /// The metadata it has to have.
+    /// The correct metadata.
     pub fn metadata(&self) -> Value {
         json!({"issuer": self.address, "jwks_uri": format!("{}{KEYS}", self.address)})
     }
 
-    /// Puts a page at a path.
+    /// Sets the answer at a path.
     pub fn set(&self, path: &str, page: Page) {
         self.state().pages.insert(path.to_owned(), page);
     }
 
-    /// Takes other keys.
+    /// Publishes other keys.
     pub fn rotate(&self, keys: &[&Signer]) {
         let keys: Vec<Value> = keys.iter().map(|key| key.jwk()).collect();
         self.set(KEYS, Page::json(&json!({ "keys": keys })));
     }
 
-    /// Answers nobody, or everybody again.
-    pub fn down(&self, is_down: bool) {
+    /// Closes every connection without an answer, or answers again.
+    pub fn set_down(&self, is_down: bool) {
         self.state().is_down = is_down;
     }
 
-    /// How often this path was asked for.
-    pub fn asked(&self, path: &str) -> usize {
-        self.state().asked.get(path).copied().unwrap_or(0)
+    /// The number of requests for this path.
+    pub fn request_count(&self, path: &str) -> usize {
+        self.state().request_counts.get(path).copied().unwrap_or(0)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -132,7 +132,7 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
     let page = {
         let mut state = state.lock().expect("no test panics here");
-        *state.asked.entry(path.clone()).or_default() += 1;
+        *state.request_counts.entry(path.clone()).or_default() += 1;
         if state.is_down {
             return;
         }
@@ -144,22 +144,22 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>) {
         page.headers,
         page.body.len()
     );
-    // Who asked may have seen enough.
+    // The client may have closed the connection.
     let _ = stream.write_all(head.as_bytes()).await;
     let _ = stream.write_all(&page.body).await;
 }
 
 /// A key that signs tokens.
 pub struct Signer {
-    /// What tokens name it, if they do.
+    /// The key id in tokens, if they have one.
     pub id: Option<String>,
-    /// What it signs with.
+    /// The algorithm that it signs with.
     pub algorithm: Algorithm,
     key: EncodingKey,
 }
 
 impl Signer {
-    /// An Ed25519 key of this name. The name is all its secret: one name has one key.
+    /// An Ed25519 key with this id, from which the key itself is derived.
     pub fn named(id: &str) -> Self {
         let mut seed = [b'.'; 32];
         seed[..id.len()].copy_from_slice(id.as_bytes());
@@ -169,26 +169,26 @@ impl Signer {
         Self { id: Some(id.to_owned()), algorithm: Algorithm::EdDSA, key: EncodingKey::from_ed_der(&der) }
     }
 
-    /// The one RSA key, made for these tests.
+    /// The RSA key of these tests.
     pub fn rsa(id: &str, algorithm: Algorithm) -> Self {
         let key = EncodingKey::from_rsa_der(include_bytes!("issuer/keys/rsa.der"));
         Self { id: Some(id.to_owned()), algorithm, key }
     }
 
-    /// The one P-256 key, made for these tests.
+    /// The P-256 key of these tests.
     pub fn ec(id: &str) -> Self {
         let key = EncodingKey::from_ec_der(include_bytes!("issuer/keys/ec.der"));
         Self { id: Some(id.to_owned()), algorithm: Algorithm::ES256, key }
     }
 
-    /// The same key without a name.
+    /// The same key without an id.
     pub fn unnamed(self) -> Self {
         Self { id: None, ..self }
     }
 
     /// The public key.
     pub fn jwk(&self) -> Value {
-        let jwk = Jwk::from_encoding_key(&self.key, self.algorithm).expect("the key is one");
+        let jwk = Jwk::from_encoding_key(&self.key, self.algorithm).expect("the key is valid");
         let mut jwk = json!(jwk);
         if let Some(id) = &self.id {
             jwk["kid"] = json!(id);
@@ -205,75 +205,75 @@ impl Signer {
         self.sign_as(&header, claims)
     }
 
-    /// A token with a header of your own.
+    /// A token with this header.
     pub fn sign_as(&self, header: &Value, claims: &Value) -> String {
-        let message = format!("{}.{}", part(header), part(claims));
+        let message = format!("{}.{}", encode(header), encode(claims));
         let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.key, self.algorithm);
         format!("{message}.{}", signature.expect("the key signs"))
     }
 }
 
-/// A part of a token.
-pub fn part(value: &Value) -> String {
+/// Encodes a part of a token.
+pub fn encode(value: &Value) -> String {
     BASE64.encode(value.to_string())
 }
 
-/// Whom the tokens of these tests are for.
+/// The audience of the tokens of these tests.
 pub const AUDIENCE: &str = "https://prices.example/mcp";
 
-/// A server that takes the tokens of one issuer, on a clock that is turned by hand.
-pub struct Desk {
+/// A resource server that accepts the tokens of one issuer, with a manual clock.
+pub struct ResourceServer {
     /// The issuer.
     pub issuer: Issuer,
     /// Its clock.
     pub clock: Clock,
-    /// Who may call.
+    /// The access under test.
     pub access: Access,
 }
 
-impl Desk {
-    /// One whose issuer has these keys.
+impl ResourceServer {
+    /// A server whose issuer has these keys.
     pub async fn with(keys: &[&Signer]) -> Self {
         Self::of(Issuer::with(keys).await)
     }
 
-    /// One with this issuer.
+    /// A server with this issuer.
     pub fn of(issuer: Issuer) -> Self {
         let clock = Clock::manual();
         let access = Access::oauth(&issuer.address, AUDIENCE).unwrap().clock(clock.clone());
         Self { issuer, clock, access }
     }
 
-    /// What a good token says, for an hour.
+    /// The claims of a token that is valid for an hour.
     pub fn claims(&self) -> Value {
         let now = self.clock.since_1970().as_secs();
         let (iss, exp) = (&self.issuer.address, now + 3600);
         json!({"iss": iss, "sub": "ada", "aud": AUDIENCE, "exp": exp, "scope": "read:prices write:alerts"})
     }
 
-    /// The same, but for one claim.
+    /// The same claims with one changed.
     pub fn with_claim(&self, name: &str, value: Value) -> Value {
         let mut claims = self.claims();
         claims[name] = value;
         claims
     }
 
-    /// The same, but without one claim.
+    /// The same claims without one.
     pub fn without_claim(&self, name: &str) -> Value {
         let mut claims = self.claims();
         claims.as_object_mut().unwrap().remove(name);
         claims
     }
 
-    /// Who sends this token.
+    /// The caller behind this token.
     pub async fn caller(&self, token: &str) -> Result<Arc<Caller>, Denied> {
         self.access.caller(Some(token)).await
     }
 
-    /// Why it is not believed.
-    pub async fn bad(&self, token: &str) -> &'static str {
+    /// The reason for refusing this token.
+    pub async fn refusal(&self, token: &str) -> &'static str {
         match self.caller(token).await {
-            Err(Denied::Bad(why)) => why,
+            Err(Denied::Bad(reason)) => reason,
             other => panic!("{other:?} for {token}"),
         }
     }

@@ -5,7 +5,7 @@
 
 pub mod conformance;
 pub mod fixture;
-pub mod forged;
+pub mod forged_log;
 pub mod http;
 pub mod issuer;
 pub mod log;

@@ -1,4 +1,4 @@
-//! What a caller was granted → what it sees and may call.
+//! Scopes of a caller: which tools it sees and may call.
 
 use candor::{Revision, Server, Service, mcp_tool, testing::Client, tools};
 use candor_tests::wire::{Wire, call, each_revision, modern};
@@ -32,7 +32,7 @@ async fn names(client: &Client) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn nothing_is_granted_by_default() {
+async fn callers_hold_no_scope_by_default() {
     each_revision(&server().build().unwrap(), async |_, client| {
         assert_eq!(names(&client).await, ["clock"]);
         assert_eq!(client.call("clock", json!({})).await.unwrap().text(), "noon");
@@ -44,7 +44,7 @@ async fn nothing_is_granted_by_default() {
 }
 
 #[tokio::test]
-async fn the_list_and_the_calls_follow_the_grants() {
+async fn granted_scopes_decide_what_is_listed_and_callable() {
     let service = server().build().unwrap();
     for (grant, listed) in [
         ("read:vault", vec!["clock", "read_vault"]),
@@ -63,17 +63,17 @@ async fn the_list_and_the_calls_follow_the_grants() {
 }
 
 #[tokio::test]
-async fn grants_add_up_and_stay_with_one_connection() {
+async fn grants_add_up_and_apply_to_one_connection() {
     let service = server().build().unwrap();
     let both = service.clone().grant("read:vault").grant("write:vault");
     let client = Client::to(both, Revision::V2025_11_25).await;
     assert_eq!(names(&client).await.len(), 3);
     let client = Client::to(service, Revision::V2025_11_25).await;
-    assert_eq!(names(&client).await, ["clock"], "the server that was cloned is as it was");
+    assert_eq!(names(&client).await, ["clock"], "the grants of a clone do not reach the original");
 }
 
 #[tokio::test]
-async fn a_refusal_names_what_is_missing_and_the_flag() {
+async fn scope_refusals_name_the_missing_scopes_and_the_flag() {
     let service = server().build().unwrap().grant("read:vault");
     let client = Client::to(service, Revision::V2026_07_28).await;
     let refused = client.call("empty_vault", json!({})).await.unwrap_err();
@@ -95,8 +95,8 @@ async fn a_refusal_names_what_is_missing_and_the_flag() {
     assert!(refused.message.contains("--grant \"read:vault write:vault\""), "{}", refused.message);
 }
 
-/// Everything a server says to the same lines.
-async fn heard(service: Service) -> String {
+/// Everything that a server answers to the same lines.
+async fn answers(service: Service) -> String {
     let mut wire = Wire::to(service);
     wire.initialize(Revision::V2025_11_25).await;
     for tool in ["read_vault", "empty_vault", "read_vaul", "clok", "nothing"] {
@@ -109,16 +109,16 @@ async fn heard(service: Service) -> String {
 }
 
 #[tokio::test]
-async fn a_concealed_tool_is_byte_for_byte_one_that_does_not_exist() {
+async fn concealed_tools_and_unknown_tools_get_identical_answers() {
     let without = Server::new("vault", "1.0.0").unaudited().tools(tools![clock]);
-    let concealed = heard(server().conceal().build().unwrap()).await;
-    assert_eq!(concealed, heard(without.build().unwrap()).await);
+    let concealed = answers(server().conceal().build().unwrap()).await;
+    assert_eq!(concealed, answers(without.build().unwrap()).await);
     assert!(concealed.contains("Unknown tool: read_vault"));
-    assert_ne!(concealed, heard(server().build().unwrap()).await);
+    assert_ne!(concealed, answers(server().build().unwrap()).await);
 }
 
 #[tokio::test]
-async fn a_hidden_tool_is_never_the_nearest_name() {
+async fn hidden_tools_are_not_suggested_for_a_misspelled_name() {
     for server in [server(), server().conceal()] {
         let client = Client::of(server).await;
         let refused = client.call("read_vaul", json!({})).await.unwrap_err();
@@ -130,7 +130,7 @@ async fn a_hidden_tool_is_never_the_nearest_name() {
 }
 
 #[tokio::test]
-async fn a_broader_scope_carries_the_narrower() {
+async fn broader_scopes_imply_the_narrower() {
     let service = server()
         .scope_implies("admin", "write:vault")
         .scope_implies("write:vault", "read:vault")
@@ -146,14 +146,14 @@ async fn a_broader_scope_carries_the_narrower() {
         assert_eq!(client.call("read_vault", json!({})).await.unwrap().text(), "gold");
         client.call("empty_vault", json!({})).await.unwrap();
     }
-    // What is missing is named as the tool names it.
+    // Missing scopes are named as the tool declares them.
     let client = Client::to(service, Revision::V2026_07_28).await;
     let refused = client.call("empty_vault", json!({})).await.unwrap_err();
     assert_eq!(refused.data.unwrap()["missingScopes"], json!(["read:vault", "write:vault"]));
 }
 
 #[test]
-fn an_implication_that_no_tool_needs_is_told_of() {
+fn scope_implications_that_no_tool_needs_are_reported() {
     let server = server()
         .scope_implies("admin", "operator")
         .scope_implies("operator", "read:vault")
@@ -167,24 +167,24 @@ fn an_implication_that_no_tool_needs_is_told_of() {
     assert_eq!(
         service.idle_grants(),
         [("archive", None)],
-        "what `admin` carries is needed, and `archive` is not"
+        "a tool needs a scope that `admin` implies, but none needs `archive`"
     );
 }
 
 #[test]
-fn basic_scopes_stand_in_the_manifest() {
+fn basic_scopes_are_in_the_manifest() {
     let server = server().basic_scopes(["read:vault"]);
     let manifest: serde_json::Value = serde_json::from_str(&server.manifest().unwrap()).unwrap();
     assert_eq!(manifest["basic_scopes"], json!(["read:vault"]));
 }
 
 #[tokio::test]
-async fn a_list_of_all_tools_holds_their_scopes_and_opens_nothing() {
+async fn list_all_shows_the_scopes_of_tools_that_stay_forbidden() {
     let service = server().conceal().list_all().build().unwrap();
     each_revision(&service, async |revision, client| {
         assert_eq!(names(&client).await, ["clock", "empty_vault", "read_vault"], "{revision}");
         let tools = client.tools().await.unwrap();
-        assert_eq!(tools[1]["_meta"]["candor/scopes"], json!(["read:vault", "write:vault"]));
+        assert_eq!(tools[1]["_meta"]["io.github.candor-mcp/scopes"], json!(["read:vault", "write:vault"]));
         let refused = client.call("empty_vault", json!({})).await.unwrap_err();
         assert_eq!(refused.code, -31403, "{revision}");
     })

@@ -78,7 +78,8 @@ async fn call_has_two_records_without_the_callers_text() {
     wire.initialize(Revision::V2025_11_25).await;
     let key = "MARK3R-key-0123456789";
     let mut ask = async |tool: &str, arguments: Value| {
-        let params = json!({"name": tool, "_meta": {"candor/idempotency-key": key}, "arguments": arguments});
+        let meta = json!({"io.github.candor-mcp/idempotency-key": key});
+        let params = json!({"name": tool, "_meta": meta, "arguments": arguments});
         wire.ask(request(&json!(1), "tools/call", params)).await
     };
     ask("write_down", json!({"text": ARGUMENTS, "pin": 987_654_321})).await;
@@ -155,7 +156,7 @@ async fn second_process_cannot_write_a_log() {
     let Err(StartError::Audit(why)) = build(folder.path(), &Disk::default(), &runs) else {
         panic!("it starts")
     };
-    assert!(why.contains("another process"), "{why}");
+    assert!(why.fact().contains("another process"), "{why}");
 }
 
 #[test]

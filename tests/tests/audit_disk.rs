@@ -225,7 +225,7 @@ fn start_names_an_unsuitable_folder_and_the_flag() {
 fn log_of_a_hundred_thousand_segments_can_be_opened_verified_and_shown() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    candor_tests::forged::log(&log, 100_000);
+    candor_tests::forged_log::log(&log, 100_000);
     let start = Instant::now();
     let (code, report) = log::verified(LEDGER, &log, &[]);
     assert_eq!(

@@ -53,7 +53,7 @@ async fn log_and_stderr_contain_no_text_of_a_caller() {
     let key = format!("{MARK}-key-0123456789");
     let ask = |name: &str, arguments: Value| {
         json!({"name": name, "arguments": arguments, "_meta": {
-            "candor/idempotency-key": key, "progressToken": MARK, "traceparent": format!("00-{MARK}-1"),
+            "io.github.candor-mcp/idempotency-key": key, "progressToken": MARK, "traceparent": format!("00-{MARK}-1"),
             "authorization": format!("Bearer {MARK}"), MARK: MARK,
         }})
     };
@@ -66,7 +66,7 @@ async fn log_and_stderr_contain_no_text_of_a_caller() {
         ask(HOSTILE, json!({})),
         ask(MARK, enter.clone()),
         ask("open_drawer", json!({MARK: MARK})),
-        json!({"name": "enter", "arguments": {"n": 1}, "_meta": {"candor/idempotency-key": MARK}}),
+        json!({"name": "enter", "arguments": {"n": 1}, "_meta": {"io.github.candor-mcp/idempotency-key": MARK}}),
         json!({"name": "enter", "arguments": {"n": 1, "text": "x".repeat(10_000_000) + MARK}}),
         json!({"name": "look", "arguments": {"n": 1, "text": "\u{1b}".repeat(1_000_000)}}),
     ] {

@@ -9,7 +9,7 @@ use std::{
 
 use candor::{AuditLog, Revision, Server, Service, mcp_tool, testing::Client, tools};
 use candor_tests::{
-    forged,
+    forged_log,
     log::{self, segment},
 };
 use serde_json::{Value, json};
@@ -344,13 +344,13 @@ async fn empty_segment_left_by_a_crash_is_continued() {
 /// Writes a log of one segment with a correct chain and these records after its first.
 fn chained(folder: &Path, records: &[(&str, &str)]) -> PathBuf {
     let log = folder.join("log");
-    forged::log(&log, 1);
+    forged_log::log(&log, 1);
     let mut prev = [0; 32];
     let own = r#""kind":"server","event":"segment","log":"forged","segment":1,"redaction_key":"x""#;
     let records = [&[("30", own)], records].concat();
     let text = records.iter().enumerate().map(|(seq, (ts, rest))| {
         let body = format!(r#"{{"v":1,"seq":{seq},"ts":"2026-11-21T12:00:{ts}.000000Z",{rest}"#);
-        forged::record(&mut prev, &body)
+        forged_log::record(&mut prev, &body)
     });
     fs::write(segment(&log, 1), text.collect::<String>()).unwrap();
     log

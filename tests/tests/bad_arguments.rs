@@ -21,7 +21,7 @@ async fn refused(wire: &mut Wire, tool: &str, arguments: Value) -> String {
     let answer = wire.call(tool, arguments).await;
     let result = &answer["result"];
     assert_eq!(result["isError"], true, "{answer}");
-    assert_eq!(result["_meta"]["candor/reason"], "invalid_arguments", "{answer}");
+    assert_eq!(result["_meta"]["io.github.candor-mcp/reason"], "invalid_arguments", "{answer}");
     assert!(result.get("structuredContent").is_none(), "an error carries no structure: {answer}");
     wire.is_alive().await;
     assert!(!wire.heard().contains(MARKER), "a value was repeated: {answer}");

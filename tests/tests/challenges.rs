@@ -1,4 +1,4 @@
-//! Refusals → the header that says how to do better; and the metadata it points to.
+//! The header of a refusal that tells a client what to ask for, and the metadata that it points to.
 
 use candor::access::{Denied, Metadata, insufficient_scope};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 const METADATA: Option<&str> = Some("https://prices.example/.well-known/oauth-protected-resource/mcp");
 
 #[test]
-fn who_shows_no_token_is_told_which_and_where() {
+fn challenges_without_a_token_name_scopes_and_metadata() {
     assert_eq!(
         Denied::Missing.challenge(&["read:prices"], METADATA).unwrap(),
         "Bearer scope=\"read:prices\", resource_metadata=\"https://prices.example/.well-known/oauth-protected-resource/mcp\""
@@ -16,16 +16,16 @@ fn who_shows_no_token_is_told_which_and_where() {
 }
 
 #[test]
-fn who_shows_a_bad_token_is_told_what_is_wrong() {
+fn challenges_for_a_bad_token_give_the_reason() {
     assert_eq!(
         Denied::Bad("the token has expired").challenge(&["a"], Some("https://x/y")).unwrap(),
         "Bearer error=\"invalid_token\", scope=\"a\", resource_metadata=\"https://x/y\", error_description=\"the token has expired\""
     );
-    assert_eq!(Denied::Unavailable.challenge(&["a"], METADATA), None, "no other token would help");
+    assert_eq!(Denied::Unavailable.challenge(&["a"], METADATA), None, "another token would not help");
 }
 
 #[test]
-fn who_lacks_scopes_is_told_all_that_the_call_needs() {
+fn challenges_for_missing_scopes_name_all_that_the_call_needs() {
     assert_eq!(
         insufficient_scope(
             &["read:alerts", "write:alerts"],
@@ -37,7 +37,7 @@ fn who_lacks_scopes_is_told_all_that_the_call_needs() {
 }
 
 #[test]
-fn nothing_ends_a_value_or_the_header() {
+fn challenge_values_cannot_end_themselves_or_the_header() {
     let evil = "x\", error=\"y\r\nSet-Cookie: z\\\u{7f}é\0";
     let header = insufficient_scope(&[evil], Some(evil), evil);
     assert!(header.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'\\'), "{header:?}");
@@ -46,7 +46,7 @@ fn nothing_ends_a_value_or_the_header() {
 }
 
 #[test]
-fn the_metadata_names_what_basic_use_needs() {
+fn metadata_names_the_scopes_of_basic_use() {
     let scopes = ["read:prices".to_owned()];
     let metadata = Metadata {
         resource: "https://prices.example/mcp",
@@ -67,13 +67,13 @@ fn the_metadata_names_what_basic_use_needs() {
 }
 
 #[test]
-fn the_metadata_stands_before_the_path() {
-    let word = "/.well-known/oauth-protected-resource";
+fn metadata_address_puts_the_well_known_segment_before_the_path() {
+    let segment = "/.well-known/oauth-protected-resource";
     for (resource, address) in [
-        ("https://prices.example/mcp", format!("https://prices.example{word}/mcp")),
-        ("https://prices.example:8443/a/b/", format!("https://prices.example:8443{word}/a/b")),
-        ("https://prices.example", format!("https://prices.example{word}")),
-        ("https://prices.example/", format!("https://prices.example{word}")),
+        ("https://prices.example/mcp", format!("https://prices.example{segment}/mcp")),
+        ("https://prices.example:8443/a/b/", format!("https://prices.example:8443{segment}/a/b")),
+        ("https://prices.example", format!("https://prices.example{segment}")),
+        ("https://prices.example/", format!("https://prices.example{segment}")),
     ] {
         assert_eq!(Metadata::address(resource), address);
     }

@@ -1,4 +1,4 @@
-//! Who may call what over HTTP: a status and a challenge before the answer starts, the same decision further in.
+//! Access over HTTP: the status and the challenge of each refusal.
 
 use std::{path::Path, process::Command};
 
@@ -20,7 +20,7 @@ async fn with_tokens(folder: &Path) -> Site {
 }
 
 #[tokio::test]
-async fn too_little_is_told_all_that_the_call_needs_and_enough_is_answered() {
+async fn calls_with_insufficient_scope_get_403_and_all_needed_scopes() {
     let folder = tempfile::tempdir().unwrap();
     let site = with_tokens(folder.path()).await;
     let (low, full) = (site.session(Some(LOW)).await, site.session(Some(FULL)).await);
@@ -44,7 +44,7 @@ async fn too_little_is_told_all_that_the_call_needs_and_enough_is_answered() {
 }
 
 #[tokio::test]
-async fn who_shows_nothing_or_something_wrong_is_asked_for_a_token() {
+async fn calls_without_a_valid_token_get_401_and_a_challenge() {
     let folder = tempfile::tempdir().unwrap();
     let site = with_tokens(folder.path()).await;
     let hello = || call("hello", json!({}));
@@ -68,13 +68,13 @@ async fn who_shows_nothing_or_something_wrong_is_asked_for_a_token() {
     let twice = hello().bearer(FULL);
     let mut twice = twice.clone();
     twice.headers.push(("authorization".to_owned(), format!("Bearer {LOW}")));
-    assert_eq!(site.ask(&twice).await.status, 401, "two tokens are none");
+    assert_eq!(site.ask(&twice).await.status, 401, "two tokens are not accepted");
     let answered = site.ask(&hello().with("authorization", &format!("bearer  {FULL}"))).await;
     assert_eq!(answered.message()["result"]["content"][0]["text"], "hello full");
 }
 
 #[tokio::test]
-async fn the_list_is_cut_to_the_caller_and_private() {
+async fn tool_lists_are_filtered_by_scope_and_private() {
     let folder = tempfile::tempdir().unwrap();
     let site = with_tokens(folder.path()).await;
     let names = |list: &Value| -> Vec<String> {
@@ -92,7 +92,7 @@ async fn the_list_is_cut_to_the_caller_and_private() {
 }
 
 #[tokio::test]
-async fn a_concealed_tool_is_answered_as_one_that_does_not_exist() {
+async fn concealed_tools_and_unknown_tools_get_identical_http_answers() {
     let mut command = web();
     command.env("WEB", "conceal");
     let site = Site::start(command, &[]).await;
@@ -107,12 +107,12 @@ async fn a_concealed_tool_is_answered_as_one_that_does_not_exist() {
 }
 
 #[tokio::test]
-async fn a_call_too_many_is_told_when_to_come_back() {
+async fn calls_over_a_limit_get_429_and_retry_after() {
     let site = Site::start(web(), &[]).await;
     let held = site.session(None).await;
     assert_eq!(site.ask(&call("twice", json!({}))).await.status, 200);
     let in_session = legacy(&held, "tools/call", json!({"name": "twice", "arguments": {}}));
-    assert_eq!(site.ask(&in_session).await.status, 200, "one call is counted once");
+    assert_eq!(site.ask(&in_session).await.status, 200, "one call counts once");
     for ask in [call("twice", json!({})), in_session] {
         let refused = site.ask(&ask).await;
         assert_eq!((refused.status, refused.header("retry-after")), (429, Some("30")), "{refused:?}");
@@ -128,11 +128,15 @@ async fn a_call_too_many_is_told_when_to_come_back() {
     assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
     assert_eq!(refused.message()["error"]["data"]["reason"], "too_many_in_flight");
     assert_eq!(busy.answer().await.unwrap().status, 200);
-    assert_eq!(site.ask(&call("alone", json!({"time": 0}))).await.status, 200, "its place is free again");
+    assert_eq!(
+        site.ask(&call("alone", json!({"time": 0}))).await.status,
+        200,
+        "the finished call frees its slot"
+    );
 }
 
 #[tokio::test]
-async fn a_header_that_names_another_call_than_the_body_is_no_call() {
+async fn headers_that_contradict_the_body_get_400() {
     let folder = tempfile::tempdir().unwrap();
     let site = with_tokens(folder.path()).await;
     for (method, name) in [
@@ -157,7 +161,7 @@ async fn a_header_that_names_another_call_than_the_body_is_no_call() {
     let coded = call("test_simple_text", json!({})).with("mcp-name", "=?base64?dGVzdF9zaW1wbGVfdGV4dA==?=");
     assert_eq!(site.ask(&coded.clone().bearer(LOW)).await.status, 403);
     assert_eq!(site.ask(&coded.bearer(FULL)).await.status, 200);
-    // The name said twice in the body, where readers differ on which one counts.
+    // A duplicate name in the body: JSON parsers differ on which one counts.
     let twice = call("hello", json!({})).bearer(LOW);
     let twice = Ask {
         body: twice.body.replace("\"name\":\"hello\"", "\"name\":\"test_simple_text\",\"name\":\"hello\""),
@@ -167,7 +171,7 @@ async fn a_header_that_names_another_call_than_the_body_is_no_call() {
 }
 
 #[tokio::test]
-async fn hosts_and_pages_from_elsewhere_are_turned_away() {
+async fn requests_from_unknown_hosts_and_origins_get_403() {
     let site =
         Site::start(web(), &["--allow-host", "prices.example", "--allow-origin", "https://app.example"])
             .await;
@@ -185,7 +189,7 @@ async fn hosts_and_pages_from_elsewhere_are_turned_away() {
     ] {
         assert_eq!(site.ask(&hello().with(name, value)).await.status, status, "{name}: {value}");
     }
-    // An address in the first line that differs from `Host`, whichever a proxy has read.
+    // The address of the request line differs from `Host`. A proxy may have read either.
     let mut ask = hello();
     ask.line = "POST http://evil.example/mcp".to_owned();
     assert_eq!(site.ask(&ask).await.status, 403);
@@ -193,7 +197,7 @@ async fn hosts_and_pages_from_elsewhere_are_turned_away() {
 }
 
 #[tokio::test]
-async fn whoever_listens_for_others_is_told_what_they_may_call_it() {
+async fn servers_that_others_reach_are_warned_without_allow_host() {
     let folder = tempfile::tempdir().unwrap();
     let file = tokens(folder.path(), &[(LOW, "low", "x")]);
     let start = async |flags: &[&str]| {
@@ -201,22 +205,22 @@ async fn whoever_listens_for_others_is_told_what_they_may_call_it() {
         command.args(["serve", "--tokens", &file, "--http"]).args(flags);
         Site::run(command).await
     };
-    let told = "--allow-host";
+    let warning = "--allow-host";
     let site = start(&["0.0.0.0:0"]).await;
-    assert!(site.stderr().contains(told), "{}", site.stderr());
+    assert!(site.stderr().contains(warning), "{}", site.stderr());
     let hello = |host: &str| call("hello", json!({})).bearer(LOW).with("host", host);
     assert_eq!(site.ask(&hello("prices.example")).await.status, 403);
     assert_eq!(site.ask(&hello("localhost")).await.status, 200);
     let site = start(&["0.0.0.0:0", "--allow-host", "prices.example"]).await;
-    assert!(!site.stderr().contains(told), "{}", site.stderr());
+    assert!(!site.stderr().contains(warning), "{}", site.stderr());
     assert_eq!(site.ask(&hello("prices.example")).await.status, 200);
     for quiet in [&["127.0.0.1:0"][..], &["0.0.0.0:0", "--quiet"]] {
-        assert!(!start(quiet).await.stderr().contains(told), "{quiet:?}");
+        assert!(!start(quiet).await.stderr().contains(warning), "{quiet:?}");
     }
 }
 
 #[tokio::test]
-async fn keys_are_read_again_when_the_process_is_told_to() {
+async fn token_files_are_read_again_on_hang_up() {
     let folder = tempfile::tempdir().unwrap();
     let file = tokens(folder.path(), &[(LOW, "low", "x")]);
     let site = Site::start(web(), &["--tokens", &file]).await;
@@ -225,26 +229,26 @@ async fn keys_are_read_again_when_the_process_is_told_to() {
     assert_eq!(site.ask(&call("hello", json!({})).bearer(FULL)).await.status, 401);
     site.program.signal("HUP");
     until(async || site.ask(&call("hello", json!({})).bearer(FULL)).await.status != 401).await;
-    assert_eq!(site.ask(&call("hello", json!({})).bearer(LOW)).await.status, 401, "it was taken away");
+    assert_eq!(site.ask(&call("hello", json!({})).bearer(LOW)).await.status, 401, "the key was removed");
     std::fs::write(&file, "nonsense").unwrap();
     site.program.signal("HUP");
     until(async || {
         site.is_alive_for(Some(FULL)).await;
-        site.stderr().contains("stay in force")
+        site.stderr().contains("the tokens that were read earlier remain valid")
     })
     .await;
     site.is_alive_for(Some(FULL)).await;
 }
 
-/// What `serve` with these flags says when it refuses to start.
-fn refused(flags: &[&str]) -> String {
+/// The error of `serve` with these flags.
+fn start_error(flags: &[&str]) -> String {
     let ended = web().arg("serve").args(flags).output().unwrap();
     assert_eq!(ended.status.code(), Some(2), "{flags:?}");
     String::from_utf8(ended.stderr).unwrap()
 }
 
 #[test]
-fn what_is_not_safe_does_not_start_and_says_what_would_be() {
+fn unsafe_flags_are_refused_with_the_flag_that_helps() {
     let folder = tempfile::tempdir().unwrap();
     let file = tokens(folder.path(), &[(LOW, "low", "x")]);
     for (flags, fix) in [
@@ -252,7 +256,7 @@ fn what_is_not_safe_does_not_start_and_says_what_would_be() {
         (&["--http", "[::]:0"], "--public-without-auth"),
         (&["--http", "0.0.0.0:0", "--grant", "a"], "127.0.0.1"),
         (&["--http", "0.0.0.0:0", "--public-without-auth"], "--tokens FILE"),
-        (&["--http", "127.0.0.1:0", "--tokens", &file, "--grant", "a"], "leave `--grant` out"),
+        (&["--http", "127.0.0.1:0", "--tokens", &file, "--grant", "a"], "remove `--grant`"),
         (&["--http", "127.0.0.1:0", "--tokens", "/no/such/file"], "token new"),
         (&["--http", "here"], "127.0.0.1:8080"),
         (&["--http", "127.0.0.1:0", "--allow-origin", "evil"], "https://app.example.com"),
@@ -262,7 +266,7 @@ fn what_is_not_safe_does_not_start_and_says_what_would_be() {
         (&["--tokens", "x"], "--http"),
         (&["--drain-timeout", "ages"], "30s"),
     ] {
-        let said = refused(flags);
-        assert!(said.contains(fix), "{flags:?}: {said}");
+        let error = start_error(flags);
+        assert!(error.contains(fix), "{flags:?}: {error}");
     }
 }

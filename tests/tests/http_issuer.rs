@@ -1,4 +1,4 @@
-//! An authorization server that is down, or lies, or is lied about → what callers over HTTP are told, until it is back.
+//! An authorization server that is down or answers wrongly: the status that callers over HTTP get until it recovers.
 
 use std::{
     process::Command,
@@ -7,7 +7,7 @@ use std::{
 
 use candor_tests::{
     http::{Answer, Ask, Connection, Site, call},
-    issuer::{AUDIENCE, Issuer, KEYS, METADATA, Page, Signer, part},
+    issuer::{AUDIENCE, Issuer, KEYS, METADATA, Page, Signer, encode},
 };
 use serde_json::json;
 
@@ -16,16 +16,16 @@ async fn site(issuer: &Issuer) -> Site {
     Site::start(program, &["--oauth-issuer", &issuer.address, "--oauth-audience", AUDIENCE]).await
 }
 
-/// A good token of the issuer's, for an hour.
+/// A token of the issuer that is valid for an hour.
 fn token(issuer: &Issuer, signer: &Signer) -> String {
-    let now = SystemTime::UNIX_EPOCH.elapsed().expect("it is later than 1970").as_secs();
+    let now = SystemTime::UNIX_EPOCH.elapsed().expect("the clock is past 1970").as_secs();
     let (iss, exp) = (&issuer.address, now + 3600);
     signer.sign(&json!({"iss": iss, "sub": "ada", "aud": AUDIENCE, "exp": exp, "scope": "x"}))
 }
 
-/// Asks with this token until the answer is no more that nobody can tell who calls.
-async fn once_it_is_back(site: &Site, token: &str) -> Answer {
-    let back = async {
+/// Repeats a call with this token until the server has the issuer's keys.
+async fn answer_after_recovery(site: &Site, token: &str) -> Answer {
+    let recovery = async {
         loop {
             let answer = site.ask(&call("hello", json!({})).bearer(token)).await;
             if answer.status != 503 {
@@ -34,10 +34,10 @@ async fn once_it_is_back(site: &Site, token: &str) -> Answer {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), back).await.expect("the issuer is asked again")
+    tokio::time::timeout(Duration::from_secs(30), recovery).await.expect("the issuer is asked again")
 }
 
-fn is_told_to_come_back(answer: &Answer) {
+fn assert_retry_later(answer: &Answer) {
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("10")), "{answer:?}");
     assert_eq!(answer.message()["error"]["code"], -31503);
     // Another token would not help.
@@ -45,10 +45,10 @@ fn is_told_to_come_back(answer: &Answer) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_issuer_is_down_or_lies_callers_come_back_and_then_are_served() {
+async fn callers_get_503_while_the_issuer_fails_and_are_served_afterwards() {
     let (good, other) = (Signer::named("ed"), Signer::named("other"));
-    let lies: [fn(&Issuer); 6] = [
-        |issuer| issuer.down(true),
+    let failures: [fn(&Issuer); 6] = [
+        |issuer| issuer.set_down(true),
         |issuer| issuer.set(KEYS, Page::of(200, vec![b' '; 10_000_000])),
         |issuer| issuer.set(KEYS, Page::of(200, "<!doctype html><title>Sign in</title>")),
         |issuer| issuer.set(KEYS, Page::redirect("http://127.0.0.1:9/keys")),
@@ -58,42 +58,42 @@ async fn while_the_issuer_is_down_or_lies_callers_come_back_and_then_are_served(
         |issuer| issuer.set(METADATA, Page::json(&json!({"issuer": "https://id.example", "jwks_uri": "x"}))),
     ];
     let mut sites = Vec::new();
-    for lie in lies {
+    for fail in failures {
         let issuer = Issuer::with(&[&good]).await;
-        lie(&issuer);
+        fail(&issuer);
         sites.push((site(&issuer).await, issuer));
     }
     for (site, issuer) in &sites {
-        is_told_to_come_back(&site.ask(&call("hello", json!({})).bearer(&token(issuer, &good))).await);
+        assert_retry_later(&site.ask(&call("hello", json!({})).bearer(&token(issuer, &good))).await);
         assert_eq!(site.ask(&Ask::get("/livez")).await.status, 200);
-        // Nobody's token is a good one meanwhile.
+        // A forged token is not accepted meanwhile.
         let forged = good.sign_as(&json!({"alg": "HS256", "kid": "ed"}), &json!({"sub": "eve"}));
         assert_ne!(site.ask(&call("hello", json!({})).bearer(&forged)).await.status, 200);
     }
     for (_, issuer) in &sites {
-        issuer.down(false);
+        issuer.set_down(false);
         issuer.set(METADATA, Page::json(&issuer.metadata()));
         issuer.rotate(&[&good]);
     }
     for (site, issuer) in &sites {
-        let answer = once_it_is_back(site, &token(issuer, &good)).await;
+        let answer = answer_after_recovery(site, &token(issuer, &good)).await;
         assert_eq!(answer.message()["result"]["content"][0]["text"], "hello ada", "{answer:?}");
-        let strange = site.ask(&call("hello", json!({})).bearer(&token(issuer, &other))).await;
-        assert_eq!(strange.status, 401, "{strange:?}");
+        let unknown = site.ask(&call("hello", json!({})).bearer(&token(issuer, &other))).await;
+        assert_eq!(unknown.status, 401, "{unknown:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_of_made_up_keys_leave_nothing_behind_and_do_not_hammer_the_issuer() {
+async fn unknown_key_ids_use_no_memory_and_do_not_flood_the_issuer() {
     let good = Signer::named("ed");
     let issuer = Issuer::with(&[&good]).await;
     let site = site(&issuer).await;
     let good = token(&issuer, &good);
-    assert_eq!(once_it_is_back(&site, &good).await.status, 200);
+    assert_eq!(answer_after_recovery(&site, &good).await.status, 200);
     let start = SystemTime::now();
     let bogus = |n: usize| {
-        let header = part(&json!({"alg": "EdDSA", "kid": format!("bogus-{n}")}));
-        format!("{header}.{}.AAAA", part(&json!({"sub": "x".repeat(200), "n": n})))
+        let header = encode(&json!({"alg": "EdDSA", "kid": format!("bogus-{n}")}));
+        format!("{header}.{}.AAAA", encode(&json!({"sub": "x".repeat(200), "n": n})))
     };
     let mut connections: Vec<Connection> = Vec::new();
     for _ in 0..16 {
@@ -114,8 +114,8 @@ async fn tokens_of_made_up_keys_leave_nothing_behind_and_do_not_hammer_the_issue
     }
     let grown = site.memory().saturating_sub(before);
     assert!(grown < 4096, "{grown} kB more than before");
-    let seconds = start.elapsed().expect("time goes on").as_secs();
-    let asked = u64::try_from(issuer.asked(KEYS)).expect("a small number");
-    assert!(asked <= 3 + seconds / 10, "{asked} times in {seconds} s");
+    let seconds = start.elapsed().expect("the clock does not go back").as_secs();
+    let fetches = u64::try_from(issuer.request_count(KEYS)).expect("a small number");
+    assert!(fetches <= 3 + seconds / 10, "{fetches} fetches in {seconds} s");
     assert_eq!(site.ask(&call("hello", json!({})).bearer(&good)).await.status, 200);
 }

@@ -1,104 +1,108 @@
-//! What an authorization server says of its keys, and when it is asked → which of them are believed.
+//! The keys of an authorization server: which of them are accepted, and how often they are fetched.
 
 use std::{sync::Arc, time::Duration};
 
 use candor::access::{Access, Denied};
-use candor_tests::issuer::{AUDIENCE, Desk, Issuer, KEYS, METADATA, Page, Signer, part};
+use candor_tests::issuer::{AUDIENCE, Issuer, KEYS, METADATA, Page, ResourceServer, Signer, encode};
 use serde_json::{Value, json};
 
-const STRANGE_KEY: &str = "the token is signed with a key that is not the issuer's";
+const UNKNOWN_KEY: &str = "the token is signed with a key that is not the issuer's";
 
 #[tokio::test]
-async fn a_rotated_key_is_found_and_the_old_one_is_forgotten() {
+async fn rotated_keys_are_fetched_and_withdrawn_keys_are_refused() {
     let (old, new) = (Signer::named("old"), Signer::named("new"));
-    let desk = Desk::with(&[&old]).await;
-    let (by_old, by_new) = (old.sign(&desk.claims()), new.sign(&desk.claims()));
-    desk.caller(&by_old).await.unwrap();
-    desk.issuer.rotate(&[&new]);
-    desk.caller(&by_old).await.expect("nobody has said otherwise yet");
-    assert_eq!(desk.bad(&by_new).await, STRANGE_KEY, "asked a moment ago");
-    desk.clock.advance(Duration::from_secs(10));
-    desk.caller(&by_new).await.unwrap();
-    assert_eq!(desk.bad(&by_old).await, STRANGE_KEY, "though it was verified before");
-    assert_eq!(desk.issuer.asked(KEYS), 2);
-    // A key that is withdrawn goes without a token that asks for another: after ten minutes, in the background.
-    desk.issuer.rotate(&[&old]);
-    desk.clock.advance(Duration::from_secs(600));
+    let server = ResourceServer::with(&[&old]).await;
+    let (by_old, by_new) = (old.sign(&server.claims()), new.sign(&server.claims()));
+    server.caller(&by_old).await.unwrap();
+    server.issuer.rotate(&[&new]);
+    server.caller(&by_old).await.expect("the new keys are not fetched yet");
+    assert_eq!(server.refusal(&by_new).await, UNKNOWN_KEY, "the keys were fetched a moment ago");
+    server.clock.advance(Duration::from_secs(10));
+    server.caller(&by_new).await.unwrap();
+    assert_eq!(server.refusal(&by_old).await, UNKNOWN_KEY, "although it was verified before");
+    assert_eq!(server.issuer.request_count(KEYS), 2);
+    // Without a token that names a new key, a withdrawn key is refused after the refresh in the background.
+    server.issuer.rotate(&[&old]);
+    server.clock.advance(Duration::from_secs(600));
     let withdrawn = async {
-        while desk.caller(&by_new).await.is_ok() {
+        while server.caller(&by_new).await.is_ok() {
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(20), withdrawn).await.unwrap();
-    assert_eq!((desk.bad(&by_new).await, desk.issuer.asked(KEYS)), (STRANGE_KEY, 3));
-    desk.caller(&by_old).await.unwrap();
+    assert_eq!((server.refusal(&by_new).await, server.issuer.request_count(KEYS)), (UNKNOWN_KEY, 3));
+    server.caller(&by_old).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn made_up_keys_do_not_hammer_the_issuer() {
+async fn unknown_key_ids_do_not_flood_the_issuer() {
     let signer = Signer::named("ed");
-    let desk = Arc::new(Desk::with(&[&signer]).await);
+    let server = Arc::new(ResourceServer::with(&[&signer]).await);
     let bogus = |n: usize| {
         let header = json!({"alg": "EdDSA", "kid": format!("bogus-{n}")});
-        format!("{}.{}.AAAA", part(&header), part(&json!({})))
+        format!("{}.{}.AAAA", encode(&header), encode(&json!({})))
     };
     let all = (0..50).map(|n| {
-        let (desk, token) = (Arc::clone(&desk), bogus(n));
-        tokio::spawn(async move { desk.bad(&token).await })
+        let (server, token) = (Arc::clone(&server), bogus(n));
+        tokio::spawn(async move { server.refusal(&token).await })
     });
     for one in all.collect::<Vec<_>>() {
-        assert_eq!(one.await.unwrap(), STRANGE_KEY);
+        assert_eq!(one.await.unwrap(), UNKNOWN_KEY);
     }
-    assert_eq!((desk.issuer.asked(KEYS), desk.issuer.asked(METADATA)), (1, 1), "fifty at once ask once");
+    assert_eq!(
+        (server.issuer.request_count(KEYS), server.issuer.request_count(METADATA)),
+        (1, 1),
+        "fifty requests at once cause one fetch"
+    );
     for round in 2..=4 {
-        desk.clock.advance(Duration::from_secs(10));
+        server.clock.advance(Duration::from_secs(10));
         for n in 0..50 {
-            desk.bad(&bogus(n)).await;
+            server.refusal(&bogus(n)).await;
         }
-        assert_eq!(desk.issuer.asked(KEYS), round, "once in ten seconds");
+        assert_eq!(server.issuer.request_count(KEYS), round, "one fetch in ten seconds");
     }
-    desk.caller(&signer.sign(&desk.claims())).await.unwrap();
+    server.caller(&signer.sign(&server.claims())).await.unwrap();
 }
 
 #[tokio::test]
-async fn keys_outlive_an_outage_for_an_hour() {
+async fn keys_are_used_for_an_hour_while_the_issuer_is_down() {
     let signer = Signer::named("ed");
-    let desk = Desk::with(&[&signer]).await;
-    let token = |desk: &Desk| signer.sign(&desk.claims());
-    desk.caller(&token(&desk)).await.unwrap();
-    desk.issuer.down(true);
+    let server = ResourceServer::with(&[&signer]).await;
+    let token = |server: &ResourceServer| signer.sign(&server.claims());
+    server.caller(&token(&server)).await.unwrap();
+    server.issuer.set_down(true);
     for _ in 0..59 {
-        desk.clock.advance(Duration::from_secs(60));
-        desk.caller(&token(&desk)).await.unwrap();
+        server.clock.advance(Duration::from_secs(60));
+        server.caller(&token(&server)).await.unwrap();
     }
-    let last = token(&desk);
-    desk.caller(&last).await.unwrap();
-    desk.clock.advance(Duration::from_secs(60));
-    assert_eq!(desk.caller(&last).await, Err(Denied::Unavailable));
-    assert_eq!(desk.caller(&last).await, Err(Denied::Unavailable));
-    desk.issuer.down(false);
-    desk.clock.advance(Duration::from_secs(10));
-    desk.caller(&last).await.unwrap();
+    let last = token(&server);
+    server.caller(&last).await.unwrap();
+    server.clock.advance(Duration::from_secs(60));
+    assert_eq!(server.caller(&last).await, Err(Denied::Unavailable));
+    assert_eq!(server.caller(&last).await, Err(Denied::Unavailable));
+    server.issuer.set_down(false);
+    server.clock.advance(Duration::from_secs(10));
+    server.caller(&last).await.unwrap();
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_down_at_the_start_is_asked_again() {
+async fn issuers_that_are_down_at_the_start_are_asked_again() {
     let signer = Signer::named("ed");
-    let desk = Desk::with(&[&signer]).await;
-    desk.issuer.down(true);
-    let error = desk.access.prepare().await.unwrap_err().to_string();
-    assert!(error.contains("cannot be had\nnote: nobody answers as they should"), "{error}");
-    let token = signer.sign(&desk.claims());
-    assert_eq!(desk.caller(&token).await, Err(Denied::Unavailable));
-    desk.issuer.down(false);
-    assert_eq!(desk.caller(&token).await, Err(Denied::Unavailable), "not yet");
-    desk.clock.advance(Duration::from_secs(10));
-    desk.caller(&token).await.unwrap();
-    desk.access.prepare().await.unwrap();
+    let server = ResourceServer::with(&[&signer]).await;
+    server.issuer.set_down(true);
+    let error = server.access.prepare().await.unwrap_err().to_string();
+    assert!(error.contains("are not available\nnote: "), "{error}");
+    let token = signer.sign(&server.claims());
+    assert_eq!(server.caller(&token).await, Err(Denied::Unavailable));
+    server.issuer.set_down(false);
+    assert_eq!(server.caller(&token).await, Err(Denied::Unavailable), "too early to ask again");
+    server.clock.advance(Duration::from_secs(10));
+    server.caller(&token).await.unwrap();
+    server.access.prepare().await.unwrap();
 }
 
 #[tokio::test]
-async fn an_issuer_that_does_not_answer_is_given_five_seconds() {
+async fn issuers_that_do_not_answer_time_out() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", silent.local_addr().unwrap());
     let access = Access::oauth(&address, AUDIENCE).unwrap();
@@ -107,15 +111,15 @@ async fn an_issuer_that_does_not_answer_is_given_five_seconds() {
     drop(silent);
 }
 
-/// What the issuer's keys are when they stand like this.
+/// Fetches keys that an issuer publishes like this.
 async fn keys_of(page: Page) -> Result<(), String> {
     let issuer = Issuer::with(&[]).await;
     issuer.set(KEYS, page);
-    Desk::of(issuer).access.prepare().await.map_err(|error| error.to_string())
+    ResourceServer::of(issuer).access.prepare().await.map_err(|error| error.to_string())
 }
 
 #[tokio::test]
-async fn keys_that_lie_are_not_taken() {
+async fn invalid_keys_are_refused() {
     let good = Signer::named("ed").jwk();
     let with = |name: &str, value: Value| {
         let mut jwk = good.clone();
@@ -124,90 +128,93 @@ async fn keys_that_lie_are_not_taken() {
     };
     let many: Vec<Value> = (0..101).map(|_| good.clone()).collect();
     let weak = json!({"kty": "RSA", "n": "r".repeat(170) + "s", "e": "AQAB"});
-    let none = "it holds no key that could verify a token";
+    let no_key = "it does not hold a key that can verify a token";
     for (page, why) in [
-        (Page::of(200, "<!doctype html><title>Sign in</title>"), "it is not the JSON it should be"),
+        (Page::of(200, "<!doctype html><title>Sign in</title>"), "the document is not the expected JSON"),
         (Page::of(200, vec![b' '; 10_000_000]), "it is longer than 262144 bytes"),
         (Page::of(500, json!({"keys": [good]}).to_string()), "it answers 500"),
-        (Page::json(&json!([good])), "it is not the JSON it should be"),
-        (Page::json(&json!({"keys": {"ed": good}})), "it is not the JSON it should be"),
+        (Page::json(&json!([good])), "the document is not the expected JSON"),
+        (Page::json(&json!({"keys": {"ed": good}})), "the document is not the expected JSON"),
         (Page::json(&json!({"keys": many})), "it holds more than 100 keys"),
-        (Page::json(&json!({"keys": []})), none),
-        (Page::json(&json!({"keys": [7, {}, {"kty": "EC"}]})), none),
-        (Page::json(&json!({"keys": [{"kty": "oct", "k": "c2VjcmV0", "alg": "HS256", "kid": "ed"}]})), none),
-        (Page::json(&json!({"keys": [weak]})), none),
-        (with("use", json!("enc")), none),
-        (with("key_ops", json!(["sign"])), none),
-        (with("alg", json!("RS256")), none),
-        (with("alg", json!("HS256")), none),
-        (with("x", json!("AAAA")), none),
+        (Page::json(&json!({"keys": []})), no_key),
+        (Page::json(&json!({"keys": [7, {}, {"kty": "EC"}]})), no_key),
+        (
+            Page::json(&json!({"keys": [{"kty": "oct", "k": "c2VjcmV0", "alg": "HS256", "kid": "ed"}]})),
+            no_key,
+        ),
+        (Page::json(&json!({"keys": [weak]})), no_key),
+        (with("use", json!("enc")), no_key),
+        (with("key_ops", json!(["sign"])), no_key),
+        (with("alg", json!("RS256")), no_key),
+        (with("alg", json!("HS256")), no_key),
+        (with("x", json!("AAAA")), no_key),
     ] {
         let error = keys_of(page).await.unwrap_err();
         assert!(error.contains(why), "{why}: {error}");
     }
     keys_of(with("key_ops", json!(["verify"]))).await.unwrap();
-    // One that cannot be used does no harm to the others.
+    // A key of an unknown kind does not invalidate the others.
     keys_of(Page::json(&json!({"keys": [{"kty": "new"}, good]}))).await.unwrap();
 }
 
 #[tokio::test]
-async fn an_issuer_does_not_lead_elsewhere() {
+async fn issuers_cannot_redirect_to_other_addresses() {
     let elsewhere = Issuer::with(&[&Signer::named("ed")]).await;
     let error = keys_of(Page::redirect(&format!("{}{KEYS}", elsewhere.address))).await.unwrap_err();
     assert!(error.contains("it answers 302"), "{error}");
-    assert_eq!(elsewhere.asked(KEYS), 0);
+    assert_eq!(elsewhere.request_count(KEYS), 0);
 
     let metadata = async |change: fn(&mut Value)| {
         let issuer = Issuer::with(&[&Signer::named("ed")]).await;
         let mut metadata = issuer.metadata();
         change(&mut metadata);
         issuer.set(METADATA, Page::json(&metadata));
-        Desk::of(issuer).access.prepare().await.unwrap_err().to_string()
+        ResourceServer::of(issuer).access.prepare().await.unwrap_err().to_string()
     };
     let error = metadata(|metadata| metadata["issuer"] = json!("https://id.example")).await;
     assert!(error.contains("it is the metadata of `https://id.example`"), "{error}");
     let error = metadata(|metadata| metadata["jwks_uri"] = json!("http://id.example/keys")).await;
-    assert!(error.contains("no `https` address"), "{error}");
+    assert!(error.contains("neither an `https` address"), "{error}");
     let error = metadata(|metadata| metadata["jwks_uri"] = json!("file:///etc/passwd")).await;
-    assert!(error.contains("is no address"), "{error}");
+    assert!(error.contains("is not an address"), "{error}");
     let error = metadata(|metadata| metadata["jwks_uri"] = json!(null)).await;
-    assert!(error.contains("it is not the JSON it should be"), "{error}");
+    assert!(error.contains("the document is not the expected JSON"), "{error}");
 }
 
 #[tokio::test]
-async fn metadata_is_found_where_either_standard_puts_it() {
+async fn issuer_metadata_is_found_at_the_places_of_both_standards() {
     let signer = Signer::named("ed");
     for place in [
         "/.well-known/oauth-authorization-server/tenant",
         "/.well-known/openid-configuration/tenant",
         "/tenant/.well-known/openid-configuration",
     ] {
-        let mut issuer = Issuer::bare().await;
+        let mut issuer = Issuer::empty().await;
         issuer.rotate(&[&signer]);
         let root = std::mem::take(&mut issuer.address);
         issuer.address = format!("{root}/tenant");
-        // Some sites answer everything with a page.
+        // Some sites answer every request with a page.
         issuer.set("/.well-known/oauth-authorization-server/tenant", Page::of(200, "<html>"));
         issuer
             .set(place, Page::json(&json!({"issuer": issuer.address, "jwks_uri": format!("{root}{KEYS}")})));
-        let desk = Desk::of(issuer);
-        desk.caller(&signer.sign(&desk.claims())).await.unwrap();
+        let server = ResourceServer::of(issuer);
+        server.caller(&signer.sign(&server.claims())).await.unwrap();
     }
 }
 
 #[test]
-fn an_issuer_that_cannot_be_trusted_is_refused() {
+fn issuers_with_an_unsafe_address_are_refused() {
     for (issuer, why) in [
-        ("http://id.example", "no `https` address, and not on this machine"),
-        ("http://localhost.example", "no `https` address"),
-        ("http://127.0.0.1.example", "no `https` address"),
-        ("id.example", "no `https` address"),
-        ("", "is no address"),
-        ("ftp://127.0.0.1", "no `https` address"),
-        ("https://", "is no address"),
-        ("https://ada:secret@id.example", "a user's name"),
-        ("https://id.example?tenant=1", "neither query nor fragment"),
-        ("https://id.example#x", "neither query nor fragment"),
+        ("http://id.example", "neither an `https` address nor on this machine"),
+        ("http://localhost.example", "neither an `https` address"),
+        ("http://127.0.0.1.example", "neither an `https` address"),
+        ("id.example", "neither an `https` address"),
+        ("", "is not an address"),
+        ("ftp://127.0.0.1", "neither an `https` address"),
+        ("https://", "is not an address"),
+        ("https://ada:secret@id.example", "a user name"),
+        ("https://id.example?tenant=1", "neither a query nor a fragment"),
+        ("https://id.example#x", "neither a query nor a fragment"),
     ] {
         let error = Access::oauth(issuer, AUDIENCE).unwrap_err().to_string();
         assert!(error.contains(why), "{issuer}: {error}");
@@ -217,5 +224,5 @@ fn an_issuer_that_cannot_be_trusted_is_refused() {
         Access::oauth(issuer, AUDIENCE).unwrap();
     }
     let error = Access::oauth("https://id.example", " ").unwrap_err().to_string();
-    assert!(error.starts_with("there is no OAuth audience\nnote: "), "{error}");
+    assert!(error.starts_with("the OAuth audience is empty\nnote: "), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Tokens of an authorization server → who calls, and why nobody does.
+//! Tokens of an authorization server: the caller behind a valid one, and the reason for refusing any other.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use candor::{
     Caller,
     access::{Access, Denied},
 };
-use candor_tests::issuer::{AUDIENCE, Desk, KEYS, Signer, part};
+use candor_tests::issuer::{AUDIENCE, KEYS, ResourceServer, Signer, encode};
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
@@ -14,201 +14,202 @@ fn scopes(caller: &Caller) -> Vec<&str> {
     caller.scopes().collect()
 }
 
-const STRANGE_KEY: &str = "the token is signed with a key that is not the issuer's";
-const NO_JWT: &str = "the token is no JWT that is signed as it should be";
-const FORGED: &str = "the token's signature is not the issuer's";
-const LACKS: &str = "the token has no `iss`, `sub`, `aud` or `exp`, or not as it should be";
+const UNKNOWN_KEY: &str = "the token is signed with a key that is not the issuer's";
+const NOT_A_JWT: &str = "the token is not a signed JWT";
+const WRONG_SIGNATURE: &str = "the token's signature does not match the issuer's key";
+const MALFORMED_CLAIMS: &str =
+    "a claim of the token is missing or malformed: expected `iss`, `sub`, `aud` and `exp`";
 
 #[tokio::test]
-async fn a_token_of_the_issuer_says_who_calls() {
+async fn valid_tokens_identify_their_caller() {
     let signers = [
         Signer::named("ed"),
         Signer::ec("ec"),
         Signer::rsa("rs", Algorithm::RS256),
         Signer::rsa("ps", Algorithm::PS512),
     ];
-    let desk = Desk::with(&signers.each_ref()).await;
+    let server = ResourceServer::with(&signers.each_ref()).await;
     for signer in &signers {
-        let caller = desk.caller(&signer.sign(&desk.claims())).await.unwrap();
-        assert_eq!((caller.issuer(), caller.subject()), (Some(&*desk.issuer.address), "ada"));
+        let caller = server.caller(&signer.sign(&server.claims())).await.unwrap();
+        assert_eq!((caller.issuer(), caller.subject()), (Some(&*server.issuer.address), "ada"));
         assert_eq!(scopes(&caller), ["read:prices", "write:alerts"]);
     }
     let signer = &signers[0];
     for (claims, held) in [
         (
-            desk.with_claim("aud", json!(["https://other.example", AUDIENCE])),
+            server.with_claim("aud", json!(["https://other.example", AUDIENCE])),
             vec!["read:prices", "write:alerts"],
         ),
-        (desk.with_claim("scope", json!("")), vec![]),
-        (desk.without_claim("scope"), vec![]),
-        (desk.with_claim("scp", json!(["admin"])), vec!["read:prices", "write:alerts"]),
+        (server.with_claim("scope", json!("")), vec![]),
+        (server.without_claim("scope"), vec![]),
+        (server.with_claim("scp", json!(["admin"])), vec!["read:prices", "write:alerts"]),
     ] {
-        assert_eq!(scopes(&desk.caller(&signer.sign(&claims)).await.unwrap()), held, "{claims}");
+        assert_eq!(scopes(&server.caller(&signer.sign(&claims)).await.unwrap()), held, "{claims}");
     }
     for scp in [json!(["a", "b"]), json!("a b")] {
-        let mut claims = desk.without_claim("scope");
+        let mut claims = server.without_claim("scope");
         claims["scp"] = scp;
-        assert_eq!(scopes(&desk.caller(&signer.sign(&claims)).await.unwrap()), ["a", "b"]);
+        assert_eq!(scopes(&server.caller(&signer.sign(&claims)).await.unwrap()), ["a", "b"]);
     }
     for typ in [json!("JWT"), json!("application/at+jwt"), Value::Null] {
         let header = json!({"alg": "EdDSA", "kid": "ed", "typ": typ});
-        desk.caller(&signer.sign_as(&header, &desk.claims())).await.unwrap();
+        server.caller(&signer.sign_as(&header, &server.claims())).await.unwrap();
     }
-    assert_eq!(desk.issuer.asked(KEYS), 1, "the keys are fetched once");
-    assert_eq!(desk.access.caller(None).await, Err(Denied::Missing));
-    assert_eq!(desk.access.issuers(), [&*desk.issuer.address]);
+    assert_eq!(server.issuer.request_count(KEYS), 1, "the keys are fetched once");
+    assert_eq!(server.access.caller(None).await, Err(Denied::Missing));
+    assert_eq!(server.access.issuers(), [&*server.issuer.address]);
 }
 
 #[tokio::test]
-async fn a_token_that_says_anything_else_is_not_believed() {
+async fn tokens_with_wrong_claims_are_refused() {
     let signer = Signer::named("ed");
-    let desk = Desk::with(&[&signer]).await;
-    let address = desk.issuer.address.clone();
+    let server = ResourceServer::with(&[&signer]).await;
+    let address = server.issuer.address.clone();
     for (claims, why) in [
-        (desk.with_claim("iss", json!("https://id.example")), "the token is from another issuer"),
-        (desk.with_claim("iss", json!(format!("{address}/"))), "the token is from another issuer"),
-        (desk.with_claim("iss", json!([address])), LACKS),
-        (desk.with_claim("aud", json!("https://prices.example/")), "the token is for another audience"),
-        (desk.with_claim("aud", json!([])), "the token is for another audience"),
+        (server.with_claim("iss", json!("https://id.example")), "the token is from another issuer"),
+        (server.with_claim("iss", json!(format!("{address}/"))), "the token is from another issuer"),
+        (server.with_claim("iss", json!([address])), MALFORMED_CLAIMS),
+        (server.with_claim("aud", json!("https://prices.example/")), "the token is for another audience"),
+        (server.with_claim("aud", json!([])), "the token is for another audience"),
         (
-            desk.with_claim("aud", json!("https://prices.example/mcp/more")),
+            server.with_claim("aud", json!("https://prices.example/mcp/more")),
             "the token is for another audience",
         ),
-        (desk.with_claim("sub", json!("")), "the token names no subject"),
-        (desk.with_claim("sub", json!(7)), LACKS),
-        (desk.with_claim("exp", json!("2099")), LACKS),
-        (desk.with_claim("exp", json!(-1)), "the token has expired"),
-        (desk.with_claim("nbf", json!(1e15)), "the token is not in force yet"),
-        (desk.without_claim("iss"), LACKS),
-        (desk.without_claim("sub"), LACKS),
-        (desk.without_claim("aud"), LACKS),
-        (desk.without_claim("exp"), LACKS),
-        (json!([]), LACKS),
+        (server.with_claim("sub", json!("")), "the token's subject (`sub`) is empty"),
+        (server.with_claim("sub", json!(7)), MALFORMED_CLAIMS),
+        (server.with_claim("exp", json!("2099")), MALFORMED_CLAIMS),
+        (server.with_claim("exp", json!(-1)), "the token has expired"),
+        (server.with_claim("nbf", json!(1e15)), "the token is not valid yet (`nbf`)"),
+        (server.without_claim("iss"), MALFORMED_CLAIMS),
+        (server.without_claim("sub"), MALFORMED_CLAIMS),
+        (server.without_claim("aud"), MALFORMED_CLAIMS),
+        (server.without_claim("exp"), MALFORMED_CLAIMS),
+        (json!([]), MALFORMED_CLAIMS),
     ] {
-        assert_eq!(desk.bad(&signer.sign(&claims)).await, why, "{claims}");
+        assert_eq!(server.refusal(&signer.sign(&claims)).await, why, "{claims}");
     }
 }
 
 #[tokio::test]
-async fn a_token_is_in_force_for_its_time_and_a_minute_around_it() {
+async fn tokens_are_valid_a_minute_before_and_after_their_time() {
     let signer = Signer::named("ed");
-    let desk = Desk::with(&[&signer]).await;
-    let now = desk.clock.since_1970().as_secs();
-    let mut claims = desk.with_claim("exp", json!(now + 600));
+    let server = ResourceServer::with(&[&signer]).await;
+    let now = server.clock.since_1970().as_secs();
+    let mut claims = server.with_claim("exp", json!(now + 600));
     claims["nbf"] = json!(now + 100);
     let token = signer.sign(&claims);
-    desk.clock.advance(Duration::from_secs(39));
-    assert_eq!(desk.bad(&token).await, "the token is not in force yet");
-    desk.clock.advance(Duration::from_secs(1));
-    desk.caller(&token).await.unwrap();
-    desk.clock.advance(Duration::from_secs(619));
-    desk.caller(&token).await.unwrap();
-    desk.clock.advance(Duration::from_secs(1));
-    assert_eq!(desk.bad(&token).await, "the token has expired", "though it was good a second ago");
+    server.clock.advance(Duration::from_secs(39));
+    assert_eq!(server.refusal(&token).await, "the token is not valid yet (`nbf`)");
+    server.clock.advance(Duration::from_secs(1));
+    server.caller(&token).await.unwrap();
+    server.clock.advance(Duration::from_secs(619));
+    server.caller(&token).await.unwrap();
+    server.clock.advance(Duration::from_secs(1));
+    assert_eq!(server.refusal(&token).await, "the token has expired", "although it was valid a second ago");
 }
 
 #[tokio::test]
-async fn a_header_that_lies_is_not_believed() {
+async fn tokens_with_a_forged_header_are_refused() {
     let (signer, rsa) = (Signer::named("ed"), Signer::rsa("rs", Algorithm::RS256));
-    let desk = Desk::with(&[&signer, &rsa]).await;
-    let claims = desk.claims();
+    let server = ResourceServer::with(&[&signer, &rsa]).await;
+    let claims = server.claims();
     let header = |more: Value| {
         let mut header = json!({"alg": "EdDSA", "kid": "ed"});
         header.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         header
     };
-    let unsigned = |alg: &str| format!("{}.{}.", part(&json!({"alg": alg, "kid": "ed"})), part(&claims));
-    // The oldest trick: the public key as the secret of an HMAC.
+    let unsigned = |alg: &str| format!("{}.{}.", encode(&json!({"alg": alg, "kid": "ed"})), encode(&claims));
+    // The oldest attack: the public key as the secret of an HMAC.
     let secret = jsonwebtoken::EncodingKey::from_secret(rsa.jwk()["n"].as_str().unwrap().as_bytes());
     let mut hmac = jsonwebtoken::Header::new(Algorithm::HS256);
     hmac.kid = Some("rs".to_owned());
     let hmac = jsonwebtoken::encode(&hmac, &claims, &secret).unwrap();
     let good = signer.sign(&claims);
     let (head, signature) = (good.split('.').next().unwrap(), good.rsplit('.').next().unwrap());
-    let raised = part(&desk.with_claim("scope", json!("admin")));
+    let raised = encode(&server.with_claim("scope", json!("admin")));
     let another = Signer::rsa("rs", Algorithm::PS256);
     for (token, why) in [
-        (unsigned("none"), NO_JWT),
-        (unsigned("None"), NO_JWT),
-        (unsigned("EdDSA"), FORGED),
+        (unsigned("none"), NOT_A_JWT),
+        (unsigned("None"), NOT_A_JWT),
+        (unsigned("EdDSA"), WRONG_SIGNATURE),
         (hmac, "the token is signed with a shared secret"),
-        (format!("{head}.{raised}.{signature}"), FORGED),
-        (another.sign(&claims), "the token is signed with an algorithm that its key is not for"),
+        (format!("{head}.{raised}.{signature}"), WRONG_SIGNATURE),
+        (another.sign(&claims), "the token's key is not for the algorithm that signed the token"),
         (
             signer.sign_as(&header(json!({"kid": "rs"})), &claims),
-            "the token is signed with an algorithm that its key is not for",
+            "the token's key is not for the algorithm that signed the token",
         ),
         (
             signer.sign_as(&header(json!({"crit": ["b64"], "b64": true})), &claims),
-            "the token has a critical header that is not understood",
+            "the token has a critical header (`crit`), which this server does not support",
         ),
         (
             signer.sign_as(&header(json!({"crit": []})), &claims),
-            "the token has a critical header that is not understood",
+            "the token has a critical header (`crit`), which this server does not support",
         ),
         (
             signer.sign_as(&header(json!({"typ": "logout+jwt"})), &claims),
-            "the token is of another type than an access token",
+            "the token's type (`typ`) is not that of an access token",
         ),
-        (signer.sign_as(&header(json!({"kid": "../ed"})), &claims), STRANGE_KEY),
+        (signer.sign_as(&header(json!({"kid": "../ed"})), &claims), UNKNOWN_KEY),
         (
             Signer::named("mallory")
                 .sign_as(&header(json!({"jwk": Signer::named("mallory").jwk()})), &claims),
-            FORGED,
+            WRONG_SIGNATURE,
         ),
-        (Signer::named("mallory").sign(&claims), STRANGE_KEY),
-        ("..".to_owned(), NO_JWT),
-        ("a.b.c".to_owned(), NO_JWT),
-        (format!("{good}."), "the token is not known here"),
-        (good.replace('.', " "), "the token is not known here"),
+        (Signer::named("mallory").sign(&claims), UNKNOWN_KEY),
+        ("..".to_owned(), NOT_A_JWT),
+        ("a.b.c".to_owned(), NOT_A_JWT),
+        (format!("{good}."), "this server does not recognize the token"),
+        (good.replace('.', " "), "this server does not recognize the token"),
     ] {
-        assert_eq!(desk.bad(&token).await, why, "{token}");
+        assert_eq!(server.refusal(&token).await, why, "{token}");
     }
-    desk.caller(&good).await.unwrap();
+    server.caller(&good).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_key_without_a_name_verifies_a_token_without_one() {
+async fn keys_without_an_id_verify_tokens_without_one() {
     let signer = Signer::named("ed").unnamed();
-    let desk = Desk::with(&[&signer, &Signer::ec("ec").unnamed()]).await;
-    desk.caller(&signer.sign(&desk.claims())).await.unwrap();
-    assert_eq!(desk.bad(&Signer::named("other").unnamed().sign(&desk.claims())).await, STRANGE_KEY);
-    // Among many, a token has to say which.
+    let server = ResourceServer::with(&[&signer, &Signer::ec("ec").unnamed()]).await;
+    server.caller(&signer.sign(&server.claims())).await.unwrap();
+    assert_eq!(server.refusal(&Signer::named("other").unnamed().sign(&server.claims())).await, UNKNOWN_KEY);
+    // If there are many keys, a token must name its own.
     let keys: Vec<Signer> = (0..5).map(|n| Signer::named(&format!("k{n}"))).collect();
-    let desk = Desk::with(&keys.iter().collect::<Vec<_>>()).await;
-    desk.caller(&keys[4].sign(&desk.claims())).await.unwrap();
-    let why = desk.bad(&Signer::named("k4").unnamed().sign(&desk.claims())).await;
+    let server = ResourceServer::with(&keys.iter().collect::<Vec<_>>()).await;
+    server.caller(&keys[4].sign(&server.claims())).await.unwrap();
+    let why = server.refusal(&Signer::named("k4").unnamed().sign(&server.claims())).await;
     assert_eq!(why, "the token does not name its key (`kid`)");
 }
 
 #[tokio::test]
-async fn a_token_is_verified_once() {
+async fn repeated_tokens_are_not_verified_again() {
     let signer = Signer::named("ed");
-    let desk = Desk::with(&[&signer]).await;
-    let tokens: Vec<String> = (0..200).map(|n| signer.sign(&desk.with_claim("jti", json!(n)))).collect();
+    let server = ResourceServer::with(&[&signer]).await;
+    let tokens: Vec<String> = (0..200).map(|n| signer.sign(&server.with_claim("jti", json!(n)))).collect();
     let started = std::time::Instant::now();
     for token in &tokens {
-        desk.caller(token).await.unwrap();
+        server.caller(token).await.unwrap();
     }
     let first = started.elapsed();
     let started = std::time::Instant::now();
     for token in &tokens {
-        desk.caller(token).await.unwrap();
+        server.caller(token).await.unwrap();
     }
     let again = started.elapsed();
     assert!(again * 3 < first, "{again:?} after {first:?}");
 }
 
 #[tokio::test]
-async fn either_a_key_or_a_token_will_do() {
+async fn combined_access_accepts_keys_and_tokens() {
     let signer = Signer::named("ed");
-    let desk = Desk::with(&[&signer]).await;
-    let token = signer.sign(&desk.claims());
+    let server = ResourceServer::with(&[&signer]).await;
+    let token = signer.sign(&server.claims());
     let file = tempfile::NamedTempFile::new().unwrap();
     let hash = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
     let entry = format!("[[token]]\nsubject = \"ci\"\nscopes = []\nsha256 = \"{hash}\"\n");
     std::fs::write(&file, entry).unwrap();
-    let both = Access::tokens(&file).unwrap().or(desk.access);
+    let both = Access::tokens(&file).unwrap().or(server.access);
     assert_eq!(both.caller(Some("foo")).await.unwrap().subject(), "ci");
-    assert_eq!(both.clock(desk.clock).caller(Some(&token)).await.unwrap().subject(), "ada");
+    assert_eq!(both.clock(server.clock).caller(Some(&token)).await.unwrap().subject(), "ada");
 }

@@ -298,8 +298,8 @@ async fn an_error_is_told_without_structure() {
             (answer.is_error, answer.text(), answer.reason()),
             (true, "busy".to_owned(), Some("shop_busy"))
         );
-        assert_eq!(answer.meta["candor/transient"], true);
-        assert_eq!(answer.meta["candor/retry-after-seconds"], 2, "rounded up");
+        assert_eq!(answer.meta["io.github.candor-mcp/transient"], true);
+        assert_eq!(answer.meta["io.github.candor-mcp/retry-after-seconds"], 2, "rounded up");
     })
     .await;
 }

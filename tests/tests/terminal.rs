@@ -1,4 +1,4 @@
-//! `call` of a destructive tool: on a terminal it asks there, without one it is refused, `--yes-destructive` asks nobody.
+//! `call` of a destructive tool: asks on a terminal, is refused without one, and runs with `--yes-destructive`.
 
 use std::{
     fs::File,
@@ -14,8 +14,7 @@ fn fixture(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs `call forget` with a terminal for stdin and stderr, types `line` once it is asked, and gives what stood on the
-/// terminal.
+/// Runs `call forget` with a terminal for stdin and stderr, types `line` at the prompt, and returns the terminal's text.
 fn on_a_terminal(line: &str) -> (Output, String) {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
     let mut keyboard = openpt(flags).map(File::from).expect("the system has pseudo-terminals");
@@ -32,21 +31,21 @@ fn on_a_terminal(line: &str) -> (Output, String) {
     let mut part = [0; 1024];
     // The terminal ends, with an error, when the last process that holds it ends.
     while let Ok(count @ 1..) = keyboard.read(&mut part) {
-        let asked_before = asked(&seen);
+        let was_prompted = has_prompt(&seen);
         seen.extend_from_slice(&part[..count]);
-        if !asked_before && asked(&seen) {
+        if !was_prompted && has_prompt(&seen) {
             keyboard.write_all(line.as_bytes()).unwrap();
         }
     }
     (child.wait_with_output().unwrap(), String::from_utf8(seen).unwrap().replace("\r\n", "\n"))
 }
 
-fn asked(seen: &[u8]) -> bool {
+fn has_prompt(seen: &[u8]) -> bool {
     String::from_utf8_lossy(seen).contains("[y/N] ")
 }
 
 #[test]
-fn a_yes_on_the_terminal_runs_it() {
+fn destructive_call_runs_after_yes_on_the_terminal() {
     for yes in ["y\n", "YES\n", " Yes \n"] {
         let (output, seen) = on_a_terminal(yes);
         assert_eq!(String::from_utf8_lossy(&output.stdout), "forgot it\n", "{seen}");
@@ -62,7 +61,7 @@ fn a_yes_on_the_terminal_runs_it() {
 }
 
 #[test]
-fn anything_but_a_yes_is_a_no() {
+fn destructive_call_is_declined_by_any_other_answer() {
     // Control-D is the end of input.
     for no in ["n\n", "\n", "yess\n", "\u{4}"] {
         let (output, seen) = on_a_terminal(no);
@@ -73,19 +72,19 @@ fn anything_but_a_yes_is_a_no() {
 }
 
 #[test]
-fn without_a_terminal_it_is_refused_with_the_flag_that_helps() {
+fn destructive_call_without_a_terminal_names_the_flag() {
     let output = fixture(&["call", "forget", "what=it"]).stdin(Stdio::null()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert_eq!(output.stdout, b"");
     assert_eq!(
-        said,
-        "error: tool `forget` needs a person's word, and there is no terminal to ask on\nhelp: call it on a terminal, or add `--yes-destructive` to this command\n"
+        stderr,
+        "error: tool `forget` needs the user's confirmation, and there is no terminal to ask on\nhelp: call it on a terminal, or add `--yes-destructive` to this command\n"
     );
 }
 
 #[test]
-fn yes_destructive_asks_nobody() {
+fn destructive_call_with_the_flag_runs_without_a_prompt() {
     let output =
         fixture(&["call", "forget", "what=it", "--yes-destructive"]).stdin(Stdio::null()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "forgot it\n");

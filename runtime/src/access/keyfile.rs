@@ -1,12 +1,12 @@
-//! A file of API keys as text → its entries; an entry more, or one less, and the rest as it was.
+//! Reads a file of API keys, and adds or removes an entry without touching the rest of the text.
 //!
 //! ```toml
 //! [[token]]
 //! subject = "ci"
 //! scopes = ["read:prices"]
-//! sha256 = "…"                       # of the whole key; the key itself is nowhere
+//! sha256 = "…"                       # of the whole key; the key itself is not stored
 //! created = 2026-07-28T12:00:00Z
-//! expires = 2026-10-26T12:00:00Z     # without it, never
+//! expires = 2026-10-26T12:00:00Z     # without it, the key does not expire
 //! ```
 
 use std::{collections::HashSet, fmt, ops::Range};
@@ -16,57 +16,57 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use sha2::{Digest as _, Sha256};
 use toml_edit::{ArrayOfTables, Datetime, DocumentMut, Item, Table, value};
 
-/// What every key starts with, so that scanners of secrets can tell one in a leak.
+/// The start of every key, by which secret scanners recognize a leaked one.
 pub(crate) const PREFIX: &str = "candor_";
-/// Digits of a key's hash that name it to people.
-const ID: usize = 12;
+/// The digits of a key's hash that name it to people.
+const ID_DIGITS: usize = 12;
 
-/// One key, as the file has it.
+/// One entry of the file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Entry {
+pub(crate) struct KeyEntry {
     pub(crate) subject: Subject,
     pub(crate) scopes: Vec<Scope>,
     #[serde(rename = "sha256")]
-    pub(crate) hash: Hash,
+    pub(crate) hash: TokenHash,
     pub(crate) created: Option<Time>,
     pub(crate) expires: Option<Time>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct KeyFile {
     #[serde(default)]
-    token: Vec<Entry>,
+    token: Vec<KeyEntry>,
 }
 
-/// What is wrong with a file of keys, and on which line.
+/// The reason why a file of keys cannot be parsed, with its line.
 #[derive(Debug)]
-pub(crate) struct Unreadable {
+pub(crate) struct KeyFileError {
     line: Option<usize>,
-    why: String,
+    reason: String,
 }
 
-impl fmt::Display for Unreadable {
+impl fmt::Display for KeyFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
-            Some(line) => write!(f, "line {line}: {}", self.why),
-            None => f.write_str(&self.why),
+            Some(line) => write!(f, "line {line}: {}", self.reason),
+            None => f.write_str(&self.reason),
         }
     }
 }
 
-/// All keys of a file.
-pub(crate) fn entries(text: &str) -> Result<Vec<Entry>, Unreadable> {
-    let file: File = toml_edit::de::from_str(text).map_err(|error| {
-        // The parser's own text quotes the file; a line is enough, and repeats no secret that strayed into it.
-        Unreadable { line: line(text, error.span()), why: error.message().trim().replace('\n', ", ") }
+/// Reads all entries.
+pub(crate) fn entries(text: &str) -> Result<Vec<KeyEntry>, KeyFileError> {
+    let file: KeyFile = toml_edit::de::from_str(text).map_err(|error| {
+        // The parser's own text quotes the file, which may hold a secret by mistake. The line is enough.
+        KeyFileError { line: line(text, error.span()), reason: error.message().trim().replace('\n', ", ") }
     })?;
     let mut seen = HashSet::new();
     for entry in &file.token {
         if !seen.insert(entry.hash.0) {
-            let why = format!("two tokens are the same key, `{}`", entry.hash.id());
-            return Err(Unreadable { line: None, why });
+            let reason = format!("key `{}` has two entries", entry.hash.id());
+            return Err(KeyFileError { line: None, reason });
         }
     }
     Ok(file.token)
@@ -77,8 +77,8 @@ fn line(text: &str, span: Option<Range<usize>>) -> Option<usize> {
     Some(before.matches('\n').count() + 1)
 }
 
-/// `text` with one entry more, and everything else as it was.
-pub(crate) fn with(text: &str, entry: &Entry) -> Result<String, Unreadable> {
+/// Adds an entry to `text`.
+pub(crate) fn with(text: &str, entry: &KeyEntry) -> Result<String, KeyFileError> {
     let mut document = document(text)?;
     let mut table = Table::new();
     table["subject"] = value(&entry.subject.0);
@@ -87,7 +87,7 @@ pub(crate) fn with(text: &str, entry: &Entry) -> Result<String, Unreadable> {
     table["sha256"] = value(entry.hash.to_string());
     for (name, time) in [("created", entry.created), ("expires", entry.expires)] {
         if let Some(time) = time {
-            table[name] = value(time.written());
+            table[name] = value(time.to_toml());
         }
     }
     if !text.is_empty() {
@@ -96,25 +96,25 @@ pub(crate) fn with(text: &str, entry: &Entry) -> Result<String, Unreadable> {
     let tables = document.entry("token").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
     match tables {
         Item::ArrayOfTables(tables) => tables.push(table),
-        // `token = [{…}]`, which reads the same.
+        // `token = [{…}]` means the same.
         Item::Value(toml_edit::Value::Array(list)) => list.push(table.into_inline_table()),
-        _ => return Err(Unreadable { line: None, why: "`token` is no list of tables".to_owned() }),
+        _ => return Err(KeyFileError { line: None, reason: "`token` is not a list of tables".to_owned() }),
     }
     Ok(document.to_string())
 }
 
-/// `text` without the entry of this hash.
-pub(crate) fn without(text: &str, hash: &Hash) -> Result<String, Unreadable> {
+/// Removes the entry of this hash from `text`.
+pub(crate) fn without(text: &str, hash: &TokenHash) -> Result<String, KeyFileError> {
     let mut document = document(text)?;
-    let id = hash.to_string();
-    let kept = |said: Option<&str>| said.is_none_or(|said| !said.eq_ignore_ascii_case(&id));
+    let digits = hash.to_string();
+    let is_other = |hash: Option<&str>| hash.is_none_or(|hash| !hash.eq_ignore_ascii_case(&digits));
     match document.get_mut("token") {
         Some(Item::ArrayOfTables(tables)) => {
-            tables.retain(|table| kept(table.get("sha256").and_then(Item::as_str)));
+            tables.retain(|table| is_other(table.get("sha256").and_then(Item::as_str)));
         }
         Some(Item::Value(toml_edit::Value::Array(list))) => {
             list.retain(|entry| {
-                kept(entry.as_inline_table().and_then(|table| table.get("sha256")?.as_str()))
+                is_other(entry.as_inline_table().and_then(|table| table.get("sha256")?.as_str()))
             });
         }
         _ => {}
@@ -122,49 +122,49 @@ pub(crate) fn without(text: &str, hash: &Hash) -> Result<String, Unreadable> {
     Ok(document.to_string())
 }
 
-/// The file as it is edited, once it is known to be read in full.
-fn document(text: &str) -> Result<DocumentMut, Unreadable> {
+/// Parses the file for editing, after checking that every entry is valid.
+fn document(text: &str) -> Result<DocumentMut, KeyFileError> {
     entries(text)?;
-    text.parse().map_err(|error: toml_edit::TomlError| Unreadable {
+    text.parse().map_err(|error: toml_edit::TomlError| KeyFileError {
         line: line(text, error.span()),
-        why: error.message().to_owned(),
+        reason: error.message().to_owned(),
     })
 }
 
-/// The SHA-256 of a key. A look-up by it takes a time that says nothing of the keys there are.
+/// The SHA-256 of a token. The time of a look-up by it reveals nothing about the tokens in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Hash(pub(crate) [u8; 32]);
+pub(crate) struct TokenHash(pub(crate) [u8; 32]);
 
-impl Hash {
+impl TokenHash {
     pub(crate) fn of(key: &str) -> Self {
         Self(Sha256::digest(key).into())
     }
 
-    /// Reads what stands in a file.
+    /// Reads the digits of a file.
     fn parse(text: &str) -> Result<Self, &'static str> {
         let digit = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
         let bytes: Option<Vec<u8>> = (0..64).step_by(2).map(digit).collect();
-        let plain = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        let hash = bytes.filter(|_| plain).and_then(|bytes| bytes.try_into().ok());
+        let is_hex = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let hash = bytes.filter(|_| is_hex).and_then(|bytes| bytes.try_into().ok());
         hash.map(Self)
-            .ok_or("`sha256` is no hash of a key: it takes the 64 hexadecimal digits of its SHA-256")
+            .ok_or("`sha256` is not the hash of a key: expected the 64 hexadecimal digits of its SHA-256")
     }
 
-    /// What names the key to people.
+    /// The digits that name the key to people.
     pub(crate) fn id(&self) -> String {
         let mut id = self.to_string();
-        id.truncate(ID);
+        id.truncate(ID_DIGITS);
         id
     }
 }
 
-impl fmt::Display for Hash {
+impl fmt::Display for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
-impl<'de> Deserialize<'de> for Hash {
+impl<'de> Deserialize<'de> for TokenHash {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         read(from, Self::parse)
     }
@@ -177,7 +177,7 @@ pub(crate) struct Subject(String);
 impl Subject {
     pub(crate) fn new(name: &str) -> Result<Self, &'static str> {
         if name.trim().is_empty() || name.len() > 255 || name.chars().any(char::is_control) {
-            return Err("`subject` is no name: it takes 1 to 255 bytes of text on one line");
+            return Err("`subject` is not a valid name: expected 1 to 255 bytes of text on one line");
         }
         Ok(Self(name.to_owned()))
     }
@@ -199,10 +199,10 @@ pub(crate) struct Scope(String);
 
 impl Scope {
     pub(crate) fn new(scope: &str) -> Result<Self, &'static str> {
-        let plain = |b: u8| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
-        if scope.is_empty() || !scope.bytes().all(plain) {
+        let is_allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
+        if scope.is_empty() || !scope.bytes().all(is_allowed) {
             return Err(
-                "`scopes` takes one scope a text: visible ASCII without spaces, quotes and backslashes",
+                "`scopes` must hold one scope per string: visible ASCII without spaces, quotes or backslashes",
             );
         }
         Ok(Self(scope.to_owned()))
@@ -219,7 +219,7 @@ impl<'de> Deserialize<'de> for Scope {
     }
 }
 
-/// A text of the file that has to be of one form.
+/// Reads a string that must have a certain form.
 fn read<'de, D: Deserializer<'de>, T>(
     from: D,
     new: impl FnOnce(&str) -> Result<T, &'static str>,
@@ -233,16 +233,16 @@ pub(crate) struct Time(Timestamp);
 
 impl Time {
     pub(crate) fn new(at: Timestamp) -> Self {
-        // A second is what `exp` counts in, and what a person reads.
+        // `exp` counts in seconds, and people do not read fractions of one.
         Self(Timestamp::from_second(at.as_second()).unwrap_or(at))
     }
 
-    /// Seconds since 1970; what lies before is the beginning.
+    /// Seconds since 1970; 0 for earlier times.
     pub(crate) fn seconds(self) -> u64 {
         u64::try_from(self.0.as_second()).unwrap_or(0)
     }
 
-    fn written(self) -> Datetime {
+    fn to_toml(self) -> Datetime {
         self.0.to_string().parse().expect("a timestamp is a date-time of TOML")
     }
 }
@@ -257,9 +257,7 @@ impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let at = Datetime::deserialize(from)?;
         at.to_string().parse().map(Self::new).map_err(|_| {
-            D::Error::custom(
-                "this is no point in time: write date, time and zone, as in 2027-01-31T12:00:00Z",
-            )
+            D::Error::custom("expected a date, a time and a zone, for example 2027-01-31T12:00:00Z")
         })
     }
 }

@@ -1,15 +1,15 @@
-//! What a server says of itself to those who want a token for it → RFC 9728 metadata.
+//! Builds the RFC 9728 metadata that tells a client where to get a token for this server.
 
 use serde_json::{Value, json};
 
-/// The metadata of a protected resource (RFC 9728 §2), as `/.well-known/oauth-protected-resource` gives it.
+/// The metadata of a protected resource (RFC 9728 §2), served at `/.well-known/oauth-protected-resource`.
 #[derive(Clone, Debug)]
 pub struct Metadata<'a> {
-    /// The address of the MCP endpoint, which is also what tokens are for (RFC 8707).
+    /// The address of the MCP endpoint, which a client also names when it asks for a token (RFC 8707).
     pub resource: &'a str,
-    /// The issuers whose tokens are taken.
+    /// The issuers whose tokens are accepted.
     pub authorization_servers: &'a [&'a str],
-    /// What basic use needs, and not the whole catalogue (MCP, security best practices).
+    /// The scopes that basic use needs, and not the whole catalogue (MCP, security best practices).
     pub scopes: &'a [String],
     /// A name for people.
     pub name: &'a str,
@@ -30,12 +30,12 @@ impl Metadata<'_> {
         document
     }
 
-    /// Where the document of `resource` is to be found (RFC 9728 §3.1): the well-known word before the path.
+    /// The address of the document for `resource` (RFC 9728 §3.1): the well-known segment comes before the path.
     ///
     /// ```
     /// # use candor::access::Metadata;
-    /// let at = "https://prices.example/.well-known/oauth-protected-resource/mcp";
-    /// assert_eq!(Metadata::address("https://prices.example/mcp"), at);
+    /// let address = "https://prices.example/.well-known/oauth-protected-resource/mcp";
+    /// assert_eq!(Metadata::address("https://prices.example/mcp"), address);
     /// ```
     pub fn address(resource: &str) -> String {
         let host = resource.find("://").map_or(0, |at| at + 3);

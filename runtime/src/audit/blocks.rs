@@ -78,7 +78,7 @@ pub(super) fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use crate::audit::blocks::*;
+    use super::*;
 
     fn all(text: &[u8]) -> Vec<LineBlock> {
         let mut blocks = LineBlocks::new(text);

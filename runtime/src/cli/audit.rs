@@ -15,7 +15,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 
-use super::{could_not, say};
+use super::{fail, print_stdout};
 use crate::{
     audit::{self, AuditLog, verify::make_signer},
     message::Message,
@@ -40,7 +40,7 @@ pub(super) struct Log {
 impl Log {
     /// Returns the server with the log that the flags name. Without flags it keeps its own log, or gets its user's.
     pub(super) fn of<C>(&self, mut server: Server<C>, quiet: bool) -> Server<C> {
-        let name = server.about.name.clone();
+        let name = server.config.about.name.clone();
         let configured = |log: AuditLog| {
             let log = match &self.audit_key {
                 Some(key) => log.signing_key(key),
@@ -48,11 +48,11 @@ impl Log {
             };
             if quiet { log.quiet() } else { log }
         };
-        server.recording = match (&self.audit, server.recording) {
-            (Some(folder), _) => Recording::In(configured(AuditLog::at(folder))),
-            (None, Recording::In(log)) => Recording::In(configured(log)),
-            (None, Recording::Nowhere) if self.audit_key.is_none() => Recording::Nowhere,
-            (None, _) => Recording::ByDefault(AuditLog::of_user(&name).map(configured)),
+        server.config.recording = match (&self.audit, server.config.recording) {
+            (Some(folder), _) => Recording::To(configured(AuditLog::at(folder))),
+            (None, Recording::To(log)) => Recording::To(configured(log)),
+            (None, Recording::Disabled) if self.audit_key.is_none() => Recording::Disabled,
+            (None, _) => Recording::Default(AuditLog::of_user(&name).map(configured)),
         };
         server
     }
@@ -117,10 +117,10 @@ struct Folder {
 impl Folder {
     /// Returns the log, which may not exist.
     fn log<C>(&self, server: &Server<C>) -> Result<AuditLog, Message> {
-        match (&self.folder, &server.recording) {
+        match (&self.folder, &server.config.recording) {
             (Some(folder), _) => Ok(AuditLog::at(folder)),
-            (None, Recording::In(log)) => Ok(log.clone()),
-            _ => AuditLog::of_user(&server.about.name).ok_or_else(audit::no_folder),
+            (None, Recording::To(log)) => Ok(log.clone()),
+            _ => AuditLog::of_user(&server.config.about.name).ok_or_else(audit::no_folder),
         }
     }
 
@@ -145,8 +145,8 @@ impl Audit {
             Command::Key { command: Key::New { file, folder } } => new_key(file, &folder, server),
         };
         match result {
-            Ok(text) => say(&text),
-            Err(error) => could_not(&error.to_string()),
+            Ok(text) => print_stdout(&text),
+            Err(error) => fail(&error),
         }
     }
 }
@@ -168,7 +168,7 @@ fn new_key<C>(file: Option<PathBuf>, folder: &Folder, server: &Server<C>) -> Res
     let log = folder.log(server)?;
     let named = file.is_some();
     let path = file.unwrap_or_else(|| log.usual_signing_key());
-    let verifier = make_signer(&path, &server.about.name)?;
+    let verifier = make_signer(&path, &server.config.about.name)?;
     eprintln!("the signing key is in {}, and its verifier key in {0}.pub", path.display());
     if named {
         eprintln!("`serve --audit-key {}` signs with it", path.display());

@@ -1,4 +1,4 @@
-//! `call`: this program again, as a child that serves, and a client that asks it as any client would.
+//! `call`: starts this program as a server in a child process, and calls a tool as any client would.
 
 use std::{
     io::IsTerminal as _,
@@ -10,34 +10,35 @@ use clap::Args;
 use serde_json::{Map, Value};
 use tokio::process::{Child, Command};
 
-use super::{COULD_NOT, DONE, FAILED, Grants, audit::Log, could_not, render, say};
+use super::{DONE, FAILED, Grants, audit::Log, fail, print_stdout, render};
 use crate::{
-    client::{CallError, ClientBuilder, ElicitAction},
+    client::{Answer, CallError, ClientBuilder, ElicitAction},
+    message::Message,
     server::{Outline, Server},
-    text,
+    stderr, text,
     tool::{
         descriptor::{Descriptor, Task},
         state::State,
     },
 };
 
-/// How long the child may take to end once its input is closed.
-const LEAVE: Duration = Duration::from_secs(35);
+/// The time that the child has to end after its input is closed: a little more than its own drain timeout.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(35);
 
 #[derive(Args)]
 pub(super) struct Call {
     /// The tool
     tool: String,
-    /// Its arguments, as `name=value`; a list as `name=a,b` or `name=["a","b"]`
+    /// The tool's arguments as `name=value`; a list as `name=a,b` or `name=["a","b"]`
     #[arg(value_name = "NAME=VALUE")]
     arguments: Vec<String>,
-    /// Its arguments, as one JSON object
+    /// The tool's arguments as one JSON object
     #[arg(long, value_name = "OBJECT", conflicts_with = "arguments")]
     json: Option<String>,
     /// Do not ask before a destructive call
     #[arg(long)]
     yes_destructive: bool,
-    /// Print the result as JSON, as it came
+    /// Print the result as the JSON that the server sent
     #[arg(long)]
     raw: bool,
     #[command(flatten)]
@@ -50,64 +51,72 @@ impl Call {
     pub(super) fn run<C: State>(self, server: &Server<C>) -> ExitCode {
         let outline = match server.outline() {
             Ok(outline) => outline,
-            Err(error) => return could_not(&error),
+            Err(error) => return fail(&error),
         };
         let arguments = match self.arguments(&outline) {
             Ok(arguments) => arguments,
-            Err(error) => return could_not(&error),
+            Err(error) => return fail(&error),
         };
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
-            Err(error) => return could_not(&error),
+            Err(error) => return fail(&error),
         };
         match runtime.block_on(self.ask(&outline, arguments)) {
             Ok(code) => code,
-            Err(error) => could_not(&error),
+            Err(error) => fail(&error),
         }
     }
 
-    /// Starts the child, shakes hands, lists, calls, and lets it end in good order.
-    async fn ask(&self, outline: &Outline, arguments: Map<String, Value>) -> Result<ExitCode, String> {
-        let mut child =
-            self.child().map_err(|error| format!("this program cannot be started as a server: {error}"))?;
+    /// Starts the child, connects, lists the tools, calls one, and waits for the child to end.
+    async fn ask(&self, outline: &Outline, arguments: Map<String, Value>) -> Result<ExitCode, Message> {
+        let mut child = self
+            .child()
+            .map_err(|error| Message::new(format!("this program cannot be started as a server: {error}")))?;
         let (Some(stdout), Some(stdin)) = (child.stdout.take(), child.stdin.take()) else {
-            return Err("the server has no stdin and stdout".to_owned());
+            return Err(Message::new("the server has no stdin and stdout"));
         };
-        // Where a plain answer will do, it comes sooner, and with progress.
+        // Without a task, the answer comes sooner and progress is shown.
         let tool = outline.registry.find(&self.tool);
-        let required = tool.is_some_and(|(_, tool)| tool.descriptor.task == Some(Task::Required));
-        let client = if required { client().with_tasks() } else { client() };
+        let needs_task = tool.is_some_and(|tool| tool.descriptor.task == Some(Task::Required));
+        let client = if needs_task { client().with_tasks() } else { client() };
         let client = match client.connect(stdout, stdin, None).await {
             Ok(client) => client,
-            // Its own last words are on stderr above.
+            // The child's own error is on stderr already.
             Err(error) => {
-                let code = leave(&mut child).await;
-                return Err(format!("the server did not answer: {error}{code}"));
+                let status = wait_for_exit(&mut child).await;
+                return Err(Message::new(format!("the server did not answer: {error}{status}")));
             }
         };
-        let listed = client.tools().await.map_err(|refused| refused.to_string())?;
+        let listed = client.tools().await.map_err(|refused| Message::new(refused.to_string()))?;
         let answer = client.call(&self.tool, Value::Object(arguments)).await;
         client.close().await;
-        leave(&mut child).await;
+        wait_for_exit(&mut child).await;
         Ok(match answer {
-            Ok(answer) => {
-                let text = if self.raw { render::raw(&answer.raw) } else { render::answer(&answer) };
-                if answer.reason() == Some("confirmation_unavailable") && !self.raw {
-                    eprintln!("error: {}", no_terminal(&self.tool));
-                    return Ok(ExitCode::from(FAILED));
-                }
-                if answer.is_error && !self.raw {
-                    eprintln!("error: {}", text.trim_end());
-                    return Ok(ExitCode::from(FAILED));
-                }
-                let said = say(&text);
-                if answer.is_error { ExitCode::from(FAILED) } else { said }
-            }
+            Ok(answer) => self.print(&answer),
             Err(refused) => {
-                eprintln!("error: {}", self.explain(outline, &listed, &refused));
-                ExitCode::from(if refused.code == 0 { COULD_NOT } else { FAILED })
+                let code = fail(&self.explain(outline, &listed, &refused));
+                // A code of 0 means that the server did not answer.
+                if refused.code == 0 { code } else { ExitCode::from(FAILED) }
             }
         })
+    }
+
+    /// Prints an answer: a result on stdout, an error on stderr, and both on stdout if the output is raw.
+    fn print(&self, answer: &Answer) -> ExitCode {
+        if self.raw {
+            let printed = print_stdout(&render::raw(&answer.raw));
+            return if answer.is_error { ExitCode::from(FAILED) } else { printed };
+        }
+        if answer.reason() == Some("confirmation_unavailable") {
+            fail(&no_terminal(&self.tool));
+            return ExitCode::from(FAILED);
+        }
+        let text = render::answer(answer);
+        if answer.is_error {
+            fail(&text.trim_end());
+            return ExitCode::from(FAILED);
+        }
+        print_stdout(&text)
     }
 
     fn child(&self) -> std::io::Result<Child> {
@@ -123,72 +132,75 @@ impl Call {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()
     }
 
-    /// What the server said, with the command line that would do.
-    fn explain(&self, outline: &Outline, listed: &[Value], refused: &CallError) -> String {
+    /// The server's refusal, with advice that fits this command.
+    fn explain(&self, outline: &Outline, listed: &[Value], refused: &CallError) -> Message {
         let missing =
             refused.data.as_ref().and_then(|data| data.get("missingScopes")).and_then(Value::as_array);
         if let Some(missing) = missing {
             let missing: Vec<&str> = missing.iter().filter_map(Value::as_str).collect();
-            let fact = refused.message.lines().next().unwrap_or_default();
-            return format!("{fact}\nhelp: add `--grant \"{}\"` to this command", missing.join(" "));
+            let fact = refused.message.lines().next().unwrap_or_default().to_owned();
+            return Message::new(fact)
+                .help(format!("add `--grant \"{}\"` to this command", missing.join(" ")));
         }
-        let unknown = outline.registry.find(&self.tool).is_none();
-        if unknown {
-            let names = listed.iter().filter_map(|tool| tool.get("name")).filter_map(Value::as_str);
-            let names = names.collect::<Vec<_>>().join(", ");
-            let known = if names.is_empty() { "none with these grants".to_owned() } else { names };
-            return format!("{}\nnote: tools in reach: {known}", refused.message);
+        let message = Message::new(refused.message.clone());
+        if outline.registry.find(&self.tool).is_some() {
+            return message;
         }
-        refused.message.clone()
+        let names = listed.iter().filter_map(|tool| tool.get("name")).filter_map(Value::as_str);
+        let names = names.collect::<Vec<_>>().join(", ");
+        let names = if names.is_empty() { "none with these grants".to_owned() } else { names };
+        message.note(format!("available tools: {names}"))
     }
 
-    fn arguments(&self, outline: &Outline) -> Result<Map<String, Value>, String> {
+    fn arguments(&self, outline: &Outline) -> Result<Map<String, Value>, Message> {
         if let Some(json) = &self.json {
-            return match serde_json::from_str(json) {
-                Ok(Value::Object(arguments)) => Ok(arguments),
-                Ok(_) => {
-                    Err("`--json` takes an object\nhelp: for example --json '{\"symbol\": \"AAPL\"}'"
-                        .to_owned())
-                }
-                Err(error) => {
-                    Err(format!("`--json` is no JSON: {error}\nhelp: quote it for the shell: --json '{{…}}'"))
-                }
-            };
+            return object(json);
         }
-        let tool = outline.registry.find(&self.tool).map(|(_, tool)| tool);
+        let tool = outline.registry.find(&self.tool);
         let mut arguments = Map::new();
         for argument in &self.arguments {
             let Some((name, value)) = argument.split_once('=') else {
-                return Err(format!(
-                    "`{}` is no argument\nhelp: write `name=value`{}",
-                    text::shown(argument),
-                    tool.map(|tool| usage(tool.descriptor)).unwrap_or_default(),
-                ));
+                let usage = tool.map(|tool| usage(tool.descriptor)).unwrap_or_default();
+                let fact = format!("`{}` is not an argument of the form `name=value`", text::shown(argument));
+                return Err(Message::new(fact).help(format!("write `name=value`{usage}")));
             };
             let schema = tool.and_then(|tool| tool.input.schema.get("properties")?.get(name));
             if arguments.insert(name.to_owned(), typed(value, schema)).is_some() {
-                return Err(format!("`{name}` is given twice\nhelp: write a list as `{name}=a,b`"));
+                let message = Message::new(format!("`{name}` is given twice"));
+                return Err(message.help(format!("write a list as `{name}=a,b`")));
             }
         }
         Ok(arguments)
     }
 }
 
-/// A client that asks on the terminal, where there is one, and shows progress there.
+/// Reads the value of `--json`.
+fn object(json: &str) -> Result<Map<String, Value>, Message> {
+    match serde_json::from_str(json) {
+        Ok(Value::Object(arguments)) => Ok(arguments),
+        Ok(_) => {
+            Err(Message::new("`--json` takes an object").help("for example --json '{\"symbol\": \"AAPL\"}'"))
+        }
+        Err(error) => Err(Message::new(format!("the value of `--json` is not valid JSON: {error}"))
+            .help("quote it for the shell: --json '{…}'")),
+    }
+}
+
+/// A client that puts the server's questions to the user and shows progress, if there is a terminal.
 fn client() -> ClientBuilder {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return ClientBuilder::new();
     }
-    let client = ClientBuilder::new().on_confirm(ask).on_status(|status| eprintln!("{status}"));
+    let client = ClientBuilder::new().on_confirm(ask).on_status(|status| stderr::line(status));
     client.on_progress(|done, total, message| {
         let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
-        eprintln!("{done}{of} {message}");
+        stderr::line(format_args!("{done}{of} {message}"));
     })
 }
 
-/// Puts a question to the person at the terminal. Anything but a yes is a no.
+/// Puts a question to the user at the terminal. Any answer but yes means no.
 fn ask(question: &str) -> ElicitAction {
-    eprint!("{question}\n[y/N] ");
+    stderr::write(format!("{question}\n[y/N] "));
     let mut line = String::new();
     match std::io::stdin().read_line(&mut line) {
         Ok(0) | Err(_) => ElicitAction::Cancel,
@@ -197,18 +209,18 @@ fn ask(question: &str) -> ElicitAction {
     }
 }
 
-/// The server's own words speak of clients and of how it was started; here both are this command.
-fn no_terminal(tool: &str) -> String {
-    format!(
-        "tool `{tool}` needs a person's word, and there is no terminal to ask on\nhelp: call it on a terminal, or add `--yes-destructive` to this command"
-    )
+/// Replaces the server's refusal, whose advice is for MCP clients and for the operator of the server.
+fn no_terminal(tool: &str) -> Message {
+    Message::new(format!("tool `{tool}` needs the user's confirmation, and there is no terminal to ask on"))
+        .help("call it on a terminal, or add `--yes-destructive` to this command")
 }
 
 fn usage(tool: &Descriptor) -> String {
-    format!(", as in `{}`", crate::contract::call_line(tool))
+    format!(", for example `{}`", crate::contract::call_line(tool))
 }
 
-/// What was typed, in the type that the schema asks for; what does not fit stays text, and the server says why not.
+/// Converts an argument to the type that the schema asks for. If it does not fit, it remains text, and the server says
+/// what is wrong with it.
 fn typed(value: &str, schema: Option<&Value>) -> Value {
     let ty = schema.and_then(|schema| schema.get("type")).and_then(Value::as_str);
     let text = || Value::from(value);
@@ -226,16 +238,16 @@ fn typed(value: &str, schema: Option<&Value>) -> Value {
     }
 }
 
-/// Waits for the child to end by itself; how it ended, where that says something.
-async fn leave(child: &mut Child) -> String {
-    match tokio::time::timeout(LEAVE, child.wait()).await {
+/// Waits for the child to end. Returns its exit status in parentheses unless it succeeded.
+async fn wait_for_exit(child: &mut Child) -> String {
+    match tokio::time::timeout(EXIT_TIMEOUT, child.wait()).await {
         Ok(Ok(status)) if status.code() == Some(i32::from(DONE)) => String::new(),
         Ok(Ok(status)) => format!(" ({status})"),
         Ok(Err(error)) => format!(" ({error})"),
         Err(_) => {
-            // It ignores that its input has ended; `kill_on_drop` would do the same later.
+            // The child ignores the end of its input. `kill_on_drop` would end it too, but later.
             let _ = child.kill().await;
-            " (it did not end by itself)".to_owned()
+            " (it did not end in time and was killed)".to_owned()
         }
     }
 }

@@ -1,10 +1,10 @@
-//! `doctor`: what the server declares, and what makes each word of it true on this machine.
+//! `doctor`: reports what the server declares, and what enforces each declaration on this machine.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use crate::{
     contract::{EnforcedBy, enforcement},
-    sandbox::Support,
+    sandbox::{Support, WordSupport},
     server::Outline,
     tool::descriptor::{Descriptor, Effect},
 };
@@ -47,7 +47,7 @@ fn scopes(text: &mut String, tools: &[&Descriptor]) {
     let public: Vec<&str> =
         tools.iter().filter(|tool| tool.scopes.is_empty()).map(|tool| tool.name).collect();
     if !public.is_empty() {
-        let _ = writeln!(text, "  for everybody: {}", public.join(", "));
+        let _ = writeln!(text, "  without a scope: {}", public.join(", "));
     }
 }
 
@@ -58,40 +58,40 @@ fn enforced(text: &mut String, tools: &[&Descriptor], outline: &Outline) {
             words.entry(word).or_default().push(tool.name);
         }
     }
-    let (kept, said): (Vec<_>, Vec<_>) = words.into_iter().partition(|((_, by), _)| !by.is_empty());
+    let (enforced, unenforced): (Vec<_>, Vec<_>) = words.into_iter().partition(|((_, by), _)| !by.is_empty());
     text.push_str("\nenforced here:\n");
-    for ((word, by), tools) in kept {
+    for ((word, by), tools) in enforced {
         let by: Vec<&str> = by.iter().map(|by| by.word()).collect();
         let _ = writeln!(text, "  {word:<16} by the {:<23} {}", by.join(" and the "), count(&tools));
     }
-    if !said.is_empty() {
-        text.push_str("\ndeclared, and enforced by nothing in this version:\n");
-        for ((word, _), tools) in said {
+    if !unenforced.is_empty() {
+        text.push_str("\ndeclared, but not enforced by this version:\n");
+        for ((word, _), tools) in unenforced {
             let _ = writeln!(text, "  {word:<16} {}", tools.join(", "));
         }
     }
 }
 
-/// What the kernel of this machine does, and what the sandbox leaves open.
+/// Reports what the kernel of this machine enforces, and what the sandbox does not cover.
 fn sandbox(text: &mut String, tools: &[&Descriptor], support: &Support) {
     text.push_str("\nthe kernel of this machine:\n");
-    for (word, kept, but) in support.words() {
-        let _ = match kept {
-            Ok(()) => writeln!(text, "  {word:<16} enforced{but}"),
-            Err(why) => writeln!(text, "  {word:<16} not enforced: {why}"),
+    for WordSupport { word, enforced, exceptions } in support.words() {
+        let _ = match enforced {
+            Ok(()) => writeln!(text, "  {word:<16} enforced{exceptions}"),
+            Err(reason) => writeln!(text, "  {word:<16} not enforced: {reason}"),
         };
     }
     for tool in tools {
         if let Some(reason) = tool.unsandboxed {
-            let _ = writeln!(text, "  not for `{}`: {reason}", tool.name);
+            let _ = writeln!(text, "  `{}` is not sandboxed: {reason}", tool.name);
         }
     }
     text.push_str(
-        "  It does not see to what was opened before a call, to state shared with tools that are not sandboxed,\n  or to talk with other processes of this machine.\n",
+        "  The sandbox does not cover file descriptors opened earlier, state shared with unsandboxed tools, or local IPC.\n",
     );
 }
 
-/// Where calls are recorded, and what the record is worth.
+/// Reports the folder of the audit log, and whether the log is signed.
 fn log(text: &mut String, outline: &Outline) {
     text.push_str("\nthe audit log:\n");
     let _ = match &outline.log {
@@ -100,13 +100,13 @@ fn log(text: &mut String, outline: &Outline) {
         }
         Some(log) => writeln!(
             text,
-            "  {}\n  not signed: a log written anew, or one whose end was cut off, shows nothing; `audit key new` makes a key",
+            "  {}\n  not signed, so a rewritten or truncated log cannot be detected; `audit key new` creates a key",
             log.folder().display()
         ),
         None if outline.recorded => {
             writeln!(text, "  {}", crate::audit::NO_FOLDER)
         }
-        None => writeln!(text, "  none: this server says that it records nothing"),
+        None => writeln!(text, "  none: this server is declared `unaudited`"),
     };
 }
 

@@ -1,4 +1,4 @@
-//! `health`: whether a server that runs is ready, for images without curl (`HEALTHCHECK`).
+//! `health`: asks a running server whether it is ready, for images without curl (`HEALTHCHECK`).
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -9,16 +9,16 @@ use std::{
 
 use clap::Args;
 
-use super::{FAILED, say};
+use super::{FAILED, fail, print_stdout};
 
-/// How long the server may take: longer than its slowest check.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// As much of the answer as is read.
-const ENOUGH: u64 = 16 * 1024;
+/// The time for each step, longer than the server gives its slowest check.
+const IO_TIMEOUT: Duration = Duration::from_secs(3);
+/// The part of the answer that is read.
+const MAX_ANSWER_BYTES: u64 = 16 * 1024;
 
 #[derive(Args)]
 pub(super) struct Health {
-    /// Where the server answers: its `--health`, or else its `--http`
+    /// The server's `--health` address, or else its `--http` address
     #[arg(value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = super::http::address)]
     address: SocketAddr,
 }
@@ -26,26 +26,26 @@ pub(super) struct Health {
 impl Health {
     pub(super) fn run(&self) -> ExitCode {
         match self.ask() {
-            Ok((true, body)) => say(&format!("{body}\n")),
+            Ok((true, body)) => print_stdout(&format!("{body}\n")),
             Ok((false, body)) => {
-                say(&format!("{body}\n"));
+                print_stdout(&format!("{body}\n"));
                 ExitCode::from(FAILED)
             }
             Err(error) => {
-                eprintln!("error: {} does not answer: {error}", self.address);
+                fail(&format!("{} does not answer: {error}", self.address));
                 ExitCode::from(FAILED)
             }
         }
     }
 
-    /// Whether it is ready, and what it says.
+    /// Whether the server is ready, and the body of its answer.
     fn ask(&self) -> io::Result<(bool, String)> {
-        let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut stream = TcpStream::connect_timeout(&self.address, IO_TIMEOUT)?;
+        stream.set_read_timeout(Some(IO_TIMEOUT))?;
+        stream.set_write_timeout(Some(IO_TIMEOUT))?;
         write!(stream, "GET /readyz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)?;
         let mut answer = String::new();
-        stream.take(ENOUGH).read_to_string(&mut answer)?;
+        stream.take(MAX_ANSWER_BYTES).read_to_string(&mut answer)?;
         let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::InvalidData)?;
         Ok((head.starts_with("HTTP/1.1 200 "), body.to_owned()))
     }

@@ -1,10 +1,10 @@
-//! An answer → what a person reads in a terminal: words, two columns, or a table.
+//! Formats an answer for a terminal: text, two columns, or a table.
 
 use serde_json::{Map, Value};
 
 use crate::{client::Answer, tool::output::Block};
 
-/// The result as it came.
+/// The result as the JSON that the server sent.
 pub(super) fn raw(result: &Value) -> String {
     let mut text = serde_json::to_string_pretty(result).unwrap_or_default();
     text.push('\n');
@@ -19,7 +19,8 @@ pub(super) fn answer(answer: &Answer) -> String {
     answer.content.iter().map(block).collect()
 }
 
-/// The order of a result's fields: that of the text beside it, which is that of the declaration.
+/// The order of a result's fields. JSON objects are sorted here; the result's text has the fields in the order of their
+/// declaration.
 struct Order<'a>(&'a str);
 
 impl<'a> Order<'a> {
@@ -27,13 +28,13 @@ impl<'a> Order<'a> {
         Self(text)
     }
 
-    fn place(&self, name: &str) -> usize {
+    fn position(&self, name: &str) -> usize {
         self.0.find(&format!("{}:", Value::from(name))).unwrap_or(usize::MAX)
     }
 
     fn sorted<'o>(&self, object: &'o Map<String, Value>) -> Vec<(&'o String, &'o Value)> {
         let mut fields: Vec<_> = object.iter().collect();
-        fields.sort_by_key(|(name, _)| self.place(name));
+        fields.sort_by_key(|(name, _)| self.position(name));
         fields
     }
 }
@@ -41,14 +42,14 @@ impl<'a> Order<'a> {
 fn block(block: &Block) -> String {
     match block {
         Block::Text(text) => format!("{}\n", text.trim_end()),
-        Block::Image { data, mime_type } => format!("[picture, {mime_type}, {}]\n", size(data)),
-        Block::Audio { data, mime_type } => format!("[sound, {mime_type}, {}]\n", size(data)),
+        Block::Image { data, mime_type } => format!("[image, {mime_type}, {}]\n", size(data)),
+        Block::Audio { data, mime_type } => format!("[audio, {mime_type}, {}]\n", size(data)),
         Block::Resource { uri, text, .. } => format!("[{uri}]\n{}\n", text.trim_end()),
         Block::ResourceLink { uri, name, .. } => format!("[{name}: {uri}]\n"),
     }
 }
 
-/// The size of what stands in base64.
+/// The size of the data behind this base64 text.
 fn size(base64: &str) -> String {
     format!("{} bytes", base64.trim_end_matches('=').len() * 3 / 4)
 }
@@ -57,18 +58,18 @@ fn structured(value: &Value, order: &Order<'_>) -> String {
     match value {
         Value::Object(object) => fields(object, order),
         Value::Array(rows) if !rows.is_empty() => table(rows, order).unwrap_or_else(|| list(rows, order)),
-        Value::Array(_) => "(nothing)\n".to_owned(),
-        scalar => format!("{}\n", word(scalar)),
+        Value::Array(_) => "(empty)\n".to_owned(),
+        scalar => format!("{}\n", cell(scalar)),
     }
 }
 
-/// Plain fields in two columns, then lists and objects under their names.
+/// Formats plain fields in two columns, then lists and objects under their names.
 fn fields(object: &Map<String, Value>, order: &Order<'_>) -> String {
     let (plain, deep): (Vec<_>, Vec<_>) =
         order.sorted(object).into_iter().partition(|(_, value)| is_plain(value));
     let width = plain.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let mut text: String =
-        plain.iter().map(|(name, value)| format!("{name:width$}  {}\n", word(value))).collect();
+        plain.iter().map(|(name, value)| format!("{name:width$}  {}\n", cell(value))).collect();
     for (name, value) in deep {
         let gap = if text.is_empty() { "" } else { "\n" };
         let inside: String = structured(value, order).lines().map(|line| format!("  {line}\n")).collect();
@@ -77,7 +78,7 @@ fn fields(object: &Map<String, Value>, order: &Order<'_>) -> String {
     text
 }
 
-/// Objects of plain values, a row each.
+/// Formats objects of plain values as rows; `None` if a value is not plain.
 fn table(rows: &[Value], order: &Order<'_>) -> Option<String> {
     let objects: Vec<&Map<String, Value>> = rows.iter().map(Value::as_object).collect::<Option<_>>()?;
     let mut columns: Vec<&String> = Vec::new();
@@ -86,13 +87,13 @@ fn table(rows: &[Value], order: &Order<'_>) -> Option<String> {
             columns.push(name);
         }
     }
-    columns.sort_by_key(|name| order.place(name));
+    columns.sort_by_key(|name| order.position(name));
     if columns.is_empty() || !objects.iter().all(|object| object.values().all(is_plain)) {
         return None;
     }
     let cells: Vec<Vec<String>> = objects
         .iter()
-        .map(|object| columns.iter().map(|name| object.get(*name).map(word).unwrap_or_default()).collect())
+        .map(|object| columns.iter().map(|name| object.get(*name).map(cell).unwrap_or_default()).collect())
         .collect();
     let numeric =
         |at: usize| objects.iter().all(|object| object.get(columns[at]).is_none_or(Value::is_number));
@@ -125,7 +126,7 @@ fn list(values: &[Value], order: &Order<'_>) -> String {
         .iter()
         .map(|value| {
             if is_plain(value) {
-                return format!("{}\n", word(value));
+                return format!("{}\n", cell(value));
             }
             let inside: String = structured(value, order).lines().map(|line| format!("  {line}\n")).collect();
             format!("-{}", inside.get(1..).unwrap_or_default())
@@ -137,8 +138,8 @@ fn is_plain(value: &Value) -> bool {
     !value.is_object() && !value.is_array()
 }
 
-/// A plain value without quotes; a line break inside would tear the column.
-fn word(value: &Value) -> String {
+/// A plain value without quotes, on one line.
+fn cell(value: &Value) -> String {
     match value {
         Value::String(text) => text.replace('\n', " "),
         Value::Null => "-".to_owned(),

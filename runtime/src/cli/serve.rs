@@ -1,44 +1,54 @@
-//! `serve`: the descriptors first, then the state, then the protocol.
+//! `serve`: takes the descriptors, builds the state, then serves the protocol.
 
-use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
+#[cfg(feature = "http")]
+use std::sync::Arc;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "http")]
 use super::http::Http;
-use super::{DONE, FAILED, Grants, audit::Log, could_not, signals};
+use super::{
+    DONE, FAILED, Grants,
+    audit::Log,
+    duration, fail,
+    opening::{Reach, opening},
+    signals,
+};
 #[cfg(feature = "http")]
 use crate::serve::http::{HttpConfig, ShutdownTimeouts};
 use crate::{
-    registry::StartError,
+    message::Message,
     serve::{Service, Shutdown, Stdio},
     server::Server,
+    start_error::StartError,
+    stderr,
     tool::state::State,
 };
 
-/// How long the process waits for its threads at its end.
-const LAST: Duration = Duration::from_millis(200);
+/// The time that threads have to end before the process exits.
+const THREADS_TIMEOUT: Duration = Duration::from_millis(200);
 
 #[derive(Args)]
 pub(super) struct Serve {
     #[command(flatten)]
     grants: Grants,
-    /// Serve only the tools that are declared `read_only`
+    /// Serve only tools that are declared `read_only`
     #[arg(long)]
     read_only: bool,
-    /// Ask nobody before a destructive call
+    /// Do not ask for confirmation before a destructive call
     #[arg(long)]
     yes_destructive: bool,
-    /// How long calls in flight may take once the server is to stop (SIGTERM, SIGINT, the end of stdin), as in `30s`
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::duration)]
+    /// How long calls in flight may take after a stop (SIGTERM, SIGINT, end of stdin), for example `30s`
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::timeout)]
     drain_timeout: Duration,
     #[command(flatten)]
     log: Log,
     #[cfg(feature = "http")]
     #[command(flatten)]
     http: Http,
-    /// Say nothing on stderr at the start
+    /// Print nothing on stderr at the start
     #[arg(long, short)]
     quiet: bool,
 }
@@ -49,21 +59,22 @@ impl Serve {
         if self.http.is_wanted() {
             return self.over_http(server);
         }
-        // Before anything else runs: a database that prints while it opens must not reach the wire.
+        // Before anything else runs: a database that prints while it opens must not write to the protocol's stream.
         let stdio = match Stdio::take() {
             Ok(stdio) => stdio,
-            Err(error) => return could_not(&format!("stdin and stdout cannot be taken: {error}")),
+            Err(error) => return fail(&format!("stdin and stdout cannot be taken: {error}")),
         };
         let service = match self.build(server) {
             Ok(service) => service.grant(&self.grants.joined()),
-            Err(error) => return could_not(&error),
+            Err(error) => return fail(&error),
         };
-        self.open(Over::Stdio, &service);
+        self.print_opening(Reach::Stdio, &service);
         let reopen_audit = service.audit_reopener();
         run(&service.clone(), async {
             let stop = CancellationToken::new();
-            signals::listen(stop.clone(), reopen_audit).map_err(|error| broke(&error))?;
-            service.serve_wire(stdio, stop, self.drain_timeout).await.map_err(|error| broke(&error))
+            signals::listen(stop.clone(), reopen_audit).map_err(|error| connection_error(&error))?;
+            let served = service.serve_stdio_until(stdio, stop, self.drain_timeout).await;
+            served.map_err(|error| connection_error(&error))
         })
     }
 
@@ -72,19 +83,18 @@ impl Serve {
         let http = std::mem::take(&mut self.http);
         let service = match self.build(server) {
             Ok(service) => service,
-            Err(error) => return could_not(&error),
+            Err(error) => return fail(&error),
         };
-        let timeouts = ShutdownTimeouts { delay: http.delay(), patience: self.drain_timeout };
+        let timeouts = ShutdownTimeouts { delay: http.delay(), drain: self.drain_timeout };
         let config = match http.config(&self.grants, &service) {
             Ok(config) => config,
-            Err(error) => return could_not(&error),
+            Err(error) => return fail(&error),
         };
-        // With tokens, each caller's reach is their own.
-        let over = if config.access.asks() { Over::Tokens } else { Over::Http };
+        let reach = if config.access.requires_token() { Reach::HttpWithTokens } else { Reach::Http };
         let service = service.grant(&self.grants.joined());
-        self.open(over, &service);
-        if let (false, Some(names)) = (self.quiet, Http::names(&config)) {
-            eprintln!("  {names}");
+        self.print_opening(reach, &service);
+        if let (false, Some(warning)) = (self.quiet, Http::host_warning(&config)) {
+            stderr::line(format_args!("  {warning}"));
         }
         let reopen_audit = service.audit_reopener();
         run(&service.clone(), over_http(service, config, timeouts, reopen_audit))
@@ -96,17 +106,17 @@ impl Serve {
         self.log.of(server, self.quiet).build()
     }
 
-    /// Says on stderr what is served.
-    fn open(&self, over: Over, service: &Service) {
+    /// Prints on stderr what is served.
+    fn print_opening(&self, reach: Reach, service: &Service) {
         if self.quiet {
             return;
         }
-        eprint!("{}", opening(over, service, &self.grants));
+        stderr::write(opening(reach, service, &self.grants));
         if self.read_only {
-            eprintln!("  only tools declared `read_only` are served");
+            stderr::line("  only tools declared `read_only` are served");
         }
         if self.yes_destructive {
-            eprintln!("  nobody is asked before a destructive call");
+            stderr::line("  destructive calls run without confirmation");
         }
     }
 }
@@ -117,122 +127,65 @@ async fn over_http(
     config: HttpConfig,
     timeouts: ShutdownTimeouts,
     reopen_audit: impl Fn() + Send + 'static,
-) -> Result<Shutdown, String> {
+) -> Result<Shutdown, Message> {
     let stop = CancellationToken::new();
     let address = config.address;
-    let taken = |error| format!("{address} cannot be listened at: {error}");
-    let listening = service.listen(config).await.map_err(taken)?;
-    // Whoever started the server with port 0 reads here which one it took.
-    eprintln!("{}", serde_json::json!({"listening": listening.url().map_err(taken)?}));
+    let bind_error = |error| Message::new(format!("the server cannot listen at {address}: {error}"));
+    let listening = service.listen(config).await.map_err(bind_error)?;
+    // With port 0, this line is how a parent process learns the port.
+    stderr::line(serde_json::json!({"listening": listening.url().map_err(bind_error)?}));
     let access = listening.access();
     for warning in access.warnings() {
-        eprintln!("warning: {warning}");
+        stderr::line(format_args!("warning: {warning}"));
     }
     let reloaded = Arc::clone(&access);
-    let again = move || {
+    let on_hang_up = move || {
         reload(&reloaded);
         reopen_audit();
     };
-    signals::listen(stop.clone(), again).map_err(|error| broke(&error))?;
+    signals::listen(stop.clone(), on_hang_up).map_err(|error| connection_error(&error))?;
     tokio::spawn(async move {
         if let Err(error) = access.prepare().await {
-            // Each request that needs them tries again.
-            eprintln!("warning: {error}");
+            // Not fatal: each request that needs the keys tries again.
+            stderr::line(format_args!("warning: {error}"));
         }
     });
     Ok(listening.serve(stop, timeouts).await)
 }
 
-/// Reads again what stands in files.
+/// Reads the files of API keys again.
 #[cfg(feature = "http")]
 fn reload(access: &crate::access::Access) {
     match access.reload() {
-        Ok(()) => eprintln!("the token file was read again"),
-        Err(error) => eprintln!("error: {error}\nnote: the tokens of before in_flight in force"),
+        Ok(()) => stderr::line("the token file was read again"),
+        Err(error) => {
+            let message = Message::from(error).note("the tokens that were read earlier remain valid");
+            stderr::line(format_args!("error: {message}"));
+        }
     }
 }
 
-fn run(service: &Service, served: impl Future<Output = Result<Shutdown, String>>) -> ExitCode {
+fn run(service: &Service, served: impl Future<Output = Result<Shutdown, Message>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return could_not(&format!("no threads to serve with: {error}")),
+        Err(error) => return fail(&format!("the threads of the server cannot be started: {error}")),
     };
     let served = runtime.block_on(served);
     service.stop_audit();
-    // What tasks still hold is closed in order: a state's database, say. A handler that outlived its deadline may hold a
-    // thread; for that the process does not wait.
-    runtime.shutdown_timeout(LAST);
-    service.stop_threads(LAST);
+    // Drops what tasks still hold, such as a database of the state. A handler that outlived its deadline may still block
+    // a thread, and the process does not wait for that.
+    runtime.shutdown_timeout(THREADS_TIMEOUT);
+    service.stop_threads(THREADS_TIMEOUT);
     match served {
         Ok(Shutdown::Complete) => ExitCode::from(DONE),
         Ok(Shutdown::TimedOut) => {
-            eprintln!("error: the server stopped before each call had its answer");
+            fail(&"the server stopped before every call was answered");
             ExitCode::from(FAILED)
         }
-        Err(error) => could_not(&error),
+        Err(error) => fail(&error),
     }
 }
 
-fn broke(error: &std::io::Error) -> String {
-    format!("the connection broke: {error}")
-}
-
-/// How a server is reached.
-#[derive(Clone, Copy)]
-enum Over {
-    Stdio,
-    /// EnforcedBy whoever comes.
-    #[cfg(feature = "http")]
-    Http,
-    /// EnforcedBy those who show a token.
-    #[cfg(feature = "http")]
-    Tokens,
-}
-
-/// What is served, what is hidden, and the flag that shows it.
-fn opening(over: Over, service: &Service, grants: &Grants) -> String {
-    let (all, mut hidden) = (service.tools(), service.hidden());
-    let (name, version) = service.name();
-    let reach = all - hidden.len();
-    let mut text = match over {
-        Over::Stdio => format!("{name} {version} on stdio: {reach} of {all} tools in reach\n"),
-        #[cfg(feature = "http")]
-        Over::Http => format!("{name} {version} on HTTP: {reach} of {all} tools in reach of whoever comes\n"),
-        #[cfg(feature = "http")]
-        Over::Tokens => {
-            hidden.clear();
-            format!("{name} {version} on HTTP: {all} tools, each caller's as their token says\n")
-        }
-    };
-    text += &format!("  {}\n", service.sandboxes());
-    text += &format!("  {}\n", service.audit());
-    let mut by_scopes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for (tool, missing) in &hidden {
-        by_scopes.entry(missing.join(" ")).or_default().push(tool);
-    }
-    for (scopes, tools) in &by_scopes {
-        text += &format!("  hidden without `{scopes}`: {}\n", tools.join(", "));
-    }
-    for (scope, meant) in service.idle_grants() {
-        let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
-        text += &format!("  no tool needs `{scope}`{meant}\n");
-    }
-    for (broader, narrower, meant) in service.idle_implications() {
-        let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
-        text += &format!("  no tool needs `{narrower}`, which `{broader}` implies{meant}\n");
-    }
-    if !hidden.is_empty() {
-        let idle = service.idle_grants();
-        let granted = grants.scopes.iter().flat_map(|scopes| scopes.split_whitespace());
-        let mut needed: Vec<&str> =
-            granted.filter(|scope| idle.iter().all(|(idle, _)| idle != scope)).collect();
-        for scope in hidden.iter().flat_map(|(_, missing)| missing) {
-            if !needed.contains(scope) {
-                needed.push(scope);
-            }
-        }
-        let http = if matches!(over, Over::Stdio) { "" } else { " --http ADDRESS" };
-        text += &format!("help: to show them all: {name} serve{http} --grant \"{}\"\n", needed.join(" "));
-    }
-    text
+fn connection_error(error: &std::io::Error) -> Message {
+    Message::new(format!("the connection broke: {error}"))
 }

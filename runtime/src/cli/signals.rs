@@ -1,13 +1,14 @@
-//! Signals → what the process does about them. The one place that listens to any.
+//! Handles the signals of a serving process: stop, stop at once, reload.
 
 use std::process;
 
 use tokio_util::sync::CancellationToken;
 
 use super::FAILED;
+use crate::stderr;
 
-/// Listens from here on: the first SIGTERM or SIGINT cancels `stop`, the next ends the process at once; each SIGHUP runs
-/// `reload`. Without ears of its own, process 1 of a container would hear none of them.
+/// Installs the handlers: the first SIGTERM or SIGINT cancels `stop`, the next ends the process at once; each SIGHUP
+/// runs `reload`. Process 1 of a container has no default handlers, so without these it would ignore all three.
 #[cfg(unix)]
 pub(super) fn listen(stop: CancellationToken, reload: impl Fn() + Send + 'static) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -18,8 +19,8 @@ pub(super) fn listen(stop: CancellationToken, reload: impl Fn() + Send + 'static
     tokio::spawn(async move {
         loop {
             tokio::select! {
-                _ = terminate.recv() => asked(&stop),
-                _ = interrupt.recv() => asked(&stop),
+                _ = terminate.recv() => end(&stop),
+                _ = interrupt.recv() => end(&stop),
                 _ = hang_up.recv() => reload(),
             }
         }
@@ -31,15 +32,16 @@ pub(super) fn listen(stop: CancellationToken, reload: impl Fn() + Send + 'static
 pub(super) fn listen(stop: CancellationToken, _: impl Fn() + Send + 'static) -> std::io::Result<()> {
     tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {
-            asked(&stop);
+            end(&stop);
         }
     });
     Ok(())
 }
 
-fn asked(stop: &CancellationToken) {
+fn end(stop: &CancellationToken) {
     if stop.is_cancelled() {
-        // Whoever asks twice does not want to wait.
+        // A second signal means that the operator does not want to wait.
+        stderr::flush();
         process::exit(FAILED.into());
     }
     stop.cancel();

@@ -1,4 +1,4 @@
-//! `token`: API keys in a file of their hashes. The key itself is printed once, and stands nowhere.
+//! `token`: creates, lists and revokes API keys. The file stores hashes; a key itself is printed once.
 
 use std::{
     fs, io,
@@ -11,11 +11,12 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use clap::{Args, Subcommand};
 use jiff::{Span, Timestamp, tz::TimeZone};
 
-use super::{could_not, say};
+use super::{duration, print};
 use crate::{
-    access::keyfile::{self, Entry, Hash, PREFIX, Scope, Subject, Time},
+    access::keyfile::{self, KeyEntry, KeyFileError, PREFIX, Scope, Subject, Time, TokenHash},
+    message::Message,
     server::Server,
-    text,
+    stderr, text,
     tool::state::State,
 };
 
@@ -27,39 +28,39 @@ pub(super) struct Token {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make a key, keep its hash in the file, and print it: once
+    /// Create a key, add its hash to the file, and print the key once
     New(New),
-    /// List the keys of the file: never the keys themselves
+    /// List the entries of the file, without the keys
     List {
         #[command(flatten)]
-        file: File,
+        file: KeyFilePath,
     },
-    /// Take a key out of the file
+    /// Remove a key from the file
     Revoke {
-        /// The key's name in `token list`, or enough of it to tell
+        /// The key's id in `token list`, or its first digits
         id: String,
         #[command(flatten)]
-        file: File,
+        file: KeyFilePath,
     },
 }
 
 #[derive(Args)]
 struct New {
-    /// Who will call with it; limits and the audit log go by this name
+    /// The caller's name, by which limits and the audit log identify it
     #[arg(long)]
     subject: String,
-    /// Scopes of the key, parted by spaces; may be given again
+    /// The key's scopes, separated by spaces; repeatable
     #[arg(long = "scope", value_name = "SCOPES")]
     scopes: Vec<String>,
-    /// How long it is in force, for example `90d`, `12h` or `1y`; for ever without
-    #[arg(long, value_name = "TIME")]
-    expires: Option<String>,
+    /// How long the key is valid, for example `90d`, `12h` or `1y`; without it, the key does not expire
+    #[arg(long, value_name = "TIME", value_parser = duration::validity)]
+    expires: Option<Span>,
     #[command(flatten)]
-    file: File,
+    file: KeyFilePath,
 }
 
 #[derive(Args)]
-struct File {
+struct KeyFilePath {
     /// The file of keys
     #[arg(long = "file", value_name = "FILE", default_value = "tokens.toml")]
     path: PathBuf,
@@ -67,54 +68,54 @@ struct File {
 
 impl Token {
     pub(super) fn run<C: State>(self, server: &Server<C>) -> ExitCode {
-        let ran = match self.command {
+        print(match self.command {
             Command::New(new) => new.run(server),
             Command::List { file } => list(&file.path),
             Command::Revoke { id, file } => revoke(&id, &file.path),
-        };
-        match ran {
-            Ok(text) => say(&text),
-            Err(error) => could_not(&error),
-        }
+        })
     }
 }
 
 impl New {
-    fn run<C: State>(self, server: &Server<C>) -> Result<String, String> {
-        let subject = Subject::new(&self.subject)?;
+    fn run<C: State>(self, server: &Server<C>) -> Result<String, Message> {
+        let subject = Subject::new(&self.subject).map_err(Message::new)?;
         let scopes = self.scopes.iter().flat_map(|scopes| scopes.split_whitespace()).map(Scope::new);
-        let scopes = scopes.collect::<Result<Vec<_>, _>>()?;
+        let scopes = scopes.collect::<Result<Vec<_>, _>>().map_err(Message::new)?;
         let now = Timestamp::now();
-        let expires = self.expires.as_deref().map(|after| later(now, after)).transpose()?;
+        let expires = self.expires.map(|validity| expiry(now, validity)).transpose()?;
         let mut secret = [0; 32];
-        getrandom::fill(&mut secret).map_err(|error| format!("the system gives no random bytes: {error}"))?;
+        getrandom::fill(&mut secret)
+            .map_err(|error| Message::new(format!("the system has no random bytes: {error}")))?;
         let key = format!("{PREFIX}{}", BASE64.encode(secret));
         let created = Some(Time::new(now));
-        let entry = Entry { subject, scopes, hash: Hash::of(&key), created, expires };
+        let entry = KeyEntry { subject, scopes, hash: TokenHash::of(&key), created, expires };
         change(&self.file.path, |text| keyfile::with(text, &entry))?;
-        remarks(server, &entry, &self.file.path);
+        describe(server, &entry, &self.file.path);
         Ok(format!("{key}\n"))
     }
 }
 
-/// What is worth knowing of a new key, on stderr: stdout is the key alone.
-fn remarks<C: State>(server: &Server<C>, entry: &Entry, path: &Path) {
-    let until = entry.expires.map_or("for ever".to_owned(), |expires| format!("until {expires}"));
-    eprintln!("key `{}` of `{}`, {until}, in {}", entry.hash.id(), entry.subject.as_str(), path.display());
-    eprintln!("It is printed this once. A server that runs reads the file again on SIGHUP.");
-    for (scope, meant) in server.idle_scopes(entry.scopes.iter().map(Scope::as_str)) {
-        let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
-        eprintln!("warning: no tool needs `{}`{meant}", text::shown(scope));
+/// Describes a new key on stderr, because stdout has the key and nothing else.
+fn describe<C: State>(server: &Server<C>, entry: &KeyEntry, path: &Path) {
+    let validity = entry.expires.map_or("does not expire".to_owned(), |expires| format!("expires {expires}"));
+    let (id, subject) = (entry.hash.id(), entry.subject.as_str());
+    stderr::line(format_args!("added key `{id}` of `{subject}` to {}: it {validity}", path.display()));
+    stderr::line(
+        "The key is not stored and cannot be printed again. Send a running server SIGHUP to load it.",
+    );
+    for (scope, nearest) in server.idle_scopes(entry.scopes.iter().map(Scope::as_str)) {
+        let suggestion = nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default();
+        stderr::line(format_args!("warning: no tool needs `{}`{suggestion}", text::shown(scope)));
     }
 }
 
-fn list(path: &Path) -> Result<String, String> {
+fn list(path: &Path) -> Result<String, Message> {
     let mut rows = vec![["KEY", "SUBJECT", "SCOPES", "CREATED", "EXPIRES"].map(str::to_owned)];
     for entry in read(path)? {
         let scopes: Vec<&str> = entry.scopes.iter().map(Scope::as_str).collect();
         let time = |time: Option<Time>, without: &str| time.map_or(without.to_owned(), |at| at.to_string());
-        let gone = entry.expires.is_some_and(|expires| expires <= Time::new(Timestamp::now()));
-        let expires = time(entry.expires, "never") + if gone { " (expired)" } else { "" };
+        let is_expired = entry.expires.is_some_and(|expires| expires <= Time::new(Timestamp::now()));
+        let expires = time(entry.expires, "never") + if is_expired { " (expired)" } else { "" };
         rows.push([
             entry.hash.id(),
             entry.subject.as_str().to_owned(),
@@ -132,71 +133,66 @@ fn list(path: &Path) -> Result<String, String> {
     Ok(rows.iter().map(line).collect())
 }
 
-fn revoke(id: &str, path: &Path) -> Result<String, String> {
-    let all = read(path)?;
-    let named: Vec<&Entry> =
-        all.iter().filter(|entry| !id.is_empty() && entry.hash.to_string().starts_with(id)).collect();
-    let entry = match named[..] {
+fn revoke(id: &str, path: &Path) -> Result<String, Message> {
+    let entries = read(path)?;
+    let matching: Vec<&KeyEntry> =
+        entries.iter().filter(|entry| !id.is_empty() && entry.hash.to_string().starts_with(id)).collect();
+    let entry = match matching[..] {
         [entry] => entry,
         [] => {
-            let known = format!("no key of `{}` is called `{}`", path.display(), text::shown(id));
-            return Err(format!("{known}\nhelp: `token list` names them"));
+            let fact = format!("`{}` has no key with the id `{}`", path.display(), text::shown(id));
+            return Err(Message::new(fact).help("`token list` prints the ids"));
         }
-        _ => return Err(format!("`{id}` is the beginning of more than one key\nhelp: write more of it")),
+        _ => {
+            let fact = format!("more than one id starts with `{}`", text::shown(id));
+            return Err(Message::new(fact).help("write more digits of the id"));
+        }
     };
     change(path, |text| keyfile::without(text, &entry.hash))?;
-    eprintln!("A server that runs reads the file again on SIGHUP, and takes the key until then.");
+    stderr::line("A running server accepts the key until it reads the file again: send it SIGHUP.");
     Ok(format!("revoked {} of {}\n", entry.hash.id(), entry.subject.as_str()))
 }
 
-fn later(now: Timestamp, after: &str) -> Result<Time, String> {
-    let no_time = || {
-        let shown = text::shown(after);
-        format!("`{shown}` is no time to come\nhelp: for example `--expires 90d`, `12h` or `1y`")
-    };
-    let span: Span = after.parse().map_err(|_| no_time())?;
-    let expires = now.to_zoned(TimeZone::UTC).checked_add(span).map_err(|_| no_time())?.timestamp();
-    if expires <= now { Err(no_time()) } else { Ok(Time::new(expires)) }
+fn expiry(now: Timestamp, validity: Span) -> Result<Time, Message> {
+    let expiry = now.to_zoned(TimeZone::UTC).checked_add(validity);
+    let expiry = expiry.map_err(|_| Message::new("`--expires` ends after the year 9999"))?;
+    Ok(Time::new(expiry.timestamp()))
 }
 
-fn read(path: &Path) -> Result<Vec<Entry>, String> {
-    let text = fs::read_to_string(path).map_err(|error| unread(path, &error))?;
-    keyfile::entries(&text).map_err(|error| misunderstood(path, &error))
+fn read(path: &Path) -> Result<Vec<KeyEntry>, Message> {
+    let text = fs::read_to_string(path).map_err(|error| read_error(path, &error))?;
+    keyfile::entries(&text).map_err(|error| parse_error(path, &error))
 }
 
-fn unread(path: &Path, error: &io::Error) -> String {
-    format!("the token file `{}` cannot be read: {error}", path.display())
+fn read_error(path: &Path, error: &io::Error) -> Message {
+    Message::new(format!("the token file `{}` cannot be read: {error}", path.display()))
 }
 
-fn misunderstood(path: &Path, error: &keyfile::Unreadable) -> String {
-    format!(
-        "the token file `{}` is not understood\nnote: {error}\nhelp: mend it; it is as it was",
-        path.display()
-    )
+fn parse_error(path: &Path, error: &KeyFileError) -> Message {
+    Message::new(format!("the token file `{}` cannot be parsed", path.display()))
+        .note(error.to_string())
+        .help("correct that line; the file was not changed")
 }
 
-/// Changes the file in one step: whoever reads it sees all of the old or all of the new, and two who change it at once
-/// both get their way.
-fn change(
-    path: &Path,
-    change: impl FnOnce(&str) -> Result<String, keyfile::Unreadable>,
-) -> Result<(), String> {
-    // What a link points to is changed, and not the link.
+/// Changes the file in one step: a reader sees either the old text or the new one, and no concurrent change is lost.
+fn change(path: &Path, change: impl FnOnce(&str) -> Result<String, KeyFileError>) -> Result<(), Message> {
+    // If the path is a link, the file behind it is changed and the link stays.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let unwritten =
-        |error: io::Error| format!("the token file `{}` cannot be written: {error}", path.display());
-    let _alone = alone(folder).map_err(unwritten)?;
+    let write_error = |error: io::Error| {
+        Message::new(format!("the token file `{}` cannot be written: {error}", path.display()))
+    };
+    let _lock = lock(folder).map_err(write_error)?;
     let old = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(unread(path, &error)),
+        Err(error) => return Err(read_error(path, &error)),
     };
-    let new = change(&old).map_err(|error| misunderstood(path, &error))?;
-    write(path, folder, &new).map_err(unwritten)
+    let new = change(&old).map_err(|error| parse_error(path, &error))?;
+    write(path, folder, &new).map_err(write_error)
 }
 
-/// Writes the file anew beside itself (mode 0600 unless it has another), and puts it in its place.
+/// Writes a new file beside the old one and renames it. The mode is that of the old file, or 0600.
 fn write(path: &Path, folder: &Path, text: &str) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(text.as_bytes())?;
@@ -205,7 +201,7 @@ fn write(path: &Path, folder: &Path, text: &str) -> io::Result<()> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::{MetadataExt as _, fchown};
-            // Whoever serves may be another user than whoever makes keys. Only root can give a file away.
+            // The server may run as another user than the one who creates keys. Only root can change the owner.
             let _ = fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
         }
     }
@@ -216,15 +212,15 @@ fn write(path: &Path, folder: &Path, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits until nobody else changes files of this kind in `folder`, and keeps them off until dropped.
+/// Locks `folder` against other processes that change token files in it, until the result is dropped.
 #[cfg(unix)]
-fn alone(folder: &Path) -> io::Result<fs::File> {
+fn lock(folder: &Path) -> io::Result<fs::File> {
     let folder = fs::File::open(folder)?;
     rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive)?;
     Ok(folder)
 }
 
 #[cfg(not(unix))]
-fn alone(_: &Path) -> io::Result<()> {
+fn lock(_: &Path) -> io::Result<()> {
     Ok(())
 }

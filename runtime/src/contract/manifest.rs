@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::enforcement;
 use crate::{
-    pipeline::access::Visibility,
     registry::Definition,
+    scopes::Visibility,
     server::Outline,
     tool::descriptor::{Descriptor, Param},
 };

@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 
 use super::{
     descriptor::{Descriptor, Param},
-    output::{Reply, ToolError},
+    error::ToolError,
+    outcome::Outcome,
+    output::Reply,
 };
 
 /// The type of a parameter: read from JSON, described by a schema.
@@ -107,8 +109,8 @@ impl Args {
     }
 
     /// The answer to arguments that a parameter's type refused.
-    pub fn refuse(self) -> Reply {
-        refusal(self.descriptor, &self.faults, &[])
+    pub fn refuse(self) -> Outcome {
+        refusal(self.descriptor, &self.faults, &[]).into()
     }
 }
 

@@ -1,77 +1,68 @@
-//! An issuer's address → where its metadata may stand, and where that says its keys are (RFC 8414 §3, and
-//! `OpenID` Connect Discovery §4).
+//! Finds the address of an issuer's keys through its metadata (RFC 8414 §3, and `OpenID` Connect Discovery §4).
 
 use serde::Deserialize;
-use ureq::http::Uri;
 
-use super::fetch::{self, Failure};
+use super::fetch::{self, Address, FetchError};
+use crate::message::Message;
 
 /// An authorization server, by its address. Tokens name it in `iss`, character for character.
 #[derive(Clone, Debug)]
 pub(super) struct Issuer {
-    address: String,
-    uri: Address,
+    name: String,
+    address: Address,
 }
 
-/// An address that may be asked: `https`, or on this machine.
-#[derive(Clone, Debug)]
-pub(super) struct Address {
-    uri: Uri,
-    pub(super) is_local: bool,
-}
-
-/// What is needed of an issuer's metadata.
+/// The needed part of an issuer's metadata.
 #[derive(Deserialize)]
-struct Metadata {
+struct IssuerMetadata {
     issuer: String,
     jwks_uri: String,
 }
 
 impl Issuer {
-    pub(super) fn new(address: &str) -> Result<Self, String> {
-        let uri = Address::new(address)?;
-        if address.contains(['?', '#']) {
-            return Err("an issuer has neither query nor fragment".to_owned());
+    pub(super) fn new(name: &str) -> Result<Self, Message> {
+        let address = Address::new(name)?;
+        if name.contains(['?', '#']) {
+            return Err(Message::new("an issuer's address has neither a query nor a fragment"));
         }
-        Ok(Self { address: address.to_owned(), uri })
+        Ok(Self { name: name.to_owned(), address })
     }
 
-    /// As tokens name it.
+    /// The issuer as tokens name it.
     pub(super) fn as_str(&self) -> &str {
-        &self.address
+        &self.name
     }
 
-    /// Asks for the metadata, at each of its places in turn, and for the address of the keys.
-    pub(super) fn keys(&self) -> Result<Address, Failure> {
+    /// Fetches the metadata from each of its possible places in turn, and returns the address of the keys.
+    pub(super) fn keys(&self) -> Result<Address, FetchError> {
         let mut refused = Vec::new();
         for place in self.places() {
             match self.keys_at(&place) {
-                Err(Failure::Refused(why)) => refused.push(format!("{place}: {why}")),
-                told => return told,
+                Err(FetchError::Refused(reason)) => refused.push(format!("{place}: {reason}")),
+                result => return result,
             }
         }
-        Err(Failure::Refused(refused.join("; ")))
+        Err(FetchError::Refused(refused.join("; ")))
     }
 
-    fn keys_at(&self, place: &str) -> Result<Address, Failure> {
-        let address = Address::new(place).map_err(Failure::Refused)?;
-        let metadata: Metadata = fetch::json(&address)?;
-        if metadata.issuer != self.address {
-            // Another's metadata would lead to another's keys (RFC 8414 §3.3).
+    fn keys_at(&self, place: &str) -> Result<Address, FetchError> {
+        let metadata: IssuerMetadata = fetch::json(&Address::new(place)?)?;
+        if metadata.issuer != self.name {
+            // The metadata of another issuer would lead to another issuer's keys (RFC 8414 §3.3).
             let other = crate::text::shown(&metadata.issuer);
-            return Err(Failure::Refused(format!("it is the metadata of `{other}`")));
+            return Err(FetchError::Refused(format!("it is the metadata of `{other}`")));
         }
-        let keys = Address::new(&metadata.jwks_uri).map_err(Failure::Refused)?;
-        if keys.is_local && !self.uri.is_local {
-            return Err(Failure::Refused("its keys are said to be on this machine".to_owned()));
+        let keys = Address::new(&metadata.jwks_uri)?;
+        if keys.is_local() && !self.address.is_local() {
+            return Err(FetchError::Refused("it names an address of this machine for the keys".to_owned()));
         }
         Ok(keys)
     }
 
     /// The places in the order of the MCP specification: RFC 8414, then `OpenID` Connect before and after the path.
     fn places(&self) -> Vec<String> {
-        let path = self.uri.uri.path().trim_end_matches('/');
-        let root = format!("{}://{}", self.uri.scheme(), self.uri.authority());
+        let path = self.address.uri().path().trim_end_matches('/');
+        let root = format!("{}://{}", self.address.scheme(), self.address.authority());
         let mut places = vec![
             format!("{root}/.well-known/oauth-authorization-server{path}"),
             format!("{root}/.well-known/openid-configuration{path}"),
@@ -83,49 +74,12 @@ impl Issuer {
     }
 }
 
-impl Address {
-    fn new(address: &str) -> Result<Self, String> {
-        let shown = crate::text::shown(address);
-        let uri: Uri = address.parse().map_err(|_| format!("`{shown}` is no address"))?;
-        let Some(host) = uri.host().filter(|host| !host.is_empty()) else {
-            return Err(format!("`{shown}` is no address: it takes `https://` and a host"));
-        };
-        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err("an address with a user's name in it is not asked".to_owned());
-        }
-        let is_local = is_loopback(host);
-        match uri.scheme_str() {
-            Some("https") => {}
-            Some("http") if is_local => {}
-            _ => return Err(format!("`{shown}` is no `https` address, and not on this machine")),
-        }
-        Ok(Self { uri, is_local })
-    }
-
-    pub(super) fn uri(&self) -> &Uri {
-        &self.uri
-    }
-
-    fn scheme(&self) -> &str {
-        self.uri.scheme_str().unwrap_or_default()
-    }
-
-    fn authority(&self) -> &str {
-        self.uri.authority().map_or("", |authority| authority.as_str())
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::access::oauth::issuer::*;
+    use super::*;
 
     #[test]
-    fn the_metadata_of_an_issuer_stands_before_and_after_its_path() {
+    fn issuer_metadata_places_are_before_and_after_the_path() {
         let places = |issuer: &str| Issuer::new(issuer).unwrap().places();
         assert_eq!(
             places("https://id.example/tenant/"),

@@ -1,4 +1,4 @@
-//! A set of JSON web keys (RFC 7517) → keys that verify, each pinned to the algorithms it is for.
+//! Turns a set of JSON web keys (RFC 7517) into keys that verify tokens, each limited to the algorithms of its kind.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use jsonwebtoken::{
@@ -8,11 +8,13 @@ use jsonwebtoken::{
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The most keys of one set.
-const MOST: usize = 100;
-/// The most keys that a token without `kid` is held against.
-const MOST_UNNAMED: usize = 4;
-const RSA: &[Algorithm] = &[
+use crate::message::Message;
+
+/// The most keys that one set may hold.
+const MAX_SET_KEYS: usize = 100;
+/// The most keys that are tried for a token without `kid`.
+const MAX_TRIED_KEYS: usize = 4;
+const RSA_ALGORITHMS: &[Algorithm] = &[
     Algorithm::RS256,
     Algorithm::RS384,
     Algorithm::RS512,
@@ -20,10 +22,10 @@ const RSA: &[Algorithm] = &[
     Algorithm::PS384,
     Algorithm::PS512,
 ];
-/// RSA moduli in bytes: below is too weak, above the verifier does not go.
-const MODULUS: std::ops::RangeInclusive<usize> = 256..=512;
+/// The sizes of an RSA modulus in bytes: smaller ones are too weak, and the verifier does not support larger ones.
+const RSA_MODULUS_BYTES: std::ops::RangeInclusive<usize> = 256..=512;
 
-/// An issuer's set, as it is sent.
+/// An issuer's set, as it arrives.
 #[derive(Deserialize)]
 pub(super) struct Jwks {
     keys: Vec<Value>,
@@ -31,39 +33,39 @@ pub(super) struct Jwks {
 
 /// The keys of an issuer that can verify a token.
 #[derive(Debug)]
-pub(super) struct Keys {
-    keys: Vec<Key>,
-    /// The set they were made from, to tell whether another is the same.
+pub(super) struct IssuerKeys {
+    keys: Vec<IssuerKey>,
+    /// The set that they were made from, to compare it with a newer one.
     source: Vec<Value>,
 }
 
 #[derive(Debug)]
-pub(super) struct Key {
+pub(super) struct IssuerKey {
     id: Option<String>,
     algorithms: Vec<Algorithm>,
     pub(super) verifier: DecodingKey,
 }
 
-/// The keys that a token may be signed with.
-pub(super) enum Fit<'a> {
-    Keys(Vec<&'a Key>),
-    /// The set has no such key, and a newer one might.
+/// The keys that may have signed a token.
+pub(super) enum KeyMatch<'a> {
+    Keys(Vec<&'a IssuerKey>),
+    /// The set does not have the key. A newer set may have it.
     Unknown,
-    /// The key is there, and not for this algorithm.
+    /// The set has the key, but not for this algorithm.
     WrongAlgorithm,
-    /// The token names no key, and there are many.
+    /// The token does not name its key, and the set has too many to try.
     TooMany,
 }
 
-impl Keys {
-    /// Keys of other kinds and for other purposes are left out, as RFC 7517 §5 wants it.
-    pub(super) fn new(jwks: Jwks) -> Result<Self, String> {
-        if jwks.keys.len() > MOST {
-            return Err(format!("it holds more than {MOST} keys"));
+impl IssuerKeys {
+    /// Reads a set. Keys of other kinds and for other purposes are ignored, as RFC 7517 §5 requires.
+    pub(super) fn new(jwks: Jwks) -> Result<Self, Message> {
+        if jwks.keys.len() > MAX_SET_KEYS {
+            return Err(Message::new(format!("it holds more than {MAX_SET_KEYS} keys")));
         }
-        let keys: Vec<Key> = jwks.keys.iter().filter_map(Key::new).collect();
+        let keys: Vec<IssuerKey> = jwks.keys.iter().filter_map(IssuerKey::new).collect();
         if keys.is_empty() {
-            return Err("it holds no key that could verify a token".to_owned());
+            return Err(Message::new("it does not hold a key that can verify a token"));
         }
         Ok(Self { keys, source: jwks.keys })
     }
@@ -72,27 +74,27 @@ impl Keys {
         self.source == other.source
     }
 
-    pub(super) fn fit(&self, id: Option<&str>, algorithm: Algorithm) -> Fit<'_> {
-        let fits = |key: &&Key| key.algorithms.contains(&algorithm);
-        let keys: Vec<&Key> = match id {
+    pub(super) fn matching(&self, id: Option<&str>, algorithm: Algorithm) -> KeyMatch<'_> {
+        let fits = |key: &&IssuerKey| key.algorithms.contains(&algorithm);
+        let keys: Vec<&IssuerKey> = match id {
             Some(_) => {
                 let mut named = self.keys.iter().filter(|key| key.id.as_deref() == id).peekable();
                 if named.peek().is_none() {
-                    return Fit::Unknown;
+                    return KeyMatch::Unknown;
                 }
                 named.filter(fits).collect()
             }
             None => self.keys.iter().filter(fits).collect(),
         };
         match keys.len() {
-            0 => Fit::WrongAlgorithm,
-            more if more > MOST_UNNAMED => Fit::TooMany,
-            _ => Fit::Keys(keys),
+            0 => KeyMatch::WrongAlgorithm,
+            more if more > MAX_TRIED_KEYS => KeyMatch::TooMany,
+            _ => KeyMatch::Keys(keys),
         }
     }
 }
 
-impl Key {
+impl IssuerKey {
     fn new(value: &Value) -> Option<Self> {
         let jwk: Jwk = serde_json::from_value(value.clone()).ok()?;
         let common = &jwk.common;
@@ -116,15 +118,15 @@ impl Key {
     }
 }
 
-/// What a key of this kind and size may verify. A symmetric key never may: whoever publishes one publishes the means to
-/// sign (RFC 8725 §2.1).
+/// The algorithms that a key of this kind and size may verify. A symmetric key verifies nothing: publishing it lets
+/// anyone sign (RFC 8725 §2.1).
 fn algorithms(kind: &AlgorithmParameters) -> Option<&'static [Algorithm]> {
     let bytes = |text: &str| BASE64.decode(text).ok();
     match kind {
         AlgorithmParameters::RSA(rsa) => {
             let modulus = bytes(&rsa.n)?;
             let zeros = modulus.iter().take_while(|byte| **byte == 0).count();
-            MODULUS.contains(&(modulus.len() - zeros)).then_some(RSA)
+            RSA_MODULUS_BYTES.contains(&(modulus.len() - zeros)).then_some(RSA_ALGORITHMS)
         }
         AlgorithmParameters::EllipticCurve(ec) => {
             let size = |n: usize| Some((bytes(&ec.x)?.len(), bytes(&ec.y)?.len()) == (n, n));

@@ -1,23 +1,23 @@
-//! A JSON web token (RFC 7519, RFC 9068) and keys → what it says of who sends it, once all of it is checked.
+//! Verifies a JSON web token (RFC 7519, RFC 9068) with an issuer's keys, and reads its claims once all of it is checked.
 
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Header, Validation, decode, decode_header};
 use serde::Deserialize;
 
-use super::jwks::{Fit, Keys};
+use super::jwks::{IssuerKeys, KeyMatch};
 
-/// How far two clocks may be apart.
-pub(super) const SKEW: Duration = Duration::from_secs(60);
+/// The accepted difference between the clocks of the issuer and of this server.
+pub(super) const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// A token with a header that can be read, and nothing checked yet.
-pub(super) struct Unchecked<'a> {
+/// A token whose header is readable, before any check.
+pub(super) struct UnverifiedToken<'a> {
     token: &'a str,
     algorithm: Algorithm,
-    key: Option<String>,
+    key_id: Option<String>,
 }
 
-/// What a token says, signed by a key of the issuer's.
+/// The claims of a token that a key of the issuer has signed.
 #[derive(Deserialize)]
 pub(super) struct Claims {
     iss: String,
@@ -36,74 +36,80 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
-/// Why a token is not believed.
-pub(super) enum Fault {
+/// The reason for refusing a token.
+pub(super) enum TokenError {
     Bad(&'static str),
-    /// It may be signed with a key that is newer than those there are.
+    /// The key is not in the set. The issuer may have added it since.
     UnknownKey,
 }
 
-impl<'a> Unchecked<'a> {
+impl<'a> UnverifiedToken<'a> {
     pub(super) fn new(token: &'a str) -> Result<Self, &'static str> {
-        // `alg: none`, and what else signs nothing, has no name here.
-        let header =
-            decode_header(token).map_err(|_| "the token is no JWT that is signed as it should be")?;
+        // `alg: none` is not among the algorithms that can be decoded.
+        let header = decode_header(token).map_err(|_| "the token is not a signed JWT")?;
         let Header { alg, kid, typ, crit, .. } = header;
         if alg.family() == AlgorithmFamily::Hmac {
             return Err("the token is signed with a shared secret");
         }
         if crit.is_some() {
-            return Err("the token has a critical header that is not understood");
+            return Err("the token has a critical header (`crit`), which this server does not support");
         }
-        // A token for another purpose, such as logging out, is none for access (RFC 8725 §3.11).
+        // A token for another purpose, such as logging out, does not give access (RFC 8725 §3.11).
         let typ = typ.map(|typ| typ.to_ascii_lowercase());
         if !matches!(typ.as_deref(), None | Some("jwt" | "at+jwt" | "application/at+jwt")) {
-            return Err("the token is of another type than an access token");
+            return Err("the token's type (`typ`) is not that of an access token");
         }
-        Ok(Self { token, algorithm: alg, key: kid })
+        Ok(Self { token, algorithm: alg, key_id: kid })
     }
 
-    /// The claims, once a key of these has signed them.
-    pub(super) fn signed_by(&self, keys: &Keys) -> Result<Claims, Fault> {
-        let keys = match keys.fit(self.key.as_deref(), self.algorithm) {
-            Fit::Keys(keys) => keys,
-            Fit::Unknown => return Err(Fault::UnknownKey),
-            Fit::WrongAlgorithm => {
-                return Err(Fault::Bad("the token is signed with an algorithm that its key is not for"));
+    /// The claims, if one of these keys has signed them.
+    pub(super) fn signed_by(&self, keys: &IssuerKeys) -> Result<Claims, TokenError> {
+        let keys = match keys.matching(self.key_id.as_deref(), self.algorithm) {
+            KeyMatch::Keys(keys) => keys,
+            KeyMatch::Unknown => return Err(TokenError::UnknownKey),
+            KeyMatch::WrongAlgorithm => {
+                return Err(TokenError::Bad(
+                    "the token's key is not for the algorithm that signed the token",
+                ));
             }
-            Fit::TooMany => return Err(Fault::Bad("the token does not name its key (`kid`)")),
+            KeyMatch::TooMany => return Err(TokenError::Bad("the token does not name its key (`kid`)")),
         };
-        let mut fault = Fault::Bad("the token's signature is not the issuer's");
+        let mut error = TokenError::Bad("the token's signature does not match the issuer's key");
         for key in keys {
             match self.signed_with(&key.verifier) {
                 Ok(claims) => return Ok(claims),
-                Err(why) => fault = Fault::Bad(why),
+                Err(reason) => error = TokenError::Bad(reason),
             }
         }
-        // Where keys have no names, a newer one cannot be told from a wrong one.
-        if self.key.is_none() { Err(Fault::UnknownKey) } else { Err(fault) }
+        // Without key ids, a newer key cannot be distinguished from a wrong one.
+        if self.key_id.is_none() { Err(TokenError::UnknownKey) } else { Err(error) }
     }
 
     fn signed_with(&self, key: &DecodingKey) -> Result<Claims, &'static str> {
-        let mut only_signature = Validation::new(self.algorithm);
-        // The claims are checked below, by the server's clock.
-        only_signature.validate_exp = false;
-        only_signature.validate_aud = false;
-        only_signature.required_spec_claims.clear();
-        decode(self.token, key, &only_signature).map(|token| token.claims).map_err(|error| {
+        let mut signature_only = Validation::new(self.algorithm);
+        // `Claims::check` compares the times with the server's own clock.
+        signature_only.validate_exp = false;
+        signature_only.validate_aud = false;
+        signature_only.required_spec_claims.clear();
+        decode(self.token, key, &signature_only).map(|token| token.claims).map_err(|error| {
             match error.kind() {
                 jsonwebtoken::errors::ErrorKind::Json(_) => {
-                    "the token has no `iss`, `sub`, `aud` or `exp`, or not as it should be"
+                    "a claim of the token is missing or malformed: expected `iss`, `sub`, `aud` and `exp`"
                 }
-                _ => "the token's signature is not the issuer's",
+                _ => "the token's signature does not match the issuer's key",
             }
         })
     }
 }
 
 impl Claims {
-    /// Checks what a signature does not say: that the token is for this server, and for now.
-    pub(super) fn check(self, issuer: &str, audience: &str, now: Duration) -> Result<Checked, &'static str> {
+    /// Checks that the token is meant for this server and valid now.
+    pub(super) fn check(
+        self,
+        issuer: &str,
+        audience: &str,
+        now: Duration,
+    ) -> Result<AcceptedClaims, &'static str> {
         if self.iss != issuer {
             return Err("the token is from another issuer");
         }
@@ -111,28 +117,28 @@ impl Claims {
             return Err("the token is for another audience");
         }
         if self.sub.is_empty() {
-            return Err("the token names no subject");
+            return Err("the token's subject (`sub`) is empty");
         }
-        let (now, skew) = (now.as_secs_f64(), SKEW.as_secs_f64());
+        let (now, skew) = (now.as_secs_f64(), MAX_CLOCK_SKEW.as_secs_f64());
         if now >= self.exp + skew {
             return Err("the token has expired");
         }
         if self.nbf.is_some_and(|nbf| nbf > now + skew) {
-            return Err("the token is not in force yet");
+            return Err("the token is not valid yet (`nbf`)");
         }
         let scopes = self.scope.or(self.scp);
         let scopes = scopes.iter().flat_map(OneOrMany::items).flat_map(str::split_ascii_whitespace);
-        Ok(Checked {
+        Ok(AcceptedClaims {
             subject: self.sub,
             scopes: scopes.map(str::to_owned).collect(),
-            // A time beyond all counting is the end of counting.
+            // `exp` may be larger than a `Duration` can hold.
             expires: Duration::try_from_secs_f64(self.exp).unwrap_or(Duration::MAX),
         })
     }
 }
 
-/// What is believed of a token.
-pub(super) struct Checked {
+/// The claims that the caller is made from.
+pub(super) struct AcceptedClaims {
     pub(super) subject: String,
     pub(super) scopes: Vec<String>,
     pub(super) expires: Duration,

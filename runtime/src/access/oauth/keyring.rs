@@ -1,4 +1,4 @@
-//! An issuer → its keys, kept while they are fresh, fetched again when they are not or a token names one more.
+//! Keeps an issuer's keys, and fetches them again when they are old or when a token names a key that is missing.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -6,121 +6,124 @@ use std::{
 };
 
 use super::{
-    fetch::{self, Failure},
+    fetch,
     issuer::Issuer,
-    jwks::{Jwks, Keys},
+    jwks::{IssuerKeys, Jwks},
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, message::Message, stderr};
 
-/// How long keys are believed before they are asked for again: a key that was withdrawn is gone after that.
-const FRESH: Duration = Duration::from_secs(600);
-/// How long they are believed while nobody answers.
-const STALE: Duration = Duration::from_secs(3600);
-/// Between two questions at the least, whatever tokens name.
-const PAUSE: Duration = Duration::from_secs(10);
+/// The age at which keys are fetched again: a key that the issuer withdrew stops working after that.
+const REFRESH_AGE: Duration = Duration::from_secs(600);
+/// The age up to which keys are used while the issuer does not answer.
+const MAX_KEY_AGE: Duration = Duration::from_secs(3600);
+/// The shortest time between two fetches, whatever keys tokens name.
+const MIN_FETCH_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The keys of one issuer. All questions to it go through here.
+/// The keys of one issuer. All requests to it are made here.
 #[derive(Debug)]
 pub(super) struct Keyring {
     issuer: Issuer,
     state: Mutex<State>,
-    /// Held while the issuer is asked: one question at a time.
-    asking: tokio::sync::Mutex<()>,
+    /// Locked during a fetch: one at a time.
+    fetching: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    keys: Option<Arc<Keys>>,
-    /// When the keys came, by the clock's own count.
-    since: Duration,
-    /// When the issuer was last asked.
-    asked: Option<Duration>,
-    trouble: Option<String>,
+    keys: Option<Arc<IssuerKeys>>,
+    /// The time of the last successful fetch, by the clock's own count.
+    fetched: Duration,
+    /// The time of the last fetch, successful or not.
+    tried: Option<Duration>,
+    last_error: Option<Message>,
 }
 
 impl Keyring {
     pub(super) fn new(issuer: Issuer) -> Arc<Self> {
-        Arc::new(Self { issuer, state: Mutex::default(), asking: tokio::sync::Mutex::default() })
+        Arc::new(Self { issuer, state: Mutex::default(), fetching: tokio::sync::Mutex::default() })
     }
 
     pub(super) fn issuer(&self) -> &str {
         self.issuer.as_str()
     }
 
-    /// The keys, if there are any to be believed. Who has some does not wait for newer ones.
-    pub(super) async fn keys(self: &Arc<Self>, clock: &Clock) -> Option<Arc<Keys>> {
+    /// The keys, if there are any that may be used. A caller does not wait for newer ones.
+    pub(super) async fn keys(self: &Arc<Self>, clock: &Clock) -> Option<Arc<IssuerKeys>> {
         let now = clock.elapsed();
-        if let Some((keys, since)) = self.believed(now) {
-            if now.saturating_sub(since) >= FRESH && self.may_ask(now) {
-                // Whoever comes next has them.
-                tokio::spawn(Arc::clone(self).ask(clock.clone()));
+        if let Some((keys, fetched)) = self.usable_keys(now) {
+            if now.saturating_sub(fetched) >= REFRESH_AGE && self.may_fetch(now) {
+                tokio::spawn(Arc::clone(self).fetch(clock.clone()));
             }
             return Some(keys);
         }
         self.newer(None, clock).await
     }
 
-    /// Other keys than `old`, where the issuer has some and may be asked now.
-    pub(super) async fn newer(self: &Arc<Self>, old: Option<&Arc<Keys>>, clock: &Clock) -> Option<Arc<Keys>> {
-        if self.may_ask(clock.elapsed()) {
-            // In a task of its own: a client that goes away does not undo the question.
-            let _ = tokio::spawn(Arc::clone(self).ask(clock.clone())).await;
+    /// Other keys than `old`, if the issuer has some and may be asked now.
+    pub(super) async fn newer(
+        self: &Arc<Self>,
+        old: Option<&Arc<IssuerKeys>>,
+        clock: &Clock,
+    ) -> Option<Arc<IssuerKeys>> {
+        if self.may_fetch(clock.elapsed()) {
+            // In a task of its own, so that a client that disconnects does not cancel the fetch for the others.
+            let _ = tokio::spawn(Arc::clone(self).fetch(clock.clone())).await;
         } else {
-            // Somebody may be asking just now.
-            drop(self.asking.lock().await);
+            // A fetch for another request may be in progress.
+            drop(self.fetching.lock().await);
         }
-        let (keys, _) = self.believed(clock.elapsed())?;
+        let (keys, _) = self.usable_keys(clock.elapsed())?;
         old.is_none_or(|old| !Arc::ptr_eq(old, &keys)).then_some(keys)
     }
 
-    /// What went wrong the last time, if it did.
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.state().trouble.clone()
+    /// The reason why the last fetch failed, if it did.
+    pub(super) fn last_error(&self) -> Option<Message> {
+        self.state().last_error.clone()
     }
 
-    fn believed(&self, now: Duration) -> Option<(Arc<Keys>, Duration)> {
+    fn usable_keys(&self, now: Duration) -> Option<(Arc<IssuerKeys>, Duration)> {
         let state = self.state();
-        let keys = state.keys.as_ref().filter(|_| now.saturating_sub(state.since) < STALE)?;
-        Some((Arc::clone(keys), state.since))
+        let keys = state.keys.as_ref().filter(|_| now.saturating_sub(state.fetched) < MAX_KEY_AGE)?;
+        Some((Arc::clone(keys), state.fetched))
     }
 
-    fn may_ask(&self, now: Duration) -> bool {
-        self.state().asked.is_none_or(|asked| now.saturating_sub(asked) >= PAUSE)
+    fn may_fetch(&self, now: Duration) -> bool {
+        self.state().tried.is_none_or(|tried| now.saturating_sub(tried) >= MIN_FETCH_INTERVAL)
     }
 
-    async fn ask(self: Arc<Self>, clock: Clock) {
-        let _one = self.asking.lock().await;
+    async fn fetch(self: Arc<Self>, clock: Clock) {
+        let _one_at_a_time = self.fetching.lock().await;
         let now = clock.elapsed();
-        // Somebody else may have asked while this one waited.
-        if !self.may_ask(now) {
+        // Another request may have fetched them while this one waited.
+        if !self.may_fetch(now) {
             return;
         }
-        self.state().asked = Some(now);
+        self.state().tried = Some(now);
         let issuer = self.issuer.clone();
-        let told = tokio::task::spawn_blocking(move || fetch(&issuer)).await;
-        let told = told.unwrap_or_else(|_| Err("asking for them failed".to_owned()));
-        self.take(told, now);
+        let result = tokio::task::spawn_blocking(move || fetch(&issuer)).await;
+        self.store(result.unwrap_or_else(|_| Err(Message::new("the request failed"))), now);
     }
 
-    fn take(&self, told: Result<Keys, String>, now: Duration) {
+    fn store(&self, result: Result<IssuerKeys, Message>, now: Duration) {
         let mut state = self.state();
-        match told {
+        match result {
             Ok(keys) => {
-                state.since = now;
-                if state.trouble.take().is_some() {
-                    eprintln!("the keys of `{}` are there again", self.issuer());
+                state.fetched = now;
+                if state.last_error.take().is_some() {
+                    stderr::line(format_args!("the keys of `{}` are available again", self.issuer()));
                 }
-                // The same keys stay the same, and with them what was verified by them.
+                // If nothing changed, the tokens that the keys verified need not be verified again.
                 if state.keys.as_ref().is_none_or(|old| !old.is_same(&keys)) {
                     state.keys = Some(Arc::new(keys));
                 }
             }
-            Err(why) => {
-                // Once: it is tried again and again.
-                if state.trouble.is_none() {
-                    eprintln!("warning: the keys of `{}` cannot be had: {why}", self.issuer());
+            Err(reason) => {
+                // Printed once, since every later attempt may fail too.
+                if state.last_error.is_none() {
+                    let issuer = self.issuer();
+                    stderr::line(format_args!("warning: the keys of `{issuer}` are not available: {reason}"));
                 }
-                state.trouble = Some(why);
+                state.last_error = Some(reason);
             }
         }
     }
@@ -130,8 +133,8 @@ impl Keyring {
     }
 }
 
-fn fetch(issuer: &Issuer) -> Result<Keys, String> {
-    let at = issuer.keys().map_err(|failure| failure.to_string())?;
-    let told = fetch::json::<Jwks>(&at).and_then(|jwks| Keys::new(jwks).map_err(Failure::Refused));
-    told.map_err(|failure| format!("{}: {failure}", at.uri()))
+fn fetch(issuer: &Issuer) -> Result<IssuerKeys, Message> {
+    let address = issuer.keys().map_err(|error| Message::new(error.to_string()))?;
+    let keys = fetch::json::<Jwks>(&address).map_err(|error| Message::new(error.to_string()));
+    keys.and_then(IssuerKeys::new).map_err(|reason| Message::new(format!("{}: {reason}", address.uri())))
 }

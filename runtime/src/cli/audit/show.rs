@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     audit::verify::Reader,
-    cli::{DONE, FAILED, could_not},
+    cli::{DONE, FAILED, fail},
     message::Message,
     server::Server,
 };
@@ -52,7 +52,7 @@ pub(super) struct Show {
 
 impl Show {
     pub(super) fn run<C>(self, server: &Server<C>) -> ExitCode {
-        self.show(server).unwrap_or_else(|error| could_not(&error.to_string()))
+        self.show(server).unwrap_or_else(|error| fail(&error))
     }
 
     fn show<C>(self, server: &Server<C>) -> Result<ExitCode, Message> {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{Folder, plain, shown};
 use crate::{
     audit::verify::{Checkpoint, Finding, Location, Verdict, VerifierKey, exported, verify},
-    cli::{COULD_NOT, DONE, FAILED, could_not, say},
+    cli::{COULD_NOT, DONE, FAILED, fail, print_stdout},
     message::Message,
     server::Server,
 };
@@ -37,7 +37,7 @@ pub(super) struct Verify {
 
 impl Verify {
     pub(super) fn run<C>(self, server: &Server<C>) -> ExitCode {
-        self.verify(server).unwrap_or_else(|error| could_not(&plain_lines(&error)))
+        self.verify(server).unwrap_or_else(|error| fail(&plain_lines(&error)))
     }
 
     fn verify<C>(self, server: &Server<C>) -> Result<ExitCode, Message> {
@@ -56,11 +56,11 @@ impl Verify {
                     } else {
                         as_text(&folder, &verdict, &key_source)
                     };
-                    say(&text);
+                    print_stdout(&text);
                     if verdict.summary.findings.is_empty() { DONE } else { FAILED }
                 }
                 Err(error) => {
-                    could_not(&plain_lines(&error));
+                    fail(&plain_lines(&error));
                     COULD_NOT
                 }
             };

@@ -1,4 +1,4 @@
-//! A port → connections, so many at once and none that dawdles.
+//! Accepts connections on a port, up to a number at once, and closes those that stall.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -15,50 +15,49 @@ use tokio::{
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How long the head of a request may take, how long a connection may wait for the next, and how long a client may take
-/// nothing of an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// The most bytes of a request's head.
-const HEAD: usize = 64 * 1024;
-/// How long to wait after a connection could not be taken: there is nothing left to take it with.
-const PAUSE: Duration = Duration::from_millis(50);
+use super::config::HttpLimits;
 
-/// Takes connections for as long as it is let.
+/// The bytes of a request's head.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// The pause after a failed `accept`, which mostly means that descriptors have run out.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
+
+/// Accepts connections until it is dropped.
 pub(super) async fn connections(
     listener: TcpListener,
     router: Router,
-    most: usize,
+    limits: HttpLimits,
     closing: CancellationToken,
-    all: TaskTracker,
+    connections: TaskTracker,
 ) {
-    let places = Arc::new(Semaphore::new(most));
+    let permits = Arc::new(Semaphore::new(limits.connections));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
                 let (router, closing) = (router.clone(), closing.clone());
-                all.spawn(async move {
-                    connection(stream, router, closing).await;
-                    drop(place);
+                connections.spawn(async move {
+                    connection(stream, router, limits, closing).await;
+                    drop(permit);
                 });
             }
-            Err(_) => tokio::time::sleep(PAUSE).await,
+            Err(_) => tokio::time::sleep(ACCEPT_RETRY_DELAY).await,
         }
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, closing: CancellationToken) {
-    // Small answers must not wait for more.
+async fn connection(stream: TcpStream, router: Router, limits: HttpLimits, closing: CancellationToken) {
+    // Small answers must not wait for more data.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutWriter::new(stream);
-    stream.set_timeout(Some(PATIENCE));
+    stream.set_timeout(Some(limits.write_timeout));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
-        .max_buf_size(HEAD)
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router));
     let mut connection = pin!(connection);
-    // A client that breaks off has nobody to be told.
+    // The error of a connection that broke has no reader.
     tokio::select! {
         _ = connection.as_mut() => return,
         () = closing.cancelled() => connection.as_mut().graceful_shutdown(),

@@ -1,4 +1,4 @@
-//! The sessions of older clients: each belongs to the caller who began it, and there are no more than so many.
+//! Keeps the sessions of older clients: each belongs to the caller that began it, and their number is limited.
 
 use std::{
     collections::HashMap,
@@ -7,10 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::http::{HeaderValue, StatusCode};
 use axum::{body::Body, extract::Request};
 use bytes::Bytes;
 use futures::Stream;
+use http::{HeaderValue, StatusCode};
 use http_body::Body as HttpBody;
 use rmcp::{
     model::{ClientJsonRpcMessage, ProtocolVersion, ServerJsonRpcMessage},
@@ -20,19 +20,19 @@ use rmcp::{
     },
 };
 
-use super::{HttpError, body_guard::GuardedBody};
-use crate::{confirm::EXPIRY, tool::call::Caller};
+use super::{body_guard::GuardedBody, error::HttpError};
+use crate::{confirm::ANSWER_TIMEOUT, message::Message, tool::caller::Caller};
 
 const SESSION: &str = "mcp-session-id";
-/// How long a session may be silent: no request, no answer, no report.
-const SILENCE: Duration = Duration::from_secs(300);
+/// The time without a request, an answer or a report after which a session ends.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 tokio::task_local! {
-    /// Who begins a session; rmcp asks for one in the middle of their request.
+    /// The caller of the current request: rmcp creates a session in the middle of it, without passing the caller on.
     static OWNER: Arc<Caller>;
 }
 
-/// Runs a request as `caller`'s: the session it may begin is theirs.
+/// Runs a request on behalf of `caller`, which owns a session that it begins.
 pub(super) async fn of<F: Future>(caller: Arc<Caller>, request: F) -> F::Output {
     OWNER.scope(caller, request).await
 }
@@ -40,75 +40,75 @@ pub(super) async fn of<F: Future>(caller: Arc<Caller>, request: F) -> F::Output 
 /// All sessions of a server.
 pub(super) struct Sessions {
     local: LocalSessionManager,
-    most: usize,
+    max: usize,
     open: Arc<Mutex<HashMap<SessionId, Session>>>,
 }
 
 struct Session {
     owner: Arc<Caller>,
     used: Instant,
-    /// Requests that are being answered.
-    busy: usize,
+    /// Requests in flight.
+    in_flight: usize,
 }
 
-/// A request's hold on its session: while it lasts, the session is not idle.
+/// Keeps a session from being idle while a request is in flight.
 pub(super) struct SessionGuard {
     open: Arc<Mutex<HashMap<SessionId, Session>>>,
     id: Option<SessionId>,
 }
 
 impl Sessions {
-    /// No more than `most`, whose calls take up to `longest`.
-    pub(super) fn new(most: usize, longest: Duration) -> Self {
+    /// Limits the sessions to `max`, for calls that take up to `longest`.
+    pub(super) fn new(max: usize, longest: Duration) -> Self {
         let mut local = LocalSessionManager::default();
-        // A call that says nothing until its end is no silence, nor is a person who takes their time.
-        let quiet = longest.max(EXPIRY) + Duration::from_secs(30);
-        local.session_config.keep_alive = Some(SILENCE.max(quiet));
-        Self { local, most, open: Arc::default() }
+        // A call without reports does not make its session idle, nor does a person who takes time to answer.
+        let quiet = longest.max(ANSWER_TIMEOUT) + Duration::from_secs(30);
+        local.session_config.keep_alive = Some(IDLE_TIMEOUT.max(quiet));
+        Self { local, max, open: Arc::default() }
     }
 
-    /// Finds the session that a request names. Another caller's is as unknown as one that never was: its name alone
-    /// must not tell that it exists.
+    /// Finds the session that a request names. Another caller's session is reported as unknown, so that its id alone does
+    /// not reveal that it exists.
     pub(super) fn enter(&self, request: &mut Request, caller: &Caller) -> Result<SessionGuard, HttpError> {
         let headers = request.headers_mut();
         let version = headers.get("mcp-protocol-version").map(HeaderValue::as_bytes);
         if version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28.as_str().as_bytes()) {
-            // There are no sessions there, and the header means nothing (SEP-2567).
+            // 2026-07-28 has no sessions, and ignores the header (SEP-2567).
             headers.remove(SESSION);
         }
         let mut id = None;
-        if let Some(said) = headers.get(SESSION) {
+        if let Some(header) = headers.get(SESSION) {
             let mut open = self.open();
-            let known =
-                said.to_str().ok().and_then(|said| open.get_key_value(said).map(|(id, _)| Arc::clone(id)));
-            let session = known.as_ref().and_then(|id| open.get_mut(id));
+            let header = header.to_str().ok();
+            let found = header.and_then(|id| open.get_key_value(id).map(|(id, _)| Arc::clone(id)));
+            let session = found.as_ref().and_then(|id| open.get_mut(id));
             let Some(session) = session.filter(|session| session.owner.identity() == caller.identity())
             else {
                 return Err(HttpError::plain(
                     StatusCode::NOT_FOUND,
-                    "there is no such session\nhelp: begin a new one with `initialize`",
+                    Message::new("no such session").help("begin a new one with `initialize`"),
                 ));
             };
             session.used = Instant::now();
-            session.busy += 1;
-            id = known;
+            session.in_flight += 1;
+            id = found;
         }
         Ok(SessionGuard { open: Arc::clone(&self.open), id })
     }
 
-    /// Makes room for a session more. Where there is none, the caller who has the most loses the one that was idle the
-    /// longest.
+    /// Makes room for one more session. At the limit, the caller with the most sessions loses the one that has been idle
+    /// the longest.
     pub(super) async fn make_room(&self) -> Result<(), HttpError> {
-        if let Some(oldest) = self.superfluous()? {
-            // One that has ended by itself is as good.
+        if let Some(oldest) = self.evict()? {
+            // A session that has ended by itself makes room as well.
             let _ = self.local.close_session(&oldest).await;
         }
         Ok(())
     }
 
-    fn superfluous(&self) -> Result<Option<SessionId>, HttpError> {
+    fn evict(&self) -> Result<Option<SessionId>, HttpError> {
         let mut open = self.open();
-        if open.len() < self.most {
+        if open.len() < self.max {
             return Ok(None);
         }
         let mut counts: HashMap<_, usize> = HashMap::new();
@@ -116,11 +116,13 @@ impl Sessions {
             *counts.entry(session.owner.identity()).or_default() += 1;
         }
         let most = counts.values().copied().max().unwrap_or_default();
-        let idle =
-            open.iter().filter(|(_, session)| session.busy == 0 && counts[&session.owner.identity()] == most);
+        let idle = open
+            .iter()
+            .filter(|(_, session)| session.in_flight == 0 && counts[&session.owner.identity()] == most);
         let oldest = idle.min_by_key(|(_, session)| session.used).map(|(id, _)| Arc::clone(id));
         let Some(oldest) = oldest else {
-            let full = "as many sessions are open as may be\nhelp: try again in 10 s, or use revision 2026-07-28, which has none";
+            let full = Message::new("the server is at its limit of sessions")
+                .help("try again in 10 s, or use revision 2026-07-28, which has no sessions");
             return Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE, -31503, full, None).retry_after(10));
         };
         open.remove(&oldest);
@@ -137,9 +139,9 @@ impl SessionManager for Sessions {
     type Transport = <LocalSessionManager as SessionManager>::Transport;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), SessionError> {
-        let owner = OWNER.try_with(Arc::clone).map_err(|_| SessionError::Nobody)?;
+        let owner = OWNER.try_with(Arc::clone).map_err(|_| SessionError::NoCaller)?;
         let (id, transport) = self.local.create_session().await?;
-        self.open().insert(Arc::clone(&id), Session { owner, used: Instant::now(), busy: 0 });
+        self.open().insert(Arc::clone(&id), Session { owner, used: Instant::now(), in_flight: 0 });
         Ok((id, transport))
     }
 
@@ -192,11 +194,11 @@ impl SessionManager for Sessions {
     }
 }
 
-/// Why there is no session.
+/// Why a session cannot be used.
 #[derive(Debug)]
 pub(super) enum SessionError {
-    /// It was asked for outside of any request.
-    Nobody,
+    /// rmcp asked for a session outside of a request.
+    NoCaller,
     Local(LocalSessionManagerError),
 }
 
@@ -209,7 +211,7 @@ impl From<LocalSessionManagerError> for SessionError {
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Nobody => f.write_str("a session without a caller"),
+            Self::NoCaller => f.write_str("a session without a caller"),
             Self::Local(error) => error.fmt(f),
         }
     }
@@ -218,7 +220,7 @@ impl fmt::Display for SessionError {
 impl std::error::Error for SessionError {}
 
 impl SessionGuard {
-    /// Holds the session until this body was sent, or nobody reads it any more.
+    /// Keeps the session from being idle until this body is sent, or its client is gone.
     pub(super) fn hold<B>(self, body: B) -> Body
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
@@ -233,7 +235,7 @@ impl Drop for SessionGuard {
         let Some(id) = &self.id else { return };
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(session) = open.get_mut(id) {
-            session.busy = session.busy.saturating_sub(1);
+            session.in_flight = session.in_flight.saturating_sub(1);
             session.used = Instant::now();
         }
     }

@@ -1,0 +1,55 @@
+//! Forges audit logs of any number of segments, chained as Candor chains them.
+
+use std::{fs, path::Path};
+
+use sha2::{Digest as _, Sha256};
+
+/// The redaction key of a forged log: 32 zeros.
+const KEY: &str =
+    "candor audit redaction key v1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Appends a record: returns its line, and updates `prev` to its digest.
+pub fn record(prev: &mut [u8; 32], body: &str) -> String {
+    let mut hash = Sha256::new();
+    hash.update(b"candor audit record v1\0\0");
+    hash.update(*prev);
+    hash.update((body.len() as u64).to_be_bytes());
+    hash.update(body);
+    let before = hex(prev);
+    *prev = hash.finalize().into();
+    format!("{body},\"prev\":\"{before}\",\"hash\":\"{}\"}}\n", hex(prev))
+}
+
+/// Writes a log of segments of one record each, with its redaction key beside it.
+pub fn log(folder: &Path, segments: u32) {
+    make(folder);
+    let mut key = folder.as_os_str().to_owned();
+    key.push(".redaction-key");
+    private(Path::new(&key), &format!("{}\n", "0".repeat(64)));
+    let key = &hex(&Sha256::digest(KEY))[..16];
+    let mut prev = [0; 32];
+    for number in 1..=segments {
+        let body = format!(
+            r#"{{"v":1,"seq":{},"ts":"2026-11-21T12:00:00.000000Z","kind":"server","event":"segment","log":"forged","segment":{number},"redaction_key":"{key}""#,
+            number - 1
+        );
+        private(&folder.join(format!("segment-{number:08}.jsonl")), &record(&mut prev, &body));
+    }
+}
+
+fn make(folder: &Path) {
+    use std::os::unix::fs::DirBuilderExt as _;
+
+    fs::DirBuilder::new().mode(0o700).create(folder).expect("the folder is new");
+}
+
+fn private(path: &Path, text: &str) {
+    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+
+    let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).expect("the disk has room");
+}
