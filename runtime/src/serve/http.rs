@@ -165,14 +165,13 @@ fn router(gate: Arc<HttpGate>) -> Router {
         let path = metadata.path();
         // The router gives some characters a meaning of its own.
         let is_plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~%".contains(&b));
-        let document = get(gate::metadata);
+        let document = get(gate::metadata).options(gate::metadata);
         if is_plain && path != metadata::PATH {
             router = router.route(path, document.clone());
         }
         router = router.route(metadata::PATH, document);
     }
-    let cors = cors::layer(&gate);
-    router.with_state(gate).layer(cors)
+    router.with_state(gate)
 }
 
 fn health_router(health: Arc<Health>) -> Router {

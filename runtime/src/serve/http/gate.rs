@@ -14,6 +14,7 @@ use rmcp::{model::RequestId, transport::streamable_http_server::StreamableHttpSe
 use super::{
     auth, body,
     config::HttpLimits,
+    cors,
     drain::{self, Drain, InFlightGuard},
     error::HttpError,
     headers,
@@ -71,12 +72,14 @@ struct General {
 
 /// Answers a request to the protocol's path.
 pub(super) async fn mcp(State(gate): State<Arc<HttpGate>>, request: Request) -> Response {
-    gate.answer(request).await.unwrap_or_else(HttpError::into_response)
+    let answer = async |request| gate.answer(request).await.unwrap_or_else(HttpError::into_response);
+    cors::answer(&gate.hosts, request, answer).await
 }
 
 /// Answers a request for the resource's metadata (RFC 9728).
 pub(super) async fn metadata(State(gate): State<Arc<HttpGate>>, request: Request) -> Response {
-    gate.document(&request).unwrap_or_else(HttpError::into_response)
+    let answer = async |request| gate.document(&request).unwrap_or_else(HttpError::into_response);
+    cors::answer(&gate.hosts, request, answer).await
 }
 
 impl HttpGate {
@@ -186,6 +189,11 @@ impl HttpGate {
 
     fn document(&self, request: &Request) -> Result<Response, HttpError> {
         self.hosts.check(request.uri(), request.headers())?;
+        if request.method() == Method::OPTIONS {
+            let message = "this document is served to `GET` only";
+            let refused = HttpError::plain(StatusCode::METHOD_NOT_ALLOWED, message);
+            return Err(refused.header(header::ALLOW, HeaderValue::from_static("GET, HEAD")));
+        }
         let document = self.metadata.as_ref().map(|metadata| metadata.document.clone()).unwrap_or_default();
         let mut answer = Response::new(Body::from(document));
         answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
