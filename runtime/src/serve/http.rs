@@ -5,6 +5,7 @@ mod auth;
 mod body;
 mod body_guard;
 mod config;
+mod connections;
 mod cors;
 mod drain;
 mod error;
