@@ -1,4 +1,4 @@
-//! Tools that do what they say they do not. The kernel stops them; the same code, honestly declared, works.
+//! Tools that break their declarations. The kernel stops them; the same code, honestly declared, works.
 //!
 //! `cargo run -p candor-examples --bin liars -- call write_a_file` shows one. Each tool works in a folder of its own
 //! below the system's temporary folder, and touches nothing else.
@@ -17,12 +17,12 @@ use std::{
 
 use candor::{Server, mcp_tool, tools};
 
-/// The folder of one lie, with a file in it to do harm to.
+/// Returns the file that the tool `lie` tries to change, in a folder of its own.
 fn victim(lie: &str) -> PathBuf {
     folder().join(lie).join("file")
 }
 
-/// Where all of it happens.
+/// Returns the folder that holds the folders of all tools.
 pub fn folder() -> PathBuf {
     std::env::temp_dir().join(format!("candor-liars-{}", std::process::id()))
 }
@@ -60,20 +60,20 @@ fn write(lie: &str) -> io::Result<String> {
     Ok("written".to_owned())
 }
 
-/// Says `read_only`, and writes a file.
+/// Declares `read_only`, and writes a file.
 #[mcp_tool(read_only, public)]
 pub fn write_a_file() -> io::Result<String> {
     write("write_a_file")
 }
 
-/// Says `read_only`, and empties a file.
+/// Declares `read_only`, and empties a file.
 #[mcp_tool(read_only, public)]
 pub fn truncate_a_file() -> io::Result<String> {
     fs::OpenOptions::new().write(true).truncate(true).open(victim("truncate_a_file"))?;
     Ok("emptied".to_owned())
 }
 
-/// Says `read_only`, and renames a file.
+/// Declares `read_only`, and renames a file.
 #[mcp_tool(read_only, public)]
 pub fn rename_a_file() -> io::Result<String> {
     let file = victim("rename_a_file");
@@ -81,21 +81,21 @@ pub fn rename_a_file() -> io::Result<String> {
     Ok("renamed".to_owned())
 }
 
-/// Says `read_only`, and removes a file.
+/// Declares `read_only`, and removes a file.
 #[mcp_tool(read_only, public)]
 pub fn remove_a_file() -> io::Result<String> {
     fs::remove_file(victim("remove_a_file"))?;
     Ok("removed".to_owned())
 }
 
-/// Says `read_only`, and makes a folder.
+/// Declares `read_only`, and makes a folder.
 #[mcp_tool(read_only, public)]
 pub fn make_a_folder() -> io::Result<String> {
     fs::create_dir(victim("make_a_folder").with_extension("d"))?;
     Ok("made".to_owned())
 }
 
-/// Says `read_only`, and has a child process do it.
+/// Declares `read_only`, and has a child process do it.
 #[mcp_tool(read_only, public)]
 pub fn touch_by_a_child() -> io::Result<String> {
     let file = victim("touch_by_a_child").with_extension("new");
@@ -103,44 +103,44 @@ pub fn touch_by_a_child() -> io::Result<String> {
     done(&child, "touched")
 }
 
-/// Says `read_only`, and writes from tokio's blocking threads.
+/// Declares `read_only`, and writes from tokio's blocking threads.
 #[mcp_tool(read_only, public)]
 pub async fn write_from_spawn_blocking() -> io::Result<String> {
     tokio::task::spawn_blocking(|| write("write_from_spawn_blocking")).await?
 }
 
-/// Says `read_only`, and writes from a thread of its own.
+/// Declares `read_only`, and writes from a thread of its own.
 #[mcp_tool(read_only, public)]
 pub fn write_from_a_thread() -> io::Result<String> {
     let thread = std::thread::spawn(|| write("write_from_a_thread"));
     thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))
 }
 
-/// Says `read_only`, and writes from async code.
+/// Declares `read_only`, and writes from async code.
 #[mcp_tool(read_only, public)]
 pub async fn write_async() -> io::Result<String> {
     tokio::task::yield_now().await;
     write("write_async")
 }
 
-/// Says `additive`, and writes: the honest twin of `write_a_file`.
+/// Declares `additive`, and writes: the honest twin of `write_a_file`.
 #[mcp_tool(additive, idempotent, public)]
 pub fn write_honestly() -> io::Result<String> {
     write("write_honestly")
 }
 
-fn done(child: &std::process::Output, said: &str) -> io::Result<String> {
+fn done(child: &std::process::Output, result: &str) -> io::Result<String> {
     if child.status.success() {
-        return Ok(said.to_owned());
+        return Ok(result.to_owned());
     }
-    let said = String::from_utf8_lossy(&child.stderr).trim().to_owned();
-    // A child tells its error in words; these are the system's own for `EACCES`.
-    let kind = if said.contains("Permission denied") {
+    let stderr = String::from_utf8_lossy(&child.stderr).trim().to_owned();
+    // A child reports its error as text; this is the system's text for `EACCES`.
+    let kind = if stderr.contains("Permission denied") {
         io::ErrorKind::PermissionDenied
     } else {
         io::ErrorKind::Other
     };
-    Err(io::Error::new(kind, said))
+    Err(io::Error::new(kind, stderr))
 }
 
 fn connect() -> io::Result<String> {
@@ -149,13 +149,13 @@ fn connect() -> io::Result<String> {
     Ok("connected".to_owned())
 }
 
-/// Says `closed_world`, and opens a TCP connection.
+/// Declares `closed_world`, and opens a TCP connection.
 #[mcp_tool(additive, closed_world, public)]
 pub fn connect_by_tcp() -> io::Result<String> {
     connect()
 }
 
-/// Says `closed_world`, and sends a UDP packet.
+/// Declares `closed_world`, and sends a UDP packet.
 #[mcp_tool(additive, closed_world, public)]
 pub fn send_by_udp() -> io::Result<String> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
@@ -163,14 +163,14 @@ pub fn send_by_udp() -> io::Result<String> {
     Ok("sent".to_owned())
 }
 
-/// Says `closed_world`, and connects from async code.
+/// Declares `closed_world`, and connects from async code.
 #[mcp_tool(additive, closed_world, public)]
 pub async fn connect_async() -> io::Result<String> {
     tokio::net::TcpStream::connect("127.0.0.1:9").await?;
     Ok("connected".to_owned())
 }
 
-/// Says `closed_world`, and has a child process connect.
+/// Declares `closed_world`, and has a child process connect.
 #[mcp_tool(additive, closed_world, public)]
 pub fn connect_by_a_child() -> io::Result<String> {
     // bash opens `/dev/tcp/…` as a socket by itself.
@@ -179,23 +179,23 @@ pub fn connect_by_a_child() -> io::Result<String> {
     done(&child, "connected")
 }
 
-/// Says nothing of a closed world, and connects: the honest twin.
+/// Does not declare `closed_world`, and connects: the honest twin of `connect_by_tcp`.
 #[mcp_tool(additive, public)]
 pub fn connect_honestly() -> io::Result<String> {
     connect()
 }
 
-/// Says both, and tries both; one of them would do.
+/// Declares both words, and tries to break each.
 #[mcp_tool(read_only, closed_world, public)]
 pub fn lie_twice() -> io::Result<String> {
     write("write_a_file").or_else(|_| connect())
 }
 
-/// The server of liars.
+/// Builds the server of all these tools.
 pub fn server() -> Server {
     Server::new("liars", env!("CARGO_PKG_VERSION"))
-        .title("Tools that do what they say they do not")
-        .instructions("Call any of them, and see what the kernel makes of it.")
+        .title("Tools that break their declarations")
+        .instructions("Call any of them to see how the kernel stops it.")
         .state_with(prepare)
         .tools(tools![
             write_a_file,

@@ -56,8 +56,8 @@ async fn an_exchange_that_stays_busy_is_the_callers_to_ask_again() {
     let (client, _folder) = asking(&[BUSY, BUSY, BUSY, BUSY_FOR_A_SECOND]).await;
     let answer = client.call("fetch_quote", json!({"symbol": "AAPL"})).await.unwrap();
     assert_eq!(answer.reason(), Some("exchange_busy"));
-    assert_eq!(answer.meta["candor/retry-after-seconds"], 1);
-    assert_eq!(answer.meta["candor/transient"], true);
+    assert_eq!(answer.meta["io.github.candor-mcp/retry-after-seconds"], 1);
+    assert_eq!(answer.meta["io.github.candor-mcp/transient"], true);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Every tool of `liars` breaks its word: the kernel stops it, its caller is told so, and the server goes on.
+//! Every tool of `liars` breaks its declaration: the kernel stops it, the caller learns of it, and the server goes on.
 #![cfg(target_os = "linux")]
 
 use std::{
@@ -24,25 +24,25 @@ const WRITES: [&str; 9] = [
 ];
 const CONNECTIONS: [&str; 4] = ["connect_by_tcp", "send_by_udp", "connect_async", "connect_by_a_child"];
 
-/// Everything below `folder`, with what stands in it.
+/// Lists everything below `folder`, with the text of each file.
 fn contents(folder: &Path) -> Vec<(PathBuf, String)> {
-    let mut found = Vec::new();
+    let mut entries = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.extend(contents(&path));
-            // An empty folder is something as well.
-            found.push((path, String::new()));
+            entries.extend(contents(&path));
+            // An empty folder counts as well.
+            entries.push((path, String::new()));
         } else {
             let text = fs::read_to_string(&path).unwrap();
-            found.push((path, text));
+            entries.push((path, text));
         }
     }
-    found.sort();
-    found
+    entries.sort();
+    entries
 }
 
-async fn every_lie_is_refused(client: &Client, folder: &Path) {
+async fn assert_lies_are_refused(client: &Client, folder: &Path) {
     let before = contents(folder);
     assert_eq!(before.len(), 2 * LIES.len(), "a folder and a file for each");
     for (lies, word) in [
@@ -52,7 +52,7 @@ async fn every_lie_is_refused(client: &Client, folder: &Path) {
     ] {
         for lie in lies {
             let answer = client.call(lie, json!({})).await.unwrap();
-            assert_eq!(answer.reason(), Some("hint_violation"), "{lie} {answer:?}");
+            assert_eq!(answer.reason(), Some("permission_denied"), "{lie} {answer:?}");
             assert!(answer.text().contains(&format!("tool `{lie}` is {word}")), "{answer:?}");
             assert_eq!(contents(folder), before, "{lie}");
         }
@@ -65,15 +65,15 @@ async fn every_lie_is_refused(client: &Client, folder: &Path) {
 }
 
 #[tokio::test]
-async fn no_lie_gets_anywhere_in_memory() {
+async fn lies_are_refused_in_memory() {
     let client = Client::of(server()).await;
     assert_eq!(client.tools().await.unwrap().len(), WRITES.len() + CONNECTIONS.len() + 3);
-    every_lie_is_refused(&client, &folder()).await;
+    assert_lies_are_refused(&client, &folder()).await;
     fs::remove_dir_all(folder()).unwrap();
 }
 
 #[tokio::test]
-async fn no_lie_gets_anywhere_in_a_process_of_its_own() {
+async fn lies_are_refused_in_a_process_of_its_own() {
     let temporary = tempfile::tempdir().unwrap();
     let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_liars"))
         .arg("serve")
@@ -88,10 +88,10 @@ async fn no_lie_gets_anywhere_in_a_process_of_its_own() {
     let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let client = Client::connect(stdout, stdin, None).await.unwrap();
     let folder = temporary.path().join(format!("candor-liars-{}", child.id().unwrap()));
-    every_lie_is_refused(&client, &folder).await;
+    assert_lies_are_refused(&client, &folder).await;
     client.close().await;
     let ended = child.wait_with_output().await.unwrap();
-    let said = String::from_utf8(ended.stderr).unwrap();
-    assert_eq!(ended.status.code(), Some(0), "{said}");
-    assert!(said.contains("the kernel enforces read_only and closed_world\n"), "{said}");
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("the kernel enforces read_only and closed_world\n"), "{stderr}");
 }

@@ -1,4 +1,4 @@
-//! `#[mcp_tool(…)]`'s tokens → what was said, key by key, and what could not be read.
+//! Reads the keys of `#[mcp_tool(…)]`, each apart from the others and from the function.
 
 use std::collections::HashSet;
 
@@ -7,12 +7,12 @@ use proc_macro2::TokenStream;
 use syn::{Ident, LitStr, Meta, Path, parse_quote};
 
 use crate::{
-    between::{self, Between},
+    constraints::{self, Constraint},
     error::{Mistake, Mistakes},
-    key::{Grammar, count, flag, krate, one_of, path, said, string, text},
+    key::{Grammar, count, flag, krate, one_of, path, string, text, value_or_item},
 };
 
-/// Everything the attribute said. Nothing here is checked against anything else.
+/// The keys of the attribute. Nothing here is checked against another key or against the function.
 #[derive(Default)]
 pub(crate) struct Attr {
     pub(crate) effects: Vec<(Effect, Ident)>,
@@ -32,12 +32,12 @@ pub(crate) struct Attr {
     pub(crate) task: Option<Task>,
     pub(crate) deprecated: Option<Deprecated>,
     pub(crate) unsandboxed: Option<LitStr>,
-    pub(crate) rules: Vec<Between>,
+    pub(crate) constraints: Vec<Constraint>,
     krate: Option<Path>,
-    /// The keys that were written, readable or not: what was said badly is not also missing.
-    said: HashSet<String>,
-    /// The list itself could not be read, so nothing can be called missing.
-    broken: bool,
+    /// Every key that was written, valid or not: a key with a bad value is not also missing.
+    keys: HashSet<String>,
+    /// The list itself could not be parsed, so no key counts as missing.
+    is_unparsed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,18 +77,18 @@ pub(crate) enum Task {
     Required,
 }
 
-/// `deprecated(since = …, remove_in = …, use_instead = …)`, each part as far as it could be read.
+/// `deprecated(since = …, remove_in = …, use_instead = …)`; a part with a bad value is `None`.
 pub(crate) struct Deprecated {
     pub(crate) key: Ident,
     pub(crate) since: Option<(semver::Version, LitStr)>,
     pub(crate) remove_in: Option<(semver::Version, LitStr)>,
     pub(crate) use_instead: Option<Path>,
-    said: HashSet<String>,
+    keys: HashSet<String>,
 }
 
 impl Deprecated {
-    pub(crate) fn says(&self, key: &str) -> bool {
-        self.said.contains(key)
+    pub(crate) fn has_key(&self, key: &str) -> bool {
+        self.keys.contains(key)
     }
 }
 
@@ -120,26 +120,42 @@ const GRAMMAR: Grammar = Grammar {
     example: "#[mcp_tool(read_only, scope = \"read:prices\")]",
 };
 
+const CONFIRM: [(&str, bool); 2] = [("always", true), ("never", false)];
+const IDEMPOTENCY_KEY: [(&str, bool); 2] = [("required", true), ("optional", false)];
+const AUDIT: [(&str, Audit); 3] =
+    [("required", Audit::Required), ("best_effort", Audit::BestEffort), ("off", Audit::Off)];
+const TASK: [(&str, Task); 2] = [("optional", Task::Optional), ("required", Task::Required)];
+const UNSANDBOXED: &str = "unsandboxed = \"writes to its own cache file\"";
+
 impl Attr {
-    /// Reads the attribute's tokens; what cannot be read becomes a mistake and the rest is kept.
+    /// Reads the attribute's tokens. A key with a bad value becomes a mistake, and the other keys remain.
     pub(crate) fn read(tokens: TokenStream, mistakes: &mut Mistakes) -> Self {
         let mut attr = Self::default();
-        let mut said = HashSet::new();
+        let mut keys = HashSet::new();
         match GRAMMAR.items(tokens, mistakes) {
-            None => attr.broken = true,
-            Some(items) => GRAMMAR.each(&items, &mut said, mistakes, |key, item, mistakes| {
+            None => attr.is_unparsed = true,
+            Some(items) => GRAMMAR.each(&items, &mut keys, mistakes, |key, item, mistakes| {
                 attr.take(key, item, mistakes);
             }),
         }
-        attr.said = said;
+        attr.keys = keys;
         attr
     }
 
-    pub(crate) fn says(&self, key: &str) -> bool {
-        self.broken || self.said.contains(key)
+    /// Whether the attribute has this key, even with a bad value.
+    pub(crate) fn has_key(&self, key: &str) -> bool {
+        self.is_unparsed || self.keys.contains(key)
     }
 
-    /// The crate whose `__private` the expansion names.
+    /// Returns the effect if exactly one was declared.
+    pub(crate) fn effect(&self) -> Option<Effect> {
+        match self.effects.as_slice() {
+            [(effect, _)] => Some(*effect),
+            _ => None,
+        }
+    }
+
+    /// Returns the path of the `candor` crate that the expansion names.
     pub(crate) fn krate(&self) -> Path {
         self.krate.clone().unwrap_or_else(|| parse_quote!(::candor))
     }
@@ -149,77 +165,66 @@ impl Attr {
             "read_only" => self.take_effect(Effect::ReadOnly, key, item, mistakes),
             "additive" => self.take_effect(Effect::Additive, key, item, mistakes),
             "destructive" => self.take_effect(Effect::Destructive, key, item, mistakes),
-            "idempotent" => self.idempotent = mistakes.keep(flag(key, item)),
-            "closed_world" => self.closed_world = mistakes.keep(flag(key, item)),
-            "public" => self.public = mistakes.keep(flag(key, item)),
-            "scope" => self.scope = mistakes.keep(scopes(item)),
-            "name" => self.name = mistakes.keep(text(item, "name = \"get_price\"")),
-            "title" => self.title = mistakes.keep(text(item, "title = \"Get price\"")),
+            "idempotent" => self.idempotent = mistakes.handle(flag(key, item)),
+            "closed_world" => self.closed_world = mistakes.handle(flag(key, item)),
+            "public" => self.public = mistakes.handle(flag(key, item)),
+            "scope" => self.scope = mistakes.handle(scopes(item)),
+            "name" => self.name = mistakes.handle(text(item, "name = \"get_price\"")),
+            "title" => self.title = mistakes.handle(text(item, "title = \"Get price\"")),
             "confirm" => {
-                let words = [("always", true), ("never", false)];
-                self.confirm = mistakes.keep(one_of(item, &words)).map(|(always, _)| (always, key));
+                self.confirm = mistakes.handle(one_of(item, &CONFIRM)).map(|(value, _)| (value, key));
             }
             "idempotency_key" => {
-                let words = [("required", true), ("optional", false)];
-                self.idempotency_key =
-                    mistakes.keep(one_of(item, &words)).map(|(required, _)| (required, key));
+                let value = mistakes.handle(one_of(item, &IDEMPOTENCY_KEY));
+                self.idempotency_key = value.map(|(value, _)| (value, key));
             }
-            "rate" => self.rate = mistakes.keep(rate(item)),
-            "max_in_flight" => self.max_in_flight = mistakes.keep(count(item, 1, "max_in_flight = 8")),
-            "timeout" => self.timeout_ms = mistakes.keep(duration(item)),
-            "retry" => self.retry = mistakes.keep(count(item, 0, "retry = 3")).map(|n| (n, key)),
-            "audit" => {
-                let words =
-                    [("required", Audit::Required), ("best_effort", Audit::BestEffort), ("off", Audit::Off)];
-                self.audit = mistakes.keep(one_of(item, &words));
-            }
-            "task" => {
-                let words = [("optional", Task::Optional), ("required", Task::Required)];
-                self.task = mistakes.keep(one_of(item, &words)).map(|(task, _)| task);
-            }
+            "rate" => self.rate = mistakes.handle(rate(item)),
+            "max_in_flight" => self.max_in_flight = mistakes.handle(count(item, 1, "max_in_flight = 8")),
+            "timeout" => self.timeout_ms = mistakes.handle(duration(item)),
+            "retry" => self.retry = mistakes.handle(count(item, 0, "retry = 3")).map(|n| (n, key)),
+            "audit" => self.audit = mistakes.handle(one_of(item, &AUDIT)),
+            "task" => self.task = mistakes.handle(one_of(item, &TASK)).map(|(task, _)| task),
             "deprecated" => self.deprecated = deprecated(key, item, mistakes),
-            "unsandboxed" => {
-                self.unsandboxed =
-                    mistakes.keep(text(item, "unsandboxed = \"keeps a cache file of its own\""));
-            }
-            "rules" => self.rules = between::rules(item, mistakes),
-            "crate" => self.krate = mistakes.keep(krate(item)),
-            other => unreachable!("`{other}` is in KEYS and has no arm"),
+            "unsandboxed" => self.unsandboxed = mistakes.handle(text(item, UNSANDBOXED)),
+            "rules" => self.constraints = constraints::read(item, mistakes),
+            "crate" => self.krate = mistakes.handle(krate(item)),
+            other => unreachable!("`{other}` is in the grammar and has no arm"),
         }
     }
 
     fn take_effect(&mut self, effect: Effect, key: Ident, item: &NestedMeta, mistakes: &mut Mistakes) {
-        if let Some(word) = mistakes.keep(flag(key, item)) {
+        if let Some(word) = mistakes.handle(flag(key, item)) {
             self.effects.push((effect, word));
         }
     }
 }
 
-/// `scope = "a b"`: tokens of RFC 6749 §3.3, `%x21 / %x23-5B / %x5D-7E`.
+/// Reads `scope = "a b"`: tokens of RFC 6749 §3.3, `%x21 / %x23-5B / %x5D-7E`.
 fn scopes(item: &NestedMeta) -> Result<(Vec<String>, LitStr), Mistake> {
-    let said = text(item, "scope = \"read:prices\"")?;
-    let value = said.value();
+    let literal = text(item, "scope = \"read:prices\"")?;
+    let value = literal.value();
     let mut scopes: Vec<String> = Vec::new();
     for scope in value.split_ascii_whitespace() {
         if let Some(bad) = scope.chars().find(|c| !matches!(c, '\x21' | '\x23'..='\x5B' | '\x5D'..='\x7E')) {
-            return Err(Mistake::at(&said, format!("`{}` is no OAuth scope: {bad:?} may not stand in one", scope.escape_debug()))
-                .note("a scope is printable ASCII without `\"` and `\\` (RFC 6749 section 3.3); several are parted by spaces")
+            let fact = format!("`{}` is not an OAuth scope: it contains {bad:?}", scope.escape_debug());
+            return Err(Mistake::at(&literal, fact)
+                .note("a scope is printable ASCII without `\"` and `\\` (RFC 6749 section 3.3); spaces separate scopes")
                 .help("for example `scope = \"read:prices write:alerts\"`"));
         }
-        if scopes.iter().any(|known| known == scope) {
+        if scopes.iter().any(|other| other == scope) {
             return Err(
-                Mistake::at(&said, format!("scope `{scope}` is named twice")).help("keep one of them")
+                Mistake::at(&literal, format!("scope `{scope}` is named twice")).help("keep one of them")
             );
         }
         scopes.push(scope.to_owned());
     }
-    Ok((scopes, said))
+    Ok((scopes, literal))
 }
 
 fn rate(item: &NestedMeta) -> Result<(u32, RatePer), Mistake> {
-    let said = string(item, "rate = \"60/min\"")?;
-    let value = said.value();
-    let read = value.split_once('/').and_then(|(n, per)| {
+    let literal = string(item, "rate = \"60/min\"")?;
+    let value = literal.value();
+    let rate = value.split_once('/').and_then(|(n, per)| {
         let per = match per {
             "s" => RatePer::Second,
             "min" => RatePer::Minute,
@@ -228,16 +233,16 @@ fn rate(item: &NestedMeta) -> Result<(u32, RatePer), Mistake> {
         };
         n.parse().ok().filter(|&n| n > 0).map(|n: u32| (n, per))
     });
-    read.ok_or_else(|| {
-        Mistake::at(&said, format!("`{value}` is no rate"))
+    rate.ok_or_else(|| {
+        Mistake::at(&literal, format!("`{value}` is not a valid rate"))
             .note("a rate is a number of calls per `s`, `min` or `h`, for each caller")
             .help("for example `rate = \"60/min\"`")
     })
 }
 
 fn duration(item: &NestedMeta) -> Result<u64, Mistake> {
-    let said = string(item, "timeout = \"30s\"")?;
-    let value = said.value();
+    let literal = string(item, "timeout = \"30s\"")?;
+    let value = literal.value();
     let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &value[digits.len()..] {
         "ms" => Some(1),
@@ -246,10 +251,11 @@ fn duration(item: &NestedMeta) -> Result<u64, Mistake> {
         "h" => Some(3_600_000),
         _ => None,
     };
-    let read = unit.and_then(|unit: u64| digits.parse::<u64>().ok()?.checked_mul(unit)).filter(|&ms| ms > 0);
-    read.ok_or_else(|| {
-        Mistake::at(&said, format!("`{value}` is no length of time"))
-            .note("a time is a whole number above 0 and `ms`, `s`, `min` or `h`")
+    let duration =
+        unit.and_then(|unit: u64| digits.parse::<u64>().ok()?.checked_mul(unit)).filter(|&ms| ms > 0);
+    duration.ok_or_else(|| {
+        Mistake::at(&literal, format!("`{value}` is not a valid duration"))
+            .note("a duration is a whole number above 0, followed by `ms`, `s`, `min` or `h`")
             .help("for example `timeout = \"30s\"`")
     })
 }
@@ -269,30 +275,30 @@ fn deprecated(key: Ident, item: &NestedMeta, mistakes: &mut Mistakes) -> Option<
     };
     let items = DEPRECATED.items(list.tokens.clone(), mistakes)?;
     let mut deprecated =
-        Deprecated { key, since: None, remove_in: None, use_instead: None, said: HashSet::new() };
-    let mut seen = HashSet::new();
-    DEPRECATED.each(&items, &mut seen, mistakes, |key, item, mistakes| match key.to_string().as_str() {
-        "since" => deprecated.since = mistakes.keep(version(item, "since")),
-        "remove_in" => deprecated.remove_in = mistakes.keep(version(item, "remove_in")),
-        _ => deprecated.use_instead = mistakes.keep(path_to_tool(item)),
+        Deprecated { key, since: None, remove_in: None, use_instead: None, keys: HashSet::new() };
+    let mut keys = HashSet::new();
+    DEPRECATED.each(&items, &mut keys, mistakes, |key, item, mistakes| match key.to_string().as_str() {
+        "since" => deprecated.since = mistakes.handle(version(item, "since")),
+        "remove_in" => deprecated.remove_in = mistakes.handle(version(item, "remove_in")),
+        _ => deprecated.use_instead = mistakes.handle(path_to_tool(item)),
     });
-    deprecated.said = seen;
+    deprecated.keys = keys;
     Some(deprecated)
 }
 
 fn path_to_tool(item: &NestedMeta) -> Result<Path, Mistake> {
     path(item).ok_or_else(|| {
-        Mistake::at(said(item), "`use_instead` takes the path of another tool's function")
+        Mistake::at(value_or_item(item), "`use_instead` takes the path of another tool's function")
             .help("for example `use_instead = get_quote`")
     })
 }
 
 fn version(item: &NestedMeta, key: &str) -> Result<(semver::Version, LitStr), Mistake> {
-    let said = string(item, &format!("{key} = \"1.5.0\""))?;
-    match said.value().parse() {
-        Ok(version) => Ok((version, said)),
-        Err(_) => Err(Mistake::at(&said, format!("`{}` is no version", said.value()))
-            .note("a version is three numbers (semver.org)")
+    let literal = string(item, &format!("{key} = \"1.5.0\""))?;
+    match literal.value().parse() {
+        Ok(version) => Ok((version, literal)),
+        Err(_) => Err(Mistake::at(&literal, format!("`{}` is not a version", literal.value()))
+            .note("a version has three numbers (semver.org)")
             .help(format!("for example `{key} = \"1.5.0\"`"))),
     }
 }

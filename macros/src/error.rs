@@ -1,14 +1,14 @@
-//! Mistakes → `compile_error!` tokens, all of them, each once, in the order of the source.
+//! Turns mistakes into `compile_error!` tokens: all of them, each once, in the order of the source.
 
 use std::fmt::Display;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 
-/// One thing that is wrong, in the house shape: a fact, then `note:` and `help:` lines.
+/// One mistake in the house shape: a fact, then `note:` and `help:` lines.
 pub(crate) struct Mistake {
     message: String,
-    /// The first and the last token to underline: stable Rust joins no spans.
+    /// The first and the last token to underline: stable Rust cannot join spans.
     first: Span,
     last: Span,
 }
@@ -21,17 +21,17 @@ impl Mistake {
         Self { message: fact.to_string(), first, last: spans.last().unwrap_or(first) }
     }
 
-    /// Underlines what syn could not read, and states `fact` about it.
-    pub(crate) fn unread(error: &syn::Error, fact: impl Display) -> Self {
+    /// Underlines the tokens that syn could not parse, and states `fact` about them.
+    pub(crate) fn unparsed(error: &syn::Error, fact: impl Display) -> Self {
         Self { message: format!("{fact}: {error}"), first: error.span(), last: error.span() }
     }
 
-    /// The reason, where the fact alone does not give it.
+    /// Adds the reason, if the fact alone does not give it.
     pub(crate) fn note(self, note: impl Display) -> Self {
         self.line("note", note)
     }
 
-    /// What to type.
+    /// Adds the text that the user must type.
     pub(crate) fn help(self, help: impl Display) -> Self {
         self.line("help", help)
     }
@@ -63,14 +63,14 @@ impl Mistakes {
         self.0.is_empty()
     }
 
-    /// Keeps the value, or the mistake that stands in its place.
-    pub(crate) fn keep<T>(&mut self, result: Result<T, Mistake>) -> Option<T> {
+    /// Returns the value, or records the mistake.
+    pub(crate) fn handle<T>(&mut self, result: Result<T, Mistake>) -> Option<T> {
         result.map_err(|mistake| self.push(mistake)).ok()
     }
 
-    /// The `compile_error!`s, as a reader of the source meets them.
+    /// Returns the `compile_error!`s in the order of the source.
     pub(crate) fn into_tokens(mut self) -> TokenStream {
-        // Spans know their place only inside the compiler, not in the tests of this crate.
+        // Spans have positions only inside the compiler, not in this crate's tests.
         if proc_macro::is_available() {
             self.0.sort_by_key(|mistake| {
                 let start = mistake.first.unwrap().start();

@@ -1,16 +1,28 @@
-//! The checked declaration → the untouched function, a marker of the same name, and what the marker implements.
+//! Writes the expansion: the unchanged function, a marker type of the same name, and the marker's impls.
 
 mod descriptor;
+mod names;
 mod run;
+mod state;
+mod tools;
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Attribute, Path, Visibility, parse_quote, spanned::Spanned};
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Attribute, Path, Visibility, parse_quote};
 
-use self::{descriptor::descriptor, run::run};
-use crate::{attr::Effect, sig::Sig, tool::Tool};
+use self::{
+    descriptor::descriptor,
+    names::{hygienic, private, private_at, span_of},
+    run::run,
+};
+pub(crate) use self::{state::state, tools::tools};
+use crate::{
+    attr::Effect,
+    sig::{Function, Owned, Sig},
+    tool::Tool,
+};
 
-/// The expansion of a declaration without mistakes.
+/// Expands a declaration without mistakes.
 pub(crate) fn tool(tool: &Tool) -> TokenStream {
     let private = private();
     let function = &tool.sig.function;
@@ -19,16 +31,16 @@ pub(crate) fn tool(tool: &Tool) -> TokenStream {
     let descriptor = descriptor(tool, &private);
     let run = run(tool, &private);
     let name = &tool.name;
-    let (c, provides, bounds) = state(tool, &private);
-    // Rust's own `#[deprecated]` speaks to Rust callers, and the expansion is none of them.
-    let old = function.attributes.iter().any(|attribute| attribute.path().is_ident("deprecated"));
-    let old = old.then(|| quote!(#[allow(deprecated)]));
+    let (c, provides, bounds) = state_bounds(tool, &private);
+    // Rust's own `#[deprecated]` warns Rust callers, and the expansion is not one of them.
+    let is_deprecated = function.attributes.iter().any(|attribute| attribute.path().is_ident("deprecated"));
+    let allow_deprecated = is_deprecated.then(|| quote!(#[allow(deprecated)]));
     let impls = quote! {
         impl #private::Named for #ident {
             const NAME: &'static #private::str = #name;
             const DESCRIPTOR: &'static #private::Descriptor = &#descriptor;
         }
-        #old
+        #allow_deprecated
         impl<#c: #provides> #private::Tool<#c> for #ident #bounds {
             const RUN: #private::Run<#c> = #run;
         }
@@ -37,75 +49,62 @@ pub(crate) fn tool(tool: &Tool) -> TokenStream {
     quote!(#function #marker #impls)
 }
 
-/// The function and a marker that fits every `tools![…]`, so that one mistake is one error.
-pub(crate) fn quiet(krate: &Path, sig: &Sig) -> TokenStream {
+/// Expands a declaration with mistakes to the function and a marker that every `tools![…]` accepts, so that one
+/// mistake is one error.
+pub(crate) fn fallback(krate: &Path, sig: &Sig) -> TokenStream {
     let mut function = sig.function.clone();
-    // Unstable Rust: the compiler's own objection would be a second one.
+    // Variadic functions are unstable, and the compiler would report that as a second error.
     function.signature.variadic = None;
     if function.signature.receiver().is_some() {
-        // A method stands in an `impl`, where no marker can.
+        // A method is inside an `impl`, where a marker cannot be.
         return quote!(#[allow(unused)] #function);
     }
-    let marker = quiet_marker(krate, sig.ident(), &function.visibility, &cfgs(sig));
+    let marker = fallback_marker(krate, sig.ident(), &function.visibility, &cfgs(sig));
     quote!(#[allow(unused)] #function #marker)
 }
 
-/// A marker for a function that is not yet one: rustc says what it misses.
-pub(crate) fn half_typed(krate: &Path, ident: &Ident) -> TokenStream {
-    quiet_marker(krate, ident, &parse_quote!(pub(crate)), &[])
+/// Expands a half-typed function to its marker; rustc reports the function.
+pub(crate) fn marker_alone(krate: &Path, ident: &Ident) -> TokenStream {
+    fallback_marker(krate, ident, &parse_quote!(pub(crate)), &[])
 }
 
-fn quiet_marker(krate: &Path, ident: &Ident, visibility: &Visibility, cfgs: &[&Attribute]) -> TokenStream {
+fn fallback_marker(krate: &Path, ident: &Ident, visibility: &Visibility, cfgs: &[&Attribute]) -> TokenStream {
     let private = private();
     let marker = marker(ident, visibility, cfgs);
     let name = ident.to_string();
     let impls = quote! {
         impl #private::Named for #ident {
             const NAME: &'static #private::str = #name;
-            const DESCRIPTOR: &'static #private::Descriptor = &#private::Descriptor::QUIET;
+            const DESCRIPTOR: &'static #private::Descriptor = &#private::Descriptor::FALLBACK;
         }
         impl<__C> #private::Tool<__C> for #ident {
-            const RUN: #private::Run<__C> = #private::Run::QUIET;
+            const RUN: #private::Run<__C> = #private::Run::FALLBACK;
         }
     };
     let impls = scope(krate, cfgs, &impls);
     quote!(#marker #impls)
 }
 
-/// A scope of their own for `impls`, in which [`private`] is a name, and the methods of `Plainly` give way to those
-/// of a `Result`.
+/// Puts `impls` into a scope of their own that imports [`private`]. `Returned` has a method for each
+/// kind of return value there.
 fn scope(krate: &Path, cfgs: &[&Attribute], impls: &TokenStream) -> TokenStream {
     let private = private();
     quote! {
         #(#cfgs)*
         const _: () = {
             #[allow(unused_imports)]
-            use #krate::__private::{self as #private, Plainly as _};
+            use #krate::__private::{self as #private, FailsWithBox as _, FailsWithText as _, Succeeds as _};
             #impls
         };
     }
 }
 
-fn private() -> Ident {
-    format_ident!("__candor")
-}
-
-/// The place of `tokens`: what rustc says of a token that stands here, it says there.
-fn here(tokens: &impl ToTokens) -> Span {
-    tokens.span().resolved_at(Span::call_site())
-}
-
-/// What expansions name, at the place of `tokens`.
-fn aimed(private: &Ident, tokens: &impl ToTokens) -> Ident {
-    Ident::new(&private.to_string(), here(tokens))
-}
-
-/// Conditions below `#[mcp_tool]`: they hold for everything that it adds.
+/// Returns the `#[cfg(…)]`s below `#[mcp_tool]`, which apply to the whole expansion.
 fn cfgs(sig: &Sig) -> Vec<&Attribute> {
     sig.function.attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect()
 }
 
-/// Types and values are separate namespaces: one `use` brings the function and its marker.
+/// Types and values are separate namespaces, so one `use` imports the function and its marker.
 fn marker(ident: &Ident, visibility: &Visibility, cfgs: &[&Attribute]) -> TokenStream {
     quote! {
         #(#cfgs)*
@@ -115,15 +114,15 @@ fn marker(ident: &Ident, visibility: &Visibility, cfgs: &[&Attribute]) -> TokenS
     }
 }
 
-/// The state's type parameter, the handles it provides, and what an honest `read_only` or `closed_world` tool may
-/// ask of them.
-fn state(tool: &Tool, private: &Ident) -> (Ident, TokenStream, TokenStream) {
-    let c = hidden("__C");
+/// Returns the state's type parameter, the handles that the state must provide, and the limits that `read_only` and
+/// `closed_world` set to their capabilities.
+fn state_bounds(tool: &Tool, private: &Ident) -> (Ident, TokenStream, TokenStream) {
+    let c = hygienic("__C");
     let ident = tool.sig.ident();
     let handles = tool.state();
     let provides = handles.iter().map(|ty| {
-        let private = aimed(private, ty);
-        quote_spanned!(here(ty)=> #private::Provide<#ty>)
+        let private = private_at(private, ty);
+        quote_spanned!(span_of(ty)=> #private::Provide<#ty>)
     });
     let provides = quote!(#(#provides +)* #private::State);
     let read_only = tool.effect == Effect::ReadOnly;
@@ -131,25 +130,30 @@ fn state(tool: &Tool, private: &Ident) -> (Ident, TokenStream, TokenStream) {
         return (c, provides, TokenStream::new());
     }
     let bounds = handles.iter().map(|ty| {
-        let private = aimed(private, ty);
-        let read_only = read_only.then(|| quote_spanned!(here(ty)=> #private::InReadOnly<#ident, #ty>));
+        let private = private_at(private, ty);
+        let read_only = read_only.then(|| quote_spanned!(span_of(ty)=> #private::InReadOnly<#ident, #ty>));
         let closed_world =
-            tool.closed_world.then(|| quote_spanned!(here(ty)=> #private::InClosedWorld<#ident, #ty>));
+            tool.closed_world.then(|| quote_spanned!(span_of(ty)=> #private::InClosedWorld<#ident, #ty>));
         let both = [read_only, closed_world].into_iter().flatten();
-        quote_spanned!(here(ty)=> <#c as #private::Provide<#ty>>::Access: #(#both)+*)
+        quote_spanned!(span_of(ty)=> <#c as #private::Provide<#ty>>::Access: #(#both)+*)
     });
     let bounds = quote!(where #(#bounds,)*);
     (c, provides, bounds)
 }
 
-/// A name that no user's name meets.
-fn hidden(name: &str) -> Ident {
-    Ident::new(name, Span::mixed_site())
-}
-
-impl ToTokens for crate::sig::Function {
+impl ToTokens for Function {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         let Self { attributes, visibility, signature, body } = self;
         tokens.extend(quote!(#(#attributes)* #visibility #signature #body));
+    }
+}
+
+impl ToTokens for Owned {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        tokens.extend(match self {
+            Self::Text(span) => quote_spanned!(*span=> ::std::string::String),
+            Self::List(elem) => quote!(::std::vec::Vec<#elem>),
+            Self::Written(ty) => ty.to_token_stream(),
+        });
     }
 }

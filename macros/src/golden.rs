@@ -1,9 +1,11 @@
-//! Expansions as a reader would see them, kept in `goldens/`. `UPDATE_GOLDENS=1 cargo test -p candor-macros` rewrites them.
+//! Compares formatted expansions with the files in `goldens/`. `UPDATE_GOLDENS=1 cargo test -p candor-macros` rewrites the files.
 
 use std::{env, fs, path::Path};
 
 use proc_macro2::TokenStream;
 use quote::quote;
+
+use crate::declare;
 
 #[test]
 fn two_parameters() {
@@ -20,9 +22,9 @@ fn two_parameters() {
             price(&symbol, days)
         }
     };
-    holds(
+    assert_golden(
         "two_parameters",
-        crate::tool::declare(quote!(read_only, closed_world, scope = "read:prices"), function),
+        declare::tool(quote!(read_only, closed_world, scope = "read:prices"), function),
     );
 }
 
@@ -39,14 +41,14 @@ fn state_and_context() {
             alerts.clear(symbols, call).await
         }
     };
-    holds(
+    assert_golden(
         "state_and_context",
-        crate::tool::declare(quote!(destructive, idempotent, closed_world, scope = "write:alerts"), function),
+        declare::tool(quote!(destructive, idempotent, closed_world, scope = "write:alerts"), function),
     );
 }
 
 #[test]
-fn everything_said() {
+fn every_key() {
     let attribute = quote! {
         additive,
         idempotent,
@@ -62,7 +64,7 @@ fn everything_said() {
         audit = "best_effort",
         task = "optional",
         deprecated(since = "0.0.1", remove_in = "1000.0.0", use_instead = alerts::add),
-        unsandboxed = "keeps a cache file of its own",
+        unsandboxed = "writes to its own cache file",
         rules(when(r#type = "above", price)),
         crate = ::renamed
     };
@@ -82,11 +84,11 @@ fn everything_said() {
         ) {
         }
     };
-    holds("everything_said", crate::tool::declare(attribute, function));
+    assert_golden("every_key", declare::tool(attribute, function));
 }
 
 #[test]
-fn a_mistake() {
+fn mistake() {
     let function = quote! {
         /// Set the price of one symbol.
         fn set_price(
@@ -96,7 +98,7 @@ fn a_mistake() {
             drop(symbol);
         }
     };
-    holds("a_mistake", crate::tool::declare(quote!(public), function));
+    assert_golden("mistake", declare::tool(quote!(public), function));
 }
 
 #[test]
@@ -112,17 +114,17 @@ fn state() {
             started: u64,
         }
     };
-    holds("state", crate::state::derive(structure));
+    assert_golden("state", declare::state(structure));
 }
 
-/// Holds an expansion against the file of its name.
-fn holds(name: &str, expansion: TokenStream) {
+/// Compares an expansion with the file of its name.
+fn assert_golden(name: &str, expansion: TokenStream) {
     let file = syn::parse2(expansion).expect("an expansion is Rust");
-    let made = prettyplease::unparse(&file);
+    let text = prettyplease::unparse(&file);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("goldens").join(name).with_extension("rs");
     if env::var_os("UPDATE_GOLDENS").is_some() {
-        fs::write(&path, &made).expect("the folder of goldens can be written to");
+        fs::write(&path, &text).expect("the folder of goldens is writable");
     }
-    let kept = fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == made, "{} is another expansion now:\n{made}", path.display());
+    let golden = fs::read_to_string(&path).unwrap_or_default();
+    assert!(golden == text, "{} differs from the expansion:\n{text}", path.display());
 }

@@ -1,4 +1,4 @@
-//! A list of `key`, `key = …` and `key(…)` → one value a key, or what is wrong with it.
+//! Reads lists of `key`, `key = …` and `key(…)`: one value for each key, or the mistake in it.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use syn::{Expr, ExprLit, Ident, Lit, LitStr, Meta, Path};
 
 use crate::error::{Mistake, Mistakes};
 
-/// The grammar of one list: what it is called, the keys it knows, and how one is written.
+/// The grammar of one list: its name in messages, its keys, and an example.
 pub(crate) struct Grammar {
     pub(crate) list: &'static str,
     pub(crate) keys: &'static [&'static str],
@@ -17,16 +17,16 @@ pub(crate) struct Grammar {
 }
 
 impl Grammar {
-    /// Takes the items of `tokens` apart; `None` where they are no list.
+    /// Splits `tokens` into items; `None` if they are not a list.
     pub(crate) fn items(&self, tokens: TokenStream, mistakes: &mut Mistakes) -> Option<Vec<NestedMeta>> {
         let items = NestedMeta::parse_meta_list(tokens).map_err(|error| {
-            Mistake::unread(&error, format!("the list of {} stops being readable here", self.list))
+            Mistake::unparsed(&error, format!("the list of {} cannot be parsed here", self.list))
                 .help(format!("flags are bare words, values are `key = …`: `{}`", self.example))
         });
-        mistakes.keep(items)
+        mistakes.handle(items)
     }
 
-    /// Gives each item to `take`, and refuses what is unknown, repeated or no key at all.
+    /// Passes each item to `take`; records items with an unknown key, a repeated key or no key as mistakes.
     pub(crate) fn each(
         &self,
         items: &[NestedMeta],
@@ -41,12 +41,12 @@ impl Grammar {
                 NestedMeta::Lit(literal) => {
                     mistakes.push(
                         Mistake::at(literal, format!("{} takes keys, and this is a bare value", self.list))
-                            .help("put its key in front: `key = …`"),
+                            .help("write its key before it: `key = …`"),
                     );
                     continue;
                 }
             };
-            match path.get_ident().filter(|key| self.keys.iter().any(|known| key == known)) {
+            match path.get_ident().filter(|ident| self.keys.iter().any(|key| ident == key)) {
                 None => mistakes.push(self.unknown(path)),
                 Some(key) if seen.insert(key.to_string()) => take(key.clone(), item, mistakes),
                 Some(key) => mistakes
@@ -56,9 +56,9 @@ impl Grammar {
     }
 
     fn unknown(&self, path: &Path) -> Mistake {
-        let said = spelled(path);
-        let mistake = Mistake::at(path, format!("{} has no key `{said}`", self.list));
-        let guess = darling::Error::unknown_field_with_alts(&said, self.keys).to_string();
+        let key = spelled(path);
+        let mistake = Mistake::at(path, format!("{} has no key `{key}`", self.list));
+        let guess = darling::Error::unknown_field_with_alts(&key, self.keys).to_string();
         match guess.split("Did you mean `").nth(1).and_then(|rest| rest.split('`').next()) {
             Some(key) => mistake.help(format!("did you mean `{key}`?")),
             None => mistake.help(format!("its keys are {}", listed(self.keys, ", "))),
@@ -66,16 +66,16 @@ impl Grammar {
     }
 }
 
-fn listed(words: &[&str], between: &str) -> String {
-    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(between)
+fn listed(words: &[&str], separator: &str) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(separator)
 }
 
-/// Tokens as a person writes them: `alerts::clear`, not `alerts :: clear`.
+/// Spells tokens as a person writes them: `alerts::clear`, not `alerts :: clear`.
 pub(crate) fn spelled(tokens: &impl ToTokens) -> String {
     tokens.to_token_stream().to_string().replace(' ', "")
 }
 
-/// A bare word: `read_only`.
+/// Reads a bare word: `read_only`.
 pub(crate) fn flag(key: Ident, item: &NestedMeta) -> Result<Ident, Mistake> {
     match item {
         NestedMeta::Meta(Meta::Path(_)) => Ok(key),
@@ -84,7 +84,7 @@ pub(crate) fn flag(key: Ident, item: &NestedMeta) -> Result<Ident, Mistake> {
     }
 }
 
-/// The string of `key = "…"`, not empty.
+/// Reads the string of `key = "…"`, which must not be empty.
 pub(crate) fn text(item: &NestedMeta, example: &str) -> Result<LitStr, Mistake> {
     let text: LitStr = string(item, example)?;
     if text.value().trim().is_empty() {
@@ -94,47 +94,50 @@ pub(crate) fn text(item: &NestedMeta, example: &str) -> Result<LitStr, Mistake> 
     Ok(text)
 }
 
-/// The string of `key = "…"`.
+/// Reads the string of `key = "…"`.
 pub(crate) fn string(item: &NestedMeta, example: &str) -> Result<LitStr, Mistake> {
     LitStr::from_nested_meta(item).map_err(|_| {
-        Mistake::at(said(item), format!("`{}` takes a string", key_of(item)))
+        Mistake::at(value_or_item(item), format!("`{}` takes a string", key_of(item)))
             .help(format!("for example `{example}`"))
     })
 }
 
-/// A whole number of at least `least`.
+/// Reads a whole number of at least `least`.
 pub(crate) fn count<N: FromMeta + PartialOrd + From<u8>>(
     item: &NestedMeta,
     least: u8,
     example: &str,
 ) -> Result<N, Mistake> {
-    // darling also reads numbers out of strings; a number has one spelling here.
+    // darling also reads numbers from strings; here a number has one spelling.
     let number = match value(item).map(strip) {
         Some(Expr::Lit(ExprLit { lit: lit @ Lit::Int(_), .. })) => N::from_value(lit).ok(),
         _ => None,
     };
     number.filter(|number| *number >= N::from(least)).ok_or_else(|| {
-        Mistake::at(said(item), format!("`{}` takes a whole number of at least {least}", key_of(item)))
-            .help(format!("for example `{example}`"))
+        Mistake::at(
+            value_or_item(item),
+            format!("`{}` takes a whole number of at least {least}", key_of(item)),
+        )
+        .help(format!("for example `{example}`"))
     })
 }
 
-/// One of a few words, each of which means a `T`.
+/// Reads one of a few words, each of which means a `T`.
 pub(crate) fn one_of<T: Copy>(item: &NestedMeta, words: &[(&str, T)]) -> Result<(T, LitStr), Mistake> {
     let key = key_of(item);
     let settings: Vec<String> = words.iter().map(|(word, _)| format!("{key} = \"{word}\"")).collect();
-    let said = string(item, &settings[0])?;
-    match words.iter().find(|(word, _)| *word == said.value()) {
-        Some((_, value)) => Ok((*value, said)),
+    let literal = string(item, &settings[0])?;
+    match words.iter().find(|(word, _)| *word == literal.value()) {
+        Some((_, value)) => Ok((*value, literal)),
         None => {
             let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
-            Err(Mistake::at(&said, format!("`{key}` has no setting `{}`", said.value().escape_debug()))
-                .help(format!("write {}", listed(&settings, " or "))))
+            let fact = format!("`{key}` has no setting `{}`", literal.value().escape_debug());
+            Err(Mistake::at(&literal, fact).help(format!("write {}", listed(&settings, " or "))))
         }
     }
 }
 
-/// The path of `key = path`, if it is one.
+/// Returns the path of `key = path`.
 pub(crate) fn path(item: &NestedMeta) -> Option<Path> {
     match value(item).map(strip) {
         Some(Expr::Path(path)) => Some(path.path.clone()),
@@ -142,28 +145,28 @@ pub(crate) fn path(item: &NestedMeta) -> Option<Path> {
     }
 }
 
-/// `crate = ::path`: the name under which a program knows Candor.
+/// Reads `crate = ::path`, the name of Candor in the user's program.
 pub(crate) fn krate(item: &NestedMeta) -> Result<Path, Mistake> {
     let absolute = |path: &Path| {
         let first = path.segments.first().map(|segment| segment.ident.to_string());
         path.leading_colon.is_some() || matches!(first.as_deref(), Some("crate" | "$crate"))
     };
     path(item).filter(absolute).ok_or_else(|| {
-        Mistake::at(said(item), "`crate` takes an absolute path")
-            .note("it names the `candor` dependency where it goes by another name")
+        Mistake::at(value_or_item(item), "`crate` takes an absolute path")
+            .note("it names the `candor` dependency if that has another name")
             .help("for example `crate = ::path`")
     })
 }
 
-/// The smallest stretch to underline: the value, or the key where there is none.
-pub(crate) fn said(item: &NestedMeta) -> TokenStream {
+/// Returns the smallest part to underline: the value, or the whole item if it has no value.
+pub(crate) fn value_or_item(item: &NestedMeta) -> TokenStream {
     match value(item) {
         Some(value) => value.to_token_stream(),
         None => item.to_token_stream(),
     }
 }
 
-/// The value of `key = value`.
+/// Returns the value of `key = value`.
 pub(crate) fn value(item: &NestedMeta) -> Option<&Expr> {
     match item {
         NestedMeta::Meta(Meta::NameValue(pair)) => Some(&pair.value),
@@ -171,7 +174,7 @@ pub(crate) fn value(item: &NestedMeta) -> Option<&Expr> {
     }
 }
 
-/// The expression inside the invisible groups that `macro_rules!` leaves.
+/// Removes the invisible groups that `macro_rules!` puts around an expression.
 pub(crate) fn strip(expr: &Expr) -> &Expr {
     match expr {
         Expr::Group(group) => strip(&group.expr),
@@ -179,7 +182,7 @@ pub(crate) fn strip(expr: &Expr) -> &Expr {
     }
 }
 
-/// The key of an item, as it was written.
+/// Returns the key of an item, as it was written.
 pub(crate) fn key_of(item: &NestedMeta) -> String {
     match item {
         NestedMeta::Meta(meta) => spelled(meta.path()),

@@ -1,11 +1,12 @@
-//! Tokens in, tokens out: the attribute, the state derive and the `tools!` list of Candor.
+//! Implements the procedural macros of Candor: the attribute `mcp_tool`, the derive `State` and the list `tools!`.
 //!
-//! Use them through the `candor` crate, whose re-exports carry the reference. The file list is the pipeline:
-//! `attr` (what was said) and `sig` (what the function says) are read apart and always both, `rule` holds every
-//! rule, `tool` is what passed them, `expand` holds every quote.
+//! Use them through the `candor` crate: the reference is on its re-exports. The files follow the pipeline. `attr` and
+//! `sig` read the attribute and the function independently, and always both; `rule` checks them; `tool` is a
+//! declaration that passed every rule; `expand` writes the expansion; `declare` runs these steps in order.
 
 mod attr;
-mod between;
+mod constraints;
+mod declare;
 mod error;
 mod expand;
 #[cfg(test)]
@@ -22,21 +23,21 @@ mod ty;
 
 use proc_macro::TokenStream;
 
-// The documentation of the three macros stands on their re-exports in `candor`, where its examples can run.
+// The three macros are documented on their re-exports in `candor`, where the examples can run.
 #[allow(missing_docs)]
 #[proc_macro_attribute]
 pub fn mcp_tool(attribute: TokenStream, function: TokenStream) -> TokenStream {
-    tool::declare(attribute.into(), function.into()).into()
+    declare::tool(attribute.into(), function.into()).into()
 }
 
 #[allow(missing_docs)]
 #[proc_macro_derive(State, attributes(state))]
 pub fn state(input: TokenStream) -> TokenStream {
-    state::derive(input.into()).into()
+    declare::state(input.into()).into()
 }
 
 #[allow(missing_docs)]
 #[proc_macro]
 pub fn tools(input: TokenStream) -> TokenStream {
-    tools::list(input.into()).into()
+    declare::tools(input.into()).into()
 }

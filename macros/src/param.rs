@@ -1,4 +1,4 @@
-//! `#[param(…)]` on a parameter → its bounds, default and marks, read apart from the parameter's type.
+//! Reads `#[param(…)]`: the bounds, values and flags of a parameter, not yet checked against its type.
 
 use std::collections::HashSet;
 
@@ -10,10 +10,10 @@ use syn::{Attribute, Expr, ExprLit, ExprUnary, Ident, Lit, LitStr, Meta, Path, U
 
 use crate::{
     error::{Mistake, Mistakes},
-    key::{self, Grammar, count, flag, said, strip, text},
+    key::{self, Grammar, count, flag, strip, text, value_or_item},
 };
 
-/// What `#[param(…)]` said.
+/// The keys of `#[param(…)]`.
 #[derive(Default)]
 pub(crate) struct ParamAttr {
     pub(crate) min: Option<Value>,
@@ -80,24 +80,24 @@ impl ParamAttr {
         attr
     }
 
-    /// The first `param` that was written, for underlining.
+    /// Returns the first `param` that was written, to underline it.
     pub(crate) fn first(&self) -> Option<&Path> {
         self.first.as_ref()
     }
 
     fn take(&mut self, key: Ident, item: &NestedMeta, mistakes: &mut Mistakes) {
         match key.to_string().as_str() {
-            "min" => self.min = mistakes.keep(number(key, item)),
-            "max" => self.max = mistakes.keep(number(key, item)),
-            "min_len" => self.min_len = mistakes.keep(count(item, 0, "min_len = 1")).map(|n| (n, key)),
-            "max_len" => self.max_len = mistakes.keep(count(item, 0, "max_len = 200")).map(|n| (n, key)),
-            "pattern" => self.pattern = mistakes.keep(pattern(item)).map(|pattern| (pattern, key)),
-            "default" => self.default = mistakes.keep(value(key, item)),
-            "example" => self.example = mistakes.keep(value(key, item)),
-            "name" => self.name = mistakes.keep(text(item, "name = \"type\"")),
-            "secret" => self.secret = mistakes.keep(flag(key, item)),
-            "volatile" => self.volatile = mistakes.keep(flag(key, item)),
-            other => unreachable!("`{other}` is in KEYS and has no arm"),
+            "min" => self.min = mistakes.handle(number(key, item)),
+            "max" => self.max = mistakes.handle(number(key, item)),
+            "min_len" => self.min_len = mistakes.handle(count(item, 0, "min_len = 1")).map(|n| (n, key)),
+            "max_len" => self.max_len = mistakes.handle(count(item, 0, "max_len = 200")).map(|n| (n, key)),
+            "pattern" => self.pattern = mistakes.handle(pattern(item)).map(|pattern| (pattern, key)),
+            "default" => self.default = mistakes.handle(value(key, item)),
+            "example" => self.example = mistakes.handle(value(key, item)),
+            "name" => self.name = mistakes.handle(text(item, "name = \"type\"")),
+            "secret" => self.secret = mistakes.handle(flag(key, item)),
+            "volatile" => self.volatile = mistakes.handle(flag(key, item)),
+            other => unreachable!("`{other}` is in the grammar and has no arm"),
         }
     }
 }
@@ -105,17 +105,17 @@ impl ParamAttr {
 fn number(key: Ident, item: &NestedMeta) -> Result<Value, Mistake> {
     match read(item) {
         Some((literal @ (Literal::Int(_) | Literal::Float(_)), tokens)) => Ok(Value { literal, key, tokens }),
-        _ => Err(Mistake::at(said(item), format!("`{key}` takes a number"))
+        _ => Err(Mistake::at(value_or_item(item), format!("`{key}` takes a number"))
             .help(format!("for example `{key} = 1`"))),
     }
 }
 
-/// The literal of `key = …`.
+/// Reads the literal of `key = …`.
 pub(crate) fn value(key: Ident, item: &NestedMeta) -> Result<Value, Mistake> {
     match read(item) {
         Some((literal, tokens)) => Ok(Value { literal, key, tokens }),
-        None => Err(Mistake::at(said(item), format!("`{key}` takes a literal"))
-            .note("it is written into the schema, which is made before anything runs")
+        None => Err(Mistake::at(value_or_item(item), format!("`{key}` takes a literal"))
+            .note("the value becomes part of a constant, from which the schema is made")
             .help(format!("for example `{key} = 10`, `{key} = \"daily\"` or `{key} = [1, 2]`"))),
     }
 }
@@ -147,35 +147,35 @@ fn literal(expr: &Expr) -> Option<Literal> {
     }
 }
 
-/// A regular expression that runs in linear time: no look-around, no back-references.
+/// Reads a regular expression that matches in linear time: no look-around, no back-references.
 fn pattern(item: &NestedMeta) -> Result<LitStr, Mistake> {
-    let said = text(item, "pattern = \"^[A-Z]{1,5}$\"")?;
-    match regex_syntax::parse(&said.value()) {
-        Ok(_) => Ok(said),
+    let literal = text(item, "pattern = \"^[A-Z]{1,5}$\"")?;
+    match regex_syntax::parse(&literal.value()) {
+        Ok(_) => Ok(literal),
         Err(error) => {
             let mut help = "for example `pattern = \"^[A-Z]{1,5}$\"`";
             let reason = match &error {
                 regex_syntax::Error::Parse(error) => error.kind().to_string(),
-                // Letters in either case: the tables for that would be in every server.
+                // Case folding needs tables that would be in every server.
                 regex_syntax::Error::Translate(error)
                     if *error.kind() == ErrorKind::UnicodeCaseUnavailable =>
                 {
-                    help = "name both cases, as in `[Aa]`";
-                    "the patterns of JSON Schema have no flag `i`".to_owned()
+                    help = "list both cases, as in `[Aa]`";
+                    "patterns of JSON Schema do not have the flag `i`".to_owned()
                 }
                 regex_syntax::Error::Translate(error) => error.kind().to_string(),
                 other => other.to_string(),
             };
-            Err(Mistake::at(&said, format!("this `pattern` cannot be matched: {reason}"))
-                .note("a pattern is a regular expression that runs in linear time, without look-around")
+            Err(Mistake::at(&literal, format!("this `pattern` cannot be compiled: {reason}"))
+                .note("a pattern is a regular expression that matches in linear time, without look-around")
                 .help(help))
         }
     }
 }
 
 impl Literal {
-    /// The number, if it is one, for comparing.
-    #[expect(clippy::cast_precision_loss, reason = "bounds are compared, not kept")]
+    /// Returns a number to compare with, if the literal is a number.
+    #[expect(clippy::cast_precision_loss, reason = "the float is only compared")]
     pub(crate) fn as_number(&self) -> Option<f64> {
         match self {
             Self::Int(number) => Some(*number as f64),

@@ -1,7 +1,7 @@
-//! Every rule of the language, a file a family; each has its ui test in `ui-tests/fail`.
+//! Checks every rule of the language, one file for each family. Each rule has a ui test in `ui-tests/fail`.
 
 mod access;
-mod between;
+mod constraints;
 mod deprecation;
 mod description;
 mod effect;
@@ -9,17 +9,13 @@ mod function;
 mod name;
 mod parameter;
 
-use crate::{
-    attr::{Attr, Effect},
-    error::Mistakes,
-    sig::Sig,
-};
+use crate::{attr::Attr, error::Mistakes, sig::Sig};
 
-/// What was said, against what was seen. Every rule runs, so that one build shows every mistake.
+/// Checks the attribute and the function. Every rule runs, so that one build shows every mistake.
 pub(crate) fn check(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
     effect::exactly_one_effect(attr, sig, mistakes);
-    effect::idempotent_says_something(attr, mistakes);
-    effect::retry_only_what_may_repeat(attr, sig, mistakes);
+    effect::idempotent_only_for_writes(attr, mistakes);
+    effect::retry_only_repeatable_tools(attr, sig, mistakes);
     effect::confirm_only_writes(attr, mistakes);
     effect::idempotency_key_only_for_writes(attr, mistakes);
     effect::audit_off_only_for_reads(attr, sig, mistakes);
@@ -35,19 +31,11 @@ pub(crate) fn check(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
         parameter::length_bounds_on_text_and_lists(param, argument, mistakes);
         parameter::pattern_on_text(param, argument, mistakes);
         parameter::values_fit(param, argument, mistakes);
-        parameter::wire_name_in_grammar(param, argument, mistakes);
+        parameter::wire_name_in_grammar(param, mistakes);
     }
-    between::rules_fit_the_parameters(attr, sig, mistakes);
+    constraints::constraints_fit_the_parameters(attr, sig, mistakes);
     parameter::wire_names_differ(sig, mistakes);
     function::plain_function(sig, mistakes);
     function::output_is_a_type(sig, mistakes);
-    function::stdout_is_the_wire(sig, mistakes);
-}
-
-/// The one effect that was said.
-pub(crate) fn effect(attr: &Attr) -> Option<Effect> {
-    match attr.effects.as_slice() {
-        [(effect, _)] => Some(*effect),
-        _ => None,
-    }
+    function::no_output_to_stdout(sig, mistakes);
 }

@@ -1,9 +1,9 @@
-//! A function's tokens → what it says: its parameters by kind, its body untouched.
+//! Reads a function: its description, its parameters by kind, and its result. The body stays tokens.
 
-use proc_macro2::{TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::{
-    Attribute, FnArg, Ident, Item, Pat, ReturnType, Signature, Type, Visibility,
+    Attribute, FnArg, Ident, Item, LitStr, Pat, ReturnType, Signature, Type, Visibility,
     ext::IdentExt,
     parse::{Parse, ParseStream, Parser},
     spanned::Spanned,
@@ -14,10 +14,10 @@ use crate::{
     key::spelled,
     param::ParamAttr,
     text::{Description, description},
-    ty::{Shape, borrow, elided, impl_trait, list_of, shape, string_at, ungroup},
+    ty::{Shape, borrow, elided, impl_trait, is_option, shape, ungroup},
 };
 
-/// A function with its body left as tokens: a half-typed body is rustc's to judge, not ours.
+/// A function with its body as tokens, so that rustc and not this macro reports a half-typed body.
 #[derive(Clone)]
 pub(crate) struct Function {
     pub(crate) attributes: Vec<Attribute>,
@@ -37,13 +37,13 @@ impl Parse for Function {
     }
 }
 
-/// What the function says of itself.
+/// The function's signature, read for what a tool needs.
 pub(crate) struct Sig {
     /// The function without `#[param]` and without docs on its parameters.
     pub(crate) function: Function,
     pub(crate) description: Description,
     pub(crate) params: Vec<Param>,
-    /// Each `print!`, `println!` and `stdout()` in the body.
+    /// Every `print!`, `println!` and `stdout()` in the body.
     pub(crate) prints: Vec<TokenTree>,
 }
 
@@ -61,19 +61,21 @@ impl Sig {
         self.function.signature.asyncness.is_some()
     }
 
-    /// What the function returns, as an expression elsewhere may name it: lifetimes of the function are left open.
+    /// The result's type as other items can name it: with the function's lifetimes elided.
     pub(crate) fn output(&self) -> TokenStream {
         match &self.function.signature.output {
-            ReturnType::Default => quote!(()),
+            ReturnType::Default => {
+                TokenTree::from(Group::new(Delimiter::Parenthesis, TokenStream::new())).into()
+            }
             ReturnType::Type(_, ty) => elided(ty.to_token_stream()),
         }
     }
 
-    /// Whether the type that is returned needs no look at its traits.
-    pub(crate) fn output_is_fit(&self) -> bool {
+    /// Whether the result certainly implements the traits that a result needs.
+    pub(crate) fn output_is_supported(&self) -> bool {
         match &self.function.signature.output {
             ReturnType::Default => true,
-            ReturnType::Type(_, ty) => shape(ty).is_fit(),
+            ReturnType::Type(_, ty) => shape(ty).is_supported(),
         }
     }
 
@@ -85,7 +87,7 @@ impl Sig {
     }
 }
 
-/// One parameter that can be used; what cannot be is a mistake and leaves no `Param`.
+/// One valid parameter. An invalid one is a mistake and has no `Param`.
 pub(crate) struct Param {
     pub(crate) ident: Ident,
     pub(crate) kind: Kind,
@@ -96,22 +98,53 @@ pub(crate) enum Kind {
     Context,
     /// `&T`: a handle of the server's state.
     State(Box<Type>),
-    /// Everything else comes from the caller.
+    /// Every other type: the caller sends it.
     Argument(Box<Argument>),
 }
 
+/// A value that the caller sends.
 pub(crate) struct Argument {
-    /// The type that is read from JSON: `String` for `&str`, `Vec<T>` for `&[T]`.
-    pub(crate) owned: Type,
-    /// Whether the function borrows what was read.
-    pub(crate) lent: bool,
+    pub(crate) owned: Owned,
     pub(crate) shape: Shape,
     pub(crate) description: Description,
     pub(crate) attr: ParamAttr,
 }
 
+/// The type that is deserialized from JSON.
+pub(crate) enum Owned {
+    /// `String`, for a `&str` at this span.
+    Text(Span),
+    /// `Vec<T>`, for a `&[T]`.
+    List(Type),
+    /// The parameter's own type.
+    Written(Type),
+}
+
+impl Param {
+    /// The name under which a caller sends the parameter.
+    pub(crate) fn wire_name(&self) -> String {
+        let name = match &self.kind {
+            Kind::Argument(argument) => argument.attr.name.as_ref(),
+            Kind::Context | Kind::State(_) => None,
+        };
+        name.map_or_else(|| self.ident.unraw().to_string(), LitStr::value)
+    }
+}
+
+impl Argument {
+    /// Whether the caller may omit it.
+    pub(crate) fn is_optional(&self) -> bool {
+        self.attr.default.is_some() || matches!(&self.owned, Owned::Written(ty) if is_option(ty))
+    }
+
+    /// Whether the function takes a reference to the value.
+    pub(crate) fn is_lent(&self) -> bool {
+        matches!(self.owned, Owned::Text(_) | Owned::List(_))
+    }
+}
+
 impl Sig {
-    /// Reads the function; `Err` gives the tokens back when there is no function in them.
+    /// Reads the function; `Err` returns the tokens if they are not a function.
     pub(crate) fn read(tokens: TokenStream, mistakes: &mut Mistakes) -> Result<Self, TokenStream> {
         let mut function: Function = match syn::parse2(tokens.clone()) {
             Ok(function) => function,
@@ -128,7 +161,7 @@ impl Sig {
     }
 }
 
-/// `None` for what is no item at all: that is half typed, and rustc has said so already.
+/// Returns `None` for tokens that are not an item: they are half typed, and rustc has reported them already.
 fn not_a_function(tokens: &TokenStream) -> Option<Mistake> {
     syn::parse2::<Item>(tokens.clone()).ok()?;
     let first_word = |input: ParseStream<'_>| {
@@ -136,8 +169,7 @@ fn not_a_function(tokens: &TokenStream) -> Option<Mistake> {
         let word: TokenTree = input.parse()?;
         input.parse::<TokenStream>().map(|_| word)
     };
-    let mistake =
-        Mistake::at(first_word.parse2(tokens.clone()).ok()?, "`#[mcp_tool]` does not stand on a function");
+    let mistake = Mistake::at(first_word.parse2(tokens.clone()).ok()?, "`#[mcp_tool]` is not on a function");
     Some(mistake.help("put it on a `fn` or an `async fn` outside of any `impl`"))
 }
 
@@ -148,8 +180,8 @@ fn param(input: &mut FnArg, mistakes: &mut Mistakes) -> Option<Param> {
     param.attrs.retain(|attribute| !attribute.path().is_ident("doc") && !attribute.path().is_ident("param"));
     if let Some(cfg) = param.attrs.iter().find(|attribute| attribute.path().is_ident("cfg")) {
         mistakes.push(
-            Mistake::at(cfg.path(), "this parameter is there only under a `cfg`")
-                .note("the attribute reads it before the compiler decides whether it is there")
+            Mistake::at(cfg.path(), "this parameter depends on a `cfg`")
+                .note("the attribute is expanded before the compiler evaluates the `cfg` of a parameter")
                 .help("write the function twice, each with a `#[cfg(…)]` above its `#[mcp_tool]`"),
         );
         return None;
@@ -158,95 +190,105 @@ fn param(input: &mut FnArg, mistakes: &mut Mistakes) -> Option<Param> {
         Pat::Ident(name) => name.ident.to_string(),
         pat => spelled(pat),
     };
-    let kind = mistakes.keep(kind(&name, &param.ty, description, attr))?;
+    let kind = mistakes.handle(kind(&name, &param.ty, description, attr))?;
     match (kind, param.pat.as_ref()) {
         (kind, Pat::Ident(name)) if name.by_ref.is_none() && name.subpat.is_none() => {
             Some(Param { ident: name.ident.clone(), kind })
         }
-        // What the server gives needs no name.
+        // The server passes these by position.
         (kind @ (Kind::Context | Kind::State(_)), pat) => {
             Some(Param { ident: Ident::new("_unnamed", pat.span()), kind })
         }
         (Kind::Argument(_), pat) => {
             mistakes.push(
-                Mistake::at(pat, "this parameter has a pattern in place of a name")
-                    .note("its name is what a caller writes")
-                    .help("name the parameter and take it apart in the body"),
+                Mistake::at(pat, "this parameter is a pattern, not a name")
+                    .note("a caller sends each value under its parameter's name")
+                    .help("name the parameter and destructure it in the body"),
             );
             None
         }
     }
 }
 
-/// Where the parameter's value comes from, by its type alone.
+/// Decides by the type alone whether the server or the caller provides the value.
 fn kind(name: &str, ty: &Type, description: Description, attr: ParamAttr) -> Result<Kind, Mistake> {
-    let (owned, lent) = match ungroup(ty) {
+    let (owned, shape) = match ungroup(ty) {
         Type::Reference(reference) if reference.mutability.is_some() => {
             return Err(Mistake::at(ty, format!("parameter `{name}` borrows mutably"))
-                .note("calls run side by side and share the server's state")
-                .help("take `&T` and put what changes behind a `Mutex`, or take the value itself"));
+                .note("calls run concurrently and share the server's state")
+                .help("take `&T` with a `Mutex` around what changes, or take the value from the caller, without `&mut`"));
         }
         Type::Reference(reference) => match ungroup(&reference.elem) {
-            Type::Path(path) if path.path.is_ident("str") => (string_at(path.span()), true),
-            Type::Slice(slice) => (list_of(&slice.elem), true),
-            elem => return given(name, elem, &attr),
+            Type::Path(path) if path.path.is_ident("str") => (Owned::Text(path.span()), Shape::Text),
+            Type::Slice(slice) => {
+                has_one_owned_type(name, &slice.elem)?;
+                (Owned::List((*slice.elem).clone()), Shape::List)
+            }
+            elem => return from_server(name, elem, &attr),
         },
-        owned => (owned.clone(), false),
+        owned => {
+            has_one_owned_type(name, owned)?;
+            (Owned::Written(owned.clone()), shape(owned))
+        }
     };
-    if let Some(found) = impl_trait(&owned) {
-        return Err(Mistake::at(found, format!("parameter `{name}` has no type of its own"))
-            .note("a caller's JSON is read into one type, and `impl Trait` names many")
-            .help("name the type"));
-    }
-    if let Some(borrow) = borrow(owned.to_token_stream()) {
-        return Err(Mistake::at(borrow, format!("parameter `{name}` borrows inside its type"))
-            .note("what a caller sends is read into values that the call owns")
-            .help("own it, for example `String` in place of `&str`"));
-    }
-    let shape = shape(&owned);
-    Ok(Kind::Argument(Box::new(Argument { owned, lent, shape, description, attr })))
+    Ok(Kind::Argument(Box::new(Argument { owned, shape, description, attr })))
 }
 
-/// `&T`: the call's context or the server's state, which a caller has no say in.
-fn given(name: &str, elem: &Type, attr: &ParamAttr) -> Result<Kind, Mistake> {
+/// Rejects types that cannot be deserialized into: `impl Trait`, and types with a borrow inside.
+fn has_one_owned_type(name: &str, ty: &Type) -> Result<(), Mistake> {
+    if let Some(impl_trait) = impl_trait(ty) {
+        return Err(Mistake::at(impl_trait, format!("parameter `{name}` has the type `impl Trait`"))
+            .note("a caller's JSON is deserialized into one concrete type")
+            .help("name a concrete type"));
+    }
+    if let Some(borrow) = borrow(ty.to_token_stream()) {
+        return Err(Mistake::at(borrow, format!("parameter `{name}` has a borrow inside its type"))
+            .note("a caller's JSON is deserialized into values that the call owns")
+            .help("use an owned type, for example `String` instead of `&str`"));
+    }
+    Ok(())
+}
+
+/// Reads `&T`, the context of the call or a part of the server's state. A caller does not send either.
+fn from_server(name: &str, elem: &Type, attr: &ParamAttr) -> Result<Kind, Mistake> {
     match attr.first() {
         Some(attribute) => {
             Err(Mistake::at(attribute, format!("`{name}` comes from the server, not from the caller"))
                 .note("`&T` is the server's state; `#[param]` describes what a caller sends")
-                .help("delete the `#[param(…)]`, or take the value itself"))
+                .help("delete the `#[param(…)]`, or take the value without `&`"))
         }
-        None if names_call(elem) => Ok(Kind::Context),
+        None if is_call(elem) => Ok(Kind::Context),
         None => Ok(Kind::State(Box::new(elem.clone()))),
     }
 }
 
-/// `Call`, the one reserved name.
-fn names_call(ty: &Type) -> bool {
+/// Whether the type is written `Call`, the one reserved name.
+fn is_call(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Call"))
 }
 
-/// Each token of the body that writes to stdout: `print!`, `println!`, and `stdout` of `io` or on its own.
+/// Returns each token of the body that writes to stdout: `print!`, `println!`, and `stdout()`, imported or not.
 fn prints(body: TokenStream) -> Vec<TokenTree> {
     let tokens: Vec<TokenTree> = body.into_iter().collect();
     let is = |at: Option<usize>, symbol: char| {
         let token = at.and_then(|at| tokens.get(at));
         matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == symbol)
     };
-    let mut found = Vec::new();
+    let mut prints = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
         match token {
-            TokenTree::Group(group) => found.extend(prints(group.stream())),
+            TokenTree::Group(group) => prints.extend(self::prints(group.stream())),
             TokenTree::Ident(ident) if ident == "print" || ident == "println" => {
-                found.extend(is(at.checked_add(1), '!').then(|| token.clone()));
+                prints.extend(is(at.checked_add(1), '!').then(|| token.clone()));
             }
             TokenTree::Ident(ident) if ident == "stdout" => {
-                // `command.stdout(…)` is another's, and `stdout()` is ours wherever it was imported from.
-                let called =
+                // `command.stdout(…)` is a method of another type; `stdout()` is that of `std::io`.
+                let is_call =
                     matches!(tokens.get(at + 1), Some(TokenTree::Group(group)) if group.stream().is_empty());
-                found.extend((called && !is(at.checked_sub(1), '.')).then(|| token.clone()));
+                prints.extend((is_call && !is(at.checked_sub(1), '.')).then(|| token.clone()));
             }
             _ => {}
         }
     }
-    found
+    prints
 }

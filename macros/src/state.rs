@@ -1,13 +1,11 @@
-//! `#[derive(State)]` on a struct → one `Provide<T>` a field, with what the field's handle can do as a type.
+//! Reads `#[derive(State)]`: the handles that a state provides, and the capabilities of each.
 
 use std::collections::HashSet;
 
 use darling::ast::NestedMeta;
-use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
 use syn::{
-    Attribute, Data, DeriveInput, Field, Fields, Ident, Index, Meta, Path, Type, parse_quote,
-    spanned::Spanned,
+    Attribute, Data, DeriveInput, Field, Fields, Generics, Ident, Index, Member, Meta, Path, Type,
+    parse_quote,
 };
 
 use crate::{
@@ -15,50 +13,29 @@ use crate::{
     key::{Grammar, flag, krate, spelled},
 };
 
-/// What `#[state(…)]` on a field says.
+/// A type that derives `State`.
+pub(crate) struct State {
+    pub(crate) krate: Path,
+    pub(crate) ident: Ident,
+    pub(crate) generics: Generics,
+    /// `None` if the type is not a struct.
+    pub(crate) handles: Option<Vec<Handle>>,
+}
+
+/// A field that tools can take by its type.
+pub(crate) struct Handle {
+    pub(crate) member: Member,
+    pub(crate) ty: Type,
+    pub(crate) can_write: bool,
+    pub(crate) can_reach_network: bool,
+}
+
+/// The marks in `#[state(…)]` on a field.
 #[derive(Default)]
 struct Marks {
     write: Option<Ident>,
     network: Option<Ident>,
     skip: Option<Ident>,
-}
-
-pub(crate) fn derive(input: TokenStream) -> TokenStream {
-    let input: DeriveInput = match syn::parse2(input) {
-        Ok(input) => input,
-        Err(error) => return error.to_compile_error(),
-    };
-    let mut mistakes = Mistakes::default();
-    let krate = candor(&input.attrs, &mut mistakes);
-    let private = quote!(#krate::__private);
-    let (generics, arguments, bounds) = input.generics.split_for_impl();
-    let ident = &input.ident;
-    let fields = fields(&input, &mut mistakes);
-    let provides = fields.into_iter().map(|(member, ty, access)| {
-        // The compiler's words stand at the field, and its lints know that nobody wrote this.
-        quote_spanned! {ty.span().resolved_at(Span::call_site())=>
-            impl #generics #private::Provide<#ty> for #ident #arguments #bounds {
-                type Access = #private::#access;
-                fn provide(&self) -> &#ty { &self.#member }
-            }
-        }
-    });
-    let provides = match &input.data {
-        Data::Struct(_) => quote!(#(#provides)*),
-        // The mistake is that of the state, not of each tool that takes a handle.
-        _ => quote! {
-            impl<__T: ?::core::marker::Sized> #private::Provide<__T> for #ident {
-                type Access = #private::Plain;
-                fn provide(&self) -> &__T { ::core::unreachable!() }
-            }
-        },
-    };
-    let mistakes = mistakes.into_tokens();
-    quote! {
-        #mistakes
-        impl #generics #private::State for #ident #arguments #bounds {}
-        #provides
-    }
 }
 
 const ON_THE_STRUCT: Grammar =
@@ -68,6 +45,15 @@ const ON_A_FIELD: Grammar = Grammar {
     keys: &["write", "network", "skip"],
     example: "#[state(write, network)]",
 };
+
+impl State {
+    /// Reads the type. A field with a bad mark becomes a mistake, and the other fields remain.
+    pub(crate) fn read(input: DeriveInput, mistakes: &mut Mistakes) -> Self {
+        let krate = candor(&input.attrs, mistakes);
+        let handles = handles(&input, mistakes);
+        Self { krate, ident: input.ident, generics: input.generics, handles }
+    }
+}
 
 /// Reads every `#[state(…)]` among `attributes`.
 fn each_mark(
@@ -90,11 +76,11 @@ fn each_mark(
     }
 }
 
-/// The crate whose `__private` the expansion names.
+/// Returns the path of the `candor` crate that the expansion names.
 fn candor(attributes: &[Attribute], mistakes: &mut Mistakes) -> Path {
-    let mut said = None;
-    each_mark(&ON_THE_STRUCT, attributes, mistakes, |_, item, mistakes| said = mistakes.keep(krate(item)));
-    said.unwrap_or_else(|| parse_quote!(::candor))
+    let mut path = None;
+    each_mark(&ON_THE_STRUCT, attributes, mistakes, |_, item, mistakes| path = mistakes.handle(krate(item)));
+    path.unwrap_or_else(|| parse_quote!(::candor))
 }
 
 fn marks(field: &Field, mistakes: &mut Mistakes) -> Marks {
@@ -105,59 +91,57 @@ fn marks(field: &Field, mistakes: &mut Mistakes) -> Marks {
             "network" => &mut marks.network,
             _ => &mut marks.skip,
         };
-        *mark = mistakes.keep(flag(key, item));
+        *mark = mistakes.handle(flag(key, item));
     });
     if let Some(skip) = marks.skip.as_ref().filter(|_| marks.write.is_some() || marks.network.is_some()) {
         mistakes.push(
             Mistake::at(skip, "`skip` contradicts the other marks of this field")
-                .note("a field that is left out gives no handle, and marks say what a handle can do")
-                .help("keep `skip` or the marks"),
+                .note("a skipped field is not a handle, and the other marks say what a handle can do")
+                .help("keep `skip` or the other marks"),
         );
     }
     marks
 }
 
-fn fields<'a>(input: &'a DeriveInput, mistakes: &mut Mistakes) -> Vec<(TokenStream, &'a Type, Ident)> {
+fn handles(input: &DeriveInput, mistakes: &mut Mistakes) -> Option<Vec<Handle>> {
     let Data::Struct(data) = &input.data else {
         mistakes.push(
-            Mistake::at(&input.ident, format!("state `{}` is no struct", input.ident))
-                .note("a tool takes a handle by its type, and each field gives one")
+            Mistake::at(&input.ident, format!("state `{}` is not a struct", input.ident))
+                .note("a tool takes a handle by its type, and each field provides one")
                 .help("write a `struct` with a field for each handle"),
         );
-        return Vec::new();
+        return None;
     };
-    let mut seen: Vec<String> = Vec::new();
-    let mut provided = Vec::new();
+    let mut types: Vec<String> = Vec::new();
+    let mut handles = Vec::new();
     for (at, field) in data.fields.iter().enumerate() {
         let marks = marks(field, mistakes);
         if marks.skip.is_some() {
             continue;
         }
         let ty = spelled(&field.ty);
-        if seen.contains(&ty) {
+        if types.contains(&ty) {
             mistakes.push(
-                Mistake::at(&field.ty, format!("state `{}` holds `{ty}` twice", input.ident))
-                    .note("a tool takes a handle by its type, so a type may stand here once")
-                    .help("wrap one of them in a type of its own, or mark it `#[state(skip)]`"),
+                Mistake::at(&field.ty, format!("state `{}` has two fields of type `{ty}`", input.ident))
+                    .note("a tool takes a handle by its type, so each type can occur only once")
+                    .help("wrap one of them in a new type, or mark it `#[state(skip)]`"),
             );
             continue;
         }
-        seen.push(ty);
-        let member = match (&data.fields, &field.ident) {
-            (Fields::Named(_), Some(ident)) => ident.to_token_stream(),
-            _ => Index::from(at).to_token_stream(),
-        };
-        provided.push((member, &field.ty, access(&marks, field.ty.span())));
+        types.push(ty);
+        handles.push(Handle {
+            member: member(&data.fields, field, at),
+            ty: field.ty.clone(),
+            can_write: marks.write.is_some(),
+            can_reach_network: marks.network.is_some(),
+        });
     }
-    provided
+    Some(handles)
 }
 
-fn access(marks: &Marks, span: proc_macro2::Span) -> Ident {
-    let word = match (marks.write.is_some(), marks.network.is_some()) {
-        (false, false) => "Plain",
-        (true, false) => "Write",
-        (false, true) => "Network",
-        (true, true) => "WriteAndNetwork",
-    };
-    Ident::new(word, span)
+fn member(fields: &Fields, field: &Field, at: usize) -> Member {
+    match (fields, &field.ident) {
+        (Fields::Named(_), Some(ident)) => Member::Named(ident.clone()),
+        _ => Member::Unnamed(Index::from(at)),
+    }
 }

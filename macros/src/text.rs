@@ -1,27 +1,16 @@
-//! Doc attributes → the description a model reads.
+//! Reads doc attributes as the description that a model reads.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
 use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
-/// What the doc comments above an item say.
+/// The doc comments above an item.
 pub(crate) enum Description {
-    /// No doc comment at all.
+    /// The item has no doc comment.
     Missing,
-    /// Text known here and now.
+    /// Text that the macro can read.
     Text(String),
-    /// An expression such as `concat!(…)` or `include_str!(…)`: the compiler knows it, the macro does not.
-    Expr(TokenStream),
-}
-
-impl ToTokens for Description {
-    fn to_tokens(&self, tokens: &mut TokenStream) {
-        match self {
-            Self::Missing => "".to_tokens(tokens),
-            Self::Text(text) => text.to_tokens(tokens),
-            Self::Expr(expr) => expr.to_tokens(tokens),
-        }
-    }
+    /// Lines with an expression among them, such as `concat!(…)` or `include_str!(…)`, which only the compiler can
+    /// evaluate.
+    Lines(Vec<Expr>),
 }
 
 /// Reads the `#[doc = …]` attributes among `attributes`.
@@ -33,13 +22,7 @@ pub(crate) fn description(attributes: &[Attribute]) -> Description {
     let literals: Option<Vec<String>> = docs.iter().map(|doc| literal(doc)).collect();
     match literals {
         Some(blocks) => Description::Text(unindent(&blocks)),
-        None => {
-            let lines = docs.iter().enumerate().map(|(at, doc)| {
-                let newline = (at > 0).then_some("\n").into_iter();
-                quote!(#(#newline,)* #doc)
-            });
-            Description::Expr(quote!(::core::concat!(#(#lines),*)))
-        }
+        None => Description::Lines(docs.into_iter().cloned().collect()),
     }
 }
 
@@ -50,7 +33,7 @@ fn doc_value(attribute: &Attribute) -> Option<&Expr> {
     }
 }
 
-/// The string behind `expr`, through the invisible groups that `macro_rules!` leaves.
+/// Returns the string in `expr`, also inside the invisible groups that `macro_rules!` puts around it.
 fn literal(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
@@ -59,7 +42,7 @@ fn literal(expr: &Expr) -> Option<String> {
     }
 }
 
-/// Joins doc blocks, takes off the indentation that all lines share, and trims.
+/// Joins doc blocks, removes the indentation that all lines share, and trims.
 fn unindent(blocks: &[String]) -> String {
     let text = blocks.join("\n");
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();

@@ -1,10 +1,9 @@
-//! A type's tokens → as much as they tell: its shape, what it borrows, what it leaves open.
+//! Reads a type's tokens: its shape, its borrows, and the `impl Trait`s in it.
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
-use quote::{quote, quote_spanned};
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use syn::{GenericArgument, PathArguments, PathSegment, Type};
 
-/// As much of a type as its tokens tell.
+/// The properties of a type that its tokens show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     Text,
@@ -12,18 +11,18 @@ pub(crate) enum Shape {
     Float,
     Bool,
     List,
-    /// A type of the user's: the schema tells, when the server starts.
+    /// A type of the user; its schema is known only when the server starts.
     Unknown,
 }
 
 impl Shape {
-    /// Whether the type is known to have every trait that an argument and a result need.
-    pub(crate) fn is_fit(&self) -> bool {
+    /// Whether the type certainly implements the traits that arguments and results need.
+    pub(crate) fn is_supported(&self) -> bool {
         matches!(self, Self::Text | Self::Int(_) | Self::Float | Self::Bool)
     }
 }
 
-/// The type inside the invisible groups and parentheses around it.
+/// Removes the invisible groups and parentheses around a type.
 pub(crate) fn ungroup(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => ungroup(&group.elem),
@@ -32,19 +31,11 @@ pub(crate) fn ungroup(ty: &Type) -> &Type {
     }
 }
 
-pub(crate) fn string_at(span: Span) -> Type {
-    Type::Verbatim(quote_spanned!(span=> ::std::string::String))
-}
-
-pub(crate) fn list_of(elem: &Type) -> Type {
-    Type::Verbatim(quote!(::std::vec::Vec<#elem>))
-}
-
-/// The first borrow among `tokens` that is not for good.
+/// Returns the first borrow among `tokens` that is not `'static`.
 pub(crate) fn borrow(tokens: TokenStream) -> Option<TokenTree> {
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
-        let found = match &token {
+        let borrow = match &token {
             TokenTree::Punct(punct) if punct.as_char() == '&' => Some(token),
             TokenTree::Punct(punct) if punct.as_char() == '\'' => {
                 (!is_static(tokens.peek())).then_some(token)
@@ -52,14 +43,14 @@ pub(crate) fn borrow(tokens: TokenStream) -> Option<TokenTree> {
             TokenTree::Group(group) => borrow(group.stream()),
             _ => None,
         };
-        if found.is_some() {
-            return found;
+        if borrow.is_some() {
+            return borrow;
         }
     }
     None
 }
 
-/// `'a` becomes `'_`.
+/// Replaces every named lifetime except `'static` by `'_`.
 pub(crate) fn elided(tokens: TokenStream) -> TokenStream {
     let mut after_tick = false;
     let elide = |token: TokenTree| {
@@ -84,16 +75,16 @@ fn is_static(token: Option<&TokenTree>) -> bool {
     matches!(token, Some(TokenTree::Ident(lifetime)) if lifetime == "static")
 }
 
-/// The first `impl Trait` in a type or its arguments.
+/// Returns the first `impl Trait` in a type or its arguments.
 pub(crate) fn impl_trait(ty: &Type) -> Option<&Type> {
     match ungroup(ty) {
-        found @ Type::ImplTrait(_) => Some(found),
+        ty @ Type::ImplTrait(_) => Some(ty),
         Type::Path(path) => path.path.segments.iter().flat_map(arguments).find_map(impl_trait),
         _ => None,
     }
 }
 
-/// The types between the `<` and `>` of a segment.
+/// Returns the types between the `<` and `>` of a segment.
 fn arguments(segment: &PathSegment) -> impl Iterator<Item = &Type> {
     let list = match &segment.arguments {
         PathArguments::AngleBracketed(list) => Some(&list.args),
@@ -105,17 +96,10 @@ fn arguments(segment: &PathSegment) -> impl Iterator<Item = &Type> {
     })
 }
 
-/// Reads `Option<T>` as `T`.
+/// Returns the shape of a type; `Option<T>` has the shape of `T`.
 pub(crate) fn shape(ty: &Type) -> Shape {
-    let path = match ungroup(ty) {
-        Type::Verbatim(tokens) => match tokens.to_string().rsplit("::").next().unwrap_or_default().trim() {
-            "String" => return Shape::Text,
-            _ => return Shape::List,
-        },
-        Type::Path(path) => &path.path,
-        _ => return Shape::Unknown,
-    };
-    let Some(last) = path.segments.last() else { return Shape::Unknown };
+    let Type::Path(path) = ungroup(ty) else { return Shape::Unknown };
+    let Some(last) = path.path.segments.last() else { return Shape::Unknown };
     let name = last.ident.to_string();
     match name.as_str() {
         "String" | "char" => Shape::Text,
@@ -130,7 +114,7 @@ pub(crate) fn shape(ty: &Type) -> Shape {
     }
 }
 
-/// Whether the tokens say `Option<…>`.
+/// Whether the type is written `Option<…>`.
 pub(crate) fn is_option(ty: &Type) -> bool {
     matches!(ungroup(ty), Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Option"))
 }

@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::{
     clock::Clock,
     tool::{
-        call::Caller,
+        caller::Caller,
         descriptor::{Descriptor, Per, Rate},
     },
 };
@@ -177,7 +177,7 @@ impl Keyed {
 
 #[cfg(test)]
 mod tests {
-    use crate::limits::*;
+    use super::*;
 
     fn a_minute(calls: u32) -> Rate {
         Rate { calls, per: Per::Minute }

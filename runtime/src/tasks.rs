@@ -17,7 +17,7 @@ use crate::{
     clock::Clock,
     tool::{
         ask::Question,
-        call::{Caller, Identity},
+        caller::{Caller, Identity},
     },
 };
 
@@ -50,7 +50,7 @@ struct Entry {
     /// By the clock's time since 1970.
     created: Duration,
     changed: Duration,
-    lasts: Duration,
+    ttl: Duration,
     stage: Stage,
     /// How far the handler says that it is.
     progress: Option<String>,
@@ -85,11 +85,11 @@ pub(crate) enum End {
 
 /// A task at one moment.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
+pub(crate) struct Snapshot {
     pub(crate) id: String,
     pub(crate) created: Duration,
     pub(crate) changed: Duration,
-    pub(crate) lasts: Duration,
+    pub(crate) ttl: Duration,
     /// How far the handler says that it is.
     pub(crate) progress: Option<String>,
     pub(crate) state: State,
@@ -97,9 +97,9 @@ pub(crate) struct Seen {
 
 /// How answers were taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub(crate) enum AnswerStatus {
     /// Those that were asked for.
-    Well,
+    Accepted,
     /// Not at all: they hold too much.
     TooLarge,
     /// The caller has no such task.
@@ -141,7 +141,7 @@ impl Tasks {
             scopes,
             created: now,
             changed: now,
-            lasts: timeout.saturating_add(KEPT),
+            ttl: timeout.saturating_add(KEPT),
             stage: Stage::Opened,
             progress: None,
             cancelled: cancelled.clone(),
@@ -153,10 +153,10 @@ impl Tasks {
     }
 
     /// The task of this name, where `caller` may see it. Any other is as unknown as one that never was.
-    pub(crate) fn see(&self, caller: &Caller, id: &str) -> Option<Seen> {
+    pub(crate) fn get(&self, caller: &Caller, id: &str) -> Option<Snapshot> {
         let tasks = self.tasks();
         let entry = tasks.get(id).filter(|entry| entry.is_open_to(caller))?;
-        entry.seen(id)
+        entry.snapshot(id)
     }
 
     /// Takes answers to a task's open questions; others are nobody's.
@@ -165,17 +165,17 @@ impl Tasks {
         caller: &Caller,
         id: &str,
         said: impl IntoIterator<Item = (String, Value)>,
-    ) -> Taken {
+    ) -> AnswerStatus {
         let now = self.clock.since_1970();
         let mut tasks = self.tasks();
         let Some(entry) = tasks.get_mut(id).filter(|entry| entry.is_open_to(caller)) else {
-            return Taken::Unknown;
+            return AnswerStatus::Unknown;
         };
-        let Stage::Asking { open, answers, size } = &mut entry.stage else { return Taken::Well };
+        let Stage::Asking { open, answers, size } = &mut entry.stage else { return AnswerStatus::Accepted };
         let said: BTreeMap<_, _> = said.into_iter().filter(|(key, _)| open.contains_key(key)).collect();
         let more = said.values().map(|answer| answer.to_string().len()).sum::<usize>();
         if *size + more > MOST_OF_ANSWERS {
-            return Taken::TooLarge;
+            return AnswerStatus::TooLarge;
         }
         if !said.is_empty() {
             entry.changed = now;
@@ -187,7 +187,7 @@ impl Tasks {
             // Whoever hears it again does no harm: each round of questions listens anew.
             entry.answered.notify_one();
         }
-        Taken::Well
+        AnswerStatus::Accepted
     }
 
     /// Takes a task back, if it still runs. Whether there is such a task.
@@ -209,7 +209,7 @@ impl Tasks {
         let mut tasks = self.all();
         let now = self.clock.since_1970();
         tasks.retain(|_, entry| {
-            let over = entry.created + entry.lasts <= now && entry.changed + KEPT_AFTER_ITS_END <= now;
+            let over = entry.created + entry.ttl <= now && entry.changed + KEPT_AFTER_ITS_END <= now;
             !(over && matches!(entry.stage, Stage::Ended(_)))
         });
         tasks
@@ -237,7 +237,7 @@ impl Entry {
             && self.scopes.iter().all(|scope| caller.holds(scope))
     }
 
-    fn seen(&self, id: &str) -> Option<Seen> {
+    fn snapshot(&self, id: &str) -> Option<Snapshot> {
         let state = match &self.stage {
             Stage::Opened => return None,
             Stage::Working => State::Working,
@@ -248,8 +248,8 @@ impl Entry {
             }
             Stage::Ended(end) => State::Ended(end.clone()),
         };
-        let Self { created, changed, lasts, .. } = *self;
-        Some(Seen { id: id.to_owned(), created, changed, lasts, progress: self.progress.clone(), state })
+        let Self { created, changed, ttl, .. } = *self;
+        Some(Snapshot { id: id.to_owned(), created, changed, ttl, progress: self.progress.clone(), state })
     }
 }
 
@@ -278,10 +278,10 @@ impl Running {
     }
 
     /// Lets the caller see the task, from now on.
-    pub(crate) fn begin(tasks: &Tasks, id: &str) -> Option<Seen> {
+    pub(crate) fn begin(tasks: &Tasks, id: &str) -> Option<Snapshot> {
         tasks.change(id, |entry| {
             entry.stage = Stage::Working;
-            entry.seen(id)
+            entry.snapshot(id)
         })?
     }
 
@@ -292,7 +292,7 @@ impl Running {
             entry.stage = Stage::Asking { open, answers: BTreeMap::new(), size: 0 };
             entry.progress = None;
             entry.answered = Arc::default();
-            (Arc::clone(&entry.answered), (entry.created + entry.lasts).saturating_sub(entry.changed))
+            (Arc::clone(&entry.answered), (entry.created + entry.ttl).saturating_sub(entry.changed))
         })?;
         let in_time = tokio::select! {
             biased;
@@ -307,7 +307,7 @@ impl Running {
     }
 
     /// Says how far the handler is, in its own words.
-    pub(crate) fn tell(&self, progress: String) {
+    pub(crate) fn set_progress(&self, progress: String) {
         self.tasks.change(&self.id, |entry| entry.progress = Some(progress));
     }
 

@@ -1,5 +1,7 @@
-//! What the sandbox costs: a sandboxed call beside the same handler unsandboxed, in memory, where it changes threads, and over
-//! stdio, where the service is at home on sandboxed ones, and the memory of each profile: `cargo bench -p candor-tests --bench sandbox`, and for figures that stay the same from run to run
+//! Measures the cost of the sandbox: a sandboxed call beside the same handler unsandboxed, in memory, where it changes
+//! threads, and over stdio, where the service itself runs on sandboxed threads; and the memory of each profile.
+//!
+//! `cargo bench -p candor-tests --bench sandbox`, or for figures that vary little from run to run
 //! `taskset -c 0 cargo bench -p candor-tests --bench sandbox`.
 
 use std::{
@@ -24,7 +26,7 @@ use tokio::runtime::Builder;
 
 const ARGUMENTS: &str = r#"{"a":2,"b":3}"#;
 const PRICE: &str = r#"{"symbol":"AAPL","lots":3}"#;
-/// Calls on the wire at once, and in all, when throughput is measured.
+/// Calls in flight at once, and in all, when throughput is measured.
 const WINDOW: usize = 32;
 const STREAM: usize = 4_000;
 const ROUNDS: usize = 10;
@@ -40,7 +42,7 @@ fn add(
     a + b
 }
 
-/// Add two numbers, from a function that may wait.
+/// Add two numbers, from an `async` function.
 #[mcp_tool(read_only, closed_world, public)]
 async fn add_async(
     /// The first.
@@ -51,19 +53,19 @@ async fn add_async(
     a + b
 }
 
-/// Need the sandbox of `read_only` alone.
+/// Run in the sandbox of `read_only`.
 #[mcp_tool(read_only, public)]
 fn reads() {}
 
-/// Need the sandbox of `closed_world` alone.
+/// Run in the sandbox of `closed_world`.
 #[mcp_tool(additive, closed_world, public)]
 fn stays() {}
 
-/// Need both.
+/// Run in the sandbox of both words.
 #[mcp_tool(read_only, closed_world, public)]
 fn both() {}
 
-/// Need none.
+/// Run without a sandbox.
 #[mcp_tool(additive, public)]
 fn neither() {}
 
@@ -107,7 +109,7 @@ fn service(sandbox: Sandbox) -> Service {
     server(sandbox).build().expect("a kernel with sandboxes")
 }
 
-/// One call after another, in memory.
+/// Measures one call after another, in memory.
 fn hop(tool: &str) {
     let side = |name, sandbox| {
         let params = format!(r#"{{"name":"{tool}","arguments":{ARGUMENTS}}}"#);
@@ -118,13 +120,13 @@ fn hop(tool: &str) {
     report(tool, &sandboxed, &open);
 }
 
-/// What two threads that wake each other need for a round trip on this machine: a hop takes no less.
+/// Measures a round trip between two threads that wake each other: a change of threads cannot take less.
 fn wake_ups() {
     let turn = Arc::new(AtomicBool::new(false));
-    let (theirs, here) = (Arc::clone(&turn), thread::current());
+    let (other_turn, here) = (Arc::clone(&turn), thread::current());
     let other = thread::spawn(move || {
         for _ in 0..STREAM {
-            while !theirs.swap(false, Ordering::AcqRel) {
+            while !other_turn.swap(false, Ordering::AcqRel) {
                 thread::park();
             }
             here.unpark();
@@ -144,7 +146,7 @@ fn wake_ups() {
     println!("two threads that wake each other: {:.1} µs a round trip", side.median());
 }
 
-/// One call after another over stdio: what a client waits for.
+/// Measures one call after another over stdio: the latency for a client.
 fn one_by_one(tool: &str) {
     let mut sides = [
         (Side::new("sandboxed"), Process::start("prices")),
@@ -155,8 +157,8 @@ fn one_by_one(tool: &str) {
             let (side, process) = &mut sides[at];
             for _ in 0..500 {
                 let start = Instant::now();
-                process.ask(tool, PRICE);
-                let answer = process.hear();
+                process.call(tool, PRICE);
+                let answer = process.receive();
                 if turn >= ROUNDS {
                     side.since(start);
                 }
@@ -184,48 +186,51 @@ impl Process {
             command.arg(mode).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let (stdin, stdout) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
         let mut process = Self { child, stdin, stdout: BufReader::new(stdout), id: 0 };
-        process.say(r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#);
-        process.hear();
-        process.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+        process.send(r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#);
+        process.receive();
+        process.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
         process
     }
 
-    fn say(&mut self, line: &str) {
+    fn send(&mut self, line: &str) {
         self.stdin.write_all(format!("{line}\n").as_bytes()).expect("the server reads");
     }
 
-    fn hear(&mut self) -> String {
+    fn receive(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).expect("an answer");
         line
     }
 
-    fn ask(&mut self, tool: &str, arguments: &str) {
+    fn call(&mut self, tool: &str, arguments: &str) {
         self.id += 1;
         let params = format!(r#"{{"name":"{tool}","arguments":{arguments}}}"#);
-        self.say(&format!(r#"{{"jsonrpc":"2.0","id":{},"method":"tools/call","params":{params}}}"#, self.id));
+        self.send(&format!(
+            r#"{{"jsonrpc":"2.0","id":{},"method":"tools/call","params":{params}}}"#,
+            self.id
+        ));
     }
 
-    /// The time of a stream of read calls, with a window of them under way.
+    /// Measures a stream of read calls, with a window of them in flight.
     fn stream(&mut self, tool: &str) -> Duration {
         let start = Instant::now();
         for _ in 0..WINDOW {
-            self.ask(tool, PRICE);
+            self.call(tool, PRICE);
         }
         for done in 0..STREAM {
-            let answer = self.hear();
+            let answer = self.receive();
             assert!(answer.contains(r#""close":669.06"#), "{answer}");
             if done + WINDOW < STREAM {
-                self.ask(tool, PRICE);
+                self.call(tool, PRICE);
             }
         }
         start.elapsed()
     }
 
-    /// Resident memory in kilobytes that is not a file's.
+    /// Returns the anonymous resident memory in kilobytes.
     fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.expect("the process is there");
+        let status = status.expect("the process runs");
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("Linux counts it");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
@@ -238,7 +243,7 @@ impl Drop for Process {
     }
 }
 
-/// The read call that other benchmarks set beside bare rmcp's.
+/// Measures the read call that other benchmarks compare with bare rmcp.
 fn throughput(tool: &str) {
     let mut sides = [
         (Side::new("sandboxed"), Process::start("prices")),
@@ -263,14 +268,14 @@ fn throughput(tool: &str) {
     );
 }
 
-/// What the first calls of each profile add, beside those of a tool without one.
+/// Measures the memory that the first calls of each profile add, beside those of a tool without one.
 fn memory() {
     let mut process = Process::start("serve");
     let mut before = process.resident();
     for tool in ["neither", "reads", "stays", "both"] {
         for _ in 0..1_000 {
-            process.ask(tool, "{}");
-            process.hear();
+            process.call(tool, "{}");
+            process.receive();
         }
         let after = process.resident();
         println!("{tool:24} resident: {:+} kB", after.cast_signed() - before.cast_signed());

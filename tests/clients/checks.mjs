@@ -92,7 +92,7 @@ export async function confirmation(client, person, states) {
   for (const says of ["decline", "cancel"]) {
     person.says = says;
     const answer = await client.callTool({ name: "clear_alerts", arguments: { symbol: "MSFT" } });
-    assert.deepEqual([answer.isError, answer._meta["candor/reason"]], [true, "confirmation_declined"]);
+    assert.deepEqual([answer.isError, answer._meta["io.github.candor-mcp/reason"]], [true, "confirmation_declined"]);
     assert.ok(person.asked.includes("`clear_alerts`") && person.asked.includes("symbol: MSFT"), person.asked);
   }
   await states?.(client);
@@ -103,7 +103,7 @@ export async function confirmation(client, person, states) {
 // A client that nobody can be asked through.
 export async function alone(client) {
   const answer = await client.callTool({ name: "clear_alerts", arguments: { symbol: "IBM" } });
-  assert.equal(answer._meta["candor/reason"], "confirmation_unavailable");
+  assert.equal(answer._meta["io.github.candor-mcp/reason"], "confirmation_unavailable");
 }
 
 // Over pipes a refusal is an error of JSON-RPC; over HTTP it is a status, which each client wraps in its own way, with

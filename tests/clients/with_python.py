@@ -128,7 +128,7 @@ async def confirmation(client: Client, person: Person):
     await client.call_tool("set_alert", {"symbol": "MSFT", "when": "below", "price": 20})
     for person.says, reason in [("decline", "confirmation_declined"), ("cancel", "confirmation_declined")]:
         answer = wire(await client.call_tool("clear_alerts", {"symbol": "MSFT"}))
-        same([answer["isError"], answer["_meta"]["candor/reason"]], [True, reason])
+        same([answer["isError"], answer["_meta"]["io.github.candor-mcp/reason"]], [True, reason])
         assert "`clear_alerts`" in person.asked and "symbol: MSFT" in person.asked, person.asked
     if client.protocol_version == "2026-07-28":
         await states(client)
@@ -143,7 +143,7 @@ async def states(client: Client):
         return wire(answer)
 
     async def back(symbol, state, says):
-        said = {"candor/confirm": ElicitResult(action=says)}
+        said = {"io.github.candor-mcp/confirm": ElicitResult(action=says)}
         return await call(symbol, request_state=state, input_responses=said)
 
     state = (await call("MSFT"))["requestState"]
@@ -151,12 +151,12 @@ async def states(client: Client):
     other = "A" if state[-5] != "A" else "B"
     for symbol, wrong in [("IBM", state), ("MSFT", state[:-5] + other + state[-4:]), ("MSFT", state[:20]), ("MSFT", "x")]:
         answer = await back(symbol, wrong, "accept")
-        same(answer["_meta"]["candor/reason"], "confirmation_state")
+        same(answer["_meta"]["io.github.candor-mcp/reason"], "confirmation_state")
         frozen.add(json.dumps(answer["content"]))
-    same((await back("MSFT", state, "decline"))["_meta"]["candor/reason"], "confirmation_declined")
+    same((await back("MSFT", state, "decline"))["_meta"]["io.github.candor-mcp/reason"], "confirmation_declined")
     # A refusal cannot be turned into consent with the same state.
     answer = await back("MSFT", state, "accept")
-    same(answer["_meta"]["candor/reason"], "confirmation_state")
+    same(answer["_meta"]["io.github.candor-mcp/reason"], "confirmation_state")
     same(frozen, {json.dumps(answer["content"])})
 
 
@@ -165,7 +165,7 @@ async def alone(transport: str, mode: str):
     with tempfile.TemporaryDirectory() as folder:
         async with server(transport, folder, ALL) as target, Client(target, mode=mode) as client:
             answer = wire(await client.call_tool("clear_alerts", {"symbol": "IBM"}))
-            same(answer["_meta"]["candor/reason"], "confirmation_unavailable")
+            same(answer["_meta"]["io.github.candor-mcp/reason"], "confirmation_unavailable")
 
 
 async def scope(transport: str, mode: str):

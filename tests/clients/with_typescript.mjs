@@ -39,7 +39,7 @@ async function states(client) {
     return client.request({ method: "tools/call", params }, { allowInputRequired: true });
   };
   const back = (symbol, requestState, action) =>
-    call(symbol, { requestState, inputResponses: { "candor/confirm": { action } } });
+    call(symbol, { requestState, inputResponses: { "io.github.candor-mcp/confirm": { action } } });
   const { requestState } = await call("MSFT");
   assert.ok(requestState);
   const other = requestState.at(-5) === "A" ? "B" : "A";
@@ -47,12 +47,12 @@ async function states(client) {
   const frozen = new Set();
   for (const [symbol, state] of [["IBM", requestState], ["MSFT", tampered], ["MSFT", requestState.slice(0, 20)], ["MSFT", "x"]]) {
     const answer = await back(symbol, state, "accept");
-    assert.equal(answer._meta["candor/reason"], "confirmation_state");
+    assert.equal(answer._meta["io.github.candor-mcp/reason"], "confirmation_state");
     frozen.add(answer.content[0].text);
   }
-  assert.equal((await back("MSFT", requestState, "decline"))._meta["candor/reason"], "confirmation_declined");
+  assert.equal((await back("MSFT", requestState, "decline"))._meta["io.github.candor-mcp/reason"], "confirmation_declined");
   const replayed = await back("MSFT", requestState, "accept");
-  assert.equal(replayed._meta["candor/reason"], "confirmation_state");
+  assert.equal(replayed._meta["io.github.candor-mcp/reason"], "confirmation_state");
   assert.deepEqual([...frozen], [replayed.content[0].text]);
 }
 

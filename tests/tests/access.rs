@@ -184,7 +184,7 @@ async fn list_all_shows_the_scopes_of_tools_that_stay_forbidden() {
     each_revision(&service, async |revision, client| {
         assert_eq!(names(&client).await, ["clock", "empty_vault", "read_vault"], "{revision}");
         let tools = client.tools().await.unwrap();
-        assert_eq!(tools[1]["_meta"]["candor/scopes"], json!(["read:vault", "write:vault"]));
+        assert_eq!(tools[1]["_meta"]["io.github.candor-mcp/scopes"], json!(["read:vault", "write:vault"]));
         let refused = client.call("empty_vault", json!({})).await.unwrap_err();
         assert_eq!(refused.code, -31403, "{revision}");
     })

@@ -119,7 +119,10 @@ async fn a_client_is_asked_nothing_that_it_did_not_declare() {
             let mut client =
                 Client::of(conformance::server().unaudited(), revision, capabilities.clone()).await;
             let answer = client.call(asks, prompt.clone()).await;
-            assert_eq!(answer["result"]["_meta"]["candor/reason"], "question_unavailable", "{answer}");
+            assert_eq!(
+                answer["result"]["_meta"]["io.github.candor-mcp/reason"], "question_unavailable",
+                "{answer}"
+            );
         }
         let mut client = Client::of(conformance::server().unaudited(), MODERN, capabilities).await;
         let error = client.call(asks, prompt.clone()).await["error"].take();
@@ -189,8 +192,8 @@ async fn a_tool_that_was_confirmed_is_not_confirmed_again_when_it_asks_and_never
     // An answer to the tool's question is none to ours.
     let what = json!({"what": accepted(json!({"what": "it"}))});
     let allow = client.call("forget", json!({"inputResponses": what})).await["result"].take();
-    assert!(allow["inputRequests"]["candor/confirm"].is_object(), "{allow}");
-    let yes = json!({"candor/confirm": {"action": "accept", "content": {}}});
+    assert!(allow["inputRequests"]["io.github.candor-mcp/confirm"].is_object(), "{allow}");
+    let yes = json!({"io.github.candor-mcp/confirm": {"action": "accept", "content": {}}});
     let which =
         client.call("forget", json!({"requestState": allow["requestState"], "inputResponses": yes})).await;
     assert!(which["result"]["inputRequests"]["what"].is_object(), "{which}");
@@ -200,7 +203,7 @@ async fn a_tool_that_was_confirmed_is_not_confirmed_again_when_it_asks_and_never
     assert_eq!(answer["result"]["content"][0]["text"], "forgot \"it\"", "{answer}");
     // The same again would be a write that nobody confirmed.
     let again = client.call("forget", back).await;
-    assert_eq!(again["result"]["_meta"]["candor/reason"], "confirmation_state", "{again}");
+    assert_eq!(again["result"]["_meta"]["io.github.candor-mcp/reason"], "confirmation_state", "{again}");
     assert_eq!(done.load(Ordering::SeqCst), 1);
 }
 

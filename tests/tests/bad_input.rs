@@ -111,16 +111,16 @@ async fn a_line_of_twenty_megabytes_is_refused_and_the_next_is_read() {
 async fn a_malformed_call_says_what_is_malformed() {
     let mut wire = opened().await;
     for (params, says) in [
-        (None, "it has no `params`"),
-        (Some(json!([])), "`params` is no object"),
-        (Some(json!(MARKER)), "`params` is no object"),
+        (None, "`params` is missing"),
+        (Some(json!([])), "`params` is not an object"),
+        (Some(json!(MARKER)), "`params` is not an object"),
         (Some(json!({})), "`name` is missing"),
         (Some(json!({"arguments": {"a": MARKER}})), "`name` is missing"),
-        (Some(json!({"name": 5})), "`name` is no string"),
-        (Some(json!({"name": [MARKER]})), "`name` is no string"),
-        (Some(json!({"name": null})), "`name` is no string"),
-        (Some(json!({"name": "add", "arguments": [1, 2]})), "`arguments` is no object"),
-        (Some(json!({"name": "add", "arguments": MARKER})), "`arguments` is no object"),
+        (Some(json!({"name": 5})), "`name` is not a string"),
+        (Some(json!({"name": [MARKER]})), "`name` is not a string"),
+        (Some(json!({"name": null})), "`name` is not a string"),
+        (Some(json!({"name": "add", "arguments": [1, 2]})), "`arguments` is not an object"),
+        (Some(json!({"name": "add", "arguments": MARKER})), "`arguments` is not an object"),
         (
             Some(json!({"name": "add", "arguments": {}, "_meta": MARKER})),
             "a field of `params` has the wrong type",

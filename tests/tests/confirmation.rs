@@ -93,7 +93,7 @@ impl Rig {
             params["requestState"] = json!(state);
         }
         if !said.is_null() {
-            params["inputResponses"] = json!({"candor/confirm": said});
+            params["inputResponses"] = json!({"io.github.candor-mcp/confirm": said});
         }
         self.wire.ask(request(&json!(1), "tools/call", params)).await
     }
@@ -138,14 +138,14 @@ fn it() -> Value {
 fn question(answer: &Value) -> (String, String) {
     let result = &answer["result"];
     assert_eq!(result["resultType"], "input_required", "{answer}");
-    let request = &result["inputRequests"]["candor/confirm"];
+    let request = &result["inputRequests"]["io.github.candor-mcp/confirm"];
     assert_eq!(request["method"], "elicitation/create", "{answer}");
     let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
     (text(&request["params"]["message"]), text(&result["requestState"]))
 }
 
 fn reason(answer: &Value) -> &str {
-    answer["result"]["_meta"]["candor/reason"].as_str().unwrap_or_default()
+    answer["result"]["_meta"]["io.github.candor-mcp/reason"].as_str().unwrap_or_default()
 }
 
 fn text(answer: &Value) -> &str {
@@ -172,12 +172,12 @@ async fn equal_arguments_in_another_order_are_the_same_call() {
 
 #[tokio::test]
 async fn declined_and_cancelled_calls_do_nothing_and_their_states_are_used_up() {
-    for (said, how) in [("decline", "was declined"), ("cancel", "was cancelled")] {
+    for (said, how) in [("decline", "declined"), ("cancel", "cancelled")] {
         let mut rig = Rig::new();
         let (_, state) = rig.asked(it()).await;
         let answer = rig.back(&state, said).await;
         assert_eq!(reason(&answer), "confirmation_declined", "{answer}");
-        assert_eq!(text(&answer), format!("the call of tool `forget` {how} by the user; nothing was done"));
+        assert_eq!(text(&answer), format!("the user {how} the call of tool `forget`; nothing was done"));
         rig.unusable(&state).await;
     }
 }
@@ -238,7 +238,7 @@ async fn a_hundred_answers_at_once_to_one_question_run_one_call() {
     let mut rig = Rig::new();
     let (_, state) = rig.asked(it()).await;
     let line = |id: usize| {
-        let said = json!({"candor/confirm": {"action": "accept", "content": {}}});
+        let said = json!({"io.github.candor-mcp/confirm": {"action": "accept", "content": {}}});
         let params = json!({"name": "forget", "arguments": it(), "_meta": meta(true), "requestState": state, "inputResponses": said});
         request(&json!(id), "tools/call", params)
     };
@@ -327,7 +327,7 @@ async fn a_client_without_the_capability_is_told_what_to_do() {
     rig.elicitation = false;
     let answer = rig.round("forget", it(), None, Value::Null).await;
     assert_eq!(reason(&answer), "confirmation_unavailable", "{answer}");
-    assert!(text(&answer).contains("it declares no `elicitation` capability"), "{answer}");
+    assert!(text(&answer).contains("the client does not declare the `elicitation` capability"), "{answer}");
     assert!(text(&answer).contains("--yes-destructive"), "{answer}");
     // Nor does it get anywhere by saying that it was asked.
     rig.unusable("garbage!").await;

@@ -174,7 +174,10 @@ async fn a_client_that_can_only_open_pages_is_not_asked() {
     wire.ask(request(&json!("hello"), "initialize", hello)).await;
     wire.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
     let answer = wire.call("forget", json!({"what": "it"})).await;
-    assert_eq!(answer["result"]["_meta"]["candor/reason"], "confirmation_unavailable", "{answer}");
+    assert_eq!(
+        answer["result"]["_meta"]["io.github.candor-mcp/reason"], "confirmation_unavailable",
+        "{answer}"
+    );
     assert_eq!(done.load(Ordering::SeqCst), 0);
 }
 
@@ -211,7 +214,10 @@ async fn a_client_that_leaves_in_the_middle_of_a_question_confirms_nothing() {
     // Nobody waits for an answer that can no longer come: the wire would lose its patience.
     let rest = asked.wire.end().await;
     assert_eq!(rest.len(), 1, "{rest:?}");
-    assert_eq!(rest[0]["result"]["_meta"]["candor/reason"], "confirmation_unanswered", "{rest:?}");
+    assert_eq!(
+        rest[0]["result"]["_meta"]["io.github.candor-mcp/reason"], "confirmation_unanswered",
+        "{rest:?}"
+    );
     assert_eq!(asked.done(), 0);
 }
 
@@ -222,6 +228,9 @@ async fn a_question_that_nobody_answers_is_given_up_after_ten_minutes() {
     // The wire has less patience than a person may take.
     tokio::time::advance(Duration::from_secs(590)).await;
     let answer = asked.wire.hear().await;
-    assert_eq!(answer["result"]["_meta"]["candor/reason"], "confirmation_unanswered", "{answer}");
+    assert_eq!(
+        answer["result"]["_meta"]["io.github.candor-mcp/reason"], "confirmation_unanswered",
+        "{answer}"
+    );
     assert_eq!((started.elapsed().as_secs(), asked.done()), (600, 0));
 }

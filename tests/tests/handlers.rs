@@ -1,4 +1,4 @@
-//! Handlers that behave badly: each call is answered in its time, sandboxed or not, and the server goes on.
+//! Handlers that behave badly: each call is answered in time, sandboxed or not, and the server goes on.
 
 use std::{
     sync::{
@@ -12,30 +12,30 @@ use candor::{Call, Sandbox, Server, State, ToolError, mcp_tool, testing::Client,
 use serde_json::json;
 use tokio::sync::mpsc;
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(State)]
 struct App {
     #[state(write)]
     ledger: Mutex<Vec<u32>>,
-    hands: Arc<Hands>,
+    latch: Arc<Latch>,
 }
 
-struct Hands {
+struct Latch {
     open: AtomicBool,
-    said: mpsc::UnboundedSender<&'static str>,
+    events: mpsc::UnboundedSender<&'static str>,
 }
 
-impl Hands {
-    /// Ignores everything but its own flag.
+impl Latch {
+    /// Blocks until the latch opens, and ignores cancellation.
     fn hold(&self) {
         while !self.open.load(Ordering::SeqCst) {
             std::thread::yield_now();
         }
-        let _ = self.said.send("let go");
+        let _ = self.events.send("released");
     }
 }
 
-/// Add a number to the ledger, and panic at 13 while holding it.
+/// Add a number to the ledger, and panic at 13 while holding its lock.
 #[mcp_tool(additive, closed_world, public)]
 fn note(
     ledger: &Mutex<Vec<u32>>,
@@ -48,32 +48,32 @@ fn note(
     Ok(ledger.len())
 }
 
-/// Add a number to the ledger, and trust that nobody panicked.
+/// Add a number to the ledger, and panic if its lock is poisoned.
 #[mcp_tool(additive, closed_world, public)]
-fn note_trusting(
+fn note_or_panic(
     ledger: &Mutex<Vec<u32>>,
     /// The number.
     number: u32,
 ) -> usize {
-    let mut ledger = ledger.lock().expect("nobody panicked with it");
+    let mut ledger = ledger.lock().expect("the lock is not poisoned");
     ledger.push(number);
     ledger.len()
 }
 
 /// Start a thread, and return.
 #[mcp_tool(read_only, closed_world, public)]
-fn leave_a_thread(hands: &Arc<Hands>) -> &'static str {
-    let hands = Arc::clone(hands);
-    std::thread::spawn(move || hands.hold());
+fn leave_a_thread(latch: &Arc<Latch>) -> &'static str {
+    let latch = Arc::clone(latch);
+    std::thread::spawn(move || latch.hold());
     "returned"
 }
 
 /// Start a thread that panics, and return.
 #[mcp_tool(read_only, closed_world, public)]
-fn leave_a_panic(hands: &Arc<Hands>) -> &'static str {
-    let said = hands.said.clone();
+fn leave_a_panic(latch: &Arc<Latch>) -> &'static str {
+    let events = latch.events.clone();
     std::thread::spawn(move || {
-        let _ = said.send("panics");
+        let _ = events.send("panics");
         panic!("in a thread of its own");
     });
     "returned"
@@ -81,43 +81,43 @@ fn leave_a_panic(hands: &Arc<Hands>) -> &'static str {
 
 /// Start a task, and return.
 #[mcp_tool(read_only, closed_world, public)]
-async fn leave_a_task(hands: &Arc<Hands>) -> &'static str {
-    let said = hands.said.clone();
+async fn leave_a_task(latch: &Arc<Latch>) -> &'static str {
+    let events = latch.events.clone();
     tokio::spawn(async move {
         tokio::task::yield_now().await;
-        let _ = said.send("task done");
+        let _ = events.send("task done");
     });
     "returned"
 }
 
-/// Panic with something that is no text.
+/// Panic with a payload that is not text.
 #[mcp_tool(read_only, closed_world, public)]
 async fn panic_oddly() {
     std::panic::panic_any(4711);
 }
 
-/// Ignore the deadline, in a plain function.
+/// Ignore the timeout, in a plain function.
 #[mcp_tool(read_only, closed_world, public, timeout = "30ms")]
-fn deaf(hands: &Arc<Hands>) {
-    hands.hold();
+fn ignore_timeout(latch: &Arc<Latch>) {
+    latch.hold();
 }
 
-/// Ignore the deadline, in async code that never yields.
+/// Ignore the timeout, in async code that never yields.
 #[mcp_tool(read_only, closed_world, public, timeout = "30ms")]
-async fn deaf_async(hands: &Arc<Hands>) {
-    hands.hold();
+async fn ignore_timeout_async(latch: &Arc<Latch>) {
+    latch.hold();
 }
 
-/// Ignore the deadline, in a plain function that may not be repeated.
+/// Ignore the timeout, in a plain function that must not be repeated.
 #[mcp_tool(additive, closed_world, public, timeout = "30ms")]
-fn deaf_once(hands: &Arc<Hands>) {
-    hands.hold();
+fn ignore_timeout_once(latch: &Arc<Latch>) {
+    latch.hold();
 }
 
-/// Ignore the deadline, and be tried again.
+/// Ignore the timeout, and be retried.
 #[mcp_tool(read_only, closed_world, public, timeout = "30ms", retry = 3)]
-fn deaf_again(hands: &Arc<Hands>, call: &Call) -> Result<(), ToolError> {
-    hands.hold();
+fn ignore_timeout_retried(latch: &Arc<Latch>, call: &Call) -> Result<(), ToolError> {
+    latch.hold();
     let _ = call;
     Err(ToolError::transient("busy"))
 }
@@ -135,31 +135,31 @@ fn add(
 
 struct Rig {
     client: Client,
-    hands: Arc<Hands>,
-    heard: mpsc::UnboundedReceiver<&'static str>,
+    latch: Arc<Latch>,
+    events: mpsc::UnboundedReceiver<&'static str>,
 }
 
 impl Rig {
     async fn new(sandbox: Sandbox) -> Self {
-        let (said, heard) = mpsc::unbounded_channel();
-        let hands = Arc::new(Hands { open: AtomicBool::new(false), said });
+        let (sender, events) = mpsc::unbounded_channel();
+        let latch = Arc::new(Latch { open: AtomicBool::new(false), events: sender });
         let server = Server::new("s", "1")
             .sandbox(sandbox)
-            .state(App { ledger: Mutex::default(), hands: Arc::clone(&hands) })
+            .state(App { ledger: Mutex::default(), latch: Arc::clone(&latch) })
             .tools(tools![
                 note,
-                note_trusting,
+                note_or_panic,
                 leave_a_thread,
                 leave_a_panic,
                 leave_a_task,
                 panic_oddly,
-                deaf,
-                deaf_async,
-                deaf_once,
-                deaf_again,
+                ignore_timeout,
+                ignore_timeout_async,
+                ignore_timeout_once,
+                ignore_timeout_retried,
                 add
             ]);
-        Self { client: Client::of(server).await, hands, heard }
+        Self { client: Client::of(server).await, latch, events }
     }
 
     async fn text(&self, tool: &str, arguments: serde_json::Value) -> String {
@@ -174,7 +174,7 @@ impl Rig {
 const BOTH: [Sandbox; 2] = [Sandbox::WhereAvailable, Sandbox::Off];
 
 #[tokio::test]
-async fn a_panic_with_the_state_in_hand_is_answered_and_so_is_every_call_after_it() {
+async fn handler_panicking_with_a_lock_is_answered_and_so_is_every_later_call() {
     for sandbox in BOTH {
         let rig = Rig::new(sandbox).await;
         assert_eq!(rig.text("note", json!({"number": 1})).await, "1");
@@ -183,8 +183,8 @@ async fn a_panic_with_the_state_in_hand_is_answered_and_so_is_every_call_after_i
         for number in [2, 13] {
             assert_eq!(rig.text("note", json!({"number": number})).await, "the ledger was left half written");
         }
-        // Who unwraps the poison panics in turn, and that is answered as well.
-        let answer = rig.client.call("note_trusting", json!({"number": 2})).await.unwrap();
+        // A handler that unwraps the poisoned lock panics in turn, and is answered as well.
+        let answer = rig.client.call("note_or_panic", json!({"number": 2})).await.unwrap();
         assert_eq!(answer.reason(), Some("internal"));
         assert!(!format!("{answer:?}").contains("s3cr3t-4711"));
         rig.is_alive().await;
@@ -192,58 +192,60 @@ async fn a_panic_with_the_state_in_hand_is_answered_and_so_is_every_call_after_i
 }
 
 #[tokio::test]
-async fn a_panic_that_is_no_text_is_answered_like_any_other() {
+async fn handler_panic_without_text_is_answered_like_any_other() {
     let rig = Rig::new(Sandbox::WhereAvailable).await;
     assert_eq!(rig.client.call("panic_oddly", json!({})).await.unwrap().reason(), Some("internal"));
     rig.is_alive().await;
 }
 
 #[tokio::test]
-async fn what_a_handler_leaves_behind_holds_up_nobody() {
+async fn threads_and_tasks_left_by_a_handler_do_not_delay_other_calls() {
     for sandbox in BOTH {
         let mut rig = Rig::new(sandbox).await;
         for tool in ["leave_a_thread", "leave_a_panic", "leave_a_task"] {
             assert_eq!(rig.text(tool, json!({})).await, "returned");
             rig.is_alive().await;
         }
-        let mut heard = vec![rig.heard.recv().await.unwrap(), rig.heard.recv().await.unwrap()];
-        heard.sort_unstable();
-        assert_eq!(heard, ["panics", "task done"]);
-        rig.hands.open.store(true, Ordering::SeqCst);
-        assert_eq!(rig.heard.recv().await, Some("let go"));
+        let mut events = vec![rig.events.recv().await.unwrap(), rig.events.recv().await.unwrap()];
+        events.sort_unstable();
+        assert_eq!(events, ["panics", "task done"]);
+        rig.latch.open.store(true, Ordering::SeqCst);
+        assert_eq!(rig.events.recv().await, Some("released"));
         rig.is_alive().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_handler_holds_its_answer_beyond_the_deadline() {
+async fn handler_that_ignores_its_timeout_is_answered_at_the_timeout() {
     for sandbox in BOTH {
         let mut rig = Rig::new(sandbox).await;
-        for tool in ["deaf", "deaf_async", "deaf_once", "deaf_again"] {
+        for tool in
+            ["ignore_timeout", "ignore_timeout_async", "ignore_timeout_once", "ignore_timeout_retried"]
+        {
             let started = Instant::now();
             let answer = rig.client.call(tool, json!({})).await.unwrap();
             assert_eq!(answer.reason(), Some("deadline_exceeded"), "{tool} {sandbox:?}");
-            // Thirty milliseconds, and patience with a machine that is busy.
+            // Thirty milliseconds, plus a margin for a busy machine.
             assert!(started.elapsed() < Duration::from_secs(5), "{tool} {sandbox:?}");
             rig.is_alive().await;
         }
-        rig.hands.open.store(true, Ordering::SeqCst);
+        rig.latch.open.store(true, Ordering::SeqCst);
         for _ in 0..4 {
-            assert_eq!(rig.heard.recv().await, Some("let go"));
+            assert_eq!(rig.events.recv().await, Some("released"));
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_sandboxed_handler_that_never_yields_holds_up_no_other_tool_of_its_sandbox() {
+async fn sandboxed_handlers_that_never_yield_do_not_delay_other_tools_of_their_sandbox() {
     let rig = Rig::new(Sandbox::WhereAvailable).await;
-    // One for each thread that async handlers of this sandbox may have.
+    // One for each worker that this sandbox may have.
     let workers = std::thread::available_parallelism().unwrap().get();
     for _ in 0..workers {
-        let answer = rig.client.call("deaf_async", json!({})).await.unwrap();
+        let answer = rig.client.call("ignore_timeout_async", json!({})).await.unwrap();
         assert_eq!(answer.reason(), Some("deadline_exceeded"));
     }
     rig.is_alive().await;
-    rig.hands.open.store(true, Ordering::SeqCst);
+    rig.latch.open.store(true, Ordering::SeqCst);
     assert_eq!(rig.text("leave_a_task", json!({})).await, "returned");
 }

@@ -50,7 +50,9 @@ async fn results_errors_and_refusals_are_the_same_on_both_ways() {
     assert_eq!(one_answer(&site, &twice).await.status, 400);
     let key = with("measure", json!({"arguments": {"text": "abc"}}));
     let key = Ask {
-        body: key.body.replace("\"_meta\":{", "\"_meta\":{\"candor/idempotency-key\":\"short\","),
+        body: key
+            .body
+            .replace("\"_meta\":{", "\"_meta\":{\"io.github.candor-mcp/idempotency-key\":\"short\","),
         ..key
     };
     assert_eq!(one_answer(&site, &key).await.message()["error"]["code"], -32602);

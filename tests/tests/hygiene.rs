@@ -1,14 +1,15 @@
-//! An expansion means the same wherever it stands, whatever names the user has taken, and whoever wrote the tool.
+//! Tests that an expansion works in every place: among names that shadow its own, in functions and modules, under
+//! `cfg`, and in code that a macro wrote.
 
 #![deny(warnings)]
-// What a tool takes and returns is settled by the wire, and here by what is to be shown.
+// The functions here have the signatures that the tests need.
 #![allow(clippy::pedantic, clippy::too_many_arguments, clippy::non_minimal_cfg)]
 
 use candor::{Server, State, mcp_tool, testing::Client, tools};
 use serde_json::{Value, json};
 
-/// What `tool` of `server` gives back for `arguments`.
-async fn answer<C: State>(server: Server<C>, tool: &str, arguments: Value) -> Value {
+/// Calls `tool` of `server` and returns its result.
+async fn result<C: State>(server: Server<C>, tool: &str, arguments: Value) -> Value {
     let client = Client::of(server.yes_destructive()).await;
     let answer = client.call(tool, arguments).await.unwrap();
     assert!(!answer.is_error, "{}", answer.text());
@@ -19,7 +20,7 @@ fn server() -> Server {
     Server::new("hygiene", "1.0.0")
 }
 
-/// Every name that an expansion could lean on, taken by something else.
+/// Shadows every name that an expansion could use.
 #[allow(non_camel_case_types, dead_code, unreachable_pub)]
 mod shadowed {
     pub struct Box;
@@ -33,7 +34,7 @@ mod shadowed {
     pub struct Descriptor;
     pub struct Param;
     pub struct Duration;
-    pub struct Plainly;
+    pub struct Succeeds;
     pub struct C;
     pub struct str;
     pub struct usize;
@@ -91,7 +92,7 @@ mod shadowed {
         }
     }
 
-    /// Tools named as an expansion might name what it needs.
+    /// Tools with names that an expansion might use.
     #[allow(non_snake_case)]
     pub mod markers {
         /// One.
@@ -109,16 +110,16 @@ mod shadowed {
 }
 
 #[tokio::test]
-async fn shadowed_names() {
+async fn expansion_among_shadowed_names_works() {
     let adding = || {
         let app = shadowed::App { prices: shadowed::Prices(100), count: 10 };
         server().state(app).tools(shadowed::tools::all())
     };
-    assert_eq!(answer(adding(), "add", json!({"second": 3})).await, json!(105));
-    assert_eq!(answer(adding(), "add_later", json!({"numbers": [1, 2]})).await, json!(13));
+    assert_eq!(result(adding(), "add", json!({"second": 3})).await, json!(105));
+    assert_eq!(result(adding(), "add_later", json!({"numbers": [1, 2]})).await, json!(13));
     let markers = || server().tools(tools![shadowed::markers::C, shadowed::markers::Returned]);
-    assert_eq!(answer(markers(), "C", json!({})).await, json!(1));
-    assert_eq!(answer(markers(), "Returned", json!({})).await, json!(2));
+    assert_eq!(result(markers(), "C", json!({})).await, json!(1));
+    assert_eq!(result(markers(), "Returned", json!({})).await, json!(2));
 }
 
 /// Count the letters of a word.
@@ -131,8 +132,8 @@ fn r#match(
 }
 
 #[tokio::test]
-async fn raw_identifiers() {
-    assert_eq!(answer(server().tools(tools![r#match]), "match", json!({"type": "four"})).await, json!(4));
+async fn tool_with_raw_identifiers_drops_the_prefix() {
+    assert_eq!(result(server().tools(tools![r#match]), "match", json!({"type": "four"})).await, json!(4));
 }
 
 macro_rules! length_of {
@@ -165,7 +166,7 @@ length_of!(
     length_of_text, "length-of-text", text: &str, "The text.", { text.len() }
 );
 
-/// Everything but the names is the macro's own.
+/// Writes whole tools; only the names come from its caller.
 macro_rules! times {
     ($($name:ident = $value:expr),*) => {
         $(
@@ -184,21 +185,21 @@ macro_rules! times {
 times!(one = 1, two = 2);
 
 #[tokio::test]
-async fn tools_made_by_a_macro() {
-    let made = || server().tools(tools![length_of_word, length_of_list, length_of_text, one, two]);
-    assert_eq!(answer(made(), "length-of-word", json!({"word": "word"})).await, json!(4));
-    assert_eq!(answer(made(), "length-of-list", json!({"list": [1, null]})).await, json!(2));
-    assert_eq!(answer(made(), "length-of-text", json!({"text": "text"})).await, json!(4));
-    assert_eq!(answer(made(), "one", json!({"times": 3})).await, json!(3));
+async fn tools_written_by_macro_rules_work() {
+    let from_macros = || server().tools(tools![length_of_word, length_of_list, length_of_text, one, two]);
+    assert_eq!(result(from_macros(), "length-of-word", json!({"word": "word"})).await, json!(4));
+    assert_eq!(result(from_macros(), "length-of-list", json!({"list": [1, null]})).await, json!(2));
+    assert_eq!(result(from_macros(), "length-of-text", json!({"text": "text"})).await, json!(4));
+    assert_eq!(result(from_macros(), "one", json!({"times": 3})).await, json!(3));
     assert_eq!(two(4).await, 8);
-    let listed = Client::of(made()).await.tools().await.unwrap();
+    let listed = Client::of(from_macros()).await.tools().await.unwrap();
     let list = listed.iter().find(|tool| tool["name"] == "length-of-list").unwrap();
     assert_eq!(list["description"], "The length of a list.");
     assert_eq!(list["inputSchema"]["properties"]["list"]["description"], "The list.");
 }
 
 #[tokio::test]
-async fn a_tool_inside_a_function() {
+async fn tool_inside_a_function_works() {
     struct Local(u8);
 
     #[derive(State)]
@@ -206,14 +207,14 @@ async fn a_tool_inside_a_function() {
         local: Local,
     }
 
-    /// Give what a local type holds.
+    /// Return the content of a local type.
     #[mcp_tool(read_only, closed_world, public)]
     fn inside(local: &Local) -> u8 {
         local.0
     }
 
     let server = server().state(Inside { local: Local(7) }).tools(tools![inside]);
-    assert_eq!(answer(server, "inside", json!({})).await, json!(7));
+    assert_eq!(result(server, "inside", json!({})).await, json!(7));
     assert_eq!(inside(&Local(3)), 3);
 }
 
@@ -231,14 +232,14 @@ mod another {
 }
 
 #[tokio::test]
-async fn one_use_brings_function_and_tool() {
+async fn one_use_imports_function_and_tool() {
     use another::double;
 
     assert_eq!(double(4), 8);
-    assert_eq!(answer(server().tools(tools![double]), "double", json!({"number": 4})).await, json!(8));
+    assert_eq!(result(server().tools(tools![double]), "double", json!({"number": 4})).await, json!(8));
 }
 
-/// Take the names that an expansion gives to its own variables.
+/// Takes parameters with the names of an expansion's variables.
 #[mcp_tool(read_only, public)]
 fn same_names(
     unit: &(),
@@ -267,10 +268,10 @@ struct Unit {
 }
 
 #[tokio::test]
-async fn parameters_named_as_the_expansion_names_its_own() {
+async fn parameters_with_names_of_the_expansion_are_distinct() {
     let server = server().state(Unit { unit: () }).tools(tools![same_names]);
     let arguments = json!({"state": 1, "call": 2, "args": 3, "__args": 4, "__a0": 5, "__state": 6});
-    assert_eq!(answer(server, "same_names", arguments).await, json!([1, 2, 3, 4, 5, 6]));
+    assert_eq!(result(server, "same_names", arguments).await, json!([1, 2, 3, 4, 5, 6]));
 }
 
 /// Above the attribute.
@@ -280,7 +281,7 @@ fn configured() -> u8 {
     1
 }
 
-/// Above the attribute, and out.
+/// Above the attribute, and disabled.
 #[cfg(any())]
 #[mcp_tool(read_only, public)]
 fn configured() -> u8 {
@@ -294,7 +295,7 @@ fn configured_below() -> u8 {
     3
 }
 
-/// Below the attribute, and out.
+/// Below the attribute, and disabled.
 #[mcp_tool(read_only, public)]
 #[cfg(any())]
 fn configured_below() -> u8 {
@@ -302,13 +303,13 @@ fn configured_below() -> u8 {
 }
 
 #[tokio::test]
-async fn tools_under_a_cfg() {
+async fn tools_under_a_cfg_are_enabled_with_it() {
     let configured = || server().tools(tools![configured, configured_below]);
-    assert_eq!(answer(configured(), "configured", json!({})).await, json!(1));
-    assert_eq!(answer(configured(), "configured_below", json!({})).await, json!(3));
+    assert_eq!(result(configured(), "configured", json!({})).await, json!(1));
+    assert_eq!(result(configured(), "configured_below", json!({})).await, json!(3));
 }
 
-/// Show what it was called with.
+/// Show the arguments of the call.
 #[mcp_tool(read_only, public)]
 fn every_kind(
     /// Text, lent.
@@ -317,29 +318,29 @@ fn every_kind(
     list: &[u8],
     /// A letter.
     letter: char,
-    /// It may be missing.
+    /// Optional.
     maybe: Option<bool>,
-    /// It may be missing, and is a word all the same.
+    /// Optional, with a default.
     #[param(default = "none")]
     word: String,
-    /// It may be missing, and is a list all the same.
+    /// Optional, with a list as its default.
     #[param(default = [1, 2])]
     numbers: Vec<i8>,
-    /// Deep.
+    /// Nested types.
     nested: std::collections::BTreeMap<String, Vec<Option<(u8, f64)>>>,
-    /// Borrowed for good.
+    /// Borrowed for `'static`.
     forever: std::borrow::Cow<'static, str>,
 ) -> String {
     format!("{text} {list:?} {letter} {maybe:?} {word} {numbers:?} {nested:?} {forever}")
 }
 
 #[tokio::test]
-async fn every_kind_of_parameter() {
+async fn parameters_of_every_kind_are_read() {
     let arguments = json!({
         "text": "t", "list": [1], "letter": "l", "nested": {"n": [null, [1, 0.5]]}, "forever": "f"
     });
     let shown = r#"t [1] l None none [1, 2] {"n": [None, Some((1, 0.5))]} f"#;
-    assert_eq!(answer(server().tools(tools![every_kind]), "every_kind", arguments).await, json!(shown));
+    assert_eq!(result(server().tools(tools![every_kind]), "every_kind", arguments).await, json!(shown));
 }
 
 struct Held(String);
@@ -347,31 +348,95 @@ struct Held(String);
 #[derive(State)]
 struct Holder(Held);
 
-/// Give a word for good.
+/// Return a `'static` borrow.
 #[mcp_tool(read_only, public)]
-fn for_good() -> &'static str {
+fn static_borrow() -> &'static str {
     "good"
 }
 
-/// Give a word for as long as the state lives.
+/// Return a borrow of the state.
 #[mcp_tool(read_only, public)]
-fn while_held<'a, 'b: 'a>(held: &'b Held, _: &'a candor::Call) -> Option<&'a str> {
+fn borrow_of_state<'a, 'b: 'a>(held: &'b Held, _: &'a candor::Call) -> Option<&'a str> {
     held.0.get(..4)
 }
 
-/// Give a word for as long as the state lives, later.
+/// Return a borrow of the state from an `async fn`.
 #[mcp_tool(read_only, public)]
-async fn while_held_later(held: &Held) -> Result<&str, &'static str> {
+async fn async_borrow_of_state(held: &Held) -> Result<&str, &'static str> {
     held.0.get(5..).ok_or("too short")
 }
 
 #[tokio::test]
-async fn results_with_a_lifetime() {
+async fn results_with_a_lifetime_are_serialized() {
     let holder = || {
-        let tools = tools![for_good, while_held, while_held_later];
+        let tools = tools![static_borrow, borrow_of_state, async_borrow_of_state];
         server().state(Holder(Held("held back".to_owned()))).tools(tools)
     };
-    assert_eq!(answer(holder(), "for_good", json!({})).await, json!("good"));
-    assert_eq!(answer(holder(), "while_held", json!({})).await, json!("held"));
-    assert_eq!(answer(holder(), "while_held_later", json!({})).await, json!("back"));
+    assert_eq!(result(holder(), "static_borrow", json!({})).await, json!("good"));
+    assert_eq!(result(holder(), "borrow_of_state", json!({})).await, json!("held"));
+    assert_eq!(result(holder(), "async_borrow_of_state", json!({})).await, json!("back"));
+}
+
+/// Tools under the lints that a careful user denies. `unreachable_pub` needs the module to be public.
+pub mod no_warning {
+    #![deny(missing_docs, unreachable_pub, rust_2018_idioms)]
+
+    use candor::{Call, mcp_tool};
+
+    /// Wait.
+    #[mcp_tool(read_only, public)]
+    pub(crate) async fn wait() {}
+
+    /// Count the words.
+    #[mcp_tool(read_only, public)]
+    #[deprecated = "count letters"]
+    pub fn count_words(
+        _call: &Call,
+        /// The text.
+        text: &str,
+    ) -> usize {
+        text.split_whitespace().count()
+    }
+
+    /// Tell whether there is a first letter.
+    #[mcp_tool(read_only, public)]
+    #[must_use]
+    pub(crate) fn has_letters(
+        _: &Call,
+        /// The words.
+        mut words: Vec<String>,
+    ) -> Option<bool> {
+        words.pop().map(|word| !word.is_empty())
+    }
+}
+
+#[test]
+fn expansion_under_denied_lints_causes_no_warning() {
+    use no_warning::*;
+
+    server().tools(tools![wait, count_words, has_letters]).build().unwrap();
+}
+
+struct Alerts;
+
+#[derive(State)]
+struct Desk {
+    #[state(write)]
+    alerts: Alerts,
+}
+
+/// Delete every price alert of one symbol.
+#[mcp_tool(destructive, idempotent, scope = "write:alerts")]
+fn clear_alerts(
+    _alerts: &Alerts,
+    /// Ticker symbol.
+    symbol: String,
+) -> Result<usize, String> {
+    Ok(symbol.len())
+}
+
+#[test]
+fn tool_called_as_a_function_takes_its_parameters() {
+    server().state(Desk { alerts: Alerts }).tools(tools![clear_alerts]).unaudited().build().unwrap();
+    assert_eq!(clear_alerts(&Alerts, "AAPL".to_owned()), Ok(4));
 }

@@ -46,7 +46,7 @@ fn open_vault(
 
 #[expect(clippy::needless_pass_by_value, reason = "a `json!` is read better where it is sent than lent")]
 fn params(name: &str, key: &str, arguments: Value) -> Value {
-    json!({"name": name, "_meta": {"candor/idempotency-key": key}, "arguments": arguments})
+    json!({"name": name, "_meta": {"io.github.candor-mcp/idempotency-key": key}, "arguments": arguments})
 }
 
 #[tokio::test]
@@ -60,11 +60,11 @@ async fn each_stage_answers_before_the_next() {
     let wrong = || json!({"shelf": 999});
     let steps = [
         // No request at all, and then a call of nothing.
-        ("", json!([]), json!({"code": -32602, "starts": "`params` is no object"})),
+        ("", json!([]), json!({"code": -32602, "starts": "`params` is not an object"})),
         (
             "",
             params("open_valt", "!", json!([])),
-            json!({"code": -32602, "starts": "this is no `tools/call`"}),
+            json!({"code": -32602, "starts": "this `tools/call` is malformed"}),
         ),
         ("", params("open_valt", "!", wrong()), json!({"code": -32602, "starts": "Unknown tool"})),
         // A tool, and no right to it.
@@ -108,7 +108,10 @@ async fn each_stage_answers_before_the_next() {
             answer["error"]["message"].as_str().or(answer["result"]["content"][0]["text"].as_str()).unwrap();
         assert!(text.starts_with(expected["starts"].as_str().unwrap()), "{params} {answer}");
         assert_eq!(answer["error"]["code"], expected["code"], "{params} {answer}");
-        assert_eq!(answer["result"]["_meta"]["candor/reason"], expected["reason"], "{params} {answer}");
+        assert_eq!(
+            answer["result"]["_meta"]["io.github.candor-mcp/reason"], expected["reason"],
+            "{params} {answer}"
+        );
         // Nothing before the arguments' stage runs a handler, and everything after it does.
         let ran = runs.swap(0, Ordering::Relaxed);
         assert_eq!(ran, usize::from(at >= 6), "{params}");

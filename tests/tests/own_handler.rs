@@ -108,6 +108,11 @@ async fn the_capabilities_are_both_and_the_name_is_the_servers() {
     assert_eq!(answer["error"]["code"], -32602, "{answer}");
     let answer = wire.ask(request(&json!(1), "no/such", json!({}))).await;
     assert_eq!(answer["error"]["code"], -32601, "{answer}");
+    // The handler neither has these nor says that it does.
+    let completion =
+        json!({"ref": {"type": "ref/prompt", "name": "greet"}, "argument": {"name": "a", "value": ""}});
+    let answer = wire.ask(request(&json!(1), "completion/complete", completion)).await;
+    assert_eq!(answer["error"]["code"], -32601, "{answer}");
     let mut wire = Wire::to(server().build().unwrap());
     let result =
         wire.ask(modern(&json!(1), "2026-07-28", "server/discover", json!({}))).await["result"].take();

@@ -53,7 +53,7 @@ fn wrong_lines() -> Vec<(Vec<u8>, bool)> {
         format!(r#"[{{"jsonrpc":"2.0","id":1,"method":"{MARKER}"}}]"#),
         format!("{MARKER} is no JSON"),
         format!(
-            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"measure","_meta":{{"candor/idempotency-key":"{MARKER}\n"}},"arguments":{{"text":"{MARKER}"}}}}}}"#
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"measure","_meta":{{"io.github.candor-mcp/idempotency-key":"{MARKER}\n"}},"arguments":{{"text":"{MARKER}"}}}}}}"#
         ),
         modern(
             &json!(1),

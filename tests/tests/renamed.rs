@@ -1,4 +1,4 @@
-//! Candor under another name. `candor` names the standard library here, so that nothing can lean on it.
+//! Tests `candor` under another name. The name `candor` is the standard library here, so that no expansion can use it.
 
 extern crate candor as renamed;
 extern crate std as candor;
@@ -27,7 +27,7 @@ fn get_price(
     if symbol == "AAPL" { Ok(prices.0) } else { Err(format!("no symbol {symbol}")) }
 }
 
-/// Tell whether the call was taken back.
+/// Tell whether the call was cancelled.
 #[mcp_tool(
     additive,
     public,
@@ -41,7 +41,7 @@ async fn is_cancelled(call: &renamed::Call) -> bool {
 }
 
 #[tokio::test]
-async fn a_renamed_dependency() {
+async fn renamed_dependency_with_crate_keys_works() {
     let app = App { prices: Prices(1.5), _alerts: Vec::new() };
     let server = Server::new("renamed", "1.0.0").state(app);
     let client = Client::of(server.tools(tools![crate = ::renamed; get_price, is_cancelled])).await;
@@ -52,6 +52,6 @@ async fn a_renamed_dependency() {
 }
 
 #[test]
-fn no_tools_at_all() {
+fn empty_tools_list_builds() {
     Server::new("renamed", "1.0.0").tools(tools![crate = ::renamed;]).build().unwrap();
 }

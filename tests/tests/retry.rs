@@ -127,7 +127,7 @@ async fn the_last_failure_is_the_answer_once_all_tries_are_spent() {
         let (client, service) = failing(u32::MAX, busy()).await;
         let answer = client.call(tool, json!({})).await.unwrap();
         assert_eq!((answer.reason(), service.tries()), (Some("busy"), tries), "{tool}");
-        assert_eq!(answer.meta["candor/transient"], true);
+        assert_eq!(answer.meta["io.github.candor-mcp/transient"], true);
     }
 }
 

@@ -157,7 +157,7 @@ async fn an_async_handler_is_answered_for_at_its_deadline() {
         let answer = client.call("read", json!({})).await.unwrap();
         assert_eq!(started.elapsed().as_secs(), 30);
         assert_eq!((answer.is_error, answer.reason()), (true, Some("deadline_exceeded")));
-        assert_eq!(answer.meta["candor/transient"], true);
+        assert_eq!(answer.meta["io.github.candor-mcp/transient"], true);
         assert!(answer.text().starts_with("tool `read` did not answer within 30 s\n"), "{}", answer.text());
         assert_eq!((heard.recv().await, heard.recv().await), (Some("started"), Some("dropped")));
     }
@@ -171,7 +171,7 @@ async fn what_may_not_be_repeated_is_not_stopped_at_its_deadline() {
     let answer = client.call("destroy", json!({})).await.unwrap();
     assert_eq!((answer.is_error, answer.reason()), (true, Some("deadline_exceeded")));
     assert!(answer.text().contains("\nnote: it was not stopped"), "{}", answer.text());
-    assert!(!answer.meta.contains_key("candor/transient"), "a second call may do it twice");
+    assert!(!answer.meta.contains_key("io.github.candor-mcp/transient"), "a second call may do it twice");
     hands.gate.add_permits(1);
     assert_eq!((heard.recv().await, heard.recv().await), (Some("started"), Some("finished")));
 }
@@ -326,6 +326,7 @@ async fn a_call_knows_its_tool_caller_and_deadline() {
     let service = Server::new("s", "1").unaudited().tools(tools![knows]).build().unwrap().grant("b a");
     let client = Client::to(service, Revision::V2026_07_28).await;
     let key = "0123456789abcdef";
-    let answer = client.with_meta("candor/idempotency-key", key).call("knows", json!({})).await.unwrap();
+    let answer =
+        client.with_meta("io.github.candor-mcp/idempotency-key", key).call("knows", json!({})).await.unwrap();
     assert_eq!(answer.structured, Some(json!(["knows", "local", "a b", format!("Some({key:?})")])));
 }

@@ -64,7 +64,7 @@ async fn a_child_that_reads_takes_no_message() {
 async fn a_panic_speaks_on_stderr_and_the_stream_goes_on() {
     let mut process = opened().await;
     let answer = process.wire.call("fail", json!({})).await;
-    assert_eq!(answer["result"]["_meta"]["candor/reason"], "internal");
+    assert_eq!(answer["result"]["_meta"]["io.github.candor-mcp/reason"], "internal");
     process.wire.is_alive().await;
     let ended = ended(process).await;
     assert!(ended.stderr.contains("the handler gives up"), "{}", ended.stderr);

@@ -45,7 +45,7 @@ async fn a_person_is_asked_before_the_task() {
     let mut client = Client::with_tasks(service(&Gate::shut(), ""));
     let round = client.call("forget", json!({})).await["result"].clone();
     assert_eq!((&round["resultType"], round.get("taskId")), (&json!("input_required"), None), "{round}");
-    let back = |action: &str| json!({"name": "forget", "arguments": {}, "requestState": round["requestState"], "inputResponses": {"candor/confirm": {"action": action}}});
+    let back = |action: &str| json!({"name": "forget", "arguments": {}, "requestState": round["requestState"], "inputResponses": {"io.github.candor-mcp/confirm": {"action": action}}});
     let answer = client.ask("tools/call", back("accept")).await;
     assert_eq!(answer["result"]["resultType"], "task", "{answer}");
     let id = answer["result"]["taskId"].as_str().unwrap().to_owned();
@@ -53,7 +53,7 @@ async fn a_person_is_asked_before_the_task() {
     assert_eq!(task["result"]["content"][0]["text"], "forgotten", "{task}");
     // Once.
     let answer = client.ask("tools/call", back("accept")).await;
-    assert_eq!(answer["result"]["_meta"]["candor/reason"], "confirmation_state", "{answer}");
+    assert_eq!(answer["result"]["_meta"]["io.github.candor-mcp/reason"], "confirmation_state", "{answer}");
 }
 
 #[tokio::test]
@@ -132,5 +132,5 @@ async fn a_tool_that_never_has_enough_is_asked_no_more() {
         client.update(&id, json!({key: named("Ada")})).await;
     }
     let task = client.settled(&id).await;
-    assert_eq!(task["error"]["message"], "the tool asked ten times, and still has no answer", "{task}");
+    assert_eq!(task["error"]["message"], "the tool asked 10 times without answering", "{task}");
 }

@@ -193,7 +193,7 @@ async fn an_idempotency_key_reaches_the_handler_of_a_task() {
     gate.open();
     let mut client = Client::with_tasks(service(&gate, ""));
     let key = "0123456789abcdef";
-    let meta = json!({"candor/idempotency-key": key});
+    let meta = json!({"io.github.candor-mcp/idempotency-key": key});
     let answer = client.ask("tools/call", json!({"name": "pay", "arguments": {}, "_meta": meta})).await;
     let task = client.settled(answer["result"]["taskId"].as_str().expect("a name")).await;
     let said = format!("paid, with {key}; taken back: false");

@@ -1,1 +1,1 @@
-//! What does not compile, one mistake a file.
+//! Programs that do not compile, one mistake in each: see `fail/`.

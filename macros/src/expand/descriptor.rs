@@ -1,35 +1,49 @@
-//! The checked declaration → a constant descriptor.
+//! Expands the constant descriptor of a declaration.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 
-use super::{aimed, here};
+use super::names::{private_at, span_of};
 use crate::{
     attr::{Audit, Effect, RatePer, Task},
-    between::Demand,
+    constraints::Relation,
     param::Literal,
     sig::{Argument, Param},
-    tool::{IdempotencyKey, Tool, wire_name},
+    text::Description,
+    tool::{Deprecation, IdempotencyKey, Tool},
 };
 
-/// Only what differs from the default is written.
+/// Expands to a `Descriptor` that lists only the fields that differ from the default.
 pub(super) fn descriptor(tool: &Tool, private: &Ident) -> TokenStream {
-    let Tool { name, title, description, .. } = tool;
-    let effect = format_ident!(
-        "{}",
-        match tool.effect {
-            Effect::ReadOnly => "ReadOnly",
-            Effect::Additive => "Additive",
-            Effect::Destructive => "Destructive",
-        }
-    );
-    let mut fields = vec![
-        quote!(name: #name),
-        quote!(title: #title),
-        quote!(description: #description),
-        quote!(effect: #private::Effect::#effect),
-    ];
+    let Tool { name, title, .. } = tool;
+    let description = description(&tool.sig.description);
+    let mut fields = vec![quote!(name: #name), quote!(title: #title), quote!(description: #description)];
+    fields.extend(effect(tool, private));
+    fields.extend(policies(tool, private));
+    fields.extend(limits(tool, private));
+    fields.extend(tool.deprecation.as_ref().map(|deprecation| deprecated(deprecation, private)));
+    let params: Vec<TokenStream> =
+        tool.sig.arguments().map(|(param, argument)| parameter(param, argument, private)).collect();
+    if !params.is_empty() {
+        fields.push(quote!(params: &[#(#params),*]));
+    }
+    if !tool.relations.is_empty() {
+        let rules = tool.relations.iter().map(|relation| rule(relation, tool, private));
+        fields.push(quote!(rules: &[#(#rules),*]));
+    }
+    let output = output_schema(tool, private);
+    quote!(#private::Descriptor { #(#fields,)* output: #output, ..#private::Descriptor::DEFAULT })
+}
+
+/// Expands the fields about what a call does, and who may call.
+fn effect(tool: &Tool, private: &Ident) -> Vec<TokenStream> {
+    let effect = match tool.effect {
+        Effect::ReadOnly => quote!(ReadOnly),
+        Effect::Additive => quote!(Additive),
+        Effect::Destructive => quote!(Destructive),
+    };
+    let mut fields = vec![quote!(effect: #private::Effect::#effect)];
     if tool.idempotent {
         fields.push(quote!(idempotent: true));
     }
@@ -40,6 +54,12 @@ pub(super) fn descriptor(tool: &Tool, private: &Ident) -> TokenStream {
         let scopes = &tool.scopes;
         fields.push(quote!(scopes: &[#(#scopes),*]));
     }
+    fields
+}
+
+/// Expands the fields about the stages around the handler.
+fn policies(tool: &Tool, private: &Ident) -> Vec<TokenStream> {
+    let mut fields = Vec::new();
     if tool.confirm {
         fields.push(quote!(confirm: true));
     }
@@ -58,84 +78,20 @@ pub(super) fn descriptor(tool: &Tool, private: &Ident) -> TokenStream {
         Some(Task::Optional) => fields.push(quote!(task: #private::Some(#private::Task::Optional))),
         Some(Task::Required) => fields.push(quote!(task: #private::Some(#private::Task::Required))),
     }
-    fields.extend(limits(tool, private));
-    if let Some((since, remove_in, use_instead)) = &tool.deprecated {
-        let use_instead = option(
-            use_instead.as_ref().map(|path| quote_spanned!(here(path)=> <#path as #private::Named>::NAME)),
-            private,
-        );
-        fields.push(quote! {
-            deprecated: #private::Some(#private::Deprecated { since: #since, remove_in: #remove_in, use_instead: #use_instead })
-        });
-    }
     if let Some(reason) = &tool.unsandboxed {
         fields.push(quote!(unsandboxed: #private::Some(#reason)));
     }
-    let params: Vec<TokenStream> =
-        tool.sig.arguments().map(|(param, argument)| parameter(param, argument, private)).collect();
-    if !params.is_empty() {
-        fields.push(quote!(params: &[#(#params),*]));
-    }
-    if !tool.rules.is_empty() {
-        let rules = tool.rules.iter().map(|demand| rule(demand, tool, private));
-        fields.push(quote!(rules: &[#(#rules),*]));
-    }
-    let output = schema_of_output(tool, private);
-    quote!(#private::Descriptor { #(#fields,)* output: #output, ..#private::Descriptor::DEFAULT })
-}
-
-pub(super) fn schema_of_output(tool: &Tool, private: &Ident) -> TokenStream {
-    let output = tool.sig.output();
-    let private = aimed(private, &output);
-    quote_spanned!(here(&output)=> #private::Returned::<#output>::schema)
-}
-
-/// A rule, with the names of the wire.
-fn rule(demand: &Demand, tool: &Tool, private: &Ident) -> TokenStream {
-    let wire = |name: &Ident| {
-        let mut arguments = tool.sig.arguments();
-        let found = arguments.find(|(param, _)| param.ident.unraw() == name.unraw());
-        found
-            .map(|(param, argument)| wire_name(param, argument))
-            .expect("a rule of the language found each name")
-    };
-    let listed = |names: &[Ident]| {
-        let names = names.iter().map(wire);
-        quote!(&[#(#names),*])
-    };
-    match demand {
-        Demand::OneOf(names) => {
-            let names = listed(names);
-            quote!(#private::Rule::OneOf(#names))
-        }
-        Demand::AnyOf(names) => {
-            let names = listed(names);
-            quote!(#private::Rule::AnyOf(#names))
-        }
-        Demand::Needs(names) => {
-            let (name, needed) = names.split_first().expect("the list of `needs` holds two names");
-            let (name, needed) = (wire(name), listed(needed));
-            quote!(#private::Rule::Needs(#name, #needed))
-        }
-        Demand::When { param, is, then, otherwise } => {
-            let (param, is) = (wire(param), literal(&is.literal, private));
-            let (then, otherwise) = (listed(then), listed(otherwise));
-            quote!(#private::Rule::When { param: #param, is: #is, then: #then, otherwise: #otherwise })
-        }
-    }
+    fields
 }
 
 fn limits(tool: &Tool, private: &Ident) -> Vec<TokenStream> {
     let mut fields = Vec::new();
     if let Some((calls, per)) = tool.rate {
-        let per = format_ident!(
-            "{}",
-            match per {
-                RatePer::Second => "Second",
-                RatePer::Minute => "Minute",
-                RatePer::Hour => "Hour",
-            }
-        );
+        let per = match per {
+            RatePer::Second => quote!(Second),
+            RatePer::Minute => quote!(Minute),
+            RatePer::Hour => quote!(Hour),
+        };
         fields.push(quote!(rate: #private::Some(#private::Rate { calls: #calls, per: #private::Per::#per })));
     }
     if let Some(calls) = tool.max_in_flight {
@@ -151,21 +107,68 @@ fn limits(tool: &Tool, private: &Ident) -> Vec<TokenStream> {
     fields
 }
 
-fn option(value: Option<TokenStream>, private: &Ident) -> TokenStream {
-    match value {
-        Some(value) => quote!(#private::Some(#value)),
+fn deprecated(deprecation: &Deprecation, private: &Ident) -> TokenStream {
+    let Deprecation { since, remove_in, use_instead } = deprecation;
+    let use_instead = match use_instead {
         None => quote!(#private::None),
+        Some(path) => {
+            let name = quote_spanned!(span_of(path)=> <#path as #private::Named>::NAME);
+            quote!(#private::Some(#name))
+        }
+    };
+    quote! {
+        deprecated: #private::Some(#private::Deprecated { since: #since, remove_in: #remove_in, use_instead: #use_instead })
+    }
+}
+
+/// Expands to the function that makes the output schema.
+pub(super) fn output_schema(tool: &Tool, private: &Ident) -> TokenStream {
+    let output = tool.sig.output();
+    let private = private_at(private, &output);
+    quote_spanned!(span_of(&output)=> #private::Returned::<#output>::schema)
+}
+
+/// Expands a relation to a `Rule`, which has the wire names of the parameters.
+fn rule(relation: &Relation, tool: &Tool, private: &Ident) -> TokenStream {
+    let wire = |name: &Ident| {
+        let mut arguments = tool.sig.arguments();
+        let param = arguments.find(|(param, _)| param.ident.unraw() == name.unraw());
+        param.map(|(param, _)| param.wire_name()).expect("the rules found every name of a constraint")
+    };
+    let list = |names: &[Ident]| {
+        let names = names.iter().map(wire);
+        quote!(&[#(#names),*])
+    };
+    match relation {
+        Relation::OneOf(names) => {
+            let names = list(names);
+            quote!(#private::Rule::OneOf(#names))
+        }
+        Relation::AnyOf(names) => {
+            let names = list(names);
+            quote!(#private::Rule::AnyOf(#names))
+        }
+        Relation::Needs(names) => {
+            let (name, needed) = names.split_first().expect("`needs` has at least two names");
+            let (name, needed) = (wire(name), list(needed));
+            quote!(#private::Rule::Needs(#name, #needed))
+        }
+        Relation::When { param, is, then, otherwise } => {
+            let (param, is) = (wire(param), literal(&is.literal, private));
+            let (then, otherwise) = (list(then), list(otherwise));
+            quote!(#private::Rule::When { param: #param, is: #is, then: #then, otherwise: #otherwise })
+        }
     }
 }
 
 fn parameter(param: &Param, argument: &Argument, private: &Ident) -> TokenStream {
-    let name = wire_name(param, argument);
-    let description = &argument.description;
+    let name = param.wire_name();
+    let description = description(&argument.description);
     let new = constructor(argument, private);
     let base = quote!(#new(#name, #description));
     let attr = &argument.attr;
     let mut fields = Vec::new();
-    if argument.optional() {
+    if argument.is_optional() {
         fields.push(quote!(optional: true));
     }
     for (key, value) in
@@ -186,8 +189,8 @@ fn parameter(param: &Param, argument: &Argument, private: &Ident) -> TokenStream
     if let Some((pattern, _)) = &attr.pattern {
         fields.push(quote!(pattern: #private::Some(#pattern)));
     }
-    for (key, mark) in [("secret", &attr.secret), ("volatile", &attr.volatile)] {
-        if mark.is_some() {
+    for (key, flag) in [("secret", &attr.secret), ("volatile", &attr.volatile)] {
+        if flag.is_some() {
             let key = format_ident!("{key}");
             fields.push(quote!(#key: true));
         }
@@ -195,10 +198,25 @@ fn parameter(param: &Param, argument: &Argument, private: &Ident) -> TokenStream
     if fields.is_empty() { base } else { quote!(#private::Param { #(#fields,)* ..#base }) }
 }
 
+/// Expands to the function that makes the parameter's `Param`.
 pub(super) fn constructor(argument: &Argument, private: &Ident) -> TokenStream {
     let owned = &argument.owned;
-    let private = aimed(private, owned);
-    quote_spanned!(here(owned)=> #private::param::<#owned>)
+    let private = private_at(private, owned);
+    quote_spanned!(span_of(owned)=> #private::param::<#owned>)
+}
+
+fn description(description: &Description) -> TokenStream {
+    match description {
+        Description::Missing => quote!(""),
+        Description::Text(text) => quote!(#text),
+        Description::Lines(lines) => {
+            let lines = lines.iter().enumerate().map(|(at, line)| {
+                let newline = (at > 0).then_some("\n").into_iter();
+                quote!(#(#newline,)* #line)
+            });
+            quote!(::core::concat!(#(#lines),*))
+        }
+    }
 }
 
 fn literal(value: &Literal, private: &Ident) -> TokenStream {

@@ -1,92 +1,92 @@
-//! The checked declaration → the closure that calls the function.
+//! Expands the closure that calls the function.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::{
-    aimed,
-    descriptor::{constructor, schema_of_output},
-    here, hidden,
+    descriptor::{constructor, output_schema},
+    names::{hygienic, private_at, span_of},
 };
 use crate::{sig::Kind, tool::Tool};
 
-/// From the call's arguments to the function and back to a reply.
+/// Expands to a closure that reads the arguments, calls the function and makes a reply of its result.
 pub(super) fn run(tool: &Tool, private: &Ident) -> TokenStream {
-    let handed = Handed::to(tool, private);
-    let Handed { state, call, args, passed, .. } = &handed;
+    let inputs = Inputs::of(tool, private);
+    let Inputs { state, call, args, passed, .. } = &inputs;
     let (ident, output) = (tool.sig.ident(), tool.sig.output());
     let wait = tool.sig.is_async().then(|| quote!(.await));
-    let at_output = aimed(private, &output);
-    let reply = quote_spanned!(here(&output)=> #at_output::Returned(#ident(#(#passed),*)#wait).reply());
-    let (mention, take) = (mention(tool, private), handed.take(private));
-    let body = quote!({ #mention #take #reply });
-    // Underscores where nothing is taken: the expansion draws no warning of its own.
-    let has = |wanted: fn(&Kind) -> bool| tool.sig.params.iter().any(|param| wanted(&param.kind));
+    let at_output = private_at(private, &output);
+    let reply =
+        quote_spanned!(span_of(&output)=> #at_output::Returned::new(#ident(#(#passed),*)#wait).outcome());
+    let (bounds, read) = (name_bounds(tool, private), inputs.read(private));
+    let body = quote!({ #bounds #read #reply });
+    // A closure parameter that is not used is an underscore, so that the expansion causes no warning.
+    let has = |kind: fn(&Kind) -> bool| tool.sig.params.iter().any(|param| kind(&param.kind));
     let state = if has(|kind| matches!(kind, Kind::State(_))) { quote!(#state) } else { quote!(_) };
     let call = if has(|kind| matches!(kind, Kind::Context)) { quote!(#call) } else { quote!(_) };
-    let args = if handed.names.is_empty() { quote!(_) } else { quote!(mut #args) };
+    let args = if inputs.names.is_empty() { quote!(_) } else { quote!(mut #args) };
     if tool.sig.is_async() {
-        // Where the future cannot cross threads, rustc says so at the function's name.
-        let at_ident = aimed(private, ident);
-        let future = quote_spanned!(here(ident)=> #at_ident::boxed(async move #body));
+        // If the future is not `Send`, rustc reports it at the function's name.
+        let at_ident = private_at(private, ident);
+        let future = quote_spanned!(span_of(ident)=> #at_ident::boxed(async move #body));
         quote!(#private::Run::Async(|#state, #call, #args| #future))
     } else {
         quote!(#private::Run::Blocking(|#state, #call, #args| #body))
     }
 }
 
-/// What the function is handed, and how it is come by.
-struct Handed {
+/// The function's inputs, and the expressions that obtain them.
+struct Inputs {
     state: Ident,
     call: Ident,
     args: Ident,
-    /// One for each argument, with what reads it.
+    /// One variable for each argument, with the expression that reads it.
     names: Vec<Ident>,
-    takes: Vec<TokenStream>,
-    /// One for each parameter.
+    reads: Vec<TokenStream>,
+    /// One expression for each parameter.
     passed: Vec<TokenStream>,
 }
 
-impl Handed {
-    fn to(tool: &Tool, private: &Ident) -> Self {
-        let (state, call, args) = (hidden("__state"), hidden("__call"), hidden("__args"));
-        let (mut names, mut takes, mut passed) = (Vec::new(), Vec::new(), Vec::new());
+impl Inputs {
+    fn of(tool: &Tool, private: &Ident) -> Self {
+        let (state, call, args) = (hygienic("__state"), hygienic("__call"), hygienic("__args"));
+        let (mut names, mut reads, mut passed) = (Vec::new(), Vec::new(), Vec::new());
         for param in &tool.sig.params {
             passed.push(match &param.kind {
                 Kind::Context => quote!(#call),
                 Kind::State(ty) => {
-                    let private = aimed(private, ty);
-                    quote_spanned!(here(ty)=> #private::Provide::<#ty>::provide(#state))
+                    let private = private_at(private, ty);
+                    quote_spanned!(span_of(ty)=> #private::Provide::<#ty>::provide(#state))
                 }
                 Kind::Argument(argument) => {
                     let (at, owned) = (names.len(), &argument.owned);
-                    let name = hidden(&format!("__a{at}"));
-                    takes.push(quote_spanned!(here(owned)=> #args.take::<#owned>(#at)));
+                    let name = hygienic(&format!("__a{at}"));
+                    reads.push(quote_spanned!(span_of(owned)=> #args.take::<#owned>(#at)));
                     names.push(name.clone());
-                    if argument.lent { quote!(&#name) } else { quote!(#name) }
+                    if argument.is_lent() { quote!(&#name) } else { quote!(#name) }
                 }
             });
         }
-        Self { state, call, args, names, takes, passed }
+        Self { state, call, args, names, reads, passed }
     }
 
-    /// Reads every argument before it gives up, so that an answer names every fault.
-    fn take(&self, private: &Ident) -> TokenStream {
-        let Self { args, names, takes, .. } = self;
+    /// Reads every argument before it returns, so that one answer names every fault.
+    fn read(&self, private: &Ident) -> TokenStream {
+        let Self { args, names, reads, .. } = self;
         match names.as_slice() {
             [] => TokenStream::new(),
-            [name] => quote!(let #private::Some(#name) = #(#takes)* else { return #args.refuse() };),
-            _ => quote!(let (#(#private::Some(#names)),*) = (#(#takes),*) else { return #args.refuse() };),
+            [name] => quote!(let #private::Some(#name) = #(#reads)* else { return #args.refuse() };),
+            _ => quote!(let (#(#private::Some(#names)),*) = (#(#reads),*) else { return #args.refuse() };),
         }
     }
 }
 
-/// Names what the descriptor asks of types that are not known to be fit. What a type lacks, rustc then misses here in
-/// the very words it uses there, and says once what it would say twice.
-fn mention(tool: &Tool, private: &Ident) -> Option<TokenStream> {
-    let arguments = tool.sig.arguments().filter(|(_, argument)| !argument.shape.is_fit());
+/// Names the descriptor's functions for the user's types once more. rustc then reports an unmet bound of such a type
+/// in the same words in both places, and so only once.
+fn name_bounds(tool: &Tool, private: &Ident) -> Option<TokenStream> {
+    let arguments = tool.sig.arguments().filter(|(_, argument)| !argument.shape.is_supported());
     let arguments = arguments.map(|(_, argument)| constructor(argument, private));
-    let output = (!tool.sig.output_is_fit()).then(|| schema_of_output(tool, private));
-    let named: Vec<TokenStream> = arguments.chain(output).collect();
-    (!named.is_empty()).then(|| quote!(let _ = (#(#named,)*);))
+    let output = (!tool.sig.output_is_supported()).then(|| output_schema(tool, private));
+    let functions: Vec<TokenStream> = arguments.chain(output).collect();
+    (!functions.is_empty()).then(|| quote!(let _ = (#(#functions,)*);))
 }

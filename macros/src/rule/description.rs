@@ -1,4 +1,4 @@
-//! What a model reads of a tool and of its parameters.
+//! Rules about the descriptions that a model reads.
 
 use syn::{Ident, ext::IdentExt};
 
@@ -10,7 +10,8 @@ use crate::{
 
 pub(super) fn tool_described(sig: &Sig, mistakes: &mut Mistakes) {
     let name = sig.name();
-    let help = format!("say in a `///` comment above `fn {name}` what it does: a model chooses by it");
+    let help =
+        format!("add a `///` comment above `fn {name}` that says what it does: models choose tools by it");
     described(&sig.description, &format!("tool `{name}`"), sig.ident(), &help, mistakes);
 }
 
@@ -28,8 +29,8 @@ fn described(description: &Description, subject: &str, at: &Ident, help: &str, m
             return;
         }
         Description::Text(text) => text,
-        // The compiler knows this text, the macro does not.
-        Description::Expr(_) => return,
+        // Only the compiler can evaluate this text.
+        Description::Lines(_) => return,
     };
     if text.is_empty() {
         mistakes.push(Mistake::at(at, format!("the description of {subject} is empty")).help(help));
@@ -37,14 +38,17 @@ fn described(description: &Description, subject: &str, at: &Ident, help: &str, m
     if let Some(hidden) = text.chars().find(|&c| is_hidden(c)) {
         let hidden = format!("U+{:04X}", u32::from(hidden));
         mistakes.push(
-            Mistake::at(at, format!("the description of {subject} holds the invisible character {hidden}"))
-                .note("what a person cannot see and a model reads is how instructions are smuggled in")
-                .help(format!("delete the {hidden}")),
+            Mistake::at(
+                at,
+                format!("the description of {subject} contains the invisible character {hidden}"),
+            )
+            .note("invisible characters can hide instructions that a model reads and a person does not see")
+            .help(format!("delete the {hidden}")),
         );
     }
 }
 
-/// Whether `c` is invisible, or turns the direction of what is read (Unicode TR 36, TR 55).
+/// Whether `c` is invisible or changes the direction of text (Unicode TR 36, TR 55).
 pub(super) fn is_hidden(c: char) -> bool {
     match c {
         '\n' | '\t' => false,

@@ -1,6 +1,5 @@
-//! What a tool does to the world, and what may be said beside it.
+//! Rules about the effect of a tool, and about the keys that depend on the effect.
 
-use super::effect;
 use crate::{
     attr::{Attr, Audit, Effect},
     error::{Mistake, Mistakes},
@@ -8,9 +7,9 @@ use crate::{
 };
 
 pub(super) fn exactly_one_effect(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
-    let said = ["read_only", "additive", "destructive"].iter().any(|word| attr.says(word));
+    let is_declared = ["read_only", "additive", "destructive"].iter().any(|word| attr.has_key(word));
     match attr.effects.as_slice() {
-        [] if !said => mistakes.push(
+        [] if !is_declared => mistakes.push(
             Mistake::at(sig.ident(), format!("tool `{}` does not say what it does to the world", sig.name()))
                 .note("MCP clients assume `destructive` when nothing is said")
                 .help(
@@ -29,21 +28,21 @@ pub(super) fn exactly_one_effect(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes
     }
 }
 
-pub(super) fn idempotent_says_something(attr: &Attr, mistakes: &mut Mistakes) {
+pub(super) fn idempotent_only_for_writes(attr: &Attr, mistakes: &mut Mistakes) {
     if let (Some(idempotent), true) = (&attr.idempotent, is_read_only(attr)) {
         mistakes.push(
-            Mistake::at(idempotent, "`idempotent` says nothing beside `read_only`")
-                .note("what changes nothing can be repeated; MCP gives `idempotentHint` a meaning for writes only")
+            Mistake::at(idempotent, "`idempotent` does not apply to a `read_only` tool")
+                .note("a read can always be repeated; MCP defines `idempotentHint` for writes only")
                 .help("delete `idempotent`"),
         );
     }
 }
 
-pub(super) fn retry_only_what_may_repeat(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
-    if let (Some((_, retry)), true, false) = (&attr.retry, writes(attr), attr.says("idempotent")) {
+pub(super) fn retry_only_repeatable_tools(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
+    if let (Some((_, retry)), true, false) = (&attr.retry, writes(attr), attr.has_key("idempotent")) {
         mistakes.push(
-            Mistake::at(retry, format!("tool `{}` may not be repeated, and `retry` repeats it", sig.name()))
-                .note("only `read_only` and `idempotent` tools do no harm when they run twice")
+            Mistake::at(retry, format!("`retry` repeats tool `{}`, which is not `idempotent`", sig.name()))
+                .note("only `read_only` and `idempotent` tools can run twice without harm")
                 .help("add `idempotent` if that is true, or delete `retry`"),
         );
     }
@@ -52,8 +51,8 @@ pub(super) fn retry_only_what_may_repeat(attr: &Attr, sig: &Sig, mistakes: &mut 
 pub(super) fn confirm_only_writes(attr: &Attr, mistakes: &mut Mistakes) {
     if let (Some((_, confirm)), true) = (&attr.confirm, is_read_only(attr)) {
         mistakes.push(
-            Mistake::at(confirm, "`confirm` has nothing to ask about on a `read_only` tool")
-                .help("delete `confirm`, or declare the effect that needs a person's word"),
+            Mistake::at(confirm, "`confirm` does not apply to a `read_only` tool")
+                .help("delete `confirm`, or declare the effect that the user must confirm"),
         );
     }
 }
@@ -61,8 +60,8 @@ pub(super) fn confirm_only_writes(attr: &Attr, mistakes: &mut Mistakes) {
 pub(super) fn idempotency_key_only_for_writes(attr: &Attr, mistakes: &mut Mistakes) {
     if let (Some((_, key)), true) = (&attr.idempotency_key, is_read_only(attr)) {
         mistakes.push(
-            Mistake::at(key, "`idempotency_key` has nothing to protect on a `read_only` tool")
-                .note("a key makes a write happen once; a read leaves nothing behind")
+            Mistake::at(key, "`idempotency_key` does not apply to a `read_only` tool")
+                .note("a key makes a write happen only once, and a read changes nothing")
                 .help("delete `idempotency_key`"),
         );
     }
@@ -71,17 +70,17 @@ pub(super) fn idempotency_key_only_for_writes(attr: &Attr, mistakes: &mut Mistak
 pub(super) fn audit_off_only_for_reads(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
     if let (Some((Audit::Off, off)), true) = (&attr.audit, writes(attr)) {
         mistakes.push(
-            Mistake::at(off, format!("tool `{}` writes, and its audit is off", sig.name()))
-                .note("only a tool that reads may leave no record")
+            Mistake::at(off, format!("tool `{}` writes, but its audit is off", sig.name()))
+                .note("only a `read_only` tool may run without an audit record")
                 .help("write `audit = \"required\"` or delete the key"),
         );
     }
 }
 
 fn is_read_only(attr: &Attr) -> bool {
-    effect(attr) == Some(Effect::ReadOnly)
+    attr.effect() == Some(Effect::ReadOnly)
 }
 
 fn writes(attr: &Attr) -> bool {
-    matches!(effect(attr), Some(Effect::Additive | Effect::Destructive))
+    matches!(attr.effect(), Some(Effect::Additive | Effect::Destructive))
 }

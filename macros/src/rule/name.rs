@@ -1,4 +1,4 @@
-//! What a tool is called, by programs and by people.
+//! Rules about the name and the title of a tool.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -10,22 +10,28 @@ use crate::{
     sig::Sig,
 };
 
-/// `[A-Za-z0-9_-]{1,64}`: what every known client accepts, narrower than SEP-986.
+/// `[A-Za-z_][A-Za-z0-9_-]{0,63}`: the names that all known clients and model APIs accept, narrower than SEP-986.
 pub(super) fn name_in_grammar(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
     let (at, name, help): (TokenStream, String, &str) = match &attr.name {
         Some(name) => (name.to_token_stream(), name.value(), "for example `name = \"get_price\"`"),
-        None if attr.says("name") => return,
+        None if attr.has_key("name") => return,
         None => (
             sig.ident().to_token_stream(),
             sig.name(),
-            "give it another on the wire, for example `name = \"get_price\"`",
+            "give the tool another name, for example `name = \"get_price\"`",
         ),
     };
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     if !(1..=64).contains(&name.len()) || !name.bytes().all(fits) {
         mistakes.push(
-            Mistake::at(at, format!("`{}` is no tool name", name.escape_debug()))
-                .note("clients accept 1 to 64 of `A-Z a-z 0-9 _ -`")
+            Mistake::at(at, format!("`{}` is not a valid tool name", name.escape_debug()))
+                .note("clients accept 1 to 64 of the characters `A-Z a-z 0-9 _ -`")
+                .help(help),
+        );
+    } else if name.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
+        mistakes.push(
+            Mistake::at(at, format!("the tool name `{name}` begins with `{}`", &name[..1]))
+                .note("some model APIs, such as Gemini, reject names that do not begin with a letter or `_`")
                 .help(help),
         );
     }
@@ -36,7 +42,7 @@ pub(super) fn title_visible(attr: &Attr, mistakes: &mut Mistakes) {
         attr.title.as_ref().filter(|title| title.value().chars().any(|c| is_hidden(c) || c == '\n'))
     {
         mistakes.push(
-            Mistake::at(title, "`title` holds an invisible character")
+            Mistake::at(title, "`title` contains an invisible character")
                 .help("delete it: a title is one line of visible text"),
         );
     }

@@ -1,13 +1,13 @@
-//! What is said of a parameter, against its type and against itself.
+//! Rules about a parameter: its bounds and values fit its type and each other, and its wire name is valid.
 
+use proc_macro2::TokenStream;
 use quote::ToTokens;
-use syn::{LitStr, ext::IdentExt};
+use syn::ext::IdentExt;
 
 use crate::{
     error::{Mistake, Mistakes},
     param::{Literal, ParamAttr, Value},
-    sig::{Argument, Param, Sig},
-    tool::wire_name,
+    sig::{Argument, Kind, Param, Sig},
     ty::Shape,
 };
 
@@ -16,7 +16,7 @@ pub(super) fn bounds_in_order(param: &Param, argument: &Argument, mistakes: &mut
     let mut refuse = |at: &dyn ToTokens, min: &str, max: &str| {
         mistakes.push(
             Mistake::at(at.to_token_stream(), format!("`{min}` of `{name}` is above its `{max}`"))
-                .note("no value lies between them")
+                .note("no value can satisfy both")
                 .help("swap the two"),
         );
     };
@@ -43,7 +43,7 @@ pub(super) fn numeric_bounds_on_numbers(param: &Param, argument: &Argument, mist
                 continue;
             }
         };
-        let fact = format!("`{}` bounds numbers, and `{name}` is {}", bound.key, in_words(&argument.shape));
+        let fact = format!("`{}` bounds numbers, and `{name}` is {}", bound.key, described(&argument.shape));
         mistakes.push(Mistake::at(&bound.key, fact).help(help));
     }
 }
@@ -54,7 +54,7 @@ pub(super) fn length_bounds_on_text_and_lists(param: &Param, argument: &Argument
     }
     let name = param.ident.unraw();
     for (_, key) in [&argument.attr.min_len, &argument.attr.max_len].into_iter().flatten() {
-        let fact = format!("`{key}` bounds text and lists, and `{name}` is {}", in_words(&argument.shape));
+        let fact = format!("`{key}` bounds text and lists, and `{name}` is {}", described(&argument.shape));
         let help = match argument.shape {
             Shape::Bool => "delete the bound: there are only `true` and `false`",
             _ => "bound a number with `min` and `max`",
@@ -68,7 +68,7 @@ pub(super) fn pattern_on_text(param: &Param, argument: &Argument, mistakes: &mut
         && !matches!(argument.shape, Shape::Text | Shape::Unknown)
     {
         let name = param.ident.unraw();
-        let fact = format!("`pattern` matches text, and `{name}` is {}", in_words(&argument.shape));
+        let fact = format!("`pattern` matches text, and `{name}` is {}", described(&argument.shape));
         mistakes.push(Mistake::at(key, fact).help("delete the pattern"));
     }
 }
@@ -82,14 +82,14 @@ pub(super) fn values_fit(param: &Param, argument: &Argument, mistakes: &mut Mist
     }
 }
 
-fn in_words(shape: &Shape) -> &'static str {
+fn described(shape: &Shape) -> &'static str {
     match shape {
         Shape::Text => "text",
         Shape::Int(_) => "a whole number",
         Shape::Float => "a number",
         Shape::Bool => "a boolean",
         Shape::List => "a list",
-        Shape::Unknown => "of a type of your own",
+        Shape::Unknown => "of a type that you defined",
     }
 }
 
@@ -104,12 +104,12 @@ pub(super) fn has_the_type(name: &str, argument: &Argument, value: &Value, mista
         _ => false,
     };
     if !fits {
-        let wanted = match &argument.shape {
+        let expected = match &argument.shape {
             Shape::Int(ty) => format!("a `{ty}`"),
-            shape => in_words(shape).to_owned(),
+            shape => described(shape).to_owned(),
         };
         mistakes.push(
-            Mistake::at(value, format!("this `{}` does not fit `{name}`, which is {wanted}", value.key))
+            Mistake::at(value, format!("this `{}` does not fit `{name}`, which is {expected}", value.key))
                 .help(format!("write a value that `{name}` can hold")),
         );
     }
@@ -133,8 +133,8 @@ fn int_range(ty: &str) -> std::ops::RangeInclusive<i128> {
 
 fn within_bounds(name: &str, attr: &ParamAttr, value: &Value, mistakes: &mut Mistakes) {
     let refuse = |bound: String| {
-        Mistake::at(value, format!("this `{}` of `{name}` is refused by its own {bound}", value.key))
-            .help("move the value or the bound")
+        Mistake::at(value, format!("this `{}` of `{name}` violates its own {bound}", value.key))
+            .help("change the value or the bound")
     };
     let length = match &value.literal {
         Literal::Text(text) => Some(text.chars().count() as u64),
@@ -156,35 +156,41 @@ fn within_bounds(name: &str, attr: &ParamAttr, value: &Value, mistakes: &mut Mis
     }
 }
 
-/// `[A-Za-z0-9_.-]{1,64}`: what every known client accepts as a key of a schema.
-pub(super) fn wire_name_in_grammar(param: &Param, argument: &Argument, mistakes: &mut Mistakes) {
-    let name = wire_name(param, argument);
+/// `[A-Za-z0-9_.-]{1,64}`: the schema keys that all known clients accept.
+pub(super) fn wire_name_in_grammar(param: &Param, mistakes: &mut Mistakes) {
+    let name = param.wire_name();
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     if !(1..=64).contains(&name.len()) || !name.bytes().all(fits) {
         mistakes.push(
-            Mistake::at(named(param, argument), format!("`{}` is no parameter name", name.escape_debug()))
-                .note("clients accept 1 to 64 of `A-Z a-z 0-9 _ - .`")
-                .help("give it another on the wire, for example `#[param(name = \"type\")]`"),
+            Mistake::at(
+                name_tokens(param),
+                format!("`{}` is not a valid parameter name", name.escape_debug()),
+            )
+            .note("clients accept 1 to 64 of the characters `A-Z a-z 0-9 _ - .`")
+            .help("give the parameter another name, for example `#[param(name = \"type\")]`"),
         );
     }
 }
 
 pub(super) fn wire_names_differ(sig: &Sig, mistakes: &mut Mistakes) {
-    let mut seen: Vec<String> = Vec::new();
-    for (param, argument) in sig.arguments() {
-        let name = wire_name(param, argument);
-        if seen.contains(&name) {
-            let fact = format!("two parameters of tool `{}` are called `{name}` on the wire", sig.name());
+    let mut names: Vec<String> = Vec::new();
+    for (param, _) in sig.arguments() {
+        let name = param.wire_name();
+        if names.contains(&name) {
+            let fact = format!("two parameters of tool `{}` have the wire name `{name}`", sig.name());
             mistakes.push(
-                Mistake::at(named(param, argument), fact)
+                Mistake::at(name_tokens(param), fact)
                     .help("give one of them another name: `#[param(name = \"…\")]`"),
             );
         }
-        seen.push(name);
+        names.push(name);
     }
 }
 
-/// Where the wire name was said.
-fn named(param: &Param, argument: &Argument) -> proc_macro2::TokenStream {
-    argument.attr.name.as_ref().map_or_else(|| param.ident.to_token_stream(), LitStr::to_token_stream)
+/// Returns the tokens that give the parameter its wire name.
+fn name_tokens(param: &Param) -> TokenStream {
+    match &param.kind {
+        Kind::Argument(argument) if argument.attr.name.is_some() => argument.attr.name.to_token_stream(),
+        _ => param.ident.to_token_stream(),
+    }
 }

@@ -13,8 +13,9 @@ use tokio::process::{Child, Command};
 use super::{DONE, FAILED, Grants, audit::Log, fail, print_stdout, render};
 use crate::{
     client::{Answer, CallError, ClientBuilder, ElicitAction},
+    contract::Outline,
     message::Message,
-    server::{Outline, Server},
+    server::Server,
     stderr, text,
     tool::{
         descriptor::{Descriptor, Task},
@@ -77,7 +78,7 @@ impl Call {
         };
         // Without a task, the answer comes sooner and progress is shown.
         let tool = outline.registry.find(&self.tool);
-        let needs_task = tool.is_some_and(|(_, tool)| tool.descriptor.task == Some(Task::Required));
+        let needs_task = tool.is_some_and(|tool| tool.descriptor.task == Some(Task::Required));
         let client = if needs_task { client().with_tasks() } else { client() };
         let client = match client.connect(stdout, stdin, None).await {
             Ok(client) => client,
@@ -156,7 +157,7 @@ impl Call {
         if let Some(json) = &self.json {
             return object(json);
         }
-        let tool = outline.registry.find(&self.tool).map(|(_, tool)| tool);
+        let tool = outline.registry.find(&self.tool);
         let mut arguments = Map::new();
         for argument in &self.arguments {
             let Some((name, value)) = argument.split_once('=') else {

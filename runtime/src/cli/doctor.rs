@@ -3,9 +3,8 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use crate::{
-    contract::{EnforcedBy, enforcement},
-    sandbox::Support,
-    server::Outline,
+    contract::{EnforcedBy, Outline, enforcement},
+    sandbox::{Support, WordSupport},
     tool::descriptor::{Descriptor, Effect},
 };
 
@@ -75,8 +74,8 @@ fn enforced(text: &mut String, tools: &[&Descriptor], outline: &Outline) {
 /// Reports what the kernel of this machine enforces, and what the sandbox does not cover.
 fn sandbox(text: &mut String, tools: &[&Descriptor], support: &Support) {
     text.push_str("\nthe kernel of this machine:\n");
-    for (word, result, exceptions) in support.words() {
-        let _ = match result {
+    for WordSupport { word, enforced, exceptions } in support.words() {
+        let _ = match enforced {
             Ok(()) => writeln!(text, "  {word:<16} enforced{exceptions}"),
             Err(reason) => writeln!(text, "  {word:<16} not enforced: {reason}"),
         };
@@ -87,7 +86,7 @@ fn sandbox(text: &mut String, tools: &[&Descriptor], support: &Support) {
         }
     }
     text.push_str(
-        "  The sandbox does not cover file descriptors opened earlier, state shared with unsandboxed tools,\n  or local IPC.\n",
+        "  The sandbox does not cover file descriptors opened earlier, state shared with unsandboxed tools, or local IPC.\n",
     );
 }
 
@@ -104,7 +103,7 @@ fn log(text: &mut String, outline: &Outline) {
             log.folder().display()
         ),
         None if outline.recorded => {
-            writeln!(text, "  {}", crate::audit::NO_PLACE.lines().next().unwrap_or_default())
+            writeln!(text, "  {}", crate::audit::NO_FOLDER)
         }
         None => writeln!(text, "  none: this server is declared `unaudited`"),
     };

@@ -10,7 +10,7 @@ use crate::{
     message::Message,
     serve::{
         Service,
-        http::{self, HttpConfig},
+        http::{self, HttpConfig, HttpLimits},
     },
 };
 
@@ -64,6 +64,18 @@ pub(super) struct Http {
     /// The maximum number of connections
     #[arg(long, value_name = "N", requires = "address", default_value_t = 1_000)]
     max_connections: usize,
+    /// How long a connection may wait for its next request; longer than the idle timeout of a proxy in front
+    #[arg(long, value_name = "TIME", requires = "address", default_value = "120s", value_parser = duration::timeout)]
+    idle_timeout: Duration,
+    /// How long the body of a request may take
+    #[arg(long, value_name = "TIME", requires = "address", default_value = "30s", value_parser = duration::timeout)]
+    body_timeout: Duration,
+    /// How long a client may read nothing of its answer
+    #[arg(long, value_name = "TIME", requires = "address", default_value = "30s", value_parser = duration::timeout)]
+    write_timeout: Duration,
+    /// The maximum size of a request's body in bytes
+    #[arg(long, value_name = "BYTES", requires = "address", default_value_t = 4 * 1024 * 1024)]
+    max_body: usize,
 }
 
 impl Http {
@@ -92,8 +104,14 @@ impl Http {
             health: self.health,
             hosts,
             origins: self.allow_origin,
-            most_sessions: self.max_sessions.max(1),
-            most_connections: self.max_connections.max(1),
+            limits: HttpLimits {
+                sessions: self.max_sessions.max(1),
+                connections: self.max_connections.max(1),
+                body_bytes: self.max_body,
+                body_timeout: self.body_timeout,
+                idle_timeout: self.idle_timeout,
+                write_timeout: self.write_timeout,
+            },
         })
     }
 

@@ -20,9 +20,9 @@ use super::{
 use crate::serve::http::{HttpConfig, ShutdownTimeouts};
 use crate::{
     message::Message,
-    registry::StartError,
     serve::{Service, Shutdown, Stdio},
     server::Server,
+    start_error::StartError,
     stderr,
     tool::state::State,
 };
@@ -73,7 +73,7 @@ impl Serve {
         run(&service.clone(), async {
             let stop = CancellationToken::new();
             signals::listen(stop.clone(), reopen_audit).map_err(|error| connection_error(&error))?;
-            let served = service.serve_wire(stdio, stop, self.drain_timeout).await;
+            let served = service.serve_stdio_until(stdio, stop, self.drain_timeout).await;
             served.map_err(|error| connection_error(&error))
         })
     }
@@ -85,7 +85,7 @@ impl Serve {
             Ok(service) => service,
             Err(error) => return fail(&error),
         };
-        let timeouts = ShutdownTimeouts { delay: http.delay(), patience: self.drain_timeout };
+        let timeouts = ShutdownTimeouts { delay: http.delay(), drain: self.drain_timeout };
         let config = match http.config(&self.grants, &service) {
             Ok(config) => config,
             Err(error) => return fail(&error),

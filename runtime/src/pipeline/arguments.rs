@@ -1,4 +1,4 @@
-//! Stage: the arguments fit the published schema.
+//! Checks the arguments against the published schema.
 
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ pub(super) fn check(
     tool: &Definition,
     mut arguments: Map<String, Value>,
 ) -> Result<Map<String, Value>, Box<Reply>> {
-    // Models that must name every parameter write `null` for one they leave out.
+    // Models that must name every parameter send `null` for one that they leave out.
     for param in tool.descriptor.params.iter().filter(|param| param.optional) {
         if arguments.get(param.name) == Some(&Value::Null) {
             arguments.remove(param.name);

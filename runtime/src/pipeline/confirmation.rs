@@ -1,4 +1,4 @@
-//! Stage: a person has said yes, where the declaration asks for it.
+//! Asks a person to confirm the call, if the declaration demands it.
 
 use std::pin::Pin;
 
@@ -7,34 +7,33 @@ use serde_json::{Map, Value, json};
 use super::{Answer, Core};
 use crate::{
     confirm::{Bound, RequestState, Unusable, question},
+    message::Message,
     tool::{
-        ask::{Abilities, Question},
+        ask::{ClientFeatures, Question},
         descriptor::Descriptor,
-        output::ToolError,
+        error::ToolError,
+        output::Reply,
     },
+    wire_names,
 };
 
-/// The name of our one question among a round's.
-pub(crate) const QUESTION: &str = "candor/confirm";
-
-/// Whoever sits at the client.
+/// The client of a call, as something that can be asked.
 pub(crate) trait Elicitor: Sync {
-    /// What the client can be asked for.
-    fn abilities(&self) -> Abilities;
-    /// Whether a question is an answer of its own that the client comes back from (MCP 2026-07-28), rather than a
-    /// request inside the call (before).
+    /// The features that the client can be asked for.
+    fn features(&self) -> ClientFeatures;
+    /// Whether the client answers questions by calling again (MCP 2026-07-28), and not within the call.
     fn is_stateless(&self) -> bool;
-    /// The state that the client came back with.
+    /// The `requestState` that the client returned with.
     fn state(&self) -> Option<&str>;
-    /// What was said to a confirmation, if anything.
-    fn word(&self) -> Option<Choice>;
-    /// What the client answered to a tool's own questions.
+    /// The person's choice, if the client returned with one.
+    fn choice(&self) -> Option<Choice>;
+    /// The client's answers to the tool's own questions.
     fn answers(&self) -> Map<String, Value>;
-    /// Asks inside the call; `None` where the question did not reach them.
+    /// Asks within the call; `None` if no answer came back.
     fn ask(&self, question: Question) -> Pin<Box<dyn Future<Output = Option<Choice>> + Send + '_>>;
 }
 
-/// What they said.
+/// The action of an elicitation's result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
     Accept,
@@ -42,11 +41,12 @@ pub(crate) enum Choice {
     Cancel,
 }
 
-/// Where a confirmation stands.
+/// How the confirmation of a call stands.
 pub(super) enum Confirmation {
     Given,
-    /// Not given, or not yet; the call ends here with this answer.
+    /// The client must put this question first.
     Pending(Answer),
+    Refused(Box<Reply>),
 }
 
 pub(super) fn is_needed(core: &Core, tool: &Descriptor) -> bool {
@@ -56,64 +56,64 @@ pub(super) fn is_needed(core: &Core, tool: &Descriptor) -> bool {
 pub(super) async fn check(
     core: &Core,
     bound: &Bound<'_>,
-    kept: Option<Result<RequestState, Unusable>>,
-    person: &dyn Elicitor,
+    state: Option<Result<RequestState, Unusable>>,
+    peer: &dyn Elicitor,
 ) -> Confirmation {
     let tool = bound.tool;
-    let choice = match kept {
-        Some(Ok(_)) => person.word(),
-        Some(Err(Unusable)) => return refused(unusable()),
-        None if !person.abilities().form => return refused(nobody_to_ask(tool)),
-        None if person.is_stateless() => None,
-        None => match person.ask(form(bound)).await {
+    let choice = match state {
+        Some(Ok(_)) => peer.choice(),
+        Some(Err(Unusable)) => return refused(unusable_state(), "confirmation_state"),
+        None if !peer.features().form => return refused(unavailable(tool), "confirmation_unavailable"),
+        None if peer.is_stateless() => None,
+        None => match peer.ask(form(bound)).await {
             Some(choice) => Some(choice),
-            None => return refused(unanswered(tool)),
+            None => return refused(unanswered(tool), "confirmation_unanswered"),
         },
     };
     match choice {
         Some(Choice::Accept) => Confirmation::Given,
-        Some(Choice::Decline) => refused(declined(tool, "was declined")),
-        Some(Choice::Cancel) => refused(declined(tool, "was cancelled")),
+        Some(Choice::Decline) => refused(rejected(tool, "declined"), "confirmation_declined"),
+        Some(Choice::Cancel) => refused(rejected(tool, "cancelled"), "confirmation_declined"),
         None => Confirmation::Pending(Answer::Ask {
-            questions: vec![(QUESTION.to_owned(), form(bound))],
+            questions: vec![(wire_names::CONFIRM.to_owned(), form(bound))],
             state: Some(core.confirmations.seal(&bound.digest(), &RequestState::Confirmation)),
         }),
     }
 }
 
-/// A form without fields: the answer is what the person does with it.
+/// A form without fields: the person's action is the answer.
 fn form(bound: &Bound<'_>) -> Question {
     let schema = json!({"type": "object", "properties": {}});
     Question::Form { message: question(bound.tool, bound.arguments), schema }
 }
 
-fn refused(error: ToolError) -> Confirmation {
-    Confirmation::Pending(Answer::Reply(error.into()))
+fn refused(message: Message, reason: &'static str) -> Confirmation {
+    Confirmation::Refused(Box::new(ToolError::not_applied(message).reason(reason).into()))
 }
 
-/// One text for all that can be wrong with a state.
-fn unusable() -> ToolError {
-    ToolError::not_applied("this confirmation cannot be used\nhelp: call the tool again without `requestState`, and it asks again")
-        .reason("confirmation_state")
+/// One text for everything that can be wrong with a state, so that a forger learns nothing.
+fn unusable_state() -> Message {
+    Message::new("this confirmation cannot be used")
+        .help("call the tool again without `requestState`, and it asks again")
 }
 
-fn declined(tool: &Descriptor, how: &str) -> ToolError {
-    ToolError::not_applied(format!("the call of tool `{}` {how} by the user; nothing was done", tool.name))
-        .reason("confirmation_declined")
+fn rejected(tool: &Descriptor, action: &str) -> Message {
+    Message::new(format!("the user {action} the call of tool `{}`; nothing was done", tool.name))
 }
 
-fn unanswered(tool: &Descriptor) -> ToolError {
-    ToolError::not_applied(format!(
-        "nobody answered whether tool `{}` may be called; nothing was done\nhelp: call it again once somebody can answer",
+fn unanswered(tool: &Descriptor) -> Message {
+    Message::new(format!(
+        "the question whether tool `{}` may be called was not answered; nothing was done",
         tool.name
     ))
-    .reason("confirmation_unanswered")
+    .help("call it again when the user can answer")
 }
 
-fn nobody_to_ask(tool: &Descriptor) -> ToolError {
-    ToolError::not_applied(format!(
-        "tool `{}` needs a person's word, and this client cannot ask for it\nnote: it declares no `elicitation` capability\nhelp: use a client that does, or start the server with `--yes-destructive`",
+fn unavailable(tool: &Descriptor) -> Message {
+    Message::new(format!(
+        "tool `{}` must be confirmed by a person, and this client cannot ask one",
         tool.name
     ))
-    .reason("confirmation_unavailable")
+    .note("the client does not declare the `elicitation` capability")
+    .help("use a client that does, or start the server with `--yes-destructive`")
 }

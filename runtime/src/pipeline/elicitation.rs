@@ -1,26 +1,27 @@
-//! Stage: what the handler asks of the client → an answer that puts the questions, or a refusal where they cannot be put.
+//! Puts a handler's questions to the client, or refuses the call if the client cannot answer them.
 
 use std::collections::BTreeSet;
 
 use super::{Answer, Core, Refusal};
 use crate::{
     confirm::{CallDigest, RequestState},
+    message::Message,
     tool::{
-        ask::{Abilities, Ask, ClientFeature},
+        ask::{Ask, ClientFeature, ClientFeatures},
         descriptor::Descriptor,
-        output::ToolError,
+        error::ToolError,
     },
 };
 
-/// Whose call it is that a handler asks in.
+/// The call whose handler asks.
 pub(super) struct Asker<'a> {
     pub(super) tool: &'static Descriptor,
-    pub(super) abilities: Abilities,
-    /// The client comes back by itself (2026-07-28).
+    pub(super) features: ClientFeatures,
+    /// The client answers by calling again (2026-07-28).
     pub(super) is_stateless: bool,
-    /// The client came back with a state that opens for nothing: a tool that asks has no use for its answers.
+    /// The client returned with a state that could not be opened, so that its answers count for nothing.
     pub(super) unusable: bool,
-    /// A person has allowed the call, and is not asked again in its next round.
+    /// The call was confirmed; its next round is not confirmed again.
     pub(super) confirmed: bool,
     pub(super) digest: Option<&'a CallDigest>,
 }
@@ -30,13 +31,13 @@ pub(super) fn put(core: &Core, asker: &Asker<'_>, ask: Ask) -> Result<Answer, Re
         return Err(Refusal::State);
     }
     let tool = asker.tool;
-    let means = ask.questions.iter().map(|(_, question)| question.means());
+    let features = ask.questions.iter().map(|(_, question)| question.feature());
     let missing: BTreeSet<_> =
-        means.filter(|means| !asker.abilities.has(*means)).map(ClientFeature::capability).collect();
+        features.filter(|feature| !asker.features.has(*feature)).map(ClientFeature::capability).collect();
     if !missing.is_empty() {
         let missing = missing.into_iter().collect();
         let refusal = Refusal::CannotBeAsked { tool: tool.name, missing };
-        // There was no code for it before.
+        // The error code exists since 2026-07-28; older clients get a tool error.
         return if asker.is_stateless {
             Err(refusal)
         } else {
@@ -44,13 +45,14 @@ pub(super) fn put(core: &Core, asker: &Asker<'_>, ask: Ask) -> Result<Answer, Re
         };
     }
     let Some(digest) = asker.digest.filter(|_| !ask.questions.is_empty()) else {
-        return Ok(reply(format!("tool `{}` asked for answers, and put no question", tool.name), "internal"));
+        let message = format!("tool `{}` asked for answers without a question", tool.name);
+        return Ok(reply(Message::new(message), "internal"));
     };
-    let keeps = ask.state.is_some() || asker.confirmed;
-    let state = keeps.then(|| core.confirmations.seal(digest, &RequestState::Round(ask.state)));
+    let needs_state = ask.state.is_some() || asker.confirmed;
+    let state = needs_state.then(|| core.confirmations.seal(digest, &RequestState::Round(ask.state)));
     Ok(Answer::Ask { questions: ask.questions, state })
 }
 
-fn reply(message: String, reason: &'static str) -> Answer {
+fn reply(message: Message, reason: &'static str) -> Answer {
     Answer::Reply(ToolError::not_applied(message).reason(reason).into())
 }

@@ -1,8 +1,9 @@
-//! Why a call never reached its handler, and the JSON-RPC error that says so.
+//! Turns a call that never reached its handler into a JSON-RPC error.
 
-use std::time::Duration;
+use serde_json::{Map, Value, json};
 
-use serde_json::{Value, json};
+use super::NotAdmitted;
+use crate::{message::Message, record::Unrecorded};
 
 /// The extension of tasks (SEP-2663).
 const TASKS: &str = "io.modelcontextprotocol/tasks";
@@ -10,120 +11,103 @@ const TASKS: &str = "io.modelcontextprotocol/tasks";
 /// A call that is answered with a protocol error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// No tool of this name, or none that this caller may know of.
-    UnknownTool { name: String, nearest: Option<String> },
-    /// The request itself is no call.
-    Malformed(String),
-    /// The state that a client came back with is forged, expired, used, or another call's.
+    NotAdmitted(NotAdmitted),
+    /// The request is not a well-formed call.
+    Malformed(Message),
+    /// The state that a client returned with is forged, expired, used, or belongs to another call.
     State,
-    /// The tool asks for what the client did not declare.
-    CannotBeAsked { tool: &'static str, missing: Vec<&'static str> },
-    /// The tool answers with a task only, and the client did not say that it takes one.
-    NeedsTask { tool: &'static str },
-    /// The caller lacks scopes.
-    MissingScopes { tool: &'static str, required: &'static [&'static str], missing: Vec<&'static str> },
-    /// The caller asks too often.
-    RateLimited { tool: &'static str, wait: Duration },
-    /// As many calls as are allowed are at work.
-    TooManyInFlight { tool: &'static str },
-    /// The audit log could not take the record that has to stand there.
-    Unrecorded,
+    /// The tool asks for something that the client did not declare.
+    CannotBeAsked {
+        tool: &'static str,
+        missing: Vec<&'static str>,
+    },
+    /// The tool answers only with a task, and the client did not declare that it takes one.
+    NeedsTask {
+        tool: &'static str,
+    },
+    /// The audit log could not take a required record.
+    Unrecorded(Unrecorded),
+}
+
+impl From<NotAdmitted> for Refusal {
+    fn from(refusal: NotAdmitted) -> Self {
+        Self::NotAdmitted(refusal)
+    }
+}
+
+impl From<Unrecorded> for Refusal {
+    fn from(unrecorded: Unrecorded) -> Self {
+        Self::Unrecorded(unrecorded)
+    }
 }
 
 impl Refusal {
-    /// JSON-RPC's for what the protocol names; outside its reserved range for what it does not (MCP 2026-07-28, basic,
-    /// error codes).
+    /// The JSON-RPC error code: the protocol's own if it names the case, otherwise one outside the reserved range (MCP
+    /// 2026-07-28, basic, error codes).
     pub(crate) fn code(&self) -> i32 {
         match self {
-            Self::UnknownTool { .. } | Self::Malformed(_) | Self::State => -32602,
+            Self::NotAdmitted(NotAdmitted::UnknownTool { .. }) | Self::Malformed(_) | Self::State => -32602,
             Self::CannotBeAsked { .. } | Self::NeedsTask { .. } => -32021,
-            Self::MissingScopes { .. } => -31403,
-            Self::RateLimited { .. } | Self::TooManyInFlight { .. } => -31429,
-            Self::Unrecorded => -32603,
+            Self::NotAdmitted(NotAdmitted::MissingScopes { .. }) => -31403,
+            Self::NotAdmitted(NotAdmitted::RateLimited { .. } | NotAdmitted::TooManyInFlight { .. }) => {
+                -31429
+            }
+            Self::Unrecorded(_) => -32603,
         }
     }
 
-    pub(crate) fn message(&self) -> String {
+    pub(crate) fn message(&self) -> Message {
         match self {
-            Self::UnknownTool { name, nearest: Some(nearest) } => {
-                format!("Unknown tool: {name}\nhelp: did you mean `{nearest}`?")
-            }
-            Self::UnknownTool { name, nearest: None } => {
-                format!("Unknown tool: {name}\nhelp: `tools/list` names the tools you may call")
-            }
-            Self::Malformed(why) => why.clone(),
+            Self::NotAdmitted(refusal) => refusal.message(),
+            Self::Malformed(message) => message.clone(),
             Self::State => {
-                "this `requestState` cannot be used\nhelp: call the tool again without it".to_owned()
+                Message::new("this `requestState` cannot be used").help("call the tool again without it")
             }
-            Self::CannotBeAsked { tool, missing } => format!(
-                "tool `{tool}` has a question that this client cannot answer\nnote: it declares no capability {}\nhelp: use a client that does",
-                missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
-            ),
-            Self::NeedsTask { tool } => format!(
-                "tool `{tool}` answers with a task, and this client takes none\nnote: it does not declare the extension `{TASKS}`\nhelp: use a client that does"
-            ),
-            Self::MissingScopes { missing, .. } => format!(
-                "{}\nhelp: on stdio, start the server with `--grant \"{}\"`",
-                self.fact(),
-                missing.join(" "),
-            ),
-            Self::RateLimited { tool, wait } => {
-                let wait = seconds(*wait);
-                format!("tool `{tool}` is called too often\nhelp: call again in {wait} s")
+            Self::CannotBeAsked { tool, missing } => {
+                let names = missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                Message::new(format!("tool `{tool}` has a question that this client cannot answer"))
+                    .note(format!("the client does not declare {names}"))
+                    .help("use a client that does")
             }
-            Self::TooManyInFlight { tool } => {
-                format!("as many calls of tool `{tool}` are at work as may be\nhelp: call again in 1 s")
+            Self::NeedsTask { tool } => {
+                Message::new(format!("tool `{tool}` answers with a task, and this client does not take one"))
+                    .note(format!("the client does not declare the extension `{TASKS}`"))
+                    .help("use a client that does")
             }
-            // What is wrong with the log is nothing to a caller.
-            Self::Unrecorded => "internal error\nhelp: the server's log says why".to_owned(),
-        }
-    }
-
-    /// The message's first line.
-    pub(crate) fn fact(&self) -> String {
-        match self {
-            Self::MissingScopes { tool, missing, .. } => format!(
-                "tool `{tool}` needs {} that this caller was not granted: {}",
-                if missing.len() == 1 { "a scope" } else { "scopes" },
-                missing.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", "),
-            ),
-            other => other.message().lines().next().unwrap_or_default().to_owned(),
-        }
-    }
-
-    /// Whole seconds after which the call may come is_next_round, where waiting helps.
-    #[cfg(feature = "http")]
-    pub(crate) fn retry_after(&self) -> Option<u64> {
-        match self {
-            Self::RateLimited { wait, .. } => Some(seconds(*wait)),
-            Self::TooManyInFlight { .. } => Some(1),
-            _ => None,
+            // The state of the log is the operator's concern, not the caller's.
+            Self::Unrecorded(Unrecorded::Intent) => {
+                Message::new("internal error: the call did not run").help("the server's log says why")
+            }
+            Self::Unrecorded(Unrecorded::Outcome) => {
+                Message::new("internal error: the call ran, and its result is withheld")
+                    .note("its effect has happened")
+                    .help("check before you call again; the server's log says why")
+            }
         }
     }
 
     pub(crate) fn data(&self) -> Option<Value> {
         match self {
-            Self::UnknownTool { .. } | Self::Malformed(_) | Self::State | Self::Unrecorded => None,
+            Self::NotAdmitted(NotAdmitted::UnknownTool { .. }) | Self::Malformed(_) | Self::State => None,
+            Self::Unrecorded(unrecorded) => Some(json!({"reason": match unrecorded {
+                Unrecorded::Intent => "not_run",
+                Unrecorded::Outcome => "ran_unrecorded",
+            }})),
             Self::CannotBeAsked { missing, .. } => {
-                let required: serde_json::Map<_, _> =
+                let required: Map<_, _> =
                     missing.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
                 Some(json!({"requiredCapabilities": required}))
             }
             Self::NeedsTask { .. } => Some(json!({"requiredCapabilities": {"extensions": {TASKS: {}}}})),
-            Self::MissingScopes { required, missing, .. } => Some(
+            Self::NotAdmitted(NotAdmitted::MissingScopes { required, missing, .. }) => Some(
                 json!({"reason": "insufficient_scope", "requiredScopes": required, "missingScopes": missing}),
             ),
-            Self::RateLimited { wait, .. } => {
-                Some(json!({"reason": "rate_limited", "retryAfterSeconds": seconds(*wait)}))
+            Self::NotAdmitted(refusal @ NotAdmitted::RateLimited { .. }) => {
+                Some(json!({"reason": "rate_limited", "retryAfterSeconds": refusal.retry_after()}))
             }
-            Self::TooManyInFlight { .. } => {
-                Some(json!({"reason": "too_many_in_flight", "retryAfterSeconds": 1}))
+            Self::NotAdmitted(refusal @ NotAdmitted::TooManyInFlight { .. }) => {
+                Some(json!({"reason": "too_many_in_flight", "retryAfterSeconds": refusal.retry_after()}))
             }
         }
     }
-}
-
-/// Whole seconds, rounded up, as in `Retry-After` (RFC 9110 §10.2.3).
-fn seconds(wait: Duration) -> u64 {
-    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0))
 }

@@ -1,17 +1,19 @@
-//! Stage: what the handler returned keeps to its schema and its bound, and reads well.
+//! Shapes a handler's result: checks it against its schema and its size, and makes its text.
 
 use crate::{
+    message::Message,
     registry::Definition,
     revision::Revision,
     schema::{OutputShape, wrap},
     tool::{
         descriptor::Descriptor,
-        output::{Block, Reply, ToolError},
+        error::ToolError,
+        output::{Block, Reply},
     },
 };
 
-/// The most that one result may hold, in bytes of text.
-const BOUND: usize = 1024 * 1024;
+/// The size of one result, in bytes of text.
+const MAX_RESULT_BYTES: usize = 1024 * 1024;
 
 pub(super) fn shape(tool: &Definition, mut reply: Reply, revision: Revision) -> Reply {
     if reply.error.is_none()
@@ -20,8 +22,8 @@ pub(super) fn shape(tool: &Definition, mut reply: Reply, revision: Revision) -> 
         match (&tool.output, value) {
             (OutputShape::Unit, _) => reply.content = vec![Block::Text("done".to_owned())],
             (OutputShape::Text, serde_json::Value::String(text)) => reply.content = vec![Block::Text(text)],
-            (OutputShape::Structured { check, object, .. }, value) => {
-                if !check.accepts(&value) {
+            (OutputShape::Structured { checker, object, .. }, value) => {
+                if !checker.accepts(&value) {
                     return dishonest(tool.descriptor);
                 }
                 reply.content = vec![Block::Text(reply.json.take().unwrap_or_else(|| value.to_string()))];
@@ -31,29 +33,24 @@ pub(super) fn shape(tool: &Definition, mut reply: Reply, revision: Revision) -> 
             (OutputShape::Text | OutputShape::Content, _) => return dishonest(tool.descriptor),
         }
     }
-    if size(&reply) > BOUND {
+    if size(&reply) > MAX_RESULT_BYTES {
         return too_large(tool.descriptor);
     }
     reply
 }
 
-/// A result outside its own published schema. Clients that check would drop it without a word.
+/// The error of a result that its own published schema does not allow. Clients that check would drop the result.
 fn dishonest(tool: &Descriptor) -> Reply {
-    ToolError::new(format!(
-        "tool `{}` returned what its output schema does not allow\nhelp: tell whoever runs the server",
-        tool.name
-    ))
-    .reason("output_schema")
-    .into()
+    let message =
+        Message::new(format!("tool `{}` returned a result that its output schema does not allow", tool.name))
+            .help("report it to the operator of the server");
+    ToolError::new(message).reason("output_schema").into()
 }
 
 fn too_large(tool: &Descriptor) -> Reply {
-    ToolError::new(format!(
-        "what tool `{}` returned is larger than 1 MiB\nhelp: ask for less at once",
-        tool.name
-    ))
-    .reason("output_too_large")
-    .into()
+    let message = Message::new(format!("the result of tool `{}` is larger than 1 MiB", tool.name))
+        .help("ask for less at once");
+    ToolError::new(message).reason("output_too_large").into()
 }
 
 fn size(reply: &Reply) -> usize {

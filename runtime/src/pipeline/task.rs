@@ -1,15 +1,15 @@
-//! Stage: a tool that answers with a task only is called by a client that takes one.
+//! Checks that a tool which answers only with a task is called by a client that takes one.
 
-use super::Refusal;
+use super::{NotAdmitted, Refusal};
 use crate::tool::descriptor::{Descriptor, Task};
 
 /// Whether a call runs in a task.
 pub(crate) enum TaskMode<'a> {
-    /// Its client did not say that it takes one.
+    /// The client did not declare that it takes tasks.
     NotRequested,
-    /// There are as many tasks as may be.
+    /// The limit of tasks is reached.
     AtCapacity,
-    /// It does; told in its first round, once nothing stands before the handler any more.
+    /// The call runs in a task. The callback is called once, in the first round, when every check has passed.
     Requested(Option<Box<dyn FnOnce() + Send + 'a>>),
 }
 
@@ -18,10 +18,10 @@ impl TaskMode<'_> {
         matches!(self, Self::Requested(_))
     }
 
-    /// Lets whoever waits know that the call begins.
+    /// Announces that the handler begins.
     pub(super) fn begin(self) {
-        if let Self::Requested(Some(begun)) = self {
-            begun();
+        if let Self::Requested(Some(announce)) = self {
+            announce();
         }
     }
 }
@@ -29,7 +29,9 @@ impl TaskMode<'_> {
 pub(super) fn check(tool: &'static Descriptor, task: &TaskMode<'_>) -> Result<(), Refusal> {
     match (tool.task, task) {
         (Some(Task::Required), TaskMode::NotRequested) => Err(Refusal::NeedsTask { tool: tool.name }),
-        (Some(Task::Required), TaskMode::AtCapacity) => Err(Refusal::TooManyInFlight { tool: tool.name }),
+        (Some(Task::Required), TaskMode::AtCapacity) => {
+            Err(NotAdmitted::TooManyInFlight { tool: tool.name }.into())
+        }
         _ => Ok(()),
     }
 }

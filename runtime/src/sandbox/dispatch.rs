@@ -1,7 +1,7 @@
-//! Work → the threads of a runtime: what many calls bring at once wakes them once.
+//! Sends work to the threads of another runtime and wakes them once for all the calls that arrive together.
 //!
-//! A wake-up of another thread costs more than all else that a sandboxed call adds, and a client that has thirty calls under
-//! way sends them in one go.
+//! Waking another thread costs more than everything else that a sandboxed call adds, and a client with thirty calls in
+//! flight sends them in one go.
 
 use std::{
     mem,
@@ -18,10 +18,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The way into a runtime. Who opens it comes with the first that knocks.
+/// Submits work to another runtime. The task that drains the queue is spawned on first use.
 pub(crate) struct Dispatcher {
     runtime: Handle,
-    inside: Arc<Queue>,
+    queue: Arc<Queue>,
     drain_task: OnceLock<AbortOnDropHandle<()>>,
 }
 
@@ -36,11 +36,11 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn open(self: Arc<Self>) {
+    async fn drain(self: Arc<Self>) {
         loop {
             self.notify.notified().await;
             let waiting = mem::take(&mut *self.waiting());
-            // Tasks of their own: one that computes for long holds up none that another thread could take.
+            // A task each: another worker can take the next one while the first computes.
             for work in waiting {
                 tokio::spawn(work);
             }
@@ -50,67 +50,67 @@ impl Queue {
 
 impl Dispatcher {
     pub(super) fn to(runtime: Handle) -> Self {
-        Self { runtime, inside: Arc::default(), drain_task: OnceLock::new() }
+        Self { runtime, queue: Arc::default(), drain_task: OnceLock::new() }
     }
 
-    /// Runs `work` inside, and brings its answer; none where it panicked. Where it `stops`, it does so once nobody waits
-    /// for the answer any more.
+    /// Runs `work` on the other runtime and returns its answer; `None` if it panicked. With `abort_on_drop`, the work ends
+    /// as soon as its caller stops waiting.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
-        stops: bool,
+        abort_on_drop: bool,
     ) -> Option<T> {
-        let (mut answer, hear) = oneshot::channel();
-        self.enter(async move {
-            if !stops {
-                let _ = answer.send(work.await);
+        let (mut sender, answer) = oneshot::channel();
+        self.submit(async move {
+            if !abort_on_drop {
+                let _ = sender.send(work.await);
                 return;
             }
             tokio::select! {
                 biased;
-                () = answer.closed() => {}
-                done = work => drop(answer.send(done)),
+                () = sender.closed() => {}
+                done = work => drop(sender.send(done)),
             }
         })
         .await;
-        hear.await.ok()
+        answer.await.ok()
     }
 
-    /// The same for a function that blocks, on a thread that is started inside.
+    /// Runs a function that blocks on a thread that the other runtime starts, otherwise as [`Dispatcher::run`] does.
     pub(super) async fn block<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-        stops: bool,
+        abort_on_drop: bool,
     ) -> Option<T> {
-        let (answer, hear) = oneshot::channel();
-        self.enter(async move {
+        let (sender, answer) = oneshot::channel();
+        self.submit(async move {
             tokio::task::spawn_blocking(move || {
-                if !(stops && answer.is_closed()) {
-                    let _ = answer.send(work());
+                if !(abort_on_drop && sender.is_closed()) {
+                    let _ = sender.send(work());
                 }
             });
         })
         .await;
-        hear.await.ok()
+        answer.await.ok()
     }
 
-    async fn enter(&self, work: impl Future<Output = ()> + Send + 'static) {
+    async fn submit(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.drain_task
-            .get_or_init(|| AbortOnDropHandle::new(self.runtime.spawn(Arc::clone(&self.inside).open())));
-        let first = {
-            let mut waiting = self.inside.waiting();
+            .get_or_init(|| AbortOnDropHandle::new(self.runtime.spawn(Arc::clone(&self.queue).drain())));
+        let is_first = {
+            let mut waiting = self.queue.waiting();
             waiting.push(Box::pin(work));
             waiting.len() == 1
         };
-        if first {
-            // Whoever comes while this one lets others go first goes in with it.
-            let _knock = NotifyOnDrop(&self.inside);
+        if is_first {
+            // Work that arrives while this task lets others run first joins the same batch.
+            let _notify = NotifyOnDrop(&self.queue);
             pass_turn().await;
         }
     }
 }
 
-/// Knocks when it is dropped: also when the call that was first is given up before its turn.
+/// Notifies the queue on drop, and so also when the first call of a batch is cancelled before its turn.
 struct NotifyOnDrop<'a>(&'a Queue);
 
 impl Drop for NotifyOnDrop<'_> {
@@ -119,7 +119,7 @@ impl Drop for NotifyOnDrop<'_> {
     }
 }
 
-/// Lets the tasks that are ready go first. Unlike tokio's `yield_now`, it does not ask the system for events in between.
+/// Lets ready tasks run first. Unlike tokio's `yield_now`, it does not ask the system for events in between.
 async fn pass_turn() {
     let mut passed = false;
     std::future::poll_fn(|cx| {
@@ -142,86 +142,87 @@ mod tests {
 
     use tokio::runtime::{Builder, Runtime};
 
-    use crate::sandbox::dispatch::*;
+    use super::*;
 
-    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+    const ANSWER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
-    fn inside(threads: usize) -> (Runtime, Dispatcher) {
+    fn runtime(threads: usize) -> (Runtime, Dispatcher) {
         let runtime = Builder::new_multi_thread().worker_threads(threads).build().unwrap();
         let dispatcher = Dispatcher::to(runtime.handle().clone());
         (runtime, dispatcher)
     }
 
-    /// Dropped work says so.
-    struct Dropped(Arc<AtomicBool>);
+    fn caller() -> Runtime {
+        Builder::new_current_thread().build().unwrap()
+    }
 
-    impl Drop for Dropped {
+    /// Sets its flag when it is dropped.
+    struct FlagOnDrop(Arc<AtomicBool>);
+
+    impl Drop for FlagOnDrop {
         fn drop(&mut self) {
             self.0.store(true, Ordering::SeqCst);
         }
     }
 
     #[test]
-    fn a_panic_takes_nothing_else_with_it() {
+    fn dispatched_work_that_panics_fails_alone() {
         for threads in [1, 2] {
-            let (runtime, dispatcher) = inside(threads);
-            let outside = Builder::new_current_thread().build().unwrap();
+            let (runtime, dispatcher) = runtime(threads);
             let panics = dispatcher.run(async { panic!("on purpose") }, false);
             let waits = dispatcher.run(tokio::task::yield_now(), true);
             let answers = async { tokio::join!(panics, dispatcher.run(async { 5 }, true), waits) };
-            assert_eq!(outside.block_on(answers), (None::<()>, Some(5), Some(())));
+            assert_eq!(caller().block_on(answers), (None::<()>, Some(5), Some(())));
             drop(runtime);
         }
     }
 
     #[test]
-    fn work_that_blocks_in_place_holds_up_none_that_came_with_it() {
-        let (runtime, dispatcher) = inside(1);
-        let outside = Builder::new_current_thread().build().unwrap();
-        let (go, wait) = std::sync::mpsc::channel();
-        let blocks = async move { tokio::task::block_in_place(|| wait.recv_timeout(PATIENCE).is_ok()) };
-        let frees = async move { go.send(()).is_ok() };
-        let both = async { tokio::join!(dispatcher.run(blocks, false), dispatcher.run(frees, false)) };
-        assert_eq!(outside.block_on(both), (Some(true), Some(true)));
+    fn dispatched_work_that_blocks_in_place_does_not_delay_its_batch() {
+        let (runtime, dispatcher) = runtime(1);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let blocks =
+            async move { tokio::task::block_in_place(|| receiver.recv_timeout(ANSWER_TIMEOUT).is_ok()) };
+        let unblocks = async move { sender.send(()).is_ok() };
+        let both = async { tokio::join!(dispatcher.run(blocks, false), dispatcher.run(unblocks, false)) };
+        assert_eq!(caller().block_on(both), (Some(true), Some(true)));
         drop(runtime);
     }
 
     #[test]
-    fn a_call_that_is_given_up_before_its_turn_leaves_nobody_outside() {
-        let (runtime, dispatcher) = inside(1);
-        let outside = Builder::new_current_thread().build().unwrap();
+    fn dispatched_batch_whose_first_call_is_cancelled_still_runs() {
+        let (runtime, dispatcher) = runtime(1);
         let mut first = Box::pin(dispatcher.run(async { 1 }, false));
         let mut second = pin!(dispatcher.run(async { 2 }, false));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(first.as_mut().poll(&mut cx).is_pending());
         assert!(second.as_mut().poll(&mut cx).is_pending());
         drop(first);
-        assert_eq!(outside.block_on(second), Some(2));
+        assert_eq!(caller().block_on(second), Some(2));
         drop(runtime);
     }
 
     #[test]
-    fn work_stops_with_its_listener_where_it_may() {
-        for stops in [true, false] {
-            let (runtime, dispatcher) = inside(1);
-            let outside = Builder::new_current_thread().build().unwrap();
-            let gone = Arc::new(AtomicBool::new(false));
-            let (dropped, (go, wait)) = (Dropped(Arc::clone(&gone)), oneshot::channel::<()>());
+    fn dispatched_work_stops_with_its_caller_if_it_may() {
+        for abort_on_drop in [true, false] {
+            let (runtime, dispatcher) = runtime(1);
+            let dropped = Arc::new(AtomicBool::new(false));
+            let (flag, (sender, receiver)) = (FlagOnDrop(Arc::clone(&dropped)), oneshot::channel::<()>());
             let work = async move {
-                let _dropped = dropped;
-                wait.await.is_ok()
+                let _flag = flag;
+                receiver.await.is_ok()
             };
-            let mut listened = Box::pin(dispatcher.run(work, stops));
+            let mut call = Box::pin(dispatcher.run(work, abort_on_drop));
             let mut cx = Context::from_waker(Waker::noop());
-            assert!(listened.as_mut().poll(&mut cx).is_pending());
-            drop(listened);
-            // One thread inside, first come, first served: twice through the dispatcher, and the work has seen that nobody listens.
-            outside.block_on(async {
+            assert!(call.as_mut().poll(&mut cx).is_pending());
+            drop(call);
+            // The runtime has one thread and runs tasks in order: after two more, the work has noticed.
+            caller().block_on(async {
                 dispatcher.run(async {}, false).await;
                 dispatcher.run(async {}, false).await;
             });
-            assert_eq!(gone.load(Ordering::SeqCst), stops);
-            assert_eq!(go.send(()).is_ok(), !stops);
+            assert_eq!(dropped.load(Ordering::SeqCst), abort_on_drop);
+            assert_eq!(sender.send(()).is_ok(), !abort_on_drop);
             drop(runtime);
         }
     }

@@ -1,4 +1,4 @@
-//! A handler's work → the threads that it is to run on, and its answer back.
+//! Runs a handler's work on the threads of its sandbox and returns its answer.
 
 use std::{
     pin::Pin,
@@ -9,21 +9,21 @@ use tokio::task::{JoinError, JoinHandle};
 
 use super::{SandboxId, SandboxRuntime, dispatch::Dispatcher};
 
-/// Where a handler runs.
+/// The threads on which a handler runs.
 #[derive(Clone, Copy)]
 pub(crate) enum Executor<'a> {
-    /// On the threads that its service runs on: they have no sandbox, or this one.
+    /// The current threads, which also run the service: they have no sandbox, or this one.
     Current(Option<SandboxId>),
-    /// On sandboxed threads, while those of its service have no sandbox.
+    /// Sandboxed threads, reached from a service that has no sandbox.
     Sandboxed(&'a SandboxRuntime),
-    /// Behind a dispatcher, where the sandbox is this one or none; those of its service have another.
+    /// Threads of this sandbox or of none, reached from a service in another sandbox.
     Dispatched(&'a Dispatcher, Option<SandboxId>),
-    /// Nowhere: the threads could not be made.
+    /// None: the threads could not be started.
     Unavailable,
 }
 
 impl Executor<'_> {
-    /// What threads there gave up, where they did.
+    /// Returns the sandbox of the threads, if they have one.
     pub(crate) fn sandbox_id(self) -> Option<SandboxId> {
         match self {
             Self::Current(sandbox_id) | Self::Dispatched(_, sandbox_id) => sandbox_id,
@@ -32,46 +32,46 @@ impl Executor<'_> {
         }
     }
 
-    /// Runs a function that may wait, on a task of its own, and brings its answer; none where it panicked. Where it
-    /// `stops`, it does so once nobody waits for the answer any more.
+    /// Runs a future on a task of its own and returns its answer; `None` if it panicked. With `abort_on_drop`, the task
+    /// ends as soon as its caller stops waiting.
     pub(crate) async fn run<T: Send + 'static>(
         self,
         work: impl Future<Output = T> + Send + 'static,
-        stops: bool,
+        abort_on_drop: bool,
     ) -> Option<T> {
         match self {
-            Self::Current(_) => Work { handle: tokio::spawn(work), stops }.await.ok(),
-            Self::Sandboxed(sandboxed) => sandboxed.dispatcher.run(work, stops).await,
-            Self::Dispatched(dispatcher, _) => dispatcher.run(work, stops).await,
+            Self::Current(_) => HandlerTask { handle: tokio::spawn(work), abort_on_drop }.await.ok(),
+            Self::Sandboxed(sandboxed) => sandboxed.dispatcher.run(work, abort_on_drop).await,
+            Self::Dispatched(dispatcher, _) => dispatcher.run(work, abort_on_drop).await,
             Self::Unavailable => None,
         }
     }
 
-    /// The same for a function that blocks, on a thread of its own.
+    /// Runs a function that blocks on a thread of its own, otherwise as [`Executor::run`] does.
     pub(crate) async fn block<T: Send + 'static>(
         self,
         work: impl FnOnce() -> T + Send + 'static,
-        stops: bool,
+        abort_on_drop: bool,
     ) -> Option<T> {
         let handle = match self {
             Self::Current(_) => tokio::task::spawn_blocking(work),
             Self::Sandboxed(sandboxed) => sandboxed.handle.spawn_blocking(work),
-            // Whoever asks for a blocking thread may be the one that starts it, and it inherits their sandbox.
-            Self::Dispatched(dispatcher, _) => return dispatcher.block(work, stops).await,
+            // `spawn_blocking` may start a thread, which inherits the sandbox of the thread that calls it.
+            Self::Dispatched(dispatcher, _) => return dispatcher.block(work, abort_on_drop).await,
             Self::Unavailable => return None,
         };
-        Work { handle, stops }.await.ok()
+        HandlerTask { handle, abort_on_drop }.await.ok()
     }
 }
 
-/// A handler at work. Whoever stops waiting for it stops it, unless it may not be repeated: then it runs to its end, so
-/// that it is never left half done, and only loses its listener.
-struct Work<T> {
+/// A running handler. Dropping it stops the handler if `abort_on_drop` is set. A handler that must not be repeated runs to
+/// its end instead, so that its effect is never left half done; only its answer is lost.
+struct HandlerTask<T> {
     handle: JoinHandle<T>,
-    stops: bool,
+    abort_on_drop: bool,
 }
 
-impl<T> Future for Work<T> {
+impl<T> Future for HandlerTask<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -79,9 +79,9 @@ impl<T> Future for Work<T> {
     }
 }
 
-impl<T> Drop for Work<T> {
+impl<T> Drop for HandlerTask<T> {
     fn drop(&mut self) {
-        if self.stops {
+        if self.abort_on_drop {
             self.handle.abort();
         }
     }

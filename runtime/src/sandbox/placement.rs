@@ -1,5 +1,4 @@
-//! Tools → the sandboxed threads that their service itself runs on, where that saves more calls a change of threads than it
-//! costs one.
+//! Chooses the sandbox that a stdio service itself runs in: one that saves more calls a change of threads than it costs.
 
 use std::{num::NonZero, thread};
 
@@ -8,75 +7,79 @@ use tokio::runtime::Handle;
 use super::{Dispatcher, Profile, SandboxRuntime, Sandboxes};
 use crate::tool::{descriptor::Descriptor, handler::Handler};
 
-/// The threads without a sandbox, for a service that runs on sandboxed ones.
+/// Reaches the unsandboxed threads from a service that runs on sandboxed ones.
 pub(crate) struct UnsandboxedHandle {
     pub(super) dispatcher: Dispatcher,
 }
 
 impl UnsandboxedHandle {
-    /// The current runtime's.
-    pub(crate) fn here() -> Self {
+    /// Creates a handle of the current runtime, which must not be sandboxed.
+    pub(crate) fn current() -> Self {
         Self { dispatcher: Dispatcher::to(Handle::current()) }
     }
 }
 
 impl Sandboxes {
-    /// The sandboxed threads that a service of these tools is best at home on; none where that is on threads without a sandbox.
-    /// To be asked on one of those.
-    pub(crate) fn home<'a>(
+    /// Returns the sandboxed threads that a service of these tools runs best on; `None` if it runs best without a sandbox.
+    /// Must be called on an unsandboxed thread.
+    pub(crate) fn place<'a>(
         &self,
         tools: impl Iterator<Item = (&'a Descriptor, &'a Handler)>,
     ) -> Option<&SandboxRuntime> {
         let profile =
             best(tools.map(|(tool, handler)| (self.profile(tool), matches!(handler, Handler::Async(_)))))?;
-        self.made_with(profile, threads())
+        self.start(profile, worker_count())
     }
 }
 
-/// As many as a runtime has that nothing is said of, or the current one.
-pub(super) fn threads() -> usize {
-    let usual = || thread::available_parallelism().map_or(1, NonZero::get);
-    Handle::try_current().map_or_else(|_| usual(), |handle| handle.metrics().num_workers())
+/// Returns the number of workers of the current runtime, or tokio's default outside of one.
+pub(super) fn worker_count() -> usize {
+    let default = || thread::available_parallelism().map_or(1, NonZero::get);
+    Handle::try_current().map_or_else(|_| default(), |handle| handle.metrics().num_workers())
 }
 
-/// The profile whose functions that may wait are more than all that would have a longer way to their threads.
+/// Returns the profile whose `async` tools outnumber the tools that would then have to change threads. Each tool is given
+/// as its profile and whether it is `async`.
 pub(crate) fn best(tools: impl Iterator<Item = (Option<Profile>, bool)>) -> Option<Profile> {
     let tools: Vec<_> = tools.collect();
-    let waits =
-        |home: &Profile| tools.iter().filter(|(place, waits)| *waits && *place == Some(*home)).count();
-    let profile = tools.iter().filter_map(|(place, _)| *place).max_by_key(waits)?;
-    // What waits under another sandbox changes threads either way.
-    let loses =
-        |(place, waits): &&(Option<Profile>, bool)| *place != Some(profile) && !(*waits && place.is_some());
-    (waits(&profile) > tools.iter().filter(loses).count()).then_some(profile)
+    let gains = |service: &Profile| {
+        tools.iter().filter(|(profile, is_async)| *is_async && *profile == Some(*service)).count()
+    };
+    let service = tools.iter().filter_map(|(profile, _)| *profile).max_by_key(gains)?;
+    // An `async` tool in another sandbox changes threads either way.
+    let loses = |(profile, is_async): &&(Option<Profile>, bool)| {
+        *profile != Some(service) && !(*is_async && profile.is_some())
+    };
+    (gains(&service) > tools.iter().filter(loses).count()).then_some(service)
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::sandbox::placement::*;
+    use super::*;
+    use crate::sandbox::profile::BOTH;
 
     #[test]
-    fn home_is_where_more_calls_save_a_way_than_lose_one() {
-        let both = Some(crate::sandbox::BOTH);
+    fn service_is_placed_where_more_calls_save_a_change_of_threads_than_need_one() {
+        let both = Some(BOTH);
         let reads = Some(Profile { no_writes: true, no_network: false });
-        let (waits, blocks) = (true, false);
-        let home = |tools: &[_]| best(tools.iter().copied());
-        assert_eq!(home(&[]), None);
-        assert_eq!(home(&[(None, waits), (None, waits)]), None);
-        assert_eq!(home(&[(both, blocks)]), None, "it changes threads wherever its service is");
-        assert_eq!(home(&[(both, blocks), (both, waits)]), both);
-        assert_eq!(home(&[(both, waits), (None, waits)]), None, "as many lose as save");
-        assert_eq!(home(&[(both, waits), (None, blocks)]), None);
+        let (is_async, blocks) = (true, false);
+        let place = |tools: &[_]| best(tools.iter().copied());
+        assert_eq!(place(&[]), None);
+        assert_eq!(place(&[(None, is_async), (None, is_async)]), None);
+        assert_eq!(place(&[(both, blocks)]), None, "a blocking tool changes threads in any case");
+        assert_eq!(place(&[(both, blocks), (both, is_async)]), both);
+        assert_eq!(place(&[(both, is_async), (None, is_async)]), None, "as many lose as gain");
+        assert_eq!(place(&[(both, is_async), (None, blocks)]), None);
         assert_eq!(
-            home(&[(both, waits), (reads, blocks)]),
+            place(&[(both, is_async), (reads, blocks)]),
             None,
-            "its thread would have to be asked for elsewhere"
+            "a blocking tool of another sandbox would need a second change"
         );
         assert_eq!(
-            home(&[(both, waits), (reads, waits), (reads, waits)]),
+            place(&[(both, is_async), (reads, is_async), (reads, is_async)]),
             reads,
-            "the one changes threads either way"
+            "an `async` tool of another sandbox changes threads in any case"
         );
-        assert_eq!(home(&[(both, waits), (both, waits), (None, waits), (reads, waits)]), both);
+        assert_eq!(place(&[(both, is_async), (both, is_async), (None, is_async), (reads, is_async)]), both);
     }
 }

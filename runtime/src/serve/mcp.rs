@@ -1,12 +1,11 @@
 //! Answers the methods of the Model Context Protocol, for every transport.
 
-pub(super) mod call;
-pub(crate) mod convert;
-pub(super) mod delegate;
+mod call;
 pub(super) mod handler;
-pub(super) mod logging;
+mod logging;
 pub(super) mod peer;
-pub(super) mod progress;
+mod progress;
 pub(super) mod rounds;
-pub(super) mod task_call;
-pub(super) mod tasks;
+mod task_call;
+mod task_result;
+mod tasks;

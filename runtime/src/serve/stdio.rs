@@ -1,7 +1,8 @@
-//! Serves one client over a pair of byte streams, one message per line.
+//! Serves one client over the process's stdin and stdout, or over any pair of byte streams.
 
-pub(super) mod descriptors;
-mod fast_path;
-pub(super) mod parse;
+mod connection;
+mod descriptors;
 mod sandboxed;
-pub(super) mod transport;
+mod transport;
+
+pub(crate) use descriptors::Stdio;

@@ -17,15 +17,18 @@ fn a_task_is_its_callers_own_and_needs_their_scopes() {
     let tasks = Arc::new(Tasks::new(Clock::manual()));
     let running = begun(&tasks, &ada(&["read"]));
     let id = running.id().to_owned();
-    assert!(tasks.see(&ada(&["read", "more"]), &id).is_some());
+    assert!(tasks.get(&ada(&["read", "more"]), &id).is_some());
     for other in [
         ada(&[]),
         Caller::new(Some("https://b.example"), "ada", ["read"]),
         Caller::new(None, "ada", ["read"]),
         Caller::new(Some("https://a.example"), "bob", ["read"]),
     ] {
-        assert!(tasks.see(&other, &id).is_none(), "{other:?}");
-        assert!(!tasks.cancel(&other, &id) && tasks.answer(&other, &id, []) == Taken::Unknown, "{other:?}");
+        assert!(tasks.get(&other, &id).is_none(), "{other:?}");
+        assert!(
+            !tasks.cancel(&other, &id) && tasks.answer(&other, &id, []) == AnswerStatus::Unknown,
+            "{other:?}"
+        );
     }
     assert!(!running.cancelled().is_cancelled());
     assert!(tasks.cancel(&ada(&["read"]), &id) && running.cancelled().is_cancelled());
@@ -35,7 +38,7 @@ fn a_task_is_its_callers_own_and_needs_their_scopes() {
 fn a_task_that_never_began_is_forgotten() {
     let tasks = Arc::new(Tasks::new(Clock::manual()));
     let running = tasks.open(&ada(&[]), &[], Duration::ZERO).expect("there is room");
-    assert!(tasks.see(&ada(&[]), running.id()).is_none());
+    assert!(tasks.get(&ada(&[]), running.id()).is_none());
     drop(running);
     assert!(tasks.tasks().is_empty());
 }
@@ -46,17 +49,17 @@ fn an_ended_task_is_kept_for_its_time_and_no_longer() {
     let tasks = Arc::new(Tasks::new(clock.clone()));
     let (early, late) = (begun(&tasks, &ada(&["read"])), begun(&tasks, &ada(&["read"])));
     let [early_id, late_id] = [&early, &late].map(|running| running.id().to_owned());
-    let seen = |id: &str| tasks.see(&ada(&["read"]), id).is_some();
+    let snapshot = |id: &str| tasks.get(&ada(&["read"]), id).is_some();
     early.end(End::Completed("{}".into()));
     clock.advance(Duration::from_millis(629_999));
-    assert!(seen(&early_id));
+    assert!(snapshot(&early_id));
     clock.advance(Duration::from_millis(1));
-    assert!(!seen(&early_id), "its time is over");
-    assert!(seen(&late_id), "what runs is not forgotten");
+    assert!(!snapshot(&early_id), "its time is over");
+    assert!(snapshot(&late_id), "what runs is not forgotten");
     late.end(End::Cancelled);
-    assert!(seen(&late_id), "its end is not known yet");
+    assert!(snapshot(&late_id), "its end is not known yet");
     clock.advance(KEPT_AFTER_ITS_END);
-    assert!(!seen(&late_id));
+    assert!(!snapshot(&late_id));
 }
 
 #[test]
@@ -96,20 +99,24 @@ async fn questions_are_answered_one_by_one() {
     let id = running.id().to_owned();
     let asked = running.ask(vec![("a".to_owned(), Question::Roots), ("b".to_owned(), Question::Roots)]);
     let client = async {
-        let open = || match tasks.see(&caller, &id).map(|seen| seen.state) {
+        let open = || match tasks.get(&caller, &id).map(|snapshot| snapshot.state) {
             Some(State::Asking(open)) => open.into_iter().map(|(key, _)| key).collect::<Vec<_>>(),
             _ => Vec::new(),
         };
         assert_eq!(open(), ["a", "b"]);
         let long = Value::from("x".repeat(MOST_OF_ANSWERS - 1));
-        assert_eq!(tasks.answer(&caller, &id, [("a".to_owned(), long.clone())]), Taken::TooLarge);
-        assert_eq!(tasks.answer(&caller, &id, [("x".to_owned(), long)]), Taken::Well, "it is not kept");
+        assert_eq!(tasks.answer(&caller, &id, [("a".to_owned(), long.clone())]), AnswerStatus::TooLarge);
+        assert_eq!(
+            tasks.answer(&caller, &id, [("x".to_owned(), long)]),
+            AnswerStatus::Accepted,
+            "it is not kept"
+        );
         assert_eq!(open(), ["a", "b"]);
         let said = [("a".to_owned(), 1.into()), ("x".to_owned(), 2.into())];
-        assert_eq!(tasks.answer(&caller, &id, said), Taken::Well);
+        assert_eq!(tasks.answer(&caller, &id, said), AnswerStatus::Accepted);
         assert_eq!(open(), ["b"]);
         let said = [("a".to_owned(), 3.into()), ("b".to_owned(), 4.into())];
-        assert_eq!(tasks.answer(&caller, &id, said), Taken::Well);
+        assert_eq!(tasks.answer(&caller, &id, said), AnswerStatus::Accepted);
     };
     let (answers, ()) = tokio::join!(asked, client);
     let answers = answers.expect("all are answered");
@@ -126,5 +133,5 @@ async fn a_task_that_nobody_answers_in_its_time_goes_on_without() {
     assert_eq!(taken_back.ask(question()).await, None);
     clock.advance(Duration::from_secs(630));
     assert_eq!(late.ask(question()).await, None);
-    assert_eq!(tasks.see(&ada(&["read"]), late.id()).map(|seen| seen.state), Some(State::Working));
+    assert_eq!(tasks.get(&ada(&["read"]), late.id()).map(|snapshot| snapshot.state), Some(State::Working));
 }

@@ -1,4 +1,4 @@
-//! What tools share: handles found by type, each with what it can do to the world.
+//! Defines the state that tools share: handles that are found by type, each with its access to the world.
 
 /// The state that a server's tools share. Derive it on a struct; each field becomes a handle.
 ///
@@ -16,10 +16,10 @@
 /// }
 /// ```
 ///
-/// A tool that takes `&Alerts` and says `read_only` does not compile: `write` says what holding the handle makes
-/// possible. `network` does the same for `closed_world`. `#[state(skip)]` leaves a field out.
+/// A `read_only` tool that takes `&Alerts` does not compile, because the handle is marked `write`. A `closed_world` tool
+/// that takes a handle marked `network` does not compile either. `#[state(skip)]` leaves a field out.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no state of a server",
+    message = "`{Self}` is not the state of a server",
     label = "derive `State` on this type",
     note = "`#[derive(candor::State)]` on a struct with a field for each handle"
 )]
@@ -27,48 +27,48 @@ pub trait State: Send + Sync + 'static {}
 
 impl State for () {}
 
-/// A state that holds a `T`.
+/// A state with a handle of type `T`.
 #[diagnostic::on_unimplemented(
-    message = "the server's state `{Self}` holds no `{T}`",
+    message = "the server's state `{Self}` has no field of type `{T}`",
     label = "a tool here takes `&{T}`",
     note = "give the server a state with a field of type `{T}`, or take `{T}` from the caller, without `&`"
 )]
 pub trait Provide<T: ?Sized> {
-    /// What the handle can do to the world.
+    /// The access of the handle to the world.
     type Access;
-    /// The handle.
+    /// Returns the handle.
     fn provide(&self) -> &T;
 }
 
-/// A handle that neither writes nor leaves the server.
+/// The access of a handle that can neither write nor reach the network.
 #[derive(Debug)]
 pub struct Plain;
-/// A handle that can write.
+/// The access of a handle that can write.
 #[derive(Debug)]
 pub struct Write;
-/// A handle that can reach the network.
+/// The access of a handle that can reach the network.
 #[derive(Debug)]
 pub struct Network;
-/// A handle that can do both.
+/// The access of a handle that can do both.
 #[derive(Debug)]
 pub struct WriteAndNetwork;
 
-/// What a `read_only` tool may hold.
+/// The access that a `read_only` tool may have.
 #[diagnostic::on_unimplemented(
     message = "`read_only` tool `{Tool}` takes `&{T}`, and the state marks `{T}` as `write`",
     label = "this tool",
-    note = "declare the tool `additive` or `destructive`, or take `#[state(write)]` off the field if it only reads"
+    note = "declare the tool `additive` or `destructive`, or delete `#[state(write)]` from the field if the handle only reads"
 )]
 pub trait InReadOnly<Tool: ?Sized, T: ?Sized> {}
 
 impl<Tool: ?Sized, T: ?Sized> InReadOnly<Tool, T> for Plain {}
 impl<Tool: ?Sized, T: ?Sized> InReadOnly<Tool, T> for Network {}
 
-/// What a `closed_world` tool may hold.
+/// The access that a `closed_world` tool may have.
 #[diagnostic::on_unimplemented(
     message = "`closed_world` tool `{Tool}` takes `&{T}`, and the state marks `{T}` as `network`",
     label = "this tool",
-    note = "delete `closed_world` from the tool, or take `#[state(network)]` off the field if it stays inside"
+    note = "delete `closed_world` from the tool, or `#[state(network)]` from the field if the handle reaches no network"
 )]
 pub trait InClosedWorld<Tool: ?Sized, T: ?Sized> {}
 

@@ -1,6 +1,6 @@
-//! A server whose sandboxes are set from outside, for tests of what it says of them.
+//! A server whose sandbox settings come from the environment, for tests of its report of them.
 //!
-//! `SANDBOXES` holds any of `off`, `required`, `unsandboxed`, `scratch=FOLDER`, `port=NUMBER`, parted by spaces.
+//! `SANDBOXES` holds any of `off`, `required`, `unsandboxed`, `scratch=FOLDER` and `port=NUMBER`, separated by spaces.
 
 use candor::{Sandbox, Server, mcp_tool, tools};
 
@@ -14,7 +14,7 @@ fn put() {}
 
 /// Look at a cache.
 #[mcp_tool(read_only, closed_world, public, unsandboxed = "it keeps a cache on disk")]
-fn look_openly() {}
+fn look_unsandboxed() {}
 
 fn main() -> std::process::ExitCode {
     let mut server = Server::new("sandboxes", "1.0.0").unaudited().tools(tools![look, put]);
@@ -22,10 +22,10 @@ fn main() -> std::process::ExitCode {
         server = match word.split_once('=').unwrap_or((word, "")) {
             ("off", _) => server.sandbox(Sandbox::Off),
             ("required", _) => server.sandbox(Sandbox::Required),
-            ("unsandboxed", _) => server.tools(tools![look_openly]),
+            ("unsandboxed", _) => server.tools(tools![look_unsandboxed]),
             ("scratch", folder) => server.scratch(folder),
             ("port", port) => server.closed_world_ports(port.parse::<u16>()),
-            _ => panic!("`{word}` is no setting"),
+            _ => panic!("`{word}` is not a setting"),
         };
     }
     server.main()

@@ -67,8 +67,9 @@ fn multi_input(call: &Call) -> Result<String, Ask> {
 #[mcp_tool(additive, closed_world, public, confirm = "always", task = "required")]
 fn test_tool_with_task(call: &Call) -> String {
     // The suite's person writes a name into whatever form they are shown, that of the confirmation among them.
-    let name =
-        call.form("candor/confirm").and_then(|form| form.get("user_name").or_else(|| form.get("name")));
+    let name = call
+        .form("io.github.candor-mcp/confirm")
+        .and_then(|form| form.get("user_name").or_else(|| form.get("name")));
     format!("Hello, {}!", name.and_then(Value::as_str).unwrap_or("whoever you are"))
 }
 

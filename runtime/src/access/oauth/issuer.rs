@@ -76,7 +76,7 @@ impl Issuer {
 
 #[cfg(test)]
 mod tests {
-    use crate::access::oauth::issuer::*;
+    use super::*;
 
     #[test]
     fn issuer_metadata_places_are_before_and_after_the_path() {

@@ -1,17 +1,17 @@
-//! `Authorization` → the token in it, and the answer where nobody is behind it.
+//! Reads the bearer token of a request, and words the refusal of a caller who has none or a bad one.
 
-use ::http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use super::HttpError;
-use crate::access::Denied;
+use super::error::HttpError;
+use crate::{access::Denied, message::Message};
 
 /// Takes the header off the request, so that it reaches neither handlers nor logs.
 pub(super) fn take(headers: &mut HeaderMap) -> Result<Option<String>, Denied> {
-    let said = match headers.entry(header::AUTHORIZATION) {
+    let entry = match headers.entry(header::AUTHORIZATION) {
         header::Entry::Vacant(_) => return Ok(None),
-        header::Entry::Occupied(said) => said,
+        header::Entry::Occupied(entry) => entry,
     };
-    let mut values = said.remove_entry_mult().1;
+    let mut values = entry.remove_entry_mult().1;
     let value = values.next();
     if values.next().is_some() {
         return Err(Denied::Bad("more than one `Authorization` was sent"));
@@ -19,33 +19,34 @@ pub(super) fn take(headers: &mut HeaderMap) -> Result<Option<String>, Denied> {
     let value = value.as_ref().map(HeaderValue::to_str);
     match value {
         Some(Ok(value)) => Ok(token(value).map(str::to_owned)),
-        _ => Err(Denied::Bad("`Authorization` is no text")),
+        _ => Err(Denied::Bad("`Authorization` is not text")),
     }
 }
 
-/// The scheme is a word in any case (RFC 9110 §11.1); another scheme is no token.
+/// The scheme is case-insensitive (RFC 9110 §11.1); any other scheme carries no bearer token.
 fn token(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim_matches(' '))
 }
 
-/// The answer to a request that nobody is behind.
+/// The answer to a request whose caller is unknown.
 pub(super) fn refused(denied: Denied, scopes: &[&str], metadata: Option<&str>) -> HttpError {
     let (status, code, message) = match denied {
         Denied::Missing => (
             StatusCode::UNAUTHORIZED,
             -31401,
-            "this server asks who calls\nhelp: send a token, as in `Authorization: Bearer …`".to_owned(),
+            Message::new("this server requires a token").help("send one, as in `Authorization: Bearer …`"),
         ),
         Denied::Bad(why) => (
             StatusCode::UNAUTHORIZED,
             -31401,
-            format!("the token was not taken: {why}\nhelp: get another one"),
+            Message::new(format!("the token was not accepted: {why}")).help("get another one"),
         ),
         Denied::Unavailable => (
             StatusCode::SERVICE_UNAVAILABLE,
             -31503,
-            "nobody can tell now who calls: the keys of the authorization server cannot be had\nhelp: try again in 10 s".to_owned(),
+            Message::new("the token cannot be checked now: the authorization server's keys are unavailable")
+                .help("try again in 10 s"),
         ),
     };
     let refused = HttpError::new(status, code, message, None);

@@ -1,53 +1,46 @@
-//! A request's body → its bytes, no more of them and no longer than is waited for.
+//! Reads the body of a request, within a size and a time.
 
-use std::time::Duration;
+use std::pin::pin;
 
-use ::http::StatusCode;
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt as _;
+use bytes::Bytes;
+use http::StatusCode;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
-use super::HttpError;
+use super::{config::HttpLimits, error::HttpError};
 
-/// The most bytes of a body.
-pub(super) const MOST: usize = 4 * 1024 * 1024;
-/// How long a body may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-pub(super) async fn read(body: Body) -> Result<Bytes, HttpError> {
-    match tokio::time::timeout(PATIENCE, whole(body)).await {
-        Ok(read) => read,
+pub(super) async fn read(body: Body, limits: &HttpLimits) -> Result<Bytes, HttpError> {
+    let collected = Limited::new(body, limits.body_bytes).collect();
+    match tokio::time::timeout(limits.body_timeout, collected).await {
+        Ok(Ok(body)) => Ok(without_bom(body.to_bytes())),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(HttpError::plain(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the request body is larger than {}", size(limits.body_bytes)),
+        )),
+        Ok(Err(_)) => Err(HttpError::plain(
+            StatusCode::BAD_REQUEST,
+            "the request body broke off, or its framing is not HTTP",
+        )),
         Err(_) => Err(HttpError::plain(
             StatusCode::REQUEST_TIMEOUT,
-            format!("the body of this request did not come within {} s", PATIENCE.as_secs()),
+            format!("the request body did not arrive within {} s", limits.body_timeout.as_secs_f64()),
         )),
     }
 }
 
-async fn whole(mut body: Body) -> Result<Bytes, HttpError> {
-    let mut first: Option<Bytes> = None;
-    let mut rest = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| {
-            HttpError::plain(StatusCode::BAD_REQUEST, "the body of this request broke off, or is no HTTP")
-        })?;
-        let Ok(data) = frame.into_data() else { continue };
-        let so_far = first.as_ref().map_or(0, Bytes::len) + rest.len();
-        if data.len() > MOST - so_far {
-            return Err(HttpError::plain(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the body of this request is larger than {} MiB", MOST / (1024 * 1024)),
-            ));
-        }
-        // Most bodies come in one piece, which is not copied.
-        match &first {
-            None => first = Some(data),
-            Some(_) => rest.extend_from_slice(&data),
-        }
-    }
-    Ok(match first {
-        None => Bytes::new(),
-        Some(first) if rest.is_empty() => first,
-        Some(first) => [first.as_ref(), rest.as_ref()].concat().into(),
-    })
+/// Reads a body and throws it away, within the same limits, so that its sender gets to read the answer.
+pub(super) async fn discard(body: Body, limits: &HttpLimits) {
+    let mut body = pin!(Limited::new(body, limits.body_bytes));
+    let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _ = tokio::time::timeout(limits.body_timeout, rest).await;
+}
+
+/// The bytes of a body, without the byte order mark that some clients send.
+fn without_bom(body: Bytes) -> Bytes {
+    if body.starts_with(b"\xEF\xBB\xBF") { body.slice(3..) } else { body }
+}
+
+fn size(bytes: usize) -> String {
+    const MIB: usize = 1024 * 1024;
+    if bytes.is_multiple_of(MIB) { format!("{} MiB", bytes / MIB) } else { format!("{bytes} bytes") }
 }

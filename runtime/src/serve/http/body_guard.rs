@@ -1,4 +1,4 @@
-//! A body → the same, with something that lasts until it was sent, or nobody reads it any more.
+//! Wraps a body with a guard that is dropped when the body is sent, or its reader is gone.
 
 use std::{
     pin::Pin,
@@ -11,14 +11,14 @@ pin_project_lite::pin_project! {
     pub(super) struct GuardedBody<B, T> {
         #[pin]
         body: B,
-        _until: T,
+        _guard: T,
     }
 }
 
 impl<B, T> GuardedBody<B, T> {
-    /// Drops `until` with the body.
-    pub(super) fn new(body: B, until: T) -> Self {
-        Self { body, _until: until }
+    /// Drops `guard` with the body.
+    pub(super) fn new(body: B, guard: T) -> Self {
+        Self { body, _guard: guard }
     }
 }
 

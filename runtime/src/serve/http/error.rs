@@ -1,13 +1,15 @@
-//! A request that is not let through → its HTTP status, its headers and a JSON-RPC error that says why.
+//! An HTTP error: a status, headers, and a JSON-RPC error that says why.
 
 use std::borrow::Cow;
 
-use ::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::{body::Body, response::Response};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use rmcp::model::{ErrorCode, ErrorData, RequestId, ServerJsonRpcMessage};
 use serde_json::Value;
 
-/// The answer to a request that is not let through.
+use crate::{message::Message, pipeline::Refusal};
+
+/// The answer to a request that is refused.
 #[derive(Debug)]
 pub(super) struct HttpError(Box<Parts>);
 
@@ -19,7 +21,7 @@ struct Parts {
 }
 
 impl HttpError {
-    /// With an error code of ours.
+    /// Creates an error with one of Candor's own codes.
     pub(super) fn new(
         status: StatusCode,
         code: i32,
@@ -30,16 +32,21 @@ impl HttpError {
         Self::with(status, ServerJsonRpcMessage::error(error, None))
     }
 
-    /// For what is no request of the protocol (JSON-RPC: invalid request).
+    /// Creates an error for a request that is not one of the protocol (JSON-RPC: invalid request).
     pub(super) fn plain(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(status, ErrorCode::INVALID_REQUEST.0, message, None)
+    }
+
+    /// Creates the error of a refused call, with a message of its own.
+    pub(super) fn refusal(status: StatusCode, refusal: &Refusal, message: Message) -> Self {
+        Self::new(status, refusal.code(), message, refusal.data())
     }
 
     pub(super) fn with(status: StatusCode, message: ServerJsonRpcMessage) -> Self {
         Self(Box::new(Parts { status, headers: Vec::new(), message }))
     }
 
-    /// The request that is answered.
+    /// Addresses the error to a request.
     pub(super) fn to(mut self, request: Option<RequestId>) -> Self {
         if let ServerJsonRpcMessage::Error(error) = &mut self.0.message {
             error.id = request;

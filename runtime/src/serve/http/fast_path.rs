@@ -1,8 +1,8 @@
-//! A plain `tools/call` of 2026-07-28 → its answer, without what only streams and sessions need.
+//! Answers a plain `tools/call` of 2026-07-28 without the machinery that only streams and sessions need.
 //!
-//! rmcp makes a service, a transport and two tasks of each request, which takes longer than the call. One that reports
-//! nothing on its way has one answer, and needs none of that. Whatever is not plain is left to rmcp, so that there is
-//! one opinion of it.
+//! rmcp makes a service, a transport and two tasks for each request, which takes longer than the call itself. A call that
+//! reports no progress has one answer, and needs none of them. Every other call is left to rmcp, so that there is one
+//! reading of it.
 
 use std::{
     pin::Pin,
@@ -10,8 +10,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, ErrorCode, ErrorData, ProtocolVersion, RequestId,
     RequestMetaObject, ServerJsonRpcMessage, ServerResult,
@@ -20,102 +20,120 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Drain, HttpError, drain, error};
+use super::{
+    drain::{self, Drain},
+    error::{self, HttpError},
+};
 use crate::{
     pipeline::{Admission, TaskMode},
     revision::Revision,
     serve::{
-        Shared,
-        mcp::{peer, rounds::Rounds},
-        stdio::parse,
+        mcp::{
+            peer,
+            rounds::{Input, Invocation},
+        },
+        shared::Shared,
     },
-    tool::{ask::Abilities, call::Caller},
+    tool::{ask::ClientFeatures, caller::Caller},
+    wire_names,
 };
 
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
-/// Where a modern request repeats its revision (SEP-2575).
+/// The key of a modern request's revision in its `_meta` (SEP-2575).
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
-/// A call with nothing out of the ordinary.
+/// A call whose only message to the client is its answer.
 pub(super) struct FastCall {
     pub(super) id: RequestId,
+    /// The tool's index in the registry, looked up once.
+    pub(super) tool: Option<usize>,
     params: CallToolRequestParams,
     meta: RequestMetaObject,
-    abilities: Abilities,
+    features: ClientFeatures,
 }
 
 impl FastCall {
-    /// Reads a request as such a call; `None` where it is another, or none that can be answered.
-    pub(super) fn read(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Option<Self> {
+    /// Whether the headers are those of a plain modern call, before the body is parsed.
+    pub(super) fn has_plain_headers(shared: &Shared, headers: &HeaderMap) -> bool {
         let revision = ProtocolVersion::V_2026_07_28;
-        let modern = once(headers, &VERSION)? == revision.as_str() && shared.revisions.contains(&revision);
-        if !modern || once(headers, &METHOD)? != "tools/call" || !takes_both(headers) || !is_json(headers) {
-            return None;
-        }
-        let (id, mut params) = parse::plain_call(body)?;
-        let meta = params.meta.take()?;
-        let agree = once(headers, &NAME)? == params.name
-            && meta.get(META_VERSION).and_then(Value::as_str) == Some(revision.as_str());
-        // Reports go in a stream before the answer; arguments in headers are rmcp's to compare.
-        let reports =
-            meta.get_progress_token().is_some() || (shared.about.logging && meta.log_level().is_some());
-        // What is answered with a task goes another way.
-        let has_task =
-            shared.core.registry.find(&params.name).is_some_and(|(_, tool)| tool.descriptor.task.is_some());
-        if !agree || reports || has_task || shared.lists.has_headers(&params.name) {
-            return None;
-        }
-        let abilities = peer::abilities(Some(meta.client_capabilities()?));
-        Some(Self { id, params, meta, abilities })
+        once(headers, &VERSION) == Some(revision.as_str())
+            && once(headers, &METHOD) == Some("tools/call")
+            && accepts_both(headers)
+            && is_json(headers)
+            && shared.revisions.contains(&revision)
     }
 
-    pub(super) fn tool(&self) -> &str {
+    /// Takes a call with such headers; if it is not plain, gives back its id and its tool's name.
+    pub(super) fn new(
+        shared: &Shared,
+        headers: &HeaderMap,
+        id: RequestId,
+        mut params: CallToolRequestParams,
+    ) -> Result<Self, (RequestId, String)> {
+        let meta = params.meta.take().unwrap_or_default();
+        let agrees = once(headers, &NAME) == Some(&params.name)
+            && meta.get(META_VERSION).and_then(Value::as_str) == Some(Revision::V2026_07_28.as_str());
+        // Reports travel in a stream before the answer; rmcp compares arguments with headers.
+        let reports =
+            meta.get_progress_token().is_some() || (shared.about.logging && meta.log_level().is_some());
+        let tool = shared.core.registry.index(&params.name);
+        let takes_task = tool.is_some_and(|tool| shared.core.tool(tool).descriptor.task.is_some());
+        match meta.client_capabilities() {
+            Some(capabilities)
+                if agrees && !reports && !takes_task && !shared.lists.has_headers(&params.name) =>
+            {
+                let features = peer::features(Some(capabilities));
+                Ok(Self { id, tool, params, meta, features })
+            }
+            _ => Err((id, params.name.into_owned())),
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
         &self.params.name
     }
 
-    /// Answers it, or says that the server stopped before.
+    /// Answers the call, or reports that the server stopped before its answer.
     pub(super) async fn answer(
-        self,
+        self: Box<Self>,
         shared: &Arc<Shared>,
         caller: Arc<Caller>,
-        admission: Option<Admission>,
+        admission: Admission,
         drain: &Drain,
     ) -> Result<Response, HttpError> {
         let (id, cancelled) = (self.id.clone(), CancellationToken::new());
-        let call =
-            DetachOnDrop::new(self.call(Arc::clone(shared), caller, admission, cancelled.clone()), cancelled);
+        let call = self.call(Arc::clone(shared), caller, admission, cancelled.clone());
         tokio::select! {
             biased;
-            answer = call => Ok(response(answer, id)),
-            () = drain.cut.cancelled() => Err(drain::cut_off().to(Some(id))),
+            answer = DetachOnDrop::new(call, cancelled) => Ok(response(answer, id)),
+            () = drain.timed_out.cancelled() => Err(drain::timed_out().to(Some(id))),
         }
     }
 
     async fn call(
-        mut self,
+        mut self: Box<Self>,
         shared: Arc<Shared>,
         caller: Arc<Caller>,
-        admission: Option<Admission>,
+        admission: Admission,
         cancelled: CancellationToken,
     ) -> Result<CallToolResponse, ErrorData> {
-        let _at_work = shared.at_work.token();
-        let revision = Revision::V2026_07_28;
-        let idempotency_key = self.meta.remove("candor/idempotency-key");
-        let origin = shared.origin("http", &self.meta, || self.meta.client_info());
-        let rounds = Rounds {
-            core: &shared.core,
+        let _in_flight = shared.in_flight.token();
+        let input = Input::take(&mut self.params);
+        let invocation = Invocation {
+            tool: self.tool,
+            name: self.params.name.into_owned(),
             caller,
-            revision,
-            origin: &origin,
+            revision: Revision::V2026_07_28,
+            idempotency_key: self.meta.remove(wire_names::IDEMPOTENCY_KEY),
+            origin: shared.origin("http", &self.meta, || self.meta.client_info()),
             unsandboxed: None,
-            idempotency_key,
             reports: None,
             cancelled,
-            meta: shared.meta(revision),
+            shared,
         };
-        rounds.one(self.params, self.abilities, admission, TaskMode::NotRequested).await
+        invocation.modern(input, self.features, Some(admission), TaskMode::NotRequested).await
     }
 }
 
@@ -132,7 +150,7 @@ fn response(answer: Result<CallToolResponse, ErrorData>, id: RequestId) -> Respo
     }
 }
 
-/// The status of an error (MCP 2026-07-28, transports); most are answers like others.
+/// The status of an error (MCP 2026-07-28, transports). Most errors are answers like any other.
 fn status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::UNSUPPORTED_PROTOCOL_VERSION
@@ -143,29 +161,29 @@ fn status(code: ErrorCode) -> StatusCode {
     }
 }
 
-/// A header that stands there once.
+/// The value of a header that occurs once.
 fn once<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;
     if values.next().is_some() { None } else { value.to_str().ok() }
 }
 
-/// Whether both kinds of answer are taken, and nothing is weighed.
-fn takes_both(headers: &HeaderMap) -> bool {
-    let takes = |kind: &str| {
+/// Whether the client accepts both kinds of answer, without weights.
+fn accepts_both(headers: &HeaderMap) -> bool {
+    let accepts = |kind: &str| {
         let mut kinds = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        kinds.any(|value| value.split(',').any(|said| said.trim_matches(' ') == kind))
+        kinds.any(|value| value.split(',').any(|item| item.trim_matches(' ') == kind))
     };
-    takes("application/json") && takes("text/event-stream")
+    accepts("application/json") && accepts("text/event-stream")
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes) == Some(b"application/json")
 }
 
-/// A call that goes on to its end where nobody waits for it any more: its handler is told, and how it ended is recorded.
+/// A call that, when dropped, cancels its handler and goes on detached, so that its end is recorded.
 struct DetachOnDrop<F: Future<Output: Send> + Send + 'static> {
-    /// None once it has ended.
+    /// `None` after its end.
     call: Option<Pin<Box<F>>>,
     cancelled: CancellationToken,
 }
@@ -193,7 +211,7 @@ impl<F: Future<Output: Send> + Send + 'static> Drop for DetachOnDrop<F> {
     fn drop(&mut self) {
         let Some(call) = self.call.take() else { return };
         self.cancelled.cancel();
-        // Where the runtime itself ends, so does the call.
+        // At the end of the runtime, the call ends too.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(call);
         }

@@ -1,37 +1,37 @@
-//! Whether the process lives, and whether it is ready for calls.
+//! Answers liveness and readiness checks.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use ::http::{HeaderValue, StatusCode, header};
 use axum::{body::Body, extract::State, response::Response};
 use futures::future;
+use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::serve::{Check, Shared};
+use crate::serve::shared::{ReadinessCheck, Shared};
 
-/// How long a check may take.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How long its word counts: whoever asks in a loop must not wear the database out.
-const FRESH: Duration = Duration::from_secs(1);
+/// The time that a check may take.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+/// The time for which a check's result is reused, so that frequent probes do not load the database.
+const CACHE_TIME: Duration = Duration::from_secs(1);
 
-/// What `/readyz` goes by.
+/// The conditions of readiness.
 pub(super) struct Health {
     shared: Arc<Shared>,
-    leaving: CancellationToken,
+    stopping: CancellationToken,
     failed: Mutex<Option<(Instant, Vec<String>)>>,
 }
 
 impl Health {
-    pub(super) fn new(shared: Arc<Shared>, leaving: CancellationToken) -> Self {
-        Self { shared, leaving, failed: Mutex::new(None) }
+    pub(super) fn new(shared: Arc<Shared>, stopping: CancellationToken) -> Self {
+        Self { shared, stopping, failed: Mutex::new(None) }
     }
 
-    /// The names of what does not hold.
+    /// The names of the conditions that fail.
     async fn failed(&self) -> Vec<String> {
         let mut failed = self.checks().await;
         let recorder = self.shared.core.audit.as_ref();
@@ -41,11 +41,11 @@ impl Health {
         failed
     }
 
-    /// The names of the user's own checks that do not pass.
+    /// The names of the user's own checks that fail.
     async fn checks(&self) -> Vec<String> {
         let mut last = self.failed.lock().await;
         if let Some((at, failed)) = last.as_ref()
-            && at.elapsed() < FRESH
+            && at.elapsed() < CACHE_TIME
         {
             return failed.clone();
         }
@@ -57,23 +57,24 @@ impl Health {
 }
 
 /// The name of a check that does not pass in time.
-async fn failed(check: &Check) -> Option<String> {
-    // On a task of its own: one that panics has not passed, and that is all.
+async fn failed(check: &ReadinessCheck) -> Option<String> {
+    // Spawned, so that a panic only fails the check.
     let passes = tokio::spawn((check.passes)());
     let stop = passes.abort_handle();
-    let passed = tokio::time::timeout(PATIENCE, passes).await;
+    let passed = tokio::time::timeout(CHECK_TIMEOUT, passes).await;
     stop.abort();
     (!matches!(passed, Ok(Ok(true)))).then(|| check.name.clone())
 }
 
-/// It answers, so it lives.
+/// Answers that the process lives.
 pub(super) async fn live() -> StatusCode {
     StatusCode::OK
 }
 
+/// Answers whether the server is ready for calls.
 pub(super) async fn ready(State(health): State<Arc<Health>>) -> Response {
     let failed =
-        if health.leaving.is_cancelled() { vec!["shutting down".to_owned()] } else { health.failed().await };
+        if health.stopping.is_cancelled() { vec!["shutting down".to_owned()] } else { health.failed().await };
     let mut response =
         Response::new(Body::from(json!({"ready": failed.is_empty(), "failed": failed}).to_string()));
     if !failed.is_empty() {

@@ -1,13 +1,13 @@
-//! `Host` and `Origin` → whether the request was meant for this server (MCP, transports: DNS rebinding).
+//! Checks by `Host` and `Origin` that a request is meant for this server (MCP, transports: DNS rebinding).
 
 use std::net::{IpAddr, SocketAddr};
 
-use ::http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::Authority};
-use axum::extract::Request;
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::Authority};
 
-use super::HttpError;
+use super::error::HttpError;
+use crate::message::Message;
 
-/// The names that this server goes by, and the pages that may ask it.
+/// The names of this server, and the origins whose pages may call it.
 pub(super) struct Hosts {
     hosts: Vec<Name>,
     origins: Vec<Origin>,
@@ -20,7 +20,7 @@ struct Name {
     port: Option<u16>,
 }
 
-/// A page's origin (RFC 6454), whose port stands for the scheme's where it is not said.
+/// A page's origin (RFC 6454). A missing port is the scheme's default.
 #[derive(Debug, PartialEq, Eq)]
 struct Origin {
     scheme: String,
@@ -30,7 +30,7 @@ struct Origin {
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 impl Hosts {
-    /// `hosts` and `origins` as `Hosts::host` and `Hosts::origin` took them.
+    /// Takes `hosts` and `origins` that [`host`] and [`origin`] accepted.
     pub(super) fn new(address: SocketAddr, hosts: &[String], origins: &[String]) -> Self {
         let own = LOOPBACK.map(str::to_owned).into_iter().chain(specific(address.ip()));
         let own = own.map(|host| Name { host, port: None });
@@ -40,67 +40,76 @@ impl Hosts {
         }
     }
 
-    pub(super) fn check(&self, request: &Request) -> Result<(), HttpError> {
-        self.host(request.uri(), request.headers())?;
-        match Said::of(request.headers(), &header::ORIGIN) {
-            Said::Nothing => Ok(()),
-            Said::Once(origin) if self.knows(origin) => Ok(()),
-            Said::Once(_) | Said::Muddled => Err(HttpError::plain(
+    pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), HttpError> {
+        self.host(uri, headers)?;
+        match Header::of(headers, &header::ORIGIN) {
+            Header::Missing => Ok(()),
+            Header::Once(origin) if self.allows(origin) => Ok(()),
+            Header::Once(_) | Header::Invalid => Err(HttpError::plain(
                 StatusCode::FORBIDDEN,
-                "pages of this `Origin` may not ask this server\nhelp: whoever runs the server can allow it with `--allow-origin`",
+                Message::new("pages of this `Origin` may not call this server")
+                    .help("the operator can allow it with `--allow-origin`"),
             )),
         }
     }
 
     fn host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), HttpError> {
-        let said = match Said::of(headers, &header::HOST) {
-            Said::Once(host) => host.parse::<Authority>().ok(),
-            Said::Muddled => None,
-            // HTTP/1.0 may leave it out where the address is whole.
-            Said::Nothing => uri.authority().cloned(),
+        let named = match Header::of(headers, &header::HOST) {
+            Header::Once(host) => host.parse::<Authority>().ok(),
+            Header::Invalid => None,
+            // HTTP/1.0 may leave it out if the request names an absolute URI.
+            Header::Missing => uri.authority().cloned(),
         };
-        let Some(said) = said else {
+        let Some(named) = named else {
             return Err(HttpError::plain(
                 StatusCode::BAD_REQUEST,
                 "this request has no `Host`, or more than one",
             ));
         };
-        // Both where there are two: a proxy may have read the other (RFC 9112 §3.2.2).
-        if [Some(&said), uri.authority()].into_iter().flatten().all(|said| self.is_ours(&Name::of(said))) {
+        // Both, if there are two: a proxy may have read the other one (RFC 9112 §3.2.2).
+        if [Some(&named), uri.authority()]
+            .into_iter()
+            .flatten()
+            .all(|name| Name::of(name).is_some_and(|name| self.is_ours(&name)))
+        {
             return Ok(());
         }
         Err(HttpError::plain(
             StatusCode::FORBIDDEN,
-            "this server does not go by this `Host`\nhelp: whoever runs the server can name it with `--allow-host`",
+            Message::new("this `Host` is not a name of this server")
+                .help("the operator can add it with `--allow-host`"),
         ))
     }
 
     fn is_ours(&self, name: &Name) -> bool {
-        self.hosts.iter().any(|ours| ours.takes(name))
+        self.hosts.iter().any(|ours| ours.matches(name))
     }
 
-    /// A page of the server's own, of this machine, or one that was allowed.
-    fn knows(&self, origin: &str) -> bool {
+    /// Whether an origin is the server's own, of this machine, or configured.
+    fn allows(&self, origin: &str) -> bool {
         let Some(origin) = Origin::read(origin) else { return false };
         let web = matches!(origin.scheme.as_str(), "http" | "https");
         (web && self.is_ours(&origin.name))
-            || self.origins.iter().any(|ours| ours.scheme == origin.scheme && ours.name.takes(&origin.name))
+            || self.origins.iter().any(|ours| ours.scheme == origin.scheme && ours.name.matches(&origin.name))
     }
 }
 
 impl Name {
-    fn of(authority: &Authority) -> Self {
+    /// `None` if the authority has user information, which only serves to be misread as a host.
+    fn of(authority: &Authority) -> Option<Self> {
+        if authority.as_str().contains('@') {
+            return None;
+        }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        Self { host, port: authority.port_u16() }
+        Some(Self { host, port: authority.port_u16() })
     }
 
     fn read(name: &str) -> Option<Self> {
         let authority: Authority = name.parse().ok()?;
-        // `user@host` is no host, and a `Host` with one is meant to be misread.
-        (!name.contains('@') && !authority.host().is_empty()).then(|| Self::of(&authority))
+        Self::of(&authority).filter(|name| !name.host.is_empty())
     }
 
-    fn takes(&self, other: &Self) -> bool {
+    fn matches(&self, other: &Self) -> bool {
         self.host == other.host && (self.port.is_none() || self.port == other.port)
     }
 }
@@ -125,51 +134,49 @@ impl Origin {
     }
 }
 
-/// The address that was bound, where it is one that a client can write.
+/// The bound address, if clients can use it as a host.
 fn specific(ip: IpAddr) -> Option<String> {
     (!ip.is_unspecified()).then(|| ip.to_string())
 }
 
-/// A header that may be said once.
-enum Said<'a> {
-    Nothing,
+/// A header that may occur once.
+enum Header<'a> {
+    Missing,
     Once(&'a str),
-    /// Twice, or in what is no text.
-    Muddled,
+    /// Repeated, or not text.
+    Invalid,
 }
 
-impl<'a> Said<'a> {
-    fn of(headers: &'a HeaderMap, name: &::http::HeaderName) -> Self {
+impl<'a> Header<'a> {
+    fn of(headers: &'a HeaderMap, name: &http::HeaderName) -> Self {
         let mut values = headers.get_all(name).iter();
         match (values.next().map(HeaderValue::to_str), values.next()) {
-            (None, _) => Self::Nothing,
+            (None, _) => Self::Missing,
             (Some(Ok(value)), None) => Self::Once(value),
-            _ => Self::Muddled,
+            _ => Self::Invalid,
         }
     }
 }
 
-/// What `--allow-host` takes: a host, or a host and a port.
+/// Checks a value of `--allow-host`: a host, with or without a port.
 pub(crate) fn host(name: &str) -> Result<String, String> {
     match Name::read(name) {
         Some(_) => Ok(name.to_owned()),
-        None => {
-            Err("this is no host: write a name, and perhaps a port, as in `prices.example.com`".to_owned())
-        }
+        None => Err("expected a host name with an optional port, as in `prices.example.com`".to_owned()),
     }
 }
 
-/// What `--allow-origin` takes: a scheme, a host, and perhaps a port or `:*` for any.
+/// Checks a value of `--allow-origin`: a scheme, a host, and optionally a port or `:*` for any.
 pub(crate) fn origin(origin: &str) -> Result<String, String> {
     match Origin::read(origin) {
         Some(_) => Ok(origin.to_owned()),
-        None => Err("this is no origin: write scheme and host, as in `https://app.example.com`".to_owned()),
+        None => Err("expected an origin of scheme and host, as in `https://app.example.com`".to_owned()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::serve::http::host::*;
+    use super::*;
 
     fn hosts() -> Hosts {
         let (hosts, origins) = (
@@ -180,16 +187,16 @@ mod tests {
     }
 
     fn ask(host: &str, origin: Option<&str>) -> Option<u16> {
-        let mut request = ::http::Request::builder().uri("/mcp").header("host", host);
+        let mut request = http::Request::builder().uri("/mcp").header("host", host);
         if let Some(origin) = origin {
             request = request.header("origin", origin);
         }
         let request = request.body(axum::body::Body::empty()).expect("a request");
-        hosts().check(&request).err().map(|refused| refused.status().as_u16())
+        hosts().check(request.uri(), request.headers()).err().map(|refused| refused.status().as_u16())
     }
 
     #[test]
-    fn hosts_that_the_server_goes_by_pass_and_others_do_not() {
+    fn host_passes_only_if_it_is_a_name_of_the_server() {
         for host in
             ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]:80", "Prices.Example", "at.example:81"]
         {
@@ -205,13 +212,16 @@ mod tests {
         ] {
             assert_eq!(ask(host, None), Some(403), "{host}");
         }
+        for host in ["evil@127.0.0.1", "localhost@evil.example"] {
+            assert_eq!(ask(host, None), Some(403), "{host}");
+        }
         for host in ["", "a b", "::1", "evil.example/localhost"] {
             assert_eq!(ask(host, None), Some(400), "{host}");
         }
     }
 
     #[test]
-    fn pages_of_this_machine_and_those_allowed_pass_and_others_do_not() {
+    fn origin_passes_only_if_local_own_or_configured() {
         let known = [
             "http://localhost:3000",
             "https://127.0.0.1",

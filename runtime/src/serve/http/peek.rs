@@ -1,76 +1,115 @@
-//! A body → as much of its message as decides whether it comes in.
+//! Reads a body once, as far as the gate needs to know it: a plain call as a whole, any other message by its head.
 
-use std::borrow::Cow;
+use http::{HeaderMap, StatusCode};
+use rmcp::model::{ErrorCode, RequestId};
+use serde_json::Value;
 
-use ::http::StatusCode;
-use rmcp::model::{RequestId, ServerJsonRpcMessage};
-use serde::Deserialize;
+use super::{error::HttpError, fast_path::FastCall};
+use crate::serve::{
+    message::{self, Line, UniqueValue},
+    shared::Shared,
+};
 
-use super::HttpError;
-use crate::serve::stdio::parse::{self, Line};
+/// The body of a POST.
+pub(super) enum Message {
+    FastCall(Box<FastCall>),
+    /// A message for the general path.
+    Other(Peek),
+}
 
-/// The part of a message that is looked at here.
-pub(super) struct Peek<'a> {
+/// The head of a message.
+#[derive(Default)]
+pub(super) struct Peek {
     pub(super) id: Option<RequestId>,
-    pub(super) method: Cow<'a, str>,
-    /// The tool of a call.
-    pub(super) name: Option<Cow<'a, str>>,
+    method: String,
+    /// The name of the called tool.
+    name: Option<String>,
+    /// What is wrong with the parameters of a handshake.
+    fault: Option<crate::message::Message>,
 }
 
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    id: Option<RequestId>,
-    #[serde(borrow)]
-    method: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    params: Option<Params<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Params<'a> {
-    #[serde(borrow)]
-    name: Option<Cow<'a, str>>,
-}
-
-impl<'a> Peek<'a> {
-    /// Reads a message; of one that is none, says why.
-    pub(super) fn read(body: &'a [u8]) -> Result<Self, HttpError> {
-        let envelope = match serde_json::from_slice::<Envelope<'_>>(body) {
-            Ok(envelope) if !parse::repeats_a_name(body) => envelope,
-            _ => {
+impl Message {
+    /// Reads a body; if it is not a message, says why.
+    pub(super) fn read(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<Self, HttpError> {
+        if FastCall::has_plain_headers(shared, headers)
+            && let Some((id, params)) = message::plain_call(body)
+        {
+            return Ok(match FastCall::new(shared, headers, id, params) {
+                Ok(call) => Self::FastCall(Box::new(call)),
+                Err((id, name)) => Self::Other(Peek::call_of(id, name)),
+            });
+        }
+        match serde_json::from_slice(body) {
+            Ok(UniqueValue(value)) => Ok(Self::Other(Peek::of(value))),
+            Err(_) => {
                 explain(body)?;
-                // A message all the same, and one that no call is: the protocol says what it lacks.
-                Envelope { id: None, method: None, params: None }
+                // The message is sound and calls no tool: the protocol says what it lacks.
+                Ok(Self::Other(Peek::default()))
             }
+        }
+    }
+}
+
+impl Peek {
+    fn of(value: Value) -> Self {
+        let Value::Object(mut object) = value else { return Self::default() };
+        let id = object.remove("id").and_then(|id| serde_json::from_value(id).ok());
+        let Some(Value::String(method)) = object.remove("method") else {
+            return Self { id, ..Self::default() };
         };
-        Ok(Self {
-            id: envelope.id,
-            method: envelope.method.unwrap_or_default(),
-            name: envelope.params.and_then(|params| params.name),
-        })
+        let mut params = object.remove("params");
+        let fault = if method == "initialize" { message::malformed_handshake(params.as_ref()) } else { None };
+        let name = match &mut params {
+            Some(Value::Object(params)) if method == "tools/call" => params.remove("name"),
+            _ => None,
+        };
+        let name = name.and_then(|name| if let Value::String(name) = name { Some(name) } else { None });
+        Self { id, method, name, fault }
     }
 
-    /// Whether it is a handshake, which begins a session.
+    fn call_of(id: RequestId, name: String) -> Self {
+        Self { id: Some(id), method: "tools/call".to_owned(), name: Some(name), fault: None }
+    }
+
+    /// Refuses a handshake whose parameters are malformed.
+    pub(super) fn check_handshake(&self) -> Result<(), HttpError> {
+        match &self.fault {
+            None => Ok(()),
+            Some(fault) => {
+                let code = ErrorCode::INVALID_PARAMS.0;
+                Err(HttpError::new(StatusCode::BAD_REQUEST, code, fault.clone(), None).to(self.id.clone()))
+            }
+        }
+    }
+
+    /// Whether the message is a handshake, which begins a session.
     pub(super) fn opens_session(&self) -> bool {
         self.method == "initialize"
     }
 
-    /// Whether its answer lasts as long as the client likes.
-    pub(super) fn has_no_end(&self) -> bool {
+    /// Whether the answer lasts as long as the client likes.
+    pub(super) fn is_endless(&self) -> bool {
         self.method == "subscriptions/listen"
     }
 
-    /// The tool that it calls, and whom to answer.
-    pub(super) fn calls(&self) -> Option<(&str, &RequestId)> {
-        self.name.as_deref().zip(self.id.as_ref()).filter(|_| self.method == "tools/call")
+    /// The id of a request; notifications and responses have none that counts here.
+    pub(super) fn request_id(&self) -> Option<&RequestId> {
+        self.id.as_ref().filter(|_| !self.method.is_empty())
+    }
+
+    /// The name of the called tool, and the id of the call.
+    pub(super) fn call(&self) -> Option<(&str, &RequestId)> {
+        self.name.as_deref().zip(self.id.as_ref())
     }
 }
 
-/// Says what is wrong with a body that is no message.
+/// Says what is wrong with a body that is not a message.
 pub(super) fn explain(body: &[u8]) -> Result<(), HttpError> {
-    match parse::line(body) {
+    match message::line(body) {
         Line::Message(_) => Ok(()),
-        Line::Nothing => Err(HttpError::plain(StatusCode::BAD_REQUEST, "this body is no message")),
-        Line::Fault(answer) => Err(HttpError::with(StatusCode::BAD_REQUEST, *answer as ServerJsonRpcMessage)),
+        Line::Nothing => {
+            Err(HttpError::plain(StatusCode::BAD_REQUEST, "the request body is not a JSON-RPC message"))
+        }
+        Line::Fault(answer) => Err(HttpError::with(StatusCode::BAD_REQUEST, *answer)),
     }
 }

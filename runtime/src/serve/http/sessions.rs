@@ -1,38 +1,42 @@
-//! The sessions of older clients: each belongs to the caller who began it, and there are no more than so many.
+//! Keeps the sessions of older clients: each belongs to the caller that began it, and their number is limited.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use ::http::{HeaderValue, StatusCode};
 use axum::{body::Body, extract::Request};
 use bytes::Bytes;
 use futures::Stream;
+use http::{HeaderValue, StatusCode};
 use http_body::Body as HttpBody;
 use rmcp::{
-    model::{ClientJsonRpcMessage, ProtocolVersion, ServerJsonRpcMessage},
+    model::{ClientJsonRpcMessage, ProtocolVersion, RequestId, ServerJsonRpcMessage},
     transport::streamable_http_server::session::{
         ServerSseMessage, SessionId, SessionManager,
         local::{LocalSessionManager, LocalSessionManagerError},
     },
 };
 
-use super::{HttpError, body_guard::GuardedBody};
-use crate::{confirm::EXPIRY, tool::call::Caller};
+use super::{body_guard::GuardedBody, error::HttpError};
+use crate::{confirm::ANSWER_TIMEOUT, message::Message, tool::caller::Caller};
 
 const SESSION: &str = "mcp-session-id";
-/// How long a session may be silent: no request, no answer, no report.
-const SILENCE: Duration = Duration::from_secs(300);
+/// The least time without a request or an open stream after which a session ends.
+const MIN_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// The interval between two looks for idle sessions.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(30);
+/// The requests that one session may have in flight.
+const MAX_REQUESTS_PER_SESSION: usize = 256;
 
 tokio::task_local! {
-    /// Who begins a session; rmcp asks for one in the middle of their request.
+    /// The caller of the current request: rmcp creates a session in the middle of it, without passing the caller on.
     static OWNER: Arc<Caller>;
 }
 
-/// Runs a request as `caller`'s: the session it may begin is theirs.
+/// Runs a request on behalf of `caller`, which owns a session that it begins.
 pub(super) async fn of<F: Future>(caller: Arc<Caller>, request: F) -> F::Output {
     OWNER.scope(caller, request).await
 }
@@ -40,95 +44,167 @@ pub(super) async fn of<F: Future>(caller: Arc<Caller>, request: F) -> F::Output 
 /// All sessions of a server.
 pub(super) struct Sessions {
     local: LocalSessionManager,
-    most: usize,
-    open: Arc<Mutex<HashMap<SessionId, Session>>>,
+    max: usize,
+    idle_timeout: Duration,
+    open: Arc<Mutex<Open>>,
+}
+
+/// The sessions there are, and those that are about to be.
+#[derive(Default)]
+struct Open {
+    sessions: HashMap<SessionId, Session>,
+    /// Places of handshakes that are under way.
+    reserved: usize,
 }
 
 struct Session {
     owner: Arc<Caller>,
     used: Instant,
-    /// Requests that are being answered.
-    busy: usize,
+    /// The ids of requests in flight.
+    in_flight: HashSet<RequestId>,
+    /// Open streams of the server's own messages.
+    streams: usize,
 }
 
-/// A request's hold on its session: while it lasts, the session is not idle.
+impl Session {
+    fn is_idle(&self, timeout: Duration) -> bool {
+        self.in_flight.is_empty() && self.streams == 0 && self.used.elapsed() >= timeout
+    }
+}
+
+/// Marks a session as in use while a request or a stream of it is open.
 pub(super) struct SessionGuard {
-    open: Arc<Mutex<HashMap<SessionId, Session>>>,
-    id: Option<SessionId>,
+    open: Arc<Mutex<Open>>,
+    session: Option<SessionId>,
+    usage: Usage,
+}
+
+/// The reason why a session is in use.
+enum Usage {
+    /// The request is not known yet, or needs no answer.
+    Entered,
+    Request(RequestId),
+    Stream,
+}
+
+/// A place for one more session, until the session exists or its handshake has failed.
+pub(super) struct Reservation(Arc<Mutex<Open>>);
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        lock(&self.0).reserved -= 1;
+    }
+}
+
+fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
+    // A panic cannot leave the map inconsistent.
+    open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Sessions {
-    /// No more than `most`, whose calls take up to `longest`.
-    pub(super) fn new(most: usize, longest: Duration) -> Self {
+    /// Limits the sessions to `max`, for calls that take up to `longest`.
+    pub(super) fn new(max: usize, longest: Duration) -> Self {
         let mut local = LocalSessionManager::default();
-        // A call that says nothing until its end is no silence, nor is a person who takes their time.
-        let quiet = longest.max(EXPIRY) + Duration::from_secs(30);
-        local.session_config.keep_alive = Some(SILENCE.max(quiet));
-        Self { local, most, open: Arc::default() }
+        // rmcp counts messages alone, and would end a session whose stream is open and read.
+        local.session_config.keep_alive = None;
+        // A call without reports does not make its session idle, nor does a person who takes time to answer.
+        let quiet = longest.max(ANSWER_TIMEOUT) + Duration::from_secs(30);
+        Self { local, max, idle_timeout: MIN_IDLE_TIMEOUT.max(quiet), open: Arc::default() }
     }
 
-    /// Finds the session that a request names. Another caller's is as unknown as one that never was: its name alone
-    /// must not tell that it exists.
+    /// Ends sessions that are idle for too long, until it is dropped.
+    pub(super) async fn expire_idle(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(EXPIRY_INTERVAL).await;
+            let expired: Vec<_> = {
+                let open = lock(&self.open);
+                let idle = open.sessions.iter().filter(|(_, session)| session.is_idle(self.idle_timeout));
+                idle.map(|(id, _)| Arc::clone(id)).collect()
+            };
+            for id in expired {
+                // Fails if the session has ended by itself.
+                let _ = self.close_session(&id).await;
+            }
+        }
+    }
+
+    /// Finds the session that a request names. Another caller's session is reported as unknown, so that its id alone does
+    /// not reveal that it exists.
     pub(super) fn enter(&self, request: &mut Request, caller: &Caller) -> Result<SessionGuard, HttpError> {
         let headers = request.headers_mut();
         let version = headers.get("mcp-protocol-version").map(HeaderValue::as_bytes);
         if version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28.as_str().as_bytes()) {
-            // There are no sessions there, and the header means nothing (SEP-2567).
+            // 2026-07-28 has no sessions, and ignores the header (SEP-2567).
             headers.remove(SESSION);
         }
         let mut id = None;
-        if let Some(said) = headers.get(SESSION) {
-            let mut open = self.open();
-            let known =
-                said.to_str().ok().and_then(|said| open.get_key_value(said).map(|(id, _)| Arc::clone(id)));
-            let session = known.as_ref().and_then(|id| open.get_mut(id));
+        if let Some(header) = headers.get(SESSION) {
+            let sessions = &mut lock(&self.open).sessions;
+            let header = header.to_str().ok();
+            let found = header.and_then(|id| sessions.get_key_value(id).map(|(id, _)| Arc::clone(id)));
+            let session = found.as_ref().and_then(|id| sessions.get_mut(id));
             let Some(session) = session.filter(|session| session.owner.identity() == caller.identity())
             else {
                 return Err(HttpError::plain(
                     StatusCode::NOT_FOUND,
-                    "there is no such session\nhelp: begin a new one with `initialize`",
+                    Message::new("no such session").help("begin a new one with `initialize`"),
                 ));
             };
             session.used = Instant::now();
-            session.busy += 1;
-            id = known;
+            id = found;
         }
-        Ok(SessionGuard { open: Arc::clone(&self.open), id })
+        Ok(SessionGuard { open: Arc::clone(&self.open), session: id, usage: Usage::Entered })
     }
 
-    /// Makes room for a session more. Where there is none, the caller who has the most loses the one that was idle the
-    /// longest.
-    pub(super) async fn make_room(&self) -> Result<(), HttpError> {
-        if let Some(oldest) = self.superfluous()? {
-            // One that has ended by itself is as good.
-            let _ = self.local.close_session(&oldest).await;
+    /// Reserves a place for one more session. At the limit, an idle session ends: the caller's own if it has one, otherwise
+    /// one of the caller with the most sessions; the one that was used least recently.
+    pub(super) async fn reserve(&self, caller: &Caller) -> Result<Reservation, HttpError> {
+        let evicted = {
+            let mut open = lock(&self.open);
+            let evicted = open.make_room(self.max, caller)?;
+            // Counted in the same step, so that handshakes at the same time cannot share a place.
+            open.reserved += 1;
+            evicted
+        };
+        let reservation = Reservation(Arc::clone(&self.open));
+        if let Some(evicted) = evicted {
+            // A session that has ended by itself makes room as well.
+            let _ = self.local.close_session(&evicted).await;
         }
-        Ok(())
+        Ok(reservation)
     }
+}
 
-    fn superfluous(&self) -> Result<Option<SessionId>, HttpError> {
-        let mut open = self.open();
-        if open.len() < self.most {
+impl Open {
+    fn make_room(&mut self, max: usize, caller: &Caller) -> Result<Option<SessionId>, HttpError> {
+        if self.sessions.len() + self.reserved < max {
             return Ok(None);
         }
-        let mut counts: HashMap<_, usize> = HashMap::new();
-        for session in open.values() {
-            *counts.entry(session.owner.identity()).or_default() += 1;
-        }
-        let most = counts.values().copied().max().unwrap_or_default();
-        let idle =
-            open.iter().filter(|(_, session)| session.busy == 0 && counts[&session.owner.identity()] == most);
-        let oldest = idle.min_by_key(|(_, session)| session.used).map(|(id, _)| Arc::clone(id));
-        let Some(oldest) = oldest else {
-            let full = "as many sessions are open as may be\nhelp: try again in 10 s, or use revision 2026-07-28, which has none";
+        let evicted =
+            self.least_used(|session| session.owner.identity() == caller.identity()).or_else(|| {
+                let mut counts: HashMap<_, usize> = HashMap::new();
+                for session in self.sessions.values() {
+                    *counts.entry(session.owner.identity()).or_default() += 1;
+                }
+                let most = counts.values().copied().max().unwrap_or_default();
+                self.least_used(|session| counts[&session.owner.identity()] == most)
+            });
+        let Some(evicted) = evicted else {
+            let full = Message::new("the server is at its limit of sessions")
+                .help("try again in 10 s, or use revision 2026-07-28, which has no sessions");
             return Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE, -31503, full, None).retry_after(10));
         };
-        open.remove(&oldest);
-        Ok(Some(oldest))
+        self.sessions.remove(&evicted);
+        Ok(Some(evicted))
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<SessionId, Session>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The session without a request in flight that was used least recently. An open stream does not protect a session:
+    /// otherwise one caller's streams could hold every place.
+    fn least_used(&self, is_candidate: impl Fn(&Session) -> bool) -> Option<SessionId> {
+        let idle = self.sessions.iter().filter(|(_, session)| session.in_flight.is_empty());
+        let candidates = idle.filter(|(_, session)| is_candidate(session));
+        let oldest = candidates.min_by_key(|(_, session)| (session.streams, session.used));
+        oldest.map(|(id, _)| Arc::clone(id))
     }
 }
 
@@ -137,9 +213,10 @@ impl SessionManager for Sessions {
     type Transport = <LocalSessionManager as SessionManager>::Transport;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), SessionError> {
-        let owner = OWNER.try_with(Arc::clone).map_err(|_| SessionError::Nobody)?;
+        let owner = OWNER.try_with(Arc::clone).map_err(|_| SessionError::NoCaller)?;
         let (id, transport) = self.local.create_session().await?;
-        self.open().insert(Arc::clone(&id), Session { owner, used: Instant::now(), busy: 0 });
+        let session = Session { owner, used: Instant::now(), in_flight: HashSet::new(), streams: 0 };
+        lock(&self.open).sessions.insert(Arc::clone(&id), session);
         Ok((id, transport))
     }
 
@@ -156,7 +233,7 @@ impl SessionManager for Sessions {
     }
 
     async fn close_session(&self, id: &SessionId) -> Result<(), SessionError> {
-        self.open().remove(id);
+        lock(&self.open).sessions.remove(id);
         Ok(self.local.close_session(id).await?)
     }
 
@@ -192,11 +269,11 @@ impl SessionManager for Sessions {
     }
 }
 
-/// Why there is no session.
+/// Why a session cannot be used.
 #[derive(Debug)]
 pub(super) enum SessionError {
-    /// It was asked for outside of any request.
-    Nobody,
+    /// rmcp asked for a session outside of a request.
+    NoCaller,
     Local(LocalSessionManagerError),
 }
 
@@ -209,7 +286,7 @@ impl From<LocalSessionManagerError> for SessionError {
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Nobody => f.write_str("a session without a caller"),
+            Self::NoCaller => f.write_str("a session without a caller"),
             Self::Local(error) => error.fmt(f),
         }
     }
@@ -218,7 +295,45 @@ impl fmt::Display for SessionError {
 impl std::error::Error for SessionError {}
 
 impl SessionGuard {
-    /// Holds the session until this body was sent, or nobody reads it any more.
+    /// Marks the session as answering the request `id`; refuses an id that is in flight already (JSON-RPC: a client must
+    /// be able to tell the answers apart).
+    pub(super) fn begin_request(&mut self, id: &RequestId) -> Result<(), HttpError> {
+        self.update(|session| {
+            if session.in_flight.len() >= MAX_REQUESTS_PER_SESSION {
+                let message = Message::new("this session is at its limit of requests in flight")
+                    .help("wait for an answer, then call again");
+                let refused = HttpError::new(StatusCode::TOO_MANY_REQUESTS, -31429, message, None);
+                return Err(refused.retry_after(1));
+            }
+            if !session.in_flight.insert(id.clone()) {
+                let message = Message::new("a request with this `id` is in flight in this session")
+                    .help("send each request under an `id` of its own");
+                return Err(HttpError::plain(StatusCode::BAD_REQUEST, message));
+            }
+            Ok(Usage::Request(id.clone()))
+        })
+    }
+
+    /// Marks the session as having an open stream of the server's messages.
+    pub(super) fn begin_stream(&mut self) -> Result<(), HttpError> {
+        self.update(|session| {
+            session.streams += 1;
+            Ok(Usage::Stream)
+        })
+    }
+
+    fn update(
+        &mut self,
+        begin: impl FnOnce(&mut Session) -> Result<Usage, HttpError>,
+    ) -> Result<(), HttpError> {
+        let Some(id) = &self.session else { return Ok(()) };
+        if let Some(session) = lock(&self.open).sessions.get_mut(id) {
+            self.usage = begin(session)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the session in use until this body is sent, or its client is gone.
     pub(super) fn hold<B>(self, body: B) -> Body
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
@@ -230,10 +345,13 @@ impl SessionGuard {
 
 impl Drop for SessionGuard {
     fn drop(&mut self) {
-        let Some(id) = &self.id else { return };
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(session) = open.get_mut(id) {
-            session.busy = session.busy.saturating_sub(1);
+        let Some(id) = &self.session else { return };
+        if let Some(session) = lock(&self.open).sessions.get_mut(id) {
+            match &self.usage {
+                Usage::Entered => {}
+                Usage::Request(id) => _ = session.in_flight.remove(id),
+                Usage::Stream => session.streams -= 1,
+            }
             session.used = Instant::now();
         }
     }

@@ -1,4 +1,4 @@
-//! A `tools/call` that rmcp hands over → the rounds of the pipeline, and its reports on the way.
+//! Answers `tools/call`: makes an [`Invocation`] of the request, and picks the driver for its rounds.
 
 use std::sync::Arc;
 
@@ -8,31 +8,27 @@ use rmcp::{
     model::{CallToolRequestParams, CallToolResponse, ErrorData},
     service::RequestContext,
 };
-use serde_json::Value;
 use tokio::sync::mpsc;
 
 #[cfg(feature = "http")]
 use super::handler::HttpIdentity;
 use super::{
-    handler::{McpHandler, Sender, revision},
+    handler::{CallerSource, McpHandler, revision},
     peer::{self, ClientPeer},
     progress,
-    rounds::Rounds,
+    rounds::{Input, Invocation},
     task_call::TaskCall,
 };
 use crate::{
-    pipeline::{Admission, Origin, TaskMode},
+    pipeline::{Admission, TaskMode},
+    revision::Revision,
     tasks::Running,
-    tool::{
-        call::{Caller, Reports},
-        descriptor::Descriptor,
-        progress::Wanted,
-    },
+    tool::{call::Reports, caller::Caller, progress::ReportFilter},
+    wire_names,
 };
 
 impl McpHandler {
-    /// A call and its answer, behind a pointer: rmcp's own state machine, of which there are several copies, holds none
-    /// of ours.
+    /// Answers a call. Boxed, since rmcp's state machine, of which there are several copies, would otherwise hold ours.
     pub(crate) fn call(
         &self,
         request: CallToolRequestParams,
@@ -43,129 +39,111 @@ impl McpHandler {
 
     async fn answer(
         &self,
-        request: CallToolRequestParams,
+        mut request: CallToolRequestParams,
         mut context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let revision = revision(&context);
-        let (caller, admission) = self.visit(&context)?;
-        let task = match self.task_rounds(&request, &context) {
+        let (caller, admission) = self.identify(&context)?;
+        // The transport admitted the tool that it read in the body; rmcp must have read the same one.
+        let admission =
+            admission.filter(|admission| self.shared.core.tool(admission.tool).name() == request.name);
+        let input = Input::take(&mut request);
+        let mut invocation =
+            self.invocation(request.name.into_owned(), caller, admission.as_ref(), revision, &mut context);
+        let task = match self.open_task(&invocation, &context) {
             None => TaskMode::NotRequested,
-            Some(tool) => match self.shared.core.tasks.open(&caller, tool.scopes, tool.timeout) {
-                None => TaskMode::AtCapacity,
-                Some(running) => return self.begin(request, context, caller, admission, running).await,
-            },
+            Some(None) => TaskMode::AtCapacity,
+            Some(Some(running)) => {
+                let features = peer::features(context.client_capabilities());
+                let call = TaskCall::new(invocation, input, features, running, self.task_rounds.clone());
+                return call.begin(admission, &context.ct).await;
+            }
         };
-        let _at_work = self.shared.at_work.token();
+        let _in_flight = self.shared.in_flight.token();
         let token = context.meta.get_progress_token();
-        let logs = self.shared.about.logging;
-        let log = logs.then(|| self.log.of(&context, revision)).flatten();
-        let wanted = Wanted { progress: token.is_some(), log };
-        let (sender, reports) = wanted.any().then(|| mpsc::channel(progress::WAITING)).unzip();
-        let idempotency_key = context.meta.remove("candor/idempotency-key");
-        let origin = self.origin(&context);
-        let rounds = Rounds {
-            core: &self.shared.core,
-            caller,
-            revision,
-            idempotency_key,
-            origin: &origin,
-            unsandboxed: self.unsandboxed.as_deref(),
-            reports: sender.map(|sender| Reports { sender, wanted }),
-            cancelled: context.ct.clone(),
-            meta: self.shared.meta(revision),
-        };
+        let log = self.shared.about.logging.then(|| self.log.of(&context, revision)).flatten();
+        let filter = ReportFilter { progress: token.is_some(), log };
+        let (sender, reports) = filter.any().then(|| mpsc::channel(progress::MAX_QUEUED_REPORTS)).unzip();
+        invocation.reports = sender.map(|sender| Reports { sender, filter });
         let answer = async {
             if revision.is_legacy() {
-                rounds.all(request, ClientPeer::on_line(&context, &self.gone), admission).await
+                invocation.legacy(input, ClientPeer::connected(&context, &self.gone), admission).await
             } else {
-                let abilities = peer::abilities(context.client_capabilities());
-                rounds.one(request, abilities, admission, task).await
+                let features = peer::features(context.client_capabilities());
+                invocation.modern(input, features, admission, task).await
             }
         };
         match reports {
             None => answer.await,
-            Some(reports) => progress::reporting(answer, token, reports, &context).await,
+            Some(reports) => progress::forward(answer, token, reports, &context).await,
         }
     }
 
-    /// The tool of this call, where it and the client take a task.
-    fn task_rounds(
+    /// Collects what this transport knows about the call.
+    fn invocation(
         &self,
-        request: &CallToolRequestParams,
-        context: &RequestContext<RoleServer>,
-    ) -> Option<&'static Descriptor> {
-        let (_, tool) = self.shared.core.registry.find(&request.name)?;
-        let declared = || context.client_capabilities().is_some_and(|client| client.supports_tasks());
-        let takes_one = tool.descriptor.task.is_some() && !revision(context).is_legacy() && declared();
-        takes_one.then_some(tool.descriptor)
-    }
-
-    /// A call that is to go on after its request.
-    async fn begin(
-        &self,
-        call: CallToolRequestParams,
-        mut context: RequestContext<RoleServer>,
+        name: String,
         caller: Arc<Caller>,
-        admission: Option<Admission>,
-        running: Running,
-    ) -> Result<CallToolResponse, ErrorData> {
-        let task_rounds = TaskCall {
-            shared: Arc::clone(&self.shared),
-            here: self.task_rounds.clone(),
-            unsandboxed: self.unsandboxed.clone(),
-            caller,
-            idempotency_key: context.meta.remove("candor/idempotency-key"),
-            origin: self.origin(&context),
-            abilities: peer::abilities(context.client_capabilities()),
-            call,
+        admission: Option<&Admission>,
+        revision: Revision,
+        context: &mut RequestContext<RoleServer>,
+    ) -> Invocation {
+        let tool = match admission {
+            Some(admission) => Some(admission.tool),
+            None => self.shared.core.registry.index(&name),
         };
-        task_rounds.begin(admission, running, &context.ct).await
+        Invocation {
+            tool,
+            name,
+            caller,
+            revision,
+            idempotency_key: context.meta.remove(wire_names::IDEMPOTENCY_KEY),
+            origin: self.shared.origin(self.callers.transport(), &context.meta, || context.client_info()),
+            unsandboxed: self.unsandboxed.clone(),
+            reports: None,
+            cancelled: context.ct.clone(),
+            shared: Arc::clone(&self.shared),
+        }
     }
 
-    /// How a call came.
-    fn origin(&self, context: &RequestContext<RoleServer>) -> Origin {
-        self.shared.origin(self.sender.transport(), &context.meta, || context.client_info())
+    /// Opens a task if both the tool and the client take one; the inner `None` means that the limit is reached.
+    fn open_task(
+        &self,
+        invocation: &Invocation,
+        context: &RequestContext<RoleServer>,
+    ) -> Option<Option<Running>> {
+        let core = &self.shared.core;
+        let tool = core.tool(invocation.tool?).descriptor;
+        let takes_tasks = || context.client_capabilities().is_some_and(|client| client.supports_tasks());
+        if tool.task.is_none() || invocation.revision.is_legacy() || !takes_tasks() {
+            return None;
+        }
+        Some(core.tasks.open(&invocation.caller, tool.scopes, tool.timeout))
     }
 
-    /// Who sends this request, and whether it was let in already.
+    /// Finds out who sent this request, and whether the transport admitted it.
     #[cfg_attr(
         not(feature = "http"),
-        expect(clippy::unnecessary_wraps, reason = "over HTTP a request may come from nobody")
+        expect(clippy::unnecessary_wraps, reason = "only an HTTP request can lack an identity")
     )]
-    pub(crate) fn visit(
+    pub(crate) fn identify(
         &self,
         context: &RequestContext<RoleServer>,
     ) -> Result<(Arc<Caller>, Option<Admission>), ErrorData> {
-        match &self.sender {
-            Sender::Connection(caller) => {
+        match &self.callers {
+            CallerSource::Connection(caller) => {
                 let _ = context;
                 Ok((Arc::clone(caller), None))
             }
             #[cfg(feature = "http")]
-            Sender::Request => {
+            CallerSource::Request => {
                 let parts = context.extensions.get::<http::request::Parts>();
-                let visit = parts.and_then(|parts| parts.extensions.get::<HttpIdentity>());
-                // A request that came past the door has nobody behind it.
-                let visit = visit.ok_or_else(|| ErrorData::internal_error("nobody sent this", None))?;
-                let admission =
-                    visit.admission.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-                Ok((Arc::clone(&visit.caller), admission))
+                let identity = parts.and_then(|parts| parts.extensions.get::<HttpIdentity>());
+                // The gate attaches an identity to every request, so a missing one is a defect of the server.
+                let identity = identity
+                    .ok_or_else(|| ErrorData::internal_error("this request has no identity", None))?;
+                Ok((Arc::clone(&identity.caller), identity.take_admission()))
             }
         }
     }
-}
-
-/// What is wrong with parameters that are none of a call.
-pub(crate) fn why_none(params: Option<&Value>) -> String {
-    let why = match params {
-        None => "it has no `params`",
-        Some(Value::Object(params)) => match (params.get("name"), params.get("arguments")) {
-            (None, _) => "`name` is missing",
-            (Some(Value::String(_)), Some(arguments)) if !arguments.is_object() => "`arguments` is no object",
-            (Some(Value::String(_)), _) => "a field of `params` has the wrong type",
-            (Some(_), _) => "`name` is no string",
-        },
-        Some(_) => "`params` is no object",
-    };
-    format!("this is no `tools/call`: {why}\nhelp: send {{\"name\": \"…\", \"arguments\": {{…}}}}")
 }

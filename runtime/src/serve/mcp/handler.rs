@@ -1,7 +1,9 @@
-//! Requests → the pipeline, or the user's own handler for what is no tool.
+//! Implements rmcp's handler: tools go to the pipeline, everything else to the user's own handler.
 
 #![expect(deprecated, reason = "older revisions still have logging levels and single subscriptions")]
 
+#[cfg(feature = "http")]
+use std::sync::{Mutex, PoisonError};
 use std::{borrow::Cow, sync::Arc};
 
 use rmcp::{
@@ -11,59 +13,62 @@ use rmcp::{
         CancelledNotificationParam, ClientRequest, CompleteRequest, CompleteRequestParams, CompleteResult,
         CustomNotification, CustomRequest, CustomResult, ErrorData, GetPromptRequest, GetPromptRequestParams,
         GetPromptResponse, GetSkillRequest, GetSkillRequestParams, GetSkillResult, GetTaskParams,
-        GetTaskResult, Implementation, InitializedNotification, ListPromptsResult,
-        ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult, ListToolsResult, MetaObject,
-        PaginatedRequestParams, ProgressNotification, ProgressNotificationParam, ProtocolVersion,
-        ReadResourceDirectoryRequest, ReadResourceDirectoryRequestParams, ReadResourceRequest,
-        ReadResourceRequestParams, ReadResourceResponse, RequestOptionalParam, RootsListChangedNotification,
-        ServerCapabilities, ServerConfig, SetLevelRequest, SetLevelRequestParams, SubscribeRequest,
-        SubscribeRequestParams, SubscriptionFilter, TASKS_EXTENSION_ID, Tool, UnsubscribeRequest,
-        UnsubscribeRequestParams, UpdateTaskParams,
+        GetTaskResult, InitializedNotification, ListPromptsResult, ListResourceTemplatesResult,
+        ListResourcesResult, ListSkillsResult, ListToolsResult, MetaObject, PaginatedRequestParams,
+        ProgressNotification, ProgressNotificationParam, ProtocolVersion, ReadResourceDirectoryRequest,
+        ReadResourceDirectoryRequestParams, ReadResourceRequest, ReadResourceRequestParams,
+        ReadResourceResponse, RequestOptionalParam, RootsListChangedNotification, ServerCapabilities,
+        ServerConfig, SetLevelRequest, SetLevelRequestParams, SubscribeRequest, SubscribeRequestParams,
+        SubscriptionFilter, TASKS_EXTENSION_ID, Tool, UnsubscribeRequest, UnsubscribeRequestParams,
+        UpdateTaskParams,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
 use serde_json::Map;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    call, convert,
-    delegate::{self, Answered},
-    logging, task_call,
-};
+use super::{logging, task_result};
 #[cfg(feature = "http")]
 use crate::pipeline::Admission;
 use crate::{
-    pipeline::Refusal, revision::Revision, sandbox::UnsandboxedHandle, serve::Shared, server::About,
-    tool::call::Caller,
+    pipeline::Refusal,
+    revision::Revision,
+    sandbox::UnsandboxedHandle,
+    serve::{
+        convert, message,
+        shared::Shared,
+        user_handler::{self, MethodResult},
+    },
+    tool::caller::Caller,
 };
 
-/// How long a client may keep a list of tools, in milliseconds: they do not change while the process lives.
+/// The time for which a client may cache a list of tools, in milliseconds. Tools do not change while the process lives.
 const LIST_TTL_MS: u64 = 300_000;
 
-/// What answers requests.
+/// Answers the requests of one connection, or of one HTTP request.
 pub(crate) struct McpHandler {
     pub(super) shared: Arc<Shared>,
-    pub(super) sender: Sender,
-    /// The client has closed its end.
+    pub(super) callers: CallerSource,
+    /// Cancelled when the client closes its end.
     pub(super) gone: CancellationToken,
-    /// Rounds of tasks that began here and are at work.
+    /// Rounds of tasks that this connection began.
     pub(crate) task_rounds: TaskTracker,
-    pub(super) log: logging::Wish,
-    /// The threads without a sandbox, where the connection is served on sandboxed ones.
+    pub(super) log: logging::MinLevel,
+    /// The threads without a sandbox, if the connection is served on sandboxed ones.
     pub(super) unsandboxed: Option<Arc<UnsandboxedHandle>>,
 }
 
-/// Who sends requests.
-pub(crate) enum Sender {
-    /// One caller sends all of a connection's.
+/// The source of each request's caller.
+pub(crate) enum CallerSource {
+    /// One caller sends every request of the connection.
     Connection(Arc<Caller>),
-    /// Each comes with its own: [`HttpIdentity`].
+    /// Each request carries its own caller: [`HttpIdentity`].
     #[cfg(feature = "http")]
     Request,
 }
 
-impl Sender {
-    /// How they send them.
+impl CallerSource {
+    /// The transport's name in records.
     pub(super) fn transport(&self) -> &'static str {
         match self {
             Self::Connection(_) => "stdio",
@@ -73,13 +78,24 @@ impl Sender {
     }
 }
 
-/// What the transport found out about one request before it came here.
+/// The caller of one HTTP request, and its admission if it is a call.
 #[cfg(feature = "http")]
 #[derive(Clone)]
 pub(crate) struct HttpIdentity {
     pub(crate) caller: Arc<Caller>,
-    /// Of a call that was let in; taken once.
-    pub(crate) admission: Arc<std::sync::Mutex<Option<Admission>>>,
+    admission: Arc<Mutex<Option<Admission>>>,
+}
+
+#[cfg(feature = "http")]
+impl HttpIdentity {
+    pub(crate) fn new(caller: Arc<Caller>, admission: Option<Admission>) -> Self {
+        Self { caller, admission: Arc::new(Mutex::new(admission)) }
+    }
+
+    /// Takes the admission, which counts for one call.
+    pub(super) fn take_admission(&self) -> Option<Admission> {
+        self.admission.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl ServerHandler for McpHandler {
@@ -103,7 +119,7 @@ impl ServerHandler for McpHandler {
             .rfind(|version| version.has_initialize())
             .cloned()
             .unwrap_or_default();
-        config.server_info = implementation(&self.shared.about);
+        config.server_info = convert::implementation(&self.shared.about);
         config.instructions.clone_from(&self.shared.about.instructions);
         config
     }
@@ -117,15 +133,15 @@ impl ServerHandler for McpHandler {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        // All tools stand on one page, so no cursor but the empty one was ever handed out.
+        // All tools stand on one page, so the empty cursor is the only valid one.
         if request.and_then(|request| request.cursor).is_some_and(|cursor| !cursor.is_empty()) {
             return Err(ErrorData::invalid_params(
-                "this list has one page, and the cursor names another",
+                "this list has one page, and the cursor is not valid for it",
                 None,
             ));
         }
         let revision = revision(&context);
-        let (caller, _) = self.visit(&context)?;
+        let (caller, _) = self.identify(&context)?;
         let mut list = ListToolsResult::with_all_items(self.shared.lists.of(&caller, revision));
         if !revision.is_legacy() {
             list.ttl_ms = Some(LIST_TTL_MS);
@@ -143,28 +159,35 @@ impl ServerHandler for McpHandler {
         self.call(request, context)
     }
 
-    /// Asked for nothing but what headers have to say.
+    /// Called by rmcp to compare headers with arguments only.
     fn get_tool(&self, name: &str) -> Option<Tool> {
         self.shared.lists.headed(name)
     }
 
-    /// rmcp reads a `tools/call` that is none as a method it does not know; it is a call with invalid parameters.
+    /// rmcp treats a malformed `tools/call` as an unknown method; it is a known one with invalid parameters.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         match request.method.as_str() {
-            "tools/call" => Err(convert::error(&Refusal::Malformed(call::why_none(request.params.as_ref())))),
+            "tools/call" => {
+                Err(convert::error(&Refusal::Malformed(convert::malformed_call(request.params.as_ref()))))
+            }
             "tools/list" => Err(ErrorData::invalid_params(
                 "`tools/list` takes an object with a `cursor`, or nothing",
                 None,
             )),
-            // Well-formed ones come by methods of their own.
+            // Well-formed ones reach the methods below.
             "tasks/get" | "tasks/cancel" | "tasks/update" if self.has_tasks(&context) => {
-                Err(task_call::malformed(&request.method))
+                Err(task_result::malformed(&request.method))
             }
-            _ => self.own(request, context).await,
+            method if self.serves(method) => {
+                let message = message::malformed(method, request.params.as_ref());
+                let message = message.map_or_else(|| "the parameters are malformed".to_owned(), Into::into);
+                Err(ErrorData::invalid_params(message, None))
+            }
+            _ => self.delegate(request, context).await,
         }
     }
 
@@ -173,7 +196,7 @@ impl ServerHandler for McpHandler {
         params: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<CompleteResult, ErrorData>> + Send + '_ {
-        self.own(CompleteRequest::new(params), context)
+        self.delegate(CompleteRequest::new(params), context)
     }
 
     async fn set_level(
@@ -182,7 +205,7 @@ impl ServerHandler for McpHandler {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         if !self.shared.about.logging {
-            return self.own(SetLevelRequest::new(params), context).await;
+            return self.delegate(SetLevelRequest::new(params), context).await;
         }
         self.log.set(params.level);
         Ok(())
@@ -193,7 +216,7 @@ impl ServerHandler for McpHandler {
         params: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<GetPromptResponse, ErrorData>> + Send + '_ {
-        self.own(GetPromptRequest::new(params), context)
+        self.delegate(GetPromptRequest::new(params), context)
     }
 
     fn list_prompts(
@@ -201,7 +224,7 @@ impl ServerHandler for McpHandler {
         params: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<ListPromptsResult, ErrorData>> + Send + '_ {
-        self.own(ClientRequest::ListPromptsRequest(paged(params)), context)
+        self.delegate(ClientRequest::ListPromptsRequest(paged(params)), context)
     }
 
     fn list_resources(
@@ -209,7 +232,7 @@ impl ServerHandler for McpHandler {
         params: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<ListResourcesResult, ErrorData>> + Send + '_ {
-        self.own(ClientRequest::ListResourcesRequest(paged(params)), context)
+        self.delegate(ClientRequest::ListResourcesRequest(paged(params)), context)
     }
 
     fn list_resource_templates(
@@ -217,7 +240,7 @@ impl ServerHandler for McpHandler {
         params: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<ListResourceTemplatesResult, ErrorData>> + Send + '_ {
-        self.own(ClientRequest::ListResourceTemplatesRequest(paged(params)), context)
+        self.delegate(ClientRequest::ListResourceTemplatesRequest(paged(params)), context)
     }
 
     fn read_resource(
@@ -225,7 +248,7 @@ impl ServerHandler for McpHandler {
         params: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<ReadResourceResponse, ErrorData>> + Send + '_ {
-        self.own(ReadResourceRequest::new(params), context)
+        self.delegate(ReadResourceRequest::new(params), context)
     }
 
     fn subscribe(
@@ -233,7 +256,7 @@ impl ServerHandler for McpHandler {
         params: SubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
-        self.own(SubscribeRequest::new(params), context)
+        self.delegate(SubscribeRequest::new(params), context)
     }
 
     fn unsubscribe(
@@ -241,7 +264,7 @@ impl ServerHandler for McpHandler {
         params: UnsubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
-        self.own(UnsubscribeRequest::new(params), context)
+        self.delegate(UnsubscribeRequest::new(params), context)
     }
 
     fn get_task(
@@ -249,7 +272,7 @@ impl ServerHandler for McpHandler {
         params: GetTaskParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<GetTaskResult, ErrorData>> + Send + '_ {
-        self.task(params, context)
+        self.task_get(params, context)
     }
 
     fn update_task(
@@ -257,7 +280,7 @@ impl ServerHandler for McpHandler {
         params: UpdateTaskParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
-        self.answers_of_task(params, context)
+        self.task_update(params, context)
     }
 
     fn cancel_task(
@@ -265,7 +288,7 @@ impl ServerHandler for McpHandler {
         params: CancelTaskParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
-        self.end_of_task(params, context)
+        self.task_cancel(params, context)
     }
 
     fn list_skills(
@@ -273,7 +296,7 @@ impl ServerHandler for McpHandler {
         params: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<ListSkillsResult, ErrorData>> + Send + '_ {
-        self.own(ClientRequest::ListSkillsRequest(paged(params)), context)
+        self.delegate(ClientRequest::ListSkillsRequest(paged(params)), context)
     }
 
     fn get_skill(
@@ -281,7 +304,7 @@ impl ServerHandler for McpHandler {
         params: GetSkillRequestParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<GetSkillResult, ErrorData>> + Send + '_ {
-        self.own(GetSkillRequest::new(params), context)
+        self.delegate(GetSkillRequest::new(params), context)
     }
 
     fn read_resource_directory(
@@ -289,7 +312,7 @@ impl ServerHandler for McpHandler {
         params: ReadResourceDirectoryRequestParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<ListResourcesResult, ErrorData>> + Send + '_ {
-        self.own(ReadResourceDirectoryRequest::new(params), context)
+        self.delegate(ReadResourceDirectoryRequest::new(params), context)
     }
 
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
@@ -299,7 +322,7 @@ impl ServerHandler for McpHandler {
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         match &self.shared.user_handler {
             Some(user_handler) => user_handler.listen(context).await,
-            None => Err(delegate::unknown("subscriptions/listen")),
+            None => Err(user_handler::unknown("subscriptions/listen")),
         }
     }
 
@@ -343,39 +366,44 @@ impl ServerHandler for McpHandler {
 }
 
 impl McpHandler {
-    pub(crate) fn new(shared: Arc<Shared>, sender: Sender, gone: CancellationToken) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, callers: CallerSource, gone: CancellationToken) -> Self {
         let task_rounds = TaskTracker::new();
-        Self { shared, sender, gone, task_rounds, log: logging::Wish::new(), unsandboxed: None }
+        Self { shared, callers, gone, task_rounds, log: logging::MinLevel::new(), unsandboxed: None }
     }
 
-    /// The same, on sandboxed threads.
+    /// The same handler, served on sandboxed threads.
     pub(crate) fn on_sandboxed_threads(self, unsandboxed: Option<UnsandboxedHandle>) -> Self {
         Self { unsandboxed: unsandboxed.map(Arc::new), ..self }
     }
 
-    /// What the user's own handler answers, where there is one.
-    pub(super) fn own<T: Answered, R: Into<ClientRequest>>(
+    /// Whether a request of `method` that reaches the general path is one of a known method with malformed parameters.
+    fn serves(&self, method: &str) -> bool {
+        let is_known = message::malformed(method, None).is_some();
+        match method {
+            "initialize" => true,
+            "logging/setLevel" if self.shared.about.logging => true,
+            _ => is_known && self.shared.user_handler.is_some(),
+        }
+    }
+
+    /// Passes a request on to the user's own handler, if there is one.
+    pub(super) fn delegate<T: MethodResult, R: Into<ClientRequest>>(
         &self,
         request: R,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<T, ErrorData>> + Send + use<'_, T, R> {
         let is_modern = !revision(&context).is_legacy();
-        let answer = delegate::ask(self.shared.user_handler.as_ref(), request.into(), context);
-        async move { delegate::signed(answer.await?, is_modern.then_some(&self.shared.server_info)) }
+        let answer = user_handler::request(self.shared.user_handler.as_ref(), request.into(), context);
+        async move { user_handler::signed(answer.await?, is_modern.then_some(&self.shared.server_info)) }
     }
 }
 
-pub(crate) fn implementation(about: &About) -> Implementation {
-    let mut implementation = Implementation::new(&about.name, &about.version);
-    implementation.title.clone_from(&about.title);
-    implementation
-}
-
-/// The revision a request is under. The pinned list was checked before, so an unknown one cannot come this far.
+/// The revision of a request. rmcp has checked it against the supported revisions.
 pub(super) fn revision(context: &RequestContext<RoleServer>) -> Revision {
     let named = |version: &ProtocolVersion| Revision::named(version.as_str());
-    let said = context.meta.protocol_version();
-    said.as_ref()
+    let per_request = context.meta.protocol_version();
+    per_request
+        .as_ref()
         .and_then(named)
         .or_else(|| context.peer.peer_info().and_then(|peer| named(&peer.protocol_version)))
         .unwrap_or(Revision::V2025_06_18)

@@ -1,6 +1,6 @@
-//! Messages for a client's log: Candor's levels ↔ rmcp's. The protocol has deprecated them with 2026-07-28.
+//! Sends log messages to a client, from the level that it asks for. The protocol deprecated them with 2026-07-28.
 
-#![expect(deprecated, reason = "clients of older revisions want them still")]
+#![expect(deprecated, reason = "clients of older revisions still use them")]
 
 use std::sync::{Mutex, PoisonError};
 
@@ -23,27 +23,28 @@ const LEVELS: [(Level, LoggingLevel); 8] = [
     (Level::Emergency, LoggingLevel::Emergency),
 ];
 
-/// A client that has gone is no reason to stop the handler.
+/// Sends one message. A client that has gone does not stop the handler.
 pub(crate) async fn send(peer: &Peer<RoleServer>, level: Level, message: String) {
     let level =
         LEVELS.iter().find(|(ours, _)| *ours == level).map_or(LoggingLevel::Info, |(_, theirs)| *theirs);
     let _ = peer.notify_logging_message(LoggingMessageNotificationParam::new(level, message.into())).await;
 }
 
-/// From which level on a client wants messages: for all of a session, or, on 2026-07-28, as each request says.
-pub(crate) struct Wish(Mutex<Level>);
+/// The least grave level that a client asks for: for a whole session or, on 2026-07-28, per request.
+pub(crate) struct MinLevel(Mutex<Level>);
 
-impl Wish {
-    /// What holds until a client says something else.
+impl MinLevel {
+    /// Starts at the level that holds until the client sets another.
     pub(crate) fn new() -> Self {
         Self(Mutex::new(Level::Info))
     }
 
-    /// `logging/setLevel`.
-    pub(crate) fn set(&self, wanted: LoggingLevel) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = level(wanted);
+    /// Answers `logging/setLevel`.
+    pub(crate) fn set(&self, requested: LoggingLevel) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = level(requested);
     }
 
+    /// The level for one request; `None` if the client asks for no messages.
     pub(crate) fn of(&self, context: &RequestContext<RoleServer>, revision: Revision) -> Option<Level> {
         if revision.is_legacy() {
             Some(*self.0.lock().unwrap_or_else(PoisonError::into_inner))

@@ -1,4 +1,4 @@
-//! The client at the other end → somebody who can be asked: inside the call, or by a round trip of the whole request.
+//! Represents the client of a call as something that can be asked: within the call, or by a round trip of the request.
 
 #![expect(deprecated, reason = "tools may still ask for samples and roots, where a client offers them")]
 
@@ -17,43 +17,44 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    confirm::EXPIRY,
-    pipeline::{Choice, Elicitor, QUESTION},
-    tool::ask::{Abilities, Question},
+    confirm::ANSWER_TIMEOUT,
+    pipeline::{Choice, Elicitor},
+    tool::ask::{ClientFeatures, Question},
+    wire_names,
 };
 
-/// The client of one call, and what it came back with.
+/// The client of one call, and the answers that it returned with.
 pub(crate) struct ClientPeer<'a> {
-    /// Where it can be asked inside the call: before 2026-07-28. From then on a server asks nothing by itself: the client
-    /// comes back (SEP-2322).
-    line: Option<Line<'a>>,
-    abilities: Abilities,
+    /// The connection, if the client can be asked within the call (before 2026-07-28). Since then a server never asks by
+    /// itself: the client calls again (SEP-2322).
+    connection: Option<Connection<'a>>,
+    features: ClientFeatures,
     state: Option<String>,
     responses: InputResponses,
 }
 
 #[derive(Clone, Copy)]
-struct Line<'a> {
+struct Connection<'a> {
     context: &'a RequestContext<RoleServer>,
-    /// The client has closed its end: nothing it is asked can be answered any more.
+    /// Cancelled when the client closes its end, after which it cannot answer.
     gone: &'a CancellationToken,
 }
 
 impl Elicitor for ClientPeer<'_> {
-    fn abilities(&self) -> Abilities {
-        self.abilities
+    fn features(&self) -> ClientFeatures {
+        self.features
     }
 
     fn is_stateless(&self) -> bool {
-        self.line.is_none()
+        self.connection.is_none()
     }
 
     fn state(&self) -> Option<&str> {
         self.state.as_deref()
     }
 
-    fn word(&self) -> Option<Choice> {
-        self.responses.get(QUESTION).and_then(choice)
+    fn choice(&self) -> Option<Choice> {
+        self.responses.get(wire_names::CONFIRM).and_then(choice)
     }
 
     fn answers(&self) -> Map<String, Value> {
@@ -66,19 +67,19 @@ impl Elicitor for ClientPeer<'_> {
 }
 
 impl<'a> ClientPeer<'a> {
-    /// One that does not come back by itself.
-    pub(crate) fn on_line(context: &'a RequestContext<RoleServer>, gone: &'a CancellationToken) -> Self {
-        let abilities = abilities(context.client_capabilities());
-        let line = Some(Line { context, gone });
-        Self { line, abilities, state: None, responses: InputResponses::default() }
+    /// A client that is asked within the call.
+    pub(crate) fn connected(context: &'a RequestContext<RoleServer>, gone: &'a CancellationToken) -> Self {
+        let features = features(context.client_capabilities());
+        let connection = Some(Connection { context, gone });
+        Self { connection, features, state: None, responses: InputResponses::default() }
     }
 
-    /// The same, come back with answers.
-    pub(crate) fn back(self, state: Option<String>, responses: InputResponses) -> Self {
+    /// The same client, with the state and the answers of a round.
+    pub(crate) fn with_answers(self, state: Option<String>, responses: InputResponses) -> Self {
         Self { state, responses, ..self }
     }
 
-    /// Puts one question inside the call; `None` where it was not answered.
+    /// Puts one question within the call; `None` if it was not answered.
     pub(crate) async fn put(&self, question: Question) -> Result<Option<Value>, ErrorData> {
         let request = match request(question)? {
             InputRequest::CreateMessage(request) => ServerRequest::CreateMessageRequest(request),
@@ -86,43 +87,43 @@ impl<'a> ClientPeer<'a> {
             InputRequest::ListRoots(request) => ServerRequest::ListRootsRequest(request),
             _ => return Ok(None),
         };
-        let Some(Line { context, gone }) = self.line else { return Ok(None) };
-        let said = tokio::select! {
+        let Some(Connection { context, gone }) = self.connection else { return Ok(None) };
+        let answer = tokio::select! {
             biased;
-            // A call that was taken back stays so, whatever the person says later.
+            // A cancelled call stays cancelled, even if the user answers later.
             () = context.ct.cancelled() => None,
-            said = context.peer.send_request(request) => said.ok(),
+            answer = context.peer.send_request(request) => answer.ok(),
             () = gone.cancelled() => None,
-            () = tokio::time::sleep(EXPIRY) => None,
+            () = tokio::time::sleep(ANSWER_TIMEOUT) => None,
         };
-        Ok(said.and_then(|said| serde_json::to_value(said).ok()))
+        Ok(answer.and_then(|answer| serde_json::to_value(answer).ok()))
     }
 }
 
 impl ClientPeer<'static> {
-    /// One that comes back, with this.
-    pub(crate) fn coming_back(
-        abilities: Abilities,
+    /// A client that calls again with its answers.
+    pub(crate) fn stateless(
+        features: ClientFeatures,
         state: Option<String>,
         responses: InputResponses,
     ) -> Self {
-        Self { line: None, abilities, state, responses }
+        Self { connection: None, features, state, responses }
     }
 }
 
-/// What a client says that it can be asked for.
-pub(crate) fn abilities(capabilities: Option<ClientCapabilities>) -> Abilities {
-    let Some(capabilities) = capabilities else { return Abilities::default() };
+/// Reads what a client can be asked for from its capabilities.
+pub(crate) fn features(capabilities: Option<ClientCapabilities>) -> ClientFeatures {
+    let Some(capabilities) = capabilities else { return ClientFeatures::default() };
     let (sample, roots) = (capabilities.sampling.is_some(), capabilities.roots.is_some());
     // An empty capability means forms (2025-11-25, elicitation).
     let form = |elicitation: &rmcp::model::ElicitationCapability| {
         elicitation.form.is_some() || elicitation.url.is_none()
     };
-    Abilities { form: capabilities.elicitation.as_ref().is_some_and(form), sample, roots }
+    ClientFeatures { form: capabilities.elicitation.as_ref().is_some_and(form), sample, roots }
 }
 
-fn choice(said: &Value) -> Option<Choice> {
-    match serde_json::from_value::<ElicitResult>(said.clone()).ok()?.action {
+fn choice(answer: &Value) -> Option<Choice> {
+    match serde_json::from_value::<ElicitResult>(answer.clone()).ok()?.action {
         ElicitationAction::Accept => Some(Choice::Accept),
         ElicitationAction::Decline => Some(Choice::Decline),
         ElicitationAction::Cancel => Some(Choice::Cancel),
@@ -130,23 +131,26 @@ fn choice(said: &Value) -> Option<Choice> {
     }
 }
 
-/// The answer that sends a client to its person and back.
-pub(crate) fn round(
+/// Makes the result that sends a client to its user and back.
+pub(crate) fn input_required(
     questions: Vec<(String, Question)>,
     state: Option<String>,
     meta: Map<String, Value>,
 ) -> Result<InputRequiredResult, ErrorData> {
     let requests = questions.into_iter().map(|(key, question)| Ok((key, request(question)?)));
-    let round = InputRequiredResult::new(Some(requests.collect::<Result<_, ErrorData>>()?), state);
-    Ok(if meta.is_empty() { round } else { round.with_meta(MetaObject(meta)) })
+    let result = InputRequiredResult::new(Some(requests.collect::<Result<_, ErrorData>>()?), state);
+    Ok(if meta.is_empty() { result } else { result.with_meta(MetaObject(meta)) })
 }
 
-/// A question as a client takes it.
+/// Converts a question to the protocol's request.
 pub(crate) fn request(question: Question) -> Result<InputRequest, ErrorData> {
     Ok(match question {
         Question::Form { message, schema } => {
             let requested_schema = serde_json::from_value(schema).map_err(|_| {
-                ErrorData::internal_error("the tool's form holds a field that no client can show", None)
+                ErrorData::internal_error(
+                    "the tool's form has a field of a type that clients cannot show",
+                    None,
+                )
             })?;
             let form = ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema };
             InputRequest::Elicitation(ElicitRequest::new(form))

@@ -1,4 +1,4 @@
-//! A call's reports → notifications, in order, the last before the answer.
+//! Forwards a handler's reports to the client, in order, the last one before the answer.
 
 use std::pin::pin;
 
@@ -12,11 +12,11 @@ use tokio::sync::mpsc;
 use super::logging;
 use crate::tool::progress::Report;
 
-/// Reports that may wait for the client.
-pub(crate) const WAITING: usize = 32;
+/// The reports of one call that may wait for the client.
+pub(crate) const MAX_QUEUED_REPORTS: usize = 32;
 
-/// Runs a call and passes its reports on.
-pub(crate) async fn reporting<T>(
+/// Runs a call and forwards its reports.
+pub(crate) async fn forward<T>(
     answer: impl Future<Output = T>,
     token: Option<ProgressToken>,
     mut reports: mpsc::Receiver<Report>,
@@ -27,10 +27,10 @@ pub(crate) async fn reporting<T>(
     loop {
         tokio::select! {
             biased;
-            Some(report) = reports.recv() => tell(report, token.as_ref(), &mut furthest, context).await,
+            Some(report) = reports.recv() => send(report, token.as_ref(), &mut furthest, context).await,
             answer = &mut answer => {
                 while let Ok(report) = reports.try_recv() {
-                    tell(report, token.as_ref(), &mut furthest, context).await;
+                    send(report, token.as_ref(), &mut furthest, context).await;
                 }
                 return answer;
             }
@@ -38,15 +38,15 @@ pub(crate) async fn reporting<T>(
     }
 }
 
-/// A client that has gone is no reason to stop the handler here: the transport ends the call.
-async fn tell(
+/// Sends one report. A client that has gone does not stop the handler here: the transport cancels the call.
+async fn send(
     report: Report,
     token: Option<&ProgressToken>,
     furthest: &mut f64,
     context: &RequestContext<RoleServer>,
 ) {
     match (report, token) {
-        // `progress` has to increase with each notification (MCP, progress), and JSON has no infinity.
+        // `progress` must increase with each notification (MCP, progress), and JSON has no infinity.
         (Report::Progress { done, total, message }, Some(token)) if done.is_finite() && done > *furthest => {
             *furthest = done;
             let mut params = ProgressNotificationParam::new(token.clone(), done);

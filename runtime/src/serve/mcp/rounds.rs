@@ -1,115 +1,145 @@
-//! A `tools/call` → its answer. The questions in between are the client's to put on 2026-07-28, and put here before.
+//! Drives a `tools/call` through its rounds: one round if the client answers questions by calling again (2026-07-28),
+//! otherwise as many as the tool has questions.
 
-use std::{collections::BTreeMap, mem, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
-use rmcp::model::{CallToolRequestParams, CallToolResponse, ErrorData};
+use rmcp::model::{CallToolRequestParams, CallToolResponse, ErrorData, InputResponses};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    convert,
-    peer::{self, ClientPeer},
-};
+use super::peer::{self, ClientPeer};
 use crate::{
-    pipeline::{self, Admission, Answer, Core, Elicitor, Origin, Request, TaskMode},
+    pipeline::{self, Admission, Answer, Elicitor, Entry, Refusal, Request, TaskMode},
+    record::Origin,
     revision::Revision,
     sandbox::UnsandboxedHandle,
-    tool::{
-        ask::Abilities,
-        call::{Caller, Reports},
-    },
+    serve::{convert, shared::Shared},
+    tool::{ask::ClientFeatures, call::Reports, caller::Caller},
 };
 
-/// How often a tool may ask in one call of a client that does not come back by itself.
-pub(crate) const MOST: usize = 10;
+/// How often a tool may ask in one call of a client that does not call again by itself.
+pub(crate) const MAX_ROUNDS: usize = 10;
 
-/// Whose call it is, and under what.
-pub(crate) struct Rounds<'a> {
-    pub(crate) core: &'a Core,
+/// Everything that a transport knows about one call. Made once, and borrowed by every round.
+pub(crate) struct Invocation {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) name: String,
+    /// The tool's index in the registry, looked up once.
+    pub(crate) tool: Option<usize>,
     pub(crate) caller: Arc<Caller>,
     pub(crate) revision: Revision,
-    pub(crate) origin: &'a Origin,
-    /// The threads without a sandbox, where the call comes on sandboxed ones.
-    pub(crate) unsandboxed: Option<&'a UnsandboxedHandle>,
+    pub(crate) origin: Origin,
+    /// The threads without a sandbox, if the service runs on sandboxed ones.
+    pub(crate) unsandboxed: Option<Arc<UnsandboxedHandle>>,
     pub(crate) idempotency_key: Option<Value>,
     pub(crate) reports: Option<Reports>,
     pub(crate) cancelled: CancellationToken,
-    /// What the result's `_meta` starts with.
-    pub(crate) meta: Map<String, Value>,
 }
 
-impl Rounds<'_> {
-    /// One round: the client, which can be asked so much, comes back with the next.
-    pub(crate) async fn one(
+/// The part of a call that differs from round to round.
+#[derive(Default)]
+pub(crate) struct Input {
+    pub(crate) arguments: Map<String, Value>,
+    pub(crate) state: Option<String>,
+    pub(crate) responses: InputResponses,
+}
+
+impl Input {
+    /// Takes the input out of `params`.
+    pub(crate) fn take(params: &mut CallToolRequestParams) -> Self {
+        Self {
+            arguments: params.arguments.take().unwrap_or_default(),
+            state: params.request_state.take(),
+            responses: params.input_responses.take().unwrap_or_default(),
+        }
+    }
+}
+
+impl Invocation {
+    /// Runs one round. This is the only place that makes a [`Request`].
+    pub(crate) async fn round(
+        &self,
+        arguments: Map<String, Value>,
+        peer: &dyn Elicitor,
+        entry: Entry,
+        task: TaskMode<'_>,
+    ) -> Result<Answer, Refusal> {
+        let request = Request {
+            name: &self.name,
+            tool: self.tool,
+            arguments,
+            caller: Arc::clone(&self.caller),
+            entry,
+            revision: self.revision,
+            idempotency_key: self.idempotency_key.clone(),
+            reports: self.reports.clone(),
+            cancelled: self.cancelled.clone(),
+            origin: &self.origin,
+            unsandboxed: self.unsandboxed.as_deref(),
+            peer,
+            task,
+        };
+        pipeline::call(&self.shared.core, request).await
+    }
+
+    /// Runs the one round of a client that calls again with its answers.
+    pub(crate) async fn modern(
         self,
-        call: CallToolRequestParams,
-        abilities: Abilities,
+        input: Input,
+        features: ClientFeatures,
         admission: Option<Admission>,
         task: TaskMode<'_>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let (state, responses) = (call.request_state, call.input_responses.unwrap_or_default());
-        let person = ClientPeer::coming_back(abilities, state, responses);
-        let request = Request {
-            tool: call.name.into_owned(),
-            arguments: call.arguments.unwrap_or_default(),
-            caller: self.caller,
-            admission,
-            is_next_round: false,
-            revision: self.revision,
-            idempotency_key: self.idempotency_key,
-            reports: self.reports,
-            cancelled: self.cancelled,
-            origin: self.origin,
-            unsandboxed: self.unsandboxed,
-            person: &person,
-            task,
-        };
-        match pipeline::call(self.core, request).await {
-            Ok(Answer::Reply(reply)) => Ok(convert::result(reply, self.meta).into()),
-            Ok(Answer::Ask { questions, state }) => Ok(peer::round(questions, state, self.meta)?.into()),
+        let peer = ClientPeer::stateless(features, input.state, input.responses);
+        let answer = self.round(input.arguments, &peer, Entry::from(admission), task).await;
+        self.response(answer)
+    }
+
+    /// Runs all rounds of a client that is asked within the call.
+    pub(crate) async fn legacy(
+        self,
+        mut input: Input,
+        mut peer: ClientPeer<'_>,
+        admission: Option<Admission>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let may_ask = peer.features().any();
+        let mut entry = Entry::from(admission);
+        for _round in 0..MAX_ROUNDS {
+            let arguments =
+                if may_ask { input.arguments.clone() } else { std::mem::take(&mut input.arguments) };
+            let answer = self.round(arguments, &peer, entry, TaskMode::NotRequested).await;
+            let Ok(Answer::Ask { questions, state }) = answer else { return self.response(answer) };
+            let mut responses = BTreeMap::new();
+            for (key, question) in questions {
+                if let Some(response) = peer.put(question).await? {
+                    responses.insert(key, response);
+                }
+            }
+            peer = peer.with_answers(state, responses);
+            entry = Entry::Next;
+        }
+        Err(too_many_rounds())
+    }
+
+    /// Turns the end of the last round into the protocol's response.
+    pub(crate) fn response(&self, answer: Result<Answer, Refusal>) -> Result<CallToolResponse, ErrorData> {
+        let meta = self.shared.meta(self.revision);
+        match answer {
+            Ok(Answer::Reply(reply)) => Ok(convert::result(reply, meta).into()),
+            Ok(Answer::Ask { questions, state }) => Ok(peer::input_required(questions, state, meta)?.into()),
             Err(refusal) => Err(convert::error(&refusal)),
         }
     }
+}
 
-    /// All rounds, with a client that is asked inside the call.
-    pub(crate) async fn all(
-        self,
-        call: CallToolRequestParams,
-        mut person: ClientPeer<'_>,
-        mut admission: Option<Admission>,
-    ) -> Result<CallToolResponse, ErrorData> {
-        let may_ask = person.abilities().any();
-        let mut arguments = call.arguments.unwrap_or_default();
-        for round in 0..MOST {
-            let request = Request {
-                tool: call.name.clone().into_owned(),
-                arguments: if may_ask { arguments.clone() } else { mem::take(&mut arguments) },
-                caller: Arc::clone(&self.caller),
-                admission: admission.take(),
-                is_next_round: round > 0,
-                revision: self.revision,
-                idempotency_key: self.idempotency_key.clone(),
-                reports: self.reports.clone(),
-                cancelled: self.cancelled.child_token(),
-                origin: self.origin,
-                unsandboxed: self.unsandboxed,
-                person: &person,
-                task: TaskMode::NotRequested,
-            };
-            match pipeline::call(self.core, request).await {
-                Ok(Answer::Reply(reply)) => return Ok(convert::result(reply, self.meta).into()),
-                Ok(Answer::Ask { questions, state }) => {
-                    let mut responses = BTreeMap::new();
-                    for (key, question) in questions {
-                        if let Some(answer) = person.put(question).await? {
-                            responses.insert(key, answer);
-                        }
-                    }
-                    person = person.back(state, responses);
-                }
-                Err(refusal) => return Err(convert::error(&refusal)),
-            }
-        }
-        Err(ErrorData::internal_error("the tool asked ten times, and still has no answer", None))
+impl From<Option<Admission>> for Entry {
+    fn from(admission: Option<Admission>) -> Self {
+        admission.map_or(Self::First, Self::Admitted)
     }
+}
+
+/// The error of a tool that never stops asking.
+pub(crate) fn too_many_rounds() -> ErrorData {
+    let message = format!("the tool asked {MAX_ROUNDS} times without answering");
+    ErrorData::internal_error(message, None)
 }

@@ -1,4 +1,4 @@
-//! `tasks/get`, `tasks/update` and `tasks/cancel` → the tools' tasks, or those of the user's own handler.
+//! Answers `tasks/get`, `tasks/update` and `tasks/cancel`, for the tools' tasks and those of the user's own handler.
 
 use std::mem;
 
@@ -13,76 +13,76 @@ use rmcp::{
 
 use super::{
     handler::{McpHandler, revision},
-    task_call,
+    task_result,
 };
 use crate::{
-    tasks::{Taken, Tasks},
-    tool::call::Caller,
+    tasks::{AnswerStatus, Tasks},
+    tool::caller::Caller,
 };
 
 impl McpHandler {
-    pub(crate) async fn task(
+    pub(crate) async fn task_get(
         &self,
         params: GetTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
-        match self.of_tools(&context, |tasks, caller| tasks.see(caller, &params.task_id))? {
-            Some(seen) => task_call::got(seen, self.shared.meta(revision(&context))),
-            None if self.has_others() => self.own(GetTaskRequest::new(params), context).await,
-            None => Err(task_call::unknown()),
+        match self.find_task(&context, |tasks, caller| tasks.get(caller, &params.task_id))? {
+            Some(snapshot) => task_result::detailed(snapshot, self.shared.meta(revision(&context))),
+            None if self.delegates_tasks() => self.delegate(GetTaskRequest::new(params), context).await,
+            None => Err(task_result::unknown()),
         }
     }
 
-    pub(crate) async fn answers_of_task(
+    pub(crate) async fn task_update(
         &self,
         mut params: UpdateTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        let known = self.of_tools(&context, |kept, caller| {
-            kept.see(caller, &params.task_id)?;
-            let said = mem::take(&mut params.input_responses);
-            match kept.answer(caller, &params.task_id, said) {
-                Taken::Well => Some(Ok(())),
-                Taken::TooLarge => Some(Err(task_call::too_large())),
-                Taken::Unknown => None,
+        let result = self.find_task(&context, |tasks, caller| {
+            tasks.get(caller, &params.task_id)?;
+            let responses = mem::take(&mut params.input_responses);
+            match tasks.answer(caller, &params.task_id, responses) {
+                AnswerStatus::Accepted => Some(Ok(())),
+                AnswerStatus::TooLarge => Some(Err(task_result::too_large())),
+                AnswerStatus::Unknown => None,
             }
         })?;
-        match known {
-            Some(taken) => taken,
-            None if self.has_others() => self.own(UpdateTaskRequest::new(params), context).await,
-            None => Err(task_call::unknown()),
+        match result {
+            Some(accepted) => accepted,
+            None if self.delegates_tasks() => self.delegate(UpdateTaskRequest::new(params), context).await,
+            None => Err(task_result::unknown()),
         }
     }
 
-    pub(crate) async fn end_of_task(
+    pub(crate) async fn task_cancel(
         &self,
         params: CancelTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        match self.of_tools(&context, |tasks, caller| tasks.cancel(caller, &params.task_id).then_some(()))? {
+        match self.find_task(&context, |tasks, caller| tasks.cancel(caller, &params.task_id).then_some(()))? {
             Some(()) => Ok(()),
-            None if self.has_others() => self.own(CancelTaskRequest::new(params), context).await,
-            None => Err(task_call::unknown()),
+            None if self.delegates_tasks() => self.delegate(CancelTaskRequest::new(params), context).await,
+            None => Err(task_result::unknown()),
         }
     }
 
-    /// Looks for one of the tools' tasks. Before 2026-07-28 there are none.
-    fn of_tools<T>(
+    /// Looks for one of the tools' tasks. Revisions before 2026-07-28 have no tasks.
+    fn find_task<T>(
         &self,
         context: &RequestContext<RoleServer>,
         find: impl FnOnce(&Tasks, &Caller) -> Option<T>,
     ) -> Result<Option<T>, ErrorData> {
-        let (caller, _) = self.visit(context)?;
+        let (caller, _) = self.identify(context)?;
         Ok(modern(context).then(|| find(&self.shared.core.tasks, &caller)).flatten())
     }
 
-    /// Whether requests about tasks are answered here.
+    /// Whether this server answers requests about tasks under the request's revision.
     pub(crate) fn has_tasks(&self, context: &RequestContext<RoleServer>) -> bool {
         modern(context) && self.shared.has_tasks()
     }
 
-    /// Whether the user's own handler has tasks, or there are no others.
-    fn has_others(&self) -> bool {
+    /// Whether the user's own handler answers requests about tasks that no tool has.
+    fn delegates_tasks(&self) -> bool {
         let own = self
             .shared
             .user_handler

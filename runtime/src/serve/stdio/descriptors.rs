@@ -1,4 +1,4 @@
-//! The process's stdin and stdout → private descriptors that nothing else can write to or read from.
+//! Reserves the process's stdin and stdout for the protocol, on descriptors that nothing else can use.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub(crate) type Reader = Box<dyn AsyncRead + Send + Unpin>;
 pub(crate) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
-/// The wire, taken from the process.
+/// The process's stdin and stdout, reserved for the protocol.
 pub(crate) struct Stdio {
     #[cfg(unix)]
     stdin: std::os::fd::OwnedFd,
@@ -17,9 +17,9 @@ pub(crate) struct Stdio {
 
 #[cfg(unix)]
 impl Stdio {
-    /// Keeps copies of stdin and stdout, then points descriptor 0 at nothing and descriptor 1 at stderr: what a
-    /// library, C code or a child process prints from now on stays out of the protocol, and a child that reads stdin
-    /// takes no message.
+    /// Duplicates stdin and stdout, then points descriptor 0 at `/dev/null` and descriptor 1 at stderr. Output of a
+    /// library, of C code or of a child process then stays out of the protocol, and a child that reads stdin consumes no
+    /// message.
     pub(crate) fn take() -> io::Result<Self> {
         use rustix::{
             fs::{Mode, OFlags},
@@ -32,14 +32,14 @@ impl Stdio {
         let stdout = fcntl_dupfd_cloexec(stdio::stdout(), 3)?;
         let nothing = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
         stdio::dup2_stdin(&nothing)?;
-        // Without a stderr there is nowhere for stray words to go but away.
+        // Without a stderr, stray output is discarded.
         if stdio::dup2_stdout(stdio::stderr()).is_err() {
             stdio::dup2_stdout(&nothing)?;
         }
         Ok(Self { stdin, stdout })
     }
 
-    /// Opens the wire for reading and writing without blocking, where the kernel can; inside a tokio runtime.
+    /// Opens both for asynchronous reading and writing, without blocking if they are pipes. Needs a tokio runtime.
     pub(crate) fn open(self) -> io::Result<(Reader, Writer)> {
         Ok((reader(self.stdin)?, writer(self.stdout)?))
     }
@@ -51,7 +51,7 @@ fn reader(fd: std::os::fd::OwnedFd) -> io::Result<Reader> {
     if let Some(pipe) = reopened(&fd, false) {
         return Ok(Box::new(tokio::net::unix::pipe::Receiver::from_owned_fd(pipe)?));
     }
-    // A file, a terminal or a socket whose flags others share: a blocking thread reads it.
+    // A file, a terminal or a socket may share its flags with other processes, so a blocking thread reads it.
     Ok(Box::new(tokio::fs::File::from_std(fd.into())))
 }
 
@@ -64,7 +64,7 @@ fn writer(fd: std::os::fd::OwnedFd) -> io::Result<Writer> {
     Ok(Box::new(tokio::fs::File::from_std(fd.into())))
 }
 
-/// A pipe, opened anew so that `O_NONBLOCK` is ours alone: the old description may be shared with a shell.
+/// Opens a pipe anew, so that `O_NONBLOCK` affects this process alone: a shell may share the old description.
 #[cfg(target_os = "linux")]
 fn reopened(fd: &std::os::fd::OwnedFd, write: bool) -> Option<std::os::fd::OwnedFd> {
     use std::os::fd::AsRawFd as _;
@@ -82,7 +82,7 @@ fn reopened(fd: &std::os::fd::OwnedFd, write: bool) -> Option<std::os::fd::Owned
 
 #[cfg(not(unix))]
 impl Stdio {
-    /// Other systems have no descriptors to turn: handlers there must not print.
+    /// Other systems have no descriptors to redirect: handlers there must not print.
     pub(crate) fn take() -> io::Result<Self> {
         Ok(Self {})
     }

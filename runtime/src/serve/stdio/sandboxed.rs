@@ -1,37 +1,54 @@
-//! The process's own wire → a connection that is served on the sandboxed threads of most of its tools, where there are such.
+//! Serves the process's own stdin and stdout, on sandboxed threads if most of the server's tools run there.
 //!
-//! Calls of those tools change no threads then, and what strangers send is read by threads that can do little with it.
+//! Calls of those tools then change no threads, and input from clients is parsed by threads that can do little with it.
 
 use std::{io, sync::Arc, time::Duration};
 
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
+use super::Stdio;
 use crate::{
-    sandbox::UnsandboxedHandle,
-    serve::{Service, Shutdown, Stdio},
+    sandbox::{SandboxRuntime, UnsandboxedHandle},
+    serve::{
+        service::Service,
+        shared::Shared,
+        shutdown::{DRAIN_TIMEOUT, Shutdown},
+    },
 };
 
 impl Service {
+    /// Serves one client over this process's stdin and stdout, until the client closes its end.
+    ///
+    /// Reserves both for the protocol: afterwards, output of the process and its children goes to stderr, and their
+    /// stdin is empty.
+    ///
+    /// # Errors
+    ///
+    /// The descriptors cannot be taken, or the connection broke before the client sent its first request.
+    pub async fn serve_stdio(self) -> io::Result<()> {
+        self.serve_stdio_until(Stdio::take()?, CancellationToken::new(), DRAIN_TIMEOUT).await.map(drop)
+    }
+
     /// Serves one client over `stdio`, as [`Service::serve_until`] does.
-    pub(crate) async fn serve_wire(
+    pub(crate) async fn serve_stdio_until(
         self,
         stdio: Stdio,
         stop: CancellationToken,
-        patience: Duration,
+        timeout: Duration,
     ) -> io::Result<Shutdown> {
-        // Until the end the threads are held from here: their last owner must not be one of them.
+        // Owned here until the end, since a runtime must not be dropped by one of its own threads.
         let shared = Arc::clone(&self.shared);
-        let Some(home) = shared.home() else {
+        let Some(runtime) = shared.sandboxed_runtime() else {
             let (read, write) = stdio.open()?;
-            return self.connection(read, write, None, stop, patience).await;
+            return self.connection(read, write, None, stop, timeout).await;
         };
-        let unsandboxed = UnsandboxedHandle::here();
+        let unsandboxed = UnsandboxedHandle::current();
         let (read, write) = {
-            let _inside = home.enter();
+            let _entered = runtime.enter();
             stdio.open()?
         };
-        let served = home.spawn(self.connection(read, write, Some(unsandboxed), stop, patience));
+        let served = runtime.spawn(self.connection(read, write, Some(unsandboxed), stop, timeout));
         match AbortOnDropHandle::new(served).await {
             Ok(served) => served,
             Err(error) => match error.try_into_panic() {
@@ -42,13 +59,13 @@ impl Service {
     }
 }
 
-impl crate::serve::Shared {
-    /// The sandboxed threads to serve on. A user's own handler may need any right, and keeps the service without a sandbox.
-    fn home(&self) -> Option<&Handle> {
+impl Shared {
+    /// The sandboxed threads to serve on. A user's own handler may need any right, so it is served without a sandbox.
+    fn sandboxed_runtime(&self) -> Option<&Handle> {
         if self.user_handler.is_some() {
             return None;
         }
         let tools = self.core.registry.tools().iter().map(|tool| tool.descriptor);
-        self.core.sandboxes.home(tools.zip(&self.core.handlers)).map(crate::sandbox::SandboxRuntime::handle)
+        self.core.sandboxes.place(tools.zip(&self.core.handlers)).map(SandboxRuntime::handle)
     }
 }

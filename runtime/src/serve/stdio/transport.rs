@@ -1,6 +1,6 @@
-//! Bytes ↔ messages, one a line. Every line that deserves an answer gets one, and the connection outlives every line.
+//! Reads and writes messages, one per line. Every line that needs an answer gets one, and no line ends the connection.
 //!
-//! rmcp's own reader drops what it cannot parse, so that a request with `1e999` in it waits for ever; this one says why.
+//! rmcp's own reader drops a line that it cannot parse, so that its sender waits for ever; this one answers with the reason.
 
 use std::{
     collections::HashSet,
@@ -25,55 +25,65 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::parse::{self, Line};
-use crate::serve::SHUTTING_DOWN;
+use crate::{
+    message::Message,
+    serve::{
+        message::{self, Line},
+        shutdown::SHUTTING_DOWN,
+    },
+};
 
-/// The longest line that is read: four times what HTTP takes, since base64 arguments travel here too.
-const LONGEST: usize = 16 * 1024 * 1024;
-/// The room for a line that is kept for the next, in bytes: a list of a thousand tools.
-const KEPT: usize = 1024 * 1024;
+/// The longest line that is read. HTTP bodies are limited to a quarter, but base64 arguments travel here too.
+const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
+/// The capacity of the write buffer that is reused for the next line: a list of a thousand tools.
+const MAX_REUSED_BYTES: usize = 1024 * 1024;
 
-/// A connection of lines.
+/// The requests that a connection may have in flight.
+const MAX_REQUESTS_IN_FLIGHT: usize = 1_024;
+/// The error code of a request over that limit.
+const TOO_MANY_IN_FLIGHT: i32 = -31429;
+
+/// A connection that carries one message per line.
 pub(crate) struct LineTransport<R, W> {
     read: BufReader<R>,
     line: Vec<u8>,
-    /// The rest of a line that was too long is still to come.
+    /// Whether the rest of a line that was too long is still being skipped.
     skipping: bool,
-    /// A client has opened the connection: by a handshake, or by a first request that says its revision.
-    begun: bool,
+    /// Whether the client has opened the connection, by a handshake or a first request that names its revision.
+    is_open: bool,
     revisions: Vec<ProtocolVersion>,
-    /// The end of the input was met, and answers may take until then.
+    /// The deadline of answers, if the input has ended.
     ended: Option<Instant>,
-    /// The server is to stop: nothing new is begun, and answers may take until then.
+    /// The deadline of answers, if the server shuts down.
     stopping: Option<Instant>,
-    ending: ShutdownSignals,
+    signals: ShutdownSignals,
     write: Arc<tokio::sync::Mutex<Writer<W>>>,
     in_flight: Arc<InFlight>,
-    /// Answers from here that are being written.
+    /// Answers that the transport itself is writing.
     answers: JoinSet<io::Result<()>>,
 }
 
-/// How a connection comes to its end.
+/// The signals that end a connection, and those that it gives.
 #[derive(Clone)]
 pub(crate) struct ShutdownSignals {
-    /// Asks for it.
+    /// Asks the connection to end.
     pub(crate) stop: CancellationToken,
-    /// How long calls in flight may take from then on, or once the client has closed its end.
-    pub(crate) patience: Duration,
-    /// Tells that the client has closed its end.
+    /// The time that calls in flight then have, or when the client has closed its end.
+    pub(crate) timeout: Duration,
+    /// Cancelled by the connection when the client has closed its end.
     pub(crate) gone: CancellationToken,
-    /// Tells that calls were cut off.
-    pub(crate) cut: CancellationToken,
+    /// Cancelled by the connection when calls in flight ran out of time.
+    pub(crate) timed_out: CancellationToken,
 }
 
-/// The way out, with the room for a line.
+/// The writing half, with a buffer for one line.
 struct Writer<W> {
     half: W,
-    /// Kept from one line to the next: a fresh megabyte of memory costs more than to fill it.
+    /// Reused, since allocating a megabyte costs more than filling it.
     line: Vec<u8>,
 }
 
-/// Requests that wait for their answers.
+/// Requests that have not been answered.
 #[derive(Default)]
 struct InFlight {
     ids: Mutex<HashSet<RequestId>>,
@@ -82,16 +92,33 @@ struct InFlight {
 
 impl InFlight {
     fn ids(&self) -> std::sync::MutexGuard<'_, HashSet<RequestId>> {
-        // A set of ids is whole after any panic.
+        // A panic cannot leave the set inconsistent.
         self.ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn answered(&self, id: &RequestId) {
+    /// Adds a request. An id that is in flight is refused, since its two answers could not be told apart.
+    fn insert(&self, id: &RequestId) -> Result<(), ErrorData> {
+        let mut ids = self.ids();
+        if ids.len() >= MAX_REQUESTS_IN_FLIGHT {
+            let message = Message::new("this connection is at its limit of requests in flight")
+                .help("wait for an answer, then call again");
+            let data = serde_json::json!({"reason": "too_many_in_flight", "retryAfterSeconds": 1});
+            return Err(ErrorData::new(ErrorCode(TOO_MANY_IN_FLIGHT), message, Some(data)));
+        }
+        if !ids.insert(id.clone()) {
+            let message = Message::new("a request with this `id` is in flight")
+                .help("send each request under an `id` of its own");
+            return Err(ErrorData::invalid_request(message, None));
+        }
+        Ok(())
+    }
+
+    fn remove(&self, id: &RequestId) {
         self.ids().remove(id);
         self.changed.notify_one();
     }
 
-    /// Waits until every request has its answer, or the time is up.
+    /// Waits until every request is answered, or until the deadline.
     async fn drained(&self, until: Instant) {
         loop {
             let changed = self.changed.notified();
@@ -102,7 +129,7 @@ impl InFlight {
     }
 }
 
-/// What one look at the input brought.
+/// The result of one read.
 enum Read {
     Line,
     TooLong,
@@ -110,24 +137,24 @@ enum Read {
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport<R, W> {
-    /// A connection to a server that speaks `revisions`.
-    pub(crate) fn new(read: R, write: W, revisions: Vec<ProtocolVersion>, ending: ShutdownSignals) -> Self {
+    /// Creates the transport of a server that speaks `revisions`.
+    pub(crate) fn new(read: R, write: W, revisions: Vec<ProtocolVersion>, signals: ShutdownSignals) -> Self {
         Self {
             read: BufReader::with_capacity(64 * 1024, read),
             line: Vec::new(),
             skipping: false,
-            begun: false,
+            is_open: false,
             revisions,
             ended: None,
             stopping: None,
-            ending,
+            signals,
             write: Arc::new(tokio::sync::Mutex::new(Writer { half: write, line: Vec::new() })),
             in_flight: Arc::default(),
             answers: JoinSet::new(),
         }
     }
 
-    /// Reads up to the next newline. Safe to drop in the middle: what was read stays in `self.line`.
+    /// Reads up to the next newline. Cancel safe: the bytes read so far stay in `self.line`.
     async fn read_line(&mut self) -> io::Result<Read> {
         loop {
             let chunk = self.read.fill_buf().await?;
@@ -135,12 +162,12 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport
                 return Ok(Read::End);
             }
             let newline = chunk.iter().position(|&byte| byte == b'\n');
-            let taken = newline.map_or(chunk.len(), |at| at + 1);
-            let fits = !self.skipping && self.line.len() + taken <= LONGEST;
+            let length = newline.map_or(chunk.len(), |at| at + 1);
+            let fits = !self.skipping && self.line.len() + length <= MAX_LINE_BYTES;
             if fits {
-                self.line.extend_from_slice(&chunk[..taken]);
+                self.line.extend_from_slice(&chunk[..length]);
             }
-            self.read.consume(taken);
+            self.read.consume(length);
             match (fits, newline) {
                 (true, Some(_)) => return Ok(Read::Line),
                 (true, None) => {}
@@ -156,33 +183,33 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport
         }
     }
 
-    /// Answers from here, without the service. On a task of its own: a half-written line must not be dropped.
+    /// Answers without the service. Spawned, since a half-written line must not be dropped.
     fn answer(&mut self, message: ServerJsonRpcMessage) {
-        // Those already written make room.
+        // Forget the answers that have been written.
         while self.answers.try_join_next().is_some() {}
         self.answers.spawn(write(Arc::clone(&self.write), message));
     }
 
-    /// Waits until nothing is left to be said, or the time is up.
+    /// Waits until every answer is written, or until the deadline.
     async fn drained(&mut self, until: Instant) {
         self.in_flight.drained(until).await;
         if !self.in_flight.ids().is_empty() {
-            self.ending.cut.cancel();
+            self.signals.timed_out.cancel();
         }
         while let Ok(Some(_)) = tokio::time::timeout_at(until, self.answers.join_next()).await {}
     }
 
-    /// The next look at the input, for as long as there is a reason to look.
-    async fn look(&mut self) -> Option<io::Result<Read>> {
+    /// Reads once more, unless the connection has ended.
+    async fn next_read(&mut self) -> Option<io::Result<Read>> {
         if let Some(until) = self.ended {
             self.drained(until).await;
             return None;
         }
-        let stop = self.ending.stop.clone();
+        let stop = self.signals.stop.clone();
         if self.stopping.is_none() {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => self.stopping = Some(Instant::now() + self.ending.patience),
+                () = stop.cancelled() => self.stopping = Some(Instant::now() + self.signals.timeout),
                 read = self.read_line() => return Some(read),
             }
         }
@@ -194,51 +221,54 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport
                 self.drained(until).await;
                 None
             }
-            // Answers to the server's own questions still count, and new requests are told.
+            // Answers to the server's questions are still needed, and new requests are refused.
             read = self.read_line() => Some(read),
         }
     }
 
-    /// Answers a request that comes too late.
-    fn too_late(&mut self, request: &JsonRpcRequest<ClientRequest>) {
+    /// Refuses a request that arrives during shutdown.
+    fn refuse_late(&mut self, request: &JsonRpcRequest<ClientRequest>) {
         let data = serde_json::json!({"reason": "shutting_down", "retryAfterSeconds": 1});
         let error = ErrorData::new(
             ErrorCode(SHUTTING_DOWN),
-            "this server stops\nhelp: call again once it is back",
+            "this server is shutting down\nhelp: call again when it is back",
             Some(data),
         );
         self.answer(ServerJsonRpcMessage::error(error, Some(request.id.clone())));
     }
 
-    /// Keeps account of `message`, and says whether the service is to see it.
+    /// Tracks `message`, and decides whether the service gets it.
     fn admit(&mut self, message: &ClientJsonRpcMessage) -> bool {
         match message {
             JsonRpcMessage::Request(request) => {
                 if self.stopping.is_some() {
-                    self.too_late(request);
+                    self.refuse_late(request);
                     return false;
                 }
-                if !self.begun && self.turns_away(request) {
+                if !self.is_open && self.refuses_handshake(request) {
                     return false;
                 }
-                self.begun = self.begun || self.opens(&request.request);
-                self.in_flight.ids().insert(request.id.clone());
+                if let Err(error) = self.in_flight.insert(&request.id) {
+                    self.answer(ServerJsonRpcMessage::error(error, Some(request.id.clone())));
+                    return false;
+                }
+                self.is_open = self.is_open || self.opens(&request.request);
                 true
             }
             JsonRpcMessage::Notification(notification) => {
                 if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
                     && let Some(id) = &cancelled.params.request_id
                 {
-                    self.in_flight.answered(id);
+                    self.in_flight.remove(id);
                 }
-                // rmcp ends a connection that opens with anything but a request.
-                self.begun
+                // rmcp ends a connection whose first message is not a request.
+                self.is_open
             }
-            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => self.begun,
+            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => self.is_open,
         }
     }
 
-    /// Whether `request` opens the connection; rmcp answers what does not, and waits for the next.
+    /// Whether `request` opens the connection; rmcp answers any other and waits for the next.
     fn opens(&self, request: &ClientRequest) -> bool {
         match request {
             ClientRequest::InitializeRequest(_) => true,
@@ -251,9 +281,18 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport
         }
     }
 
-    /// Answers a handshake where no revision has one. rmcp would end the connection with its refusal, and a client
-    /// that can do without may go on.
-    fn turns_away(&mut self, request: &JsonRpcRequest<ClientRequest>) -> bool {
+    /// Refuses a handshake if no served revision has one. rmcp would then end the connection; here a client may go on
+    /// without a handshake.
+    fn refuses_handshake(&mut self, request: &JsonRpcRequest<ClientRequest>) -> bool {
+        if let ClientRequest::CustomRequest(custom) = &request.request
+            && custom.method == "initialize"
+        {
+            let fault = message::malformed("initialize", custom.params.as_ref());
+            let fault = fault.map_or_else(String::new, Into::into);
+            let error = ErrorData::invalid_params(fault, None);
+            self.answer(ServerJsonRpcMessage::error(error, Some(request.id.clone())));
+            return true;
+        }
         let ClientRequest::InitializeRequest(initialize) = &request.request else { return false };
         if self.revisions.iter().any(ProtocolVersion::has_initialize) {
             return false;
@@ -278,15 +317,15 @@ where
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let write_half = Arc::clone(&self.write);
         let in_flight = Arc::clone(&self.in_flight);
-        let answered = match &message {
+        let answered_id = match &message {
             JsonRpcMessage::Response(response) => Some(response.id.clone()),
             JsonRpcMessage::Error(error) => error.id.clone(),
             _ => None,
         };
         async move {
             let written = write(write_half, message).await;
-            if let Some(id) = answered {
-                in_flight.answered(&id);
+            if let Some(id) = answered_id {
+                in_flight.remove(&id);
             }
             written
         }
@@ -294,19 +333,19 @@ where
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
-            match self.look().await? {
+            match self.next_read().await? {
                 Ok(Read::Line) => {}
                 Ok(Read::TooLong) => {
-                    self.answer(parse::too_long(LONGEST));
+                    self.answer(message::too_long(MAX_LINE_BYTES));
                     continue;
                 }
-                // A broken pipe ends the input as its end does; a last line may lack its newline.
+                // A broken pipe counts as the end of input; the last line may lack its newline.
                 Ok(Read::End) | Err(_) => {
-                    self.ended = Some(self.stopping.unwrap_or_else(|| Instant::now() + self.ending.patience));
-                    self.ending.gone.cancel();
+                    self.ended = Some(self.stopping.unwrap_or_else(|| Instant::now() + self.signals.timeout));
+                    self.signals.gone.cancel();
                 }
             }
-            let parsed = parse::line(&self.line);
+            let parsed = message::line(&self.line);
             self.line.clear();
             match parsed {
                 Line::Message(message) if self.admit(&message) => return Some(*message),
@@ -328,7 +367,7 @@ async fn write<W: AsyncWrite + Unpin>(
     let mut writer = writer.lock().await;
     let Writer { half, line } = &mut *writer;
     line.clear();
-    line.shrink_to(KEPT);
+    line.shrink_to(MAX_REUSED_BYTES);
     serde_json::to_writer(&mut *line, &message)?;
     line.push(b'\n');
     half.write_all(line).await?;

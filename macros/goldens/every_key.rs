@@ -1,0 +1,84 @@
+/// Set an alert.
+#[cfg(unix)]
+fn r#match(r#type: &str, price: Option<f64>, token: String) {}
+#[cfg(unix)]
+#[doc(hidden)]
+#[allow(non_camel_case_types, unreachable_pub)]
+enum r#match {}
+#[cfg(unix)]
+const _: () = {
+    #[allow(unused_imports)]
+    use ::renamed::__private::{
+        self as __candor, FailsWithBox as _, FailsWithText as _, Succeeds as _,
+    };
+    impl __candor::Named for r#match {
+        const NAME: &'static __candor::str = "set-alert";
+        const DESCRIPTOR: &'static __candor::Descriptor = &__candor::Descriptor {
+            name: "set-alert",
+            title: "Set an alert",
+            description: "Set an alert.",
+            effect: __candor::Effect::Additive,
+            idempotent: true,
+            scopes: &["write:alerts", "read:prices"],
+            confirm: true,
+            idempotency_key: __candor::IdempotencyKey::Required,
+            task: __candor::Some(__candor::Task::Optional),
+            unsandboxed: __candor::Some("writes to its own cache file"),
+            rate: __candor::Some(__candor::Rate {
+                calls: 60u32,
+                per: __candor::Per::Minute,
+            }),
+            max_in_flight: __candor::Some(8u32),
+            timeout: __candor::Duration::from_millis(90000u64),
+            retry: 3u32,
+            deprecated: __candor::Some(__candor::Deprecated {
+                since: "0.0.1",
+                remove_in: "1000.0.0",
+                use_instead: __candor::Some(<alerts::add as __candor::Named>::NAME),
+            }),
+            params: &[
+                __candor::Param {
+                    example: __candor::Some(__candor::Literal::Text("above")),
+                    min_len: __candor::Some(1u64),
+                    max_len: __candor::Some(8u64),
+                    ..__candor::param::<
+                        ::std::string::String,
+                    >("kind", "The kind of alert.")
+                },
+                __candor::Param {
+                    optional: true,
+                    min: __candor::Some(__candor::Literal::Float(-0.5)),
+                    max: __candor::Some(__candor::Literal::Float(1000000.0)),
+                    volatile: true,
+                    ..__candor::param::<Option<f64>>("price", "The price.")
+                },
+                __candor::Param {
+                    secret: true,
+                    ..__candor::param::<
+                        String,
+                    >("token", ::core::concat!(concat!("The caller's ", "token.")))
+                },
+            ],
+            rules: &[
+                __candor::Rule::When {
+                    param: "kind",
+                    is: __candor::Literal::Text("above"),
+                    then: &["price"],
+                    otherwise: &[],
+                },
+            ],
+            output: __candor::Returned::<()>::schema,
+            ..__candor::Descriptor::DEFAULT
+        };
+    }
+    impl<__C: __candor::State> __candor::Tool<__C> for r#match {
+        const RUN: __candor::Run<__C> = __candor::Run::Blocking(|_, _, mut __args| {
+            let (__candor::Some(__a0), __candor::Some(__a1), __candor::Some(__a2)) = (
+                __args.take::<::std::string::String>(0usize),
+                __args.take::<Option<f64>>(1usize),
+                __args.take::<String>(2usize),
+            ) else { return __args.refuse() };
+            __candor::Returned::new(r#match(&__a0, __a1, __a2)).outcome()
+        });
+    }
+};

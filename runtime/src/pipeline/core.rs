@@ -1,0 +1,49 @@
+//! Holds everything that the calls of one server share.
+
+use std::{collections::HashSet, sync::Arc};
+
+use crate::{
+    confirm::Confirmations,
+    limits::Limits,
+    record::{Recorder, Subject},
+    registry::{Definition, Registry},
+    sandbox::Sandboxes,
+    scopes::Visibility,
+    tasks::Tasks,
+    tool::handler::Handler,
+};
+
+/// Everything that the calls of one server share. It does not change while the server runs.
+pub(crate) struct Core {
+    pub(crate) registry: Registry,
+    /// One per tool, in the registry's order.
+    pub(crate) handlers: Vec<Handler>,
+    pub(crate) visibility: Visibility,
+    /// The threads that handlers run on.
+    pub(crate) sandboxes: Arc<Sandboxes>,
+    pub(crate) limits: Limits,
+    pub(crate) confirmations: Confirmations,
+    pub(crate) tasks: Arc<Tasks>,
+    /// Runs calls without asking for confirmation, by the operator's choice.
+    pub(crate) skip_confirmation: bool,
+    /// The audit log, if the server keeps one.
+    pub(crate) audit: Option<Recorder>,
+    /// Tools that exist but are not served: in read-only mode, those that may write.
+    pub(crate) disabled_tools: HashSet<&'static str>,
+}
+
+impl Core {
+    /// The tool at `index` of the registry.
+    pub(crate) fn tool(&self, index: usize) -> &Definition {
+        &self.registry.tools()[index]
+    }
+
+    /// Says what a record can tell of a tool that was looked up by `name`.
+    pub(super) fn subject<'a>(&'a self, tool: Option<usize>, name: &'a str) -> Subject<'a> {
+        match tool {
+            Some(index) => Subject::Tool(index, self.tool(index)),
+            None if self.disabled_tools.contains(name) => Subject::Disabled(name),
+            None => Subject::Unknown(name),
+        }
+    }
+}

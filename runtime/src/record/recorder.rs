@@ -1,0 +1,104 @@
+//! Holds the open audit log, with the part of each tool's records that never changes.
+
+use std::{sync::Arc, time::Instant};
+
+#[cfg(feature = "http")]
+use super::DeniedBy;
+use super::{Origin, PendingRecord, call::CallIdentity};
+#[cfg(feature = "http")]
+use crate::audit::RecordKind;
+use crate::{
+    about::About,
+    audit::{AuditHandle, AuditLog, RecordWriter, cut, hex_text, sha256},
+    contract::declaration,
+    message::Message,
+    registry::{Definition, Registry},
+    revision::Revision,
+    tool::{caller::Caller, descriptor::Audit},
+};
+
+/// An open log, and the part of each tool's records that never changes.
+pub(crate) struct Recorder {
+    pub(crate) log: AuditHandle,
+    /// In the registry's order.
+    tools: Vec<Arc<RecordWriter>>,
+}
+
+/// The tool that a call names, as far as the server knows it.
+#[derive(Clone, Copy)]
+pub(crate) enum Subject<'a> {
+    /// A served tool, and its index in the registry.
+    Tool(usize, &'a Definition),
+    /// A tool that this server has, but does not serve (`--read-only`).
+    Disabled(&'a str),
+    /// A name from the wire that leads to no tool.
+    Unknown(&'a str),
+}
+
+impl Recorder {
+    pub(crate) fn open(
+        log: &AuditLog,
+        about: &About,
+        registry: &Registry,
+        read_only: bool,
+        skip_confirmation: bool,
+    ) -> Result<Self, Message> {
+        let mut digests = String::new();
+        let tools = registry.tools().iter().map(|tool| {
+            let digest = hex_text(&sha256(declaration(tool).to_string().as_bytes()));
+            let mut record = RecordWriter::default();
+            record.text("tool", tool.descriptor.name).text("tool_digest", &digest);
+            record.text("effect", tool.descriptor.effect.word());
+            digests += &digest;
+            Arc::new(record)
+        });
+        let tools = tools.collect();
+        let mut start = RecordWriter::of("server");
+        start
+            .text("event", "start")
+            .caller_text("server", &about.name)
+            .caller_text("version", &about.version);
+        start.text("candor", env!("CARGO_PKG_VERSION")).number("pid", std::process::id().into());
+        start.text("tools_digest", &hex_text(&sha256(digests.as_bytes())));
+        start.flag("read_only", read_only).flag("yes_destructive", skip_confirmation);
+        Ok(Self { log: log.open(start)?, tools })
+    }
+
+    /// Collects everything about a call that is known before its first stage.
+    pub(crate) fn pending(
+        &self,
+        subject: Subject<'_>,
+        caller: &Arc<Caller>,
+        origin: &Origin,
+        revision: Option<Revision>,
+    ) -> PendingRecord<'_> {
+        // The client's name is cut here: a record that waits for the writer takes no more memory than on disk.
+        let client = origin.client.as_deref().map(|client| cut(client).into_owned());
+        let named = |name: &str| Arc::new(RecordWriter::with(|record| _ = record.text("tool", name)));
+        let (tool, class) = match subject {
+            Subject::Tool(at, tool) => (Arc::clone(&self.tools[at]), tool.descriptor.audit),
+            Subject::Disabled(name) => (named(name), Audit::BestEffort),
+            // The caller chose the name, so the record holds its HMAC alone.
+            Subject::Unknown(name) => (named(&self.log.redaction.of(name.as_bytes())), Audit::BestEffort),
+        };
+        let identity = CallIdentity {
+            call: u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..)),
+            tool,
+            caller: Arc::clone(caller),
+            origin: Origin { transport: origin.transport, client, trace: origin.trace.clone() },
+            revision,
+        };
+        PendingRecord { log: &self.log, identity: Arc::new(identity), class, start: Instant::now() }
+    }
+
+    /// Records a request that a transport refused before its caller or its tool was known.
+    #[cfg(feature = "http")]
+    pub(crate) fn refused(&self, by: DeniedBy, transport: &'static str) {
+        if self.log.admits_denial(by.as_str()) {
+            self.log.note(RecordKind::Other, move |record| {
+                record.text("kind", "denied").text("transport", transport);
+                by.write(record);
+            });
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Converts Candor's types to rmcp's: results, refusals, revisions, the server's identity.
+
+use rmcp::model::{
+    CallToolResult, ContentBlock, ErrorCode, ErrorData, Implementation, MetaObject, ProtocolVersion,
+    Resource, ResourceContents,
+};
+use serde_json::{Map, Value};
+
+use crate::{
+    about::About,
+    message::Message,
+    pipeline::Refusal,
+    revision::Revision,
+    text,
+    tool::output::{Block, Reply},
+    wire_names,
+};
+
+/// The key of the server's identity in a result's `_meta` (SEP-2575).
+pub(crate) const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+
+/// Converts a reply to the protocol's result; `meta` is the start of its `_meta`.
+pub(crate) fn result(reply: Reply, mut meta: Map<String, Value>) -> CallToolResult {
+    let content = reply.content.into_iter().map(block).collect();
+    let mut result = match &reply.error {
+        None => CallToolResult::success(content),
+        Some(_) => CallToolResult::error(content),
+    };
+    result.structured_content = reply.structured;
+    if let Some(error) = reply.error {
+        if let Some(reason) = error.reason_code() {
+            meta.insert(wire_names::REASON.to_owned(), reason.into());
+        }
+        if error.is_transient() {
+            meta.insert(wire_names::TRANSIENT.to_owned(), true.into());
+        }
+        if let Some(wait) = error.wait() {
+            meta.insert(wire_names::RETRY_AFTER_SECONDS.to_owned(), text::whole_seconds(wait).into());
+        }
+    }
+    result.meta = (!meta.is_empty()).then_some(MetaObject(meta));
+    result
+}
+
+fn block(block: Block) -> ContentBlock {
+    match block {
+        Block::Text(text) => ContentBlock::text(text),
+        Block::Image { data, mime_type } => ContentBlock::image(data, mime_type),
+        Block::Audio { data, mime_type } => ContentBlock::audio(data, mime_type),
+        Block::Resource { uri, mime_type, text } => {
+            let contents = ResourceContents::text(text, uri);
+            ContentBlock::resource(match mime_type {
+                Some(mime_type) => contents.with_mime_type(mime_type),
+                None => contents,
+            })
+        }
+        Block::ResourceLink { uri, name, mime_type } => {
+            let mut link = Resource::new(uri, name);
+            link.mime_type = mime_type;
+            ContentBlock::resource_link(link)
+        }
+    }
+}
+
+pub(crate) fn error(refusal: &Refusal) -> ErrorData {
+    ErrorData::new(ErrorCode(refusal.code()), refusal.message(), refusal.data())
+}
+
+pub(crate) fn version(revision: Revision) -> ProtocolVersion {
+    match revision {
+        Revision::V2025_06_18 => ProtocolVersion::V_2025_06_18,
+        Revision::V2025_11_25 => ProtocolVersion::V_2025_11_25,
+        Revision::V2026_07_28 => ProtocolVersion::V_2026_07_28,
+    }
+}
+
+/// Says what is malformed about the parameters of a `tools/call`.
+pub(crate) fn malformed_call(params: Option<&Value>) -> Message {
+    let fault = match params {
+        None => "`params` is missing",
+        Some(Value::Object(params)) => match (params.get("name"), params.get("arguments")) {
+            (None, _) => "`name` is missing",
+            (Some(Value::String(_)), Some(arguments)) if !arguments.is_object() => {
+                "`arguments` is not an object"
+            }
+            (Some(Value::String(_)), _) => "a field of `params` has the wrong type",
+            (Some(_), _) => "`name` is not a string",
+        },
+        Some(_) => "`params` is not an object",
+    };
+    Message::new(format!("this `tools/call` is malformed: {fault}"))
+        .help("send {\"name\": \"…\", \"arguments\": {…}}")
+}
+
+/// The server's identity.
+pub(crate) fn implementation(about: &About) -> Implementation {
+    let mut implementation = Implementation::new(&about.name, &about.version);
+    implementation.title.clone_from(&about.title);
+    implementation
+}

@@ -1,0 +1,85 @@
+//! Converts the tools' tasks to the protocol's, and words the errors of `tasks/*`.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rmcp::model::{
+    DetailedTask, ErrorData, GetTaskResult, InputRequests, MetaObject, Task, TaskPayload, TaskStatus,
+};
+use serde_json::{Map, Value};
+
+use super::peer;
+use crate::{
+    message::Message,
+    tasks::{End, Snapshot, State},
+};
+
+/// The interval at which clients should ask for a task, in milliseconds.
+const POLL_INTERVAL_MS: u64 = 1_000;
+
+/// The result of `tasks/get`.
+pub(crate) fn detailed(snapshot: Snapshot, meta: Map<String, Value>) -> Result<GetTaskResult, ErrorData> {
+    let task = task(&snapshot);
+    let payload = match snapshot.state {
+        State::Working => TaskPayload::Working,
+        State::Asking(questions) => {
+            let requests = questions.into_iter().map(|(key, question)| Ok((key, peer::request(question)?)));
+            TaskPayload::InputRequired {
+                input_requests: requests.collect::<Result<InputRequests, ErrorData>>()?,
+            }
+        }
+        State::Ended(End::Completed(result)) => {
+            let invalid = |error: serde_json::Error| ErrorData::internal_error(error.to_string(), None);
+            TaskPayload::Completed { result: serde_json::from_str(&result).map_err(invalid)? }
+        }
+        State::Ended(End::Failed(error)) => TaskPayload::Failed { error },
+        State::Ended(End::Cancelled) => TaskPayload::Cancelled,
+    };
+    let mut result = GetTaskResult::new(DetailedTask::new(task, payload));
+    result.meta = (!meta.is_empty()).then_some(MetaObject(meta));
+    Ok(result)
+}
+
+/// The task without its result.
+pub(crate) fn task(snapshot: &Snapshot) -> Task {
+    let (created, changed) = (timestamp(snapshot.created), timestamp(snapshot.changed));
+    let ttl = u64::try_from(snapshot.ttl.as_millis()).unwrap_or(u64::MAX);
+    let mut task = Task::new(&snapshot.id, TaskStatus::Working, created, changed);
+    if let Some(progress) = &snapshot.progress {
+        task = task.with_status_message(progress);
+    }
+    task.with_ttl_ms(ttl).with_poll_interval_ms(POLL_INTERVAL_MS)
+}
+
+/// The error of answers that are too large to keep.
+pub(crate) fn too_large() -> ErrorData {
+    invalid(Message::new("the answers to this task's questions hold more than 1 MiB").help("send less"))
+}
+
+/// The error of malformed parameters.
+pub(crate) fn malformed(method: &str) -> ErrorData {
+    let answers = if method == "tasks/update" { ", \"inputResponses\": {…}" } else { "" };
+    invalid(
+        Message::new(format!("the parameters of `{method}` are malformed"))
+            .help(format!("send {{\"taskId\": \"…\"{answers}}}")),
+    )
+}
+
+/// The error of an id that leads to no task, or to another caller's.
+pub(crate) fn unknown() -> ErrorData {
+    invalid(
+        Message::new("no such task")
+            .note("a task is visible to its own caller only, and is kept for `ttlMs`")
+            .help("call the tool again"),
+    )
+}
+
+fn invalid(message: Message) -> ErrorData {
+    ErrorData::invalid_params(message, None)
+}
+
+/// A time since 1970 by RFC 3339, in milliseconds.
+fn timestamp(since_1970: Duration) -> String {
+    let at = SignedDuration::try_from(since_1970).ok().and_then(|at| Timestamp::from_duration(at).ok());
+    format!("{:.3}", at.unwrap_or(Timestamp::UNIX_EPOCH))
+}

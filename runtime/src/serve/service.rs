@@ -1,0 +1,159 @@
+//! A server that is ready to serve connections, and what can be asked about it.
+
+#[cfg(feature = "cli")]
+use std::time::Duration;
+use std::{collections::BTreeSet, sync::Arc};
+
+use serde_json::json;
+use tokio_util::task::TaskTracker;
+
+use super::{
+    convert,
+    shared::{ReadinessCheck, Shared},
+    tool_list::Lists,
+    user_handler::UserHandler,
+};
+use crate::{about::About, pipeline::Core, revision::Revision, scopes::Scopes, text, tool::caller::Caller};
+
+/// A server that is ready for connections. Clones share it.
+#[derive(Clone)]
+pub struct Service {
+    pub(super) shared: Arc<Shared>,
+    /// The granted scopes as configured; `caller` also holds those that they imply.
+    granted: BTreeSet<String>,
+    pub(super) caller: Arc<Caller>,
+}
+
+impl Service {
+    pub(crate) fn new(
+        about: About,
+        core: Core,
+        revisions: Vec<Revision>,
+        user_handler: Option<UserHandler>,
+        scopes: Scopes,
+        checks: Vec<ReadinessCheck>,
+    ) -> Self {
+        let lists = Lists::new(&core.registry, core.visibility);
+        let revisions = revisions.into_iter().map(convert::version).collect();
+        let server_info = json!(convert::implementation(&about));
+        let scopes = Arc::new(scopes);
+        let in_flight = TaskTracker::new();
+        let shared =
+            Shared { about, core, lists, revisions, user_handler, scopes, server_info, in_flight, checks };
+        Self {
+            shared: Arc::new(shared),
+            granted: BTreeSet::new(),
+            caller: Arc::new(Caller::local::<&str>([])),
+        }
+    }
+
+    /// Grants scopes, separated by spaces, to the client of every connection. Nothing is granted by default.
+    pub fn grant(mut self, scopes: &str) -> Self {
+        self.granted.extend(scopes.split_whitespace().map(str::to_owned));
+        self.caller = Arc::new(Caller::local(self.shared.scopes.held(self.granted.iter().cloned())));
+        self
+    }
+
+    /// The server's name and version.
+    #[cfg(feature = "cli")]
+    pub(crate) fn name(&self) -> (&str, &str) {
+        (&self.shared.about.name, &self.shared.about.version)
+    }
+
+    /// The number of tools, including those that the granted scopes do not cover.
+    pub fn tools(&self) -> usize {
+        self.shared.core.registry.tools().len()
+    }
+
+    /// The tools that the granted scopes do not cover, each with its missing scopes.
+    pub fn hidden(&self) -> Vec<(&'static str, Vec<&'static str>)> {
+        let tools = self.shared.core.registry.tools().iter();
+        let missing = |tool| self.caller.missing_scopes(tool).collect::<Vec<_>>();
+        tools
+            .map(|tool| (tool.descriptor.name, missing(tool.descriptor)))
+            .filter(|(_, missing)| !missing.is_empty())
+            .collect()
+    }
+
+    /// One line for the operator: where calls are recorded, and whether the log is signed.
+    pub fn audit(&self) -> String {
+        let Some(recorder) = &self.shared.core.audit else { return "audit: no call is recorded".to_owned() };
+        let location = &recorder.log.location;
+        let signed = if location.signed { "signed" } else { "not signed (`audit key new` makes a key)" };
+        format!("audit: {}, {signed}", location.folder.display())
+    }
+
+    /// Whether calls can be recorded. True without an audit log; false with one on a full or broken disk.
+    pub fn audit_is_ready(&self) -> bool {
+        self.shared.core.audit.as_ref().is_none_or(|recorder| recorder.log.is_ready())
+    }
+
+    /// Has the audit log opened is_next_round, as SIGHUP does: a log whose disk failed comes back, if it is what it was; one
+    /// that was replaced or shortened is refused from then on.
+    pub fn reopen_audit(&self) {
+        if let Some(recorder) = &self.shared.core.audit {
+            recorder.log.reopen();
+        }
+    }
+
+    /// Returns a function that does the same. It does not keep the server alive, so that the state can be dropped before
+    /// the process ends.
+    #[cfg(feature = "cli")]
+    pub(crate) fn audit_reopener(&self) -> impl Fn() + Send + 'static + use<> {
+        let shared = Arc::downgrade(&self.shared);
+        move || {
+            if let Some(recorder) = shared.upgrade().as_ref().and_then(|shared| shared.core.audit.as_ref()) {
+                recorder.log.reopen();
+            }
+        }
+    }
+
+    /// Records the end of the server in the audit log, and waits for it. Later calls that require records are refused.
+    pub fn stop_audit(&self) {
+        if let Some(recorder) = &self.shared.core.audit {
+            recorder.log.stop();
+        }
+    }
+
+    /// Ends the sandboxed threads, and waits up to `timeout` for busy ones.
+    #[cfg(feature = "cli")]
+    pub(crate) fn stop_threads(&self, timeout: Duration) {
+        self.shared.core.sandboxes.stop(timeout);
+    }
+
+    /// One line for the operator: which declared effects the kernel of this machine enforces.
+    pub fn sandboxes(&self) -> String {
+        let core = &self.shared.core;
+        core.sandboxes.support().summary(core.registry.tools().iter().map(|tool| tool.descriptor))
+    }
+
+    /// Granted scopes that no tool needs, each with the most similar scope that one does.
+    pub fn idle_grants(&self) -> Vec<(&str, Option<&'static str>)> {
+        let idle = self.granted.iter().map(String::as_str).filter(|scope| self.is_idle(scope));
+        idle.map(|scope| (scope, text::nearest(scope, self.needed()))).collect()
+    }
+
+    /// Pairs of [`Server::scope_implies`] whose narrower scope no tool needs, each with the most similar scope that one
+    /// does.
+    ///
+    /// [`Server::scope_implies`]: crate::Server::scope_implies
+    pub fn idle_implications(&self) -> Vec<(&str, &str, Option<&'static str>)> {
+        let idle = self.shared.scopes.implications().filter(|(_, narrower)| self.is_idle(narrower));
+        idle.map(|(broader, narrower)| (broader, narrower, text::nearest(narrower, self.needed()))).collect()
+    }
+
+    /// Whether no tool needs `scope` or a scope that it implies.
+    fn is_idle(&self, scope: &str) -> bool {
+        self.shared.scopes.is_idle(scope, self.needed())
+    }
+
+    fn needed(&self) -> impl Iterator<Item = &'static str> {
+        self.shared.core.registry.tools().iter().flat_map(|tool| tool.descriptor.scopes).copied()
+    }
+
+    /// The server's scopes and their implications.
+    #[cfg(feature = "http")]
+    pub(crate) fn scopes(&self) -> &Arc<Scopes> {
+        &self.shared.scopes
+    }
+}

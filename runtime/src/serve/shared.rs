@@ -1,0 +1,74 @@
+//! Holds everything that the connections of one server share.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use rmcp::model::{Implementation, ProtocolVersion, RequestMetaObject};
+use serde_json::{Map, Value};
+use tokio_util::task::TaskTracker;
+
+use super::{convert::SERVER_INFO, tool_list::Lists, user_handler::UserHandler};
+use crate::{
+    about::About,
+    pipeline::Core,
+    record::{Origin, TraceId},
+    revision::Revision,
+    scopes::Scopes,
+};
+
+/// Everything that the connections of one server share.
+pub(crate) struct Shared {
+    pub(crate) about: About,
+    pub(crate) core: Core,
+    pub(super) lists: Lists,
+    pub(super) revisions: Vec<ProtocolVersion>,
+    pub(super) user_handler: Option<UserHandler>,
+    pub(crate) scopes: Arc<Scopes>,
+    /// The value of [`SERVER_INFO`] in every modern result (SHOULD in 2026-07-28).
+    pub(super) server_info: Value,
+    /// Calls whose handlers run, whether or not a client still waits for them.
+    pub(super) in_flight: TaskTracker,
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP has a readiness endpoint"))]
+    pub(super) checks: Vec<ReadinessCheck>,
+}
+
+/// One of the server's own conditions of readiness.
+#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP has a readiness endpoint"))]
+pub(crate) struct ReadinessCheck {
+    pub(crate) name: String,
+    pub(crate) passes: Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>,
+}
+
+impl Shared {
+    /// Describes how a call arrived. The client's identity is read only if calls are recorded.
+    pub(super) fn origin(
+        &self,
+        transport: &'static str,
+        meta: &RequestMetaObject,
+        client: impl FnOnce() -> Option<Implementation>,
+    ) -> Origin {
+        let client = self.core.audit.as_ref().and_then(|_| client());
+        let traceparent = meta.get("traceparent").and_then(Value::as_str);
+        Origin {
+            transport,
+            client: client.map(|client| format!("{}/{}", client.name, client.version)),
+            trace: traceparent.and_then(TraceId::parse),
+        }
+    }
+
+    /// Whether any tool answers with a task, under a revision that has tasks.
+    pub(super) fn has_tasks(&self) -> bool {
+        let tools = self.core.registry.tools();
+        let modern = self.revisions.iter().any(|revision| !revision.has_initialize());
+        modern && tools.iter().any(|tool| tool.descriptor.task.is_some())
+    }
+
+    /// The start of every result's `_meta` under this revision.
+    pub(super) fn meta(&self, revision: Revision) -> Map<String, Value> {
+        let mut meta = Map::new();
+        if !revision.is_legacy() {
+            meta.insert(SERVER_INFO.to_owned(), self.server_info.clone());
+        }
+        meta
+    }
+}

@@ -1,0 +1,110 @@
+//! Serves one client over a pair of byte streams, one message per line.
+
+use std::{io, pin::pin, time::Duration};
+
+use futures::future::BoxFuture;
+use rmcp::{ServiceExt as _, service::ServerInitializeError};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::transport::{LineTransport, ShutdownSignals};
+use crate::{
+    sandbox::UnsandboxedHandle,
+    serve::{
+        mcp::handler::{CallerSource, McpHandler},
+        service::Service,
+        shutdown::{DRAIN_TIMEOUT, Shutdown},
+    },
+};
+
+impl Service {
+    /// Serves one client over a pair of byte streams, one message per line, until the client closes its end.
+    ///
+    /// # Errors
+    ///
+    /// The connection broke before the client sent its first request.
+    pub async fn serve<R, W>(self, read: R, write: W) -> io::Result<()>
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
+        self.serve_until(read, write, CancellationToken::new(), DRAIN_TIMEOUT).await.map(drop)
+    }
+
+    /// Serves one client until it closes its end or `stop` is cancelled; then calls in flight have `timeout` to finish.
+    pub(crate) async fn serve_until<R, W>(
+        self,
+        read: R,
+        write: W,
+        stop: CancellationToken,
+        timeout: Duration,
+    ) -> io::Result<Shutdown>
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
+        self.connection(read, write, None, stop, timeout).await
+    }
+
+    /// Serves one connection; on sandboxed threads, it needs the handle of those without a sandbox. Boxed, since each
+    /// caller would otherwise hold a copy of rmcp's state machine.
+    pub(super) fn connection<R, W>(
+        self,
+        read: R,
+        write: W,
+        unsandboxed: Option<UnsandboxedHandle>,
+        stop: CancellationToken,
+        timeout: Duration,
+    ) -> BoxFuture<'static, io::Result<Shutdown>>
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
+        let (gone, timed_out) = (CancellationToken::new(), CancellationToken::new());
+        let signals =
+            ShutdownSignals { stop: stop.clone(), timeout, gone: gone.clone(), timed_out: timed_out.clone() };
+        let transport = LineTransport::new(read, write, self.shared.revisions.clone(), signals);
+        let handler = McpHandler::new(self.shared, CallerSource::Connection(self.caller), gone.clone())
+            .on_sandboxed_threads(unsandboxed);
+        let task_rounds = handler.task_rounds.clone();
+        Box::pin(async move {
+            match handler.serve(transport).await {
+                Ok(running) => {
+                    let mut deadline = None;
+                    let mut ended = pin!(running.waiting());
+                    let ended = loop {
+                        tokio::select! {
+                            ended = &mut ended => break ended,
+                            // Without this, rmcp would wait for some more seconds.
+                            () = timed_out.cancelled() => return Ok(Shutdown::TimedOut),
+                            () = either(&stop, &gone), if deadline.is_none() => {
+                                deadline = Some(Instant::now() + timeout);
+                            }
+                        }
+                    };
+                    ended.map(drop).map_err(io::Error::other)?;
+                    // Tasks that this connection began are waited for like calls.
+                    task_rounds.close();
+                    let deadline = deadline.unwrap_or_else(|| Instant::now() + timeout);
+                    if tokio::time::timeout_at(deadline, task_rounds.wait()).await.is_err() {
+                        timed_out.cancel();
+                    }
+                }
+                // A client may connect and leave without a request.
+                Err(ServerInitializeError::ConnectionClosed(_)) => {}
+                Err(error) => return Err(io::Error::other(error)),
+            }
+            Ok(if timed_out.is_cancelled() { Shutdown::TimedOut } else { Shutdown::Complete })
+        })
+    }
+}
+
+async fn either(one: &CancellationToken, other: &CancellationToken) {
+    tokio::select! {
+        () = one.cancelled() => {}
+        () = other.cancelled() => {}
+    }
+}
