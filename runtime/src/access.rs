@@ -49,6 +49,11 @@ pub enum Denied {
     Bad(&'static str),
     /// The token cannot be checked now, because the authorization server's keys are not available: 503.
     Unavailable,
+    /// The token names a key that the authorization server may have added since its keys were fetched: 503.
+    KeyPending {
+        /// The seconds after which the keys may be fetched again.
+        retry_after: u64,
+    },
 }
 
 /// The longest token that is checked.

@@ -248,7 +248,8 @@ impl ResourceServer {
     pub fn claims(&self) -> Value {
         let now = self.clock.since_1970().as_secs();
         let (iss, exp) = (&self.issuer.address, now + 3600);
-        json!({"iss": iss, "sub": "ada", "aud": AUDIENCE, "exp": exp, "scope": "read:prices write:alerts"})
+        let scope = "read:prices write:alerts";
+        json!({"iss": iss, "sub": "ada", "aud": AUDIENCE, "iat": now, "exp": exp, "scope": scope})
     }
 
     /// The same claims with one changed.
@@ -268,6 +269,14 @@ impl ResourceServer {
     /// The caller behind this token.
     pub async fn caller(&self, token: &str) -> Result<Arc<Caller>, Denied> {
         self.access.caller(Some(token)).await
+    }
+
+    /// The seconds after which this token may be sent again.
+    pub async fn retry_after(&self, token: &str) -> u64 {
+        match self.caller(token).await {
+            Err(Denied::KeyPending { retry_after }) => retry_after,
+            other => panic!("{other:?} for {token}"),
+        }
     }
 
     /// The reason for refusing this token.

@@ -21,7 +21,9 @@ fn challenges_for_a_bad_token_give_the_reason() {
         Denied::Bad("the token has expired").challenge(&["a"], Some("https://x/y")).unwrap(),
         "Bearer error=\"invalid_token\", scope=\"a\", resource_metadata=\"https://x/y\", error_description=\"the token has expired\""
     );
-    assert_eq!(Denied::Unavailable.challenge(&["a"], METADATA), None, "another token would not help");
+    for denied in [Denied::Unavailable, Denied::KeyPending { retry_after: 1 }] {
+        assert_eq!(denied.challenge(&["a"], METADATA), None, "another token would not help");
+    }
 }
 
 #[test]

@@ -16,11 +16,16 @@ async fn rotated_keys_are_fetched_and_withdrawn_keys_are_refused() {
     server.caller(&by_old).await.unwrap();
     server.issuer.rotate(&[&new]);
     server.caller(&by_old).await.expect("the new keys are not fetched yet");
-    assert_eq!(server.refusal(&by_new).await, UNKNOWN_KEY, "the keys were fetched a moment ago");
-    server.clock.advance(Duration::from_secs(10));
+    assert_eq!(server.retry_after(&by_new).await, 10, "the keys were fetched a moment ago");
+    server.clock.advance(Duration::from_millis(9_001));
+    assert_eq!(server.retry_after(&by_new).await, 1);
+    server.clock.advance(Duration::from_millis(999));
     server.caller(&by_new).await.unwrap();
-    assert_eq!(server.refusal(&by_old).await, UNKNOWN_KEY, "although it was verified before");
     assert_eq!(server.issuer.request_count(KEYS), 2);
+    assert_eq!(server.retry_after(&by_old).await, 10, "although it was verified before");
+    server.clock.advance(Duration::from_secs(10));
+    assert_eq!(server.refusal(&by_old).await, UNKNOWN_KEY);
+    assert_eq!(server.issuer.request_count(KEYS), 3);
     // Without a token that names a new key, a withdrawn key is refused after the refresh in the background.
     server.issuer.rotate(&[&old]);
     server.clock.advance(Duration::from_secs(600));
@@ -30,7 +35,7 @@ async fn rotated_keys_are_fetched_and_withdrawn_keys_are_refused() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), withdrawn).await.unwrap();
-    assert_eq!((server.refusal(&by_new).await, server.issuer.request_count(KEYS)), (UNKNOWN_KEY, 3));
+    assert_eq!((server.refusal(&by_new).await, server.issuer.request_count(KEYS)), (UNKNOWN_KEY, 4));
     server.caller(&by_old).await.unwrap();
 }
 
@@ -38,16 +43,17 @@ async fn rotated_keys_are_fetched_and_withdrawn_keys_are_refused() {
 async fn unknown_key_ids_do_not_flood_the_issuer() {
     let signer = Signer::named("ed");
     let server = Arc::new(ResourceServer::with(&[&signer]).await);
+    let claims = encode(&server.claims());
     let bogus = |n: usize| {
         let header = json!({"alg": "EdDSA", "kid": format!("bogus-{n}")});
-        format!("{}.{}.AAAA", encode(&header), encode(&json!({})))
+        format!("{}.{claims}.AAAA", encode(&header))
     };
     let all = (0..50).map(|n| {
         let (server, token) = (Arc::clone(&server), bogus(n));
-        tokio::spawn(async move { server.refusal(&token).await })
+        tokio::spawn(async move { server.retry_after(&token).await })
     });
     for one in all.collect::<Vec<_>>() {
-        assert_eq!(one.await.unwrap(), UNKNOWN_KEY);
+        assert_eq!(one.await.unwrap(), 10);
     }
     assert_eq!(
         (server.issuer.request_count(KEYS), server.issuer.request_count(METADATA)),
@@ -56,12 +62,47 @@ async fn unknown_key_ids_do_not_flood_the_issuer() {
     );
     for round in 2..=4 {
         server.clock.advance(Duration::from_secs(10));
-        for n in 0..50 {
-            server.refusal(&bogus(n)).await;
+        assert_eq!(server.refusal(&bogus(0)).await, UNKNOWN_KEY, "the keys were fetched for this token");
+        for n in 1..50 {
+            assert_eq!(server.retry_after(&bogus(n)).await, 10);
+            server.caller(&signer.sign(&server.claims())).await.expect("other callers are served");
         }
         assert_eq!(server.issuer.request_count(KEYS), round, "one fetch in ten seconds");
     }
     server.caller(&signer.sign(&server.claims())).await.unwrap();
+}
+
+#[tokio::test]
+async fn tokens_with_wrong_claims_cause_no_fetch() {
+    let signer = Signer::named("ed");
+    let server = ResourceServer::with(&[&signer]).await;
+    server.caller(&signer.sign(&server.claims())).await.unwrap();
+    server.clock.advance(Duration::from_secs(10));
+    let unknown = Signer::named("unknown");
+    for (claim, value) in [("iss", "https://id.example"), ("aud", "https://other.example/mcp"), ("sub", "")] {
+        server.refusal(&unknown.sign(&server.with_claim(claim, json!(value)))).await;
+    }
+    assert_eq!(server.issuer.request_count(KEYS), 1);
+}
+
+#[tokio::test]
+async fn tokens_issued_before_the_last_fetch_are_refused_without_a_retry() {
+    let (old, new) = (Signer::named("old"), Signer::named("new"));
+    let server = ResourceServer::with(&[&new]).await;
+    server.caller(&new.sign(&server.claims())).await.unwrap();
+    let fetched = server.clock.since_1970().as_secs();
+    for (issued, is_definite) in [(fetched - 61, true), (fetched - 59, false), (fetched + 5, false)] {
+        let token = old.sign(&server.with_claim("iat", json!(issued)));
+        if is_definite {
+            assert_eq!(server.refusal(&token).await, UNKNOWN_KEY, "{issued}");
+        } else {
+            assert_eq!(server.retry_after(&token).await, 10, "{issued}");
+        }
+    }
+    // A fetch that fails leaves the question open.
+    server.issuer.set_down(true);
+    server.clock.advance(Duration::from_secs(10));
+    assert_eq!(server.retry_after(&old.sign(&server.claims())).await, 10);
 }
 
 #[tokio::test]

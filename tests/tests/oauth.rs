@@ -151,19 +151,25 @@ async fn tokens_with_a_forged_header_are_refused() {
             signer.sign_as(&header(json!({"typ": "logout+jwt"})), &claims),
             "the token's type (`typ`) is not that of an access token",
         ),
-        (signer.sign_as(&header(json!({"kid": "../ed"})), &claims), UNKNOWN_KEY),
         (
             Signer::named("mallory")
                 .sign_as(&header(json!({"jwk": Signer::named("mallory").jwk()})), &claims),
             WRONG_SIGNATURE,
         ),
-        (Signer::named("mallory").sign(&claims), UNKNOWN_KEY),
         ("..".to_owned(), NOT_A_JWT),
         ("a.b.c".to_owned(), NOT_A_JWT),
         (format!("{good}."), "this server does not recognize the token"),
         (good.replace('.', " "), "this server does not recognize the token"),
     ] {
         assert_eq!(server.refusal(&token).await, why, "{token}");
+    }
+    for unknown in
+        [signer.sign_as(&header(json!({"kid": "../ed"})), &claims), Signer::named("mallory").sign(&claims)]
+    {
+        // The issuer may have such a key by now; it is asked again after ten seconds.
+        server.retry_after(&unknown).await;
+        server.clock.advance(Duration::from_secs(10));
+        assert_eq!(server.refusal(&unknown).await, UNKNOWN_KEY, "{unknown}");
     }
     server.caller(&good).await.unwrap();
 }
@@ -173,7 +179,10 @@ async fn keys_without_an_id_verify_tokens_without_one() {
     let signer = Signer::named("ed").unnamed();
     let server = ResourceServer::with(&[&signer, &Signer::ec("ec").unnamed()]).await;
     server.caller(&signer.sign(&server.claims())).await.unwrap();
-    assert_eq!(server.refusal(&Signer::named("other").unnamed().sign(&server.claims())).await, UNKNOWN_KEY);
+    let other = Signer::named("other").unnamed().sign(&server.claims());
+    server.retry_after(&other).await;
+    server.clock.advance(Duration::from_secs(10));
+    assert_eq!(server.refusal(&other).await, UNKNOWN_KEY);
     // If there are many keys, a token must name its own.
     let keys: Vec<Signer> = (0..5).map(|n| Signer::named(&format!("k{n}"))).collect();
     let server = ResourceServer::with(&keys.iter().collect::<Vec<_>>()).await;

@@ -10,7 +10,7 @@ impl Denied {
     pub fn challenge(&self, scopes: &[&str], metadata: Option<&str>) -> Option<String> {
         let mut challenge = Challenge::new();
         match self {
-            Self::Unavailable => return None,
+            Self::Unavailable | Self::KeyPending { .. } => return None,
             Self::Missing => {}
             Self::Bad(_) => challenge.parameter("error", "invalid_token"),
         }

@@ -16,8 +16,8 @@ use super::{AccessError, Denied, keyfile::TokenHash};
 use crate::{clock::Clock, message::Message, scopes::Scopes, tool::caller::Caller};
 use issuer::Issuer;
 use jwks::IssuerKeys;
-use jwt::{AcceptedClaims, MAX_CLOCK_SKEW, TokenError, UnverifiedToken};
-use keyring::Keyring;
+use jwt::{AcceptedClaims, Claims, MAX_CLOCK_SKEW, TokenError, UnverifiedToken};
+use keyring::{Keyring, Refresh};
 
 /// How many verified tokens are remembered.
 const MAX_VERIFIED_TOKENS: usize = 10_000;
@@ -107,22 +107,46 @@ impl OAuth {
             return Ok(Arc::clone(caller));
         }
         let unverified = UnverifiedToken::new(token).map_err(Denied::Bad)?;
-        let (claims, keys) = match unverified.signed_by(&keys) {
-            Err(TokenError::UnknownKey) => match self.keyring.newer(Some(&keys), clock).await {
-                Some(newer) => (unverified.signed_by(&newer), newer),
-                None => (Err(TokenError::UnknownKey), keys),
-            },
-            claims => (claims, keys),
-        };
-        let claims = claims.map_err(|error| match error {
-            TokenError::Bad(reason) => Denied::Bad(reason),
-            TokenError::UnknownKey => Denied::Bad("the token is signed with a key that is not the issuer's"),
-        })?;
+        let (claims, keys) = self.signed_claims(&unverified, keys, clock).await?;
         let accepted = claims.check(self.issuer(), &self.audience, now).map_err(Denied::Bad)?;
         let AcceptedClaims { subject, scopes: granted, expires } = accepted;
         let caller = Arc::new(Caller::new(Some(self.issuer()), subject, scopes.held(granted)));
         self.verified().insert(&keys, hash, (Arc::clone(&caller), expires), now);
         Ok(caller)
+    }
+
+    /// The claims of a token that one of the issuer's keys has signed, with these keys or newer ones.
+    async fn signed_claims(
+        &self,
+        token: &UnverifiedToken<'_>,
+        keys: Arc<IssuerKeys>,
+        clock: &Clock,
+    ) -> Result<(Claims, Arc<IssuerKeys>), Denied> {
+        match token.signed_by(&keys) {
+            Ok(claims) => return Ok((claims, keys)),
+            Err(TokenError::Bad(reason)) => return Err(Denied::Bad(reason)),
+            Err(TokenError::UnknownKey) => {}
+        }
+        // Claims that would be refused anyway are not worth a request to the issuer.
+        let claims = token.unverified_claims().map_err(Denied::Bad)?;
+        let issued = claims.issued();
+        claims.check(self.issuer(), &self.audience, clock.since_1970()).map_err(Denied::Bad)?;
+        let Refresh { keys: newer, incomplete } = self.keyring.refresh(Some(&keys), clock).await;
+        if let Some(newer) = newer {
+            match token.signed_by(&newer) {
+                Ok(claims) => return Ok((claims, newer)),
+                Err(TokenError::Bad(reason)) => return Err(Denied::Bad(reason)),
+                Err(TokenError::UnknownKey) => {}
+            }
+        }
+        Err(match incomplete {
+            // A retry helps only if the token may be newer than the keys. A token that states a false time gains nothing:
+            // the answer is for this request alone, and the issuer is not asked more often.
+            Some(refresh) if issued.is_none_or(|issued| issued + MAX_CLOCK_SKEW >= refresh.last_fetch) => {
+                Denied::KeyPending { retry_after: refresh.retry_after }
+            }
+            _ => Denied::Bad("the token is signed with a key that is not the issuer's"),
+        })
     }
 
     fn verified(&self) -> MutexGuard<'_, VerifiedTokens> {

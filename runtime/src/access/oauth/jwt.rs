@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Header, Validation, decode, decode_header};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::jwks::{IssuerKeys, KeyMatch};
 
 /// The accepted difference between the clocks of the issuer and of this server.
 pub(super) const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
+
+const MALFORMED_CLAIMS: &str =
+    "a claim of the token is missing or malformed: expected `iss`, `sub`, `aud` and `exp`";
 
 /// A token whose header is readable, before any check.
 pub(super) struct UnverifiedToken<'a> {
@@ -25,6 +30,7 @@ pub(super) struct Claims {
     aud: OneOrMany,
     exp: f64,
     nbf: Option<f64>,
+    iat: Option<Value>,
     scope: Option<OneOrMany>,
     scp: Option<OneOrMany>,
 }
@@ -62,6 +68,12 @@ impl<'a> UnverifiedToken<'a> {
         Ok(Self { token, algorithm: alg, key_id: kid })
     }
 
+    /// The claims before any key has verified them. They can only be a reason to refuse the token.
+    pub(super) fn unverified_claims(&self) -> Result<Claims, &'static str> {
+        let claims = self.token.split('.').nth(1).and_then(|claims| BASE64.decode(claims).ok());
+        claims.and_then(|claims| serde_json::from_slice(&claims).ok()).ok_or(MALFORMED_CLAIMS)
+    }
+
     /// The claims, if one of these keys has signed them.
     pub(super) fn signed_by(&self, keys: &IssuerKeys) -> Result<Claims, TokenError> {
         let keys = match keys.matching(self.key_id.as_deref(), self.algorithm) {
@@ -93,9 +105,7 @@ impl<'a> UnverifiedToken<'a> {
         signature_only.required_spec_claims.clear();
         decode(self.token, key, &signature_only).map(|token| token.claims).map_err(|error| {
             match error.kind() {
-                jsonwebtoken::errors::ErrorKind::Json(_) => {
-                    "a claim of the token is missing or malformed: expected `iss`, `sub`, `aud` and `exp`"
-                }
+                jsonwebtoken::errors::ErrorKind::Json(_) => MALFORMED_CLAIMS,
                 _ => "the token's signature does not match the issuer's key",
             }
         })
@@ -103,6 +113,11 @@ impl<'a> UnverifiedToken<'a> {
 }
 
 impl Claims {
+    /// The time at which the token was issued, since 1970, if it has a plausible one.
+    pub(super) fn issued(&self) -> Option<Duration> {
+        Duration::try_from_secs_f64(self.iat.as_ref()?.as_f64()?).ok()
+    }
+
     /// Checks that the token is meant for this server and valid now.
     pub(super) fn check(
         self,

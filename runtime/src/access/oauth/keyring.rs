@@ -33,9 +33,27 @@ struct State {
     keys: Option<Arc<IssuerKeys>>,
     /// The time of the last successful fetch, by the clock's own count.
     fetched: Duration,
+    /// The same time, since 1970.
+    fetched_since_1970: Duration,
     /// The time of the last fetch, successful or not.
     tried: Option<Duration>,
     last_error: Option<Message>,
+}
+
+/// The result of looking for keys that are newer than those that a token was checked with.
+pub(super) struct Refresh {
+    /// The newer keys, if the issuer has some.
+    pub(super) keys: Option<Arc<IssuerKeys>>,
+    /// The reason why the issuer may have newer keys than these.
+    pub(super) incomplete: Option<Incomplete>,
+}
+
+/// A refresh that did not fetch the keys, because that is not allowed yet or failed.
+pub(super) struct Incomplete {
+    /// The seconds after which the keys may be fetched.
+    pub(super) retry_after: u64,
+    /// The time of the last successful fetch, since 1970.
+    pub(super) last_fetch: Duration,
 }
 
 impl Keyring {
@@ -56,24 +74,31 @@ impl Keyring {
             }
             return Some(keys);
         }
-        self.newer(None, clock).await
+        self.refresh(None, clock).await.keys
     }
 
-    /// Other keys than `old`, if the issuer has some and may be asked now.
-    pub(super) async fn newer(
-        self: &Arc<Self>,
-        old: Option<&Arc<IssuerKeys>>,
-        clock: &Clock,
-    ) -> Option<Arc<IssuerKeys>> {
-        if self.may_fetch(clock.elapsed()) {
+    /// Looks for other keys than `old`, and fetches them if the issuer may be asked now.
+    pub(super) async fn refresh(self: &Arc<Self>, old: Option<&Arc<IssuerKeys>>, clock: &Clock) -> Refresh {
+        let is_complete = if self.may_fetch(clock.elapsed()) {
             // In a task of its own, so that a client that disconnects does not cancel the fetch for the others.
-            let _ = tokio::spawn(Arc::clone(self).fetch(clock.clone())).await;
+            tokio::spawn(Arc::clone(self).fetch(clock.clone())).await.unwrap_or(false)
         } else {
-            // A fetch for another request may be in progress.
+            // A fetch for another request may be in progress. It may have begun before the issuer had the key.
             drop(self.fetching.lock().await);
-        }
-        let (keys, _) = self.usable_keys(clock.elapsed())?;
-        old.is_none_or(|old| !Arc::ptr_eq(old, &keys)).then_some(keys)
+            false
+        };
+        let now = clock.elapsed();
+        let keys = self.usable_keys(now).map(|(keys, _)| keys);
+        let keys = keys.filter(|keys| old.is_none_or(|old| !Arc::ptr_eq(old, keys)));
+        Refresh { keys, incomplete: (!is_complete).then(|| self.incomplete(now)) }
+    }
+
+    fn incomplete(&self, now: Duration) -> Incomplete {
+        let state = self.state();
+        let wait = state.tried.map(|tried| (tried + MIN_FETCH_INTERVAL).saturating_sub(now));
+        let retry_after = wait.unwrap_or_default().as_millis().div_ceil(1_000).max(1);
+        let retry_after = u64::try_from(retry_after).unwrap_or(u64::MAX);
+        Incomplete { retry_after, last_fetch: state.fetched_since_1970 }
     }
 
     /// The reason why the last fetch failed, if it did.
@@ -91,24 +116,29 @@ impl Keyring {
         self.state().tried.is_none_or(|tried| now.saturating_sub(tried) >= MIN_FETCH_INTERVAL)
     }
 
-    async fn fetch(self: Arc<Self>, clock: Clock) {
+    /// Fetches the keys. Returns whether this call fetched them.
+    async fn fetch(self: Arc<Self>, clock: Clock) -> bool {
         let _one_at_a_time = self.fetching.lock().await;
         let now = clock.elapsed();
         // Another request may have fetched them while this one waited.
         if !self.may_fetch(now) {
-            return;
+            return false;
         }
         self.state().tried = Some(now);
         let issuer = self.issuer.clone();
         let result = tokio::task::spawn_blocking(move || fetch(&issuer)).await;
-        self.store(result.unwrap_or_else(|_| Err(Message::new("the request failed"))), now);
+        let result = result.unwrap_or_else(|_| Err(Message::new("the request failed")));
+        let is_fetched = result.is_ok();
+        self.store(result, now, clock.since_1970());
+        is_fetched
     }
 
-    fn store(&self, result: Result<IssuerKeys, Message>, now: Duration) {
+    fn store(&self, result: Result<IssuerKeys, Message>, now: Duration, since_1970: Duration) {
         let mut state = self.state();
         match result {
             Ok(keys) => {
                 state.fetched = now;
+                state.fetched_since_1970 = since_1970;
                 if state.last_error.take().is_some() {
                     stderr::line(format_args!("the keys of `{}` are available again", self.issuer()));
                 }

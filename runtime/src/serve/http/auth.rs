@@ -48,10 +48,17 @@ pub(super) fn refused(denied: Denied, scopes: &[&str], metadata: Option<&str>) -
             Message::new("the token cannot be checked now: the authorization server's keys are unavailable")
                 .help("try again in 10 s"),
         ),
+        Denied::KeyPending { retry_after } => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            -31503,
+            Message::new("the token is signed with a key that this server has not fetched yet")
+                .help(format!("try again in {retry_after} s")),
+        ),
     };
     let refused = HttpError::new(status, code, message, None);
-    match denied.challenge(scopes, metadata) {
-        Some(challenge) => refused.challenge(&challenge),
-        None => refused.retry_after(10),
+    match (denied.challenge(scopes, metadata), denied) {
+        (Some(challenge), _) => refused.challenge(&challenge),
+        (None, Denied::KeyPending { retry_after }) => refused.retry_after(retry_after),
+        (None, _) => refused.retry_after(10),
     }
 }
