@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// What a server says of its limits, beside what each tool declares.
+/// A server's own limits, besides those that each tool declares.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Bounds {
     /// For a caller and a tool, where the tool declares no `rate`.
@@ -217,7 +217,7 @@ mod tests {
         limits.rate(0, &caller(Some("https://a.example"), "x")).unwrap();
         limits.rate(0, &caller(Some("https://b.example"), "x")).unwrap();
         limits.rate(0, &caller(None, "x")).unwrap();
-        // Another token of the same caller's is no other caller.
+        // Another token of the same caller counts against the same limit.
         limits.rate(0, &caller(Some("https://a.example"), "y")).unwrap_err();
     }
 

@@ -62,6 +62,9 @@ pub(super) struct Http {
     /// How long the body of a request may take
     #[arg(long, value_name = "TIME", requires = "address", default_value = "30s", value_parser = duration::timeout)]
     body_timeout: Duration,
+    /// How long a call may run before its client gets signs of life
+    #[arg(long, value_name = "TIME", requires = "address", default_value = "15s", value_parser = duration::timeout)]
+    keep_alive: Duration,
     /// How long a client may read nothing of its answer
     #[arg(long, value_name = "TIME", requires = "address", default_value = "30s", value_parser = duration::timeout)]
     write_timeout: Duration,
@@ -100,6 +103,7 @@ impl Http {
                 body_bytes: self.max_body,
                 body_timeout: self.body_timeout,
                 idle_timeout: self.idle_timeout,
+                keep_alive: self.keep_alive,
                 write_timeout: self.write_timeout,
             },
         })

@@ -182,7 +182,7 @@ impl CheckpointCheck {
 /// The file of checkpoints up to the length that it had when the check began.
 type Snapshot = Take<File>;
 
-/// Opens the checkpoints of a log; `None` if there are none.
+/// Opens the checkpoints of a log; `None` if the file does not exist.
 pub(super) fn snapshot(folder: &Path) -> io::Result<Option<Snapshot>> {
     let path = checkpoint_file::file(folder);
     match fs::symlink_metadata(&path) {

@@ -80,7 +80,7 @@ impl Faults {
 /// The reason why nothing can be appended.
 #[derive(Debug)]
 pub(super) enum WriteError {
-    /// There is no space left; the bytes written before are whole.
+    /// The disk is full; the bytes written before are whole.
     Full,
     /// The file differs from what was last written.
     Changed(Message),

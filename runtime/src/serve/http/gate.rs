@@ -151,7 +151,9 @@ impl HttpGate {
             Message::FastCall(call) => {
                 let admission = self.admit(call.tool, call.name(), &call.id, caller, false).await?;
                 let caller = Arc::clone(caller);
-                call.answer(&self.shared, caller, admission, &self.drain).await.map(Admitted::Answered)
+                let keep_alive = self.limits.keep_alive;
+                let answer = call.answer(&self.shared, caller, admission, &self.drain, keep_alive);
+                answer.await.map(Admitted::Answered)
             }
             Message::Other(peek) => {
                 exchange.id.clone_from(&peek.id);
