@@ -129,6 +129,8 @@ pub mod __private {
         time::Duration,
     };
 
+    /// For the benchmark that runs it beside the crate `jsonschema`.
+    pub use crate::schema::Checker;
     pub use crate::tool::{
         args::param,
         descriptor::{
