@@ -136,6 +136,9 @@ pub mod __private {
     };
 
     use crate::tool::outcome::Outcome;
+
+    /// For the benchmark that runs it beside the crate `jsonschema`.
+    pub use crate::schema::Checker;
     pub use crate::tool::{
         args::param,
         descriptor::{
