@@ -222,7 +222,7 @@ async fn a_thousand(bounds: impl FnOnce(Server<App>) -> Server<App>, tool: &str,
             answer["error"],
             json!({
                 "code": -31429,
-                "message": format!("as many calls of tool `{tool}` are at work as may be\nhelp: call again in 1 s"),
+                "message": format!("tool `{tool}` is at its limit of concurrent calls\nhelp: call again in 1 s"),
                 "data": {"reason": "too_many_in_flight", "retryAfterSeconds": 1},
             })
         );
@@ -297,6 +297,26 @@ async fn a_waiting_confirmation_holds_no_slot() {
         answer.send(ElicitAction::Accept).unwrap();
         assert!(!forgetting.await.unwrap().unwrap().is_error, "{revision:?}");
     }
+}
+
+#[tokio::test]
+async fn call_without_a_free_slot_costs_no_rate() {
+    let rig = Rig::new();
+    let service = rig.service(|server| server.max_in_flight(1).rate_per_caller(a_minute(2)));
+    let (busy, client) = (
+        Client::to(service.clone(), Revision::V2025_11_25).await,
+        Client::to(service, Revision::V2026_07_28).await,
+    );
+    let working = tokio::spawn(async move { busy.call("many", json!({})).await });
+    until(|| rig.work.now.load(Ordering::SeqCst) == 1).await;
+    for _ in 0..10 {
+        let refused = client.call("once", json!({})).await.unwrap_err();
+        assert_eq!(refused.data.unwrap()["reason"], "too_many_in_flight");
+    }
+    rig.work.gate.0.add_permits(1);
+    working.await.unwrap().unwrap();
+    allowed(&client, "once").await;
+    too_often(&client, "once", 30).await;
 }
 
 #[tokio::test]
