@@ -22,6 +22,7 @@
 //! # });
 //! ```
 
+mod about;
 #[cfg(feature = "http")]
 pub mod access;
 mod audit;

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use crate::{
-    message::Message,
     schema::{Input, OutputShape},
     start_error::StartError,
     text,
@@ -38,7 +37,7 @@ impl Registry {
         let mut tools = Vec::with_capacity(descriptors.len());
         let mut by_name = HashMap::with_capacity(descriptors.len());
         for descriptor in descriptors {
-            let schema = |why: String| StartError::Schema { tool: descriptor.name, why: Message::new(why) };
+            let schema = |why| StartError::Schema { tool: descriptor.name, why };
             if by_name.insert(descriptor.name, tools.len()).is_some() {
                 return Err(StartError::SameName(descriptor.name));
             }

@@ -23,8 +23,6 @@ use crate::{
         state::State,
     },
 };
-pub(crate) use build::Outline;
-pub(crate) use config::About;
 use config::Config;
 
 /// The builder of a server.

@@ -10,7 +10,7 @@ use crate::{
     sig::Sig,
 };
 
-/// `[A-Za-z0-9_-]{1,64}`: the names that all known clients accept, narrower than SEP-986.
+/// `[A-Za-z_][A-Za-z0-9_-]{0,63}`: the names that all known clients and model APIs accept, narrower than SEP-986.
 pub(super) fn name_in_grammar(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
     let (at, name, help): (TokenStream, String, &str) = match &attr.name {
         Some(name) => (name.to_token_stream(), name.value(), "for example `name = \"get_price\"`"),
@@ -26,6 +26,12 @@ pub(super) fn name_in_grammar(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
         mistakes.push(
             Mistake::at(at, format!("`{}` is not a valid tool name", name.escape_debug()))
                 .note("clients accept 1 to 64 of the characters `A-Z a-z 0-9 _ -`")
+                .help(help),
+        );
+    } else if name.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
+        mistakes.push(
+            Mistake::at(at, format!("the tool name `{name}` begins with `{}`", &name[..1]))
+                .note("some model APIs, such as Gemini, reject names that do not begin with a letter or `_`")
                 .help(help),
         );
     }

@@ -3,9 +3,8 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use crate::{
-    contract::{EnforcedBy, enforcement},
+    contract::{EnforcedBy, Outline, enforcement},
     sandbox::{Support, WordSupport},
-    server::Outline,
     tool::descriptor::{Descriptor, Effect},
 };
 

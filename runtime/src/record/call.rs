@@ -15,9 +15,14 @@ use crate::{
     tool::{ask::Ask, caller::Caller, descriptor::Audit, error::ToolError, output::Reply},
 };
 
-/// The log could not take a record that the tool requires.
+/// A record that the tool requires could not be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unrecorded;
+pub(crate) enum Unrecorded {
+    /// The intent: the handler did not run.
+    Intent,
+    /// The outcome: the handler ran, and its result is withheld.
+    Outcome,
+}
 
 /// The beginning of each record of a call.
 pub(super) struct CallIdentity {
@@ -136,7 +141,7 @@ impl<'a> PendingRecord<'a> {
         if class == Audit::Required {
             if log.commit(kind, RecordWriter::with(write)).await.is_err() {
                 in_flight.end("not_run");
-                return Err(Unrecorded);
+                return Err(Unrecorded::Intent);
             }
         } else {
             log.note(kind, write);
@@ -183,7 +188,7 @@ impl InFlightRecord<'_> {
             });
         };
         if self.class == Audit::Required {
-            return self.log.commit(kind, RecordWriter::with(write)).await.map_err(|_| Unrecorded);
+            return self.log.commit(kind, RecordWriter::with(write)).await.map_err(|_| Unrecorded::Outcome);
         }
         self.log.note(kind, write);
         Ok(())

@@ -8,12 +8,12 @@ use super::{Origin, PendingRecord, call::CallIdentity};
 #[cfg(feature = "http")]
 use crate::audit::RecordKind;
 use crate::{
+    about::About,
     audit::{AuditHandle, AuditLog, RecordWriter, cut, hex_text, sha256},
     contract::declaration,
     message::Message,
     registry::{Definition, Registry},
     revision::Revision,
-    server::About,
     tool::{caller::Caller, descriptor::Audit},
 };
 

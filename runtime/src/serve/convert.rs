@@ -7,10 +7,10 @@ use rmcp::model::{
 use serde_json::{Map, Value};
 
 use crate::{
+    about::About,
     message::Message,
     pipeline::Refusal,
     revision::Revision,
-    server::About,
     text,
     tool::output::{Block, Reply},
     wire_names,

@@ -13,7 +13,7 @@ use super::{
     tool_list::Lists,
     user_handler::UserHandler,
 };
-use crate::{pipeline::Core, revision::Revision, scopes::Scopes, server::About, text, tool::caller::Caller};
+use crate::{about::About, pipeline::Core, revision::Revision, scopes::Scopes, text, tool::caller::Caller};
 
 /// A server that is ready for connections. Clones share it.
 #[derive(Clone)]

@@ -2,38 +2,23 @@
 
 use std::sync::Arc;
 
-use super::{About, Server, Source, config::Config};
+use super::{Server, Source, config::Config};
 #[cfg(feature = "cli")]
 use crate::audit::AuditLog;
 use crate::{
     confirm::Confirmations,
+    contract::Outline,
     limits::Limits,
     pipeline::Core,
     record::{self, Recorder, Recording},
     registry::Registry,
     revision::Revision,
     sandbox::{self, Profile, Sandboxes, Support, SupportProbe},
-    scopes::{Scopes, Visibility},
     serve::Service,
     start_error::StartError,
     tasks::Tasks,
     tool::{descriptor::Task, handler::Handler, state::State},
 };
-
-/// A description of a server that has neither a state nor connections.
-pub(crate) struct Outline {
-    pub(crate) about: About,
-    pub(crate) registry: Registry,
-    pub(crate) revisions: Vec<Revision>,
-    pub(crate) visibility: Visibility,
-    pub(crate) support: Support,
-    pub(crate) scopes: Scopes,
-    /// Whether `serve` records calls by default.
-    pub(crate) recorded: bool,
-    /// The log, if this user has a folder for it.
-    #[cfg(feature = "cli")]
-    pub(crate) log: Option<AuditLog>,
-}
 
 impl<C: State> Server<C> {
     /// Makes the state and everything else that calls need.

@@ -1,6 +1,7 @@
 //! Holds the configuration of a server that does not depend on the type of its state.
 
 use crate::{
+    about::About,
     limits::Bounds,
     record::Recording,
     revision::Revision,
@@ -26,17 +27,6 @@ pub(crate) struct Config {
     pub(super) skip_confirmation: bool,
     pub(super) checks: Vec<ReadinessCheck>,
     pub(crate) recording: Recording,
-}
-
-/// The name, the version and the texts of a server, as `initialize` and `server/discover` return them.
-#[derive(Clone, Debug)]
-pub(crate) struct About {
-    pub(crate) name: String,
-    pub(crate) version: String,
-    pub(crate) title: Option<String>,
-    pub(crate) instructions: Option<String>,
-    /// Tools may send messages for a client's log.
-    pub(crate) logging: bool,
 }
 
 impl Config {

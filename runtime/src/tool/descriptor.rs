@@ -7,7 +7,7 @@ use schemars::{Schema, SchemaGenerator};
 /// One declared tool. `#[mcp_tool]` writes it as a constant; nothing changes it while the server runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Descriptor {
-    /// The name on the wire: `[A-Za-z0-9_-]{1,64}`, the intersection of what known clients accept.
+    /// The name on the wire: `[A-Za-z_][A-Za-z0-9_-]{0,63}`, the intersection of what known clients accept.
     pub name: &'static str,
     /// The name for people (`title`, `annotations.title`).
     pub title: &'static str,

@@ -189,7 +189,7 @@ impl WriterQueue {
         }
     }
 
-    /// Drops records and counts them. A call that waits for one of them is told that it was dropped.
+    /// Drops records and counts them. A call that waits for one of them gets an error.
     pub(super) fn refuse(&self, records: Vec<QueuedRecord>) {
         self.leave_out(records.len() as u64);
         drop(records);

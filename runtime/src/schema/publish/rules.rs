@@ -1,21 +1,24 @@
-//! Rules between parameters → keywords at the root of the arguments' schema.
+//! Writes the rules between parameters as keywords at the root of the arguments' schema.
 
 use serde_json::{Map, Value, json};
 
-use super::Check;
-use crate::tool::descriptor::{Descriptor, Rule};
+use crate::{
+    message::Message,
+    schema::check::Checker,
+    tool::descriptor::{Descriptor, Rule},
+};
 
-/// Writes the rules of `descriptor` into the schema of its arguments. One condition stands at the root; further ones
-/// and the choices stand in `allOf`, where there is room for several.
-pub(super) fn write(descriptor: &Descriptor, schema: &mut Map<String, Value>) -> Result<(), String> {
+/// Adds the rules of `descriptor` to the schema of its arguments. The first condition stands at the root; `allOf` holds
+/// the others and the choices, since a keyword can stand at the root once.
+pub(super) fn write(descriptor: &Descriptor, schema: &mut Map<String, Value>) -> Result<(), Message> {
     let mut all = Vec::new();
     for rule in descriptor.rules {
         match rule {
-            Rule::OneOf(names) => all.push(json!({"oneOf": each(names)})),
-            Rule::AnyOf(names) => all.push(json!({"anyOf": each(names)})),
+            Rule::OneOf(names) => all.push(json!({"oneOf": alternatives(names)})),
+            Rule::AnyOf(names) => all.push(json!({"anyOf": alternatives(names)})),
             Rule::Needs(name, needed) => {
-                let known = schema.entry("dependentRequired").or_insert_with(|| json!({}));
-                known[*name] = known[*name]
+                let dependencies = schema.entry("dependentRequired").or_insert_with(|| json!({}));
+                dependencies[*name] = dependencies[*name]
                     .as_array()
                     .into_iter()
                     .flatten()
@@ -35,8 +38,8 @@ pub(super) fn write(descriptor: &Descriptor, schema: &mut Map<String, Value>) ->
     Ok(())
 }
 
-/// A branch a name, which fits where that one is sent.
-fn each(names: &[&str]) -> Vec<Value> {
+/// One alternative per name, which fits if that parameter is sent.
+fn alternatives(names: &[&str]) -> Vec<Value> {
     names.iter().map(|name| required(&[name])).collect()
 }
 
@@ -49,20 +52,20 @@ fn condition(
     descriptor: &Descriptor,
     rule: &Rule,
     schema: &Map<String, Value>,
-) -> Result<Map<String, Value>, String> {
+) -> Result<Map<String, Value>, Message> {
     let Rule::When { param, is, then, otherwise } = rule else { return Ok(Map::new()) };
     let is = is.to_json();
     let property = schema.get("properties").and_then(|properties| properties.get(*param));
     let mut property = property.and_then(Value::as_object).cloned().unwrap_or_default();
     property.extend(schema.get("$defs").map(|defs| ("$defs".to_owned(), defs.clone())));
-    if !Check::new(&property.into())?.accepts(&is) {
-        return Err(format!(
+    if !Checker::new(&property.into())?.accepts(&is) {
+        return Err(Message::new(format!(
             "its rule for `{param}` = {is} never holds: the parameter's schema refuses that value"
-        ));
+        )));
     }
-    let default = descriptor.params.iter().find(|known| known.name == *param).and_then(|known| known.default);
+    let default = descriptor.params.iter().find(|other| other.name == *param).and_then(|param| param.default);
     let mut condition = json!({"properties": {*param: {"const": is}}});
-    // Who leaves it out says the default, which may be this very value.
+    // A call that leaves the parameter out uses the default, which may be this very value.
     if default.is_none_or(|default| default.to_json() != is) {
         condition["required"] = json!([param]);
     }

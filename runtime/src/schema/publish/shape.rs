@@ -1,12 +1,12 @@
-//! A generated schema → one that clients accept: no `$ref` that was not asked for, no list of types, no bare `true`, no
-//! Rust formats.
+//! Rewrites a generated schema so that clients accept it: without `$ref` that the author did not ask for, lists of types,
+//! boolean schemas and Rust formats.
 
 use serde_json::{Map, Value, json};
 
-/// How often a type may stand inside itself before its inside is left open.
-const DEPTH: usize = 2;
+/// How many levels of a recursive type are inlined.
+const MAX_RECURSION_LEVELS: usize = 2;
 
-/// The formats of JSON Schema 2020-12 §7.3; everything else schemars writes is a Rust type's name.
+/// The formats of JSON Schema 2020-12 §7.3. The other formats that schemars writes are names of Rust types.
 const FORMATS: [&str; 19] = [
     "date-time",
     "date",
@@ -29,9 +29,13 @@ const FORMATS: [&str; 19] = [
     "regex",
 ];
 
-/// Rewrites `schema`, whose references point into `definitions`. What stays behind a reference goes to `kept`.
-pub(super) fn clean(schema: Value, definitions: &Map<String, Value>, kept: &mut Map<String, Value>) -> Value {
-    let mut schema = Shape { definitions, kept, inside: Vec::new() }.node(schema);
+/// Rewrites `schema`, whose references point into `definitions`. The targets of references that remain go to `targets`.
+pub(super) fn clean(
+    schema: Value,
+    definitions: &Map<String, Value>,
+    targets: &mut Map<String, Value>,
+) -> Value {
+    let mut schema = Shape { definitions, targets, path: Vec::new() }.node(schema);
     if let Value::Object(root) = &mut schema {
         root.remove("title");
         object_at_root(root);
@@ -39,7 +43,7 @@ pub(super) fn clean(schema: Value, definitions: &Map<String, Value>, kept: &mut 
     schema
 }
 
-/// Takes `null` out of what a schema accepts.
+/// Removes `null` from the values that a schema accepts.
 pub(super) fn forget_null(schema: &mut Value) {
     let Value::Object(object) = schema else { return };
     let Some(Value::Array(options)) = object.get_mut("anyOf") else { return };
@@ -53,12 +57,12 @@ pub(super) fn forget_null(schema: &mut Value) {
     }
 }
 
-/// A schema on its way.
+/// A schema that is being rewritten.
 struct Shape<'a> {
     definitions: &'a Map<String, Value>,
-    kept: &'a mut Map<String, Value>,
-    /// The types that are being written out.
-    inside: Vec<String>,
+    targets: &'a mut Map<String, Value>,
+    /// The types that are being inlined, outermost first.
+    path: Vec<String>,
 }
 
 impl Shape<'_> {
@@ -85,7 +89,7 @@ impl Shape<'_> {
                 *child = self.node(child.take());
             }
         }
-        // `true` and `false` are the common spelling of this one, and clients take them.
+        // Clients accept `true` and `false` here: it is the common spelling.
         if let Some(child @ Value::Object(_)) = object.get_mut("additionalProperties") {
             *child = self.node(child.take());
         }
@@ -98,26 +102,26 @@ impl Shape<'_> {
         }
         object.remove("$defs");
         numbers(&mut object);
-        words(&mut object);
+        constants(&mut object);
         single_types(object)
     }
 
-    /// What a reference stands for, in its place. A type inside itself is written out `DEPTH` times; inside that, only
-    /// its kind is said, so the schema stays finite and stays true. A type with an `$anchor` stays behind its reference.
+    /// Inlines the target of a reference. A recursive type is inlined two levels deep; below that, any value of the right
+    /// JSON type is accepted. A type with an `$anchor` remains a reference.
     fn referred(&mut self, name: &str, mut object: Map<String, Value>) -> Value {
         object.remove("$ref");
         let Some(target) = self.definitions.get(name) else { return anything() };
         let mut target = if target.get("$anchor").is_some() {
-            self.kept(name, target)
-        } else if self.inside.iter().filter(|known| *known == name).count() >= DEPTH {
+            self.reference_to(name, target)
+        } else if self.path.iter().filter(|outer| *outer == name).count() >= MAX_RECURSION_LEVELS {
             match target.get("type").and_then(Value::as_str) {
                 Some(ty) => json!({"type": ty, "description": format!("A further `{name}`.")}),
                 None => anything(),
             }
         } else {
-            self.inside.push(name.to_owned());
+            self.path.push(name.to_owned());
             let target = self.node(target.clone());
-            self.inside.pop();
+            self.path.pop();
             target
         };
         if let Value::Object(target) = &mut target {
@@ -126,21 +130,21 @@ impl Shape<'_> {
         target
     }
 
-    /// A reference to the type of this name, which two copies would give one `$anchor`. Its kind stands beside, for
-    /// whoever does not follow references.
-    fn kept(&mut self, name: &str, target: &Value) -> Value {
+    /// Writes a reference to the type of this name: with two copies, its `$anchor` would not be unique. The type's JSON
+    /// type stands beside, for clients that do not resolve references.
+    fn reference_to(&mut self, name: &str, target: &Value) -> Value {
         let mut target = target.clone();
         if let Value::Object(target) = &mut target {
             object_at_root(target);
         }
         let ty = target.get("type").filter(|ty| ty.is_string()).cloned();
-        if !self.kept.contains_key(name) {
-            // It may hold itself.
-            self.kept.insert(name.to_owned(), Value::Null);
-            let outside = std::mem::take(&mut self.inside);
+        if !self.targets.contains_key(name) {
+            // The type may refer to itself.
+            self.targets.insert(name.to_owned(), Value::Null);
+            let outside = std::mem::take(&mut self.path);
             let target = self.node(target);
-            self.inside = outside;
-            self.kept.insert(name.to_owned(), target);
+            self.path = outside;
+            self.targets.insert(name.to_owned(), target);
         }
         let mut reference = Map::new();
         let pointer = name.replace('~', "~0").replace('/', "~1");
@@ -153,12 +157,12 @@ impl Shape<'_> {
 /// The name behind `#/$defs/Name`.
 fn reference(object: &Map<String, Value>) -> Option<String> {
     let pointer = object.get("$ref")?.as_str()?.strip_prefix("#/$defs/")?;
-    let name = plain(pointer).unwrap_or_else(|| pointer.to_owned());
+    let name = percent_decoded(pointer).unwrap_or_else(|| pointer.to_owned());
     Some(name.replace("~1", "/").replace("~0", "~"))
 }
 
-/// A part of a URI without its percent-encoding.
-fn plain(encoded: &str) -> Option<String> {
+/// Removes the percent-encoding of a part of a URI.
+fn percent_decoded(encoded: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(encoded.len());
     let mut rest = encoded.bytes();
     while let Some(byte) = rest.next() {
@@ -173,13 +177,13 @@ fn plain(encoded: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Any JSON value, in a form that clients which refuse `{}` and `true` accept.
+/// A schema of any JSON value, in a form that clients accept which refuse `{}` and `true`.
 fn anything() -> Value {
     let types = ["object", "array", "string", "number", "boolean", "null"];
     json!({"anyOf": types.map(|ty| json!({"type": ty}))})
 }
 
-/// Drops `uint32` and its like, keeping the bounds that they meant.
+/// Replaces `uint32` and similar formats by the bounds that they mean.
 fn numbers(object: &mut Map<String, Value>) {
     let Some(format) = object.get("format").and_then(Value::as_str) else { return };
     let range = match format {
@@ -204,8 +208,8 @@ fn numbers(object: &mut Map<String, Value>) {
     }
 }
 
-/// `oneOf` of constants → `enum`, each with its own line of the description.
-fn words(object: &mut Map<String, Value>) {
+/// Replaces `oneOf` of constants by `enum`, with a line of the description for each constant.
+fn constants(object: &mut Map<String, Value>) {
     let Some(Value::Array(options)) = object.get("oneOf") else { return };
     let mut constants = Vec::new();
     let mut lines = Vec::new();
@@ -215,9 +219,9 @@ fn words(object: &mut Map<String, Value>) {
             (None, Some(values)) => values.clone(),
             (None, None) => return,
         };
-        if let (Some(said), [value]) = (option.get("description").and_then(Value::as_str), values.as_slice())
+        if let (Some(text), [value]) = (option.get("description").and_then(Value::as_str), values.as_slice())
         {
-            lines.push(format!("{value}: {said}"));
+            lines.push(format!("{value}: {text}"));
         }
         constants.extend(values);
     }
@@ -228,13 +232,13 @@ fn words(object: &mut Map<String, Value>) {
     object.insert("type".to_owned(), "string".into());
     object.insert("enum".to_owned(), constants.into());
     if !lines.is_empty() {
-        let said = object.get("description").and_then(Value::as_str).map(str::to_owned);
-        let text = said.into_iter().chain(lines).collect::<Vec<_>>().join("\n");
+        let description = object.get("description").and_then(Value::as_str).map(str::to_owned);
+        let text = description.into_iter().chain(lines).collect::<Vec<_>>().join("\n");
         object.insert("description".to_owned(), text.into());
     }
 }
 
-/// `"type": ["string", "null"]` → `anyOf`, each part with the keywords that speak of its type.
+/// Replaces `"type": ["string", "null"]` by `anyOf`, in which each part has the keywords of its type.
 fn single_types(mut object: Map<String, Value>) -> Value {
     let Some(Value::Array(types)) = object.get("type") else { return Value::Object(object) };
     let types = types.clone();
@@ -260,7 +264,7 @@ fn single_types(mut object: Map<String, Value>) -> Value {
     Value::Object(outer)
 }
 
-/// Says `object` of a choice between objects: a tagged enum's schema says it only of each branch.
+/// Adds `"type": "object"` to a choice between objects: the schema of a tagged enum has it in each branch only.
 fn object_at_root(root: &mut Map<String, Value>) {
     if root.contains_key("type") {
         return;

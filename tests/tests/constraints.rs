@@ -1,19 +1,19 @@
-//! Rules between parameters: published at the root of a schema, enforced, and told in words.
+//! Tests rules between parameters: published at the root of a schema, enforced, and described in refusals.
 
 use candor::{Server, mcp_tool, testing::Client, tools};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// How somebody is reached.
+/// A way to reach a person.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum ClientFeature {
+enum Means {
     Phone,
     Email,
 }
 
-/// Reach somebody.
+/// Reach a person.
 #[mcp_tool(
     read_only,
     closed_world,
@@ -23,15 +23,15 @@ enum ClientFeature {
 fn reach(
     /// How.
     #[param(name = "means")]
-    by: Option<ClientFeature>,
+    by: Option<Means>,
     /// A number.
     phone: Option<String>,
     /// An address.
     email: Option<String>,
 ) -> String {
     let by = match by {
-        Some(ClientFeature::Phone) => "phone",
-        Some(ClientFeature::Email) => "email",
+        Some(Means::Phone) => "phone",
+        Some(Means::Email) => "email",
         None => "any",
     };
     format!("{by}: {}", phone.or(email).unwrap_or_default())
@@ -85,11 +85,11 @@ async fn schema_of(client: &Client, name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_rule_stands_at_the_root() {
+async fn rules_are_published_at_the_root() {
     let client = Client::of(server()).await;
     let mut schema = schema_of(&client, "reach").await;
     schema.as_object_mut().unwrap().remove("properties");
-    let wanted = json!({
+    let expected = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",
         "allOf": [{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}],
@@ -98,11 +98,11 @@ async fn a_rule_stands_at_the_root() {
         "else": {"required": ["email"]},
         "additionalProperties": false,
     });
-    assert_eq!(schema, wanted);
+    assert_eq!(schema, expected);
 
     let schema = schema_of(&client, "price").await;
     assert_eq!(schema["dependentRequired"], json!({"end": ["start", "zone"]}));
-    // Whoever leaves `unit` out says `day`.
+    // A call without `unit` uses `day`.
     assert_eq!(schema["if"], json!({"properties": {"unit": {"const": "day"}}}));
     let count = json!({"properties": {"count": {"const": 2}}, "required": ["count"]});
     assert_eq!(
@@ -115,7 +115,7 @@ async fn a_rule_stands_at_the_root() {
 }
 
 #[tokio::test]
-async fn what_is_published_is_what_is_enforced() {
+async fn published_rules_are_the_enforced_ones() {
     let client = Client::of(server()).await;
     for (tool, arguments, fits) in [
         ("reach", json!({}), false),
@@ -144,16 +144,16 @@ async fn what_is_published_is_what_is_enforced() {
         assert_eq!(!answer.is_error, fits, "{arguments} {}", answer.text());
         assert_eq!(published.is_valid(&arguments), fits, "published otherwise: {arguments}");
     }
-    // `null` is nothing sent.
+    // `null` counts as not sent.
     let answer = client.call("price", json!({"symbol": "A", "isin": null, "start": "1"})).await.unwrap();
     assert!(!answer.is_error, "{}", answer.text());
 }
 
 #[tokio::test]
-async fn a_refusal_says_what_is_missing_and_which_rule_wants_it() {
+async fn refusal_names_the_missing_parameter_and_its_rule() {
     let client = Client::of(server()).await;
-    let told = async |tool, arguments| client.call(tool, arguments).await.unwrap().text();
-    let text = told("reach", json!({"means": "phone"})).await;
+    let refusal = async |tool, arguments| client.call(tool, arguments).await.unwrap().text();
+    let text = refusal("reach", json!({"means": "phone"})).await;
     assert!(text.contains("- `arguments` holds none of `phone`, `email`\n"), "{text}");
     assert!(text.contains("- `phone` is missing\n"), "{text}");
     assert!(
@@ -162,7 +162,7 @@ async fn a_refusal_says_what_is_missing_and_which_rule_wants_it() {
         ),
         "{text}"
     );
-    let text = told("price", json!({"symbol": "A", "isin": "B", "unit": "month", "end": "1"})).await;
+    let text = refusal("price", json!({"symbol": "A", "isin": "B", "unit": "month", "end": "1"})).await;
     assert!(text.contains("- `arguments` holds more than one of `symbol`, `isin`\n"), "{text}");
     assert!(text.contains("- `start` is missing, and `end` needs it\n"), "{text}");
     assert!(text.contains("exactly one of `symbol` and `isin`"), "{text}");
@@ -170,7 +170,7 @@ async fn a_refusal_says_what_is_missing_and_which_rule_wants_it() {
 }
 
 #[test]
-fn the_manifest_lists_the_rules() {
+fn manifest_lists_the_rules() {
     let manifest: Value = serde_json::from_str(&server().manifest().unwrap()).unwrap();
     let reach = manifest["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == "reach").unwrap();
     let rules = json!([
@@ -181,11 +181,11 @@ fn the_manifest_lists_the_rules() {
     assert_eq!(reach["enforced_by"]["rules"], json!(["runtime"]));
 }
 
-/// Say a word.
+/// Say a phrase.
 #[mcp_tool(read_only, closed_world, public, rules(when(by = "letter", word)))]
 fn say(
     /// How.
-    by: Option<ClientFeature>,
+    by: Option<Means>,
     /// What.
     word: Option<String>,
 ) -> String {
@@ -193,7 +193,7 @@ fn say(
 }
 
 #[test]
-fn a_rule_of_a_value_that_cannot_be_does_not_start() {
+fn rule_of_an_impossible_value_does_not_start() {
     let why = Server::new("never", "1.0.0").tools(tools![say]).manifest().unwrap_err().to_string();
     assert!(why.contains("its rule for `by` = \"letter\" never holds"), "{why}");
 }
@@ -230,7 +230,7 @@ fn nested(depth: usize, worth: u8) -> Value {
 }
 
 #[tokio::test]
-async fn a_type_with_an_anchor_stands_once_and_holds_at_any_depth() {
+async fn type_with_an_anchor_is_published_once_and_enforced_at_any_depth() {
     let client = Client::of(Server::new("terms", "1.0.0").tools(tools![add_up])).await;
     let tools = client.tools().await.unwrap();
     let (input, output) = (&tools[0]["inputSchema"], &tools[0]["outputSchema"]);

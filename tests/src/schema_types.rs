@@ -1,11 +1,11 @@
-//! A server whose tools take and return types of every make, for the schemas they become.
+//! Serves tools that take and return types of every kind, to test their schemas.
 
 #![expect(
     clippy::many_single_char_names,
     clippy::option_option,
     clippy::too_many_arguments,
     clippy::unnecessary_wraps,
-    reason = "the schema of every type is the subject, the sense of none"
+    reason = "the schemas of the types are the subject"
 )]
 
 use std::collections::{BTreeMap, HashMap};
@@ -31,7 +31,7 @@ struct Tree {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Level {
-    /// Hardly to be heard.
+    /// Hardly audible.
     Low,
     /// Not to be missed.
     VeryHigh,
@@ -199,5 +199,7 @@ fn pair(
 
 /// The whole server.
 pub fn server() -> Server {
-    Server::new("rich", "1.0.0").unaudited().tools(tools![numbers, rich, tree, choose, anything, pair])
+    Server::new("schema-types", "1.0.0")
+        .unaudited()
+        .tools(tools![numbers, rich, tree, choose, anything, pair])
 }
