@@ -300,6 +300,26 @@ async fn a_waiting_confirmation_holds_no_slot() {
 }
 
 #[tokio::test]
+async fn call_without_a_free_slot_costs_no_rate() {
+    let rig = Rig::new();
+    let service = rig.service(|server| server.max_in_flight(1).rate_per_caller(a_minute(2)));
+    let (busy, client) = (
+        Client::to(service.clone(), Revision::V2025_11_25).await,
+        Client::to(service, Revision::V2026_07_28).await,
+    );
+    let working = tokio::spawn(async move { busy.call("many", json!({})).await });
+    until(|| rig.work.now.load(Ordering::SeqCst) == 1).await;
+    for _ in 0..10 {
+        let refused = client.call("once", json!({})).await.unwrap_err();
+        assert_eq!(refused.data.unwrap()["reason"], "too_many_in_flight");
+    }
+    rig.work.gate.0.add_permits(1);
+    working.await.unwrap().unwrap();
+    allowed(&client, "once").await;
+    too_often(&client, "once", 30).await;
+}
+
+#[tokio::test]
 async fn a_confirmed_call_takes_a_slot_like_any_other() {
     let rig = Rig::new();
     let service = rig.service(|server| server.max_in_flight(1).sandbox(Sandbox::Off));
