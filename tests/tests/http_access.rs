@@ -263,6 +263,8 @@ fn unsafe_flags_are_refused_with_the_flag_that_helps() {
         (&["--http", "127.0.0.1:0", "--allow-host", "a b"], "prices.example.com"),
         (&["--http", "127.0.0.1:0", "--oauth-issuer", "http://id.example", "--oauth-audience", "x"], "https"),
         (&["--http", "127.0.0.1:0", "--oauth-issuer", "https://id.example"], "--oauth-audience"),
+        (&["--http", "127.0.0.1:0", "--public-url", "api://prices"], "https://prices.example.com/mcp"),
+        (&["--http", "127.0.0.1:0", "--public-url", "https://a@prices.example/mcp"], "expected an `http`"),
         (&["--tokens", "x"], "--http"),
         (&["--drain-timeout", "ages"], "30s"),
     ] {

@@ -12,15 +12,24 @@ use candor_tests::{
 use serde_json::json;
 
 async fn site(issuer: &Issuer) -> Site {
+    site_for(issuer, AUDIENCE, &[]).await
+}
+
+async fn site_for(issuer: &Issuer, audience: &str, flags: &[&str]) -> Site {
     let program = Command::new(env!("CARGO_BIN_EXE_web"));
-    Site::start(program, &["--oauth-issuer", &issuer.address, "--oauth-audience", AUDIENCE]).await
+    let oauth = ["--oauth-issuer", &issuer.address, "--oauth-audience", audience];
+    Site::start(program, &[&oauth, flags].concat()).await
 }
 
 /// A token of the issuer that is valid for an hour.
 fn token(issuer: &Issuer, signer: &Signer) -> String {
+    token_for(issuer, signer, AUDIENCE)
+}
+
+fn token_for(issuer: &Issuer, signer: &Signer, audience: &str) -> String {
     let now = SystemTime::UNIX_EPOCH.elapsed().expect("the clock is past 1970").as_secs();
     let (iss, exp) = (&issuer.address, now + 3600);
-    signer.sign(&json!({"iss": iss, "sub": "ada", "aud": AUDIENCE, "exp": exp, "scope": "x"}))
+    signer.sign(&json!({"iss": iss, "sub": "ada", "aud": audience, "exp": exp, "scope": "x"}))
 }
 
 /// Repeats a call with this token until the server has the issuer's keys.
@@ -118,4 +127,47 @@ async fn unknown_key_ids_use_no_memory_and_do_not_flood_the_issuer() {
     let fetches = u64::try_from(issuer.request_count(KEYS)).expect("a small number");
     assert!(fetches <= 3 + seconds / 10, "{fetches} fetches in {seconds} s");
     assert_eq!(site.ask(&call("hello", json!({})).bearer(&good)).await.status, 200);
+}
+
+const METADATA_PATH: &str = "/.well-known/oauth-protected-resource/mcp";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn audience_that_is_not_an_address_needs_the_public_url_for_metadata() {
+    let signer = Signer::named("ed");
+    let issuer = Issuer::with(&[&signer]).await;
+    let flag = "--public-url";
+    for audience in ["6a7b1c5e-94c3-4a3a-9a0e-0b7f2f1f4b11", "api://prices"] {
+        let token = token_for(&issuer, &signer, audience);
+        let without = site_for(&issuer, audience, &[]).await;
+        assert_eq!(answer_after_recovery(&without, &token).await.status, 200);
+        assert_eq!(without.stderr().lines().filter(|line| line.contains(flag)).count(), 1);
+        let refused = without.ask(&call("hello", json!({}))).await;
+        assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
+
+        let site = site_for(&issuer, audience, &[flag, "https://prices.example/mcp"]).await;
+        assert_eq!(answer_after_recovery(&site, &token).await.status, 200);
+        assert!(!site.stderr().contains(flag), "{}", site.stderr());
+        let refused = site.ask(&call("hello", json!({})).with("host", "prices.example")).await;
+        let metadata = format!("https://prices.example{METADATA_PATH}");
+        let challenge = format!("Bearer resource_metadata=\"{metadata}\"");
+        assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some(&*challenge)));
+        let document = site.ask(&Ask::get(METADATA_PATH).with("host", "prices.example")).await;
+        assert_eq!(document.message()["resource"], "https://prices.example/mcp");
+        assert_eq!(document.message()["authorization_servers"], json!([issuer.address]));
+        // The audience stays the audience: a token for the public address is not accepted.
+        let other = token_for(&issuer, &signer, "https://prices.example/mcp");
+        assert_eq!(site.ask(&call("hello", json!({})).bearer(&other)).await.status, 401);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn public_url_takes_the_place_of_the_audience_in_metadata() {
+    let issuer = Issuer::with(&[&Signer::named("ed")]).await;
+    let by_audience = site_for(&issuer, AUDIENCE, &[]).await;
+    let document = by_audience.ask(&Ask::get(METADATA_PATH)).await.message();
+    assert_eq!(document["resource"], AUDIENCE);
+    assert!(!by_audience.stderr().contains("--public-url"));
+    let by_flag = site_for(&issuer, AUDIENCE, &["--public-url", "https://other.example/mcp"]).await;
+    let document = by_flag.ask(&Ask::get(METADATA_PATH)).await.message();
+    assert_eq!(document["resource"], "https://other.example/mcp");
 }

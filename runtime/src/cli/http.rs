@@ -30,10 +30,18 @@ pub(super) struct Http {
     #[cfg(feature = "oauth")]
     #[arg(long, value_name = "URL", requires_all = ["address", "oauth_audience"])]
     oauth_issuer: Option<String>,
-    /// The audience that those tokens must name: the address of this server as clients write it, with its path `/mcp`
+    /// The audience that those tokens must name: the public address of this server, or another identifier
+    ///
+    /// Some authorization servers (Entra ID, WorkOS) name an identifier such as `api://prices`. Add `--public-url` then.
     #[cfg(feature = "oauth")]
-    #[arg(long, value_name = "URL", requires_all = ["address", "oauth_issuer"])]
+    #[arg(long, value_name = "AUDIENCE", requires_all = ["address", "oauth_issuer"])]
     oauth_audience: Option<String>,
+    /// The address of this server as clients write it, for example `https://prices.example.com/mcp`
+    ///
+    /// Its metadata tells clients where to get a token (RFC 9728). Its host is accepted as with `--allow-host`. Default:
+    /// the audience, if that is an `http` or `https` address.
+    #[arg(long, value_name = "URL", requires = "address", value_parser = public_url)]
+    public_url: Option<PublicUrl>,
     /// Serve every caller without a token, on an address that other machines can reach
     #[arg(long, requires = "address", conflicts_with = "tokens")]
     #[cfg_attr(feature = "oauth", arg(conflicts_with = "oauth_issuer"))]
@@ -86,16 +94,18 @@ impl Http {
     pub(super) fn config(self, grants: &Grants, service: &Service) -> Result<HttpConfig, Message> {
         let address = self.address.ok_or_else(|| Message::new("`--http` is missing"))?;
         let access = self.access(address, grants, service)?;
-        #[cfg(feature = "oauth")]
-        let resource = self.oauth_audience.filter(|audience| is_url(audience));
-        #[cfg(not(feature = "oauth"))]
-        let resource = None;
+        let public_url = self.public_url();
+        // Only an authorization server gives a client something to look for in the metadata.
+        let resource = public_url.as_ref().filter(|_| !access.issuers().is_empty());
+        let resource = resource.map(|url| url.text.clone());
+        let mut hosts = self.allow_host;
+        hosts.extend(self.public_url.map(|url| url.host));
         Ok(HttpConfig {
             address,
             access,
             resource,
             health: self.health,
-            hosts: self.allow_host,
+            hosts,
             origins: self.allow_origin,
             limits: HttpLimits {
                 sessions: self.max_sessions.max(1),
@@ -109,8 +119,31 @@ impl Http {
         })
     }
 
+    /// The address of this server as clients write it, if a flag gives it.
+    fn public_url(&self) -> Option<PublicUrl> {
+        let public_url = self.public_url.clone();
+        #[cfg(feature = "oauth")]
+        let public_url =
+            public_url.or_else(|| self.oauth_audience.as_deref().and_then(|url| PublicUrl::parse(url)));
+        public_url
+    }
+
+    /// Problems of a configuration that is safe but that clients may not be able to use.
+    pub(super) fn warnings(config: &HttpConfig) -> Vec<String> {
+        [Self::host_warning(config), Self::metadata_warning(config)].into_iter().flatten().collect()
+    }
+
+    /// A warning for a server whose clients cannot find out where to get a token.
+    fn metadata_warning(config: &HttpConfig) -> Option<String> {
+        let is_missing = config.resource.is_none() && !config.access.issuers().is_empty();
+        is_missing.then(|| {
+            "clients get no metadata that says where to get a token: add `--public-url URL`, the address that they use"
+                .to_owned()
+        })
+    }
+
     /// A warning for a server that other machines can reach but that accepts no public name.
-    pub(super) fn host_warning(config: &HttpConfig) -> Option<String> {
+    fn host_warning(config: &HttpConfig) -> Option<String> {
         let ip = config.address.ip();
         if ip.is_loopback() || !config.hosts.is_empty() {
             return None;
@@ -186,8 +219,27 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, Message> {
     ip.as_deref().unwrap_or(text).parse().map_err(|_| Message::new(expected))
 }
 
-/// Whether an audience is an address, which metadata can name (RFC 9728 §2).
-#[cfg(feature = "oauth")]
-fn is_url(audience: &str) -> bool {
-    audience.starts_with("https://") || audience.starts_with("http://")
+/// An address of this server as clients write it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct PublicUrl {
+    text: String,
+    /// The host, with the port if the address has one.
+    host: String,
+}
+
+impl PublicUrl {
+    /// Reads an `http` or `https` address. It must not have a query, a fragment (RFC 9728 §1.2) or a user's name.
+    fn parse(text: &str) -> Option<Self> {
+        let uri: ::http::Uri = text.parse().ok()?;
+        let host = uri.authority().map(|authority| authority.as_str().to_owned())?;
+        let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+        (is_web && !host.contains('@') && !text.contains(['?', '#']))
+            .then(|| Self { text: text.to_owned(), host })
+    }
+}
+
+fn public_url(text: &str) -> Result<PublicUrl, Message> {
+    let expected =
+        "expected an `http` or `https` address without a query, for example `https://prices.example.com/mcp`";
+    PublicUrl::parse(text).ok_or_else(|| Message::new(expected))
 }

@@ -93,8 +93,10 @@ impl Serve {
         let reach = if config.access.requires_token() { Reach::HttpWithTokens } else { Reach::Http };
         let service = service.grant(&self.grants.joined());
         self.print_opening(reach, &service);
-        if let (false, Some(warning)) = (self.quiet, Http::host_warning(&config)) {
-            stderr::line(format_args!("  {warning}"));
+        if !self.quiet {
+            for warning in Http::warnings(&config) {
+                stderr::line(format_args!("  {warning}"));
+            }
         }
         let reopen_audit = service.audit_reopener();
         run(&service.clone(), over_http(service, config, timeouts, reopen_audit))

@@ -10,7 +10,7 @@ pub(crate) struct HttpConfig {
     pub(crate) access: Access,
     /// A separate address for health checks; without one they share `address`.
     pub(crate) health: Option<SocketAddr>,
-    /// The URL that tokens of an authorization server are for.
+    /// The server's own URL for its metadata (RFC 9728), if an authorization server issues the tokens.
     pub(crate) resource: Option<String>,
     /// Names in `Host` that the server answers to, besides those of loopback.
     pub(crate) hosts: Vec<String>,
