@@ -17,7 +17,8 @@
 /// ```
 ///
 /// A tool that takes `&Alerts` and says `read_only` does not compile: `write` says what holding the handle makes
-/// possible. `network` does the same for `closed_world`. `#[state(skip)]` leaves a field out.
+/// possible. `network` does the same for `closed_world`. `#[state(skip)]` leaves a field out, and `#[state(read)]` says that a
+/// handle does neither, where the name of its type suggests otherwise.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the state of a server",
     label = "derive `State` on this type",
