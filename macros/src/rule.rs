@@ -24,7 +24,7 @@ pub(crate) fn check_tool(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
     name::name_in_grammar(attr, sig, mistakes);
     name::title_visible(attr, mistakes);
     deprecation::deprecation_has_an_end(attr, sig, mistakes);
-    description::tool_described(sig, mistakes);
+    description::tool_described(attr, sig, mistakes);
     for (param, argument) in sig.arguments() {
         description::parameter_described(sig, param, argument, mistakes);
         parameter::bounds_in_order(param, argument, mistakes);

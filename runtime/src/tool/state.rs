@@ -32,7 +32,7 @@ impl State for () {}
 #[diagnostic::on_unimplemented(
     message = "the server's state `{Self}` has no field of type `{T}`",
     label = "a tool here takes `&{T}`",
-    note = "give the server a state with a field of type `{T}`, or take `{T}` from the caller, without `&`"
+    note = "call `.state(…)` before `.tools(…)`, with a state that has a field of type `{T}`; without `&`, the caller sends `{T}`"
 )]
 pub trait Provide<T: ?Sized> {
     /// What the handle can do to the world.
