@@ -99,7 +99,7 @@ async fn arguments_that_do_not_fit_reach_no_handler() {
     let (client, folder) = granted(ALL).await;
     for (tool, arguments, fault) in [
         ("get_stock_price", json!({"symbol": "aapl"}), "`symbol` does not match the pattern `^[A-Z]{1,5}$`"),
-        ("get_stock_price", json!({"Symbol": "AAPL"}), "`Symbol` is no parameter; did you mean `symbol`?"),
+        ("get_stock_price", json!({"Symbol": "AAPL"}), "`Symbol` is not a parameter; did you mean `symbol`?"),
         (
             "price_history",
             json!({"symbol": "IBM", "from": "1.1.2004"}),
@@ -109,11 +109,11 @@ async fn arguments_that_do_not_fit_reach_no_handler() {
         ("price_history", json!({"symbol": "IBM", "limit": 0}), "`limit` is below its minimum, 1"),
         ("price_history", json!({"symbol": "IBM", "limit": 121}), "`limit` is above its maximum, 120"),
         ("compare", json!({"symbols": ["IBM"]}), "`symbols` holds fewer than 2 items"),
-        ("compare", json!({"symbols": "IBM,AAPL"}), "`symbols` is no array"),
+        ("compare", json!({"symbols": "IBM,AAPL"}), "`symbols` is not an array"),
         (
             "set_alert",
             json!({"symbol": "IBM", "when": "beside", "price": 1}),
-            "`when` is none of \"above\", \"below\"",
+            "`when` is not one of \"above\", \"below\"",
         ),
         (
             "set_alert",

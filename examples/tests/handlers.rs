@@ -86,7 +86,7 @@ fn a_comparison_puts_the_greatest_gain_first() {
 fn a_comparison_names_the_company_that_spoils_it() {
     let market = market();
     let error = compare(&market, &symbols(&["AAPL", "MSFT", "AAPL"]), None, None).unwrap_err();
-    assert_eq!(error.reason_word(), Some("duplicate_symbol"));
+    assert_eq!(error.reason_code(), Some("duplicate_symbol"));
     assert_eq!(error.message(), "AAPL stands twice, the second time in place 3");
     let error = compare(&market, &symbols(&["AAPL", "TSLA"]), None, None).unwrap_err();
     assert!(error.message().starts_with("TSLA: no company"), "{error}");
@@ -126,7 +126,7 @@ fn an_alert_on_a_company_that_is_not_there_is_not_set() {
     let folder = tempfile::tempdir().unwrap();
     let alerts = Alerts::in_folder(folder.path());
     let error = set_alert(&market(), &alerts, "TSLA", Side::Above, 1.0).unwrap_err();
-    assert_eq!((error.reason_word(), error.is_not_applied()), (Some("unknown_symbol"), true));
+    assert_eq!((error.reason_code(), error.is_not_applied()), (Some("unknown_symbol"), true));
     assert_eq!(list_alerts(&alerts.list(), None).unwrap().alerts, []);
 }
 

@@ -52,7 +52,7 @@ async fn assert_lies_are_refused(client: &Client, folder: &Path) {
     ] {
         for lie in lies {
             let answer = client.call(lie, json!({})).await.unwrap();
-            assert_eq!(answer.reason(), Some("hint_violation"), "{lie} {answer:?}");
+            assert_eq!(answer.reason(), Some("permission_denied"), "{lie} {answer:?}");
             assert!(answer.text().contains(&format!("tool `{lie}` is {word}")), "{answer:?}");
             assert_eq!(contents(folder), before, "{lie}");
         }

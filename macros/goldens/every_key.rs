@@ -8,7 +8,9 @@ enum r#match {}
 #[cfg(unix)]
 const _: () = {
     #[allow(unused_imports)]
-    use ::renamed::__private::{self as __candor, Plainly as _};
+    use ::renamed::__private::{
+        self as __candor, FailsWithBox as _, FailsWithText as _, Succeeds as _,
+    };
     impl __candor::Named for r#match {
         const NAME: &'static __candor::str = "set-alert";
         const DESCRIPTOR: &'static __candor::Descriptor = &__candor::Descriptor {
@@ -76,7 +78,7 @@ const _: () = {
                 __args.take::<Option<f64>>(1usize),
                 __args.take::<String>(2usize),
             ) else { return __args.refuse() };
-            __candor::Returned(r#match(&__a0, __a1, __a2)).outcome()
+            __candor::Returned::new(r#match(&__a0, __a1, __a2)).outcome()
         });
     }
 };

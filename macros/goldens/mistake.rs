@@ -11,7 +11,9 @@ fn set_price(symbol: String) {
 enum set_price {}
 const _: () = {
     #[allow(unused_imports)]
-    use ::candor::__private::{self as __candor, Plainly as _};
+    use ::candor::__private::{
+        self as __candor, FailsWithBox as _, FailsWithText as _, Succeeds as _,
+    };
     impl __candor::Named for set_price {
         const NAME: &'static __candor::str = "set_price";
         const DESCRIPTOR: &'static __candor::Descriptor = &__candor::Descriptor::FALLBACK;

@@ -11,7 +11,9 @@ pub(crate) async fn clear_alerts(
 pub(crate) enum clear_alerts {}
 const _: () = {
     #[allow(unused_imports)]
-    use ::candor::__private::{self as __candor, Plainly as _};
+    use ::candor::__private::{
+        self as __candor, FailsWithBox as _, FailsWithText as _, Succeeds as _,
+    };
     impl __candor::Named for clear_alerts {
         const NAME: &'static __candor::str = "clear_alerts";
         const DESCRIPTOR: &'static __candor::Descriptor = &__candor::Descriptor {
@@ -50,7 +52,7 @@ const _: () = {
             );
             let __candor::Some(__a0) = __args.take::<::std::vec::Vec<Symbol>>(0usize)
             else { return __args.refuse() };
-            __candor::Returned(
+            __candor::Returned::new(
                     clear_alerts(
                             __candor::Provide::<Alerts>::provide(__state),
                             __call,

@@ -7,7 +7,9 @@ fn get_stock_price(symbol: String, days: u32) -> f64 {
 enum get_stock_price {}
 const _: () = {
     #[allow(unused_imports)]
-    use ::candor::__private::{self as __candor, Plainly as _};
+    use ::candor::__private::{
+        self as __candor, FailsWithBox as _, FailsWithText as _, Succeeds as _,
+    };
     impl __candor::Named for get_stock_price {
         const NAME: &'static __candor::str = "get_stock_price";
         const DESCRIPTOR: &'static __candor::Descriptor = &__candor::Descriptor {
@@ -39,7 +41,7 @@ const _: () = {
                 __args.take::<String>(0usize),
                 __args.take::<u32>(1usize),
             ) else { return __args.refuse() };
-            __candor::Returned(get_stock_price(__a0, __a1)).outcome()
+            __candor::Returned::new(get_stock_price(__a0, __a1)).outcome()
         });
     }
 };

@@ -85,15 +85,15 @@ fn fallback_marker(krate: &Path, ident: &Ident, visibility: &Visibility, cfgs: &
     quote!(#marker #impls)
 }
 
-/// Puts `impls` into a scope of their own that imports [`private`]. The methods of the trait `Plainly` are in scope
-/// there, and a `Result` has inherent methods of the same names that take precedence.
+/// Puts `impls` into a scope of their own that imports [`private`]. `Returned` has a method for each
+/// kind of return value there.
 fn scope(krate: &Path, cfgs: &[&Attribute], impls: &TokenStream) -> TokenStream {
     let private = private();
     quote! {
         #(#cfgs)*
         const _: () = {
             #[allow(unused_imports)]
-            use #krate::__private::{self as #private, Plainly as _};
+            use #krate::__private::{self as #private, FailsWithBox as _, FailsWithText as _, Succeeds as _};
             #impls
         };
     }

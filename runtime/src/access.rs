@@ -15,7 +15,7 @@ use std::{fmt, path::Path, sync::Arc};
 pub use challenge::insufficient_scope;
 pub use metadata::Metadata;
 
-use crate::{clock::Clock, message::Message, scopes::Scopes, tool::call::Caller};
+use crate::{clock::Clock, message::Message, scopes::Scopes, tool::caller::Caller};
 use api_keys::ApiKeys;
 
 /// Decides which callers are accepted over HTTP: turns a bearer token into a [`Caller`].

@@ -98,7 +98,7 @@ impl<C: State> Server<C> {
     }
 
     fn run_command_line(self) -> ExitCode {
-        let about = &self.about;
+        let about = &self.config.about;
         let name: &'static str = about.name.clone().leak();
         let mut summary = about.title.clone().unwrap_or_else(|| format!("The MCP server `{name}`"));
         if let Some(instructions) = &about.instructions {

@@ -1,4 +1,4 @@
-//! A client of our own making on rmcp's: for tests in the same process, and for `call` with a child process.
+//! Wraps rmcp's client for tests in the same process and for `call` with a child process.
 
 mod answer;
 mod builder;
@@ -44,19 +44,19 @@ pub use builder::{ClientBuilder, ElicitAction};
 /// ```
 pub struct Client {
     running: RunningService<RoleClient, Listener>,
-    /// It takes a task for an answer.
+    /// Whether the client accepts tasks.
     tasks: bool,
-    /// Keys for the `_meta` of the next call.
+    /// The keys for the `_meta` of the next call.
     meta: Mutex<Map<String, Value>>,
 }
 
 impl Client {
-    /// Builds `server`, grants it nothing, and connects under the newest revision. Unless the server has an audit log of
-    /// its own, nothing is recorded.
+    /// Builds `server`, connects to it under the newest revision, and grants the caller no scopes. Calls are recorded only
+    /// if the server has an audit log.
     ///
     /// # Panics
     ///
-    /// The server does not build, or the connection fails: in a test, both are failures.
+    /// The server does not start, or the connection fails.
     pub async fn of<C: crate::tool::state::State>(server: crate::Server<C>) -> Self {
         let service = server
             .or_unaudited()
@@ -65,7 +65,7 @@ impl Client {
         Self::to(service, Revision::V2026_07_28).await
     }
 
-    /// Connects to a built server, with what was granted to it, under `revision`.
+    /// Connects to a built server, with the scopes that it grants, under `revision`.
     ///
     /// # Panics
     ///
@@ -74,11 +74,11 @@ impl Client {
         ClientBuilder::new().to(service, revision).await
     }
 
-    /// Connects over byte streams; without a revision, under the newest that the server speaks.
+    /// Connects over byte streams. Without a revision, uses the newest that the server speaks.
     ///
     /// # Errors
     ///
-    /// The other end is no MCP server, or speaks none of the revisions.
+    /// The other end is not an MCP server, or does not speak the revision.
     pub async fn connect<R, W>(read: R, write: W, revision: Option<Revision>) -> io::Result<Self>
     where
         R: AsyncRead + Send + Unpin + 'static,
@@ -97,11 +97,11 @@ impl Client {
         self.meta.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Every tool that the server lists for this caller, as JSON.
+    /// Returns every tool that the server lists for this caller, as JSON.
     ///
     /// # Errors
     ///
-    /// The server refuses, or the connection breaks.
+    /// The server answers with an error, or the connection fails.
     pub async fn tools(&self) -> Result<Vec<Value>, CallError> {
         let tools = self.running.list_all_tools().await?;
         Ok(tools.into_iter().map(|tool| serde_json::to_value(tool).unwrap_or_default()).collect())
@@ -111,7 +111,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// A protocol error: no such tool, a missing scope, no call at all. What the tool itself reports is an [`Answer`]
+    /// A protocol error: an unknown tool, a missing scope, a malformed call. An error of the tool itself is an [`Answer`]
     /// with `is_error`.
     pub async fn call(&self, tool: &str, arguments: Value) -> Result<Answer, CallError> {
         let mut params = CallToolRequestParams::new(tool.to_owned());
@@ -119,7 +119,7 @@ impl Client {
             Value::Object(arguments) => Some(arguments),
             Value::Null => None,
             _ => {
-                let message = "arguments are an object: json!({…})".to_owned();
+                let message = "arguments must be an object: json!({…})".to_owned();
                 return Err(CallError { code: 0, message, data: None });
             }
         };
@@ -135,19 +135,19 @@ impl Client {
         Ok(Answer::of(result))
     }
 
-    /// The revision that both ends agreed on, as it was named.
+    /// Returns the name of the negotiated revision.
     pub fn revision(&self) -> Option<String> {
         self.running.peer_info().map(|info| info.protocol_version.to_string())
     }
 
-    /// The client underneath, for everything this one does not do.
+    /// Returns rmcp's client, for requests that this client does not offer.
     pub fn peer(&self) -> &rmcp::Peer<RoleClient> {
         self.running.peer()
     }
 
-    /// Closes the connection in good order.
+    /// Closes the connection.
     pub async fn close(self) {
-        // The server's end of a closed connection is no error of this one.
+        // The server may have closed the connection already.
         let _ = self.running.cancel().await;
     }
 }

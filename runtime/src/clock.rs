@@ -1,4 +1,4 @@
-//! The time that rates, confirmations and tokens count, which a test may turn by hand.
+//! Tells the time for rates, confirmations, tasks and tokens; a test can set it.
 
 use std::{
     sync::{
@@ -10,8 +10,7 @@ use std::{
 
 use governor::nanos::Nanos;
 
-/// Where rates, confirmations and tokens take their time from: the system's monotonic clock, or, in a test, one that is turned
-/// by hand.
+/// The clock of rates, confirmations, tasks and tokens: the system's, or a manual one in a test.
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,7 +28,7 @@ enum Time {
     Nanoseconds(Arc<AtomicU64>),
 }
 
-/// When a clock that is turned by hand starts.
+/// The start of a manual clock: 28 July 2026.
 const START: Duration = Duration::from_secs(1_785_196_800);
 
 impl Default for Clock {
@@ -39,19 +38,19 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// A clock that stands still until it is turned.
+    /// Creates a manual clock, which stands still until it is advanced.
     pub fn manual() -> Self {
         Self(Time::Nanoseconds(Arc::default()))
     }
 
-    /// Turns a clock forward; the system's clock stays as it is.
+    /// Advances a manual clock. Does nothing to the system's clock.
     pub fn advance(&self, by: Duration) {
         if let Time::Nanoseconds(now) = &self.0 {
             now.fetch_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::SeqCst);
         }
     }
 
-    /// The time since 1970, as tokens count it. A clock that is turned by hand starts on 28 July 2026.
+    /// Returns the time since 1970, as tokens count it. A manual clock starts on 28 July 2026.
     pub fn since_1970(&self) -> Duration {
         match &self.0 {
             Time::Since(_) => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
@@ -59,7 +58,7 @@ impl Clock {
         }
     }
 
-    /// The time since it was made.
+    /// Returns the time since the clock was created.
     pub(crate) fn elapsed(&self) -> Duration {
         match &self.0 {
             Time::Since(start) => start.elapsed(),

@@ -1,4 +1,4 @@
-//! A person's word before a write: the question, and the sealed state that ties an answer to it.
+//! Encrypts the state that ties a client's answer to the question of a call.
 
 use std::{
     collections::HashMap,
@@ -17,23 +17,23 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     clock::Clock,
     tool::{
-        call::Caller,
+        caller::Caller,
         descriptor::{Descriptor, Effect},
     },
 };
 
-/// How long a person may take.
-pub(crate) const EXPIRY: Duration = Duration::from_secs(600);
-/// Bytes of the nonce, which is also what makes a state single-use.
-const NONCE: usize = 24;
+/// The time that a user has for an answer.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
+/// The length of the nonce, which also makes a state single-use.
+const NONCE_BYTES: usize = 24;
 
-/// What seals and opens `requestState` (MCP 2026-07-28, multi round-trip requests). The key lives as long as the
-/// process: a state of another process is refused like any other that is wrong.
+/// The cipher of `requestState` (MCP 2026-07-28, multi round-trip requests). Its key lives as long as the process: the
+/// state of another process is refused like any other that is wrong.
 pub(crate) struct Confirmations {
     cipher: XChaCha20Poly1305,
     clock: Clock,
-    /// States that were used, until they would have expired.
-    used: Mutex<HashMap<[u8; NONCE], Duration>>,
+    /// The states that were used, with their expiry.
+    used: Mutex<HashMap<[u8; NONCE_BYTES], Duration>>,
 }
 
 impl Confirmations {
@@ -43,27 +43,29 @@ impl Confirmations {
         Self { cipher: XChaCha20Poly1305::new(&Key::from(key)), clock, used: Mutex::default() }
     }
 
-    /// A state for one question: it opens only for this tool, these arguments, this caller, until it expires.
-    pub(crate) fn seal(&self, bound: &CallDigest, kept: &RequestState) -> String {
-        let mut nonce = [0; NONCE];
+    /// Encrypts a state for one question. It can be opened only for this call, until it expires.
+    pub(crate) fn seal(&self, digest: &CallDigest, state: &RequestState) -> String {
+        let mut nonce = [0; NONCE_BYTES];
         fill(&mut nonce);
-        let expiry = (self.clock.elapsed() + EXPIRY).as_millis();
+        let expiry = (self.clock.elapsed() + ANSWER_TIMEOUT).as_millis();
         let expiry = u64::try_from(expiry).unwrap_or(u64::MAX).to_be_bytes();
-        let message = [&expiry[..], &kept.bytes()].concat();
-        let payload = Payload { msg: &message, aad: &bound.0 };
-        let sealed =
-            self.cipher.encrypt(&XNonce::from(nonce), payload).expect("what fits in memory can be sealed");
-        BASE64.encode([&nonce[..], &sealed].concat())
+        let message = [&expiry[..], &state.bytes()].concat();
+        let payload = Payload { msg: &message, aad: &digest.0 };
+        let encrypted = self
+            .cipher
+            .encrypt(&XNonce::from(nonce), payload)
+            .expect("a text that fits in memory can be encrypted");
+        BASE64.encode([&nonce[..], &encrypted].concat())
     }
 
-    /// Opens a state, once. All that can be wrong with it is one error: it tells a forger nothing.
-    pub(crate) fn open(&self, state: &str, bound: &CallDigest) -> Result<RequestState, Unusable> {
+    /// Decrypts a state, once. Every fault is the same error, so that it tells a forger nothing.
+    pub(crate) fn open(&self, state: &str, digest: &CallDigest) -> Result<RequestState, Unusable> {
         let bytes = BASE64.decode(state).map_err(|_| Unusable)?;
-        let (nonce, sealed) = bytes.split_first_chunk::<NONCE>().ok_or(Unusable)?;
-        let payload = Payload { msg: sealed, aad: &bound.0 };
+        let (nonce, encrypted) = bytes.split_first_chunk::<NONCE_BYTES>().ok_or(Unusable)?;
+        let payload = Payload { msg: encrypted, aad: &digest.0 };
         let message = self.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| Unusable)?;
-        let (expiry, kept) = message.split_first_chunk::<8>().ok_or(Unusable)?;
-        let kept = RequestState::read(kept).ok_or(Unusable)?;
+        let (expiry, state) = message.split_first_chunk::<8>().ok_or(Unusable)?;
+        let state = RequestState::read(state).ok_or(Unusable)?;
         let (now, expiry) = (self.clock.elapsed(), Duration::from_millis(u64::from_be_bytes(*expiry)));
         if now >= expiry {
             return Err(Unusable);
@@ -71,18 +73,18 @@ impl Confirmations {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.retain(|_, expiry| *expiry > now);
         match used.insert(*nonce, expiry) {
-            None => Ok(kept),
+            None => Ok(state),
             Some(_) => Err(Unusable),
         }
     }
 }
 
-/// What a state says, once it is open.
+/// The content of a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RequestState {
-    /// A person was asked whether the tool may be called.
+    /// The user was asked whether the tool may be called.
     Confirmation,
-    /// The tool itself asked, after all that comes before it, with a state of its own or none.
+    /// The tool itself asked, after all checks before it, and may have added a state of its own.
     Round(Option<String>),
 }
 
@@ -105,11 +107,11 @@ impl RequestState {
     }
 }
 
-/// A state that confirms nothing.
+/// The error of a state that cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unusable;
 
-/// What a confirmation is for.
+/// The call that a state belongs to.
 #[derive(Clone, Copy)]
 pub(crate) struct Bound<'a> {
     pub(crate) tool: &'a Descriptor,
@@ -117,16 +119,16 @@ pub(crate) struct Bound<'a> {
     pub(crate) caller: &'a Caller,
 }
 
-/// A call's own digest: a state that bears another opens for it never.
+/// The digest of a call. A state opens only for a call with the same digest.
 pub(crate) struct CallDigest([u8; 32]);
 
 impl Bound<'_> {
     pub(crate) fn digest(&self) -> CallDigest {
         let mut hash = Sha256::new();
-        // Maps sort their keys, so equal arguments have one text.
+        // Maps sort their keys, so equal arguments have the same text.
         let arguments = serde_json::to_string(self.arguments).unwrap_or_default();
         let caller = self.caller.identity();
-        // No issuer is an empty text, which is no URL.
+        // A missing issuer is an empty text, which is not a URL.
         let issuer = caller.issuer.unwrap_or_default();
         for part in ["tools/call", self.tool.name, issuer, caller.subject, &arguments] {
             hash.update((part.len() as u64).to_be_bytes());
@@ -136,9 +138,9 @@ impl Bound<'_> {
     }
 }
 
-/// Randomness of the system's. Without any there is no server: every promise of this module rests on it.
+/// Fills `bytes` with randomness of the operating system, on which this module relies.
 fn fill(bytes: &mut [u8]) {
-    getrandom::fill(bytes).expect("the system gives random bytes");
+    getrandom::fill(bytes).expect("the operating system provides random bytes");
 }
 
 /// The longest value that a question shows, in characters.
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_opens_once_and_only_for_what_it_was_sealed_for() {
+    fn state_opens_once_and_only_for_its_call() {
         let clock = Clock::manual();
         let confirmations = Confirmations::new(clock.clone());
         let (tool, other_tool) = (Descriptor::DEFAULT, Descriptor { name: "other", ..Descriptor::DEFAULT });
@@ -216,27 +218,27 @@ mod tests {
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
             refused(&String::from_utf8(bytes).unwrap(), &bound);
         }
-        clock.advance(EXPIRY.checked_sub(Duration::from_millis(1)).unwrap());
+        clock.advance(ANSWER_TIMEOUT.checked_sub(Duration::from_millis(1)).unwrap());
         assert_eq!(confirmations.open(&state, &bound.digest()), Ok(RequestState::Confirmation));
         refused(&state, &bound);
         let state = confirmations.seal(&bound.digest(), &RequestState::Confirmation);
-        clock.advance(EXPIRY);
+        clock.advance(ANSWER_TIMEOUT);
         refused(&state, &bound);
     }
 
     #[test]
-    fn a_state_gives_back_what_was_kept_in_it() {
+    fn state_returns_its_content() {
         let confirmations = Confirmations::new(Clock::manual());
         let (tool, caller, none) = (Descriptor::DEFAULT, Caller::local::<&str>([]), Map::new());
         let digest = Bound { tool: &tool, arguments: &none, caller: &caller }.digest();
-        for kept in [
+        for content in [
             RequestState::Confirmation,
             RequestState::Round(None),
             RequestState::Round(Some("step 2, ö".to_owned())),
         ] {
-            let state = confirmations.seal(&digest, &kept);
-            assert!(!state.contains("step"), "what is kept is not to be read: {state}");
-            assert_eq!(confirmations.open(&state, &digest), Ok(kept));
+            let state = confirmations.seal(&digest, &content);
+            assert!(!state.contains("step"), "the content must not be readable: {state}");
+            assert_eq!(confirmations.open(&state, &digest), Ok(content));
         }
     }
 

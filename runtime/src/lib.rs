@@ -1,13 +1,13 @@
 //! MCP tools that mean what they declare.
 //!
-//! [`mcp_tool`] turns a plain function into a declared tool and refuses what is missing, contradictory or dishonest;
-//! [`Server`] makes a program of such tools; [`testing::Client`] calls them over the real protocol in a test.
+//! [`mcp_tool`] turns a plain function into a declared tool, and rejects declarations that are incomplete, contradictory
+//! or false. [`Server`] makes a program of such tools. [`testing::Client`] calls them over the real protocol in a test.
 //!
 //! ```
 //! use candor::{Server, mcp_tool, testing::Client, tools};
 //! use serde_json::json;
 //!
-//! /// Say hello to somebody.
+//! /// Say hello.
 //! #[mcp_tool(read_only, closed_world, public)]
 //! fn hello(
 //!     /// Whom to greet.
@@ -22,6 +22,7 @@
 //! # });
 //! ```
 
+mod about;
 #[cfg(feature = "http")]
 pub mod access;
 mod audit;
@@ -43,6 +44,7 @@ mod schema;
 mod scopes;
 mod serve;
 mod server;
+mod start_error;
 #[cfg(any(feature = "cli", feature = "oauth"))]
 mod stderr;
 mod tasks;
@@ -52,7 +54,7 @@ mod tool;
 mod wire_names;
 
 pub use audit::AuditLog;
-/// Makes the fields of a struct the handles that tools take by type.
+/// Makes the fields of a struct handles that tools take by type.
 ///
 /// Marks say what a tool can do with a handle:
 ///
@@ -105,7 +107,7 @@ pub use candor_macros::State;
 pub use candor_macros::mcp_tool;
 /// Lists tools for [`Server::tools`]: `tools![get_price, alerts::clear]`.
 ///
-/// Two tools of one name do not compile, in whichever modules they stand. Where `candor` goes by another name:
+/// Two tools with the same name do not compile, even if they are in different modules. If `candor` was renamed, write
 /// `tools![crate = ::path; get_price]`.
 ///
 /// ```
@@ -132,26 +134,28 @@ pub use candor_macros::mcp_tool;
 /// ```
 pub use candor_macros::tools;
 pub use message::Message;
-pub use registry::StartError;
 pub use retry::{retry, retry_blocking};
 pub use revision::Revision;
-/// The protocol library underneath, for a handler of prompts and resources: [`Server::handler`].
+/// The protocol library, for a handler of prompts and resources: [`Server::handler`].
 pub use rmcp;
 pub use sandbox::Sandbox;
 pub use server::{Server, Service};
+pub use start_error::StartError;
 pub use tool::{
     ask::{Ask, ClientFeature},
-    call::{Call, Caller},
+    call::Call,
+    caller::Caller,
     descriptor::{
         Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
     },
+    error::ToolError,
     handler::Tools,
-    output::{Block, Content, Output, ToolError},
+    output::{Block, Content, Output},
     progress::Level,
     state::State,
 };
 
-/// What expansions name. Nothing here is for people, and nothing here is stable.
+/// The items that expansions name. This module is not part of the public API.
 #[doc(hidden)]
 pub mod __private {
     pub use std::{
@@ -160,18 +164,19 @@ pub mod __private {
         time::Duration,
     };
 
+    use crate::tool::outcome::Outcome;
     pub use crate::tool::{
         args::param,
         descriptor::{
             Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
         },
-        handler::{Named, Run, Running, Tool, Tools, duplicate},
-        output::{Plainly, Returned},
+        handler::{HandlerFuture, Named, Run, Tool, Tools, duplicate},
+        returned::{FailsWithBox, FailsWithText, Returned, Succeeds},
         state::{InClosedWorld, InReadOnly, Network, Plain, Provide, State, Write, WriteAndNetwork},
     };
 
-    /// A future that may cross threads, boxed.
-    pub fn boxed<'a, F: Future<Output = crate::tool::output::Outcome> + Send + 'a>(future: F) -> Running<'a> {
+    /// Boxes a future that may cross threads.
+    pub fn boxed<'a, F: Future<Output = Outcome> + Send + 'a>(future: F) -> HandlerFuture<'a> {
         Box::pin(future)
     }
 }

@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::{
     clock::Clock,
     tool::{
-        call::Caller,
+        caller::Caller,
         descriptor::{Descriptor, Per, Rate},
     },
 };

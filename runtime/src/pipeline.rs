@@ -28,7 +28,7 @@ use self::{confirmation::Confirmation, elicitation::Asker, request::Denial};
 use crate::{
     confirm::{Bound, RequestState},
     record::{DeniedBy, PendingRecord},
-    tool::{ask::Round, call::Call, output::Outcome},
+    tool::{ask::Round, call::Call, outcome::Outcome},
 };
 
 /// Answers one round of a call, and records it if it was refused.

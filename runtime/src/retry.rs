@@ -1,21 +1,21 @@
-//! Another attempt after a failure that passes: exponential backoff with full jitter, never past the call's deadline.
+//! Retries after transient failures: exponential backoff with full jitter, within the call's deadline.
 
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder, Retryable as _};
 
-use crate::tool::{call::Call, output::ToolError};
+use crate::tool::{call::Call, error::ToolError};
 
-/// The first wait is at most this long; each further one at most twice the one before.
-const FIRST: Duration = Duration::from_millis(100);
-/// No wait is longer, but for one that the other side asked for.
-const LONGEST: Duration = Duration::from_secs(10);
+/// The upper bound of the first wait. The bound doubles with each further wait.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// The upper bound of all waits. A wait that the failure asks for may be longer.
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// Repeats an outbound call of a handler while it fails with [`ToolError::transient`], up to `retries` further times.
 ///
-/// Waits a random time up to a bound that starts at 100 ms and doubles to 10 s (full jitter), or what the failure asks
-/// for with [`ToolError::retry_after`] where that is longer. What would run past the call's deadline is not waited for:
-/// the last failure is returned at once.
+/// Waits a random time up to a bound that starts at 100 ms and doubles to 10 s (full jitter). If the failure asks for a
+/// longer wait with [`ToolError::retry_after`], waits that long. If the wait would end after the call's deadline, returns
+/// the last failure at once.
 ///
 /// ```
 /// use candor::{Call, ToolError, mcp_tool};
@@ -47,7 +47,7 @@ where
         .await
 }
 
-/// [`retry`] for a handler that is a plain `fn`.
+/// Does the same as [`retry`] in a handler that is a plain `fn`.
 ///
 /// # Errors
 ///
@@ -70,25 +70,25 @@ pub fn retry_blocking<T>(
     }
 }
 
-/// The wait after `error`: at least what it asks for, and none where that would be too late.
+/// Returns the wait after `error`, at least as long as it asks for; `None` if the wait would end after the deadline.
 pub(crate) fn within(deadline: Instant, error: &ToolError, wait: Duration) -> Option<Duration> {
     let wait = wait.max(error.wait().unwrap_or_default());
-    let left = deadline.saturating_duration_since(now());
-    (wait < left).then_some(wait)
+    let remaining = deadline.saturating_duration_since(now());
+    (wait < remaining).then_some(wait)
 }
 
-/// The time, as a test with a paused clock sees it.
+/// Returns the time, which a test with a paused clock controls.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Waits of a random length below a bound that doubles.
+/// The builder of waits of a random length below a bound that doubles.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FullJitter {
     pub(crate) retries: u32,
 }
 
-/// See [`FullJitter`].
+/// The waits of a [`FullJitter`].
 #[derive(Debug)]
 pub(crate) struct Waits(ExponentialBackoff);
 
@@ -97,9 +97,9 @@ impl BackoffBuilder for FullJitter {
 
     fn build(self) -> Waits {
         let bounds = ExponentialBuilder::default()
-            .with_min_delay(FIRST)
+            .with_min_delay(FIRST_WAIT)
             .with_factor(2.0)
-            .with_max_delay(LONGEST)
+            .with_max_delay(MAX_WAIT)
             .with_max_times(self.retries as usize);
         Waits(bounds.build())
     }
@@ -118,18 +118,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_wait_is_below_its_doubling_bound() {
+    fn waits_are_below_their_doubling_bound() {
         for _ in 0..100 {
             let waits: Vec<Duration> = FullJitter { retries: 9 }.build().collect();
             assert_eq!(waits.len(), 9);
             for (at, wait) in waits.iter().enumerate() {
-                assert!(*wait <= (FIRST * 2u32.pow(u32::try_from(at).unwrap())).min(LONGEST));
+                assert!(*wait <= (FIRST_WAIT * 2u32.pow(u32::try_from(at).unwrap())).min(MAX_WAIT));
             }
         }
     }
 
     #[test]
-    fn nothing_is_waited_for_past_the_deadline() {
+    fn waits_end_before_the_deadline() {
         let deadline = now() + Duration::from_secs(5);
         let century = ToolError::transient("busy").retry_after(Duration::from_secs(100 * 365 * 86_400));
         assert_eq!(within(deadline, &century, Duration::ZERO), None);

@@ -1,4 +1,4 @@
-//! The protocol revisions this crate speaks, by name. A new one is a change to this list, never "latest".
+//! Lists the protocol revisions that this crate speaks. A new revision is added by name, never as "latest".
 
 /// A revision of the Model Context Protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -7,15 +7,15 @@ pub enum Revision {
     V2025_06_18,
     /// `2025-11-25`
     V2025_11_25,
-    /// `2026-07-28`: no handshake, every request says its revision.
+    /// `2026-07-28`: without a handshake, every request names its revision.
     V2026_07_28,
 }
 
 impl Revision {
-    /// Every revision this crate speaks, oldest first.
+    /// All revisions that this crate speaks, oldest first.
     pub const ALL: [Self; 3] = [Self::V2025_06_18, Self::V2025_11_25, Self::V2026_07_28];
 
-    /// Its name on the wire.
+    /// Returns the name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::V2025_06_18 => "2025-06-18",
@@ -24,12 +24,13 @@ impl Revision {
         }
     }
 
-    /// The revision of this name.
+    /// Returns the revision of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|revision| revision.as_str() == name)
     }
 
-    /// Whether a structured result has to be an object (until SEP-2106).
+    /// Returns whether the revision is older than 2026-07-28: it has a handshake and sessions, and a structured result must
+    /// be an object (until SEP-2106).
     pub(crate) const fn is_legacy(self) -> bool {
         !matches!(self, Self::V2026_07_28)
     }

@@ -1,4 +1,4 @@
-//! What a server says of its scopes → all that a caller holds who was granted some of them.
+//! Extends the scopes that a caller was granted by the scopes that they include.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ pub(crate) enum Visibility {
     Listed,
 }
 
-/// Which scopes carry others, and which a caller needs for basic use.
+/// The scopes that include others, and the scopes for basic use.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scopes {
     implied: BTreeMap<String, BTreeSet<String>>,
@@ -22,7 +22,7 @@ pub(crate) struct Scopes {
 }
 
 impl Scopes {
-    /// Lets `broader` carry `narrower`, and all that this carries.
+    /// Lets `broader` include `narrower`, and all that `narrower` includes.
     pub(crate) fn imply(&mut self, broader: String, narrower: String) {
         self.implied.entry(broader).or_default().insert(narrower);
     }
@@ -31,17 +31,17 @@ impl Scopes {
         self.basic = scopes.into_iter().collect();
     }
 
-    /// What a caller needs for basic use.
+    /// Returns the scopes for basic use.
     pub(crate) fn basic(&self) -> &[String] {
         &self.basic
     }
 
-    /// `granted` and everything that it carries.
+    /// Returns `granted` with all scopes that it includes.
     pub(crate) fn held<S: Into<String>>(&self, granted: impl IntoIterator<Item = S>) -> BTreeSet<String> {
         let mut held = BTreeSet::new();
         let mut open: Vec<String> = granted.into_iter().map(Into::into).collect();
         while let Some(scope) = open.pop() {
-            // Once seen, a scope is not followed again: a circle ends.
+            // A scope is followed once, so that a cycle ends.
             if let Some(narrower) = self.implied.get(&scope).filter(|_| !held.contains(&scope)) {
                 open.extend(narrower.iter().cloned());
             }
@@ -50,18 +50,18 @@ impl Scopes {
         held
     }
 
-    /// Whether `scope` is none of those that are needed, and carries none.
+    /// Returns whether `scope` neither is nor includes a needed scope.
     pub(crate) fn is_idle<'a>(&self, scope: &str, mut needed: impl Iterator<Item = &'a str>) -> bool {
         let held = self.held([scope]);
         !needed.any(|needed| held.contains(needed))
     }
 
-    /// Each broader scope, and the narrower ones it was said to carry.
+    /// Returns each broader scope with the narrower ones that were declared for it.
     pub(crate) fn implied(&self) -> &BTreeMap<String, BTreeSet<String>> {
         &self.implied
     }
 
-    /// Each pair of a broader scope and a narrower one, as it was said.
+    /// Returns each declared pair of a broader and a narrower scope.
     pub(crate) fn implications(&self) -> impl Iterator<Item = (&str, &str)> {
         self.implied
             .iter()
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broader_scope_carries_the_narrower_and_what_that_carries() {
+    fn broader_scope_includes_narrower_ones_transitively() {
         let mut scopes = Scopes::default();
         scopes.imply("admin".to_owned(), "write".to_owned());
         scopes.imply("write".to_owned(), "read".to_owned());
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_of_scopes_ends() {
+    fn scopes_may_include_each_other() {
         let mut scopes = Scopes::default();
         for (broader, narrower) in [("a", "b"), ("b", "c"), ("c", "a"), ("a", "a")] {
             scopes.imply(broader.to_owned(), narrower.to_owned());

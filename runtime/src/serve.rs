@@ -16,6 +16,8 @@ pub(crate) use rmcp::ServerHandler;
 
 pub use service::Service;
 pub(crate) use shared::ReadinessCheck;
+#[cfg(feature = "cli")]
 pub(crate) use shutdown::Shutdown;
+#[cfg(feature = "cli")]
 pub(crate) use stdio::Stdio;
 pub(crate) use user_handler::UserHandler;

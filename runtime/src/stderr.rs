@@ -37,7 +37,8 @@ pub(crate) fn write(text: String) {
     }
 }
 
-/// Waits until everything that was queued is written, but not for long: nobody may be reading it.
+/// Waits until everything that was queued is written, but not for long: stderr may have no reader.
+#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only the command line ends a process"))]
 pub(crate) fn flush() {
     let Some(writer) = WRITER.get().and_then(Option::as_ref) else { return };
     let (done, written) = sync_channel(1);

@@ -17,7 +17,7 @@ use crate::{
     clock::Clock,
     tool::{
         ask::Question,
-        call::{Caller, Identity},
+        caller::{Caller, Identity},
     },
 };
 

@@ -1,7 +1,7 @@
-//! For your own tests: a client in the same process, and a call's context for a handler alone.
+//! Tests servers: a client in the same process, and the context of a call for a single handler.
 //!
-//! The first level of test needs neither: a tool is a function, so call it. With `&Call` in its parameters, pass
-//! [`call()`]. The second level is a [`Client`]: the real protocol, through every stage a call goes through.
+//! A unit test needs neither: a tool is a function, so call it. If it takes `&Call`, pass [`call()`]. A [`Client`] tests
+//! the whole path of a call over the real protocol.
 
 use std::{
     sync::Arc,
@@ -10,18 +10,15 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::tool::{
-    ask::Round,
-    call::{Call, Caller},
-    descriptor::Descriptor,
-};
+use crate::tool::{ask::Round, call::Call, caller::Caller, descriptor::Descriptor};
 pub use crate::{
     audit::Disk,
     client::{Answer, CallError, Client, ClientBuilder, ElicitAction},
     clock::Clock,
 };
 
-/// A context to call a handler with: a local caller without scopes, an hour of time, nobody who listens to progress.
+/// Returns a context to call a handler with: a local caller without scopes, a deadline in an hour, and no client that
+/// reads progress.
 pub fn call() -> Call {
     Call {
         descriptor: &Descriptor::DEFAULT,

@@ -1,20 +1,20 @@
-//! Words of a caller's → words that are safe to repeat, and the nearest word that was meant.
+//! Makes a caller's text safe to repeat, and guesses the word that a caller meant.
 
-/// The most characters of a caller's word that are repeated to them.
-const LONGEST: usize = 64;
+/// The number of characters of a caller's word that are repeated to the caller.
+const MAX_WORD_CHARS: usize = 64;
 
-/// `word`, escaped and cut.
+/// Escapes and cuts `word`.
 pub(crate) fn shown(word: &str) -> String {
-    let mut shown: String = word.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if word.chars().nth(LONGEST).is_some() {
+    let mut shown: String = word.chars().take(MAX_WORD_CHARS).flat_map(char::escape_debug).collect();
+    if word.chars().nth(MAX_WORD_CHARS).is_some() {
         shown.push('…');
     }
     shown
 }
 
-/// The one of `words` that `word` most likely means.
+/// Finds the one of `words` that `word` most likely means.
 pub(crate) fn nearest<'a>(word: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    if word.len() > LONGEST {
+    if word.len() > MAX_WORD_CHARS {
         return None;
     }
     words
@@ -24,8 +24,8 @@ pub(crate) fn nearest<'a>(word: &str, words: impl Iterator<Item = &'a str>) -> O
         .map(|(_, candidate)| candidate)
 }
 
-/// Whether `c` is invisible, or turns the direction of what is read (Unicode TR 36, TR 55): what carries instructions
-/// that a person does not see. The macro knows the same set.
+/// Returns whether `c` is invisible or changes the direction of text (Unicode TR 36, TR 55): such characters can carry
+/// instructions that a person does not see. The macro refuses the same set in literals.
 pub(crate) fn is_hidden(c: char) -> bool {
     match c {
         '\n' | '\t' => false,

@@ -3,8 +3,13 @@
 pub(crate) mod args;
 pub(crate) mod ask;
 pub(crate) mod call;
+pub(crate) mod caller;
+pub(crate) mod cause;
 pub(crate) mod descriptor;
+pub(crate) mod error;
 pub(crate) mod handler;
+pub(crate) mod outcome;
 pub(crate) mod output;
 pub(crate) mod progress;
+pub(crate) mod returned;
 pub(crate) mod state;

@@ -1,6 +1,6 @@
-"""A verifier key and a log's folder -> whether its checkpoints are signed by that key and say what the log holds.
+"""Checks that the checkpoints of a log are signed by a verifier key and agree with the records.
 
-Written from C2SP signed-note and from the description of the chain alone; nothing here is Candor's.
+Written from C2SP signed-note and from the description of the chain alone, without code of Candor.
 """
 
 import base64
@@ -44,26 +44,26 @@ class Verifier:
 
 
 def notes(file: bytes) -> list[bytes]:
-    """Notes one after another: each ends with the line behind its first empty line."""
-    found = []
+    """Notes one after another: each ends with the line after its first empty line."""
+    split = []
     while file:
         end = file.index(b"\n", file.index(b"\n\n") + 2) + 1
-        found.append(file[:end])
+        split.append(file[:end])
         file = file[end:]
-    return found
+    return split
 
 
 def heads(folder: Path) -> list[bytes]:
-    """The digest after each record, computed anew."""
-    prev, found = bytes(32), []
+    """The digest after each record, computed again."""
+    prev, digests = bytes(32), []
     for segment in sorted(folder.glob("segment-*.jsonl")):
         for line in segment.read_bytes().splitlines():
             body, chain = line.split(b',"prev":')
             digest = hashlib.sha256(DOMAIN + prev + len(body).to_bytes(8, "big") + body).digest()
-            assert chain == f'"{prev.hex()}","hash":"{digest.hex()}"}}'.encode(), (segment, len(found))
+            assert chain == f'"{prev.hex()}","hash":"{digest.hex()}"}}'.encode(), (segment, len(digests))
             prev = digest
-            found.append(digest)
-    return found
+            digests.append(digest)
+    return digests
 
 
 def main(key: str, folder: str) -> None:
@@ -83,7 +83,7 @@ def main(key: str, folder: str) -> None:
                 continue
             raise AssertionError(f"byte {at} of a note can be changed")
     assert len(checkpoints) >= 2 and int(size) == len(chain), "the last checkpoint is of the whole log"
-    print(f"{len(checkpoints)} checkpoints of {len(chain)} records are what they say")
+    print(f"{len(checkpoints)} checkpoints of {len(chain)} records are correct")
 
 
 main(*sys.argv[1:])

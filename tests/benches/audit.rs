@@ -1,10 +1,10 @@
-//! What the audit log costs: `cargo bench -p candor-tests --bench audit`, or one part of it with its name behind `--`:
-//! `durable`, `read`, `verify`.
+//! Measures the cost of the audit log: `cargo bench -p candor-tests --bench audit`, or one part of it with its name after
+//! `--`: `durable`, `read`, `verify`.
 //!
-//! `durable`: calls that wait for the disk, 64 callers at once, beside a bare loop that writes and syncs the same batches of
-//! records to the same disk. `read`: a read call with its records beside one without. `verify`: `audit verify` of a million
-//! records beside SHA-256 of the same bytes. The logs stand in the folder that `TMPDIR` names; on a file system in memory a
-//! sync costs nothing, and the first part says nothing.
+//! `durable` compares calls that wait for the disk, 64 callers at once, with a bare loop that writes and syncs the same
+//! batches of records. `read` compares a read call that is recorded with one that is not. `verify` compares `audit verify` of
+//! a million records with SHA-256 of the same bytes. The logs are in the folder that `TMPDIR` names. On a file system in
+//! memory a sync costs nothing, and the first part measures nothing.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -68,10 +68,10 @@ fn server(log: Option<&Path>) -> Service {
 
 fn main() {
     let parts: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let wanted =
-        |part: &str| side_by_side::wanted() && (parts.is_empty() || parts.iter().any(|word| word == part));
+    let selected =
+        |part: &str| side_by_side::wanted() && (parts.is_empty() || parts.iter().any(|name| name == part));
     for (part, run) in [("durable", durable as fn()), ("read", read), ("verify", verify)] {
-        if wanted(part) {
+        if selected(part) {
             run();
         }
     }
@@ -81,7 +81,7 @@ fn runtime() -> tokio::runtime::Runtime {
     Builder::new_multi_thread().enable_all().build().expect("a runtime")
 }
 
-/// `calls` calls by many callers at once; how long they take together.
+/// Measures the time of `calls` calls by many callers at once.
 fn calls(service: &Service, params: &'static str, calls: u32) -> Duration {
     runtime().block_on(async {
         static LEFT: AtomicU32 = AtomicU32::new(0);
@@ -121,11 +121,11 @@ fn durable() {
         service.stop_audit();
         let batches = batches(&log);
         let records: u32 = batches.iter().map(|batch| lines(batch)).sum();
-        // Twice, since a disk that others use as well is not the same from one moment to the next.
+        // Twice, since the speed of a shared disk changes from one moment to the next.
         let bare =
             ["once", "twice"].map(|time| bare(&folder.path().join(format!("{time}-{round}")), &batches));
         let bare = (bare[0] + bare[1]) / 2;
-        // The log also holds each caller's first call, and what begins and ends it.
+        // The log also holds each caller's first call, and the records of its start and stop.
         let share = ours.as_secs_f64() * f64::from(records) / f64::from(2 * DURABLE_CALLS);
         println!(
             "{:24} ours: {:7.0} calls/s in batches of {:.1} records   bare loop: {:7.0} calls/s   ratio: {:.2}",
@@ -145,7 +145,7 @@ fn lines(batch: &[u8]) -> u32 {
     batch.split_inclusive(|&byte| byte == b'\n').map(|_| 1).sum()
 }
 
-/// The records of a log as they were written: those of one batch have one time.
+/// Returns the batches of a log. The records of one batch have the same time.
 fn batches(log: &Path) -> Vec<Vec<u8>> {
     let mut batches: Vec<(String, Vec<u8>)> = Vec::new();
     for segment in segments(log) {
@@ -200,7 +200,7 @@ fn verify() {
     ledger(&["audit", "key", "new", signed.to_str().expect("a plain name")], 0);
     for log in [&plain, &signed] {
         let service = server(Some(log));
-        // A disk that stalls for a moment may leave some of them out.
+        // Some records are left out if the disk stalls for a moment.
         calls(&service, GET, RECORDS / 2 + RECORDS / 50);
         service.stop_audit();
     }
@@ -231,22 +231,22 @@ fn verify() {
     }
 }
 
-/// SHA-256 of all bytes of a log.
+/// Computes SHA-256 of all bytes of a log.
 fn hash(log: &Path) {
-    let (mut hash, mut room) = (Sha256::new(), vec![0; 512 * 1024]);
+    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 512 * 1024]);
     for segment in segments(log) {
         let mut file = File::open(segment).expect("it is there");
         loop {
-            match file.read(&mut room).expect("it can be read") {
+            match file.read(&mut buffer).expect("it can be read") {
                 0 => break,
-                read => hash.update(&room[..read]),
+                read => hash.update(&buffer[..read]),
             }
         }
     }
     std::hint::black_box(hash.finalize());
 }
 
-/// Runs the command line; it is satisfied, and has seen this many records. The most memory it had, in kB.
+/// Runs a command, which must succeed and see this many records. Returns the most memory that it had, in kB.
 fn ledger(arguments: &[&str], records: u32) -> u64 {
     let mut child = Command::new(env!("CARGO_BIN_EXE_ledger"))
         .args(arguments)
@@ -265,9 +265,9 @@ fn ledger(arguments: &[&str], records: u32) -> u64 {
         std::thread::sleep(Duration::from_millis(2));
     }
     let output = child.wait_with_output().expect("it ends");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}");
-    let seen = said.lines().find_map(|line| line.trim().split_once(" records in ")?.0.parse::<u64>().ok());
-    assert!(seen.unwrap_or(0) >= u64::from(records), "{said}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{stdout}");
+    let seen = stdout.lines().find_map(|line| line.trim().split_once(" records in ")?.0.parse::<u64>().ok());
+    assert!(seen.unwrap_or(0) >= u64::from(records), "{stdout}");
     most
 }

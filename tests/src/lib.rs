@@ -10,7 +10,7 @@ pub mod http;
 pub mod issuer;
 pub mod log;
 pub mod program;
-pub mod rich;
+pub mod schema_types;
 pub mod tasks;
 pub mod twin;
 pub mod wire;

@@ -1,4 +1,4 @@
-//! Calls → records: two a call, committed before the handler and before the answer, or neither happens.
+//! Tests the records of calls: an intent is committed before the handler runs, and an outcome before the answer.
 
 use std::{
     fs,
@@ -27,9 +27,9 @@ struct App {
 #[mcp_tool(additive, closed_world, public)]
 fn write_down(
     runs: &Arc<AtomicUsize>,
-    /// What to write.
+    /// The text.
     text: &str,
-    /// Who may read it.
+    /// A secret number.
     #[param(secret)]
     pin: u32,
 ) -> String {
@@ -57,11 +57,11 @@ fn records(folder: &Path) -> Vec<Value> {
 }
 
 fn kinds(folder: &Path) -> Vec<String> {
-    let word = |record: &Value| {
+    let kind = |record: &Value| {
         let event = record["event"].as_str();
         event.or(record["kind"].as_str()).unwrap().to_owned()
     };
-    records(folder).iter().map(word).collect()
+    records(folder).iter().map(kind).collect()
 }
 
 const ARGUMENTS: &str = "MARK3R-text";
@@ -71,7 +71,7 @@ async fn writes(client: &Client) -> bool {
 }
 
 #[tokio::test]
-async fn a_call_has_two_records_and_none_holds_what_the_caller_wrote() {
+async fn call_has_two_records_without_the_callers_text() {
     let (folder, runs) = (tempfile::tempdir().unwrap(), Arc::default());
     let service = build(folder.path(), &Disk::default(), &runs).unwrap();
     let mut wire = Wire::to(service.clone());
@@ -108,7 +108,7 @@ async fn a_call_has_two_records_and_none_holds_what_the_caller_wrote() {
 }
 
 #[tokio::test]
-async fn a_sync_that_fails_lets_no_write_run_and_the_log_stays_failed() {
+async fn failed_sync_refuses_writes_until_the_log_is_reopened() {
     let (folder, runs, disk) = (tempfile::tempdir().unwrap(), Arc::default(), Disk::faulty());
     let service = build(folder.path(), &disk, &runs).unwrap();
     let client = Client::to(service.clone(), Revision::V2025_11_25).await;
@@ -121,14 +121,14 @@ async fn a_sync_that_fails_lets_no_write_run_and_the_log_stays_failed() {
     assert_eq!(runs.load(Ordering::Relaxed), 1);
     assert!(client.call("read_it", json!({})).await.is_ok());
     assert_eq!(kinds(folder.path()), ["segment", "start", "intent", "outcome"]);
-    // Whoever mended the disk says so, and the log that is still whole goes on.
+    // The operator repaired the disk and reopens the log, which is still whole.
     service.reopen_audit();
     assert!(writes(&client).await && service.audit_is_ready());
     assert_eq!(kinds(folder.path())[4..7], ["reopened", "intent", "outcome"].map(str::to_owned));
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_writes_and_service_resumes_when_there_is_room() {
+async fn full_disk_refuses_writes_until_it_has_space() {
     let (folder, runs, disk) = (tempfile::tempdir().unwrap(), Arc::default(), Disk::faulty());
     let service = build(folder.path(), &disk, &runs).unwrap();
     let client = Client::to(service.clone(), Revision::V2025_11_25).await;
@@ -136,7 +136,7 @@ async fn a_full_disk_refuses_writes_and_service_resumes_when_there_is_room() {
     assert!(!writes(&client).await && !service.audit_is_ready());
     assert!(client.call("read_it", json!({})).await.is_ok());
     assert_eq!(runs.load(Ordering::Relaxed), 0);
-    // The record of a denial is tried all the same, and leaves nothing behind when it fails in the middle.
+    // The record of a denial is tried nevertheless, and leaves nothing behind when it fails in the middle.
     let length = fs::metadata(log::segment(&folder.path().join("audit"), 1)).unwrap().len();
     assert!(client.call("write_down", json!({"text": 7, "pin": 1})).await.unwrap().is_error);
     assert_eq!(fs::metadata(log::segment(&folder.path().join("audit"), 1)).unwrap().len(), length);
@@ -145,22 +145,22 @@ async fn a_full_disk_refuses_writes_and_service_resumes_when_there_is_room() {
     service.stop_audit();
     let kinds = kinds(folder.path());
     assert!(kinds.contains(&"left_out".to_owned()), "{kinds:?}");
-    let ended = |record: &&Value| record["kind"] == "outcome" && record["tool"] == "write_down";
-    assert_eq!(records(folder.path()).iter().filter(ended).count(), 1);
+    let outcome = |record: &&Value| record["kind"] == "outcome" && record["tool"] == "write_down";
+    assert_eq!(records(folder.path()).iter().filter(outcome).count(), 1);
 }
 
 #[tokio::test]
-async fn one_process_writes_a_log() {
+async fn second_process_cannot_write_a_log() {
     let (folder, runs) = (tempfile::tempdir().unwrap(), Arc::default());
     let _first = build(folder.path(), &Disk::default(), &runs).unwrap();
     let Err(StartError::Audit(why)) = build(folder.path(), &Disk::default(), &runs) else {
         panic!("it starts")
     };
-    assert!(why.contains("another process"), "{why}");
+    assert!(why.fact().contains("another process"), "{why}");
 }
 
 #[test]
-fn a_torn_last_line_is_set_aside_and_any_changed_byte_of_the_last_segment_is_a_reason_not_to_start() {
+fn start_sets_a_torn_last_line_aside_and_rejects_every_changed_byte() {
     let (folder, runs) = (tempfile::tempdir().unwrap(), Arc::default());
     drop(build(folder.path(), &Disk::default(), &runs).unwrap());
     let path = log::segment(&folder.path().join("audit"), 1);
@@ -169,8 +169,8 @@ fn a_torn_last_line_is_set_aside_and_any_changed_byte_of_the_last_segment_is_a_r
         let mut bytes = whole.clone();
         bytes[at] ^= 1;
         fs::write(&path, &bytes).unwrap();
-        let found = build(folder.path(), &Disk::default(), &runs);
-        assert!(matches!(found, Err(StartError::Audit(_))), "byte {at}");
+        let started = build(folder.path(), &Disk::default(), &runs);
+        assert!(matches!(started, Err(StartError::Audit(_))), "byte {at}");
     }
     fs::write(&path, [&whole[..], b"{\"v\":1,\"seq\":3,"].concat()).unwrap();
     drop(build(folder.path(), &Disk::default(), &runs).unwrap());
@@ -180,7 +180,7 @@ fn a_torn_last_line_is_set_aside_and_any_changed_byte_of_the_last_segment_is_a_r
 
 #[cfg(unix)]
 #[test]
-fn a_folder_that_is_a_link_a_file_or_open_to_others_holds_no_log() {
+fn log_folder_cannot_be_a_link_a_file_or_writable_by_others() {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     let (folder, runs) = (tempfile::tempdir().unwrap(), Arc::default());
@@ -200,7 +200,7 @@ fn a_folder_that_is_a_link_a_file_or_open_to_others_holds_no_log() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_built_says_where_it_records_or_that_it_does_not() {
+async fn server_with_required_records_must_name_a_log_or_none() {
     let server = || Server::new("s", "1").state(App { runs: Arc::default() });
     let error = server().tools(tools![write_down, read_it]).build().err().unwrap();
     assert_eq!(error, StartError::Unaudited("write_down"));
@@ -210,9 +210,9 @@ async fn a_server_that_is_built_says_where_it_records_or_that_it_does_not() {
     assert!(server().tools(tools![write_down, read_it]).unaudited().build().is_ok());
     assert!(
         server().tools(tools![write_down, read_it]).read_only().build().is_ok(),
-        "nothing is left that insists"
+        "not one tool with required records is left"
     );
-    // A test's client is one that says so.
+    // A test's client says so by itself.
     assert!(writes(&Client::of(server().tools(tools![write_down])).await).await);
     let manifest = |server: Server<App>| server.tools(tools![write_down]).manifest().unwrap();
     assert!(manifest(server()).contains("\"audit\": [\n          \"runtime\"\n        ]"));

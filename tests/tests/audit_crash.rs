@@ -1,5 +1,5 @@
-//! `kill -9` at random moments of a load of 64 calls at once, and a restart, again and again: every call that was answered
-//! has its two records, the log is what was written, and a line that was cut off is set aside.
+//! Kills a server with `kill -9` under a load of 64 calls at once and restarts it, many times: every answered call has its
+//! two records, the log is intact, and a line that was cut off is set aside.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 const LEDGER: &str = env!("CARGO_BIN_EXE_ledger");
 const ROUNDS: u64 = 200;
 const CALLERS: u64 = 64;
-/// Rounds on one log: its whole is checked after each.
-const ROUNDS_A_LOG: u64 = 20;
+/// The number of rounds on one log, which is verified as a whole after each.
+const ROUNDS_PER_LOG: u64 = 20;
 
 struct Server {
     child: Child,
@@ -41,35 +41,34 @@ impl Server {
             .expect("it starts");
         let stdin = child.stdin.take().expect("it is piped");
         let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
-        let (give, lines) = mpsc::channel();
+        let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
             for line in stdout.lines() {
-                // A last line that the kill cut off is no answer.
+                // The kill may cut off the last line.
                 let Ok(line) = line else { break };
-                if give.send(line).is_err() {
+                if sender.send(line).is_err() {
                     break;
                 }
             }
         });
         let mut server = Self { child, stdin, lines };
-        server.say(&initialize("2025-11-25"));
+        server.send(&initialize("2025-11-25"));
         if server.lines.recv_timeout(Duration::from_secs(20)).is_err() {
             let _ = server.child.kill();
-            let mut said = String::new();
-            server.child.stderr.take().expect("it is piped").read_to_string(&mut said).expect("it is text");
-            panic!("it did not start: {said}");
+            let mut stderr = String::new();
+            server.child.stderr.take().expect("it is piped").read_to_string(&mut stderr).expect("it is text");
+            panic!("the server did not start: {stderr}");
         }
-        server.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+        server.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
         server
     }
 
-    fn say(&mut self, line: &str) {
-        // The other end may have been killed.
+    fn send(&mut self, line: &str) {
+        // The server may have been killed.
         let _ = writeln!(self.stdin, "{line}").and_then(|()| self.stdin.flush());
     }
 
-    /// 64 calls at once for this long, each answer followed by another call, and then the kill. The numbers that were
-    /// entered, as far as an answer said so.
+    /// Keeps 64 calls in flight for this long, then kills the server. Returns the numbers whose calls were answered.
     fn kill_under_load(mut self, first: u64, load: Duration) -> BTreeSet<u64> {
         let (mut next, end) = (first, Instant::now() + load);
         let mut answered = BTreeSet::new();
@@ -78,33 +77,33 @@ impl Server {
         }
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             if let Ok(line) = self.lines.recv_timeout(left) {
-                heard(&line, &mut answered);
+                collect(&line, &mut answered);
                 self.enter(&mut next);
             }
         }
         // SIGKILL.
         self.child.kill().expect("it lives");
         self.child.wait().expect("it ends");
-        // What it said before was said.
+        // Answers that were written before the kill count.
         while let Ok(line) = self.lines.recv() {
-            heard(&line, &mut answered);
+            collect(&line, &mut answered);
         }
         answered
     }
 
     fn enter(&mut self, next: &mut u64) {
-        self.say(&call(&json!(*next), "enter", json!({"n": *next})));
+        self.send(&call(&json!(*next), "enter", json!({"n": *next})));
         *next += 1;
     }
 }
 
-fn heard(line: &str, answered: &mut BTreeSet<u64>) {
+fn collect(line: &str, answered: &mut BTreeSet<u64>) {
     let Ok(answer) = serde_json::from_str::<Value>(line) else { return };
     let n = answer["result"]["structuredContent"]["result"].as_u64();
     answered.insert(n.unwrap_or_else(|| panic!("{line}")));
 }
 
-/// The numbers with an intent, and those with an outcome as well.
+/// Returns the numbers of the calls with an intent and an outcome.
 fn recorded(log: &Path) -> BTreeSet<u64> {
     let mut begun: BTreeMap<String, u64> = BTreeMap::new();
     let mut ended = BTreeSet::new();
@@ -112,7 +111,7 @@ fn recorded(log: &Path) -> BTreeSet<u64> {
         let id = record["call_id"].as_str().unwrap_or_default().to_owned();
         match record["kind"].as_str() {
             Some("intent") => {
-                begun.insert(id, record["args"]["n"].as_u64().expect("a number stands in clear"));
+                begun.insert(id, record["args"]["n"].as_u64().expect("numbers are not redacted"));
             }
             Some("outcome") => {
                 ended.insert(begun[&id]);
@@ -124,35 +123,35 @@ fn recorded(log: &Path) -> BTreeSet<u64> {
 }
 
 fn verified(log: &Path) -> Value {
-    let (code, said) = log::verified(LEDGER, log, &[]);
-    assert_eq!(code, Some(0), "{said}");
-    said
+    let (code, report) = log::verified(LEDGER, log, &[]);
+    assert_eq!(code, Some(0), "{report}");
+    report
 }
 
 #[test]
-fn no_answered_call_lacks_its_records_after_a_kill() {
+fn answered_calls_have_their_records_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let mut random = Random(0x0005_eed1);
     let (mut next, mut answered_in_all, mut unended) = (0, 0, 0);
     for round in 0..ROUNDS {
-        let log = folder.path().join(format!("log-{}", round / ROUNDS_A_LOG));
+        let log = folder.path().join(format!("log-{}", round / ROUNDS_PER_LOG));
         let load = Duration::from_micros(2_000 + random.below(60_000));
         let answered = Server::start(&log).kill_under_load(next, load);
         next += 1_000_000;
         let recorded = recorded(&log);
         let lost: Vec<_> = answered.difference(&recorded).collect();
         assert!(lost.is_empty(), "round {round}: answered and not recorded: {lost:?}");
-        let said = verified(&log);
-        assert_eq!(said["intact"], true, "{said}");
+        let report = verified(&log);
+        assert_eq!(report["intact"], true, "{report}");
         answered_in_all += answered.len();
-        unended = said["calls_without_outcome"].as_u64().unwrap().max(unended);
+        unended = report["calls_without_outcome"].as_u64().unwrap().max(unended);
     }
-    // There were calls to lose, and kills in the middle of some.
+    // There were calls to lose, and some were in flight when the server was killed.
     assert!(answered_in_all > 1_000 && unended > 0, "{answered_in_all} {unended}");
 }
 
 #[test]
-fn a_torn_tail_is_set_aside_at_the_next_start() {
+fn start_sets_a_torn_last_line_aside() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     Server::start(&log).kill_under_load(0, Duration::from_millis(50));
@@ -164,8 +163,8 @@ fn a_torn_tail_is_set_aside_at_the_next_start() {
         fs::write(&path, &whole[..cut]).unwrap();
         assert_eq!(verified(&log)["torn_bytes"], cut - start);
         Server::start(&log).kill_under_load(1_000, Duration::from_millis(20));
-        let said = verified(&log);
-        assert_eq!((&said["recovered"], &said["torn_bytes"]), (&json!(1), &json!(0)), "{said}");
+        let report = verified(&log);
+        assert_eq!((&report["recovered"], &report["torn_bytes"]), (&json!(1), &json!(0)), "{report}");
         let aside: Vec<_> = fs::read_dir(&log)
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -176,14 +175,14 @@ fn a_torn_tail_is_set_aside_at_the_next_start() {
     }
 }
 
-/// A generator of its own, so that a failure comes again.
+/// A generator with a fixed seed, so that a failure can be repeated.
 struct Random(u64);
 
 impl Random {
-    fn below(&mut self, most: u64) -> u64 {
+    fn below(&mut self, max: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        self.0 % most
+        self.0 % max
     }
 }

@@ -1,5 +1,4 @@
-//! A disk that is small and fills up, a folder that is no place for a log, and a log that somebody else changes: what a real
-//! process does then.
+//! Runs a real server on a full disk, in unsuitable folders, and on a log that another process changes.
 
 use std::{
     fs,
@@ -33,13 +32,13 @@ fn is_done(answer: &Value) -> bool {
     answer["result"]["structuredContent"].is_object()
 }
 
-/// The plain internal error, which says nothing of the log.
+/// Checks that the answer is the plain internal error, which does not mention the log.
 fn is_refused(answer: &Value) {
     assert_eq!(answer["error"]["code"], -32603, "{answer}");
     assert_eq!(answer["error"]["message"], "internal error\nhelp: the server's log says why", "{answer}");
 }
 
-/// Tries until it is so: a disk is asked again twice a second.
+/// Calls until the answer is as expected: the server checks a full disk twice a second.
 async fn until(process: &mut Process, n: u64, done: bool) -> Value {
     let start = Instant::now();
     loop {
@@ -52,8 +51,8 @@ async fn until(process: &mut Process, n: u64, done: bool) -> Value {
     }
 }
 
-/// A command that runs `ledger serve` on a file system of 4 MiB, which is mounted at `folder` for it alone. `None` where
-/// this machine lets nobody mount one.
+/// Returns a command that runs `ledger serve` on a file system of 4 MiB, which only this process sees at `folder`. `None` if
+/// this machine does not allow that.
 fn on_a_small_disk(folder: &Path, flags: &[&str]) -> Option<Command> {
     let namespaces = ["--user", "--map-root-user", "--mount"];
     let mut mount = Command::new("unshare");
@@ -61,7 +60,7 @@ fn on_a_small_disk(folder: &Path, flags: &[&str]) -> Option<Command> {
     let mounts = mount.arg(folder).stderr(Stdio::null()).status();
     if !mounts.is_ok_and(|status| status.success()) {
         eprintln!(
-            "SKIPPED: this machine mounts no tmpfs for `unshare --user --mount`; the full disk was not tested"
+            "SKIPPED: this machine does not let `unshare --user --mount` mount a tmpfs; the full disk was not tested"
         );
         return None;
     }
@@ -72,13 +71,13 @@ fn on_a_small_disk(folder: &Path, flags: &[&str]) -> Option<Command> {
     Some(command)
 }
 
-/// The same place, as the process sees it.
+/// Returns the folder as the process sees it.
 fn inside(process: u32, folder: &Path) -> PathBuf {
     PathBuf::from(format!("/proc/{process}/root{}", folder.display()))
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_writes_loses_nothing_and_comes_back() {
+async fn full_disk_refuses_writes_and_loses_no_record() {
     let folder = tempfile::tempdir().unwrap();
     let Some(command) = on_a_small_disk(folder.path(), &[]) else { return };
     let mut process = Process::start(command);
@@ -97,24 +96,24 @@ async fn a_full_disk_refuses_writes_loses_nothing_and_comes_back() {
         fs::remove_file(&filler).unwrap();
         assert!(is_done(&until(&mut process, round * 100 + 50, true).await));
     }
-    let log = folder.path().join("kept");
+    let log = folder.path().join("copy");
     let copied = Command::new("cp").arg("-r").arg(inside.join("log")).arg(&log).status().unwrap();
     assert!(copied.success());
-    let (code, said) = log::verified(LEDGER, &log, &[]);
-    assert_eq!((code, &said["intact"]), (Some(0), &json!(true)), "{said}");
-    assert!(said["left_out"].as_u64() >= Some(40), "{said}");
+    let (code, report) = log::verified(LEDGER, &log, &[]);
+    assert_eq!((code, &report["intact"]), (Some(0), &json!(true)), "{report}");
+    assert!(report["left_out"].as_u64() >= Some(40), "{report}");
     let text = fs::read_to_string(log::segment(&log, 1)).unwrap();
     for n in [0, 150, 250] {
         assert!(text.contains(&format!("\"n\":{n}}}")), "{n} was acknowledged");
     }
-    assert!(!text.contains("\"n\":101}"), "what was refused did not run");
+    assert!(!text.contains("\"n\":101}"), "a refused call did not run");
     let ended = process.end().await;
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-    assert!(ended.stderr.contains("all but full") && ended.stderr.contains("room again"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("almost full") && ended.stderr.contains("space again"), "{}", ended.stderr);
 }
 
 #[tokio::test]
-async fn a_server_whose_log_takes_no_records_is_not_ready_until_it_does() {
+async fn server_is_not_ready_while_its_log_takes_no_records() {
     let folder = tempfile::tempdir().unwrap();
     let Some(command) = on_a_small_disk(folder.path(), &["--http", "127.0.0.1:0"]) else { return };
     let mut site = Site::run(command).await;
@@ -133,10 +132,10 @@ async fn a_server_whose_log_takes_no_records_is_not_ready_until_it_does() {
         assert_eq!(ready().await, (503, json!({"ready": false, "failed": ["audit log"]})));
         assert_eq!(site.ask(&Ask::get("/livez")).await.status, 200);
         fs::remove_file(&filler).unwrap();
-        // No call has to find out that there is room again.
+        // The server notices the space without a call.
         at_last(async || ready().await == is_ready).await;
     }
-    // A log that somebody replaced is none, and no hangup makes it one.
+    // A segment was replaced, and SIGHUP does not make the log trusted again.
     let segment = log::segment(&inside(site.program.id(), folder.path()).join("log"), 1);
     let whole = fs::read(&segment).unwrap();
     fs::remove_file(&segment).unwrap();
@@ -144,13 +143,13 @@ async fn a_server_whose_log_takes_no_records_is_not_ready_until_it_does() {
     is_refused(&enter(30).await);
     assert_eq!(ready().await.0, 503);
     site.program.signal("HUP");
-    let said = || site.stderr().contains("cannot be opened again");
-    at_last(async || ready().await.0 == 503 && said()).await;
+    let reported = || site.stderr().contains("cannot be reopened");
+    at_last(async || ready().await.0 == 503 && reported()).await;
     site.program.signal("TERM");
     assert_eq!(site.ended().await.code(), Some(0));
 }
 
-/// Writes zeros until this many bytes are free, or none.
+/// Writes zeros until at most `free` bytes are free.
 fn fill(path: &Path, free: u64) {
     use std::io::Write as _;
 
@@ -164,7 +163,7 @@ fn fill(path: &Path, free: u64) {
 }
 
 #[tokio::test]
-async fn a_log_that_was_replaced_or_shortened_is_refused_and_sighup_brings_back_one_that_is_whole() {
+async fn replaced_or_shortened_log_is_refused_also_after_sighup() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let segment = log::segment(&log, 1);
@@ -175,7 +174,7 @@ async fn a_log_that_was_replaced_or_shortened_is_refused_and_sighup_brings_back_
     at_last(async || fs::read_to_string(&segment).unwrap().contains("\"event\":\"reopened\"")).await;
     assert!(is_done(&enter(&mut process, 2).await), "a hangup ends nothing");
     let whole = fs::read(&segment).unwrap();
-    // Shortened under its feet.
+    // Shortened while the server runs.
     let file = fs::OpenOptions::new().write(true).open(&segment).unwrap();
     file.set_len(whole.len() as u64 - 10).unwrap();
     is_refused(&enter(&mut process, 3).await);
@@ -193,44 +192,46 @@ async fn a_log_that_was_replaced_or_shortened_is_refused_and_sighup_brings_back_
 }
 
 #[test]
-fn a_folder_that_is_no_place_for_a_log_is_named_and_so_is_the_flag() {
+fn start_names_an_unsuitable_folder_and_the_flag() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let refused = |why: &str| {
         let output = ledger(&path).stdin(Stdio::null()).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(why) && said.contains("`--audit DIR`"), "{why}: {said}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(why) && stderr.contains("`--audit DIR`"), "{why}: {stderr}");
     };
     fs::write(&path, "").unwrap();
-    refused("is no folder");
+    refused("is not a folder");
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink(folder.path(), &path).unwrap();
     refused("is a symbolic link");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
-    refused("others may write in it");
+    refused("other users can write in it");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
     if rustix::process::geteuid().is_root() {
         std::os::unix::fs::chown(&path, Some(12_345), None).unwrap();
         refused("belongs to another user (uid 12345)");
     } else {
-        eprintln!("SKIPPED: only root can give a folder away; another user's was not tested");
+        eprintln!(
+            "SKIPPED: only root can change the owner of a folder; the folder of another user was not tested"
+        );
     }
 }
 
 #[test]
-fn a_hundred_thousand_segments_are_opened_verified_and_shown() {
+fn log_of_a_hundred_thousand_segments_can_be_opened_verified_and_shown() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     candor_tests::forged_log::log(&log, 100_000);
     let start = Instant::now();
-    let (code, said) = log::verified(LEDGER, &log, &[]);
+    let (code, report) = log::verified(LEDGER, &log, &[]);
     assert_eq!(
-        (code, &said["segments"], &said["records"]),
+        (code, &report["segments"], &report["records"]),
         (Some(0), &json!(100_000), &json!(100_000)),
-        "{said}"
+        "{report}"
     );
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
     let shown = Command::new(LEDGER).args(["audit", "show", "--json"]).arg(&log).output().unwrap();

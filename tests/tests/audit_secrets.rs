@@ -1,4 +1,4 @@
-//! Words planted in every place where a caller can put text → none of them in anything that the process wrote.
+//! Plants a word in every text that a caller can send, and checks that no file and no line of the server contains it.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use candor_tests::wire::{Process, modern, request};
 use serde_json::{Value, json};
 
 const MARK: &str = "MARK3R";
-/// Everything that a person may not read from a terminal, and that would break a line.
+/// Characters that control a terminal, are invisible, or end a line.
 const HOSTILE: &str = "MARK3R\n\r\0\u{1b}[2J\u{1b}]0;x\u{7}\u{9b}31m\u{202e}\u{2066}\u{85}\u{2028}\"\\é🦀٣";
 
 fn ledger(log: &Path, arguments: &[&str]) -> Command {
@@ -22,14 +22,14 @@ fn ledger(log: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Every file under `folder` and beside it: none holds the mark, in clear or escaped, and each line of the log is one
-/// record of printable ASCII.
-fn is_clean(folder: &Path) -> Vec<Value> {
+/// Checks that no file in `folder` contains the mark and that each line of a log is a record of printable ASCII. Returns the
+/// records.
+fn clean_records(folder: &Path) -> Vec<Value> {
     let mut records = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            records.extend(is_clean(&path));
+            records.extend(clean_records(&path));
             continue;
         }
         let bytes = fs::read(&path).unwrap();
@@ -44,7 +44,7 @@ fn is_clean(folder: &Path) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn nothing_that_a_caller_wrote_is_in_the_log_or_on_stderr() {
+async fn log_and_stderr_contain_no_text_of_a_caller() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let mut process = Process::start(ledger(&log, &["--grant", "read:x"]));
@@ -76,11 +76,11 @@ async fn nothing_that_a_caller_wrote_is_in_the_log_or_on_stderr() {
     wire.ask(modern(&json!(MARK), "2026-07-28", "tools/call", ask("enter", enter))).await;
     let ended = process.end().await;
     assert!(!ended.stderr.contains(MARK), "{}", ended.stderr);
-    let records = is_clean(folder.path());
+    let records = clean_records(folder.path());
     let count = |kind: &str| records.iter().filter(|record| record["kind"] == kind).count();
     assert_eq!((count("intent"), count("outcome"), count("denied")), (4, 4, 7), "{records:?}");
     assert!(records.iter().all(|record| record.to_string().len() < 100_000));
-    // What to search for is what is printed.
+    // `audit hash` prints the digest to search for.
     let hashed = |value: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ledger"));
         let output = command.args(["audit", "hash", value]).arg(&log).output().unwrap();
@@ -94,7 +94,7 @@ async fn nothing_that_a_caller_wrote_is_in_the_log_or_on_stderr() {
 }
 
 #[tokio::test]
-async fn what_a_client_calls_itself_reaches_no_terminal() {
+async fn client_name_cannot_control_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let mut process = Process::start(ledger(&log, &[]));
@@ -103,7 +103,7 @@ async fn what_a_client_calls_itself_reaches_no_terminal() {
     process.wire.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
     process.wire.call("enter", json!({"n": 1})).await;
     process.end().await;
-    let records = is_clean(&log);
+    let records = clean_records(&log);
     assert!(
         records.iter().any(|record| record["caller"]["client"]
             .as_str()
@@ -124,7 +124,7 @@ async fn what_a_client_calls_itself_reaches_no_terminal() {
 }
 
 #[test]
-fn over_http_no_token_no_cookie_and_no_header_is_in_the_log() {
+fn log_contains_no_token_cookie_or_header_of_an_http_request() {
     let folder = tempfile::tempdir().unwrap();
     let (log, tokens) = (folder.path().join("log"), tempfile::tempdir().unwrap());
     let file = tokens.path().join("tokens.toml");
@@ -141,11 +141,11 @@ fn over_http_no_token_no_cookie_and_no_header_is_in_the_log() {
         .spawn()
         .unwrap();
     let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
-    let mut said = String::new();
+    let mut lines = String::new();
     let address = loop {
         let mut line = String::new();
-        assert_ne!(std::io::BufRead::read_line(&mut stderr, &mut line).unwrap(), 0, "{said}");
-        said += &line;
+        assert_ne!(std::io::BufRead::read_line(&mut stderr, &mut line).unwrap(), 0, "{lines}");
+        lines += &line;
         if let Some(url) = line.split_once("http://") {
             break url.1.split('/').next().unwrap().to_owned();
         }
@@ -180,10 +180,10 @@ fn over_http_no_token_no_cookie_and_no_header_is_in_the_log() {
     assert!(post(&format!("cnd_{MARK}"), enter).starts_with("HTTP/1.1 401"));
     assert!(post(&key, json!({"name": "open_drawer", "arguments": {}})).starts_with("HTTP/1.1 403"));
     let _ = child.kill();
-    stderr.read_to_string(&mut said).unwrap();
+    stderr.read_to_string(&mut lines).unwrap();
     child.wait().unwrap();
-    assert!(!said.contains(MARK) && !said.contains(&key), "{said}");
-    let records = is_clean(folder.path());
+    assert!(!lines.contains(MARK) && !lines.contains(&key), "{lines}");
+    let records = clean_records(folder.path());
     let text = format!("{records:?}");
     assert!(!text.contains(&key));
     let denied: Vec<&str> =

@@ -1,4 +1,4 @@
-//! `serve`: where its records go, whether it starts without a place for them, and what it says of them on stderr.
+//! Tests where `serve` records, whether it starts without a folder for records, and what it says about them on stderr.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use candor_tests::{
 };
 use serde_json::json;
 
-/// `ledger` with this state folder, and no home.
+/// Returns `ledger` with this state folder.
 fn ledger(state: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ledger"));
     command.args(arguments).env("XDG_STATE_HOME", state);
@@ -47,7 +47,7 @@ fn kinds(log: &Path) -> Vec<String> {
 const ONE_CALL: [&str; 5] = ["segment", "start", "intent", "outcome", "stop"];
 
 #[tokio::test]
-async fn without_a_word_records_go_to_the_users_state_folder_and_each_process_has_a_log_of_its_own() {
+async fn default_log_is_in_the_users_state_folder_one_for_each_process() {
     let state = tempfile::tempdir().unwrap();
     let first = served(state.path(), &[]).await;
     let second = served(state.path(), &[]).await;
@@ -55,44 +55,44 @@ async fn without_a_word_records_go_to_the_users_state_folder_and_each_process_ha
     let logs = ["ledger/audit", "ledger/audit-2"].map(|log| state.path().join(log));
     for (log, ended) in logs.iter().zip([first, second]) {
         assert_eq!(kinds(log), ONE_CALL);
-        let said = format!("audit: {}, not signed (`audit key new` makes a key)\n", log.display());
-        assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+        let line = format!("audit: {}, not signed (`audit key new` makes a key)\n", log.display());
+        assert!(ended.stderr.contains(&line), "{}", ended.stderr);
     }
-    // The keys stand beside the logs, and are one.
+    // Both logs share one key file beside them.
     let mut beside: Vec<_> = fs::read_dir(state.path().join("ledger")).unwrap().collect();
     beside.retain(|entry| entry.as_ref().unwrap().file_type().unwrap().is_file());
     assert_eq!(beside.len(), 1, "{beside:?}");
 }
 
 #[tokio::test]
-async fn a_folder_that_was_named_is_taken_by_one_process_only() {
+async fn named_folder_is_taken_by_one_process_only() {
     let state = tempfile::tempdir().unwrap();
     let log = state.path().join("here");
     let log = log.to_str().unwrap();
     let first = served(state.path(), &["--audit", log]).await;
-    let (code, _, said) = ran(state.path(), &["serve", "--audit", log]);
+    let (code, _, stderr) = ran(state.path(), &["serve", "--audit", log]);
     assert_eq!(code, Some(2));
-    assert!(said.contains("another process") && said.contains("`--audit DIR`"), "{said}");
+    assert!(stderr.contains("another process") && stderr.contains("`--audit DIR`"), "{stderr}");
     assert_eq!(first.end().await.status.code(), Some(0));
     assert!(!state.path().join("ledger").exists());
 }
 
 #[test]
-fn what_must_be_recorded_is_not_served_where_it_cannot_be() {
+fn server_with_required_records_does_not_start_without_a_folder() {
     let state = tempfile::tempdir().unwrap();
-    // A file stands where the server's folder would be.
+    // A file has the name of the server's folder.
     fs::write(state.path().join("ledger"), "").unwrap();
-    let (code, _, said) = ran(state.path(), &["serve"]);
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("tool `enter` is declared `audit = \"required\"`"), "{said}");
-    assert!(said.contains("`--audit DIR`"), "{said}");
-    let (code, _, said) = ran(state.path(), &["serve", "--read-only"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("audit: no call is recorded"), "{said}");
+    let (code, _, stderr) = ran(state.path(), &["serve"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("tool `enter` is declared `audit = \"required\"`"), "{stderr}");
+    assert!(stderr.contains("`--audit DIR`"), "{stderr}");
+    let (code, _, stderr) = ran(state.path(), &["serve", "--read-only"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("audit: no call is recorded"), "{stderr}");
 }
 
 #[tokio::test]
-async fn a_call_from_the_command_line_is_recorded_and_says_nothing_of_it() {
+async fn call_on_the_command_line_is_recorded_silently() {
     let state = tempfile::tempdir().unwrap();
     let (code, stdout, stderr) = ran(state.path(), &["call", "enter", "n=7"]);
     assert_eq!((code, &*stdout, &*stderr), (Some(0), "7\n", ""));
@@ -103,7 +103,7 @@ async fn a_call_from_the_command_line_is_recorded_and_says_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn what_was_recorded_is_shown_to_people_and_programs() {
+async fn show_prints_records_for_people_and_programs() {
     let state = tempfile::tempdir().unwrap();
     let mut process = served(state.path(), &[]).await;
     process.wire.call("look", json!({"n": 2})).await;
@@ -111,8 +111,8 @@ async fn what_was_recorded_is_shown_to_people_and_programs() {
     process.wire.call("open_drawer", json!({})).await;
     process.end().await;
     let show = |arguments: &[&str]| {
-        let (code, text, said) = ran(state.path(), &[&["audit", "show"], arguments].concat());
-        assert_eq!((code, &*said), (Some(0), ""), "{text}");
+        let (code, text, stderr) = ran(state.path(), &[&["audit", "show"], arguments].concat());
+        assert_eq!((code, &*stderr), (Some(0), ""), "{text}");
         text
     };
     let ends = |text: &str| -> Vec<String> {
@@ -130,8 +130,8 @@ async fn what_was_recorded_is_shown_to_people_and_programs() {
     assert_eq!(ends(&show(&["--outcome", "none"])), [""; 0]);
     assert_eq!(ends(&show(&["--since", "1h", "--tool", "look"])), ["look ok"]);
     assert_eq!(show(&["--until", "2020-01-01T00:00:00Z"]), "");
-    let (code, _, said) = ran(state.path(), &["audit", "show", "--since", "yesterday-ish"]);
-    assert!(code == Some(2) && said.contains("is no time"), "{said}");
+    let (code, _, stderr) = ran(state.path(), &["audit", "show", "--since", "yesterday-ish"]);
+    assert!(code == Some(2) && stderr.contains("is not a time"), "{stderr}");
     let records: Vec<serde_json::Value> = show(&["--json", "--tool", "enter"])
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -141,7 +141,7 @@ async fn what_was_recorded_is_shown_to_people_and_programs() {
 }
 
 #[tokio::test]
-async fn a_log_is_followed_while_it_is_written() {
+async fn show_follows_a_log_while_it_is_written() {
     use std::io::{BufRead as _, BufReader};
 
     let state = tempfile::tempdir().unwrap();
@@ -157,12 +157,12 @@ async fn a_log_is_followed_while_it_is_written() {
     process.wire.call("enter", json!({"n": true})).await;
     assert!(next().ends_with("denied: schema"));
     process.end().await;
-    child.kill().expect("it follows until it is stopped");
+    child.kill().expect("it runs until it is stopped");
     child.wait().expect("it ends");
 }
 
 #[tokio::test]
-async fn a_call_in_read_only_mode_is_denied_by_it() {
+async fn denial_in_read_only_mode_names_the_mode() {
     let state = tempfile::tempdir().unwrap();
     let mut process = Process::start(ledger(state.path(), &["serve", "--read-only"]));
     process.wire.initialize(Revision::V2025_11_25).await;
@@ -178,7 +178,7 @@ async fn a_call_in_read_only_mode_is_denied_by_it() {
 }
 
 #[tokio::test]
-async fn a_flood_of_denials_is_counted() {
+async fn flood_of_denials_is_counted() {
     let state = tempfile::tempdir().unwrap();
     let mut process = served(state.path(), &[]).await;
     for n in 0..1_000 {
@@ -200,7 +200,7 @@ async fn a_flood_of_denials_is_counted() {
 }
 
 #[tokio::test]
-async fn who_calls_with_a_token_is_on_record_with_the_issuer_who_vouches_for_them() {
+async fn record_of_a_call_with_a_token_names_subject_and_issuer() {
     let state = tempfile::tempdir().unwrap();
     let signer = Signer::named("ed");
     let issuer = Issuer::with(&[&signer]).await;

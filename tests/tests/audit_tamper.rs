@@ -1,4 +1,4 @@
-//! A real log of about 300 records, changed as a whole: what `audit verify` says of it, and with which exit code.
+//! Changes a real log of about 300 records, and checks the findings and the exit code of `audit verify`.
 
 use std::{
     fs,
@@ -38,7 +38,7 @@ async fn calls(service: &Service, calls: u32) {
     }
 }
 
-/// A log of its own, and the key that checks it.
+/// Writes a log, with a key that signs it if `sign` is set.
 async fn log(folder: &Path, name: &str, sign: bool) -> PathBuf {
     let log = folder.join(name);
     if sign {
@@ -47,9 +47,9 @@ async fn log(folder: &Path, name: &str, sign: bool) -> PathBuf {
     let service = service(&log);
     calls(&service, 148).await;
     service.stop_audit();
-    let (code, said) = verified(&log);
-    assert_eq!((code, said["intact"].as_bool()), (Some(0), Some(true)), "{said}");
-    assert!(said["records"].as_u64() >= Some(300), "{said}");
+    let (code, report) = verified(&log);
+    assert_eq!((code, report["intact"].as_bool()), (Some(0), Some(true)), "{report}");
+    assert!(report["records"].as_u64() >= Some(300), "{report}");
     log
 }
 
@@ -68,20 +68,20 @@ fn verified(log: &Path) -> (Option<i32>, Value) {
     verified_with(log, &[])
 }
 
-/// Tampering is shown, and one of the findings says this, in this segment and line where it names one.
-fn found(log: &Path, says: &str, at: Option<(u32, usize)>) {
-    let (code, said) = verified(log);
-    assert_eq!(code, Some(1), "{said}");
-    let findings = said["findings"].as_array().unwrap();
+/// Checks that `audit verify` finds a change and that one of the findings says this, at this segment and line.
+fn detects(log: &Path, says: &str, at: Option<(u32, usize)>) {
+    let (code, report) = verified(log);
+    assert_eq!(code, Some(1), "{report}");
+    let findings = report["findings"].as_array().unwrap();
     let fits = |finding: &&Value| {
         finding["what"].as_str().unwrap().contains(says)
             && at.is_none_or(|(segment, line)| finding["segment"] == segment && finding["line"] == line)
     };
-    assert!(findings.iter().any(|finding| fits(&finding)), "{says}: {said}");
+    assert!(findings.iter().any(|finding| fits(&finding)), "{says}: {report}");
     // The text for people says it as well.
     let (code, text, _) = ledger(&["audit", "verify"], log);
     assert!(code == Some(1) && text.contains(says), "{text}");
-    assert!(!text.contains("nothing was changed"), "{text}");
+    assert!(!text.contains("no change is found") && !text.contains("only the owner"), "{text}");
 }
 
 fn lines(path: &Path) -> Vec<String> {
@@ -108,7 +108,7 @@ fn copy(log: &Path, name: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn lines_and_segments_that_moved_or_went_are_found() {
+async fn moved_and_missing_lines_and_segments_are_detected() {
     let folder = tempfile::tempdir().unwrap();
     let log = log(folder.path(), "log", true).await;
     let mut numbers = 0;
@@ -126,30 +126,38 @@ async fn lines_and_segments_that_moved_or_went_are_found() {
             write(&path, &all);
         }
     };
-    found(&changed(&edited(2, |lines| lines.swap(10, 11))), "records before it are missing", Some((2, 11)));
-    found(
+    detects(&changed(&edited(2, |lines| lines.swap(10, 11))), "records before it are missing", Some((2, 11)));
+    detects(
         &changed(&edited(2, |lines| drop(lines.remove(10)))),
         "1 records before it are missing",
         Some((2, 11)),
     );
-    found(&changed(&edited(2, |lines| lines.insert(10, lines[9].clone()))), "used before", Some((2, 11)));
-    found(
+    detects(&changed(&edited(2, |lines| lines.insert(10, lines[9].clone()))), "used before", Some((2, 11)));
+    detects(
         &changed(&edited(2, |lines| lines[10] = lines[10].replace("\"sub\":\"local\"", "\"sub\":\"other\""))),
         "its digest is not that of the record",
         Some((2, 11)),
     );
-    found(&changed(&edited(2, |lines| lines.insert(10, String::new()))), "no record", Some((2, 11)));
-    found(&changed(&edited(2, |lines| lines[10] = "x".repeat(2_000_000))), "too long", Some((2, 11)));
-    found(&changed(&|log| fs::remove_file(segment(log, 2)).unwrap()), "the segment is missing", Some((2, 0)));
-    found(&changed(&|log| fs::write(segment(log, 2), "").unwrap()), "no records", Some((2, 0)));
-    found(&changed(&|log| fs::remove_file(segment(log, 1)).unwrap()), "the segment is missing", Some((1, 0)));
+    detects(&changed(&edited(2, |lines| lines.insert(10, String::new()))), "not a record", Some((2, 11)));
+    detects(&changed(&edited(2, |lines| lines[10] = "x".repeat(2_000_000))), "too long", Some((2, 11)));
+    detects(
+        &changed(&|log| fs::remove_file(segment(log, 2)).unwrap()),
+        "the segment is missing",
+        Some((2, 0)),
+    );
+    detects(&changed(&|log| fs::write(segment(log, 2), "").unwrap()), "no records", Some((2, 0)));
+    detects(
+        &changed(&|log| fs::remove_file(segment(log, 1)).unwrap()),
+        "the segment is missing",
+        Some((1, 0)),
+    );
     let last = (1..1_000).take_while(|&number| segment(&log, number).exists()).last().unwrap();
-    found(
+    detects(
         &changed(&|log| fs::remove_file(segment(log, last)).unwrap()),
         "the end of the log is missing",
         None,
     );
-    found(
+    detects(
         &changed(&|log| {
             let path = segment(log, last);
             let all = lines(&path);
@@ -158,36 +166,36 @@ async fn lines_and_segments_that_moved_or_went_are_found() {
         "the end of the log is missing",
         None,
     );
-    found(
+    detects(
         &changed(&|log| {
             fs::remove_file(segment(log, 2)).unwrap();
             rustix::fs::mkfifoat(rustix::fs::CWD, segment(log, 2), rustix::fs::Mode::RUSR).unwrap();
         }),
-        "is no file",
+        "is not a regular file",
         None,
     );
-    found(
+    detects(
         &changed(&|log| fs::remove_file(log.join("checkpoints")).unwrap()),
-        "nothing in it is signed",
+        "not one record is signed",
         None,
     );
-    found(
+    detects(
         &changed(&|log| fs::write(log.join("checkpoints"), "well\n\nwell\n").unwrap()),
-        "is no checkpoint",
+        "is not a checkpoint",
         None,
     );
-    found(
+    detects(
         &changed(&|log| {
             let notes = fs::read_to_string(log.join("checkpoints")).unwrap();
             let second = notes.match_indices("candor audit log").nth(1).unwrap().0;
             fs::write(log.join("checkpoints"), format!("{notes}{}", &notes[..second])).unwrap();
         }),
-        "stands behind one of",
+        "follows one of",
         None,
     );
 }
 
-/// Changes a number in a call, and computes the whole chain anew.
+/// Changes a number in a call, and computes the whole chain again.
 fn rewrite(log: &Path) {
     let mut prev = [0_u8; 32];
     let mut changed = false;
@@ -209,16 +217,16 @@ fn rewrite(log: &Path) {
         }
         write(&segment(log, number), &all);
     }
-    assert!(changed, "there was something to change");
+    assert!(changed, "the log contains the call");
 }
 
 #[tokio::test]
-async fn a_log_that_was_written_anew_without_the_key_is_found_by_its_signatures_only() {
+async fn log_rewritten_without_the_key_is_detected_by_its_signatures_only() {
     let folder = tempfile::tempdir().unwrap();
     let signed = log(folder.path(), "signed", true).await;
     rewrite(&signed);
-    found(&signed, "was made of other records than these", None);
-    // What a chain alone cannot show is said, whatever the exit code.
+    detects(&signed, "was made of other records than these", None);
+    // A chain alone cannot show it, and the command says so.
     let chained = log(folder.path(), "chained", false).await;
     rewrite(&chained);
     let (code, text, _) = ledger(&["audit", "verify"], &chained);
@@ -227,27 +235,27 @@ async fn a_log_that_was_written_anew_without_the_key_is_found_by_its_signatures_
 }
 
 #[tokio::test]
-async fn an_end_that_was_cut_with_its_checkpoints_is_found_by_those_kept_elsewhere() {
+async fn cut_end_is_detected_by_checkpoints_stored_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let log = log(folder.path(), "log", true).await;
-    let kept = folder.path().join("kept");
-    fs::copy(log.join("checkpoints"), &kept).unwrap();
-    let kept = kept.to_str().unwrap();
-    let (code, said) = verified_with(&log, &["--checkpoints", kept]);
-    assert_eq!((code, &said["signed_records_elsewhere"]), (Some(0), &said["records"]), "{said}");
+    let exported = folder.path().join("exported");
+    fs::copy(log.join("checkpoints"), &exported).unwrap();
+    let exported = exported.to_str().unwrap();
+    let (code, report) = verified_with(&log, &["--checkpoints", exported]);
+    assert_eq!((code, &report["signed_records_elsewhere"]), (Some(0), &report["records"]), "{report}");
     for number in (2..).take_while(|&number| segment(&log, number).exists()) {
         fs::remove_file(segment(&log, number)).unwrap();
     }
     let notes = fs::read_to_string(log.join("checkpoints")).unwrap();
     let first = notes.match_indices("candor audit log").nth(1).unwrap().0;
     fs::write(log.join("checkpoints"), &notes[..first]).unwrap();
-    let (code, said) = verified(&log);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, report) = verified(&log);
+    assert_eq!(code, Some(0), "{report}");
     let (_, text, _) = ledger(&["audit", "verify"], &log);
     assert!(text.contains("compare with") && text.contains("not that of a stop"), "{text}");
-    let (code, said) = verified_with(&log, &["--checkpoints", kept]);
-    assert_eq!(code, Some(1), "{said}");
-    // A log without its signed end is nothing to go on with, either.
+    let (code, report) = verified_with(&log, &["--checkpoints", exported]);
+    assert_eq!(code, Some(1), "{report}");
+    // Nor does a server start on a log without its signed end.
     fs::write(log.join("checkpoints"), notes).unwrap();
     let log = AuditLog::at(&log).quiet();
     let error = Server::new("s", "1").tools(tools![enter]).audit(log).build().err().unwrap().to_string();
@@ -255,17 +263,17 @@ async fn an_end_that_was_cut_with_its_checkpoints_is_found_by_those_kept_elsewhe
 }
 
 #[tokio::test]
-async fn a_checkpoint_of_another_log_another_key_or_a_line_of_another_writer_is_found() {
+async fn checkpoints_and_records_of_other_logs_and_keys_are_detected() {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) = (log(folder.path(), "one", true).await, log(folder.path(), "other", true).await);
     let foreign = copy(&one, "foreign");
     fs::copy(other.join("checkpoints"), foreign.join("checkpoints")).unwrap();
-    found(&foreign, "is of another log", None);
+    detects(&foreign, "is of another log", None);
     let key = fs::read_to_string(folder.path().join("other.signing-key.pub")).unwrap();
-    let (code, said) = verified_with(&one, &["--key", &key]);
+    let (code, report) = verified_with(&one, &["--key", &key]);
     assert_eq!(code, Some(1));
-    assert!(said.to_string().contains("signed by a key that was not given"), "{said}");
-    // Two processes that appended to one file, as no lock had kept them from it.
+    assert!(report.to_string().contains("signed by a key that was not given"), "{report}");
+    // Two processes appended to one file without a lock.
     let doubled = copy(&one, "doubled");
     let mut all = lines(&segment(&doubled, 1));
     let theirs = lines(&segment(&other, 1));
@@ -273,14 +281,14 @@ async fn a_checkpoint_of_another_log_another_key_or_a_line_of_another_writer_is_
         all.insert(10 + 2 * at, line.clone());
     }
     write(&segment(&doubled, 1), &all);
-    found(&doubled, "it does not follow the record before it", Some((1, 11)));
+    detects(&doubled, "it does not follow the record before it", Some((1, 11)));
     let whole = copy(&one, "whole");
     fs::copy(segment(&other, 2), segment(&whole, 2)).unwrap();
-    found(&whole, "the segment is of another log", Some((2, 1)));
+    detects(&whole, "the segment is of another log", Some((2, 1)));
 }
 
 #[tokio::test]
-async fn a_log_that_is_being_written_is_verified_again_and_again() {
+async fn log_can_be_verified_while_it_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     assert_eq!(ledger(&["audit", "key", "new"], &log).0, Some(0));
@@ -292,9 +300,9 @@ async fn a_log_that_is_being_written_is_verified_again_and_again() {
     let mut seen = Vec::new();
     while !writing.is_finished() {
         let path = log.clone();
-        let (code, said) = tokio::task::spawn_blocking(move || verified(&path)).await.unwrap();
-        assert_eq!((code, said["is_written"].as_bool()), (Some(0), Some(true)), "{said}");
-        seen.push(said["records"].as_u64().unwrap());
+        let (code, report) = tokio::task::spawn_blocking(move || verified(&path)).await.unwrap();
+        assert_eq!((code, report["is_written"].as_bool()), (Some(0), Some(true)), "{report}");
+        seen.push(report["records"].as_u64().unwrap());
     }
     writing.await.unwrap();
     assert!(seen.len() > 1 && seen.is_sorted(), "{seen:?}");
@@ -304,36 +312,36 @@ async fn a_log_that_is_being_written_is_verified_again_and_again() {
 }
 
 #[test]
-fn what_is_no_log_cannot_be_checked() {
+fn folder_without_a_log_cannot_be_verified() {
     let folder = tempfile::tempdir().unwrap();
     for path in [folder.path().join("nowhere"), folder.path().to_owned()] {
-        let (code, _, said) = ledger(&["audit", "verify"], &path);
-        assert_eq!(code, Some(2), "{said}");
-        assert!(said.contains("there is no audit log in"), "{said}");
+        let (code, _, report) = ledger(&["audit", "verify"], &path);
+        assert_eq!(code, Some(2), "{report}");
+        assert!(report.contains("found no audit log in"), "{report}");
     }
-    let (code, _, said) = ledger(&["audit", "verify", "--key", "nonsense"], folder.path());
-    assert!(code == Some(2) && said.contains("no verifier key"), "{said}");
+    let (code, _, report) = ledger(&["audit", "verify", "--key", "nonsense"], folder.path());
+    assert!(code == Some(2) && report.contains("is not a verifier key"), "{report}");
 }
 
 #[tokio::test]
-async fn a_segment_that_a_crash_left_empty_is_gone_on_with() {
+async fn empty_segment_left_by_a_crash_is_continued() {
     let folder = tempfile::tempdir().unwrap();
     let log = log(folder.path(), "log", true).await;
     let last = (1..1_000).take_while(|&number| segment(&log, number).exists()).last().unwrap();
     fs::write(segment(&log, last + 1), "").unwrap();
-    let (code, said) = verified(&log);
-    assert_eq!(code, Some(0), "{said}");
-    let records = said["records"].as_u64().unwrap();
+    let (code, report) = verified(&log);
+    assert_eq!(code, Some(0), "{report}");
+    let records = report["records"].as_u64().unwrap();
     let service = service(&log);
     calls(&service, 1).await;
     service.stop_audit();
-    let (code, said) = verified(&log);
-    // The segment's own record, a start, a call and a stop.
-    assert_eq!((code, said["records"].as_u64()), (Some(0), Some(records + 5)), "{said}");
+    let (code, report) = verified(&log);
+    // The first record of the segment, a start, a call and a stop.
+    assert_eq!((code, report["records"].as_u64()), (Some(0), Some(records + 5)), "{report}");
     assert!(lines(&segment(&log, last + 1))[0].contains("\"event\":\"segment\""));
 }
 
-/// A log of one segment whose chain is sound, with these records behind its own.
+/// Writes a log of one segment with a correct chain and these records after its first.
 fn chained(folder: &Path, records: &[(&str, &str)]) -> PathBuf {
     let log = folder.join("log");
     forged_log::log(&log, 1);
@@ -349,29 +357,29 @@ fn chained(folder: &Path, records: &[(&str, &str)]) -> PathBuf {
 }
 
 #[test]
-fn records_that_no_call_leaves_are_found_though_the_chain_is_sound() {
+fn impossible_records_are_detected_in_a_correct_chain() {
     let of = |kind: &str, call: u32| format!(r#""kind":"{kind}","call_id":"{call:032x}""#);
     let (intent, outcome) = (of("intent", 1), of("outcome", 1));
     for (records, says) in [
         (vec![("31", &*intent), ("32", &outcome), ("33", &outcome)], "it ends a call that never began"),
-        (vec![("31", &intent), ("32", &intent)], "of one that began before"),
-        (vec![("31", r#""kind":"intent""#)], "it is of no call"),
+        (vec![("31", &intent), ("32", &intent)], "or one that began before"),
+        (vec![("31", r#""kind":"intent""#)], "it names no call"),
         (vec![("31", r#""kind":"other""#)], "its kind is unknown"),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        found(&chained(folder.path(), &records), says, Some((1, records.len() + 1)));
+        detects(&chained(folder.path(), &records), says, Some((1, records.len() + 1)));
     }
 }
 
 #[test]
-fn a_clock_that_steps_back_is_noted_and_the_order_stays() {
+fn clock_that_steps_back_is_noted() {
     let folder = tempfile::tempdir().unwrap();
     let log = chained(
         folder.path(),
         &[("10", r#""kind":"server","event":"start""#), ("20", r#""kind":"server","event":"stop""#)],
     );
-    let (code, said) = verified(&log);
-    assert_eq!((code, &said["clock_steps_back"]), (Some(0), &json!(1)), "{said}");
+    let (code, report) = verified(&log);
+    assert_eq!((code, &report["clock_steps_back"]), (Some(0), &json!(1)), "{report}");
     let (_, text, _) = ledger(&["audit", "verify"], &log);
     assert!(text.contains("the clock stepped back 1 times: the order is that of `seq`"), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Arguments that do not fit → one answer that names every fault and no value, and a server that goes on.
+//! Tests calls whose arguments do not fit: one answer names every fault and no value, and the server goes on.
 
 use candor::Revision;
 use candor_tests::{
@@ -7,7 +7,7 @@ use candor_tests::{
 };
 use serde_json::{Value, json};
 
-/// Stands in every wrong value, and may stand in no answer.
+/// Part of every wrong value. No answer may contain it.
 const MARKER: &str = "s3cr3t-4711";
 
 async fn opened() -> Wire {
@@ -16,7 +16,7 @@ async fn opened() -> Wire {
     wire
 }
 
-/// Makes a call that does not fit, and gives the text of its refusal.
+/// Makes a call that does not fit, and returns the text of its refusal.
 async fn refused(wire: &mut Wire, tool: &str, arguments: Value) -> String {
     let answer = wire.call(tool, arguments).await;
     let result = &answer["result"];
@@ -44,7 +44,7 @@ fn with(name: &str, value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn what_fits_is_accepted() {
+async fn fitting_arguments_are_accepted() {
     let mut wire = opened().await;
     let mut arguments = fitting();
     arguments["room"] = json!("sea");
@@ -55,18 +55,18 @@ async fn what_fits_is_accepted() {
 }
 
 #[tokio::test]
-async fn one_fault_is_named_with_its_rule() {
+async fn fault_is_named_with_its_rule() {
     let mut wire = opened().await;
     let long = "a".repeat(41);
     for (name, value, says) in [
         ("place", json!(long), "`place` is longer than 40 characters"),
         ("place", json!("x"), "`place` is shorter than 2 characters"),
         ("place", json!("S3CR3T"), "`place` does not match the pattern `^[a-z -]+$`"),
-        ("place", json!(7), "`place` is no string"),
-        ("place", json!([MARKER]), "`place` is no string"),
-        ("nights", json!(MARKER), "`nights` is no integer"),
-        ("nights", json!(2.5), "`nights` is no integer"),
-        ("nights", json!(true), "`nights` is no integer"),
+        ("place", json!(7), "`place` is not a string"),
+        ("place", json!([MARKER]), "`place` is not a string"),
+        ("nights", json!(MARKER), "`nights` is not an integer"),
+        ("nights", json!(2.5), "`nights` is not an integer"),
+        ("nights", json!(true), "`nights` is not an integer"),
         ("nights", json!(0), "`nights` is below its minimum, 1"),
         ("nights", json!(31), "`nights` is above its maximum, 30"),
         ("nights", json!(-1), "`nights` is below its minimum, 1"),
@@ -74,13 +74,13 @@ async fn one_fault_is_named_with_its_rule() {
         ("nights", json!(u64::MAX), "`nights` is above its maximum, 30"),
         ("guests", json!([]), "`guests` holds fewer than 1 items"),
         ("guests", json!(["a", "b", "c", "d", MARKER]), "`guests` holds more than 4 items"),
-        ("guests", json!(["a", {"name": MARKER}]), "`guests[1]` is no string"),
-        ("guests", json!(MARKER), "`guests` is no array"),
-        ("guests", json!({"0": MARKER}), "`guests` is no array"),
-        ("room", json!(MARKER), "`room` is none of \"sea\", \"yard\""),
+        ("guests", json!(["a", {"name": MARKER}]), "`guests[1]` is not a string"),
+        ("guests", json!(MARKER), "`guests` is not an array"),
+        ("guests", json!({"0": MARKER}), "`guests` is not an array"),
+        ("room", json!(MARKER), "`room` is not one of \"sea\", \"yard\""),
         ("code", json!(format!("{MARKER}{MARKER}")), "`code` is longer than 8 characters"),
         ("price", json!(-0.5), "`price` is below its minimum, 0.0"),
-        ("price", json!(MARKER), "`price` is no number"),
+        ("price", json!(MARKER), "`price` is not a number"),
     ] {
         let text = refused(&mut wire, "book", with(name, value.clone())).await;
         assert_eq!(faults(&text), [says], "{value} for {name}");
@@ -88,11 +88,11 @@ async fn one_fault_is_named_with_its_rule() {
 }
 
 #[tokio::test]
-async fn a_missing_argument_is_named() {
+async fn missing_argument_is_named() {
     let mut wire = opened().await;
     let text = refused(&mut wire, "book", json!({"place": "ayr"})).await;
     assert_eq!(faults(&text), ["`nights` is missing", "`guests` is missing"]);
-    // No `arguments` at all is an empty object of them.
+    // A call without `arguments` counts as one with an empty object.
     let answer = wire.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add"}}"#).await;
     let text = answer["result"]["content"][0]["text"].as_str().unwrap();
     assert_eq!(faults(text), ["`a` is missing", "`b` is missing"]);
@@ -100,16 +100,16 @@ async fn a_missing_argument_is_named() {
 }
 
 #[tokio::test]
-async fn an_argument_too_many_is_named_with_the_nearest_one() {
+async fn unknown_argument_is_named_with_the_nearest_parameter() {
     let mut wire = opened().await;
     let text = refused(&mut wire, "book", with("nihgts", json!(MARKER))).await;
-    assert_eq!(faults(&text), ["`nihgts` is no parameter; did you mean `nights`?"]);
+    assert_eq!(faults(&text), ["`nihgts` is not a parameter; did you mean `nights`?"]);
     let text = refused(&mut wire, "book", with("zzz", json!({"deep": MARKER}))).await;
-    assert_eq!(faults(&text), ["`zzz` is no parameter"]);
+    assert_eq!(faults(&text), ["`zzz` is not a parameter"]);
 }
 
 #[tokio::test]
-async fn a_long_name_of_an_argument_is_cut_and_escaped() {
+async fn long_argument_name_is_cut_and_escaped() {
     let mut wire = opened().await;
     let name = format!("\u{202e}\n{}", "x".repeat(5_000));
     let text = refused(&mut wire, "book", with(&name, json!(1))).await;
@@ -119,33 +119,33 @@ async fn a_long_name_of_an_argument_is_cut_and_escaped() {
 }
 
 #[tokio::test]
-async fn all_faults_come_in_one_answer() {
+async fn one_answer_lists_all_faults() {
     let mut wire = opened().await;
     let arguments = json!({
         "place": MARKER, "nights": 99, "guests": [1, "a", 2], "room": MARKER,
         "code": format!("{MARKER}-{MARKER}"), "price": -1, "extra": MARKER,
     });
     let text = refused(&mut wire, "book", arguments).await;
-    let mut found = faults(&text);
-    found.sort_unstable();
+    let mut listed = faults(&text);
+    listed.sort_unstable();
     assert_eq!(
-        found,
+        listed,
         [
             "`code` is longer than 8 characters",
-            "`extra` is no parameter",
-            "`guests[0]` is no string",
-            "`guests[2]` is no string",
+            "`extra` is not a parameter",
+            "`guests[0]` is not a string",
+            "`guests[2]` is not a string",
             "`nights` is above its maximum, 30",
             "`place` does not match the pattern `^[a-z -]+$`",
             "`price` is below its minimum, 0.0",
-            "`room` is none of \"sea\", \"yard\"",
+            "`room` is not one of \"sea\", \"yard\"",
         ]
     );
     assert!(text.contains("help: it takes `place` (string, required), `nights` (integer 1 to 30, required)"));
 }
 
 #[tokio::test]
-async fn a_thousand_faults_are_cut_to_twenty() {
+async fn answer_lists_at_most_twenty_faults() {
     let mut wire = opened().await;
     let mut arguments = fitting();
     for at in 0..1_000 {
@@ -156,7 +156,7 @@ async fn a_thousand_faults_are_cut_to_twenty() {
 }
 
 #[tokio::test]
-async fn null_is_absence_where_absence_is_allowed() {
+async fn null_counts_as_absent_for_optional_parameters() {
     let mut wire = opened().await;
     let mut arguments = fitting();
     arguments["room"] = Value::Null;
@@ -164,13 +164,13 @@ async fn null_is_absence_where_absence_is_allowed() {
     let answer = wire.call("book", arguments).await;
     assert_eq!(answer["result"]["structuredContent"]["nights"], 2, "{answer}");
     let text = refused(&mut wire, "book", with("nights", Value::Null)).await;
-    assert_eq!(faults(&text), ["`nights` is no integer"]);
+    assert_eq!(faults(&text), ["`nights` is not an integer"]);
     let text = refused(&mut wire, "book", with("guests", json!(["a", null]))).await;
-    assert_eq!(faults(&text), ["`guests[1]` is no string"]);
+    assert_eq!(faults(&text), ["`guests[1]` is not a string"]);
 }
 
 #[tokio::test]
-async fn a_whole_number_may_be_written_with_a_fraction_of_nothing() {
+async fn whole_number_in_float_notation_is_accepted() {
     // JSON Schema 2020-12 §6.1.1: 2.0 is an integer, and Python clients send it so.
     let mut wire = opened().await;
     let answer = wire.call("book", with("nights", json!(2.0))).await;
@@ -180,7 +180,7 @@ async fn a_whole_number_may_be_written_with_a_fraction_of_nothing() {
 }
 
 #[tokio::test]
-async fn a_number_that_the_type_cannot_hold_is_a_fault_of_its_range() {
+async fn number_outside_its_type_is_a_fault_of_range() {
     let mut wire = opened().await;
     let line = |number: &str| {
         format!(
@@ -201,7 +201,7 @@ async fn a_number_that_the_type_cannot_hold_is_a_fault_of_its_range() {
 }
 
 #[tokio::test]
-async fn a_number_beyond_floats_is_answered_with_its_id() {
+async fn number_beyond_floats_is_answered_with_its_id() {
     let mut wire = opened().await;
     for number in ["1e999", "-1e999"] {
         let answer = wire
@@ -217,7 +217,7 @@ async fn a_number_beyond_floats_is_answered_with_its_id() {
 }
 
 #[tokio::test]
-async fn a_text_of_five_megabytes_is_taken_or_refused_in_few_words() {
+async fn text_of_five_megabytes_is_accepted_or_refused_briefly() {
     let mut wire = opened().await;
     let long = MARKER.repeat(5_000_000 / MARKER.len());
     let answer = wire.call("measure", json!({"text": long})).await;
@@ -229,7 +229,7 @@ async fn a_text_of_five_megabytes_is_taken_or_refused_in_few_words() {
 }
 
 #[tokio::test]
-async fn a_name_of_five_megabytes_is_cut() {
+async fn tool_name_of_five_megabytes_is_cut() {
     let mut wire = opened().await;
     let long = "n".repeat(5_000_000);
     let answer = wire.call(&long, json!({})).await;
@@ -242,7 +242,7 @@ async fn a_name_of_five_megabytes_is_cut() {
 }
 
 #[tokio::test]
-async fn nesting_is_taken_up_to_a_depth_and_refused_with_its_id_beyond() {
+async fn nesting_is_accepted_to_a_depth_and_refused_with_its_id_beyond() {
     let mut wire = opened().await;
     let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let line = |depth| call(&json!(9), "depth", json!({"value": "HERE"})).replace("\"HERE\"", &nested(depth));
@@ -262,7 +262,7 @@ async fn nesting_is_taken_up_to_a_depth_and_refused_with_its_id_beyond() {
 }
 
 #[tokio::test]
-async fn a_name_given_twice_is_refused_wherever_it_stands() {
+async fn duplicate_name_is_refused_at_any_depth() {
     let mut wire = opened().await;
     for line in [
         r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"add","arguments":{"a":1,"a":2,"b":3}}}"#,

@@ -172,12 +172,12 @@ async fn equal_arguments_in_another_order_are_the_same_call() {
 
 #[tokio::test]
 async fn declined_and_cancelled_calls_do_nothing_and_their_states_are_used_up() {
-    for (said, how) in [("decline", "was declined"), ("cancel", "was cancelled")] {
+    for (said, how) in [("decline", "declined"), ("cancel", "cancelled")] {
         let mut rig = Rig::new();
         let (_, state) = rig.asked(it()).await;
         let answer = rig.back(&state, said).await;
         assert_eq!(reason(&answer), "confirmation_declined", "{answer}");
-        assert_eq!(text(&answer), format!("the call of tool `forget` {how} by the user; nothing was done"));
+        assert_eq!(text(&answer), format!("the user {how} the call of tool `forget`; nothing was done"));
         rig.unusable(&state).await;
     }
 }
@@ -327,7 +327,7 @@ async fn a_client_without_the_capability_is_told_what_to_do() {
     rig.elicitation = false;
     let answer = rig.round("forget", it(), None, Value::Null).await;
     assert_eq!(reason(&answer), "confirmation_unavailable", "{answer}");
-    assert!(text(&answer).contains("it declares no `elicitation` capability"), "{answer}");
+    assert!(text(&answer).contains("the client does not declare the `elicitation` capability"), "{answer}");
     assert!(text(&answer).contains("--yes-destructive"), "{answer}");
     // Nor does it get anywhere by saying that it was asked.
     rig.unusable("garbage!").await;

@@ -34,7 +34,7 @@ mod shadowed {
     pub struct Descriptor;
     pub struct Param;
     pub struct Duration;
-    pub struct Plainly;
+    pub struct Succeeds;
     pub struct C;
     pub struct str;
     pub struct usize;

@@ -222,7 +222,7 @@ async fn a_thousand(bounds: impl FnOnce(Server<App>) -> Server<App>, tool: &str,
             answer["error"],
             json!({
                 "code": -31429,
-                "message": format!("as many calls of tool `{tool}` are at work as may be\nhelp: call again in 1 s"),
+                "message": format!("tool `{tool}` is at its limit of concurrent calls\nhelp: call again in 1 s"),
                 "data": {"reason": "too_many_in_flight", "retryAfterSeconds": 1},
             })
         );

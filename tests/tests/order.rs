@@ -60,11 +60,11 @@ async fn each_stage_answers_before_the_next() {
     let wrong = || json!({"shelf": 999});
     let steps = [
         // No request at all, and then a call of nothing.
-        ("", json!([]), json!({"code": -32602, "starts": "`params` is no object"})),
+        ("", json!([]), json!({"code": -32602, "starts": "`params` is not an object"})),
         (
             "",
             params("open_valt", "!", json!([])),
-            json!({"code": -32602, "starts": "this is no `tools/call`"}),
+            json!({"code": -32602, "starts": "this `tools/call` is malformed"}),
         ),
         ("", params("open_valt", "!", wrong()), json!({"code": -32602, "starts": "Unknown tool"})),
         // A tool, and no right to it.

@@ -1,4 +1,4 @@
-//! What handlers return → what clients read, under each revision.
+//! Tests what clients read of a handler's result, under each revision.
 
 use std::{fmt, io, time::Duration};
 
@@ -96,13 +96,13 @@ impl fmt::Display for Closed {
     }
 }
 
-/// An error of a type of one's own.
+/// An error of the user's own type.
 #[mcp_tool(read_only, closed_world, public)]
 fn own_error() -> Result<Point, Closed> {
     Err(Closed)
 }
 
-/// An error of the standard library's.
+/// An error of the standard library.
 #[mcp_tool(read_only, closed_world, public)]
 fn io_error() -> io::Result<String> {
     Err(io::Error::other("no disk"))
@@ -114,7 +114,7 @@ async fn rich_error() -> Result<Point, ToolError> {
     Err(ToolError::transient("busy").reason("shop_busy").retry_after(Duration::from_millis(1_500)))
 }
 
-/// A number that is none.
+/// A number that is not finite.
 #[mcp_tool(read_only, closed_world, public)]
 fn nan() -> f64 {
     f64::NAN
@@ -141,7 +141,7 @@ fn long_picture() -> Content {
     Content::default().image(vec![0; 1024 * 1024], "image/png")
 }
 
-/// Says that it is a number, and is a text.
+/// A type whose schema says number and whose value is a text.
 struct Liar;
 
 impl Serialize for Liar {
@@ -197,7 +197,7 @@ async fn each(tool: &str, arguments: Value, see: impl Fn(Revision, Answer)) {
 }
 
 #[tokio::test]
-async fn objects_stand_as_they_are_under_every_revision() {
+async fn objects_are_not_wrapped_under_any_revision() {
     for (tool, arguments, value) in [
         ("object", json!({}), json!({"x": 1, "y": null})),
         ("choice", json!({"round": true}), json!({"kind": "circle", "radius": 1.0})),
@@ -213,7 +213,7 @@ async fn objects_stand_as_they_are_under_every_revision() {
 }
 
 #[tokio::test]
-async fn what_is_no_object_is_wrapped_for_older_revisions_alone() {
+async fn other_values_are_wrapped_before_2026_07_28_only() {
     for (tool, arguments, value) in [
         ("number", json!({}), json!(u64::MAX)),
         ("list", json!({}), json!([{"x": 1, "y": 0.5}])),
@@ -223,7 +223,7 @@ async fn what_is_no_object_is_wrapped_for_older_revisions_alone() {
         each(tool, arguments, |revision, answer| {
             let wrapped = json!({"result": value});
             let expected = if revision == Revision::V2026_07_28 { &value } else { &wrapped };
-            // rmcp's client reads a structure of `null` as none.
+            // rmcp's client reads `"structuredContent": null` as absent.
             assert_eq!(&answer.structured.unwrap_or_default(), expected, "{tool} {revision}");
             assert_eq!(answer.content, [Block::Text(value.to_string())], "the model reads the bare value");
         })
@@ -232,7 +232,7 @@ async fn what_is_no_object_is_wrapped_for_older_revisions_alone() {
 }
 
 #[tokio::test]
-async fn the_published_output_schema_fits_what_comes() {
+async fn output_schema_is_published_for_structured_results_only() {
     let service = server().build().unwrap();
     for revision in Revision::ALL {
         let client = Client::to(service.clone(), revision).await;
@@ -251,7 +251,7 @@ async fn the_published_output_schema_fits_what_comes() {
 }
 
 #[tokio::test]
-async fn texts_and_nothing_are_content_without_structure() {
+async fn text_and_unit_results_have_no_structure() {
     for (tool, says) in [("text", "two\nlines"), ("nothing", "done")] {
         each(tool, json!({}), |_, answer| {
             assert_eq!((answer.is_error, answer.structured), (false, None));
@@ -262,7 +262,7 @@ async fn texts_and_nothing_are_content_without_structure() {
 }
 
 #[tokio::test]
-async fn content_keeps_its_blocks_in_their_order() {
+async fn content_blocks_arrive_in_order() {
     each("content", json!({}), |_, answer| {
         assert_eq!(answer.structured, None);
         assert_eq!(
@@ -282,7 +282,7 @@ async fn content_keeps_its_blocks_in_their_order() {
 }
 
 #[tokio::test]
-async fn an_error_is_told_without_structure() {
+async fn errors_have_no_structure() {
     each("own_error", json!({}), |_, answer| {
         assert_eq!((answer.is_error, answer.structured.clone()), (true, None));
         assert_eq!(answer.text(), "the shop is closed\nhelp: come tomorrow");
@@ -305,7 +305,7 @@ async fn an_error_is_told_without_structure() {
 }
 
 #[tokio::test]
-async fn what_breaks_its_own_schema_is_an_error_without_the_value() {
+async fn result_outside_its_schema_is_an_error_without_the_value() {
     for tool in ["nan", "liar"] {
         each(tool, json!({}), |_, answer| {
             assert_eq!((answer.is_error, answer.structured.clone()), (true, None), "{tool}");
@@ -317,7 +317,7 @@ async fn what_breaks_its_own_schema_is_an_error_without_the_value() {
 }
 
 #[tokio::test]
-async fn a_result_of_more_than_a_mebibyte_is_an_error_and_never_cut() {
+async fn result_over_one_mebibyte_is_an_error_and_never_cut() {
     for (tool, arguments) in [
         ("long_text", json!({"length": 2_000_000})),
         ("long_text", json!({"length": 1024 * 1024 + 1})),

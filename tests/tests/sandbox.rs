@@ -202,7 +202,7 @@ impl Rig {
     }
 }
 
-const REFUSED: &str = "hint_violation";
+const REFUSED: &str = "permission_denied";
 
 #[tokio::test]
 async fn scratch_folder_can_be_written_and_nothing_beside_it() {
@@ -221,7 +221,7 @@ async fn missing_scratch_folder_is_a_start_error() {
     let server = Server::new("s", "1").unaudited().tools(tools![write]).scratch("/nowhere/at/all");
     assert!(server.manifest().is_ok(), "it may be made before the server is built");
     let error = server.build().err().unwrap().to_string();
-    assert!(error.starts_with("the scratch folder `/nowhere/at/all` is no folder\nhelp: "), "{error}");
+    assert!(error.starts_with("the scratch folder `/nowhere/at/all` is not a folder\nhelp: "), "{error}");
 }
 
 #[tokio::test]

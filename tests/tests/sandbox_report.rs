@@ -119,7 +119,7 @@ fn missing_scratch_folder_is_a_start_error() {
     let ended = sandboxes("scratch=/nowhere", &["serve"]);
     let stderr = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(2), "{stderr}");
-    assert!(stderr.starts_with("error: the scratch folder `/nowhere` is no folder\nhelp: "), "{stderr}");
+    assert!(stderr.starts_with("error: the scratch folder `/nowhere` is not a folder\nhelp: "), "{stderr}");
 }
 
 /// Runs `work` on a thread to which the kernel adds no further Landlock rules: sixteen layers are its limit.

@@ -61,7 +61,7 @@ impl Rig {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let path = folder.join(tool);
-        let expected = |may: bool| if may { "done" } else { "hint_violation" };
+        let expected = |may: bool| if may { "done" } else { "permission_denied" };
         assert_eq!(self.call(tool, json!({"path": path})).await, expected(may_write), "{tool} writes");
         assert_eq!(path.exists(), may_write, "{tool}");
         let _ = fs::remove_file(path);

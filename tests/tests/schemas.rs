@@ -1,59 +1,59 @@
-//! Every schema of a server with rich types: nothing that clients reject, and what is published is what is enforced.
+//! Tests that published schemas hold nothing that clients reject, and that they are the ones enforced.
 
 use candor::{Revision, testing::Client};
-use candor_tests::rich::server;
+use candor_tests::schema_types::server;
 use serde_json::{Map, Value, json};
 
-/// Everything that some client rejects (the design's trap 14), each with its place.
-fn rejected(schema: &Value, place: &str, found: &mut Vec<String>) {
+/// Collects everything that some client rejects, each with its place.
+fn rejected(schema: &Value, place: &str, faults: &mut Vec<String>) {
     let object = match schema {
         Value::Object(object) => object,
-        Value::Bool(_) => return found.push(format!("{place}: a boolean schema")),
-        other => return found.push(format!("{place}: {other} is no schema")),
+        Value::Bool(_) => return faults.push(format!("{place}: a boolean schema")),
+        other => return faults.push(format!("{place}: {other} is not a schema")),
     };
     if object.is_empty() {
-        found.push(format!("{place}: {{}}"));
+        faults.push(format!("{place}: {{}}"));
     }
     for key in ["$ref", "$defs", "definitions", "$schema", "$dynamicRef", "nullable"] {
         if object.contains_key(key) {
-            found.push(format!("{place}: {key}"));
+            faults.push(format!("{place}: {key}"));
         }
     }
     if object.get("type").is_some_and(Value::is_array) {
-        found.push(format!("{place}: a list of types"));
+        faults.push(format!("{place}: a list of types"));
     }
     if let Some(format) = object.get("format").and_then(Value::as_str)
         && (format.starts_with("int") || format.starts_with("uint") || ["float", "double"].contains(&format))
     {
-        found.push(format!("{place}: format {format}"));
+        faults.push(format!("{place}: format {format}"));
     }
     for key in ["properties", "patternProperties"] {
         for (name, child) in object.get(key).and_then(Value::as_object).into_iter().flatten() {
-            rejected(child, &format!("{place}.{name}"), found);
+            rejected(child, &format!("{place}.{name}"), faults);
         }
     }
     for key in ["items", "not", "contains", "propertyNames", "if", "then", "else"] {
         if let Some(child) = object.get(key) {
-            rejected(child, &format!("{place}/{key}"), found);
+            rejected(child, &format!("{place}/{key}"), faults);
         }
     }
     if let Some(child @ Value::Object(_)) = object.get("additionalProperties") {
-        rejected(child, &format!("{place}/*"), found);
+        rejected(child, &format!("{place}/*"), faults);
     }
     for key in ["anyOf", "oneOf", "allOf", "prefixItems"] {
         for (at, child) in object.get(key).and_then(Value::as_array).into_iter().flatten().enumerate() {
-            rejected(child, &format!("{place}/{key}[{at}]"), found);
+            rejected(child, &format!("{place}/{key}[{at}]"), faults);
         }
     }
 }
 
 #[tokio::test]
-async fn trap_14_no_schema_holds_what_clients_reject() {
+async fn schemas_hold_nothing_that_clients_reject() {
     let service = server().build().unwrap();
     for revision in Revision::ALL {
         let tools = Client::to(service.clone(), revision).await.tools().await.unwrap();
         assert_eq!(tools.len(), 6);
-        let mut found = Vec::new();
+        let mut faults = Vec::new();
         for tool in &tools {
             let name = tool["name"].as_str().unwrap();
             let input = &tool["inputSchema"];
@@ -62,18 +62,18 @@ async fn trap_14_no_schema_holds_what_clients_reject() {
                 (&json!("object"), &json!(false)),
                 "{name}"
             );
-            rejected(input, &format!("{name} in"), &mut found);
-            rejected(&tool["outputSchema"], &format!("{name} out"), &mut found);
+            rejected(input, &format!("{name} in"), &mut faults);
+            rejected(&tool["outputSchema"], &format!("{name} out"), &mut faults);
             for (parameter, schema) in input["properties"].as_object().unwrap() {
                 assert!(schema["description"].is_string(), "{name} {parameter}");
             }
         }
-        assert_eq!(found, Vec::<String>::new(), "{revision}");
+        assert_eq!(faults, Vec::<String>::new(), "{revision}");
     }
 }
 
 #[tokio::test]
-async fn what_is_said_of_a_choice_is_kept() {
+async fn variant_descriptions_are_published() {
     let tools = Client::of(server()).await.tools().await.unwrap();
     let choose = tools.iter().find(|tool| tool["name"] == "choose").unwrap();
     let level = &choose["inputSchema"]["properties"]["level"];
@@ -82,9 +82,9 @@ async fn what_is_said_of_a_choice_is_kept() {
         (&json!("string"), &json!(["off", "low", "very_high"])),
         "{level}"
     );
-    let said = level["description"].as_str().unwrap();
-    assert!(said.starts_with("How loud.\n"), "{said}");
-    assert!(said.contains("\"very_high\": Not to be missed."), "{said}");
+    let description = level["description"].as_str().unwrap();
+    assert!(description.starts_with("How loud.\n"), "{description}");
+    assert!(description.contains("\"very_high\": Not to be missed."), "{description}");
 }
 
 fn rich_value() -> Value {
@@ -95,7 +95,7 @@ fn rich_value() -> Value {
     })
 }
 
-/// Rich arguments with one part changed, and whether they are then accepted.
+/// The arguments of `rich` with one part changed, and whether they are then accepted.
 fn rich_cases() -> Vec<(&'static str, Value, bool)> {
     [
         ("levels", json!({}), true),
@@ -218,7 +218,7 @@ fn other_cases() -> Vec<(&'static str, Value, bool)> {
 }
 
 #[tokio::test]
-async fn what_is_published_is_what_is_enforced() {
+async fn published_schema_is_the_enforced_one() {
     let client = Client::of(server()).await;
     let tools = client.tools().await.unwrap();
     for (tool, arguments, fits) in [number_cases(), rich_cases(), other_cases()].concat() {
@@ -232,7 +232,7 @@ async fn what_is_published_is_what_is_enforced() {
             let output = jsonschema::validator_for(&listed["outputSchema"]).unwrap();
             assert!(output.is_valid(&answer.structured.unwrap_or_default()), "{arguments}");
         }
-        // `null` for an absent argument is taken, and need not be published.
+        // `null` for an absent argument is accepted, and need not be published.
         let sent: Map<String, Value> = arguments
             .as_object()
             .unwrap()

@@ -132,5 +132,5 @@ async fn a_tool_that_never_has_enough_is_asked_no_more() {
         client.update(&id, json!({key: named("Ada")})).await;
     }
     let task = client.settled(&id).await;
-    assert_eq!(task["error"]["message"], "the tool asked ten times, and still has no answer", "{task}");
+    assert_eq!(task["error"]["message"], "the tool asked 10 times without answering", "{task}");
 }

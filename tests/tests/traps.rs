@@ -115,9 +115,12 @@ async fn trap_7_constraints_and_unknown_fields_are_enforced_and_no_value_comes_b
         let arguments = json!({"place": "hunter2", "nights": 31, "guests": [], "more": "hunter2"});
         let answer = client.call("book", arguments).await.unwrap();
         assert!(answer.is_error && answer.structured.is_none());
-        for says in
-            ["`place` does not match", "`nights` is above", "`guests` holds fewer", "`more` is no parameter"]
-        {
+        for says in [
+            "`place` does not match",
+            "`nights` is above",
+            "`guests` holds fewer",
+            "`more` is not a parameter",
+        ] {
             assert!(answer.text().contains(says), "{}", answer.text());
         }
         assert!(!answer.raw.to_string().contains("hunter2"));

@@ -16,7 +16,8 @@ pub(super) fn run(tool: &Tool, private: &Ident) -> TokenStream {
     let (ident, output) = (tool.sig.ident(), tool.sig.output());
     let wait = tool.sig.is_async().then(|| quote!(.await));
     let at_output = private_at(private, &output);
-    let reply = quote_spanned!(span_of(&output)=> #at_output::Returned(#ident(#(#passed),*)#wait).outcome());
+    let reply =
+        quote_spanned!(span_of(&output)=> #at_output::Returned::new(#ident(#(#passed),*)#wait).outcome());
     let (bounds, read) = (name_bounds(tool, private), inputs.read(private));
     let body = quote!({ #bounds #read #reply });
     // A closure parameter that is not used is an underscore, so that the expansion causes no warning.

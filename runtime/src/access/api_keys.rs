@@ -10,7 +10,7 @@ use super::{
     AccessError, Denied,
     keyfile::{self, KeyEntry, TokenHash},
 };
-use crate::{message::Message, scopes::Scopes, tool::call::Caller};
+use crate::{message::Message, scopes::Scopes, tool::caller::Caller};
 
 /// The API keys of one file.
 #[derive(Debug)]

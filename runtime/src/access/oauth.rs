@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{AccessError, Denied, keyfile::TokenHash};
-use crate::{clock::Clock, message::Message, scopes::Scopes, tool::call::Caller};
+use crate::{clock::Clock, message::Message, scopes::Scopes, tool::caller::Caller};
 use issuer::Issuer;
 use jwks::IssuerKeys;
 use jwt::{AcceptedClaims, MAX_CLOCK_SKEW, TokenError, UnverifiedToken};

@@ -1,112 +1,118 @@
-//! A line of a log → its parts, if it is a record in the one form that records have.
+//! Splits a line of a log into its parts, if it is a record.
 
-use super::chain::{Hex, unhex_number};
+use super::hex::Hex;
 
-/// How deep values may stand inside each other.
-const DEPTH: u32 = 160;
-/// `,"prev":"` and a digest, `","hash":"` and another, `"}`.
-const CHAIN: usize = 9 + 64 + 10 + 64 + 2;
+/// How deep values may be nested.
+const MAX_DEPTH: u32 = 160;
+/// The length of `,"prev":"`, a digest, `","hash":"`, another digest and `"}`.
+const CHAIN_BYTES: usize = 9 + 64 + 10 + 64 + 2;
 
-/// The parts of a record that the chain and its checks are about.
+/// The parts of a record that the chain is about.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only `audit verify` asks for all of it"))]
-pub(crate) struct Scanned<'a> {
-    pub(crate) seq: u64,
-    pub(crate) ts: &'a [u8],
-    pub(crate) kind: &'a [u8],
-    /// The call it is of, where that stands next.
-    pub(crate) call_id: Option<u128>,
-    /// What the digest covers.
-    pub(crate) body: &'a [u8],
-    pub(crate) prev: &'a Hex,
-    pub(crate) hash: &'a Hex,
+pub(super) struct Scanned<'a> {
+    pub(super) seq: u64,
+    /// The part of the line that the digest covers.
+    pub(super) body: &'a [u8],
+    pub(super) prev: &'a Hex,
+    pub(super) hash: &'a Hex,
 }
 
-/// Reads a line without its newline. Printable ASCII, no blanks between tokens, the first members and the last in
-/// their order: there is one way to write a record.
-pub(crate) fn scan(line: &[u8]) -> Option<Scanned<'_>> {
-    let (scanned, members) = begins(line)?;
-    is_members(members).then_some(scanned)
+/// Reads a line without its newline. A record has exactly one form: printable ASCII, no blanks between tokens, its first
+/// and last members in a fixed order.
+pub(super) fn scan(line: &[u8]) -> Option<Scanned<'_>> {
+    let (scanned, mut members) = begins(line)?;
+    members.time()?;
+    members.kind()?;
+    is_members(members.rest).then_some(scanned)
 }
 
-/// Reads what begins and what ends a line; the members between them are not read yet.
+/// Reads the beginning and the end of a line, and returns the members between them, which are not read yet.
 #[inline]
-pub(super) fn begins(line: &[u8]) -> Option<(Scanned<'_>, &[u8])> {
-    // In chunks, so that the compiler makes vectors of it.
+pub(super) fn begins(line: &[u8]) -> Option<(Scanned<'_>, Members<'_>)> {
+    // In chunks, so that the compiler uses vector instructions.
     let plain = |chunk: &[u8]| chunk.iter().fold(true, |plain, byte| plain & (byte.wrapping_sub(b' ') < 95));
     if !line.chunks(64).all(plain) {
         return None;
     }
-    let (body, chain) = line.split_at_checked(line.len().checked_sub(CHAIN)?)?;
+    let (body, chain) = line.split_at_checked(line.len().checked_sub(CHAIN_BYTES)?)?;
     let chain = chain.strip_prefix(b",\"prev\":\"")?;
     let (prev, chain) = chain.split_first_chunk::<64>()?;
     let (hash, chain) = chain.strip_prefix(b"\",\"hash\":\"")?.split_first_chunk::<64>()?;
     if chain != b"\"}" {
         return None;
     }
-    let mut cursor = Cursor { rest: body };
-    cursor.literal(b"{\"v\":1,\"seq\":")?;
-    let seq = cursor.digits()?;
-    cursor.literal(b",\"ts\":")?;
-    let ts = cursor.string()?;
-    cursor.literal(b",\"kind\":")?;
-    let kind = cursor.string()?;
-    let call_id =
-        cursor.rest.strip_prefix(b",\"call_id\":\"").and_then(|rest| unhex_number(rest.first_chunk()?));
-    Some((Scanned { seq, ts, kind, call_id, body, prev, hash }, cursor.rest))
+    let mut members = Members { rest: body };
+    members.literal(b"{\"v\":1,\"seq\":")?;
+    let seq = members.digits()?;
+    Some((Scanned { seq, body, prev, hash }, members))
 }
 
-/// Whether these are members of an object, each behind a comma.
+/// Whether these are members of an object, each after a comma.
 pub(super) fn is_members(members: &[u8]) -> bool {
-    let mut cursor = Cursor { rest: members };
-    while !cursor.rest.is_empty() {
-        if cursor.member().is_none() {
+    let mut members = Members { rest: members };
+    while !members.rest.is_empty() {
+        if members.member().is_none() {
             return false;
         }
     }
     true
 }
 
-/// Whether a line that no newline ends is more than a crash can have left of a record: a whole one, and something
-/// behind it that is no newline.
-pub(crate) fn holds_more_than_a_record(torn: &[u8]) -> bool {
+/// Whether a line without a newline is more than a crash can leave: a whole record with something other than a newline
+/// behind it.
+pub(super) fn holds_more_than_a_record(torn: &[u8]) -> bool {
     let end = memchr::memmem::rfind(torn, b"\",\"hash\":\"").map(|at| at + 10 + 64 + 2);
     end.and_then(|end| torn.get(..end))
         .is_some_and(|record| record.len() < torn.len() && scan(record).is_some())
 }
 
-/// How many bytes stand before the first quote or backslash. Eight at a time: most strings are so short that a search
-/// with wider registers has hardly begun when it ends.
+/// Returns the number of bytes before the first quote or backslash. It compares eight at a time, since most strings are too
+/// short for a search with wider registers.
 #[inline]
 fn until_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
     const LOW: u64 = u64::MAX / 255;
-    // The lowest byte that is zero has its high bit set; those above it may lie.
+    // The high bit of the lowest zero byte is set. Bits of the bytes above it may be wrong.
     let zeros = |word: u64| word.wrapping_sub(LOW) & !word & (LOW << 7);
     let (words, _) = bytes.as_chunks::<8>();
     for (at, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
-        let found = zeros(word ^ (LOW * u64::from(b'"'))) | zeros(word ^ (LOW * u64::from(b'\\')));
-        if found != 0 {
-            return Some(8 * at + found.trailing_zeros() as usize / 8);
+        let matches = zeros(word ^ (LOW * u64::from(b'"'))) | zeros(word ^ (LOW * u64::from(b'\\')));
+        if matches != 0 {
+            return Some(8 * at + matches.trailing_zeros() as usize / 8);
         }
     }
     let rest = 8 * words.len();
-    let found = bytes[rest..].iter().position(|byte| matches!(byte, b'"' | b'\\'));
-    found.map(|at| rest + at)
+    let position = bytes[rest..].iter().position(|byte| matches!(byte, b'"' | b'\\'));
+    position.map(|at| rest + at)
 }
 
-struct Cursor<'a> {
-    rest: &'a [u8],
+/// The members of a record that are not read yet.
+pub(super) struct Members<'a> {
+    pub(super) rest: &'a [u8],
 }
 
-impl<'a> Cursor<'a> {
+impl<'a> Members<'a> {
+    /// Reads the time, the first member after the number.
+    #[inline]
+    pub(super) fn time(&mut self) -> Option<&'a [u8]> {
+        self.literal(b",\"ts\":")?;
+        self.string()
+    }
+
+    /// Reads the kind, the member after the time.
+    #[inline]
+    pub(super) fn kind(&mut self) -> Option<&'a [u8]> {
+        self.literal(b",\"kind\":")?;
+        self.string()
+    }
+
     #[inline]
     fn literal(&mut self, literal: &[u8]) -> Option<()> {
         self.rest = self.rest.strip_prefix(literal)?;
         Some(())
     }
 
-    /// A whole number without leading zeros.
+    /// Reads a whole number without leading zeros.
     fn digits(&mut self) -> Option<u64> {
         let end = self.rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(self.rest.len());
         let (digits, rest) = self.rest.split_at(end);
@@ -119,7 +125,7 @@ impl<'a> Cursor<'a> {
             .try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
     }
 
-    /// A string, as it is written between its quotes.
+    /// Reads a string, and returns the text between its quotes as it is written.
     #[inline]
     fn string(&mut self) -> Option<&'a [u8]> {
         let inside = self.rest.strip_prefix(b"\"")?;
@@ -142,17 +148,17 @@ impl<'a> Cursor<'a> {
         self.literal(b",")?;
         self.string()?;
         self.literal(b":")?;
-        self.value(DEPTH)
+        self.value(MAX_DEPTH)
     }
 
     #[inline]
     fn value(&mut self, depth: u32) -> Option<()> {
         match *self.rest.first()? {
             b'"' => self.string().map(drop),
-            b'{' => self.many(b'}', depth, |cursor, depth| {
-                cursor.string()?;
-                cursor.literal(b":")?;
-                cursor.value(depth)
+            b'{' => self.many(b'}', depth, |members, depth| {
+                members.string()?;
+                members.literal(b":")?;
+                members.value(depth)
             }),
             b'[' => self.many(b']', depth, Self::value),
             b't' => self.literal(b"true"),
@@ -177,7 +183,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// RFC 8259 §6.
+    /// Reads a number (RFC 8259 §6).
     fn number(&mut self) -> Option<()> {
         let _ = self.literal(b"-");
         let whole = self.some_digits()?;
@@ -214,16 +220,16 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_read() {
+    fn scan_splits_a_record() {
         let line =
             line(r#""kind":"intent","call_id":"ab","args":{"a":[1,-2.5e-3,true,null,{}],"b":"\u00e9\""}"#);
         let scanned = scan(&line).unwrap();
         assert_eq!(scanned.seq, 7);
-        assert_eq!(scanned.body.len() + CHAIN, line.len());
+        assert_eq!(scanned.body.len() + CHAIN_BYTES, line.len());
     }
 
     #[test]
-    fn what_is_no_record_is_none() {
+    fn scan_rejects_lines_that_are_not_records() {
         for wrong in [
             r#""kind":"x","a":01"#,
             r#""kind":"x","a":1."#,

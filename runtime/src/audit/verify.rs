@@ -1,202 +1,192 @@
-//! A folder, keys and checkpoints → whether the log in it is what was written, as far as they can tell.
+//! Verifies a log: reads its records and checkpoints, and finds what was changed.
+
+mod check;
+mod folders;
+mod keys;
+mod line;
+mod reader;
+mod signatures;
+mod summary;
+#[cfg(test)]
+mod tampered;
+mod template;
+mod worker;
 
 use std::{
     collections::VecDeque,
     fs::{self, File},
+    io,
     path::Path,
-    sync::mpsc::{self, Receiver, SyncSender},
     thread,
 };
 
-use super::{
-    blocks::{Block, Blocks},
-    chain::Hash,
-    check::{Check, Looked, Sum, look},
-    checkpoints, folder,
-    note::{Checkpoint, Key},
-    scan::holds_more_than_a_record,
-    shape::Shapes,
-    signatures::Against,
-};
+pub(crate) use keys::make_signer;
+pub(crate) use reader::Reader;
+pub(crate) use signatures::{CheckpointCheck, exported};
+pub(crate) use summary::{Finding, Location, Summary};
 
-/// What a log comes to.
+pub(crate) use super::signed_note::{Checkpoint, VerifierKey};
+use super::{
+    blocks::{LineBlock, LineBlocks},
+    chain::Hash,
+    scan::holds_more_than_a_record,
+    segments,
+};
+use crate::message::Message;
+use check::Check;
+use worker::{MAX_QUEUED_BLOCKS, Parsing, Worker};
+
+/// The result of a verification.
 #[derive(Debug)]
 pub(crate) struct Verdict {
-    pub(crate) sum: Sum,
-    pub(crate) against: Against,
-    /// Whether a process writes it.
+    pub(crate) summary: Summary,
+    pub(crate) checkpoints: CheckpointCheck,
+    /// Whether a process writes the log.
     pub(crate) is_written: bool,
-    /// The bytes of a last line that is not ended.
+    /// The bytes of a last line without a newline.
     pub(crate) torn: u64,
 }
 
-/// Reads a whole log, block by block. `exported` are checkpoints that were kept elsewhere. An error says why it could
-/// not be read; what is wrong with it is no error.
+/// Verifies the log in a folder. `exported` are checkpoints that were stored elsewhere.
+///
+/// # Errors
+///
+/// The log cannot be read. What was changed in it is not an error, but a finding.
 pub(crate) fn verify(
-    path: &Path,
-    keys: &[Key],
+    folder: &Path,
+    keys: &[VerifierKey],
     exported: Vec<Checkpoint>,
     threads: usize,
-) -> Result<Verdict, String> {
-    let shown = path.display();
-    let is_written = folder::is_written(path);
-    // What is signed by now is on the disk by now.
-    let own = checkpoints::snapshot(path).map_err(|error| format!("`{shown}`: {error}"))?;
-    let numbers = folder::segments(path).map_err(|error| format!("`{shown}` cannot be read: {error}"))?;
+) -> Result<Verdict, Message> {
+    let unread = |error: io::Error| Message::new(format!("`{}` cannot be read: {error}", folder.display()));
+    let is_written = folders::is_written(folder);
+    // Read first: every record that these checkpoints cover is on the disk by now.
+    let own = signatures::snapshot(folder).map_err(unread)?;
+    let numbers = segments::segments(folder).map_err(unread)?;
     if numbers.is_empty() && own.is_none() && exported.is_empty() {
-        return Err(format!("there is no audit log in `{shown}`"));
+        return Err(Message::new(format!("found no audit log in `{}`", folder.display())));
     }
     thread::scope(|scope| {
-        let against = Against::new(scope, own, exported, keys);
-        let hands: Vec<Hand> = (0..threads.max(1)).map(|_| Hand::at_work(scope)).collect();
-        let mut reading = Reading {
-            check: Check::new(),
-            against,
-            hands,
-            found: VecDeque::new(),
-            given: 0,
-            taken: 0,
-            rooms: Vec::new(),
-            torn: 0,
-        };
+        let checkpoints = CheckpointCheck::new(scope, own, exported, keys);
+        let workers = (0..threads.max(1)).map(|_| Worker::spawn(scope)).collect();
+        let mut verification = Verification::new(checkpoints, workers);
         for (at, &number) in numbers.iter().enumerate() {
-            reading.segment(path, number, at + 1 == numbers.len())?;
+            verification.segment(folder, number, at + 1 == numbers.len())?;
         }
-        while reading.take() {}
-        let Reading { check, mut against, torn, .. } = reading;
-        let (mut sum, records) = check.finish();
-        against.finish(records, &mut sum);
-        Ok(Verdict { sum, against, is_written, torn })
+        while verification.check_next() {}
+        let Verification { check, mut checkpoints, torn, .. } = verification;
+        let (mut summary, records) = check.finish();
+        checkpoints.finish(records, &mut summary);
+        Ok(Verdict { summary, checkpoints, is_written, torn })
     })
 }
 
-/// A thread that looks at lines.
-struct Hand {
-    give: SyncSender<Work>,
-    take: Receiver<Work>,
-}
-
-/// A block and its lines as they were looked at.
-#[derive(Default)]
-struct Work {
-    block: Vec<u8>,
-    looked: Vec<Looked>,
-}
-
-/// The blocks that one hand has before it.
-const AHEAD: usize = 2;
-
-impl Hand {
-    fn at_work<'scope>(scope: &'scope thread::Scope<'scope, '_>) -> Self {
-        let (give, given) = mpsc::sync_channel::<Work>(AHEAD);
-        let (done, take) = mpsc::sync_channel(AHEAD);
-        scope.spawn(move || {
-            let mut shapes = Shapes::new();
-            for mut work in given {
-                look(&work.block, &mut shapes, &mut work.looked);
-                if done.send(work).is_err() {
-                    break;
-                }
-            }
-        });
-        Self { give, take }
-    }
-}
-
-/// What was found in the folder, in its order.
-enum Found {
+/// A part of the log that was read and is not checked yet.
+enum Part {
     Segment(u32),
-    NoFile(String),
-    /// Lines that a hand looks at.
+    NotAFile(String),
+    /// Lines that a worker parses.
     Lines,
     TooLong,
-    /// An end that no newline ends: a line of so many bytes, as a crash can have left it, or something else.
+    /// A last line without a newline: the bytes that a crash left, or `None` if no crash leaves such a line.
     Torn(Option<u64>),
     SegmentEnds {
         is_last: bool,
     },
 }
 
-struct Reading {
+/// Reads segments, gives their lines to workers, and checks the parsed lines in order.
+struct Verification {
     check: Check,
-    against: Against,
-    hands: Vec<Hand>,
-    /// What is still to be checked.
-    found: VecDeque<Found>,
-    /// Blocks so far, to the hands in turn and from them in turn.
+    checkpoints: CheckpointCheck,
+    workers: Vec<Worker>,
+    /// The parts that are not checked yet, in order.
+    parts: VecDeque<Part>,
+    /// The number of blocks given to the workers and taken from them, each in turn.
     given: usize,
     taken: usize,
-    /// Memory of blocks that are done with.
-    rooms: Vec<Work>,
-    /// The bytes of a last line that is not ended.
+    /// Memory of checked blocks, to be used again.
+    buffers: Vec<Parsing>,
     torn: u64,
 }
 
-impl Reading {
-    fn segment(&mut self, path: &Path, number: u32, is_last: bool) -> Result<(), String> {
-        let name = folder::segment(path, number);
-        let unread = |error: std::io::Error| format!("`{}` cannot be read: {error}", name.display());
-        self.found.push_back(Found::Segment(number));
-        // A pipe would be waited for, and a link leads out of the folder.
+impl Verification {
+    fn new(checkpoints: CheckpointCheck, workers: Vec<Worker>) -> Self {
+        Self {
+            check: Check::new(),
+            checkpoints,
+            workers,
+            parts: VecDeque::new(),
+            given: 0,
+            taken: 0,
+            buffers: Vec::new(),
+            torn: 0,
+        }
+    }
+
+    /// Reads a segment. Parts of it may be checked later.
+    fn segment(&mut self, folder: &Path, number: u32, is_last: bool) -> Result<(), Message> {
+        let name = segments::segment(folder, number);
+        let unread = |error: io::Error| Message::new(format!("`{}` cannot be read: {error}", name.display()));
+        self.parts.push_back(Part::Segment(number));
+        // Reading a pipe would wait for a writer, and a link leads out of the folder.
         if !fs::symlink_metadata(&name).map_err(unread)?.is_file() {
-            self.found.push_back(Found::NoFile(format!("`{}` is no file", name.display())));
+            self.parts.push_back(Part::NotAFile(format!("`{}` is not a regular file", name.display())));
             return Ok(());
         }
-        let mut blocks = Blocks::new(File::open(&name).map_err(unread)?);
+        let mut blocks = LineBlocks::new(File::open(&name).map_err(unread)?);
         loop {
-            let Work { block, looked } = self.rooms.pop().unwrap_or_default();
+            let Parsing { block, parsed } = self.buffers.pop().unwrap_or_default();
             match blocks.next(block).map_err(unread)? {
                 None => break,
-                Some(Block::Lines(block)) => self.give(Work { block, looked }),
-                Some(Block::TooLong) => self.found.push_back(Found::TooLong),
-                Some(Block::Torn(line)) => {
+                Some(LineBlock::Lines(block)) => self.give(Parsing { block, parsed }),
+                Some(LineBlock::TooLong) => self.parts.push_back(Part::TooLong),
+                Some(LineBlock::Torn(line)) => {
                     let is_torn = is_last && !holds_more_than_a_record(&line);
-                    self.found.push_back(Found::Torn(is_torn.then_some(line.len() as u64)));
+                    self.parts.push_back(Part::Torn(is_torn.then_some(line.len() as u64)));
                 }
             }
         }
-        self.found.push_back(Found::SegmentEnds { is_last });
+        self.parts.push_back(Part::SegmentEnds { is_last });
         Ok(())
     }
 
-    fn give(&mut self, work: Work) {
-        while self.given - self.taken == AHEAD * self.hands.len() {
-            self.take();
+    fn give(&mut self, parsing: Parsing) {
+        while self.given - self.taken == MAX_QUEUED_BLOCKS * self.workers.len() {
+            self.check_next();
         }
-        let hand = &self.hands[self.given % self.hands.len()];
-        hand.give.send(work).expect("a hand works until nothing more is given");
+        self.workers[self.given % self.workers.len()].give(parsing);
         self.given += 1;
-        self.found.push_back(Found::Lines);
+        self.parts.push_back(Part::Lines);
     }
 
-    /// Checks the oldest of what was found; whether there was something.
-    fn take(&mut self) -> bool {
-        let Some(found) = self.found.pop_front() else { return false };
-        match found {
-            Found::Segment(number) => self.check.segment(number),
-            Found::NoFile(what) => self.check.sum.find(None, what),
-            Found::Lines => self.lines(),
-            Found::TooLong => self.check.too_long(),
-            Found::Torn(Some(bytes)) => self.torn = bytes,
-            Found::Torn(None) => self.check.torn(),
-            Found::SegmentEnds { is_last } => self.check.segment_ends(is_last),
+    /// Checks the oldest part; `false` if there was none.
+    fn check_next(&mut self) -> bool {
+        let Some(part) = self.parts.pop_front() else { return false };
+        match part {
+            Part::Segment(number) => self.check.segment(number),
+            Part::NotAFile(what) => self.check.summary.add(None, what),
+            Part::Lines => self.check_lines(),
+            Part::TooLong => self.check.too_long(),
+            Part::Torn(Some(bytes)) => self.torn = bytes,
+            Part::Torn(None) => self.check.torn(),
+            Part::SegmentEnds { is_last } => self.check.segment_ends(is_last),
         }
         true
     }
 
-    fn lines(&mut self) {
-        let hand = &self.hands[self.taken % self.hands.len()];
-        let work = hand.take.recv().expect("a hand gives back what it is given");
+    fn check_lines(&mut self) {
+        let parsing = self.workers[self.taken % self.workers.len()].take();
         self.taken += 1;
-        let mut rest = &work.block[..];
-        for looked in &work.looked {
-            let (line, after) = rest.split_at(looked.len);
+        let mut rest = &parsing.block[..];
+        for parsed in &parsing.parsed {
+            let (line, after) = rest.split_at(parsed.len);
             rest = &after[1..];
-            let head: Option<(u64, Hash)> = self.check.take(line, looked);
+            let head: Option<(u64, Hash)> = self.check.take(line, parsed);
             if let Some((next, hash)) = head {
-                self.against.compare(next, &hash, &mut self.check.sum);
+                self.checkpoints.compare(next, &hash, &mut self.check.summary);
             }
         }
-        self.rooms.push(work);
+        self.buffers.push(parsing);
     }
 }

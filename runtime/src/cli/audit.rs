@@ -1,5 +1,7 @@
-//! `audit`: the key that signs a log, whether a log is what was written, and what it says.
+//! The command `audit`: creates signing keys, verifies logs and shows their records.
 
+mod filter;
+mod printer;
 mod show;
 mod verify;
 
@@ -15,47 +17,47 @@ use clap::{Args, Subcommand};
 
 use super::{fail, print_stdout};
 use crate::{
-    audit::{self, AuditLog},
+    audit::{self, AuditLog, verify::make_signer},
+    message::Message,
     record::Recording,
     server::Server,
 };
 
-/// Where calls are recorded.
+/// The flags that name the log of a server.
 #[derive(Args, Clone, Default)]
 pub(super) struct Log {
     /// Record calls in this folder
     ///
-    /// Without it: `$XDG_STATE_HOME/SERVER/audit`, or `~/.local/state/SERVER/audit`. What is declared `required` runs only
-    /// if it is recorded.
+    /// The default is `$XDG_STATE_HOME/SERVER/audit`, or `~/.local/state/SERVER/audit`. A tool whose audit is `required` runs
+    /// only if the call is recorded.
     #[arg(long, value_name = "DIR")]
     audit: Option<PathBuf>,
-    /// Sign the log with the key in this file, where it is not DIR.signing-key
+    /// Sign the log with the key in this file, if it is not DIR.signing-key
     #[arg(long, value_name = "FILE")]
     audit_key: Option<PathBuf>,
 }
 
 impl Log {
-    /// The server with the log that was asked for; the one of its own making, where nothing was; its user's, where it
-    /// has none.
+    /// Returns the server with the log that the flags name. Without flags it keeps its own log, or gets its user's.
     pub(super) fn of<C>(&self, mut server: Server<C>, quiet: bool) -> Server<C> {
-        let name = server.about.name.clone();
-        let finished = |log: AuditLog| {
+        let name = server.config.about.name.clone();
+        let configured = |log: AuditLog| {
             let log = match &self.audit_key {
                 Some(key) => log.signing_key(key),
                 None => log,
             };
             if quiet { log.quiet() } else { log }
         };
-        server.recording = match (&self.audit, server.recording) {
-            (Some(folder), _) => Recording::To(finished(AuditLog::at(folder))),
-            (None, Recording::To(log)) => Recording::To(finished(log)),
+        server.config.recording = match (&self.audit, server.config.recording) {
+            (Some(folder), _) => Recording::To(configured(AuditLog::at(folder))),
+            (None, Recording::To(log)) => Recording::To(configured(log)),
             (None, Recording::Disabled) if self.audit_key.is_none() => Recording::Disabled,
-            (None, _) => Recording::Default(AuditLog::of_user(&name).map(finished)),
+            (None, _) => Recording::Default(AuditLog::of_user(&name).map(configured)),
         };
         server
     }
 
-    /// As they stand on a command line.
+    /// Returns the flags as arguments of a command line.
     pub(super) fn arguments(&self) -> Vec<OsString> {
         let flag = |flag: &str, path: &Option<PathBuf>| -> Vec<OsString> {
             path.as_ref().map_or_else(Vec::new, |path| vec![flag.into(), path.into()])
@@ -72,18 +74,18 @@ pub(super) struct Audit {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Say whether a log is what was written: exit code 0 as far as can be told, 1 where it is not, 2 where it cannot be read
+    /// Check whether a log was changed: exit code 0 if no change is found, 1 if one is found, 2 if the log cannot be read
     Verify(verify::Verify),
-    /// Print what was recorded
+    /// Print the records
     Show(show::Show),
-    /// Print what stands for a value in the log, to search for
+    /// Print the digest that stands for a value in the log, to search for it
     Hash {
-        /// The value: a text as it is, anything else as JSON; `-` reads it from stdin
+        /// The value: a string as it is, any other value as JSON; `-` reads it from stdin
         value: String,
         #[command(flatten)]
         folder: Folder,
     },
-    /// The key that signs where a log ends
+    /// Manage the key that signs the end of a log
     Key {
         #[command(subcommand)]
         command: Key,
@@ -92,11 +94,11 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Key {
-    /// Make a key, keep it in FILE, and print the verifier key that checks its signatures
+    /// Create a key in FILE, and print the verifier key that checks its signatures
     ///
-    /// Keep the verifier key where whoever can change the log cannot change it: `audit verify --key` takes it.
+    /// Store the verifier key in a place that users who can change the log cannot change: `audit verify --key` takes it.
     New {
-        /// The file; DIR.signing-key without, where `serve` finds it by itself
+        /// The file; the default is DIR.signing-key, which `serve` reads without a flag
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
         #[command(flatten)]
@@ -104,57 +106,57 @@ enum Key {
     },
 }
 
-/// The folder of a log that is there.
+/// The argument that names the folder of a log.
 #[derive(Args)]
 struct Folder {
-    /// The folder of the log; without it, those where `serve` records this server's calls by itself
+    /// The folder of the log; the default is each folder in which `serve` records this server's calls
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
 }
 
 impl Folder {
-    /// The log that is meant, whether it is there or not.
-    fn log<C>(&self, server: &Server<C>) -> Result<AuditLog, String> {
-        match (&self.folder, &server.recording) {
+    /// Returns the log, which may not exist.
+    fn log<C>(&self, server: &Server<C>) -> Result<AuditLog, Message> {
+        match (&self.folder, &server.config.recording) {
             (Some(folder), _) => Ok(AuditLog::at(folder)),
             (None, Recording::To(log)) => Ok(log.clone()),
-            _ => AuditLog::of_user(&server.about.name).ok_or_else(|| audit::NO_PLACE.to_owned()),
+            _ => AuditLog::of_user(&server.config.about.name).ok_or_else(audit::no_folder),
         }
     }
 
-    /// The folders of logs that are meant and there, of which there is at least one.
-    fn found<C>(&self, server: &Server<C>) -> Result<(AuditLog, Vec<PathBuf>), String> {
+    /// Returns the log and its folders. At least one of them exists.
+    fn existing<C>(&self, server: &Server<C>) -> Result<(AuditLog, Vec<PathBuf>), Message> {
         let log = self.log(server)?;
-        let found = log.folders();
-        if found.is_empty() {
-            let meant = log.folder().display();
-            return Err(format!("there is no audit log in `{meant}`\nhelp: name its folder"));
+        let folders = log.folders();
+        if folders.is_empty() {
+            let fact = format!("found no audit log in `{}`", log.folder().display());
+            return Err(Message::new(fact).help("name its folder"));
         }
-        Ok((log, found))
+        Ok((log, folders))
     }
 }
 
 impl Audit {
     pub(super) fn run<C>(self, server: &Server<C>) -> ExitCode {
-        let ran = match self.command {
+        let result = match self.command {
             Command::Verify(verify) => return verify.run(server),
             Command::Show(show) => return show.run(server),
             Command::Hash { value, folder } => hash(value, &folder, server),
             Command::Key { command: Key::New { file, folder } } => new_key(file, &folder, server),
         };
-        match ran {
+        match result {
             Ok(text) => print_stdout(&text),
             Err(error) => fail(&error),
         }
     }
 }
 
-fn hash<C>(value: String, folder: &Folder, server: &Server<C>) -> Result<String, String> {
-    let (log, _) = folder.found(server)?;
+fn hash<C>(value: String, folder: &Folder, server: &Server<C>) -> Result<String, Message> {
+    let (log, _) = folder.existing(server)?;
     let value = if value == "-" {
         let mut text = String::new();
         let read = std::io::stdin().read_to_string(&mut text);
-        read.map_err(|error| format!("stdin cannot be read: {error}"))?;
+        read.map_err(|error| Message::new(format!("stdin cannot be read: {error}")))?;
         text.strip_suffix('\n').unwrap_or(&text).to_owned()
     } else {
         value
@@ -162,24 +164,24 @@ fn hash<C>(value: String, folder: &Folder, server: &Server<C>) -> Result<String,
     Ok(format!("{}\n", log.hash(&value)?))
 }
 
-fn new_key<C>(file: Option<PathBuf>, folder: &Folder, server: &Server<C>) -> Result<String, String> {
+fn new_key<C>(file: Option<PathBuf>, folder: &Folder, server: &Server<C>) -> Result<String, Message> {
     let log = folder.log(server)?;
     let named = file.is_some();
     let path = file.unwrap_or_else(|| log.usual_signing_key());
-    let verifier = audit::make_signer(&path, &server.about.name)?;
-    eprintln!("the signing key is in {}, and what checks it in {0}.pub", path.display());
+    let verifier = make_signer(&path, &server.config.about.name)?;
+    eprintln!("the signing key is in {}, and its verifier key in {0}.pub", path.display());
     if named {
         eprintln!("`serve --audit-key {}` signs with it", path.display());
     } else {
         eprintln!("`serve` signs with it from its next start on");
     }
     eprintln!(
-        "Keep the line on stdout where whoever can change the log cannot change it: `audit verify --key` takes it."
+        "Store the line on stdout in a place that users who can change the log cannot change: `audit verify --key` takes it."
     );
     Ok(verifier)
 }
 
-/// `text` with nothing in it that a terminal acts on.
+/// Returns `text` without characters that control a terminal.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -13,8 +13,9 @@ use tokio::process::{Child, Command};
 use super::{DONE, FAILED, Grants, audit::Log, fail, print_stdout, render};
 use crate::{
     client::{Answer, CallError, ClientBuilder, ElicitAction},
+    contract::Outline,
     message::Message,
-    server::{Outline, Server},
+    server::Server,
     stderr, text,
     tool::{
         descriptor::{Descriptor, Task},

@@ -3,9 +3,8 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use crate::{
-    contract::{EnforcedBy, enforcement},
+    contract::{EnforcedBy, Outline, enforcement},
     sandbox::{Support, WordSupport},
-    server::Outline,
     tool::descriptor::{Descriptor, Effect},
 };
 
@@ -104,7 +103,7 @@ fn log(text: &mut String, outline: &Outline) {
             log.folder().display()
         ),
         None if outline.recorded => {
-            writeln!(text, "  {}", crate::audit::NO_PLACE.lines().next().unwrap_or_default())
+            writeln!(text, "  {}", crate::audit::NO_FOLDER)
         }
         None => writeln!(text, "  none: this server is declared `unaudited`"),
     };

@@ -56,6 +56,18 @@ pub(super) struct Http {
     /// The maximum number of connections
     #[arg(long, value_name = "N", requires = "address", default_value_t = 1_000)]
     max_connections: usize,
+    /// How long a connection may wait for its next request; longer than the idle timeout of a proxy in front
+    #[arg(long, value_name = "TIME", requires = "address", default_value = "120s", value_parser = duration::timeout)]
+    idle_timeout: Duration,
+    /// How long the body of a request may take
+    #[arg(long, value_name = "TIME", requires = "address", default_value = "30s", value_parser = duration::timeout)]
+    body_timeout: Duration,
+    /// How long a client may read nothing of its answer
+    #[arg(long, value_name = "TIME", requires = "address", default_value = "30s", value_parser = duration::timeout)]
+    write_timeout: Duration,
+    /// The maximum size of a request's body in bytes
+    #[arg(long, value_name = "BYTES", requires = "address", default_value_t = 4 * 1024 * 1024)]
+    max_body: usize,
 }
 
 impl Http {
@@ -85,7 +97,10 @@ impl Http {
             limits: HttpLimits {
                 sessions: self.max_sessions.max(1),
                 connections: self.max_connections.max(1),
-                ..HttpLimits::default()
+                body_bytes: self.max_body,
+                body_timeout: self.body_timeout,
+                idle_timeout: self.idle_timeout,
+                write_timeout: self.write_timeout,
             },
         })
     }

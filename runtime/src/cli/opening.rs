@@ -19,8 +19,12 @@ pub(super) enum Reach {
 }
 
 pub(super) fn opening(reach: Reach, service: &Service, grants: &Grants) -> String {
-    let (all, mut hidden) = (service.tools(), service.hidden());
     let (name, version) = service.name();
+    let all = service.tools();
+    #[cfg(feature = "http")]
+    let hidden = if matches!(reach, Reach::HttpWithTokens) { Vec::new() } else { service.hidden() };
+    #[cfg(not(feature = "http"))]
+    let hidden = service.hidden();
     let available = all - hidden.len();
     let mut text = match reach {
         Reach::Stdio => format!("{name} {version} on stdio: {available} of {all} tools available\n"),
@@ -30,7 +34,6 @@ pub(super) fn opening(reach: Reach, service: &Service, grants: &Grants) -> Strin
         }
         #[cfg(feature = "http")]
         Reach::HttpWithTokens => {
-            hidden.clear();
             format!("{name} {version} on HTTP: {all} tools, available according to each caller's token\n")
         }
     };

@@ -20,9 +20,9 @@ use super::{
 use crate::serve::http::{HttpConfig, ShutdownTimeouts};
 use crate::{
     message::Message,
-    registry::StartError,
     serve::{Service, Shutdown, Stdio},
     server::Server,
+    start_error::StartError,
     stderr,
     tool::state::State,
 };

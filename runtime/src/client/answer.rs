@@ -1,4 +1,4 @@
-//! The result of a call, or the error in its place → what a test or a terminal reads.
+//! Converts the result or error of a call for tests and the terminal.
 
 use rmcp::{
     model::{CallToolResult, ContentBlock, ResourceContents},
@@ -8,18 +8,18 @@ use serde_json::{Map, Value};
 
 use crate::{tool::output::Block, wire_names};
 
-/// What a tool answered.
+/// The answer of a tool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     /// Whether the tool reports a failure.
     pub is_error: bool,
-    /// What a model reads.
+    /// The content for a model.
     pub content: Vec<Block>,
-    /// What a program reads.
+    /// The data for a program.
     pub structured: Option<Value>,
     /// The result's `_meta`.
     pub meta: Map<String, Value>,
-    /// The whole result as it came.
+    /// The whole result as it was received.
     pub raw: Value,
 }
 
@@ -35,7 +35,7 @@ impl Answer {
         }
     }
 
-    /// All text of the answer.
+    /// Returns all text of the answer.
     pub fn text(&self) -> String {
         let text = self.content.iter().filter_map(|block| match block {
             Block::Text(text) => Some(text.as_str()),
@@ -44,20 +44,20 @@ impl Answer {
         text.collect::<Vec<_>>().join("\n")
     }
 
-    /// The word for programs in a failure (`_meta["io.github.candor-mcp/reason"]`).
+    /// Returns the reason code of a failure (`_meta["io.github.candor-mcp/reason"]`).
     pub fn reason(&self) -> Option<&str> {
         self.meta.get(wire_names::REASON).and_then(Value::as_str)
     }
 }
 
-/// A call that was answered with a protocol error, or not at all.
+/// The error of a call that was answered with a protocol error, or not answered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallError {
-    /// The JSON-RPC error code; 0 where the connection broke.
+    /// The JSON-RPC error code; 0 if the connection failed.
     pub code: i32,
-    /// What the server said.
+    /// The message of the server.
     pub message: String,
-    /// More of it, for programs.
+    /// The error's data for programs.
     pub data: Option<Value>,
 }
 

@@ -1,4 +1,4 @@
-//! Who sits at a client and hears of progress → a client that is connected.
+//! Configures a client and connects it.
 
 use std::{io, sync::Mutex};
 
@@ -16,10 +16,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{Client, Service};
 use crate::{revision::Revision, serve::convert};
 
-/// The bytes that an in-memory connection holds.
-const PIPE: usize = 64 * 1024;
+/// The buffer of an in-memory connection.
+const PIPE_BYTES: usize = 64 * 1024;
 
-/// A client before it connects: who sits at it, and who hears of progress.
+/// The builder of a client, with its reactions to questions and reports of the server.
 ///
 /// ```
 /// use candor::{Revision, Server, mcp_tool, testing::{ClientBuilder, ElicitAction}, tools};
@@ -39,59 +39,60 @@ const PIPE: usize = 64 * 1024;
 #[derive(Default)]
 #[must_use = "a client does nothing until it connects"]
 pub struct ClientBuilder {
-    person: Option<Box<OnConfirm>>,
-    forms: Option<Box<OnForm>>,
+    confirm: Option<Box<OnConfirm>>,
+    form: Option<Box<OnForm>>,
     progress: Option<Box<OnProgress>>,
     status: Option<Box<OnStatus>>,
     tasks: bool,
 }
 
 impl ClientBuilder {
-    /// A client that nobody sits at.
+    /// Creates a client that cannot answer questions.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Somebody answers the server's questions: the client declares the `elicitation` capability.
-    pub fn on_confirm(mut self, person: impl Fn(&str) -> ElicitAction + Send + Sync + 'static) -> Self {
-        self.person = Some(Box::new(person));
+    /// Sets the answer to questions without fields, such as a confirmation. The client declares the capability
+    /// `elicitation`.
+    pub fn on_confirm(mut self, confirm: impl Fn(&str) -> ElicitAction + Send + Sync + 'static) -> Self {
+        self.confirm = Some(Box::new(confirm));
         self
     }
 
-    /// Somebody fills in the forms of tools that ask ([`Ask`](crate::Ask)): the fields, or `None` to decline. The client
-    /// declares the `elicitation` capability.
-    pub fn on_form(mut self, forms: impl Fn(&str) -> Option<Value> + Send + Sync + 'static) -> Self {
-        self.forms = Some(Box::new(forms));
+    /// Sets the answer to the forms of tools that ask ([`Ask`](crate::Ask)): the fields, or `None` to decline. The client
+    /// declares the capability `elicitation`.
+    pub fn on_form(mut self, form: impl Fn(&str) -> Option<Value> + Send + Sync + 'static) -> Self {
+        self.form = Some(Box::new(form));
         self
     }
 
-    /// Somebody hears of progress: how much is done, of how much, and a word about it.
+    /// Sets the reader of progress reports: the work done, the total, and a short message.
     pub fn on_progress(mut self, progress: impl Fn(f64, Option<f64>, &str) + Send + Sync + 'static) -> Self {
         self.progress = Some(Box::new(progress));
         self
     }
 
-    /// Takes a task for an answer, and waits for its result: the client declares the extension
+    /// Accepts a task as the answer to a call, and waits for its result. The client declares the extension
     /// `io.modelcontextprotocol/tasks`.
     pub fn with_tasks(mut self) -> Self {
         self.tasks = true;
         self
     }
 
-    /// Somebody reads how far a task is, in the tool's own words, each time that they change.
+    /// Sets the reader of a task's status message, which is called at each change.
     pub fn on_status(mut self, status: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.status = Some(Box::new(status));
         self
     }
 
-    /// Connects to a built server in memory, with what was granted to it, under `revision`.
+    /// Connects to a built server in memory, with the scopes that it grants, under `revision`.
     ///
     /// # Panics
     ///
     /// The connection fails.
     pub async fn to(self, service: Service, revision: Revision) -> Client {
         let ((read, write), (server_read, server_write)) = {
-            let (client, server) = tokio::io::duplex(PIPE);
+            let (client, server) = tokio::io::duplex(PIPE_BYTES);
             (tokio::io::split(client), tokio::io::split(server))
         };
         tokio::spawn(service.serve(server_read, server_write));
@@ -100,11 +101,11 @@ impl ClientBuilder {
             .unwrap_or_else(|error| panic!("no connection: {error}"))
     }
 
-    /// Connects over byte streams; without a revision, under the newest that the server speaks.
+    /// Connects over byte streams. Without a revision, uses the newest that the server speaks.
     ///
     /// # Errors
     ///
-    /// The other end is no MCP server, or speaks none of the revisions.
+    /// The other end is not an MCP server, or does not speak the revision.
     pub async fn connect<R, W>(self, read: R, write: W, revision: Option<Revision>) -> io::Result<Client>
     where
         R: AsyncRead + Send + Unpin + 'static,
@@ -117,7 +118,7 @@ impl ClientBuilder {
             version if version.has_initialize() => version,
             _ => ProtocolVersion::V_2025_11_25,
         };
-        if self.person.is_some() || self.forms.is_some() {
+        if self.confirm.is_some() || self.form.is_some() {
             config.capabilities = ClientCapabilities::builder().enable_elicitation().build();
         }
         if self.tasks {
@@ -134,30 +135,30 @@ impl ClientBuilder {
                 legacy_version: Some(ProtocolVersion::V_2025_11_25),
             },
         };
-        let Self { person, forms, progress, status, .. } = self;
-        let listener = Listener { config, person, forms, progress, status };
+        let Self { confirm, form, progress, status, .. } = self;
+        let listener = Listener { config, confirm, form, progress, status };
         let running =
             listener.serve_with_lifecycle((read, write), lifecycle).await.map_err(io::Error::other)?;
         Ok(Client { running, tasks: self.tasks, meta: Mutex::default() })
     }
 }
 
-/// What a person says to a question of the server's.
+/// The user's answer to a question of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ElicitAction {
     /// Yes.
     Accept,
     /// No.
     Decline,
-    /// Neither: the whole thing is called off.
+    /// The user dismissed the question.
     Cancel,
 }
 
-/// The client's own ear: what the server asks or reports inside a call.
+/// The handler of the server's requests and notifications.
 pub(super) struct Listener {
     config: ClientConfig,
-    person: Option<Box<OnConfirm>>,
-    forms: Option<Box<OnForm>>,
+    confirm: Option<Box<OnConfirm>>,
+    form: Option<Box<OnForm>>,
     progress: Option<Box<OnProgress>>,
     status: Option<Box<OnStatus>>,
 }
@@ -188,28 +189,28 @@ impl ClientHandler for Listener {
 }
 
 impl Listener {
-    /// Tells whoever sits here how far a task is.
-    pub(super) fn tell(&self, status: &str) {
-        if let Some(reads) = &self.status {
-            reads(status);
+    /// Passes on the status message of a task.
+    pub(super) fn report_status(&self, status: &str) {
+        if let Some(on_status) = &self.status {
+            on_status(status);
         }
     }
 
-    /// What whoever sits here says.
+    /// Answers a question.
     pub(super) fn elicit(&self, request: &ElicitRequestParams) -> ElicitResult {
         let ElicitRequestParams::FormElicitationParams { message: question, requested_schema, .. } = request
         else {
             return ElicitResult::new(ElicitationAction::Cancel);
         };
         if !requested_schema.properties.is_empty() {
-            // Nobody says yes to fields that they cannot fill in.
-            let filled = self.forms.as_ref().and_then(|forms| forms(question));
-            return match filled {
+            // A form that cannot be filled in is declined.
+            let fields = self.form.as_ref().and_then(|form| form(question));
+            return match fields {
                 Some(content) => ElicitResult::new(ElicitationAction::Accept).with_content(content),
                 None => ElicitResult::new(ElicitationAction::Decline),
             };
         }
-        match self.person.as_ref().map(|person| person(question)) {
+        match self.confirm.as_ref().map(|confirm| confirm(question)) {
             Some(ElicitAction::Accept) => {
                 ElicitResult::new(ElicitationAction::Accept).with_content(serde_json::json!({}))
             }

@@ -1,4 +1,4 @@
-//! A call whose answer may be a task → its result, once there is one.
+//! Calls a tool whose answer may be a task, and waits for its result.
 
 use std::time::Duration;
 
@@ -15,46 +15,45 @@ use serde_json::Value;
 
 use super::builder::Listener;
 
-/// How often a server may ask before it answers.
-const MOST: usize = 10;
-/// How long until the next look at a task whose server does not say.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The number of rounds of questions before a call fails.
+const MAX_ROUNDS: usize = 10;
+/// The interval of polls if the server does not set one.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Calls a tool, answers what it asks, and waits for its task.
+/// Calls a tool, answers its questions, and waits for its task.
 pub(super) async fn call(
     running: &RunningService<RoleClient, Listener>,
     mut params: CallToolRequestParams,
 ) -> Result<CallToolResult, ServiceError> {
-    for _round in 0..MOST {
+    for _round in 0..MAX_ROUNDS {
         match running.call_tool_once(params.clone()).await? {
             CallToolResponse::Complete(result) => return Ok(result),
             CallToolResponse::InputRequired(round) => {
-                let asked = round.input_requests.unwrap_or_default();
-                params.input_responses = Some(answers(running.service(), &asked)?);
+                let questions = round.input_requests.unwrap_or_default();
+                params.input_responses = Some(answers(running.service(), &questions)?);
                 params.request_state = round.request_state;
             }
             CallToolResponse::Task(created) => return result(running, created.task.task_id).await,
             _ => return Err(ServiceError::UnexpectedResponse),
         }
     }
-    Err(ServiceError::InputRequiredRoundsExceeded { max_rounds: MOST })
+    Err(ServiceError::InputRequiredRoundsExceeded { max_rounds: MAX_ROUNDS })
 }
 
-/// What a task comes to.
+/// Waits for the result of a task.
 async fn result(
     running: &RunningService<RoleClient, Listener>,
     id: String,
 ) -> Result<CallToolResult, ServiceError> {
-    let mut told = None;
+    let mut last_status = None;
     loop {
-        let seen = running.get_task(GetTaskParams::new(&id)).await?.task;
-        if let Some(status) =
-            seen.task.status_message.as_ref().filter(|status| told.as_ref() != Some(*status))
-        {
-            running.service().tell(status);
-            told = Some(status.clone());
+        let task = running.get_task(GetTaskParams::new(&id)).await?.task;
+        let status = task.task.status_message;
+        if let Some(status) = status.filter(|status| last_status.as_ref() != Some(status)) {
+            running.service().report_status(&status);
+            last_status = Some(status);
         }
-        match seen.payload {
+        match task.payload {
             TaskPayload::Completed { result } => return read(result),
             TaskPayload::Failed { error } => return Err(ServiceError::McpError(read(error)?)),
             TaskPayload::Cancelled => {
@@ -64,22 +63,25 @@ async fn result(
                 )));
             }
             TaskPayload::InputRequired { input_requests } => {
-                let said = answers(running.service(), &input_requests)?;
-                running.update_task(UpdateTaskParams::new(&id, said)).await?;
+                let answers = answers(running.service(), &input_requests)?;
+                running.update_task(UpdateTaskParams::new(&id, answers)).await?;
             }
-            _ => tokio::time::sleep(seen.task.poll_interval_ms.map_or(PAUSE, Duration::from_millis)).await,
+            _ => {
+                tokio::time::sleep(task.task.poll_interval_ms.map_or(POLL_INTERVAL, Duration::from_millis))
+                    .await
+            }
         }
     }
 }
 
-/// What whoever sits here says to each question; this client is asked for nothing but forms.
-fn answers(listener: &Listener, asked: &InputRequests) -> Result<InputResponses, ServiceError> {
+/// Answers each question. This client declares only forms.
+fn answers(listener: &Listener, questions: &InputRequests) -> Result<InputResponses, ServiceError> {
     let answer = |request: &InputRequest| match request {
         InputRequest::Elicitation(request) => serde_json::to_value(listener.elicit(&request.params))
             .map_err(|_| ServiceError::UnexpectedResponse),
         _ => Err(ServiceError::UnexpectedResponse),
     };
-    asked.iter().map(|(key, request)| Ok((key.clone(), answer(request)?))).collect()
+    questions.iter().map(|(key, request)| Ok((key.clone(), answer(request)?))).collect()
 }
 
 fn read<T: DeserializeOwned>(object: JsonObject) -> Result<T, ServiceError> {

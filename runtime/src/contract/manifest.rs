@@ -1,16 +1,15 @@
-//! An outline → its manifest: canonical JSON with sorted keys, two spaces, one newline at the end.
+//! Prints the manifest of a server: canonical JSON with sorted keys, two spaces and one newline at the end.
 
 use serde_json::{Map, Value, json};
 
-use super::enforcement;
+use super::{enforcement, outline::Outline};
 use crate::{
     registry::Definition,
     scopes::Visibility,
-    server::Outline,
     tool::descriptor::{Descriptor, Param},
 };
 
-/// The manifest of a server.
+/// Prints the manifest of a server.
 pub(crate) fn manifest(outline: &Outline) -> String {
     let about = &outline.about;
     let manifest = json!({
@@ -26,9 +25,9 @@ pub(crate) fn manifest(outline: &Outline) -> String {
         "list_all": outline.visibility == Visibility::Listed,
         "basic_scopes": outline.scopes.basic(),
         "scope_implies": outline.scopes.implied(),
-        "tools": outline.registry.tools().iter().map(|one| tool(one, outline)).collect::<Vec<_>>(),
+        "tools": outline.registry.tools().iter().map(|definition| tool(definition, outline)).collect::<Vec<_>>(),
     });
-    // Maps of serde_json sort their keys, so one declaration has one manifest, byte for byte.
+    // Maps of serde_json sort their keys, so equal declarations have equal manifests, byte for byte.
     let mut text = serde_json::to_string_pretty(&manifest).expect("JSON values have string keys");
     text.push('\n');
     text
@@ -40,7 +39,7 @@ fn tool(definition: &Definition, outline: &Outline) -> Value {
     tool
 }
 
-/// What a tool declares, on whatever machine.
+/// Returns what a tool declares, which is the same on every machine.
 pub(crate) fn declaration(definition: &Definition) -> Value {
     let tool = definition.descriptor;
     trimmed(json!({
@@ -81,8 +80,8 @@ pub(crate) fn declaration(definition: &Definition) -> Value {
 }
 
 fn enforced_by(tool: &Descriptor, outline: &Outline) -> Map<String, Value> {
-    let words = enforcement(tool, &outline.support, outline.recorded).into_iter();
-    words.map(|(word, by)| (word.to_owned(), by.iter().map(|by| by.word()).collect())).collect()
+    let keys = enforcement(tool, &outline.support, outline.recorded).into_iter();
+    keys.map(|(key, by)| (key.to_owned(), by.iter().map(|by| by.word()).collect())).collect()
 }
 
 fn rules(tool: &Descriptor) -> Option<Vec<String>> {
@@ -93,7 +92,7 @@ fn marked(tool: &Descriptor, mark: impl Fn(&Param) -> bool) -> Vec<&'static str>
     tool.params.iter().filter(|param| mark(param)).map(|param| param.name).collect()
 }
 
-/// Without the keys that say nothing.
+/// Removes the members that are `null`.
 fn trimmed(value: Value) -> Value {
     match value {
         Value::Object(object) => {

@@ -1,16 +1,16 @@
-//! An outline → its reference in Markdown: a table of the tools, then a section a tool.
+//! Prints the reference of a server in Markdown: a table of the tools, then a section for each tool.
 
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
+use super::outline::Outline;
 use crate::{
     registry::Definition,
-    server::Outline,
     tool::descriptor::{Descriptor, Effect, Param, Task},
 };
 
-/// The reference of a server.
+/// Prints the reference of a server.
 pub(crate) fn reference(outline: &Outline) -> String {
     let about = &outline.about;
     let mut page = format!("# {}\n\n", about.title.as_ref().unwrap_or(&about.name));
@@ -51,14 +51,17 @@ fn section(page: &mut String, program: &str, definition: &Definition) {
     }
     let _ = write!(page, "**{}.** {}\n\n", tool.title, tool.description);
     let _ = writeln!(page, "- Effect: {}.", effect_in_words(tool));
-    let reach = if tool.closed_world { "what this server holds" } else { "the world outside as well" };
+    let reach =
+        if tool.closed_world { "only what this server holds" } else { "systems outside this server as well" };
     let _ = writeln!(page, "- Reaches {reach}.");
     let _ = writeln!(page, "- Needs {}.", needs(tool));
     let _ = writeln!(page, "- Answers within {} s.", tool.timeout.as_secs_f64());
     match tool.task {
         None => {}
-        Some(Task::Optional) => page.push_str("- Answers with a task where the client takes one.\n"),
-        Some(Task::Required) => page.push_str("- Answers with a task, and only clients that take one.\n"),
+        Some(Task::Optional) => page.push_str("- Answers with a task if the client supports tasks.\n"),
+        Some(Task::Required) => {
+            page.push_str("- Answers with a task; only clients that support tasks can call it.\n")
+        }
     }
     if tool.params.is_empty() {
         page.push_str("\nTakes no parameters.\n");
@@ -92,7 +95,7 @@ fn row(page: &mut String, param: &Param, schema: Option<&Map<String, Value>>) {
         None => "required".to_owned(),
     };
     let ty = schema.map(ty).unwrap_or_default();
-    let secret = if param.secret { " Secret: it stays out of logs and records." } else { "" };
+    let secret = if param.secret { " Secret: its value never appears in logs and records." } else { "" };
     let _ = writeln!(page, "| `{}` | {ty} | {need} | {}{secret} |", param.name, cell(param.description));
 }
 
@@ -170,14 +173,14 @@ fn effect(tool: &Descriptor) -> String {
 
 fn effect_in_words(tool: &Descriptor) -> &'static str {
     match (tool.effect, tool.idempotent) {
-        (Effect::ReadOnly, _) => "reads, and changes nothing",
-        (Effect::Additive, false) => "adds, and removes nothing; a second call adds again",
+        (Effect::ReadOnly, _) => "reads and changes nothing",
+        (Effect::Additive, false) => "adds and removes nothing; a second call adds again",
         (Effect::Additive, true) => {
-            "adds, and removes nothing; a second call with the same arguments changes nothing more"
+            "adds and removes nothing; a second call with the same arguments changes nothing more"
         }
-        (Effect::Destructive, false) => "may change or remove what is there",
+        (Effect::Destructive, false) => "may change or remove existing data",
         (Effect::Destructive, true) => {
-            "may change or remove what is there; a second call with the same arguments changes nothing more"
+            "may change or remove existing data; a second call with the same arguments changes nothing more"
         }
     }
 }
@@ -193,7 +196,7 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// Text that stays inside one cell of a table.
+/// Escapes text so that it fits in one cell of a table.
 fn cell(text: &str) -> String {
     text.lines().collect::<Vec<_>>().join(" ").replace('|', "\\|")
 }

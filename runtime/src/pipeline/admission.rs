@@ -17,7 +17,7 @@ use crate::{
     registry::Definition,
     scopes::Visibility,
     text,
-    tool::{call::Caller, descriptor::Descriptor},
+    tool::{caller::Caller, descriptor::Descriptor},
 };
 
 /// An admitted call, with its share of the tool's concurrency.

@@ -11,7 +11,8 @@ use crate::{
     tool::{
         ask::{ClientFeatures, Question},
         descriptor::Descriptor,
-        output::{Reply, ToolError},
+        error::ToolError,
+        output::Reply,
     },
     wire_names,
 };

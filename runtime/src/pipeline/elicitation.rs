@@ -9,7 +9,7 @@ use crate::{
     tool::{
         ask::{Ask, ClientFeature, ClientFeatures},
         descriptor::Descriptor,
-        output::ToolError,
+        error::ToolError,
     },
 };
 

@@ -26,7 +26,7 @@ pub(crate) enum Refusal {
         tool: &'static str,
     },
     /// The audit log could not take a required record.
-    Unrecorded,
+    Unrecorded(Unrecorded),
 }
 
 impl From<NotAdmitted> for Refusal {
@@ -36,8 +36,8 @@ impl From<NotAdmitted> for Refusal {
 }
 
 impl From<Unrecorded> for Refusal {
-    fn from(Unrecorded: Unrecorded) -> Self {
-        Self::Unrecorded
+    fn from(unrecorded: Unrecorded) -> Self {
+        Self::Unrecorded(unrecorded)
     }
 }
 
@@ -52,7 +52,7 @@ impl Refusal {
             Self::NotAdmitted(NotAdmitted::RateLimited { .. } | NotAdmitted::TooManyInFlight { .. }) => {
                 -31429
             }
-            Self::Unrecorded => -32603,
+            Self::Unrecorded(_) => -32603,
         }
     }
 
@@ -75,16 +75,24 @@ impl Refusal {
                     .help("use a client that does")
             }
             // The state of the log is the operator's concern, not the caller's.
-            Self::Unrecorded => Message::new("internal error").help("the server's log says why"),
+            Self::Unrecorded(Unrecorded::Intent) => {
+                Message::new("internal error: the call did not run").help("the server's log says why")
+            }
+            Self::Unrecorded(Unrecorded::Outcome) => {
+                Message::new("internal error: the call ran, and its result is withheld")
+                    .note("its effect has happened")
+                    .help("check before you call again; the server's log says why")
+            }
         }
     }
 
     pub(crate) fn data(&self) -> Option<Value> {
         match self {
-            Self::NotAdmitted(NotAdmitted::UnknownTool { .. })
-            | Self::Malformed(_)
-            | Self::State
-            | Self::Unrecorded => None,
+            Self::NotAdmitted(NotAdmitted::UnknownTool { .. }) | Self::Malformed(_) | Self::State => None,
+            Self::Unrecorded(unrecorded) => Some(json!({"reason": match unrecorded {
+                Unrecorded::Intent => "not_run",
+                Unrecorded::Outcome => "ran_unrecorded",
+            }})),
             Self::CannotBeAsked { missing, .. } => {
                 let required: Map<_, _> =
                     missing.iter().map(|name| ((*name).to_owned(), json!({}))).collect();

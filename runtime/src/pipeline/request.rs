@@ -13,11 +13,7 @@ use crate::{
     record::{DeniedBy, Origin, Unrecorded},
     revision::Revision,
     sandbox::UnsandboxedHandle,
-    tool::{
-        ask::Question,
-        call::{Caller, Reports},
-        output::Reply,
-    },
+    tool::{ask::Question, call::Reports, caller::Caller, output::Reply},
 };
 
 /// One round of a `tools/call`.

@@ -7,7 +7,8 @@ use crate::{
     schema::{OutputShape, wrap},
     tool::{
         descriptor::Descriptor,
-        output::{Block, Reply, ToolError},
+        error::ToolError,
+        output::{Block, Reply},
     },
 };
 
@@ -21,8 +22,8 @@ pub(super) fn shape(tool: &Definition, mut reply: Reply, revision: Revision) -> 
         match (&tool.output, value) {
             (OutputShape::Unit, _) => reply.content = vec![Block::Text("done".to_owned())],
             (OutputShape::Text, serde_json::Value::String(text)) => reply.content = vec![Block::Text(text)],
-            (OutputShape::Structured { check, object, .. }, value) => {
-                if !check.accepts(&value) {
+            (OutputShape::Structured { checker, object, .. }, value) => {
+                if !checker.accepts(&value) {
                     return dishonest(tool.descriptor);
                 }
                 reply.content = vec![Block::Text(reply.json.take().unwrap_or_else(|| value.to_string()))];

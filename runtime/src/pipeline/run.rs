@@ -1,4 +1,4 @@
-//! Stage: the handler runs, until it answers, panics or runs out of time.
+//! Runs the handler until it answers, panics, is cancelled or runs out of time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,40 +7,37 @@ use serde_json::{Map, Value};
 
 use crate::{
     limits::Slot,
+    message::Message,
     retry::{FullJitter, within},
     sandbox::{Executor, SandboxId},
     tool::{
-        args::Args,
-        call::Call,
-        descriptor::Descriptor,
-        handler::Handler as Run,
-        output::{Outcome, Reply, ToolError},
+        args::Args, call::Call, descriptor::Descriptor, error::ToolError, handler::Handler as Run,
+        outcome::Outcome, output::Reply,
     },
 };
 
-/// Waits for the handler's answer, also where the call is taken back, if it is to run `to_its_end`.
+/// Waits for the handler's answer. With `runs_to_end`, cancellation does not stop the wait.
 pub(super) async fn run(
     executor: Executor<'_>,
     handler: &Run,
     call: Call,
     arguments: Map<String, Value>,
     slot: Slot,
-    to_its_end: bool,
+    runs_to_end: bool,
 ) -> Outcome {
     let tool = call.descriptor;
     if matches!(executor, Executor::Unavailable) {
         return unsandboxed(tool).into();
     }
     let (deadline, cancelled) = (call.deadline, call.cancelled.clone());
-    let ready = Ready { executor, handler, call: Arc::new(call), slot: Arc::new(slot) };
-    let work = async {
-        if tool.retry == 0 { ready.attempt(arguments).await } else { ready.attempts(&arguments).await }
-    };
+    let run = HandlerRun { executor, handler, call: Arc::new(call), slot: Arc::new(slot) };
+    let work =
+        async { if tool.retry == 0 { run.attempt(arguments).await } else { run.attempts(&arguments).await } };
     tokio::select! {
         biased;
         outcome = work => outcome,
-        () = cancelled.cancelled(), if !to_its_end => {
-            ToolError::new(format!("the call of tool `{}` was taken back", tool.name)).reason("cancelled").into()
+        () = cancelled.cancelled(), if !runs_to_end => {
+            ToolError::new(format!("the call of tool `{}` was cancelled", tool.name)).reason("cancelled").into()
         }
         () = tokio::time::sleep_until(deadline.into()) => {
             cancelled.cancel();
@@ -49,16 +46,16 @@ pub(super) async fn run(
     }
 }
 
-/// A handler with everything it needs.
-struct Ready<'a> {
+/// A handler with everything that its runs need.
+struct HandlerRun<'a> {
     executor: Executor<'a>,
     handler: &'a Run,
     call: Arc<Call>,
     slot: Arc<Slot>,
 }
 
-impl Ready<'_> {
-    /// Runs the handler, and again while it fails with what passes (`retry`), inside the call's deadline.
+impl HandlerRun<'_> {
+    /// Runs the handler, and again after transient failures (`retry`), within the call's deadline.
     async fn attempts(&self, arguments: &Map<String, Value>) -> Outcome {
         let deadline = self.call.deadline;
         let attempt = || async {
@@ -77,20 +74,20 @@ impl Ready<'_> {
         last.unwrap_or_else(Outcome::Done)
     }
 
-    /// Runs the handler once, on a task of its own: what panics, or never yields, takes nothing else with it.
+    /// Runs the handler once, on a task of its own, so that a panic or an endless loop affects nothing else.
     async fn attempt(&self, arguments: Map<String, Value>) -> Outcome {
         let tool = self.call.descriptor;
         let (call, slot) = (Arc::clone(&self.call), Arc::clone(&self.slot));
         let args = Args::new(tool, arguments);
         let (executor, stops) = (self.executor, tool.may_repeat());
         let sandbox_id = executor.sandbox_id();
-        let is_kept = move || sandbox_id.is_none_or(SandboxId::is_here);
+        let is_sandboxed = move || sandbox_id.is_none_or(SandboxId::is_here);
         let outcome = match self.handler {
             Run::Blocking(run) => {
                 let run = Arc::clone(run);
                 let work = move || {
                     let _slot = slot;
-                    if is_kept() { run(&call, args) } else { unsandboxed(tool).into() }
+                    if is_sandboxed() { run(&call, args) } else { unsandboxed(tool).into() }
                 };
                 executor.block(work, stops).await
             }
@@ -98,49 +95,54 @@ impl Ready<'_> {
                 let run = Arc::clone(run);
                 let work = async move {
                     let _slot = slot;
-                    if is_kept() { run(call, args).await } else { unsandboxed(tool).into() }
+                    if is_sandboxed() { run(call, args).await } else { unsandboxed(tool).into() }
                 };
                 executor.run(work, stops).await
             }
         };
         match outcome {
             Some(Outcome::Done(reply))
-                if sandbox_id.is_some() && reply.error.as_ref().is_some_and(ToolError::is_refused) =>
+                if sandbox_id.is_some()
+                    && reply.error.as_ref().is_some_and(ToolError::is_permission_denied) =>
             {
-                broken_word(tool, &reply).into()
+                perhaps_sandbox(tool, reply).into()
             }
             Some(outcome) => outcome,
-            None => broken(tool).into(),
+            None => panicked(tool).into(),
         }
     }
 }
 
-/// The handler panicked. What it said may hold anything, so the caller reads a fixed text.
-fn broken(tool: &Descriptor) -> Reply {
-    let error = ToolError::new(format!(
-        "tool `{}` failed inside; the server goes on\nhelp: the server's log says why",
-        tool.name
-    ));
-    error.reason("internal").into()
+/// The error of a handler that panicked. The panic's text may hold anything, so the caller reads a fixed one.
+fn panicked(tool: &Descriptor) -> Reply {
+    let message = Message::new(format!("tool `{}` failed inside; the server goes on", tool.name))
+        .help("the server's log says why");
+    ToolError::new(message).reason("internal").into()
 }
 
-/// The system refused a sandboxed handler something, and the handler said so.
-fn broken_word(tool: &Descriptor, reply: &Reply) -> Reply {
-    let said = reply.error.as_ref().map(ToolError::message).unwrap_or_default();
-    let words = match (tool.is_read_only(), tool.closed_world) {
-        (true, true) => "`read_only` and `closed_world`",
-        (true, false) => "`read_only`",
-        _ => "`closed_world`",
+/// Adds to an error of a sandboxed handler that its sandbox may be the reason. Other refusals have the same error kind,
+/// for example a file that the server's user must not read.
+fn perhaps_sandbox(tool: &Descriptor, mut reply: Reply) -> Reply {
+    let Some(error) = reply.error.take() else { return reply };
+    let (declared, help) = match (tool.is_read_only(), tool.closed_world) {
+        (true, true) => ("`read_only` and `closed_world`", format!("{WRITE}; {CONNECT}")),
+        (true, false) => ("`read_only`", WRITE.to_owned()),
+        _ => ("`closed_world`", CONNECT.to_owned()),
     };
-    ToolError::new(format!(
-        "{said}\nnote: tool `{}` is declared {words}, and its threads may do no more than that\nhelp: tell whoever runs the server that the declaration, or the tool, is wrong",
-        tool.name
-    ))
-    .reason("hint_violation")
-    .into()
+    let message = Message::new(error.message().to_owned())
+        .note(format!("tool `{}` is declared {declared}, so the sandbox may have refused this", tool.name))
+        .help(format!("{help}; a tool that cannot be sandboxed declares `unsandboxed = \"reason\"`"));
+    error.with_message(message.to_string()).or_reason("permission_denied").into()
 }
 
-/// The threads that should have run the handler could not give up what they must: better no answer than a dishonest one.
+/// The ways out of the sandbox of `read_only`.
+const WRITE: &str =
+    "to write, give the server a `scratch` folder, or declare the tool `additive` or `destructive`";
+/// The ways out of the sandbox of `closed_world`.
+const CONNECT: &str =
+    "to connect, give the server the port in `closed_world_ports`, or remove `closed_world`";
+
+/// The error of a call whose threads could not be sandboxed. It does not run outside the sandbox instead.
 fn unsandboxed(tool: &Descriptor) -> Reply {
     ToolError::not_applied(format!(
         "tool `{}` did not run: the system refused the sandbox that it is declared with",
@@ -151,17 +153,13 @@ fn unsandboxed(tool: &Descriptor) -> Reply {
 }
 
 fn late(tool: &Descriptor) -> Reply {
-    let after = seconds(tool.timeout);
+    let message =
+        Message::new(format!("tool `{}` did not answer within {}", tool.name, seconds(tool.timeout)));
     let error = if tool.may_repeat() {
-        ToolError::transient(format!(
-            "tool `{}` did not answer within {after}\nhelp: ask for less, or call again later",
-            tool.name
-        ))
+        ToolError::transient(message.help("ask for less, or call again later"))
     } else {
-        ToolError::new(format!(
-            "tool `{}` did not answer within {after}\nnote: it was not stopped, and what it does may still happen\nhelp: look before you call again",
-            tool.name
-        ))
+        let message = message.note("it was not stopped, and its effect may still happen");
+        ToolError::new(message.help("check before you call again"))
     };
     error.reason("deadline_exceeded").into()
 }

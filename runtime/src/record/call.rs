@@ -9,58 +9,64 @@ use serde_json::{Map, Value};
 
 use super::{DeniedBy, Origin};
 use crate::{
-    audit::{Body, Kind, Open, hex_number, marked},
+    audit::{AuditHandle, RecordKind, RecordWriter, hex_number, prefixed},
     registry::Definition,
     revision::Revision,
-    tool::{
-        ask::Ask,
-        call::Caller,
-        descriptor::Audit,
-        output::{Reply, ToolError},
-    },
+    tool::{ask::Ask, caller::Caller, descriptor::Audit, error::ToolError, output::Reply},
 };
 
-/// The log could not take a record that the tool requires.
+/// A record that the tool requires could not be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unrecorded;
+pub(crate) enum Unrecorded {
+    /// The intent: the handler did not run.
+    Intent,
+    /// The outcome: the handler ran, and its result is withheld.
+    Outcome,
+}
 
 /// The beginning of each record of a call.
 pub(super) struct CallIdentity {
     pub(super) call: u128,
-    pub(super) tool: Arc<Body>,
+    pub(super) tool: Arc<RecordWriter>,
     pub(super) caller: Arc<Caller>,
     pub(super) origin: Origin,
     pub(super) revision: Option<Revision>,
 }
 
 impl CallIdentity {
-    fn write(&self, kind: &str, body: &mut Body) {
+    fn write(&self, kind: &str, record: &mut RecordWriter) {
         let Self { call, tool, caller, origin, revision } = self;
-        body.text("kind", kind).text("call_id", &hex_number(*call)).members(tool);
-        body.object("caller", |object| {
+        record.text("kind", kind).text("call_id", &hex_number(*call)).members(tool);
+        record.object("caller", |object| {
             if let Some(issuer) = caller.issuer() {
-                object.word("iss", issuer);
+                object.caller_text("iss", issuer);
             }
-            object.word("sub", caller.subject());
+            object.caller_text("sub", caller.subject());
             if let Some(client) = &origin.client {
                 object.text("client", client);
             }
         });
-        body.text("transport", origin.transport);
+        record.text("transport", origin.transport);
         if let Some(revision) = revision {
-            body.text("protocol", revision.as_str());
+            record.text("protocol", revision.as_str());
         }
         if let Some(trace) = &origin.trace {
-            body.text("trace_id", trace.as_str());
+            record.text("trace_id", trace.as_str());
         }
         let scopes: Vec<&str> = caller.scopes().take(MAX_SCOPES).collect();
-        body.word("scopes", &scopes.join(" "));
+        record.caller_text("scopes", &scopes.join(" "));
     }
 
-    fn write_outcome(&self, status: &str, duration: Duration, body: &mut Body, more: impl FnOnce(&mut Body)) {
-        self.write("outcome", body);
+    fn write_outcome(
+        &self,
+        status: &str,
+        duration: Duration,
+        record: &mut RecordWriter,
+        more: impl FnOnce(&mut RecordWriter),
+    ) {
+        self.write("outcome", record);
         let duration = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        body.object("outcome", |outcome| {
+        record.object("outcome", |outcome| {
             outcome.text("status", status).number("duration_us", duration);
             more(outcome);
         });
@@ -72,7 +78,7 @@ const MAX_SCOPES: usize = 64;
 
 /// A call whose stages have not all passed.
 pub(crate) struct PendingRecord<'a> {
-    pub(super) log: &'a Open,
+    pub(super) log: &'a AuditHandle,
     pub(super) identity: Arc<CallIdentity>,
     pub(super) class: Audit,
     pub(super) start: Instant,
@@ -85,14 +91,14 @@ impl<'a> PendingRecord<'a> {
             return;
         }
         let identity = Arc::clone(&self.identity);
-        let write = move |body: &mut Body| {
-            identity.write("denied", body);
-            by.write(body);
+        let write = move |record: &mut RecordWriter| {
+            identity.write("denied", record);
+            by.write(record);
         };
         if self.class == Audit::Required {
-            let _ = self.log.commit(Kind::Other, Body::saying(write)).await;
+            let _ = self.log.commit(RecordKind::Other, RecordWriter::with(write)).await;
         } else {
-            self.log.note(Kind::Other, write);
+            self.log.note(RecordKind::Other, write);
         }
     }
 
@@ -119,22 +125,23 @@ impl<'a> PendingRecord<'a> {
             _ => "not_needed",
         };
         let identity = Arc::clone(&self.identity);
-        let write = move |body: &mut Body| {
-            identity.write("intent", body);
-            body.json("args", &arguments);
+        let write = move |record: &mut RecordWriter| {
+            identity.write("intent", record);
+            record.json("args", &arguments);
             if let Some(key) = &key {
-                body.object("idempotency", |idempotency| _ = idempotency.text("key", key));
+                record.object("idempotency", |idempotency| _ = idempotency.text("key", key));
             }
-            body.text("confirm", confirm)
+            record
+                .text("confirm", confirm)
                 .object("decision", |decision| _ = decision.text("verdict", "allow"));
         };
         let Self { class, start, .. } = *self;
         let mut in_flight = InFlightRecord { log, identity: Some(Arc::clone(&self.identity)), class, start };
-        let kind = Kind::Intent(self.identity.call);
+        let kind = RecordKind::Intent(self.identity.call);
         if class == Audit::Required {
-            if log.commit(kind, Body::saying(write)).await.is_err() {
+            if log.commit(kind, RecordWriter::with(write)).await.is_err() {
                 in_flight.end("not_run");
-                return Err(Unrecorded);
+                return Err(Unrecorded::Intent);
             }
         } else {
             log.note(kind, write);
@@ -145,7 +152,7 @@ impl<'a> PendingRecord<'a> {
 
 /// A call that runs. Dropped before its outcome, it records that its client went away.
 pub(crate) struct InFlightRecord<'a> {
-    log: &'a Open,
+    log: &'a AuditHandle,
     /// `None` once the outcome is recorded.
     identity: Option<Arc<CallIdentity>>,
     class: Audit,
@@ -170,18 +177,18 @@ impl InFlightRecord<'_> {
         let (digest, bytes) = self.log.redaction.result(reply);
         let is_error = reply.error.is_some();
         let reason = reply.error.as_ref().and_then(ToolError::fixed_reason);
-        let (kind, duration) = (Kind::Outcome(identity.call), self.start.elapsed());
-        let write = move |body: &mut Body| {
-            identity.write_outcome(status, duration, body, |outcome| {
+        let (kind, duration) = (RecordKind::Outcome(identity.call), self.start.elapsed());
+        let write = move |record: &mut RecordWriter| {
+            identity.write_outcome(status, duration, record, |outcome| {
                 if let Some(reason) = reason {
                     outcome.text("reason", reason);
                 }
                 outcome.flag("is_error", is_error);
-                outcome.text("result_digest", &marked(&digest)).number("result_bytes", bytes);
+                outcome.text("result_digest", &prefixed(&digest)).number("result_bytes", bytes);
             });
         };
         if self.class == Audit::Required {
-            return self.log.commit(kind, Body::saying(write)).await.map_err(|_| Unrecorded);
+            return self.log.commit(kind, RecordWriter::with(write)).await.map_err(|_| Unrecorded::Outcome);
         }
         self.log.note(kind, write);
         Ok(())
@@ -190,8 +197,8 @@ impl InFlightRecord<'_> {
     /// Records an end without a result.
     fn end(&mut self, status: &'static str) {
         if let Some(identity) = self.identity.take() {
-            let (kind, duration) = (Kind::Outcome(identity.call), self.start.elapsed());
-            self.log.note(kind, move |body| identity.write_outcome(status, duration, body, |_| {}));
+            let (kind, duration) = (RecordKind::Outcome(identity.call), self.start.elapsed());
+            self.log.note(kind, move |record| identity.write_outcome(status, duration, record, |_| {}));
         }
     }
 }

@@ -3,7 +3,9 @@
 use super::Recorder;
 use crate::{
     audit::{self, AuditLog},
-    registry::{Definition, Registry, StartError},
+    message::Message,
+    registry::{Definition, Registry},
+    start_error::StartError,
     tool::descriptor::Audit,
 };
 
@@ -23,7 +25,7 @@ pub(crate) enum Recording {
 pub(crate) fn open(
     recording: Recording,
     registry: &Registry,
-    open: impl FnOnce(&AuditLog) -> Result<Recorder, String>,
+    open: impl FnOnce(&AuditLog) -> Result<Recorder, Message>,
 ) -> Result<Option<Recorder>, StartError> {
     let has_class = |class| move |tool: &Definition| tool.descriptor.audit == class;
     let required = registry.tools().iter().find(|tool| has_class(Audit::Required)(tool));
@@ -33,10 +35,10 @@ pub(crate) fn open(
         (Recording::To(log), _) => open(&log).map(Some).map_err(StartError::Audit),
         (Recording::Default(_), _) if registry.tools().iter().all(has_class(Audit::Off)) => Ok(None),
         (Recording::Default(log), required) => {
-            let recorder = log.ok_or_else(|| audit::NO_PLACE.to_owned()).and_then(|log| open(&log));
+            let recorder = log.ok_or_else(audit::no_folder).and_then(|log| open(&log));
             match (recorder, required) {
                 (Ok(recorder), _) => Ok(Some(recorder)),
-                (Err(why), Some(tool)) => Err(StartError::Audit(required_by(&why, tool))),
+                (Err(why), Some(tool)) => Err(StartError::Audit(required_by(why, tool))),
                 (Err(why), None) => {
                     // No tool requires records, but the operator must not believe that there are some.
                     eprintln!("audit: no call is recorded: {why}");
@@ -47,10 +49,6 @@ pub(crate) fn open(
     }
 }
 
-fn required_by(why: &str, tool: &str) -> String {
-    let note = format!("note: tool `{tool}` is declared `audit = \"required\"`, and does not run unrecorded");
-    match why.split_once('\n') {
-        Some((fact, rest)) => format!("{fact}\n{note}\n{rest}"),
-        None => format!("{why}\n{note}"),
-    }
+fn required_by(why: Message, tool: &str) -> Message {
+    why.note(format!("tool `{tool}` is declared `audit = \"required\"`, and does not run unrecorded"))
 }

@@ -1,6 +1,6 @@
 //! Names the stage that refused a call, as `denied_by` in its record.
 
-use crate::audit::Body;
+use crate::audit::RecordWriter;
 
 /// The stage that refused a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +42,8 @@ impl DeniedBy {
         }
     }
 
-    pub(super) fn write(self, body: &mut Body) {
-        body.object("decision", |decision| {
+    pub(super) fn write(self, record: &mut RecordWriter) {
+        record.object("decision", |decision| {
             decision.text("verdict", "deny").text("denied_by", self.as_str());
         });
     }

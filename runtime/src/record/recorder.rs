@@ -6,21 +6,22 @@ use std::{sync::Arc, time::Instant};
 use super::DeniedBy;
 use super::{Origin, PendingRecord, call::CallIdentity};
 #[cfg(feature = "http")]
-use crate::audit::Kind;
+use crate::audit::RecordKind;
 use crate::{
-    audit::{AuditLog, Body, Open, cut, hex_text, sha256},
+    about::About,
+    audit::{AuditHandle, AuditLog, RecordWriter, cut, hex_text, sha256},
     contract::declaration,
+    message::Message,
     registry::{Definition, Registry},
     revision::Revision,
-    server::About,
-    tool::{call::Caller, descriptor::Audit},
+    tool::{caller::Caller, descriptor::Audit},
 };
 
 /// An open log, and the part of each tool's records that never changes.
 pub(crate) struct Recorder {
-    pub(crate) log: Open,
+    pub(crate) log: AuditHandle,
     /// In the registry's order.
-    tools: Vec<Arc<Body>>,
+    tools: Vec<Arc<RecordWriter>>,
 }
 
 /// The tool that a call names, as far as the server knows it.
@@ -41,19 +42,22 @@ impl Recorder {
         registry: &Registry,
         read_only: bool,
         skip_confirmation: bool,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Message> {
         let mut digests = String::new();
         let tools = registry.tools().iter().map(|tool| {
             let digest = hex_text(&sha256(declaration(tool).to_string().as_bytes()));
-            let mut body = Body::default();
-            body.text("tool", tool.descriptor.name).text("tool_digest", &digest);
-            body.text("effect", tool.descriptor.effect.word());
+            let mut record = RecordWriter::default();
+            record.text("tool", tool.descriptor.name).text("tool_digest", &digest);
+            record.text("effect", tool.descriptor.effect.word());
             digests += &digest;
-            Arc::new(body)
+            Arc::new(record)
         });
         let tools = tools.collect();
-        let mut start = Body::of("server");
-        start.text("event", "start").word("server", &about.name).word("version", &about.version);
+        let mut start = RecordWriter::of("server");
+        start
+            .text("event", "start")
+            .caller_text("server", &about.name)
+            .caller_text("version", &about.version);
         start.text("candor", env!("CARGO_PKG_VERSION")).number("pid", std::process::id().into());
         start.text("tools_digest", &hex_text(&sha256(digests.as_bytes())));
         start.flag("read_only", read_only).flag("yes_destructive", skip_confirmation);
@@ -70,7 +74,7 @@ impl Recorder {
     ) -> PendingRecord<'_> {
         // The client's name is cut here: a record that waits for the writer takes no more memory than on disk.
         let client = origin.client.as_deref().map(|client| cut(client).into_owned());
-        let named = |name: &str| Arc::new(Body::saying(|body| _ = body.text("tool", name)));
+        let named = |name: &str| Arc::new(RecordWriter::with(|record| _ = record.text("tool", name)));
         let (tool, class) = match subject {
             Subject::Tool(at, tool) => (Arc::clone(&self.tools[at]), tool.descriptor.audit),
             Subject::Disabled(name) => (named(name), Audit::BestEffort),
@@ -91,9 +95,9 @@ impl Recorder {
     #[cfg(feature = "http")]
     pub(crate) fn refused(&self, by: DeniedBy, transport: &'static str) {
         if self.log.admits_denial(by.as_str()) {
-            self.log.note(Kind::Other, move |body| {
-                body.text("kind", "denied").text("transport", transport);
-                by.write(body);
+            self.log.note(RecordKind::Other, move |record| {
+                record.text("kind", "denied").text("transport", transport);
+                by.write(record);
             });
         }
     }

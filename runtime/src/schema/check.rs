@@ -1,10 +1,12 @@
-//! A published schema → what checks values against it: JSON Schema 2020-12, compiled once, walked without allocating.
+//! Checks values against a published schema (JSON Schema 2020-12), compiled once and walked without allocating.
 
 mod compile;
+mod faults;
 mod format;
 mod number;
 #[cfg(test)]
 mod oracle;
+mod pattern;
 mod refer;
 
 use std::{
@@ -15,23 +17,24 @@ use std::{
 use regex::Regex;
 use serde_json::{Map, Number, Value};
 
+pub(super) use faults::faults;
 use number::{all_differ, at_least, at_most, below, equal, is_integer, is_multiple};
 use refer::Target;
 
 /// A compiled schema.
 #[derive(Debug)]
-pub(crate) struct Check {
-    pub(super) types: Types,
-    pub(super) rules: Vec<Rule>,
+pub struct Checker {
+    types: Types,
+    keywords: Vec<Keyword>,
 }
 
-/// Which of JSON's types a schema accepts.
+/// The JSON types that a schema accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Types(u8);
+struct Types(u8);
 
-/// One keyword's demand. A rule that speaks of another type than a value's holds of that value.
+/// A keyword and its operand. A keyword for values of one type accepts all values of the others.
 #[derive(Debug)]
-pub(super) enum Rule {
+enum Keyword {
     Enum(Vec<Value>),
     Const(Value),
     Minimum(Number),
@@ -47,11 +50,11 @@ pub(super) enum Rule {
     MaxItems(usize),
     UniqueItems,
     Items {
-        first: Vec<Check>,
+        first: Vec<Checker>,
         rest: Rest,
     },
     Contains {
-        check: Check,
+        check: Checker,
         min: usize,
         max: usize,
     },
@@ -59,69 +62,59 @@ pub(super) enum Rule {
     DependentRequired(Vec<(String, Vec<String>)>),
     MinProperties(usize),
     MaxProperties(usize),
-    PropertyNames(Check),
+    PropertyNames(Checker),
     Members(Members),
-    UnevaluatedProperties(Vec<Reach>, Check),
-    AllOf(Vec<Check>),
-    AnyOf(Vec<Check>),
-    OneOf(Vec<Check>),
-    Not(Check),
+    UnevaluatedProperties(Vec<Reach>, Checker),
+    AllOf(Vec<Checker>),
+    AnyOf(Vec<Checker>),
+    OneOf(Vec<Checker>),
+    Not(Checker),
     If {
-        condition: Check,
-        then: Check,
-        otherwise: Check,
+        condition: Checker,
+        then: Checker,
+        otherwise: Checker,
     },
-    /// `$ref`.
-    Refers(Target),
-    /// What references point to. It demands nothing.
-    Holds(#[expect(dead_code, reason = "it lives as long as the schema")] Vec<Arc<OnceLock<Check>>>),
+    Ref(Target),
+    /// The targets of all references, at the root. It accepts every value.
+    Targets(#[expect(dead_code, reason = "they live as long as the schema")] Vec<Arc<OnceLock<Checker>>>),
 }
 
 /// `properties`, `patternProperties` and `additionalProperties`, which depend on each other.
 #[derive(Debug)]
-pub(super) struct Members {
+struct Members {
     /// Sorted by name.
-    pub(super) named: Vec<(String, Check)>,
-    pub(super) patterns: Vec<(Regex, Check)>,
-    pub(super) rest: Rest,
+    named: Vec<(String, Checker)>,
+    patterns: Vec<(Regex, Checker)>,
+    rest: Rest,
 }
 
-/// What holds of everything that was not named.
+/// The rule for the items or properties that no other keyword covers.
 #[derive(Debug)]
-pub(super) enum Rest {
+enum Rest {
     Open,
     Closed,
-    Fits(Box<Check>),
+    Fits(Box<Checker>),
 }
 
-/// Names that a part of a schema speaks of, where that part fits: what `unevaluatedProperties` leaves alone.
+/// The properties that a part of a schema evaluates if the part fits: `unevaluatedProperties` skips them.
 #[derive(Debug)]
-pub(super) struct Reach {
-    pub(super) check: Check,
-    pub(super) names: BTreeSet<String>,
-    pub(super) patterns: Vec<Regex>,
-    pub(super) all: bool,
+struct Reach {
+    check: Checker,
+    names: BTreeSet<String>,
+    patterns: Vec<Regex>,
+    all: bool,
 }
 
-impl Check {
-    /// Compiles `schema`.
-    ///
-    /// # Errors
-    ///
-    /// A keyword of the wrong form, a pattern that is no regular expression, or a rule that is not enforced here.
-    pub(super) fn new(schema: &Value) -> Result<Self, String> {
-        compile::compile(schema)
-    }
-
-    /// Whether `value` fits.
-    pub(crate) fn accepts(&self, value: &Value) -> bool {
-        self.types.hold(value) && self.rules.iter().all(|rule| rule.accepts(value))
+impl Checker {
+    /// Returns whether `value` fits the schema.
+    pub fn accepts(&self, value: &Value) -> bool {
+        self.types.hold(value) && self.keywords.iter().all(|keyword| keyword.accepts(value))
     }
 }
 
 impl Types {
-    pub(super) const NONE: Self = Self(0);
-    pub(super) const ANY: Self = Self(0b11_1111);
+    const NONE: Self = Self(0);
+    const ANY: Self = Self(0b11_1111);
     const NAMES: [(&'static str, u8); 7] = [
         ("null", 1),
         ("boolean", 1 << 1),
@@ -129,20 +122,20 @@ impl Types {
         ("string", 1 << 3),
         ("array", 1 << 4),
         ("object", 1 << 5),
-        // Not among `ANY`, whose numbers hold the whole ones.
+        // Not part of `ANY`: its numbers include the integers.
         ("integer", 1 << 6),
     ];
 
-    /// The type of this name.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, bit)| Self(*bit))
+    /// Finds a type by its name.
+    fn named(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(other, _)| *other == name).map(|(_, bit)| Self(*bit))
     }
 
-    pub(super) fn or(self, other: Self) -> Self {
+    fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    pub(super) fn hold(self, value: &Value) -> bool {
+    fn hold(self, value: &Value) -> bool {
         let bit = match value {
             Value::Null => 1,
             Value::Bool(_) => 1 << 1,
@@ -157,15 +150,20 @@ impl Types {
         self.0 & bit != 0
     }
 
-    /// `string or null`.
-    pub(super) fn words(self) -> String {
+    /// `a string or null`
+    fn words(self) -> String {
         let named = Self::NAMES.iter().filter(|(_, bit)| self.0 & bit != 0);
-        named.map(|(name, _)| *name).collect::<Vec<_>>().join(" or ")
+        let with_article = |name| match name {
+            "null" => "null".to_owned(),
+            "integer" | "array" | "object" => format!("an {name}"),
+            _ => format!("a {name}"),
+        };
+        named.map(|(name, _)| with_article(*name)).collect::<Vec<_>>().join(" or ")
     }
 }
 
-impl Rule {
-    pub(super) fn accepts(&self, value: &Value) -> bool {
+impl Keyword {
+    fn accepts(&self, value: &Value) -> bool {
         match (self, value) {
             (Self::Enum(options), value) => options.iter().any(|option| equal(option, value)),
             (Self::Const(only), value) => equal(only, value),
@@ -180,14 +178,14 @@ impl Rule {
                     otherwise.accepts(value)
                 }
             }
-            (Self::Refers(target), value) => target.accepts(value),
+            (Self::Ref(target), value) => target.accepts(value),
             (Self::UnevaluatedProperties(reaches, check), Value::Object(object)) => {
                 unevaluated(reaches, value, object).all(|(_, value)| check.accepts(value))
             }
-            (rule, Value::Number(number)) => rule.accepts_number(number),
-            (rule, Value::String(text)) => rule.accepts_text(text),
-            (rule, Value::Array(items)) => rule.accepts_items(items),
-            (rule, Value::Object(object)) => rule.accepts_object(object),
+            (keyword, Value::Number(number)) => keyword.accepts_number(number),
+            (keyword, Value::String(text)) => keyword.accepts_text(text),
+            (keyword, Value::Array(items)) => keyword.accepts_items(items),
+            (keyword, Value::Object(object)) => keyword.accepts_object(object),
             (_, Value::Null | Value::Bool(_)) => true,
         }
     }
@@ -205,7 +203,7 @@ impl Rule {
 
     fn accepts_text(&self, text: &str) -> bool {
         match self {
-            // A character is one byte at least and four at most.
+            // A character takes one to four bytes.
             Self::MinLength(least) => {
                 text.len() >= *least && (text.len() / 4 >= *least || text.chars().count() >= *least)
             }
@@ -252,28 +250,28 @@ impl Rule {
 }
 
 impl Members {
-    /// The check of a named property.
-    pub(super) fn named(&self, name: &str) -> Option<&Check> {
-        let at = self.named.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()?;
+    /// Finds the schema of a named property.
+    fn named(&self, name: &str) -> Option<&Checker> {
+        let at = self.named.binary_search_by(|(other, _)| other.as_str().cmp(name)).ok()?;
         Some(&self.named[at].1)
     }
 
-    pub(super) fn matching(&self, name: &str) -> impl Iterator<Item = &Check> {
+    fn matching(&self, name: &str) -> impl Iterator<Item = &Checker> {
         self.patterns.iter().filter(move |(pattern, _)| pattern.is_match(name)).map(|(_, check)| check)
     }
 
     fn accepts(&self, name: &str, value: &Value) -> bool {
         let named = self.named(name);
         let mut matching = self.matching(name).peekable();
-        let free = named.is_none() && matching.peek().is_none();
+        let uncovered = named.is_none() && matching.peek().is_none();
         named.is_none_or(|check| check.accepts(value))
             && matching.all(|check| check.accepts(value))
-            && (!free || self.rest.accepts(value))
+            && (!uncovered || self.rest.accepts(value))
     }
 }
 
 impl Rest {
-    pub(super) fn accepts(&self, value: &Value) -> bool {
+    fn accepts(&self, value: &Value) -> bool {
         match self {
             Self::Open => true,
             Self::Closed => false,
@@ -282,17 +280,17 @@ impl Rest {
     }
 }
 
-/// The members of `object`, which is `whole`, that no fitting part of the schema speaks of.
-pub(super) fn unevaluated<'a>(
+/// Lists the properties of `object` that no fitting part of the schema evaluates; `whole` is the same object as a value.
+fn unevaluated<'a>(
     reaches: &[Reach],
     whole: &Value,
     object: &'a Map<String, Value>,
 ) -> impl Iterator<Item = (&'a String, &'a Value)> {
     let fitting: Vec<&Reach> = reaches.iter().filter(|reach| reach.check.accepts(whole)).collect();
-    let spoken = |name: &str| {
+    let is_evaluated = |name: &str| {
         fitting.iter().any(|reach| {
             reach.all || reach.names.contains(name) || reach.patterns.iter().any(|one| one.is_match(name))
         })
     };
-    object.iter().filter(|(name, _)| !spoken(name)).collect::<Vec<_>>().into_iter()
+    object.iter().filter(|(name, _)| !is_evaluated(name)).collect::<Vec<_>>().into_iter()
 }

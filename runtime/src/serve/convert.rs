@@ -7,10 +7,10 @@ use rmcp::model::{
 use serde_json::{Map, Value};
 
 use crate::{
+    about::About,
     message::Message,
     pipeline::Refusal,
     revision::Revision,
-    server::About,
     text,
     tool::output::{Block, Reply},
     wire_names,
@@ -28,7 +28,7 @@ pub(crate) fn result(reply: Reply, mut meta: Map<String, Value>) -> CallToolResu
     };
     result.structured_content = reply.structured;
     if let Some(error) = reply.error {
-        if let Some(reason) = error.reason_word() {
+        if let Some(reason) = error.reason_code() {
             meta.insert(wire_names::REASON.to_owned(), reason.into());
         }
         if error.is_transient() {

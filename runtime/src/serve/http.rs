@@ -5,11 +5,13 @@ mod auth;
 mod body;
 mod body_guard;
 mod config;
+mod connections;
 mod cors;
 mod drain;
 mod error;
 mod fast_path;
 mod gate;
+mod headers;
 mod health;
 mod host;
 mod listen;
@@ -25,7 +27,10 @@ use axum::{
 };
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 
 pub(crate) use self::{
     config::{HttpConfig, HttpLimits},
@@ -79,9 +84,7 @@ impl Service {
         let metadata = metadata.map(|resource| ResourceMetadata::new(resource, &access, &self.shared));
         let drain = Drain::new(self.shared.in_flight.clone());
         let limits = config.limits;
-        let timed_out = drain.timed_out.clone();
-        let protocol =
-            protocol(Arc::clone(&self.shared), Arc::clone(&sessions), timed_out, limits.body_bytes);
+        let protocol = protocol(Arc::clone(&self.shared), Arc::clone(&sessions), &drain, limits.body_bytes);
         let shared = self.shared;
         let gate = HttpGate { shared, drain, hosts, access, sessions, limits, protocol, metadata };
         Ok(Listening { listener, health, gate: Arc::new(gate) })
@@ -128,6 +131,7 @@ impl Listening {
                 tokio::spawn(listen::connections(health, router, limits, never, TaskTracker::new()));
             }
         }
+        let _expiry = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&gate.sessions).expire_idle()));
         let (closing, connections) = (drain.closing.clone(), drain.connections.clone());
         let accepting = tokio::spawn(listen::connections(listener, router, limits, closing, connections));
         stop.cancelled().await;
@@ -138,7 +142,7 @@ impl Listening {
 fn protocol(
     shared: Arc<Shared>,
     sessions: Arc<Sessions>,
-    timed_out: CancellationToken,
+    drain: &Drain,
     body_bytes: usize,
 ) -> StreamableHttpService<McpHandler, Sessions> {
     // The gate has checked host, origin and size already.
@@ -147,27 +151,28 @@ fn protocol(
         .disable_allowed_origins()
         .with_json_response(true)
         .with_max_request_body_bytes(body_bytes)
-        .with_cancellation_token(timed_out);
-    let handler =
-        move || Ok(McpHandler::new(Arc::clone(&shared), CallerSource::Request, CancellationToken::new()));
+        .with_cancellation_token(drain.timed_out.clone());
+    // From then on, a client cannot answer a question any more.
+    let gone = drain.refusing.clone();
+    let handler = move || Ok(McpHandler::new(Arc::clone(&shared), CallerSource::Request, gone.clone()));
     StreamableHttpService::new(handler, sessions, config)
 }
 
 fn router(gate: Arc<HttpGate>) -> Router {
-    let mut router = Router::new().route(PATH, any(gate::mcp));
+    // Some clients append a slash to the URL.
+    let mut router = Router::new().route(PATH, any(gate::mcp)).route("/mcp/", any(gate::mcp));
     if let Some(metadata) = &gate.metadata {
         // At the path of the resource and at the root: clients try one or the other (MCP, authorization).
         let path = metadata.path();
         // The router gives some characters a meaning of its own.
         let is_plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~%".contains(&b));
-        let document = get(gate::metadata);
+        let document = get(gate::metadata).options(gate::metadata);
         if is_plain && path != metadata::PATH {
             router = router.route(path, document.clone());
         }
         router = router.route(metadata::PATH, document);
     }
-    let cors = cors::layer(&gate);
-    router.with_state(gate).layer(cors)
+    router.with_state(gate)
 }
 
 fn health_router(health: Arc<Health>) -> Router {

@@ -1,11 +1,15 @@
 //! Parses JSON-RPC messages, for both transports.
 
 mod fast_path;
+mod malformed;
 mod parse;
 mod unique;
 
 #[cfg(feature = "http")]
 pub(super) use fast_path::plain_call;
+pub(super) use malformed::malformed;
+#[cfg(feature = "http")]
+pub(super) use malformed::malformed_handshake;
 pub(super) use parse::{Line, line, too_long};
 #[cfg(feature = "http")]
 pub(super) use unique::UniqueValue;

@@ -1,6 +1,8 @@
 //! A server that is ready to serve connections, and what can be asked about it.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+#[cfg(feature = "cli")]
+use std::time::Duration;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::json;
 use tokio_util::task::TaskTracker;
@@ -11,7 +13,7 @@ use super::{
     tool_list::Lists,
     user_handler::UserHandler,
 };
-use crate::{pipeline::Core, revision::Revision, scopes::Scopes, server::About, text, tool::call::Caller};
+use crate::{about::About, pipeline::Core, revision::Revision, scopes::Scopes, text, tool::caller::Caller};
 
 /// A server that is ready for connections. Clones share it.
 #[derive(Clone)]
@@ -76,9 +78,9 @@ impl Service {
     /// One line for the operator: where calls are recorded, and whether the log is signed.
     pub fn audit(&self) -> String {
         let Some(recorder) = &self.shared.core.audit else { return "audit: no call is recorded".to_owned() };
-        let place = &recorder.log.place;
-        let signed = if place.signed { "signed" } else { "not signed (`audit key new` makes a key)" };
-        format!("audit: {}, {signed}", place.folder.display())
+        let location = &recorder.log.location;
+        let signed = if location.signed { "signed" } else { "not signed (`audit key new` makes a key)" };
+        format!("audit: {}, {signed}", location.folder.display())
     }
 
     /// Whether calls can be recorded. True without an audit log; false with one on a full or broken disk.

@@ -9,11 +9,11 @@ use tokio_util::task::TaskTracker;
 
 use super::{convert::SERVER_INFO, tool_list::Lists, user_handler::UserHandler};
 use crate::{
+    about::About,
     pipeline::Core,
     record::{Origin, TraceId},
     revision::Revision,
     scopes::Scopes,
-    server::About,
 };
 
 /// Everything that the connections of one server share.

@@ -10,7 +10,7 @@ use crate::{
     revision::Revision,
     scopes::Visibility,
     tool::{
-        call::Caller,
+        caller::Caller,
         descriptor::{Deprecated, Descriptor, Effect},
     },
     wire_names,

@@ -1,175 +1,151 @@
-//! A server in the making → everything that calls need, or what can be told of it without that.
+//! Builds a service from a server, or outlines the server without running it.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
-use super::{About, Server, Source};
+use super::{Server, Source, config::Config};
 #[cfg(feature = "cli")]
 use crate::audit::AuditLog;
 use crate::{
     confirm::Confirmations,
+    contract::Outline,
     limits::Limits,
     pipeline::Core,
     record::{self, Recorder, Recording},
-    registry::{Registry, StartError},
+    registry::Registry,
     revision::Revision,
     sandbox::{self, Profile, Sandboxes, Support, SupportProbe},
-    scopes::{Scopes, Visibility},
     serve::Service,
+    start_error::StartError,
     tasks::Tasks,
-    tool::{
-        descriptor::{Descriptor, Task},
-        handler::{Handler, Run},
-        state::State,
-    },
+    tool::{descriptor::Task, handler::Handler, state::State},
 };
 
-/// What can be told of a server without running it.
-pub(crate) struct Outline {
-    pub(crate) about: About,
-    pub(crate) registry: Registry,
-    pub(crate) revisions: Vec<Revision>,
-    pub(crate) visibility: Visibility,
-    pub(crate) support: Support,
-    pub(crate) scopes: Scopes,
-    /// Whether `serve` records calls without being told.
-    pub(crate) recorded: bool,
-    /// Where, as far as this user has a place.
-    #[cfg(feature = "cli")]
-    pub(crate) log: Option<AuditLog>,
-}
-
 impl<C: State> Server<C> {
-    /// Makes the state and everything that calls need, ready to be served.
+    /// Makes the state and everything else that calls need.
     ///
     /// # Errors
     ///
-    /// Two tools of one name, a type that no schema describes, a state that could not be made, or an audit log that a
-    /// tool insists on and that nobody named, or that cannot be written.
+    /// Two tools have the same name, a type has no schema, the state cannot be made, or a tool requires an audit log
+    /// that is not configured or cannot be written.
     pub fn build(self) -> Result<Service, StartError> {
-        if self.revisions.is_empty() {
+        if self.config.revisions.is_empty() {
             return Err(StartError::NoRevision);
         }
-        // The kernel answers while everything else is made.
-        let placement = if self.user_handler.is_some() { None } else { self.likely_placement() };
-        let probe = SupportProbe::begin(self.sandbox, placement);
-        let state = match self.state {
+        // The kernel is probed while everything else is made.
+        let profile = if self.config.user_handler.is_some() { None } else { self.likely_profile() };
+        let probe = SupportProbe::begin(self.config.sandbox.clone(), profile);
+        let Self { mut config, state, entries } = self;
+        let state = match state {
             Source::Ready(state) => state,
             Source::Later(make) => make().map_err(StartError::State)?,
         };
         let state = Arc::new(state);
-        let bound =
-            self.entries.into_iter().map(|entry| (entry.descriptor, Handler::bind(entry.run, &state)));
-        let mut tools: Vec<(&'static Descriptor, Handler)> =
-            self.stateless.into_iter().chain(bound).collect();
-        let mut disabled_tools = HashSet::new();
-        tools.retain(|(descriptor, _)| {
-            let kept = !self.read_only || descriptor.is_read_only();
-            if !kept {
-                disabled_tools.insert(descriptor.name);
-            }
-            kept
-        });
-        tools.sort_by_key(|(descriptor, _)| descriptor.name);
-        let registry = Registry::new(tools.iter().map(|(descriptor, _)| *descriptor))?;
-        if !self.revisions.contains(&Revision::V2026_07_28)
-            && let Some(tool) =
-                registry.tools().iter().find(|tool| tool.descriptor.task == Some(Task::Required))
-        {
-            return Err(StartError::NoTasks(tool.descriptor.name));
-        }
-        let handlers = tools.into_iter().map(|(_, handler)| handler).collect();
-        let limits = Limits::new(&self.bounds, registry.tools().iter().map(|tool| tool.descriptor));
+        let bound = entries.into_iter().map(|entry| (entry.descriptor, Handler::bind(entry.run, &state)));
+        let tools: Vec<_> = std::mem::take(&mut config.stateless).into_iter().chain(bound).collect();
+        let (mut tools, disabled): (Vec<_>, Vec<_>) =
+            tools.into_iter().partition(|(tool, _)| config.serves(tool));
+        tools.sort_by_key(|(tool, _)| tool.name);
+        let registry = Registry::new(tools.iter().map(|(tool, _)| *tool))?;
+        check_tasks(&config, &registry)?;
+        let limits = Limits::new(&config.bounds, registry.tools().iter().map(|tool| tool.descriptor));
         let (support, prestarted) = probe.end();
-        let sandboxes = Arc::new(Sandboxes::new(enough(support, &registry)?, prestarted));
-        let audit = record::open(self.recording, &registry, |log| {
-            Recorder::open(log, &self.about, &registry, self.read_only, self.skip_confirmation)
+        let sandboxes = Arc::new(Sandboxes::new(check_support(support, &registry)?, prestarted));
+        let audit = record::open(config.recording, &registry, |log| {
+            Recorder::open(log, &config.about, &registry, config.read_only, config.skip_confirmation)
         })?;
         let core = Core {
             audit,
-            disabled_tools,
+            disabled_tools: disabled.into_iter().map(|(tool, _)| tool.name).collect(),
             registry,
-            handlers,
-            visibility: self.visibility,
+            handlers: tools.into_iter().map(|(_, handler)| handler).collect(),
+            visibility: config.visibility,
             sandboxes,
             limits,
-            tasks: Arc::new(Tasks::new(self.bounds.clock.clone())),
-            confirmations: Confirmations::new(self.bounds.clock),
-            skip_confirmation: self.skip_confirmation,
+            tasks: Arc::new(Tasks::new(config.bounds.clock.clone())),
+            confirmations: Confirmations::new(config.bounds.clock),
+            skip_confirmation: config.skip_confirmation,
         };
-        Ok(Service::new(self.about, core, self.revisions, self.user_handler, self.scopes, self.checks))
+        let Config { about, revisions, user_handler, scopes, checks, .. } = config;
+        Ok(Service::new(about, core, revisions, user_handler, scopes, checks))
     }
 
-    /// Returns the sandbox that a service of these tools runs best in, if the kernel enforces everything.
-    fn likely_placement(&self) -> Option<Profile> {
-        let stateless = self.stateless.iter().map(|(tool, run)| (*tool, matches!(run, Handler::Async(_))));
-        let entries = self.entries.iter().map(|entry| (entry.descriptor, matches!(entry.run, Run::Async(_))));
-        let tools = stateless.chain(entries).filter(|(tool, _)| !self.read_only || tool.is_read_only());
-        sandbox::best(tools.map(|(tool, waits)| (Profile::of(tool), waits)))
+    /// Returns the sandbox that suits most of these tools, if the kernel supports all of it.
+    fn likely_profile(&self) -> Option<Profile> {
+        let tools = self.declared().filter(|(tool, _)| self.config.serves(tool));
+        sandbox::best(tools.map(|(tool, is_async)| (Profile::of(tool), is_async)))
     }
 
-    /// What can be told without making the state.
+    /// Describes the server without making the state.
     pub(crate) fn outline(&self) -> Result<Outline, StartError> {
-        let stateless = self.stateless.iter().map(|(descriptor, _)| *descriptor);
-        let all = stateless.chain(self.entries.iter().map(|entry| entry.descriptor));
-        let registry = Registry::new(all.filter(|tool| !self.read_only || tool.is_read_only()))?;
+        let config = &self.config;
+        let tools = self.declared().map(|(tool, _)| tool);
         Ok(Outline {
-            about: self.about.clone(),
-            registry,
-            revisions: self.revisions.clone(),
-            visibility: self.visibility,
-            support: SupportProbe::begin(self.sandbox.clone(), None).end().0,
-            scopes: self.scopes.clone(),
-            recorded: !matches!(self.recording, Recording::Disabled),
+            about: config.about.clone(),
+            registry: Registry::new(tools.filter(|tool| config.serves(tool)))?,
+            revisions: config.revisions.clone(),
+            visibility: config.visibility,
+            support: SupportProbe::begin(config.sandbox.clone(), None).end().0,
+            scopes: config.scopes.clone(),
+            recorded: !matches!(config.recording, Recording::Disabled),
             #[cfg(feature = "cli")]
-            log: match &self.recording {
+            log: match &config.recording {
                 Recording::To(log) => Some(log.clone()),
                 Recording::Disabled => None,
-                Recording::Unset | Recording::Default(_) => AuditLog::of_user(&self.about.name),
+                Recording::Unset | Recording::Default(_) => AuditLog::of_user(&config.about.name),
             },
         })
     }
 
-    /// Those of `scopes` that no tool needs, each with the scope that was perhaps meant.
+    /// Returns those of `scopes` that no tool needs, each with the needed scope that it resembles most.
     #[cfg(all(feature = "cli", feature = "http"))]
     pub(crate) fn idle_scopes<'a>(
         &self,
         scopes: impl Iterator<Item = &'a str>,
     ) -> Vec<(&'a str, Option<&'static str>)> {
-        let stateless = self.stateless.iter().map(|(descriptor, _)| *descriptor);
-        let all = stateless.chain(self.entries.iter().map(|entry| entry.descriptor));
-        let needed: Vec<&'static str> = all.flat_map(|tool| tool.scopes).copied().collect();
-        let idle = scopes.filter(|scope| self.scopes.is_idle(scope, needed.iter().copied()));
+        let needed: Vec<&'static str> = self.declared().flat_map(|(tool, _)| tool.scopes).copied().collect();
+        let idle = scopes.filter(|scope| self.config.scopes.is_idle(scope, needed.iter().copied()));
         idle.map(|scope| (scope, crate::text::nearest(scope, needed.iter().copied()))).collect()
     }
 
-    /// The manifest: everything this server knows of itself, as canonical JSON (sorted keys, two spaces).
+    /// Returns the manifest, the full description of this server, as canonical JSON (sorted keys, two spaces).
     ///
     /// # Errors
     ///
-    /// As [`Server::build`], but for the state, which is not made.
+    /// As for [`Server::build`], except for the state, which is not made.
     pub fn manifest(&self) -> Result<String, StartError> {
         Ok(crate::contract::manifest(&self.outline()?))
     }
 
-    /// The reference of this server's tools in Markdown.
+    /// Returns the reference of this server's tools in Markdown.
     ///
     /// # Errors
     ///
-    /// As [`Server::manifest`].
+    /// As for [`Server::manifest`].
     pub fn reference(&self) -> Result<String, StartError> {
         Ok(crate::contract::reference(&self.outline()?))
     }
 }
 
-/// Not enough of what the tools declare, where the server insists, is an error.
-fn enough(support: Support, registry: &Registry) -> Result<Support, StartError> {
+/// Checks that tools that answer only with a task can be called.
+fn check_tasks(config: &Config, registry: &Registry) -> Result<(), StartError> {
+    if config.revisions.contains(&Revision::V2026_07_28) {
+        return Ok(());
+    }
+    match registry.tools().iter().find(|tool| tool.descriptor.task == Some(Task::Required)) {
+        Some(tool) => Err(StartError::NoTasks(tool.descriptor.name)),
+        None => Ok(()),
+    }
+}
+
+/// Checks that this machine enforces all that the server requires.
+fn check_support(support: Support, registry: &Registry) -> Result<Support, StartError> {
     if let Some(folder) = support.missing_scratch_folder() {
-        return Err(StartError::Scratch(folder.display().to_string()));
+        return Err(StartError::Scratch(folder.to_path_buf()));
     }
     if support.is_required() {
         for tool in registry.tools() {
-            if let Err((word, reason)) = support.check(tool.descriptor) {
-                let why = reason.to_string();
+            if let Err((word, why)) = support.check(tool.descriptor) {
+                let why = why.clone();
                 return Err(StartError::Sandbox { tool: tool.descriptor.name, word, why });
             }
         }

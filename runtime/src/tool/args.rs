@@ -1,14 +1,16 @@
-//! A call's arguments → the values of a function's parameters.
+//! Reads a call's arguments into the values of a function's parameters.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{
     descriptor::{Descriptor, Param},
-    output::{Outcome, Reply, ToolError},
+    error::ToolError,
+    outcome::Outcome,
+    output::Reply,
 };
 
-/// The type of a parameter: read from JSON, described by a schema.
+/// The type of a parameter: it is read from JSON and described by a schema.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from a caller's arguments",
     label = "a parameter of a tool",
@@ -32,7 +34,7 @@ impl<T: DeserializeOwned + schemars::JsonSchema> Argument for T {
     }
 }
 
-/// A parameter of type `T` with nothing said about it but its name and description.
+/// Describes a parameter of type `T` that has only a name and a description.
 #[doc(hidden)]
 pub const fn param<T: Argument>(name: &'static str, description: &'static str) -> Param {
     Param {
@@ -60,12 +62,12 @@ pub struct Args {
     faults: Vec<Fault>,
 }
 
-/// One thing that is wrong with a call's arguments. It names the parameter and the rule, never the value.
+/// One fault in a call's arguments. It names the parameter and the rule, never the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
-    /// The place, for example `symbols[2]`; the parameter's name comes first.
+    /// The path, for example `symbols[2]`; it begins with the parameter's name.
     pub(crate) place: String,
-    /// The rule: the JSON Schema keyword, or `deserialize` where the type itself objects.
+    /// The JSON Schema keyword, or `deserialize` if the type itself refuses the value.
     pub(crate) rule: String,
     /// The rule in words, for example `is above its maximum, 100`.
     pub(crate) words: String,
@@ -76,7 +78,7 @@ impl Args {
         Self { descriptor, values, faults: Vec::new() }
     }
 
-    /// The value of the parameter in place `at`; `None` once the type itself has refused it.
+    /// Takes the value of the parameter at index `at`; `None` if the type itself refuses it.
     pub fn take<T: Argument>(&mut self, at: usize) -> Option<T> {
         let param = &self.descriptor.params[at];
         let sent = self.values.remove(param.name).unwrap_or(Value::Null);
@@ -94,12 +96,12 @@ impl Args {
         });
         match read {
             Ok(value) => Some(value),
-            // serde's message quotes the value, so it goes no further.
+            // serde's message quotes the value, so it is dropped.
             Err(_) => {
                 self.faults.push(Fault {
                     place: param.name.to_owned(),
                     rule: "deserialize".to_owned(),
-                    words: "has the right form, and a value that its type refuses".to_owned(),
+                    words: "has the right form, but its type does not accept the value".to_owned(),
                 });
                 None
             }
@@ -112,8 +114,7 @@ impl Args {
     }
 }
 
-/// `number` as an integer, where it is a whole float: `2.0` is an integer in JSON Schema (2020-12, core §4.2.3), and
-/// none to serde.
+/// Returns a whole float as an integer: `2.0` is an integer in JSON Schema (2020-12, core §4.2.3), and not in serde.
 #[expect(clippy::cast_possible_truncation, reason = "whole, and within what floats hold exactly")]
 fn whole(number: &serde_json::Number) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -143,7 +144,7 @@ fn make_whole(value: &mut Value) {
     }
 }
 
-/// Every fault at once, and what the tool takes, for a model that tries again.
+/// Makes an answer that lists every fault and what the tool takes, for a model that tries again.
 pub(crate) fn refusal(descriptor: &Descriptor, faults: &[Fault], usage: &[String]) -> Reply {
     use std::fmt::Write as _;
 

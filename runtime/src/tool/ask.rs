@@ -1,24 +1,22 @@
-//! What a tool asks of the client in the middle of its work, and what the client can be asked.
+//! Defines the questions that a tool asks of the client during a call, and the answers to them.
 
 use std::fmt::Display;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::output::ToolError;
-
-/// Questions to the client that a tool needs answered before it can go on: a form for a person, a text from the
-/// client's model, the client's roots.
+/// Questions that the client must answer before a tool can go on: a form for the user, a prompt for the client's
+/// model, a request for the client's roots.
 ///
-/// A tool returns it as its error. The questions are put, and the tool is called again with the answers: by the client
-/// on 2026-07-28 (multi round-trip requests, SEP-2322), by this server before. A tool that asks therefore starts anew in
-/// each round; what it has to know of the one before stands in [`Ask::state`].
+/// A tool returns it as its error. The client answers the questions, and the tool is called again with the answers: by
+/// the client on 2026-07-28 (multi round-trip requests, SEP-2322), by this server on older revisions. A tool that asks
+/// therefore starts from the beginning in each round. [`Ask::state`] carries data from one round to the next.
 ///
 /// ```
 /// use candor::{Ask, Call, mcp_tool};
 /// use serde_json::json;
 ///
-/// /// Greet whoever sits at the client.
+/// /// Greet the user.
 /// #[mcp_tool(read_only, public)]
 /// fn greet(call: &Call) -> Result<String, Ask> {
 ///     match call.form("who") {
@@ -34,10 +32,10 @@ use super::output::ToolError;
 /// assert!(greet(&candor::testing::call()).is_err());
 /// ```
 ///
-/// A client is asked nothing that it did not declare: such a call is refused, on 2026-07-28 with `-32021`.
-/// [`Call::can_be_asked`](crate::Call::can_be_asked) tells beforehand.
+/// A call is refused if the client did not declare that it can answer such questions, on 2026-07-28 with `-32021`.
+/// [`Call::can_be_asked`](crate::Call::can_be_asked) tells this beforehand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use = "questions are put when they are returned as the error"]
+#[must_use = "questions are asked when they are returned as the error"]
 pub struct Ask {
     pub(crate) questions: Vec<(String, Question)>,
     pub(crate) state: Option<String>,
@@ -52,24 +50,24 @@ pub(crate) enum Question {
 }
 
 impl Ask {
-    /// Adds a form for the person at the client (`elicitation/create`). `schema` is an object of plain fields: text,
-    /// numbers, booleans, choices.
+    /// Adds a form for the user (`elicitation/create`). `schema` is an object of plain fields: text, numbers, booleans,
+    /// choices.
     pub fn form(self, key: impl Into<String>, message: impl Into<String>, schema: Value) -> Self {
         self.and(key, Question::Form { message: message.into(), schema })
     }
 
-    /// Adds a prompt for the client's model (`sampling/createMessage`). The protocol has deprecated it with 2026-07-28.
+    /// Adds a prompt for the client's model (`sampling/createMessage`). The protocol deprecates it as of 2026-07-28.
     pub fn sample(self, key: impl Into<String>, prompt: impl Into<String>, max_tokens: u32) -> Self {
         self.and(key, Question::Sample { prompt: prompt.into(), max_tokens })
     }
 
-    /// Asks for the client's roots (`roots/list`). The protocol has deprecated it with 2026-07-28.
+    /// Adds a request for the client's roots (`roots/list`). The protocol deprecates it as of 2026-07-28.
     pub fn roots(self, key: impl Into<String>) -> Self {
         self.and(key, Question::Roots)
     }
 
-    /// What the tool will read in [`Call::state`](crate::Call::state) in the next round. It travels through the client
-    /// sealed: it opens for this tool, these arguments and this caller, once, within ten minutes.
+    /// Sets the text that the tool reads with [`Call::state`](crate::Call::state) in the next round. The client carries
+    /// it encrypted. It can be decrypted for this tool, these arguments and this caller, once, within ten minutes.
     pub fn state(mut self, state: impl Into<String>) -> Self {
         self.state = Some(state.into());
         self
@@ -89,26 +87,20 @@ impl Display for Ask {
 
 impl std::error::Error for Ask {}
 
-impl From<Ask> for ToolError {
-    fn from(ask: Ask) -> Self {
-        Self::not_applied(ask.to_string()).reason("question").asking(ask)
-    }
-}
-
-/// What a client may be asked for, as it declares it.
+/// A kind of question that a client can declare to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientFeature {
-    /// A form for the person at it: [`Ask::form`].
+    /// A form for its user: [`Ask::form`].
     Form,
-    /// A text of its model: [`Ask::sample`].
+    /// A prompt for its model: [`Ask::sample`].
     Sample,
-    /// Its roots: [`Ask::roots`].
+    /// A request for its roots: [`Ask::roots`].
     Roots,
 }
 
 impl ClientFeature {
-    /// The capability's name in the protocol.
+    /// Returns the capability's name in the protocol.
     pub(crate) fn capability(self) -> &'static str {
         match self {
             Self::Form => "elicitation",
@@ -119,6 +111,7 @@ impl ClientFeature {
 }
 
 impl Question {
+    /// Returns the feature that the client needs to answer.
     pub(crate) fn feature(&self) -> ClientFeature {
         match self {
             Self::Form { .. } => ClientFeature::Form,
@@ -128,7 +121,7 @@ impl Question {
     }
 }
 
-/// What one client can be asked for.
+/// The features of one client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ClientFeatures {
     pub(crate) form: bool,
@@ -150,7 +143,7 @@ impl ClientFeatures {
     }
 }
 
-/// What a client came back with, as a handler sees it.
+/// The client's answers of one round, as a handler sees them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Round {
     pub(crate) features: ClientFeatures,
@@ -159,7 +152,7 @@ pub(crate) struct Round {
 }
 
 impl Round {
-    /// What a person filled in; `None` where they declined, or where the answer is none.
+    /// Returns the fields that the user filled in; `None` if the user declined, or if the answer is malformed.
     pub(crate) fn form(&self, key: &str) -> Option<&Map<String, Value>> {
         let answer = self.answers.get(key)?;
         (answer.get("action")? == "accept").then(|| answer.get("content")?.as_object()).flatten()
@@ -177,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_counts_only_where_it_was_accepted() {
+    fn form_counts_only_if_it_was_accepted() {
         let with = |answer: Value| Round {
             answers: Map::from_iter([("who".to_owned(), answer)]),
             ..Round::default()

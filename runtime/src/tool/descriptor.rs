@@ -1,4 +1,4 @@
-//! What a declaration becomes: constant data, from which everything else is made or printed.
+//! Defines the constant data of a declared tool, from which everything else is made or printed.
 
 use std::time::Duration;
 
@@ -9,49 +9,49 @@ use schemars::{Schema, SchemaGenerator};
 pub struct Descriptor {
     /// The name on the wire: `[A-Za-z_][A-Za-z0-9_-]{0,63}`, the intersection of what known clients accept.
     pub name: &'static str,
-    /// The name a person sees (`title`, `annotations.title`).
+    /// The name for people (`title`, `annotations.title`).
     pub title: &'static str,
-    /// What the tool does, for a model to choose by.
+    /// The purpose of the tool, for a model to choose by.
     pub description: &'static str,
-    /// What a call does to the world (`readOnlyHint`, `destructiveHint`).
+    /// The effect of a call on the world (`readOnlyHint`, `destructiveHint`).
     pub effect: Effect,
     /// Whether a second call with the same arguments changes nothing more (`idempotentHint`).
     pub idempotent: bool,
-    /// Whether the tool keeps to what the server itself holds (the opposite of `openWorldHint`).
+    /// Whether the tool interacts only with what the server itself holds (the opposite of `openWorldHint`).
     pub closed_world: bool,
-    /// OAuth scope tokens (RFC 6749 §3.3) that a caller needs, all of them; empty for a `public` tool.
+    /// The OAuth scopes (RFC 6749 §3.3) that a caller needs, all of them; empty for a `public` tool.
     pub scopes: &'static [&'static str],
-    /// Whether a person is to be asked before a call.
+    /// Whether the user must confirm a call.
     pub confirm: bool,
     /// Whether a call carries an idempotency key.
     pub idempotency_key: IdempotencyKey,
-    /// Calls that one caller may make of this tool.
+    /// The rate of calls of this tool for each caller.
     pub rate: Option<Rate>,
-    /// Calls of this tool that may run at once.
+    /// The number of concurrent calls of this tool.
     pub max_in_flight: Option<u32>,
-    /// How long a call may take.
+    /// The time after which a call fails.
     pub timeout: Duration,
-    /// Further attempts after an error that passes.
+    /// The number of further attempts after a transient error.
     pub retry: u32,
-    /// How the audit log records a call.
+    /// The class of the call's audit records.
     pub audit: Audit,
-    /// Whether a call is answered with a task, where the client takes one.
+    /// Whether a call is answered with a task, if the client accepts tasks.
     pub task: Option<Task>,
-    /// Since when, until when and what to use in its place.
+    /// The releases of the deprecation, and the tool to use instead.
     pub deprecated: Option<Deprecated>,
-    /// Why the tool cannot be sandboxed, where it cannot.
+    /// The reason why the tool cannot be sandboxed.
     pub unsandboxed: Option<&'static str>,
-    /// What a caller sends, in the order of the function's parameters.
+    /// The arguments of a call, in the order of the function's parameters.
     pub params: &'static [Param],
-    /// What holds between parameters.
+    /// The constraints between parameters.
     pub rules: &'static [Rule],
-    /// The schema of what the function returns.
+    /// Makes the schema of the function's return type.
     #[doc(hidden)]
     pub output: fn(&mut SchemaGenerator) -> Option<Schema>,
 }
 
 impl Descriptor {
-    /// What holds where the attribute is silent.
+    /// The values that hold unless the attribute sets others.
     #[doc(hidden)]
     pub const DEFAULT: Self = Self {
         name: "",
@@ -76,34 +76,34 @@ impl Descriptor {
         output: |_| None,
     };
 
-    /// Stands in for a declaration that did not compile; no such program ever runs.
+    /// The stand-in for a declaration that did not compile. No program contains it.
     #[doc(hidden)]
     pub const FALLBACK: Self = Self::DEFAULT;
 
-    /// Whether a call leaves the world as it was.
+    /// Returns whether a call changes nothing.
     pub const fn is_read_only(&self) -> bool {
         matches!(self.effect, Effect::ReadOnly)
     }
 
-    /// Whether a call may be repeated without harm.
+    /// Returns whether a call may be repeated without harm.
     pub const fn may_repeat(&self) -> bool {
         self.is_read_only() || self.idempotent
     }
 }
 
-/// What a call does to the world.
+/// The effect of a call on the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It changes nothing.
+    /// A call changes nothing.
     ReadOnly,
-    /// It adds, and takes nothing away.
+    /// A call adds something, and removes nothing.
     Additive,
-    /// It may change or remove what is there.
+    /// A call may change or remove existing things.
     Destructive,
 }
 
 impl Effect {
-    /// The word in the attribute.
+    /// Returns the keyword in the attribute.
     pub const fn word(self) -> &'static str {
         match self {
             Self::ReadOnly => "read_only",
@@ -116,7 +116,7 @@ impl Effect {
 /// Whether a call carries an idempotency key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdempotencyKey {
-    /// A key would protect nothing: the tool only reads.
+    /// A call takes no key: the tool only reads.
     None,
     /// A caller may send one.
     Optional,
@@ -125,7 +125,7 @@ pub enum IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// The word in the attribute.
+    /// Returns the keyword in the attribute.
     pub const fn word(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -135,19 +135,19 @@ impl IdempotencyKey {
     }
 }
 
-/// How the audit log records a call.
+/// The class of a call's audit records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audit {
-    /// What cannot be recorded does not run.
+    /// A call that cannot be recorded does not run.
     Required,
-    /// A record that cannot be written is counted, and the call runs.
+    /// A call runs even if it cannot be recorded. The missing record is counted.
     BestEffort,
-    /// No record.
+    /// A call is not recorded.
     Off,
 }
 
 impl Audit {
-    /// The word in the attribute.
+    /// Returns the keyword in the attribute.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Required => "required",
@@ -157,18 +157,18 @@ impl Audit {
     }
 }
 
-/// Whether a call is answered with a task (MCP 2026-07-28, `io.modelcontextprotocol/tasks`): a handle on work that
-/// outlasts the request.
+/// Whether a call is answered with a task (MCP 2026-07-28, `io.modelcontextprotocol/tasks`), which is a handle on work
+/// that outlasts the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// With a task, where the client takes one; with the result, where it does not.
+    /// A call is answered with a task if the client accepts tasks, and otherwise with the result.
     Optional,
-    /// With a task; a client that takes none is refused.
+    /// A call is answered with a task. A client that does not accept tasks is refused.
     Required,
 }
 
 impl Task {
-    /// The word in the attribute.
+    /// Returns the keyword in the attribute.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Optional => "optional",
@@ -177,12 +177,12 @@ impl Task {
     }
 }
 
-/// A number of calls in a stretch of time.
+/// A number of calls in a period of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// How many calls.
+    /// The number of calls.
     pub calls: u32,
-    /// In which time.
+    /// The period.
     pub per: Per,
 }
 
@@ -197,7 +197,7 @@ impl std::fmt::Display for Rate {
     }
 }
 
-/// The time of a [`Rate`].
+/// The period of a [`Rate`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Per {
     /// A second.
@@ -208,66 +208,66 @@ pub enum Per {
     Hour,
 }
 
-/// A tool that will be gone.
+/// The deprecation of a tool that will be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deprecated {
-    /// The release that said so first.
+    /// The first release with the deprecation.
     pub since: &'static str,
-    /// The release that will not have it.
+    /// The release without the tool.
     pub remove_in: &'static str,
-    /// The wire name of the tool to call in its place.
+    /// The wire name of the tool to call instead.
     pub use_instead: Option<&'static str>,
 }
 
-/// One thing a caller sends.
+/// One parameter of a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Param {
     /// The name on the wire.
     pub name: &'static str,
-    /// What it means, for a model to fill it in by.
+    /// The meaning, for a model to choose a value by.
     pub description: &'static str,
-    /// Whether a call may leave it out; `null` then says the same.
+    /// Whether a call may omit it, or send `null`.
     pub optional: bool,
-    /// The least number allowed.
+    /// The smallest number allowed.
     pub min: Option<Literal>,
-    /// The greatest number allowed.
+    /// The largest number allowed.
     pub max: Option<Literal>,
-    /// The least number of characters or items.
+    /// The smallest number of characters or items.
     pub min_len: Option<u64>,
-    /// The greatest number of characters or items.
+    /// The largest number of characters or items.
     pub max_len: Option<u64>,
-    /// A regular expression that a string matches somewhere in it.
+    /// A regular expression that some part of the string matches.
     pub pattern: Option<&'static str>,
-    /// What holds where a call leaves it out.
+    /// The value if a call omits it.
     pub default: Option<Literal>,
-    /// A value to show to callers.
+    /// An example value for callers.
     pub example: Option<Literal>,
-    /// Whether the value stays out of every log, error and record.
+    /// Whether the value is left out of every log, error and record.
     pub secret: bool,
-    /// Whether the value is left out when two calls are compared.
+    /// Whether the value is ignored when two calls are compared.
     pub volatile: bool,
     /// Makes the schema of the parameter's type.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
 }
 
-/// What holds between parameters, which it names as the wire does.
+/// A constraint between parameters, with their names on the wire.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
     /// Exactly one of them is sent.
     OneOf(&'static [&'static str]),
     /// At least one of them is sent.
     AnyOf(&'static [&'static str]),
-    /// Who sends the first sends the others.
+    /// A call that sends the first sends the others.
     Needs(&'static str, &'static [&'static str]),
-    /// What is sent depends on a value.
+    /// The value of one parameter decides which others are sent.
     When {
-        /// Whose value.
+        /// The parameter that decides.
         param: &'static str,
         /// The value.
         is: Literal,
-        /// What is sent with that value.
+        /// The parameters to send with that value.
         then: &'static [&'static str],
-        /// What is sent with any other, and with none.
+        /// The parameters to send with any other value, or without one.
         otherwise: &'static [&'static str],
     },
 }
@@ -299,18 +299,18 @@ impl std::fmt::Display for Rule {
 pub enum Literal {
     /// A string.
     Text(&'static str),
-    /// A whole number.
+    /// An integer.
     Int(i128),
     /// A number with a fraction.
     Float(f64),
-    /// A truth value.
+    /// A Boolean.
     Bool(bool),
     /// A list of values.
     List(&'static [Literal]),
 }
 
 impl Literal {
-    /// The same value as JSON. A whole number beyond 64 bits becomes the nearest float.
+    /// Returns the value as JSON. An integer beyond 64 bits becomes the nearest float.
     #[expect(clippy::cast_precision_loss, reason = "JSON numbers beyond 64 bits are floats")]
     pub fn to_json(self) -> serde_json::Value {
         match self {

@@ -1,16 +1,10 @@
-//! What an expansion implements, and the list that `tools!` makes of it.
+//! Defines the traits that an expansion implements, and the list that `tools!` makes of them.
 
 use std::{pin::Pin, sync::Arc};
 
-use super::{
-    args::Args,
-    call::Call,
-    descriptor::Descriptor,
-    output::{Outcome, Reply},
-    state::State,
-};
+use super::{args::Args, call::Call, descriptor::Descriptor, outcome::Outcome, output::Reply, state::State};
 
-/// What of a declaration does not depend on the server's state.
+/// The part of a declaration that does not depend on the server's state.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a tool",
     label = "not declared with `#[mcp_tool]`",
@@ -29,28 +23,32 @@ pub trait Named {
     label = "not declared with `#[mcp_tool]`"
 )]
 pub trait Tool<C>: Named {
-    /// From arguments to a reply.
+    /// Runs the function on the arguments of a call.
     const RUN: Run<C>;
-    /// Declaration and function together.
+    /// The declaration together with the function.
     const ENTRY: Entry<C> = Entry { descriptor: Self::DESCRIPTOR, run: Self::RUN };
 }
 
-/// A handler at work.
-pub type Running<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+/// The run of a handler.
+pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
-/// How the function is called.
+/// The function of a tool.
 #[derive(Debug)]
 pub enum Run<C> {
-    /// A `fn`: it may block, and runs on a thread where that harms nobody.
+    /// A `fn`, which may block: it runs on a thread for blocking work.
     Blocking(fn(&C, &Call, Args) -> Outcome),
     /// An `async fn`.
-    Async(for<'a> fn(&'a C, &'a Call, Args) -> Running<'a>),
+    Async(for<'a> fn(&'a C, &'a Call, Args) -> HandlerFuture<'a>),
 }
 
 impl<C> Run<C> {
-    /// Stands in for a declaration that did not compile.
+    /// The stand-in for a declaration that did not compile.
     #[doc(hidden)]
-    pub const FALLBACK: Self = Self::Blocking(|_, _, _| Outcome::Done(Reply::FALLBACK));
+    pub const FALLBACK: Self = Self::Blocking(|_, _, _| Outcome::Done(Reply::EMPTY));
+
+    pub(crate) const fn is_async(self) -> bool {
+        matches!(self, Self::Async(_))
+    }
 }
 
 impl<C> Clone for Run<C> {
@@ -68,7 +66,7 @@ pub struct Entry<C> {
     pub(crate) run: Run<C>,
 }
 
-/// Tools of a server whose state is `C`; [`tools!`](crate::tools) makes them.
+/// Tools of a server whose state is `C`, as [`tools!`](crate::tools) lists them.
 #[derive(Debug)]
 pub struct Tools<C>(pub(crate) Vec<Entry<C>>);
 
@@ -78,7 +76,7 @@ impl<C, const N: usize> From<[Entry<C>; N]> for Tools<C> {
     }
 }
 
-/// A function bound to the state it runs on; the state's type is gone.
+/// A function bound to its state, without the state's type.
 #[derive(Clone)]
 pub(crate) enum Handler {
     Blocking(Arc<BlockingFn>),
@@ -86,9 +84,13 @@ pub(crate) enum Handler {
 }
 
 type BlockingFn = dyn Fn(&Call, Args) -> Outcome + Send + Sync;
-type AsyncFn = dyn Fn(Arc<Call>, Args) -> Running<'static> + Send + Sync;
+type AsyncFn = dyn Fn(Arc<Call>, Args) -> HandlerFuture<'static> + Send + Sync;
 
 impl Handler {
+    pub(crate) fn is_async(&self) -> bool {
+        matches!(self, Self::Async(_))
+    }
+
     pub(crate) fn bind<C: State>(run: Run<C>, state: &Arc<C>) -> Self {
         let state = Arc::clone(state);
         match run {
@@ -101,7 +103,8 @@ impl Handler {
     }
 }
 
-/// The place of the first name that stood before; `usize::MAX` where all differ. Evaluated by the compiler.
+/// Returns the index of the first name that occurs earlier in the list; `usize::MAX` if all differ. Evaluated by the
+/// compiler.
 #[doc(hidden)]
 pub const fn duplicate(names: &[&str]) -> usize {
     let mut at = 1;

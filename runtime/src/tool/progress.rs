@@ -1,38 +1,38 @@
-//! What a handler tells the client while it works: how far it is, and messages for a log.
+//! Defines the reports of a handler to the client during a call: progress, and messages for a log.
 
-/// How grave a message is (RFC 5424 §6.2.1), the least first.
+/// The severity of a message (RFC 5424 §6.2.1), from the lowest to the highest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Details for whoever looks for a fault.
+    /// Details for debugging.
     Debug,
-    /// What goes on.
+    /// Normal operation.
     Info,
-    /// What is normal and matters.
+    /// A normal but significant event.
     Notice,
-    /// What may become an error.
+    /// A condition that may become an error.
     Warning,
-    /// What failed.
+    /// A failure.
     Error,
-    /// What keeps failing.
+    /// A lasting failure.
     Critical,
-    /// What somebody has to see to at once.
+    /// A failure that needs action at once.
     Alert,
-    /// What leaves the whole unusable.
+    /// A failure that makes the system unusable.
     Emergency,
 }
 
-/// One report of a handler's.
+/// One report of a handler.
 #[derive(Debug)]
 pub(crate) enum Report {
     Progress { done: f64, total: Option<f64>, message: String },
     Log { level: Level, message: String },
 }
 
-/// Which reports somebody waits for.
+/// The reports that the client asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ReportFilter {
     pub(crate) progress: bool,
-    /// The least grave message that is filter.
+    /// The lowest level of messages.
     pub(crate) log: Option<Level>,
 }
 

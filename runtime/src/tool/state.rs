@@ -1,4 +1,4 @@
-//! What tools share: handles found by type, each with what it can do to the world.
+//! Defines the state that tools share: handles that are found by type, each with its access to the world.
 
 /// The state that a server's tools share. Derive it on a struct; each field becomes a handle.
 ///
@@ -16,9 +16,9 @@
 /// }
 /// ```
 ///
-/// A tool that takes `&Alerts` and says `read_only` does not compile: `write` says what holding the handle makes
-/// possible. `network` does the same for `closed_world`. `#[state(skip)]` leaves a field out, and `#[state(read)]` says that a
-/// handle does neither, where the name of its type suggests otherwise.
+/// A `read_only` tool that takes `&Alerts` does not compile, because the handle is marked `write`. A `closed_world` tool
+/// that takes a handle marked `network` does not compile either. `#[state(skip)]` leaves a field out, and
+/// `#[state(read)]` says that a handle can do neither, although the name of its type suggests it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the state of a server",
     label = "derive `State` on this type",
@@ -28,33 +28,33 @@ pub trait State: Send + Sync + 'static {}
 
 impl State for () {}
 
-/// A state that holds a `T`.
+/// A state with a handle of type `T`.
 #[diagnostic::on_unimplemented(
     message = "the server's state `{Self}` has no field of type `{T}`",
     label = "a tool here takes `&{T}`",
     note = "call `.state(…)` before `.tools(…)`, with a state that has a field of type `{T}`; without `&`, the caller sends `{T}`"
 )]
 pub trait Provide<T: ?Sized> {
-    /// What the handle can do to the world.
+    /// The access of the handle to the world.
     type Access;
-    /// The handle.
+    /// Returns the handle.
     fn provide(&self) -> &T;
 }
 
-/// A handle that neither writes nor leaves the server.
+/// The access of a handle that can neither write nor reach the network.
 #[derive(Debug)]
 pub struct Plain;
-/// A handle that can write.
+/// The access of a handle that can write.
 #[derive(Debug)]
 pub struct Write;
-/// A handle that can reach the network.
+/// The access of a handle that can reach the network.
 #[derive(Debug)]
 pub struct Network;
-/// A handle that can do both.
+/// The access of a handle that can do both.
 #[derive(Debug)]
 pub struct WriteAndNetwork;
 
-/// What a `read_only` tool may hold.
+/// The access that a `read_only` tool may have.
 #[diagnostic::on_unimplemented(
     message = "`read_only` tool `{Tool}` takes `&{T}`, and the state marks `{T}` as `write`",
     label = "this tool",
@@ -65,7 +65,7 @@ pub trait InReadOnly<Tool: ?Sized, T: ?Sized> {}
 impl<Tool: ?Sized, T: ?Sized> InReadOnly<Tool, T> for Plain {}
 impl<Tool: ?Sized, T: ?Sized> InReadOnly<Tool, T> for Network {}
 
-/// What a `closed_world` tool may hold.
+/// The access that a `closed_world` tool may have.
 #[diagnostic::on_unimplemented(
     message = "`closed_world` tool `{Tool}` takes `&{T}`, and the state marks `{T}` as `network`",
     label = "this tool",

@@ -1,4 +1,4 @@
-//! A server whose calls are recorded, for tests of the audit log that need a real process.
+//! Serves tools whose calls are recorded, for tests of the audit log that need a real process.
 
 use candor::{Server, mcp_tool, tools};
 
@@ -7,9 +7,9 @@ use candor::{Server, mcp_tool, tools};
 fn enter(
     /// The number.
     n: u64,
-    /// What it is for.
+    /// The purpose of the number.
     text: Option<String>,
-    /// The word that only its owner knows.
+    /// A secret word.
     #[param(secret)]
     word: Option<String>,
 ) -> u64 {

@@ -1,67 +1,49 @@
-//! A schema as JSON → its compiled form, once, when a server is built.
+//! Compiles a schema, once, when a server is built.
 
 use std::collections::BTreeSet;
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use serde_json::{Map, Number, Value, json};
 
 use super::{
-    Check, Members, Reach, Rest, Rule, Types, format,
+    Checker, Keyword, Members, Reach, Rest, Types, format,
+    pattern::regex,
     refer::{Target, Targets},
 };
-
-/// The most that a compiled pattern may hold, in bytes.
-const PATTERN: usize = 1 << 20;
+use crate::message::Message;
 
 static ANYTHING: Value = Value::Bool(true);
 
-/// Keywords that demand something which is not looked at here: a schema with one would promise too much.
+/// Keywords that constrain values and are not checked here: a schema that has one would promise too much.
 const NOT_ENFORCED: [&str; 5] =
     ["$dynamicRef", "unevaluatedItems", "dependentSchemas", "dependencies", "additionalItems"];
 
-/// Compiles a whole schema.
-pub(super) fn compile(schema: &Value) -> Result<Check, String> {
-    let mut compiler = Compiler { targets: Targets::of(schema)? };
-    let mut check = compiler.check(schema)?;
-    let targets = compiler.targets.finish()?;
-    if !targets.is_empty() {
-        check.rules.push(Rule::Holds(targets));
+impl Checker {
+    /// Compiles `schema`.
+    ///
+    /// # Errors
+    ///
+    /// A keyword with an operand of the wrong form, an invalid pattern, or a keyword that is not enforced here.
+    pub fn new(schema: &Value) -> Result<Self, Message> {
+        let mut compiler = Compiler { targets: Targets::of(schema)? };
+        let mut checker = compiler.check(schema)?;
+        let targets = compiler.targets.finish()?;
+        if !targets.is_empty() {
+            checker.keywords.push(Keyword::Targets(targets));
+        }
+        Ok(checker)
     }
-    Ok(check)
 }
 
-/// A schema on its way, with what its references point to.
+/// A schema that is being compiled, and the targets of its references.
 struct Compiler<'a> {
     targets: Targets<'a>,
 }
 
-/// A pattern found anywhere in a text, in time linear in the text's length.
-pub(super) fn regex(pattern: &str) -> Result<Regex, String> {
-    let regex = RegexBuilder::new(&ascii(pattern)).size_limit(PATTERN).build();
-    regex.map_err(|_| "is no regular expression, or one that is too large".to_owned())
-}
-
-/// `\d` and `\w` mean ASCII in ECMA-262, whose dialect JSON Schema's patterns are in.
-fn ascii(pattern: &str) -> String {
-    let mut rust = String::with_capacity(pattern.len());
-    let mut letters = pattern.chars();
-    while let Some(letter) = letters.next() {
-        match (letter, if letter == '\\' { letters.next() } else { None }) {
-            (_, Some('d')) => rust += "[0-9]",
-            (_, Some('D')) => rust += "[^0-9]",
-            (_, Some('w')) => rust += "[0-9A-Za-z_]",
-            (_, Some('W')) => rust += "[^0-9A-Za-z_]",
-            (_, Some(escaped)) => rust.extend(['\\', escaped]),
-            (letter, None) => rust.push(letter),
-        }
-    }
-    rust
-}
-
-fn types(object: &Map<String, Value>) -> Result<Types, String> {
+fn types(object: &Map<String, Value>) -> Result<Types, Message> {
     let named = |name: &Value| {
-        let known = name.as_str().and_then(Types::named);
-        known.ok_or_else(|| "`type` of its schema names no type of JSON's".to_owned())
+        let ty = name.as_str().and_then(Types::named);
+        ty.ok_or_else(|| invalid("type", "a type of JSON"))
     };
     match object.get("type") {
         None => Ok(Types::ANY),
@@ -72,156 +54,159 @@ fn types(object: &Map<String, Value>) -> Result<Types, String> {
     }
 }
 
-fn cost(rule: &Rule) -> u8 {
-    match rule {
-        Rule::Required(_) | Rule::MinItems(_) | Rule::MaxItems(_) => 0,
-        Rule::Pattern(..) => 2,
-        Rule::UniqueItems | Rule::UnevaluatedProperties(..) | Rule::Refers(_) => 3,
+/// The order in which keywords are checked: cheap ones first, since they may refuse the value.
+fn cost(keyword: &Keyword) -> u8 {
+    match keyword {
+        Keyword::Required(_) | Keyword::MinItems(_) | Keyword::MaxItems(_) => 0,
+        Keyword::Pattern(..) => 2,
+        Keyword::UniqueItems | Keyword::UnevaluatedProperties(..) | Keyword::Ref(_) => 3,
         _ => 1,
     }
 }
 
 impl Compiler<'_> {
-    fn check(&mut self, schema: &Value) -> Result<Check, String> {
+    fn check(&mut self, schema: &Value) -> Result<Checker, Message> {
         let object = match schema {
-            Value::Bool(true) => return Ok(Check { types: Types::ANY, rules: Vec::new() }),
-            Value::Bool(false) => return Ok(Check { types: Types::NONE, rules: Vec::new() }),
+            Value::Bool(true) => return Ok(Checker { types: Types::ANY, keywords: Vec::new() }),
+            Value::Bool(false) => return Ok(Checker { types: Types::NONE, keywords: Vec::new() }),
             Value::Object(object) => object,
-            _ => return Err("a schema is an object or a boolean".to_owned()),
+            _ => return Err(Message::new("a schema must be an object or a boolean")),
         };
-        if let Some(keyword) = NOT_ENFORCED.iter().find(|keyword| object.contains_key(**keyword)) {
-            return Err(format!("its schema uses `{keyword}`, which is not enforced"));
+        if let Some(name) = NOT_ENFORCED.iter().find(|name| object.contains_key(**name)) {
+            return Err(Message::new(format!("its schema uses `{name}`, which is not enforced")));
         }
-        let mut rules = Vec::new();
-        for (keyword, value) in object {
-            let rule = self.rule(object, keyword, value);
-            rules.extend(rule.map_err(|why| format!("`{keyword}` of its schema {why}"))?);
+        let mut keywords = Vec::new();
+        for (name, operand) in object {
+            keywords.extend(self.keyword(object, name, operand)?);
         }
-        // What is dear comes last, so that what is cheap can settle it.
-        rules.sort_by_key(cost);
-        Ok(Check { types: types(object)?, rules })
+        keywords.sort_by_key(cost);
+        Ok(Checker { types: types(object)?, keywords })
     }
 
-    /// A schema of a part of the value.
-    fn part(&mut self, schema: &Value) -> Result<Check, String> {
+    /// Compiles a schema for a part of the value.
+    fn part(&mut self, schema: &Value) -> Result<Checker, Message> {
         let whole = self.targets.leave();
-        let check = self.check(schema);
+        let checker = self.check(schema);
         self.targets.enter(whole);
-        check
+        checker
     }
 
-    /// What `reference` points to, compiled the first time that something points there.
-    fn refer(&mut self, reference: &str) -> Result<Target, String> {
-        if let Some(known) = self.targets.known(reference) {
-            return Ok(known);
+    /// Returns the target of `reference`, compiled when the first reference to it is met.
+    fn target(&mut self, reference: &Value) -> Result<Target, Message> {
+        let reference = text("$ref", reference)?;
+        if let Some(target) = self.targets.get(reference) {
+            return Ok(target);
         }
         let (target, schema) = self.targets.add(reference)?;
         let whole = self.targets.enter(Some(reference.to_owned()));
-        let check = self.check(schema);
+        let checker = self.check(schema);
         self.targets.enter(whole);
-        self.targets.set(reference, check?);
+        self.targets.set(reference, checker?);
         Ok(target)
     }
 
-    fn rule(
+    fn keyword(
         &mut self,
         object: &Map<String, Value>,
-        keyword: &str,
-        value: &Value,
-    ) -> Result<Option<Rule>, String> {
-        Ok(Some(match keyword {
-            "enum" => Rule::Enum(value.as_array().ok_or("is no list")?.clone()),
-            "const" => Rule::Const(value.clone()),
-            "minimum" => Rule::Minimum(number(value)?),
-            "maximum" => Rule::Maximum(number(value)?),
-            "exclusiveMinimum" => Rule::ExclusiveMinimum(number(value)?),
-            "exclusiveMaximum" => Rule::ExclusiveMaximum(number(value)?),
-            "multipleOf" if value.as_f64().is_some_and(|of| of <= 0.0) => {
-                return Err("is not above 0".to_owned());
+        name: &str,
+        operand: &Value,
+    ) -> Result<Option<Keyword>, Message> {
+        Ok(Some(match name {
+            "enum" => Keyword::Enum(list(name, operand)?.clone()),
+            "const" => Keyword::Const(operand.clone()),
+            "minimum" => Keyword::Minimum(number(name, operand)?),
+            "maximum" => Keyword::Maximum(number(name, operand)?),
+            "exclusiveMinimum" => Keyword::ExclusiveMinimum(number(name, operand)?),
+            "exclusiveMaximum" => Keyword::ExclusiveMaximum(number(name, operand)?),
+            "multipleOf" if operand.as_f64().is_some_and(|of| of <= 0.0) => {
+                return Err(invalid(name, "a number above 0"));
             }
-            "multipleOf" => Rule::MultipleOf(number(value)?),
-            "minLength" => Rule::MinLength(count(value)?),
-            "maxLength" => Rule::MaxLength(count(value)?),
+            "multipleOf" => Keyword::MultipleOf(number(name, operand)?),
+            "minLength" => Keyword::MinLength(count(name, operand)?),
+            "maxLength" => Keyword::MaxLength(count(name, operand)?),
             "pattern" => {
-                let pattern = value.as_str().ok_or("is no text")?;
-                Rule::Pattern(pattern.to_owned(), regex(pattern)?)
+                let pattern = text(name, operand)?;
+                Keyword::Pattern(pattern.to_owned(), compiled(name, pattern)?)
             }
             "format" => {
-                let name = value.as_str().ok_or("is no text")?;
-                let Some(holds) = format::named(name) else { return Ok(None) };
-                Rule::Format(name.to_owned(), holds)
+                let format = text(name, operand)?;
+                let Some(holds) = format::named(format) else { return Ok(None) };
+                Keyword::Format(format.to_owned(), holds)
             }
-            "minItems" => Rule::MinItems(count(value)?),
-            "maxItems" => Rule::MaxItems(count(value)?),
-            "uniqueItems" if value == &Value::Bool(true) => Rule::UniqueItems,
+            "minItems" => Keyword::MinItems(count(name, operand)?),
+            "maxItems" => Keyword::MaxItems(count(name, operand)?),
+            "uniqueItems" if operand == &Value::Bool(true) => Keyword::UniqueItems,
             "prefixItems" if object.contains_key("items") => return Ok(None),
             "items" | "prefixItems" => self.items(object)?,
-            "contains" => Rule::Contains {
-                check: self.part(value)?,
-                min: object.get("minContains").map_or(Ok(1), count)?,
-                max: object.get("maxContains").map_or(Ok(usize::MAX), count)?,
+            "contains" => Keyword::Contains {
+                check: self.part(operand)?,
+                min: object.get("minContains").map_or(Ok(1), |min| count("minContains", min))?,
+                max: object.get("maxContains").map_or(Ok(usize::MAX), |max| count("maxContains", max))?,
             },
-            "minProperties" => Rule::MinProperties(count(value)?),
-            "maxProperties" => Rule::MaxProperties(count(value)?),
-            "required" => Rule::Required(names(value)?),
+            "minProperties" => Keyword::MinProperties(count(name, operand)?),
+            "maxProperties" => Keyword::MaxProperties(count(name, operand)?),
+            "required" => Keyword::Required(names(name, operand)?),
             "dependentRequired" => {
-                let all = value.as_object().ok_or("is no object")?;
-                let all = all.iter().map(|(name, needs)| Ok((name.clone(), names(needs)?)));
-                Rule::DependentRequired(all.collect::<Result<_, String>>()?)
+                let all = operand.as_object().ok_or_else(|| invalid(name, "an object"))?;
+                let all = all.iter().map(|(property, needs)| Ok((property.clone(), names(name, needs)?)));
+                Keyword::DependentRequired(all.collect::<Result<_, Message>>()?)
             }
-            "$ref" => Rule::Refers(self.refer(value.as_str().ok_or("is no text")?)?),
-            "propertyNames" => Rule::PropertyNames(self.part(value)?),
+            "$ref" => Keyword::Ref(self.target(operand)?),
+            "propertyNames" => Keyword::PropertyNames(self.part(operand)?),
             "properties" | "patternProperties" | "additionalProperties" => {
                 let all = ["properties", "patternProperties", "additionalProperties"];
-                // The first of them brings the others along.
-                if all.into_iter().find(|key| object.contains_key(*key)) != Some(keyword) {
+                // The first of them that the schema has compiles all three.
+                if all.into_iter().find(|key| object.contains_key(*key)) != Some(name) {
                     return Ok(None);
                 }
-                Rule::Members(self.members(object)?)
+                Keyword::Members(self.members(object)?)
             }
             "unevaluatedProperties" => {
                 let mut reaches = Vec::new();
-                // The schema itself applies in any case; a part of it counts where it fits.
+                // The schema itself always applies; a part of it counts if the part fits.
                 self.reach(object, &Value::Bool(true), &mut reaches)?;
-                Rule::UnevaluatedProperties(reaches, self.part(value)?)
+                Keyword::UnevaluatedProperties(reaches, self.part(operand)?)
             }
-            "allOf" => Rule::AllOf(self.checks(value)?),
-            "anyOf" => Rule::AnyOf(self.checks(value)?),
-            "oneOf" => Rule::OneOf(self.checks(value)?),
-            "not" => Rule::Not(self.check(value)?),
+            "allOf" => Keyword::AllOf(self.checkers(name, operand)?),
+            "anyOf" => Keyword::AnyOf(self.checkers(name, operand)?),
+            "oneOf" => Keyword::OneOf(self.checkers(name, operand)?),
+            "not" => Keyword::Not(self.check(operand)?),
             "if" => {
-                let branch = |name| object.get(name).unwrap_or(&ANYTHING);
-                Rule::If {
-                    condition: self.check(value)?,
+                let branch = |key| object.get(key).unwrap_or(&ANYTHING);
+                Keyword::If {
+                    condition: self.check(operand)?,
                     then: self.check(branch("then"))?,
                     otherwise: self.check(branch("else"))?,
                 }
             }
-            // `type`, what was read with its neighbour, and what only describes.
+            // `type`, keywords that were compiled with their neighbour, and annotations.
             _ => return Ok(None),
         }))
     }
 
-    fn items(&mut self, object: &Map<String, Value>) -> Result<Rule, String> {
+    fn items(&mut self, object: &Map<String, Value>) -> Result<Keyword, Message> {
         let first = match object.get("prefixItems") {
-            Some(first) => parts(first)?.iter().map(|child| self.part(child)).collect::<Result<_, _>>()?,
+            Some(first) => {
+                let first = list("prefixItems", first)?.iter();
+                first.map(|child| self.part(child)).collect::<Result<_, _>>()?
+            }
             None => Vec::new(),
         };
-        Ok(Rule::Items { first, rest: self.rest(object.get("items"))? })
+        Ok(Keyword::Items { first, rest: self.rest(object.get("items"))? })
     }
 
-    fn members(&mut self, object: &Map<String, Value>) -> Result<Members, String> {
+    fn members(&mut self, object: &Map<String, Value>) -> Result<Members, Message> {
         let children = |key: &str| object.get(key).and_then(Value::as_object).into_iter().flatten();
         let named = children("properties").map(|(name, child)| Ok((name.clone(), self.part(child)?)));
-        let mut named = named.collect::<Result<Vec<_>, String>>()?;
+        let mut named = named.collect::<Result<Vec<_>, Message>>()?;
         named.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let patterns =
-            children("patternProperties").map(|(pattern, child)| Ok((regex(pattern)?, self.part(child)?)));
-        let patterns = patterns.collect::<Result<_, String>>()?;
+        let patterns = children("patternProperties")
+            .map(|(pattern, child)| Ok((compiled("patternProperties", pattern)?, self.part(child)?)));
+        let patterns = patterns.collect::<Result<_, Message>>()?;
         Ok(Members { named, patterns, rest: self.rest(object.get("additionalProperties"))? })
     }
 
-    fn rest(&mut self, schema: Option<&Value>) -> Result<Rest, String> {
+    fn rest(&mut self, schema: Option<&Value>) -> Result<Rest, Message> {
         Ok(match schema {
             None | Some(Value::Bool(true)) => Rest::Open,
             Some(Value::Bool(false)) => Rest::Closed,
@@ -229,20 +214,23 @@ impl Compiler<'_> {
         })
     }
 
-    /// Collects which members `object` and the schemas applied beside it speak of, each where `condition` holds.
+    /// Collects the properties that `object` and the schemas applied beside it evaluate, each part with the condition
+    /// on which it applies.
     fn reach(
         &mut self,
         object: &Map<String, Value>,
         condition: &Value,
         reaches: &mut Vec<Reach>,
-    ) -> Result<(), String> {
-        if let Some(keyword) = ["if", "$ref"].into_iter().find(|keyword| object.contains_key(*keyword)) {
-            return Err(format!("stands beside `{keyword}`, where it is not enforced"));
+    ) -> Result<(), Message> {
+        if let Some(neighbour) = ["if", "$ref"].into_iter().find(|key| object.contains_key(*key)) {
+            return Err(Message::new(format!(
+                "its schema has `unevaluatedProperties` beside `{neighbour}`, where it is not enforced"
+            )));
         }
         let keys = |key: &str| object.get(key).and_then(Value::as_object).into_iter().flat_map(Map::keys);
         let names: BTreeSet<String> = keys("properties").cloned().collect();
-        let patterns =
-            keys("patternProperties").map(|pattern| regex(pattern)).collect::<Result<Vec<_>, _>>()?;
+        let patterns = keys("patternProperties").map(|pattern| compiled("patternProperties", pattern));
+        let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
         let all = object.contains_key("additionalProperties");
         reaches.push(Reach { check: self.check(condition)?, names, patterns, all });
         for child in
@@ -255,25 +243,37 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn checks(&mut self, value: &Value) -> Result<Vec<Check>, String> {
-        parts(value)?.iter().map(|child| self.check(child)).collect()
+    fn checkers(&mut self, name: &str, operand: &Value) -> Result<Vec<Checker>, Message> {
+        list(name, operand)?.iter().map(|child| self.check(child)).collect()
     }
 }
 
-fn parts(value: &Value) -> Result<&Vec<Value>, String> {
-    value.as_array().ok_or_else(|| "is no list".to_owned())
+fn invalid(keyword: &str, expected: &str) -> Message {
+    Message::new(format!("`{keyword}` of its schema must be {expected}"))
 }
 
-fn names(value: &Value) -> Result<Vec<String>, String> {
-    let names = value.as_array().ok_or("is no list")?.iter().map(|name| name.as_str().map(str::to_owned));
-    names.collect::<Option<_>>().ok_or_else(|| "holds something that is no name".to_owned())
+fn compiled(keyword: &str, pattern: &str) -> Result<Regex, Message> {
+    regex(pattern).map_err(|_| invalid(keyword, "a regular expression that compiles to at most 1 MiB"))
 }
 
-fn number(value: &Value) -> Result<Number, String> {
-    value.as_number().cloned().ok_or_else(|| "is no number".to_owned())
+fn text<'a>(keyword: &str, operand: &'a Value) -> Result<&'a str, Message> {
+    operand.as_str().ok_or_else(|| invalid(keyword, "a string"))
 }
 
-fn count(value: &Value) -> Result<usize, String> {
-    let count = value.as_u64().and_then(|count| usize::try_from(count).ok());
-    count.ok_or_else(|| "is no whole number from 0 on".to_owned())
+fn list<'a>(keyword: &str, operand: &'a Value) -> Result<&'a Vec<Value>, Message> {
+    operand.as_array().ok_or_else(|| invalid(keyword, "a list"))
+}
+
+fn names(keyword: &str, operand: &Value) -> Result<Vec<String>, Message> {
+    let names = list(keyword, operand)?.iter().map(|name| name.as_str().map(str::to_owned));
+    names.collect::<Option<_>>().ok_or_else(|| invalid(keyword, "a list of names"))
+}
+
+fn number(keyword: &str, operand: &Value) -> Result<Number, Message> {
+    operand.as_number().cloned().ok_or_else(|| invalid(keyword, "a number"))
+}
+
+fn count(keyword: &str, operand: &Value) -> Result<usize, Message> {
+    let count = operand.as_u64().and_then(|count| usize::try_from(count).ok());
+    count.ok_or_else(|| invalid(keyword, "a whole number of at least 0"))
 }

@@ -1,8 +1,12 @@
-//! The formats that are enforced; the others of JSON Schema's list say something to people alone.
+//! Checks the formats that are enforced. The other formats of JSON Schema inform people only.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// What checks a format, where it is enforced.
+use jiff::civil;
+
+use super::pattern::regex;
+
+/// Finds the check of a format, if the format is enforced.
 pub(super) fn named(format: &str) -> Option<fn(&str) -> bool> {
     Some(match format {
         "date" => date,
@@ -16,70 +20,58 @@ pub(super) fn named(format: &str) -> Option<fn(&str) -> bool> {
         "email" => email,
         "uri" => uri,
         "json-pointer" => json_pointer,
-        "regex" => |text| super::compile::regex(text).is_ok(),
+        "regex" => |text| regex(text).is_ok(),
         _ => return None,
     })
 }
 
-/// RFC 3339 `full-date`.
+/// RFC 3339 `full-date`. `jiff` accepts more notations, so the notation is checked first.
 fn date(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
-        return false;
-    }
-    let (Some(year), Some(month), Some(day)) =
-        (digits(&bytes[..4]), digits(&bytes[5..7]), digits(&bytes[8..]))
-    else {
-        return false;
-    };
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days = match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        1..=12 => 31,
-        _ => return false,
-    };
-    (1..=days).contains(&day)
+    has_shape(text, "0000-00-00") && text.parse::<civil::Date>().is_ok()
 }
 
-/// RFC 3339 `full-time`; a leap second stands at 23:59 UTC alone.
+/// RFC 3339 `full-time`. A leap second is valid at 23:59 UTC only; `jiff` accepts it at any time, as second 59.
 fn time(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    if bytes.len() < 9 || bytes[2] != b':' || bytes[5] != b':' {
-        return false;
-    }
-    let (Some(hour), Some(minute), Some(second)) =
-        (digits(&bytes[..2]), digits(&bytes[3..5]), digits(&bytes[6..8]))
-    else {
-        return false;
-    };
-    let mut zone = &bytes[8..];
-    if let Some(fraction) = zone.strip_prefix(b".") {
-        let length = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if length == 0 {
-            return false;
+    let Some((clock, zone)) = text.split_at_checked(8) else { return false };
+    let (true, Ok(time)) = (has_shape(clock, "00:00:00"), clock.parse::<civil::Time>()) else { return false };
+    let zone = match zone.strip_prefix('.') {
+        Some(fraction) if fraction.starts_with(|digit: char| digit.is_ascii_digit()) => {
+            fraction.trim_start_matches(|digit: char| digit.is_ascii_digit())
         }
-        zone = &fraction[length..];
-    }
-    let offset = match zone {
-        b"Z" | b"z" => 0,
-        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => match (digits(&[*h1, *h2]), digits(&[*m1, *m2])) {
-            (Some(hours @ 0..=23), Some(minutes @ 0..=59)) => {
-                (hours * 60 + minutes) * if *sign == b'+' { 1 } else { -1 }
-            }
-            _ => return false,
-        },
-        _ => return false,
+        Some(_) => return false,
+        None => zone,
     };
-    let leap = second == 60 && (hour * 60 + minute - offset).rem_euclid(24 * 60) == 23 * 60 + 59;
-    hour <= 23 && minute <= 59 && (second <= 59 || leap)
+    let Some(offset) = offset_minutes(zone) else { return false };
+    let utc = i32::from(time.hour()) * 60 + i32::from(time.minute()) - offset;
+    !clock.ends_with("60") || utc.rem_euclid(24 * 60) == 23 * 60 + 59
+}
+
+/// RFC 3339 `time-offset`, in minutes.
+fn offset_minutes(zone: &str) -> Option<i32> {
+    if zone == "Z" || zone == "z" {
+        return Some(0);
+    }
+    let sign = match zone.chars().next()? {
+        '+' => 1,
+        '-' => -1,
+        _ => return None,
+    };
+    let offset = has_shape(&zone[1..], "00:00").then_some(&zone[1..])?.parse::<civil::Time>().ok()?;
+    Some(sign * (i32::from(offset.hour()) * 60 + i32::from(offset.minute())))
+}
+
+/// Returns whether `text` has a digit for each `0` of `shape`, and its other characters unchanged.
+fn has_shape(text: &str, shape: &str) -> bool {
+    text.len() == shape.len()
+        && text.bytes().zip(shape.bytes()).all(|(byte, shape)| match shape {
+            b'0' => byte.is_ascii_digit(),
+            shape => byte == shape,
+        })
 }
 
 /// RFC 3339 `date-time`.
 fn date_time(text: &str) -> bool {
-    let at = text.find(['T', 't']);
-    at.is_some_and(|at| date(&text[..at]) && time(&text[at + 1..]))
+    text.split_once(['T', 't']).is_some_and(|(day, clock)| date(day) && time(clock))
 }
 
 /// RFC 3339 appendix A `duration`.
@@ -98,7 +90,7 @@ fn duration(text: &str) -> bool {
             && !(days.is_empty() && clock.is_none()))
 }
 
-/// Numbers, each with its unit: units in order, none between two left out.
+/// Checks numbers with their units, which must be consecutive and in order.
 fn parts(mut text: &str, units: &str) -> bool {
     let mut last: Option<usize> = None;
     while !text.is_empty() {
@@ -149,7 +141,7 @@ fn email(text: &str) -> bool {
     })
 }
 
-/// RFC 3986 §3: a scheme, and after it only what a URI may hold.
+/// RFC 3986 §3: a scheme, and after it only characters that a URI may contain.
 fn uri(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     let mut scheme = scheme.bytes();
@@ -168,8 +160,4 @@ fn uri(text: &str) -> bool {
 fn json_pointer(text: &str) -> bool {
     (text.is_empty() || text.starts_with('/'))
         && text.split('~').skip(1).all(|after| after.starts_with(['0', '1']))
-}
-
-fn digits(bytes: &[u8]) -> Option<i32> {
-    bytes.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i32::from(byte - b'0')))
 }

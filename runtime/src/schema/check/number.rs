@@ -1,10 +1,10 @@
-//! Numbers and values compared as JSON Schema compares them: by worth, whatever form they came in.
+//! Compares numbers and values as JSON Schema does: by value, whatever their notation.
 
 use std::cmp::Ordering;
 
 use serde_json::{Number, Value};
 
-/// Whether a number has no fraction: `1.0` is whole.
+/// Returns whether a number has no fraction, as `1.0` has none.
 pub(super) fn is_integer(number: &Number) -> bool {
     whole(number).is_some() || number.as_f64().is_some_and(|float| float.is_finite() && float.fract() == 0.0)
 }
@@ -21,10 +21,10 @@ pub(super) fn below(number: &Number, limit: &Number) -> bool {
     order(number, limit) == Ordering::Less
 }
 
-/// Whether `number` is a whole multiple of `of`; decimals count as written, so 0.3 is a multiple of 0.1.
+/// Returns whether `number` is a whole multiple of `of`. Decimals count as written, so 0.3 is a multiple of 0.1.
 pub(super) fn is_multiple(number: &Number, of: &Number) -> bool {
     if is_integer(number) && is_integer(of) {
-        return match (worth(number), worth(of)) {
+        return match (integer(number), integer(of)) {
             (Some(number), Some(of)) => of != 0 && number % of == 0,
             _ => float(number) % float(of) == 0.0,
         };
@@ -37,18 +37,18 @@ pub(super) fn is_multiple(number: &Number, of: &Number) -> bool {
         return (of_places..places).fold(digits % of, |rest, _| rest * 10 % of) == 0;
     }
     let shift = u32::try_from(of_places - places).unwrap_or(u32::MAX);
-    // What does not fit is larger than `digits`, which then is no multiple of it.
+    // If the product does not fit, it is larger than `digits`, which is then not a multiple of it.
     10_i128.checked_pow(shift).and_then(|ten| of.checked_mul(ten)).is_some_and(|of| digits % of == 0)
 }
 
-/// A whole number, where 128 bits hold it.
-#[expect(clippy::cast_possible_truncation, reason = "within the bounds that were just looked at")]
-fn worth(number: &Number) -> Option<i128> {
+/// The value of a whole number, if 128 bits hold it.
+#[expect(clippy::cast_possible_truncation, reason = "the bounds were checked just before")]
+fn integer(number: &Number) -> Option<i128> {
     let float = || number.as_f64().filter(|float| float.abs() < 1e38).map(|float| float as i128);
     whole(number).or_else(float)
 }
 
-/// A number as it is written: whole digits, and the power of ten they are times.
+/// A number as it is written: its digits as an integer, and the power of ten that they are multiplied by.
 fn decimal(number: &Number) -> (i128, i32) {
     let text = number.to_string();
     let (digits, power) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
@@ -58,19 +58,19 @@ fn decimal(number: &Number) -> (i128, i32) {
     (digits, power.parse::<i32>().unwrap_or(0) - places)
 }
 
-/// Equality of JSON values (JSON Schema 2020-12 core, 4.2.2).
+/// Returns whether two JSON values are equal (JSON Schema 2020-12 core, 4.2.2).
 pub(super) fn equal(a: &Value, b: &Value) -> bool {
     compare(a, b) == Ordering::Equal
 }
 
-/// Whether no two items are equal. Sorted, so that a long list takes no longer than it must.
+/// Returns whether no two items are equal. It sorts them, so a long list takes n log n comparisons.
 pub(super) fn all_differ(items: &[Value]) -> bool {
     let mut sorted: Vec<&Value> = items.iter().collect();
     sorted.sort_unstable_by(|a, b| compare(a, b));
     sorted.windows(2).all(|pair| compare(pair[0], pair[1]) != Ordering::Equal)
 }
 
-/// Some order of all values, in which equal ones are equal.
+/// A total order of all values that agrees with `equal`.
 fn compare(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => order(a, b),
@@ -80,7 +80,7 @@ fn compare(a: &Value, b: &Value) -> Ordering {
             let items = a.iter().zip(b).map(|(a, b)| compare(a, b)).find(|order| order.is_ne());
             items.unwrap_or_else(|| a.len().cmp(&b.len()))
         }
-        // Members stand sorted by name.
+        // Maps sort their members by name.
         (Value::Object(a), Value::Object(b)) => {
             let members = a.iter().zip(b).map(|((a, x), (b, y))| a.cmp(b).then_with(|| compare(x, y)));
             members.into_iter().find(|order| order.is_ne()).unwrap_or_else(|| a.len().cmp(&b.len()))
@@ -103,17 +103,17 @@ fn kind(value: &Value) -> u8 {
 fn order(a: &Number, b: &Number) -> Ordering {
     match (whole(a), whole(b)) {
         (Some(a), Some(b)) => a.cmp(&b),
-        (Some(a), None) => beside(a, float(b)),
-        (None, Some(b)) => beside(b, float(a)).reverse(),
-        // Adding zero makes -0.0 the zero that it equals.
+        (Some(a), None) => order_mixed(a, float(b)),
+        (None, Some(b)) => order_mixed(b, float(a)).reverse(),
+        // Adding zero turns -0.0 into 0.0, which equals it.
         (None, None) => (float(a) + 0.0).total_cmp(&(float(b) + 0.0)),
     }
 }
 
-/// An integer beside a float, without rounding either.
-#[expect(clippy::cast_possible_truncation, reason = "within the bounds that were just looked at")]
-fn beside(whole: i128, float: f64) -> Ordering {
-    // Past 2^64 no integer of JSON's in serde_json is.
+/// Compares an integer with a float, without rounding either.
+#[expect(clippy::cast_possible_truncation, reason = "the bounds were checked just before")]
+fn order_mixed(whole: i128, float: f64) -> Ordering {
+    // The integers of serde_json end at 2^64.
     if float.abs() >= 1e30 {
         return if float > 0.0 { Ordering::Less } else { Ordering::Greater };
     }

@@ -1,4 +1,4 @@
-//! `$ref` → the part of the same schema that it points to: compiled once, and asked once about each part of a value.
+//! Resolves `$ref` to a part of the same schema, compiled once and asked once about each part of a value.
 
 use std::{
     cell::RefCell,
@@ -8,33 +8,38 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::Check;
+use super::Checker;
+use crate::message::Message;
 
-/// What a reference points to; the whole schema holds it.
+/// The target of a reference. The root of the schema owns it.
 #[derive(Clone, Debug)]
-pub(in crate::schema) struct Target(Weak<OnceLock<Check>>);
+pub(super) struct Target(Weak<OnceLock<Checker>>);
 
 thread_local! {
-    /// What targets said of which values, while the outermost reference is looked at.
-    static SAID: RefCell<Option<HashMap<(usize, usize), bool>>> = const { RefCell::new(None) };
+    /// The verdict of each target on each value, while the outermost reference is checked.
+    static VERDICTS: RefCell<Option<HashMap<(usize, usize), bool>>> = const { RefCell::new(None) };
 }
 
 impl Target {
-    /// Whether `value` fits. A schema with a choice between parts that all hold it again asks the same of the same
-    /// value over and over, twice as often with each level; so what was said is kept.
+    /// Returns whether `value` fits. A recursive schema with a choice asks the same of the same value again and again,
+    /// twice as often with each level, so each verdict is remembered.
     pub(super) fn accepts(&self, value: &Value) -> bool {
-        let held = self.0.upgrade();
-        let Some(check) = held.as_ref().and_then(|held| held.get()) else { return false };
-        // What holds no values asks nothing again, and may be a name that is gone by the next question.
+        let target = self.0.upgrade();
+        let Some(check) = target.as_ref().and_then(|target| target.get()) else { return false };
+        // A scalar is cheap to check again, and may be a temporary whose address is soon another value's.
         if !value.is_array() && !value.is_object() {
             return check.accepts(value);
         }
         let question = (std::ptr::from_ref(check) as usize, std::ptr::from_ref(value) as usize);
-        match SAID.with_borrow(|said| said.as_ref().map(|said| said.get(&question).copied())) {
-            Some(Some(said)) => said,
+        match VERDICTS
+            .with_borrow(|verdicts| verdicts.as_ref().map(|verdicts| verdicts.get(&question).copied()))
+        {
+            Some(Some(verdict)) => verdict,
             Some(None) => {
                 let fits = check.accepts(value);
-                SAID.with_borrow_mut(|said| said.as_mut().map(|said| said.insert(question, fits)));
+                VERDICTS.with_borrow_mut(|verdicts| {
+                    verdicts.as_mut().map(|verdicts| verdicts.insert(question, fits))
+                });
                 fits
             }
             None => {
@@ -44,47 +49,47 @@ impl Target {
         }
     }
 
-    /// What it is, for words about a value.
-    pub(in crate::schema) fn with<T>(&self, look: impl FnOnce(&Check) -> T) -> Option<T> {
-        self.0.upgrade().as_ref().and_then(|held| held.get()).map(look)
+    /// Calls `look` with the compiled target.
+    pub(super) fn with<T>(&self, look: impl FnOnce(&Checker) -> T) -> Option<T> {
+        self.0.upgrade().as_ref().and_then(|target| target.get()).map(look)
     }
 }
 
-/// As long as the outermost reference is looked at: the values stay where they are.
+/// Marks that the outermost reference is being checked: until it is dropped, no value moves.
 struct Outermost;
 
 impl Outermost {
     fn new() -> Self {
-        SAID.set(Some(HashMap::new()));
+        VERDICTS.set(Some(HashMap::new()));
         Self
     }
 }
 
 impl Drop for Outermost {
     fn drop(&mut self) {
-        SAID.set(None);
+        VERDICTS.set(None);
     }
 }
 
-/// What the references of one schema point to.
+/// The targets of all references of one schema.
 pub(super) struct Targets<'a> {
     root: &'a Value,
     anchors: BTreeMap<&'a str, &'a Value>,
-    /// An `$id` somewhere inside: references below it would start there.
-    embedded: bool,
-    compiled: BTreeMap<String, Arc<OnceLock<Check>>>,
-    /// The target that is being compiled, while its rules speak of the very value that it is asked about.
+    /// Whether a part of the schema has an `$id`: references below it would start there.
+    has_id: bool,
+    compiled: BTreeMap<String, Arc<OnceLock<Checker>>>,
+    /// The target that is being compiled, as long as its keywords are about the value that it is asked about.
     at: Option<String>,
-    /// Which targets ask which others about the same value.
+    /// For each target, the targets that it asks about the same value.
     asks: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl<'a> Targets<'a> {
-    pub(super) fn of(root: &'a Value) -> Result<Self, String> {
+    pub(super) fn of(root: &'a Value) -> Result<Self, Message> {
         let mut targets = Self {
             root,
             anchors: BTreeMap::new(),
-            embedded: false,
+            has_id: false,
             compiled: BTreeMap::new(),
             at: Some("#".to_owned()),
             asks: BTreeMap::new(),
@@ -96,8 +101,8 @@ impl<'a> Targets<'a> {
         Ok(targets)
     }
 
-    /// Finds the names below `value`, which stands under `key`.
-    fn collect(&mut self, key: &str, value: &'a Value) -> Result<(), String> {
+    /// Finds the anchors below `value`, which stands under `key`.
+    fn collect(&mut self, key: &str, value: &'a Value) -> Result<(), Message> {
         match (key, value) {
             // Values, not schemas.
             ("enum" | "const" | "default" | "examples", _) => Ok(()),
@@ -105,7 +110,7 @@ impl<'a> Targets<'a> {
                 children.values().try_for_each(|child| self.collect("", child))
             }
             (_, Value::Object(object)) => {
-                self.embedded |= object.get("$id").is_some_and(Value::is_string);
+                self.has_id |= object.get("$id").is_some_and(Value::is_string);
                 self.name(Some(object), value)?;
                 object.iter().try_for_each(|(key, child)| self.collect(key, child))
             }
@@ -114,15 +119,15 @@ impl<'a> Targets<'a> {
         }
     }
 
-    fn name(&mut self, object: Option<&'a Map<String, Value>>, schema: &'a Value) -> Result<(), String> {
+    fn name(&mut self, object: Option<&'a Map<String, Value>>, schema: &'a Value) -> Result<(), Message> {
         let Some(name) = object.and_then(|object| object.get("$anchor")?.as_str()) else { return Ok(()) };
         match self.anchors.insert(name, schema) {
             None => Ok(()),
-            Some(_) => Err(format!("two of its schemas have the `$anchor` `{name}`")),
+            Some(_) => Err(Message::new(format!("two of its schemas have the `$anchor` `{name}`"))),
         }
     }
 
-    /// Leaves the value that is asked about for a part of it.
+    /// Turns from the value that is asked about to a part of it.
     pub(super) fn leave(&mut self) -> Option<String> {
         self.enter(None)
     }
@@ -131,18 +136,18 @@ impl<'a> Targets<'a> {
         std::mem::replace(&mut self.at, at)
     }
 
-    /// The target of `reference`, where something pointed there before.
-    pub(super) fn known(&mut self, reference: &str) -> Option<Target> {
+    /// Returns the target of `reference` if an earlier reference points to it.
+    pub(super) fn get(&mut self, reference: &str) -> Option<Target> {
         if let Some(at) = &self.at {
             self.asks.entry(at.clone()).or_default().insert(reference.to_owned());
         }
-        self.compiled.get(reference).map(|held| Target(Arc::downgrade(held)))
+        self.compiled.get(reference).map(|target| Target(Arc::downgrade(target)))
     }
 
-    /// A new target, and its schema.
-    pub(super) fn add(&mut self, reference: &str) -> Result<(Target, &'a Value), String> {
-        if self.embedded {
-            return Err("stands in a schema with an `$id`, which is not followed".to_owned());
+    /// Adds a target, and returns it with its schema.
+    pub(super) fn add(&mut self, reference: &str) -> Result<(Target, &'a Value), Message> {
+        if self.has_id {
+            return Err(Message::new("its schema has `$ref` together with `$id`, which is not followed"));
         }
         let schema = match reference.strip_prefix('#') {
             Some(pointer) if pointer.is_empty() || pointer.starts_with('/') => self.root.pointer(pointer),
@@ -150,24 +155,28 @@ impl<'a> Targets<'a> {
             None => None,
         };
         let schema = schema.filter(|schema| schema.is_object() || schema.is_boolean());
-        let schema = schema.ok_or_else(|| format!("points to `{reference}`, and no schema stands there"))?;
-        let held = self.compiled.entry(reference.to_owned()).or_default();
-        Ok((Target(Arc::downgrade(held)), schema))
+        let schema = schema.ok_or_else(|| {
+            Message::new(format!("`$ref` of its schema points to `{reference}`, which is not a schema"))
+        })?;
+        let target = self.compiled.entry(reference.to_owned()).or_default();
+        Ok((Target(Arc::downgrade(target)), schema))
     }
 
-    pub(super) fn set(&mut self, reference: &str, check: Check) {
-        if let Some(held) = self.compiled.get(reference) {
-            // It is compiled once, right after it was added.
-            let _ = held.set(check);
+    pub(super) fn set(&mut self, reference: &str, check: Checker) {
+        if let Some(target) = self.compiled.get(reference) {
+            // `add` comes first, and each reference is added once.
+            let _ = target.set(check);
         }
     }
 
-    /// All targets, where none asks itself about the same value, over and over.
-    pub(super) fn finish(self) -> Result<Vec<Arc<OnceLock<Check>>>, String> {
+    /// Returns all targets, if none of them asks itself about the same value again.
+    pub(super) fn finish(self) -> Result<Vec<Arc<OnceLock<Checker>>>, Message> {
         let endless = self.asks.keys().find(|target| self.asks_itself(target)).cloned();
         match endless {
             Some(target) => {
-                Err(format!("`$ref` of its schema points to `{target}`, which points back without end"))
+                let fact =
+                    format!("`$ref` of its schema points to `{target}`, which points back without end");
+                Err(Message::new(fact))
             }
             None => Ok(self.compiled.into_values().collect()),
         }

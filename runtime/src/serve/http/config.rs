@@ -28,8 +28,9 @@ pub(crate) struct HttpLimits {
     pub(crate) body_bytes: usize,
     /// The time that a request's body may take.
     pub(crate) body_timeout: Duration,
-    /// The time that a request's head may take, and that a connection may wait for the next request.
-    pub(crate) header_timeout: Duration,
+    /// The time that a connection may wait for the next request, and that the request's head may take. Longer than the
+    /// idle timeout of common proxies (60 s), which would otherwise reuse a connection that is being closed.
+    pub(crate) idle_timeout: Duration,
     /// The time for which a client may read nothing of its answer.
     pub(crate) write_timeout: Duration,
 }
@@ -41,7 +42,7 @@ impl Default for HttpLimits {
             connections: 1_000,
             body_bytes: 4 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),
-            header_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(120),
             write_timeout: Duration::from_secs(30),
         }
     }

@@ -32,7 +32,7 @@ pub(super) struct Drain {
     /// The server was asked to stop, and is not ready any more.
     pub(super) stopping: CancellationToken,
     /// New requests are refused.
-    refusing: CancellationToken,
+    pub(super) refusing: CancellationToken,
     /// The time of calls in flight has run out.
     pub(super) timed_out: CancellationToken,
     /// Connections close after their current request.

@@ -34,7 +34,7 @@ use crate::{
         },
         shared::Shared,
     },
-    tool::{ask::ClientFeatures, call::Caller},
+    tool::{ask::ClientFeatures, caller::Caller},
     wire_names,
 };
 
@@ -100,7 +100,7 @@ impl FastCall {
         self: Box<Self>,
         shared: &Arc<Shared>,
         caller: Arc<Caller>,
-        admission: Option<Admission>,
+        admission: Admission,
         drain: &Drain,
     ) -> Result<Response, HttpError> {
         let (id, cancelled) = (self.id.clone(), CancellationToken::new());
@@ -116,7 +116,7 @@ impl FastCall {
         mut self: Box<Self>,
         shared: Arc<Shared>,
         caller: Arc<Caller>,
-        admission: Option<Admission>,
+        admission: Admission,
         cancelled: CancellationToken,
     ) -> Result<CallToolResponse, ErrorData> {
         let _in_flight = shared.in_flight.token();
@@ -133,7 +133,7 @@ impl FastCall {
             cancelled,
             shared,
         };
-        invocation.modern(input, self.features, admission, TaskMode::NotRequested).await
+        invocation.modern(input, self.features, Some(admission), TaskMode::NotRequested).await
     }
 }
 

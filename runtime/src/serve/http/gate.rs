@@ -7,19 +7,21 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use http_body_util::Full;
-use rmcp::transport::streamable_http_server::StreamableHttpService;
+use rmcp::{model::RequestId, transport::streamable_http_server::StreamableHttpService};
 
 use super::{
-    admission, auth, body,
+    auth, body,
     config::HttpLimits,
-    drain::{self, Drain},
+    cors,
+    drain::{self, Drain, InFlightGuard},
     error::HttpError,
+    headers,
     host::Hosts,
     metadata::ResourceMetadata,
     peek::{self, Message, Peek},
-    sessions::{self, Sessions},
+    sessions::{self, Reservation, SessionGuard, Sessions},
 };
 use crate::{
     access::Access,
@@ -29,7 +31,7 @@ use crate::{
         mcp::handler::{HttpIdentity, McpHandler},
         shared::Shared,
     },
-    tool::call::Caller,
+    tool::caller::Caller,
 };
 
 /// Everything between the network and the protocol.
@@ -44,50 +46,64 @@ pub(super) struct HttpGate {
     pub(super) metadata: Option<ResourceMetadata>,
 }
 
+/// A request under way.
+struct Exchange {
+    caller: Arc<Caller>,
+    session: SessionGuard,
+    id: Option<RequestId>,
+}
+
+/// The way of a message that was let in.
+enum Admitted {
+    /// The fast path has answered it.
+    Answered(Response),
+    /// rmcp answers it.
+    General(General),
+}
+
+/// A message for rmcp.
+#[derive(Default)]
+struct General {
+    /// The admission, if the message is a call.
+    call: Option<Admission>,
+    /// The place of a session that the message begins.
+    _place: Option<Reservation>,
+}
+
 /// Answers a request to the protocol's path.
 pub(super) async fn mcp(State(gate): State<Arc<HttpGate>>, request: Request) -> Response {
-    gate.answer(request).await.unwrap_or_else(HttpError::into_response)
+    let answer = async |request| gate.answer(request).await.unwrap_or_else(HttpError::into_response);
+    cors::answer(&gate.hosts, request, answer).await
 }
 
 /// Answers a request for the resource's metadata (RFC 9728).
 pub(super) async fn metadata(State(gate): State<Arc<HttpGate>>, request: Request) -> Response {
-    gate.document(&request).unwrap_or_else(HttpError::into_response)
+    let answer = async |request| gate.document(&request).unwrap_or_else(HttpError::into_response);
+    cors::answer(&gate.hosts, request, answer).await
 }
 
 impl HttpGate {
     /// Answers one request. The order of the checks is a security property.
     async fn answer(&self, mut request: Request) -> Result<Response, HttpError> {
         let mut in_flight = self.drain.enter().inspect_err(|_| self.record(DeniedBy::Draining))?;
-        self.hosts.check(request.uri(), request.headers())?;
-        let caller = self.authenticate(&mut request).await?;
-        let session = self.sessions.enter(&mut request, &caller)?;
+        let (caller, session) = match self.identify(&mut request).await {
+            Ok(identified) => identified,
+            Err(refused) => {
+                // A client that is still sending its body would not read the refusal (RFC 9112 §9.6).
+                body::discard(request.into_body(), &self.limits).await;
+                return Err(refused);
+            }
+        };
         let (mut parts, body) = request.into_parts();
         let body = body::read(body, &self.limits).await?;
-        let mut id = None;
-        let admission = if parts.method == Method::POST {
-            match Message::read(&self.shared, &parts.headers, &body)? {
-                Message::FastCall(call) => {
-                    let admission = self.admit(call.tool, call.name(), &call.id, &caller).await?;
-                    let answer = call.answer(&self.shared, caller, admission, &self.drain).await?;
-                    return Ok(in_flight.hold(answer));
-                }
-                Message::Other(peek) => {
-                    id.clone_from(&peek.id);
-                    if peek.is_endless() {
-                        in_flight.release();
-                    }
-                    if peek.opens_session() {
-                        self.sessions.make_room().await?;
-                    }
-                    self.admit_peeked(&peek, &parts.headers, &caller).await?
-                }
-            }
-        } else {
-            // A stream of the server's own messages lasts as long as the client likes.
-            in_flight.release();
-            None
+        headers::accept_both(&mut parts.headers);
+        let mut exchange = Exchange { caller, session, id: None };
+        let admission = match self.admit_message(&mut parts, &body, &mut exchange, &mut in_flight).await? {
+            Admitted::Answered(answer) => return Ok(in_flight.hold(answer)),
+            Admitted::General(admission) => admission,
         };
-        parts.extensions.insert(HttpIdentity::new(Arc::clone(&caller), admission));
+        let Exchange { caller, session, id } = exchange;
+        parts.extensions.insert(HttpIdentity::new(Arc::clone(&caller), admission.call));
         // rmcp takes bytes only, so this path parses the body a second time.
         let request = Request::from_parts(parts, Full::new(body.clone()));
         let ends_session = request.method() == Method::DELETE;
@@ -106,24 +122,78 @@ impl HttpGate {
         Ok(in_flight.hold(answer.map(|body| session.hold(body))))
     }
 
+    /// Decides everything that does not depend on the body.
+    async fn identify(&self, request: &mut Request) -> Result<(Arc<Caller>, SessionGuard), HttpError> {
+        self.hosts.check(request.uri(), request.headers())?;
+        let caller = self.authenticate(request).await?;
+        let session = self.sessions.enter(request, &caller)?;
+        Ok((caller, session))
+    }
+
+    /// Reads a message, admits it if it is a call, and answers it if the fast path can.
+    async fn admit_message(
+        &self,
+        parts: &mut Parts,
+        body: &[u8],
+        exchange: &mut Exchange,
+        in_flight: &mut InFlightGuard,
+    ) -> Result<Admitted, HttpError> {
+        if parts.method != Method::POST {
+            // A stream of the server's own messages lasts as long as the client likes.
+            in_flight.release();
+            if parts.method == Method::GET {
+                exchange.session.begin_stream()?;
+            }
+            return Ok(Admitted::General(General::default()));
+        }
+        let caller = &exchange.caller;
+        match Message::read(&self.shared, &parts.headers, body)? {
+            Message::FastCall(call) => {
+                let admission = self.admit(call.tool, call.name(), &call.id, caller, false).await?;
+                let caller = Arc::clone(caller);
+                call.answer(&self.shared, caller, admission, &self.drain).await.map(Admitted::Answered)
+            }
+            Message::Other(peek) => {
+                exchange.id.clone_from(&peek.id);
+                peek.check_handshake()?;
+                let legacy = headers::check_version(parts, &peek, &self.shared)
+                    .map_err(|refused| refused.to(peek.id.clone()))?;
+                if peek.is_endless() {
+                    in_flight.release();
+                }
+                let _place =
+                    if peek.opens_session() { Some(self.sessions.reserve(caller).await?) } else { None };
+                if let Some(id) = peek.request_id() {
+                    exchange.session.begin_request(id).map_err(|refused| refused.to(Some(id.clone())))?;
+                }
+                let call = self.admit_peeked(&peek, &parts.headers, caller, legacy).await?;
+                Ok(Admitted::General(General { call, _place }))
+            }
+        }
+    }
+
     /// Admits a call that takes the general path.
     async fn admit_peeked(
         &self,
         peek: &Peek,
         headers: &HeaderMap,
         caller: &Arc<Caller>,
+        legacy: bool,
     ) -> Result<Option<Admission>, HttpError> {
-        match peek.call() {
-            Some((name, id)) if admission::headers_agree(headers, name) => {
-                self.admit(self.shared.core.registry.index(name), name, id, caller).await
-            }
-            // The protocol has its own error for headers that contradict the body.
-            _ => Ok(None),
+        let Some((name, id)) = peek.call() else { return Ok(None) };
+        if !legacy {
+            headers::check_call(headers, name).map_err(|refused| refused.to(Some(id.clone())))?;
         }
+        self.admit(self.shared.core.registry.index(name), name, id, caller, legacy).await.map(Some)
     }
 
     fn document(&self, request: &Request) -> Result<Response, HttpError> {
         self.hosts.check(request.uri(), request.headers())?;
+        if request.method() == Method::OPTIONS {
+            let message = "this document is served to `GET` only";
+            let refused = HttpError::plain(StatusCode::METHOD_NOT_ALLOWED, message);
+            return Err(refused.header(header::ALLOW, HeaderValue::from_static("GET, HEAD")));
+        }
         let document = self.metadata.as_ref().map(|metadata| metadata.document.clone()).unwrap_or_default();
         let mut answer = Response::new(Body::from(document));
         answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -67,7 +67,11 @@ impl Hosts {
             ));
         };
         // Both, if there are two: a proxy may have read the other one (RFC 9112 §3.2.2).
-        if [Some(&named), uri.authority()].into_iter().flatten().all(|name| self.is_ours(&Name::of(name))) {
+        if [Some(&named), uri.authority()]
+            .into_iter()
+            .flatten()
+            .all(|name| Name::of(name).is_some_and(|name| self.is_ours(&name)))
+        {
             return Ok(());
         }
         Err(HttpError::plain(
@@ -91,15 +95,18 @@ impl Hosts {
 }
 
 impl Name {
-    fn of(authority: &Authority) -> Self {
+    /// `None` if the authority has user information, which only serves to be misread as a host.
+    fn of(authority: &Authority) -> Option<Self> {
+        if authority.as_str().contains('@') {
+            return None;
+        }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        Self { host, port: authority.port_u16() }
+        Some(Self { host, port: authority.port_u16() })
     }
 
     fn read(name: &str) -> Option<Self> {
         let authority: Authority = name.parse().ok()?;
-        // A `Host` with user information is meant to be misread.
-        (!name.contains('@') && !authority.host().is_empty()).then(|| Self::of(&authority))
+        Self::of(&authority).filter(|name| !name.host.is_empty())
     }
 
     fn matches(&self, other: &Self) -> bool {
@@ -203,6 +210,9 @@ mod tests {
             "at.example:82",
             "10.0.0.1",
         ] {
+            assert_eq!(ask(host, None), Some(403), "{host}");
+        }
+        for host in ["evil@127.0.0.1", "localhost@evil.example"] {
             assert_eq!(ask(host, None), Some(403), "{host}");
         }
         for host in ["", "a b", "::1", "evil.example/localhost"] {

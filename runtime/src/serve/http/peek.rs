@@ -1,7 +1,7 @@
 //! Reads a body once, as far as the gate needs to know it: a plain call as a whole, any other message by its head.
 
 use http::{HeaderMap, StatusCode};
-use rmcp::model::RequestId;
+use rmcp::model::{ErrorCode, RequestId};
 use serde_json::Value;
 
 use super::{error::HttpError, fast_path::FastCall};
@@ -24,6 +24,8 @@ pub(super) struct Peek {
     method: String,
     /// The name of the called tool.
     name: Option<String>,
+    /// What is wrong with the parameters of a handshake.
+    fault: Option<crate::message::Message>,
 }
 
 impl Message {
@@ -55,16 +57,29 @@ impl Peek {
         let Some(Value::String(method)) = object.remove("method") else {
             return Self { id, ..Self::default() };
         };
-        let name = match object.remove("params") {
-            Some(Value::Object(mut params)) if method == "tools/call" => params.remove("name"),
+        let mut params = object.remove("params");
+        let fault = if method == "initialize" { message::malformed_handshake(params.as_ref()) } else { None };
+        let name = match &mut params {
+            Some(Value::Object(params)) if method == "tools/call" => params.remove("name"),
             _ => None,
         };
         let name = name.and_then(|name| if let Value::String(name) = name { Some(name) } else { None });
-        Self { id, method, name }
+        Self { id, method, name, fault }
     }
 
     fn call_of(id: RequestId, name: String) -> Self {
-        Self { id: Some(id), method: "tools/call".to_owned(), name: Some(name) }
+        Self { id: Some(id), method: "tools/call".to_owned(), name: Some(name), fault: None }
+    }
+
+    /// Refuses a handshake whose parameters are malformed.
+    pub(super) fn check_handshake(&self) -> Result<(), HttpError> {
+        match &self.fault {
+            None => Ok(()),
+            Some(fault) => {
+                let code = ErrorCode::INVALID_PARAMS.0;
+                Err(HttpError::new(StatusCode::BAD_REQUEST, code, fault.clone(), None).to(self.id.clone()))
+            }
+        }
     }
 
     /// Whether the message is a handshake, which begins a session.
@@ -75,6 +90,11 @@ impl Peek {
     /// Whether the answer lasts as long as the client likes.
     pub(super) fn is_endless(&self) -> bool {
         self.method == "subscriptions/listen"
+    }
+
+    /// The id of a request; notifications and responses have none that counts here.
+    pub(super) fn request_id(&self) -> Option<&RequestId> {
+        self.id.as_ref().filter(|_| !self.method.is_empty())
     }
 
     /// The name of the called tool, and the id of the call.

@@ -1,7 +1,7 @@
 //! Keeps the sessions of older clients: each belongs to the caller that began it, and their number is limited.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -13,7 +13,7 @@ use futures::Stream;
 use http::{HeaderValue, StatusCode};
 use http_body::Body as HttpBody;
 use rmcp::{
-    model::{ClientJsonRpcMessage, ProtocolVersion, ServerJsonRpcMessage},
+    model::{ClientJsonRpcMessage, ProtocolVersion, RequestId, ServerJsonRpcMessage},
     transport::streamable_http_server::session::{
         ServerSseMessage, SessionId, SessionManager,
         local::{LocalSessionManager, LocalSessionManagerError},
@@ -21,11 +21,15 @@ use rmcp::{
 };
 
 use super::{body_guard::GuardedBody, error::HttpError};
-use crate::{confirm::EXPIRY, message::Message, tool::call::Caller};
+use crate::{confirm::ANSWER_TIMEOUT, message::Message, tool::caller::Caller};
 
 const SESSION: &str = "mcp-session-id";
-/// The time without a request, an answer or a report after which a session ends.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// The least time without a request or an open stream after which a session ends.
+const MIN_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// The interval between two looks for idle sessions.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(30);
+/// The requests that one session may have in flight.
+const MAX_REQUESTS_PER_SESSION: usize = 256;
 
 tokio::task_local! {
     /// The caller of the current request: rmcp creates a session in the middle of it, without passing the caller on.
@@ -41,30 +45,87 @@ pub(super) async fn of<F: Future>(caller: Arc<Caller>, request: F) -> F::Output 
 pub(super) struct Sessions {
     local: LocalSessionManager,
     max: usize,
-    open: Arc<Mutex<HashMap<SessionId, Session>>>,
+    idle_timeout: Duration,
+    open: Arc<Mutex<Open>>,
+}
+
+/// The sessions there are, and those that are about to be.
+#[derive(Default)]
+struct Open {
+    sessions: HashMap<SessionId, Session>,
+    /// Places of handshakes that are under way.
+    reserved: usize,
 }
 
 struct Session {
     owner: Arc<Caller>,
     used: Instant,
-    /// Requests in flight.
-    in_flight: usize,
+    /// The ids of requests in flight.
+    in_flight: HashSet<RequestId>,
+    /// Open streams of the server's own messages.
+    streams: usize,
 }
 
-/// Keeps a session from being idle while a request is in flight.
+impl Session {
+    fn is_idle(&self, timeout: Duration) -> bool {
+        self.in_flight.is_empty() && self.streams == 0 && self.used.elapsed() >= timeout
+    }
+}
+
+/// Marks a session as in use while a request or a stream of it is open.
 pub(super) struct SessionGuard {
-    open: Arc<Mutex<HashMap<SessionId, Session>>>,
-    id: Option<SessionId>,
+    open: Arc<Mutex<Open>>,
+    session: Option<SessionId>,
+    usage: Usage,
+}
+
+/// The reason why a session is in use.
+enum Usage {
+    /// The request is not known yet, or needs no answer.
+    Entered,
+    Request(RequestId),
+    Stream,
+}
+
+/// A place for one more session, until the session exists or its handshake has failed.
+pub(super) struct Reservation(Arc<Mutex<Open>>);
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        lock(&self.0).reserved -= 1;
+    }
+}
+
+fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
+    // A panic cannot leave the map inconsistent.
+    open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Sessions {
     /// Limits the sessions to `max`, for calls that take up to `longest`.
     pub(super) fn new(max: usize, longest: Duration) -> Self {
         let mut local = LocalSessionManager::default();
+        // rmcp counts messages alone, and would end a session whose stream is open and read.
+        local.session_config.keep_alive = None;
         // A call without reports does not make its session idle, nor does a person who takes time to answer.
-        let quiet = longest.max(EXPIRY) + Duration::from_secs(30);
-        local.session_config.keep_alive = Some(IDLE_TIMEOUT.max(quiet));
-        Self { local, max, open: Arc::default() }
+        let quiet = longest.max(ANSWER_TIMEOUT) + Duration::from_secs(30);
+        Self { local, max, idle_timeout: MIN_IDLE_TIMEOUT.max(quiet), open: Arc::default() }
+    }
+
+    /// Ends sessions that are idle for too long, until it is dropped.
+    pub(super) async fn expire_idle(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(EXPIRY_INTERVAL).await;
+            let expired: Vec<_> = {
+                let open = lock(&self.open);
+                let idle = open.sessions.iter().filter(|(_, session)| session.is_idle(self.idle_timeout));
+                idle.map(|(id, _)| Arc::clone(id)).collect()
+            };
+            for id in expired {
+                // Fails if the session has ended by itself.
+                let _ = self.close_session(&id).await;
+            }
+        }
     }
 
     /// Finds the session that a request names. Another caller's session is reported as unknown, so that its id alone does
@@ -78,10 +139,10 @@ impl Sessions {
         }
         let mut id = None;
         if let Some(header) = headers.get(SESSION) {
-            let mut open = self.open();
+            let sessions = &mut lock(&self.open).sessions;
             let header = header.to_str().ok();
-            let found = header.and_then(|id| open.get_key_value(id).map(|(id, _)| Arc::clone(id)));
-            let session = found.as_ref().and_then(|id| open.get_mut(id));
+            let found = header.and_then(|id| sessions.get_key_value(id).map(|(id, _)| Arc::clone(id)));
+            let session = found.as_ref().and_then(|id| sessions.get_mut(id));
             let Some(session) = session.filter(|session| session.owner.identity() == caller.identity())
             else {
                 return Err(HttpError::plain(
@@ -90,47 +151,60 @@ impl Sessions {
                 ));
             };
             session.used = Instant::now();
-            session.in_flight += 1;
             id = found;
         }
-        Ok(SessionGuard { open: Arc::clone(&self.open), id })
+        Ok(SessionGuard { open: Arc::clone(&self.open), session: id, usage: Usage::Entered })
     }
 
-    /// Makes room for one more session. At the limit, the caller with the most sessions loses the one that has been idle
-    /// the longest.
-    pub(super) async fn make_room(&self) -> Result<(), HttpError> {
-        if let Some(oldest) = self.evict()? {
+    /// Reserves a place for one more session. At the limit, an idle session ends: the caller's own if it has one, otherwise
+    /// one of the caller with the most sessions; the one that was used least recently.
+    pub(super) async fn reserve(&self, caller: &Caller) -> Result<Reservation, HttpError> {
+        let evicted = {
+            let mut open = lock(&self.open);
+            let evicted = open.make_room(self.max, caller)?;
+            // Counted in the same step, so that handshakes at the same time cannot share a place.
+            open.reserved += 1;
+            evicted
+        };
+        let reservation = Reservation(Arc::clone(&self.open));
+        if let Some(evicted) = evicted {
             // A session that has ended by itself makes room as well.
-            let _ = self.local.close_session(&oldest).await;
+            let _ = self.local.close_session(&evicted).await;
         }
-        Ok(())
+        Ok(reservation)
     }
+}
 
-    fn evict(&self) -> Result<Option<SessionId>, HttpError> {
-        let mut open = self.open();
-        if open.len() < self.max {
+impl Open {
+    fn make_room(&mut self, max: usize, caller: &Caller) -> Result<Option<SessionId>, HttpError> {
+        if self.sessions.len() + self.reserved < max {
             return Ok(None);
         }
-        let mut counts: HashMap<_, usize> = HashMap::new();
-        for session in open.values() {
-            *counts.entry(session.owner.identity()).or_default() += 1;
-        }
-        let most = counts.values().copied().max().unwrap_or_default();
-        let idle = open
-            .iter()
-            .filter(|(_, session)| session.in_flight == 0 && counts[&session.owner.identity()] == most);
-        let oldest = idle.min_by_key(|(_, session)| session.used).map(|(id, _)| Arc::clone(id));
-        let Some(oldest) = oldest else {
+        let evicted =
+            self.least_used(|session| session.owner.identity() == caller.identity()).or_else(|| {
+                let mut counts: HashMap<_, usize> = HashMap::new();
+                for session in self.sessions.values() {
+                    *counts.entry(session.owner.identity()).or_default() += 1;
+                }
+                let most = counts.values().copied().max().unwrap_or_default();
+                self.least_used(|session| counts[&session.owner.identity()] == most)
+            });
+        let Some(evicted) = evicted else {
             let full = Message::new("the server is at its limit of sessions")
                 .help("try again in 10 s, or use revision 2026-07-28, which has no sessions");
             return Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE, -31503, full, None).retry_after(10));
         };
-        open.remove(&oldest);
-        Ok(Some(oldest))
+        self.sessions.remove(&evicted);
+        Ok(Some(evicted))
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<SessionId, Session>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The session without a request in flight that was used least recently. An open stream does not protect a session:
+    /// otherwise one caller's streams could hold every place.
+    fn least_used(&self, is_candidate: impl Fn(&Session) -> bool) -> Option<SessionId> {
+        let idle = self.sessions.iter().filter(|(_, session)| session.in_flight.is_empty());
+        let candidates = idle.filter(|(_, session)| is_candidate(session));
+        let oldest = candidates.min_by_key(|(_, session)| (session.streams, session.used));
+        oldest.map(|(id, _)| Arc::clone(id))
     }
 }
 
@@ -141,7 +215,8 @@ impl SessionManager for Sessions {
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), SessionError> {
         let owner = OWNER.try_with(Arc::clone).map_err(|_| SessionError::NoCaller)?;
         let (id, transport) = self.local.create_session().await?;
-        self.open().insert(Arc::clone(&id), Session { owner, used: Instant::now(), in_flight: 0 });
+        let session = Session { owner, used: Instant::now(), in_flight: HashSet::new(), streams: 0 };
+        lock(&self.open).sessions.insert(Arc::clone(&id), session);
         Ok((id, transport))
     }
 
@@ -158,7 +233,7 @@ impl SessionManager for Sessions {
     }
 
     async fn close_session(&self, id: &SessionId) -> Result<(), SessionError> {
-        self.open().remove(id);
+        lock(&self.open).sessions.remove(id);
         Ok(self.local.close_session(id).await?)
     }
 
@@ -220,7 +295,45 @@ impl fmt::Display for SessionError {
 impl std::error::Error for SessionError {}
 
 impl SessionGuard {
-    /// Keeps the session from being idle until this body is sent, or its client is gone.
+    /// Marks the session as answering the request `id`; refuses an id that is in flight already (JSON-RPC: a client must
+    /// be able to tell the answers apart).
+    pub(super) fn begin_request(&mut self, id: &RequestId) -> Result<(), HttpError> {
+        self.update(|session| {
+            if session.in_flight.len() >= MAX_REQUESTS_PER_SESSION {
+                let message = Message::new("this session is at its limit of requests in flight")
+                    .help("wait for an answer, then call again");
+                let refused = HttpError::new(StatusCode::TOO_MANY_REQUESTS, -31429, message, None);
+                return Err(refused.retry_after(1));
+            }
+            if !session.in_flight.insert(id.clone()) {
+                let message = Message::new("a request with this `id` is in flight in this session")
+                    .help("send each request under an `id` of its own");
+                return Err(HttpError::plain(StatusCode::BAD_REQUEST, message));
+            }
+            Ok(Usage::Request(id.clone()))
+        })
+    }
+
+    /// Marks the session as having an open stream of the server's messages.
+    pub(super) fn begin_stream(&mut self) -> Result<(), HttpError> {
+        self.update(|session| {
+            session.streams += 1;
+            Ok(Usage::Stream)
+        })
+    }
+
+    fn update(
+        &mut self,
+        begin: impl FnOnce(&mut Session) -> Result<Usage, HttpError>,
+    ) -> Result<(), HttpError> {
+        let Some(id) = &self.session else { return Ok(()) };
+        if let Some(session) = lock(&self.open).sessions.get_mut(id) {
+            self.usage = begin(session)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the session in use until this body is sent, or its client is gone.
     pub(super) fn hold<B>(self, body: B) -> Body
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
@@ -232,10 +345,13 @@ impl SessionGuard {
 
 impl Drop for SessionGuard {
     fn drop(&mut self) {
-        let Some(id) = &self.id else { return };
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(session) = open.get_mut(id) {
-            session.in_flight = session.in_flight.saturating_sub(1);
+        let Some(id) = &self.session else { return };
+        if let Some(session) = lock(&self.open).sessions.get_mut(id) {
+            match &self.usage {
+                Usage::Entered => {}
+                Usage::Request(id) => _ = session.in_flight.remove(id),
+                Usage::Stream => session.streams -= 1,
+            }
             session.used = Instant::now();
         }
     }

@@ -23,10 +23,7 @@ use crate::{
     pipeline::{Admission, TaskMode},
     revision::Revision,
     tasks::Running,
-    tool::{
-        call::{Caller, Reports},
-        progress::ReportFilter,
-    },
+    tool::{call::Reports, caller::Caller, progress::ReportFilter},
     wire_names,
 };
 

@@ -35,11 +35,11 @@ use crate::{
     revision::Revision,
     sandbox::UnsandboxedHandle,
     serve::{
-        convert,
+        convert, message,
         shared::Shared,
         user_handler::{self, MethodResult},
     },
-    tool::call::Caller,
+    tool::caller::Caller,
 };
 
 /// The time for which a client may cache a list of tools, in milliseconds. Tools do not change while the process lives.
@@ -181,6 +181,11 @@ impl ServerHandler for McpHandler {
             // Well-formed ones reach the methods below.
             "tasks/get" | "tasks/cancel" | "tasks/update" if self.has_tasks(&context) => {
                 Err(task_result::malformed(&request.method))
+            }
+            method if self.serves(method) => {
+                let message = message::malformed(method, request.params.as_ref());
+                let message = message.map_or_else(|| "the parameters are malformed".to_owned(), Into::into);
+                Err(ErrorData::invalid_params(message, None))
             }
             _ => self.delegate(request, context).await,
         }
@@ -369,6 +374,16 @@ impl McpHandler {
     /// The same handler, served on sandboxed threads.
     pub(crate) fn on_sandboxed_threads(self, unsandboxed: Option<UnsandboxedHandle>) -> Self {
         Self { unsandboxed: unsandboxed.map(Arc::new), ..self }
+    }
+
+    /// Whether a request of `method` that reaches the general path is one of a known method with malformed parameters.
+    fn serves(&self, method: &str) -> bool {
+        let is_known = message::malformed(method, None).is_some();
+        match method {
+            "initialize" => true,
+            "logging/setLevel" if self.shared.about.logging => true,
+            _ => is_known && self.shared.user_handler.is_some(),
+        }
     }
 
     /// Passes a request on to the user's own handler, if there is one.

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    confirm::EXPIRY,
+    confirm::ANSWER_TIMEOUT,
     pipeline::{Choice, Elicitor},
     tool::ask::{ClientFeatures, Question},
     wire_names,
@@ -94,7 +94,7 @@ impl<'a> ClientPeer<'a> {
             () = context.ct.cancelled() => None,
             answer = context.peer.send_request(request) => answer.ok(),
             () = gone.cancelled() => None,
-            () = tokio::time::sleep(EXPIRY) => None,
+            () = tokio::time::sleep(ANSWER_TIMEOUT) => None,
         };
         Ok(answer.and_then(|answer| serde_json::to_value(answer).ok()))
     }

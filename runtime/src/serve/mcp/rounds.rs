@@ -14,10 +14,7 @@ use crate::{
     revision::Revision,
     sandbox::UnsandboxedHandle,
     serve::{convert, shared::Shared},
-    tool::{
-        ask::ClientFeatures,
-        call::{Caller, Reports},
-    },
+    tool::{ask::ClientFeatures, call::Reports, caller::Caller},
 };
 
 /// How often a tool may ask in one call of a client that does not call again by itself.

@@ -26,7 +26,8 @@ use crate::{
     tool::{
         ask::{ClientFeatures, Question},
         call::Reports,
-        output::{Reply, ToolError},
+        error::ToolError,
+        output::Reply,
         progress::{Report, ReportFilter},
     },
 };

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     tasks::{AnswerStatus, Tasks},
-    tool::call::Caller,
+    tool::caller::Caller,
 };
 
 impl McpHandler {

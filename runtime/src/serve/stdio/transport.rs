@@ -25,15 +25,23 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::serve::{
-    message::{self, Line},
-    shutdown::SHUTTING_DOWN,
+use crate::{
+    message::Message,
+    serve::{
+        message::{self, Line},
+        shutdown::SHUTTING_DOWN,
+    },
 };
 
 /// The longest line that is read. HTTP bodies are limited to a quarter, but base64 arguments travel here too.
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 /// The capacity of the write buffer that is reused for the next line: a list of a thousand tools.
 const MAX_REUSED_BYTES: usize = 1024 * 1024;
+
+/// The requests that a connection may have in flight.
+const MAX_REQUESTS_IN_FLIGHT: usize = 1_024;
+/// The error code of a request over that limit.
+const TOO_MANY_IN_FLIGHT: i32 = -31429;
 
 /// A connection that carries one message per line.
 pub(crate) struct LineTransport<R, W> {
@@ -86,6 +94,23 @@ impl InFlight {
     fn ids(&self) -> std::sync::MutexGuard<'_, HashSet<RequestId>> {
         // A panic cannot leave the set inconsistent.
         self.ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Adds a request. An id that is in flight is refused, since its two answers could not be told apart.
+    fn insert(&self, id: &RequestId) -> Result<(), ErrorData> {
+        let mut ids = self.ids();
+        if ids.len() >= MAX_REQUESTS_IN_FLIGHT {
+            let message = Message::new("this connection is at its limit of requests in flight")
+                .help("wait for an answer, then call again");
+            let data = serde_json::json!({"reason": "too_many_in_flight", "retryAfterSeconds": 1});
+            return Err(ErrorData::new(ErrorCode(TOO_MANY_IN_FLIGHT), message, Some(data)));
+        }
+        if !ids.insert(id.clone()) {
+            let message = Message::new("a request with this `id` is in flight")
+                .help("send each request under an `id` of its own");
+            return Err(ErrorData::invalid_request(message, None));
+        }
+        Ok(())
     }
 
     fn remove(&self, id: &RequestId) {
@@ -223,8 +248,11 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport
                 if !self.is_open && self.refuses_handshake(request) {
                     return false;
                 }
+                if let Err(error) = self.in_flight.insert(&request.id) {
+                    self.answer(ServerJsonRpcMessage::error(error, Some(request.id.clone())));
+                    return false;
+                }
                 self.is_open = self.is_open || self.opens(&request.request);
-                self.in_flight.ids().insert(request.id.clone());
                 true
             }
             JsonRpcMessage::Notification(notification) => {
@@ -256,6 +284,15 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport
     /// Refuses a handshake if no served revision has one. rmcp would then end the connection; here a client may go on
     /// without a handshake.
     fn refuses_handshake(&mut self, request: &JsonRpcRequest<ClientRequest>) -> bool {
+        if let ClientRequest::CustomRequest(custom) = &request.request
+            && custom.method == "initialize"
+        {
+            let fault = message::malformed("initialize", custom.params.as_ref());
+            let fault = fault.map_or_else(String::new, Into::into);
+            let error = ErrorData::invalid_params(fault, None);
+            self.answer(ServerJsonRpcMessage::error(error, Some(request.id.clone())));
+            return true;
+        }
         let ClientRequest::InitializeRequest(initialize) = &request.request else { return false };
         if self.revisions.iter().any(ProtocolVersion::has_initialize) {
             return false;

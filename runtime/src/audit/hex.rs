@@ -1,0 +1,64 @@
+//! Writes digests and numbers as lower-case hexadecimal, and reads them back.
+
+use super::chain::Hash;
+
+/// A digest in hexadecimal.
+pub(super) type Hex = [u8; 64];
+
+/// Returns a digest in hexadecimal.
+pub(super) fn hex(hash: &Hash) -> Hex {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut hex = [0; 64];
+    for (at, byte) in hash.iter().enumerate() {
+        hex[2 * at] = DIGITS[usize::from(byte >> 4)];
+        hex[2 * at + 1] = DIGITS[usize::from(byte & 15)];
+    }
+    hex
+}
+
+/// Returns a number in 32 hexadecimal digits.
+pub(crate) fn hex_number(number: u128) -> String {
+    format!("{number:032x}")
+}
+
+/// Returns a digest in hexadecimal, as text.
+pub(crate) fn hex_text(hash: &Hash) -> String {
+    str::from_utf8(&hex(hash)).expect("digits are ASCII").to_owned()
+}
+
+/// The value of each lower-case hexadecimal digit; 255 for every other byte.
+pub(super) const DIGIT_VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        values[b"0123456789abcdef"[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    values
+};
+
+/// Reads a digest.
+#[inline]
+pub(super) fn unhex(hex: &Hex) -> Option<Hash> {
+    let (mut hash, mut all) = ([0; 32], 0);
+    for (byte, pair) in hash.iter_mut().zip(hex.chunks_exact(2)) {
+        let (high, low) = (DIGIT_VALUES[usize::from(pair[0])], DIGIT_VALUES[usize::from(pair[1])]);
+        all |= high | low;
+        *byte = high << 4 | low & 15;
+    }
+    (all < 16).then_some(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::audit::{chain::sha256, hex::*};
+
+    #[test]
+    fn hex_reads_lower_case_only() {
+        let digest = sha256(b"candor");
+        assert_eq!(unhex(&hex(&digest)), Some(digest));
+        let mut upper = hex(&digest);
+        upper.make_ascii_uppercase();
+        assert_eq!(unhex(&upper), None);
+    }
+}

@@ -1,0 +1,90 @@
+//! Reads the lines of a log one after another, and later those that were written since.
+
+use std::{
+    collections::VecDeque,
+    fs::{self, File},
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use crate::audit::{blocks::MAX_LINE_BYTES, segments};
+
+/// The number of bytes read at once.
+const READ_BYTES: usize = 128 * 1024;
+
+/// Reads a log from its beginning.
+pub(crate) struct Reader {
+    path: PathBuf,
+    /// The segments that existed at the first look and are not read yet.
+    segments: Option<VecDeque<u32>>,
+    segment: u32,
+    file: Option<File>,
+    /// The beginning of a line whose end is not read yet.
+    rest: Vec<u8>,
+}
+
+impl Reader {
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self { path: folder.to_owned(), segments: None, segment: 0, file: None, rest: Vec::new() }
+    }
+
+    /// Calls `each` for every line that exists and was not read before.
+    pub(crate) fn read(&mut self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        loop {
+            if self.file.is_none() && !self.open()? {
+                return Ok(());
+            }
+            self.lines(&mut each)?;
+            if !self.has_more()? {
+                return Ok(());
+            }
+            self.file = None;
+        }
+    }
+
+    /// Opens the next segment, if there is one.
+    fn open(&mut self) -> io::Result<bool> {
+        if self.segments.is_none() {
+            self.segments = Some(segments::segments(&self.path)?.into());
+        }
+        let next = self.segments.as_mut().and_then(VecDeque::pop_front);
+        let number = next.unwrap_or(self.segment + 1);
+        let path = segments::segment(&self.path, number);
+        // Reading a pipe would wait for a writer.
+        if !fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
+            return Ok(false);
+        }
+        self.file = Some(File::open(path)?);
+        self.segment = number;
+        self.rest.clear();
+        Ok(true)
+    }
+
+    fn has_more(&self) -> io::Result<bool> {
+        let listed = self.segments.as_ref().is_some_and(|segments| !segments.is_empty());
+        Ok(listed || segments::segment(&self.path, self.segment + 1).try_exists()?)
+    }
+
+    fn lines(&mut self, each: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            let read = file.read(&mut buffer)?;
+            if read == 0 {
+                return Ok(());
+            }
+            self.rest.extend_from_slice(&buffer[..read]);
+            let mut start = 0;
+            while let Some(at) = memchr::memchr(b'\n', &self.rest[start..]) {
+                each(&self.rest[start..start + at])?;
+                start += at + 1;
+            }
+            self.rest.drain(..start);
+            if self.rest.len() > MAX_LINE_BYTES {
+                // Too long for a record; the rest of the line is not one either.
+                each(b"")?;
+                self.rest.clear();
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Changes every byte of a log of 300 records, as anyone without the signing key could, and verifies it.
+
+use std::{fs, path::Path, time::Duration};
+
+use super::{
+    Verdict, VerifierKey,
+    check::Check,
+    line::{ParsedLine, parse},
+    make_signer,
+    template::Templates,
+    verify,
+};
+use crate::audit::{
+    AuditLog, RecordKind, RecordWriter, blocks::lines, scan::holds_more_than_a_record, segments,
+    write::keys::beside,
+};
+
+/// Writes a signed log of `records` records in segments of about `segment` bytes, and returns the key that checks it.
+fn log(path: &Path, records: u128, segment: u64) -> Vec<VerifierKey> {
+    make_signer(&beside(path, ".signing-key"), "prices").unwrap();
+    let log = AuditLog::at(path).segment_bytes(segment).checkpoint_every(64, Duration::from_secs(60)).quiet();
+    let mut start = RecordWriter::of("server");
+    start.text("event", "start");
+    let handle = log.open(start).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    for call in 0..records / 2 {
+        for (kind, status) in [(RecordKind::Intent(call), "intent"), (RecordKind::Outcome(call), "outcome")] {
+            let mut record = RecordWriter::of(status);
+            record
+                .text("call_id", &format!("{call:032x}"))
+                .text("tool", "get_price")
+                .text("effect", "read_only");
+            record.object("caller", |caller| _ = caller.text("sub", "local"));
+            record.json(
+                "args",
+                br#"{"symbol":"hmac:00112233445566778899","day":-1.5e3,"all":[true,null,{"a":"\u00e9"}]}"#,
+            );
+            runtime.block_on(handle.commit(kind, record)).unwrap();
+        }
+    }
+    handle.stop();
+    vec![VerifierKey::parse(&fs::read_to_string(beside(path, ".signing-key.pub")).unwrap()).unwrap()]
+}
+
+fn verdict(path: &Path, keys: &[VerifierKey]) -> Verdict {
+    verify(path, keys, Vec::new(), 1).unwrap()
+}
+
+fn parsed(block: &[u8], templates: &mut Templates) -> Vec<ParsedLine> {
+    let mut parsed = Vec::new();
+    parse(block, templates, &mut parsed);
+    parsed
+}
+
+/// Whether something is found in `rest`, which ends with the last segment or with a segment before it.
+fn is_detected(mut check: Check, rest: &[u8], is_last: bool, templates: &mut Templates) -> bool {
+    for (line, parsed) in lines(rest).zip(parsed(rest, templates)) {
+        check.take(line, &parsed);
+        if !check.summary.findings.is_empty() {
+            return true;
+        }
+    }
+    let torn = memchr::memrchr(b'\n', rest).map_or(rest, |at| &rest[at + 1..]);
+    !torn.is_empty() && (!is_last || holds_more_than_a_record(torn))
+}
+
+#[test]
+fn every_changed_byte_is_detected() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit");
+    let keys = log(&path, 300, 40_000);
+    let whole = verdict(&path, &keys);
+    let numbers = segments::segments(&path).unwrap();
+    // In addition to the calls, there is a record of each segment, of the start and of the stop.
+    assert_eq!((&*whole.summary.findings, whole.summary.records), (&[][..], 302 + numbers.len() as u64));
+    let last = *numbers.last().unwrap();
+    assert!(last > 3);
+    let (mut check, mut changed, mut templates) = (Check::new(), 0_u32, Templates::new());
+    for &number in &numbers {
+        let bytes = fs::read(segments::segment(&path, number)).unwrap();
+        check.segment(number);
+        let mut start = 0;
+        for (line, parsed) in lines(&bytes).zip(parsed(&bytes, &mut templates)) {
+            for at in start..=start + line.len() {
+                // The lowest bit changes most letters and digits to others, the sixth changes the case.
+                for bit in [0, 5] {
+                    let mut rest = bytes[start..].to_vec();
+                    rest.truncate(at - start + 3_000);
+                    rest[at - start] ^= 1 << bit;
+                    let is_last = number == last && start + rest.len() == bytes.len();
+                    assert!(
+                        is_detected(check.clone(), &rest, is_last, &mut templates),
+                        "segment {number}, byte {at}, bit {bit}"
+                    );
+                    changed += 1;
+                }
+            }
+            check.take(line, &parsed);
+            start += line.len() + 1;
+        }
+        check.segment_ends(false);
+    }
+    assert!(check.summary.findings.is_empty() && changed > 250_000, "{changed}");
+}
+
+#[test]
+fn changed_byte_on_the_disk_is_reported_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit");
+    let keys = log(&path, 300, 40_000);
+    for number in segments::segments(&path).unwrap() {
+        let name = segments::segment(&path, number);
+        let bytes = fs::read(&name).unwrap();
+        for at in (0..bytes.len()).step_by(1_499) {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            fs::write(&name, &changed).unwrap();
+            let line = 1 + memchr::memchr_iter(b'\n', &bytes[..at]).count() as u64;
+            let summary = verdict(&path, &keys).summary;
+            let location = summary.findings[0].at.unwrap();
+            assert_eq!(
+                (location.segment, location.line),
+                (number, line),
+                "byte {at}: {:?}",
+                summary.findings
+            );
+        }
+        fs::write(&name, bytes).unwrap();
+    }
+}
+
+#[test]
+fn every_changed_byte_of_the_checkpoints_is_detected() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit");
+    let keys = log(&path, 12, 40_000);
+    let name = path.join("checkpoints");
+    let bytes = fs::read(&name).unwrap();
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        fs::write(&name, &changed).unwrap();
+        assert!(!verdict(&path, &keys).summary.findings.is_empty(), "byte {at}");
+    }
+}

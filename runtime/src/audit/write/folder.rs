@@ -1,0 +1,111 @@
+//! Takes the folder of a log for one writer.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::system;
+use crate::message::Message;
+
+/// The file that the writer has locked.
+pub(crate) const LOCK: &str = "lock";
+/// How often a lock is tried that another process holds.
+const LOCK_ATTEMPTS: u32 = 5;
+const LOCK_RETRY_DELAY: Duration = Duration::from_millis(5);
+/// The most bytes that are read of the process id in the lock file.
+const MAX_PID_BYTES: u64 = 20;
+
+/// The folder of a log that this process writes.
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    /// Closing the file releases the lock.
+    _lock: File,
+}
+
+/// The reason why a folder cannot be taken.
+#[derive(Debug)]
+pub(super) enum FolderError {
+    /// Another process writes there.
+    Busy(Message),
+    /// It cannot hold a log.
+    Unfit(Message),
+}
+
+impl FolderError {
+    pub(super) fn into_message(self) -> Message {
+        match self {
+            Self::Busy(message) | Self::Unfit(message) => message,
+        }
+    }
+}
+
+impl Folder {
+    /// Takes the folder for this process, and creates it if it is missing.
+    pub(super) fn take(path: &Path) -> Result<Self, FolderError> {
+        let shown = path.display();
+        let unfit = |why: String| FolderError::Unfit(message(why));
+        // Checked first: creating a folder would follow a link.
+        if fs::symlink_metadata(path).is_err() {
+            system::make_folder(path)
+                .map_err(|error| unfit(format!("`{shown}` cannot be created: {error}")))?;
+        }
+        check(path).map_err(unfit)?;
+        let mut options = system::private();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut lock = options
+            .open(path.join(LOCK))
+            .map_err(|error| unfit(format!("`{shown}` cannot be written: {error}")))?;
+        if !try_lock(&lock).map_err(|error| unfit(format!("`{shown}` cannot be locked: {error}")))? {
+            return Err(FolderError::Busy(busy(path, lock)));
+        }
+        // For people only: the system keeps the lock.
+        let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+}
+
+fn message(fact: String) -> Message {
+    Message::new(fact).help("record in another folder of your own: `--audit DIR`")
+}
+
+/// Names the process that holds the lock, if it left its id.
+fn busy(path: &Path, lock: File) -> Message {
+    let mut pid = String::new();
+    let _ = lock.take(MAX_PID_BYTES).read_to_string(&mut pid);
+    let pid: String = pid.chars().filter(char::is_ascii_digit).collect();
+    let pid = if pid.is_empty() { String::new() } else { format!(" ({pid})") };
+    message(format!("another process{pid} writes the log in `{}`", path.display()))
+}
+
+/// Takes the lock; `false` if another process holds it. The system releases the lock when the process ends.
+fn try_lock(file: &File) -> io::Result<bool> {
+    for attempt in 0..LOCK_ATTEMPTS {
+        if attempt > 0 {
+            // `audit verify` takes the lock for a moment, and does not write.
+            std::thread::sleep(LOCK_RETRY_DELAY);
+        }
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// Checks that `path` is a folder that can hold a log.
+fn check(path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    let metadata =
+        fs::symlink_metadata(path).map_err(|error| format!("`{shown}` cannot be read: {error}"))?;
+    if metadata.is_symlink() {
+        return Err(format!("`{shown}` is a symbolic link"));
+    }
+    if !metadata.is_dir() {
+        return Err(format!("`{shown}` is not a folder"));
+    }
+    system::is_private(&metadata).map_err(|why| format!("`{shown}` cannot hold an audit log: {why}"))
+}

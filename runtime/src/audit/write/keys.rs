@@ -1,0 +1,85 @@
+//! Reads and creates the key files of a log.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use super::{redact::Redaction, system};
+use crate::{
+    audit::{
+        hex::{hex_text, unhex},
+        signed_note::Signer,
+    },
+    message::Message,
+};
+
+/// Returns a file beside the log's folder. Keys are never in the folder, so that a copy of the log contains no key.
+pub(crate) fn beside(folder: &Path, suffix: &str) -> PathBuf {
+    let mut name = folder.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    folder.with_file_name(name)
+}
+
+/// Reads the redaction key of a log.
+pub(crate) fn redaction(path: &Path) -> Result<Redaction, Message> {
+    let text = private(path)?;
+    let hex = text.trim_end().as_bytes().try_into().ok();
+    let key = hex.and_then(unhex).ok_or_else(|| {
+        Message::new(format!("`{}` is not a redaction key", path.display()))
+            .note("expected one line of 64 lower-case hexadecimal digits")
+    })?;
+    Ok(Redaction::new(&key))
+}
+
+/// Reads the redaction key of a log, and creates it if it is missing.
+pub(super) fn make_redaction(path: &Path) -> Result<Redaction, Message> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).expect("the system gives random bytes");
+    match create(path, &format!("{}\n", hex_text(&key))) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Message::new(format!("the redaction key `{}` cannot be created: {error}", path.display())))
+        }
+        _ => redaction(path),
+    }
+}
+
+/// Reads the signing key.
+pub(super) fn signer(path: &Path) -> Result<Signer, Message> {
+    let text = private(path)?;
+    Signer::parse(&text).ok_or_else(|| {
+        Message::new(format!("`{}` is not a signing key", path.display()))
+            .help("create one with `audit key new`")
+    })
+}
+
+/// Reads a file that only its owner can read.
+fn private(path: &Path) -> Result<String, Message> {
+    let shown = path.display();
+    let read =
+        || -> io::Result<(String, fs::Metadata)> { Ok((fs::read_to_string(path)?, fs::metadata(path)?)) };
+    let (text, metadata) =
+        read().map_err(|error| Message::new(format!("`{shown}` cannot be read: {error}")))?;
+    if system::is_readable_by_others(&metadata) {
+        return Err(Message::new(format!("other users can read the key in `{shown}`"))
+            .help(format!("run `chmod 600 {shown}`, or create another key")));
+    }
+    Ok(text)
+}
+
+/// Creates a file in one step, so that a reader never finds half a key. The file must not exist.
+pub(crate) fn create(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        system::make_folder(folder)?;
+    }
+    let aside = beside(path, &format!(".{:016x}", fastrand::u64(..)));
+    let mut file = system::private().write(true).create_new(true).open(&aside)?;
+    let made = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        // Unlike a rename, a link never replaces a file that exists.
+        .and_then(|()| fs::hard_link(&aside, path));
+    fs::remove_file(&aside)?;
+    made
+}

@@ -1,0 +1,100 @@
+//! Starts the writer of a log: takes its folder, reads its keys, and recovers from a crash.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, mpsc},
+};
+
+use super::{
+    checkpoints::{self, Checkpoints},
+    disk::WriteError,
+    folder::{Folder, FolderError},
+    keys,
+    log_file::LogFile,
+    options::LogOptions,
+    queue::{AuditHandle, LogLocation, WriterQueue},
+    record::RecordWriter,
+    recover::{self, LogEnd},
+    redact::Redaction,
+    writer::Writer,
+};
+use crate::{audit::signed_note::Signer, message::Message};
+
+/// Takes the folder, recovers from a crash, and starts the writer's thread. `record` is the record of the start.
+pub(crate) fn start(options: &LogOptions, mut record: RecordWriter) -> Result<AuditHandle, Message> {
+    let folder = take(options)?;
+    let signer = signer(options, &folder.path)?;
+    let path = folder.path.clone();
+    let last = checkpoints::last(&path)?;
+    let end = recover::recover(&path, last.as_ref().map(|last| &last.checkpoint))?;
+    let redaction = redaction(options, end.as_ref())?;
+    let failed = |error: WriteError| Message::new(format!("the audit log cannot be written: {error}"));
+    let checkpoints =
+        signer.map(|signer| Checkpoints::open(&path, signer, last.as_ref(), options)).transpose();
+    let checkpoints = checkpoints.map_err(failed)?;
+    match &checkpoints {
+        Some(checkpoints) => _ = record.text("signed_by", &checkpoints.verifier_key()),
+        None => _ = record.flag("signed", false),
+    }
+    let location = LogLocation { folder: path, signed: checkpoints.is_some() };
+    let file = LogFile::open(folder, redaction.id().to_owned(), options, end.as_ref()).map_err(failed)?;
+    let writer = Writer::begin(file, checkpoints, end.as_ref(), record).map_err(failed)?;
+    spawn(writer, redaction, location)
+}
+
+/// Takes the folder itself, or the next numbered one that no other process has.
+fn take(options: &LogOptions) -> Result<Folder, Message> {
+    let mut folders = options.folders();
+    let mut taken = folders.next().map(|folder| Folder::take(&folder)).expect("there is a first folder");
+    for folder in folders {
+        match taken {
+            Err(FolderError::Busy(_)) => taken = Folder::take(&folder),
+            taken => return taken.map_err(FolderError::into_message),
+        }
+    }
+    taken.map_err(FolderError::into_message)
+}
+
+/// Reads the signing key, if there is one.
+fn signer(options: &LogOptions, folder: &Path) -> Result<Option<Signer>, Message> {
+    let path = options.signing_key();
+    if options.signing_key.is_none() && !path.exists() {
+        return Ok(None);
+    }
+    let within = |path: &Path| Some(path.canonicalize().ok()?.starts_with(folder.canonicalize().ok()?));
+    if within(&path).unwrap_or(false) {
+        return Err(Message::new(format!("the signing key `{}` is in the log's own folder", path.display()))
+            .note("anyone who takes the log would take the key as well")
+            .help("store the key in another folder"));
+    }
+    keys::signer(&path).map(Some)
+}
+
+/// Reads the redaction key of the log that ends at `end`, or creates one for a new log.
+fn redaction(options: &LogOptions, end: Option<&LogEnd>) -> Result<Redaction, Message> {
+    let path = options.redaction_key();
+    let Some(end) = end else { return keys::make_redaction(&path) };
+    let redaction = keys::redaction(&path)?;
+    if end.redaction != redaction.id() {
+        return Err(Message::new(format!(
+            "`{}` is not the redaction key with which the log began ({})",
+            path.display(),
+            end.redaction
+        )));
+    }
+    Ok(redaction)
+}
+
+fn spawn(writer: Writer, redaction: Redaction, location: LogLocation) -> Result<AuditHandle, Message> {
+    let queue = Arc::<WriterQueue>::default();
+    let (disconnects, ended) = mpsc::channel();
+    let for_writer = Arc::clone(&queue);
+    std::thread::Builder::new()
+        .name("audit".to_owned())
+        .spawn(move || {
+            let _disconnects = disconnects;
+            writer.run(&for_writer);
+        })
+        .map_err(|error| Message::new(format!("the audit log's thread cannot be started: {error}")))?;
+    Ok(AuditHandle { queue, redaction, location, ended: Mutex::new(ended) })
+}

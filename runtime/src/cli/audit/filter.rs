@@ -1,0 +1,61 @@
+//! Selects the records that `audit show` prints.
+
+use jiff::{Span, Timestamp, tz::TimeZone};
+use serde_json::Value;
+
+use crate::{message::Message, text};
+
+/// The records that a user asked for.
+pub(super) struct Filter {
+    pub(super) tool: Option<String>,
+    pub(super) caller: Option<String>,
+    pub(super) since: Option<String>,
+    pub(super) until: Option<String>,
+    pub(super) outcome: Option<String>,
+}
+
+impl Filter {
+    pub(super) fn matches(&self, record: &Value) -> bool {
+        let ts = record["ts"].as_str().unwrap_or_default();
+        let is = |option: &Option<String>, value: &Value| option.as_deref().is_none_or(|text| value == text);
+        self.since.as_deref().is_none_or(|since| ts >= since)
+            && self.until.as_deref().is_none_or(|until| ts < until)
+            && is(&self.tool, &record["tool"])
+            && is(&self.caller, &record["caller"]["sub"])
+            && self.outcome.as_deref().is_none_or(|outcome| outcomes(record).contains(&outcome))
+    }
+
+    /// Whether only calls were asked for.
+    pub(super) fn only_calls(&self) -> bool {
+        self.tool.is_some() || self.caller.is_some() || self.outcome.is_some()
+    }
+}
+
+/// Returns the words for the end of a call.
+fn outcomes(record: &Value) -> Vec<&str> {
+    let outcome = &record["outcome"];
+    match record["kind"].as_str() {
+        Some("outcome") => {
+            [&outcome["status"], &outcome["reason"]].iter().filter_map(|word| word.as_str()).collect()
+        }
+        Some("denied") => ["denied"].into_iter().chain(record["decision"]["denied_by"].as_str()).collect(),
+        Some("unended") => vec!["none"],
+        _ => Vec::new(),
+    }
+}
+
+/// Reads a time, and returns it as it is written in records.
+pub(super) fn time(argument: &str) -> Result<String, Message> {
+    let invalid = || {
+        Message::new(format!("`{}` is not a time", text::shown(argument)))
+            .help("for example `2026-11-21T12:00:00Z`, or `2h` for two hours ago")
+    };
+    let time = match argument.parse::<Timestamp>() {
+        Ok(time) => time,
+        Err(_) => {
+            let span: Span = argument.parse().map_err(|_| invalid())?;
+            Timestamp::now().to_zoned(TimeZone::UTC).checked_sub(span).map_err(|_| invalid())?.timestamp()
+        }
+    };
+    Ok(format!("{time:.6}"))
+}

@@ -1,0 +1,149 @@
+//! Prints the records of a log as lines.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
+
+use serde_json::Value;
+
+use super::{filter::Filter, plain};
+
+/// The widths of the columns, in characters.
+const TIME_CHARS: usize = 23;
+const TOOL_CHARS: usize = 24;
+const CALLER_CHARS: usize = 16;
+const STATUS_CHARS: usize = 32;
+const REASON_CHARS: usize = 40;
+const EVENT_CHARS: usize = 64;
+
+/// Prints the records of one log.
+pub(super) struct Printer<'a> {
+    filter: &'a Filter,
+    json: bool,
+    /// The intents of calls whose end was not read yet, by the id of the call.
+    in_flight: BTreeMap<String, Value>,
+    has_title: bool,
+    wrong_lines: u64,
+}
+
+impl<'a> Printer<'a> {
+    pub(super) fn new(filter: &'a Filter, json: bool) -> Self {
+        Self { filter, json, in_flight: BTreeMap::new(), has_title: false, wrong_lines: 0 }
+    }
+
+    /// The number of lines that were not records.
+    pub(super) fn wrong_lines(&self) -> u64 {
+        self.wrong_lines
+    }
+
+    /// Prints a line of the log, if it is asked for.
+    pub(super) fn print(&mut self, line: &[u8], out: &mut impl Write) -> io::Result<()> {
+        // A record is printable ASCII. JSON may contain other characters.
+        let printable = line.iter().all(|byte| (b' '..=b'~').contains(byte));
+        let record = if printable { serde_json::from_slice::<Value>(line).ok() } else { None };
+        let Some(record) = record.filter(Value::is_object) else {
+            self.wrong_lines += 1;
+            return Ok(());
+        };
+        if self.json {
+            let is_asked = record["kind"] != "server" || !self.filter.only_calls();
+            if is_asked && self.filter.matches(&record) {
+                out.write_all(line)?;
+                out.write_all(b"\n")?;
+            }
+            return Ok(());
+        }
+        match record["kind"].as_str() {
+            Some("intent") => {
+                self.in_flight.insert(text(&record["call_id"]), record);
+                Ok(())
+            }
+            Some("server") => {
+                if record["event"] == "start" {
+                    self.finish(out)?;
+                }
+                if self.filter.only_calls() { Ok(()) } else { self.row(&record, out) }
+            }
+            _ => {
+                self.in_flight.remove(record["call_id"].as_str().unwrap_or_default());
+                self.row(&record, out)
+            }
+        }
+    }
+
+    /// Prints the calls that were in flight when the process or the log ended.
+    pub(super) fn finish(&mut self, out: &mut impl Write) -> io::Result<()> {
+        let mut intents: Vec<Value> = std::mem::take(&mut self.in_flight).into_values().collect();
+        intents.sort_by_key(|record| record["seq"].as_u64());
+        for mut record in intents {
+            record["kind"] = "unended".into();
+            self.row(&record, out)?;
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, record: &Value, out: &mut impl Write) -> io::Result<()> {
+        if !self.filter.matches(record) {
+            return Ok(());
+        }
+        if !std::mem::replace(&mut self.has_title, true) {
+            writeln!(
+                out,
+                "{:<TIME_CHARS$}  {:<TOOL_CHARS$}  {:<CALLER_CHARS$}  {:>10}  ENDED",
+                "TIME (UTC)", "TOOL", "CALLER", "TOOK"
+            )?;
+        }
+        let duration = record["outcome"]["duration_us"].as_u64().map_or(String::new(), duration);
+        let time = text(&record["ts"]).replace('T', " ");
+        // To the millisecond.
+        let time = short(time.get(..TIME_CHARS).unwrap_or(&time), TIME_CHARS);
+        let tool = short(&text(&record["tool"]), TOOL_CHARS);
+        let caller = short(&text(&record["caller"]["sub"]), CALLER_CHARS);
+        let line = format!(
+            "{time:<TIME_CHARS$}  {tool:<TOOL_CHARS$}  {caller:<CALLER_CHARS$}  {duration:>10}  {}",
+            end(record)
+        );
+        writeln!(out, "{}", line.trim_end())
+    }
+}
+
+/// Says how a call ended, or what the server did.
+fn end(record: &Value) -> String {
+    let of = |key: &str| short(&text(&record[key]), EVENT_CHARS);
+    match record["kind"].as_str() {
+        Some("outcome") => {
+            let outcome = &record["outcome"];
+            let reason = text(&outcome["reason"]);
+            let status = short(&text(&outcome["status"]), STATUS_CHARS);
+            if reason.is_empty() { status } else { format!("{status}: {}", short(&reason, REASON_CHARS)) }
+        }
+        Some("denied") => {
+            format!("denied: {}", short(&text(&record["decision"]["denied_by"]), REASON_CHARS))
+        }
+        Some("unended") => "no outcome".to_owned(),
+        Some("server") => format!("the server: {}", of("event")),
+        _ => format!("a record of another kind: {}", of("kind")),
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// Returns at most `max` characters of `text`, without any that control a terminal.
+fn short(text: &str, max: usize) -> String {
+    let safe = plain(text);
+    match safe.char_indices().nth(max) {
+        Some(_) => safe.chars().take(max - 1).chain(['…']).collect(),
+        None => safe,
+    }
+}
+
+fn duration(micros: u64) -> String {
+    match micros {
+        0..10_000 => format!("{micros} µs"),
+        10_000..10_000_000 => format!("{} ms", micros / 1_000),
+        _ => format!("{} s", micros / 1_000_000),
+    }
+}

@@ -1,0 +1,26 @@
+//! Holds everything about a server that is known without running it.
+
+#[cfg(feature = "cli")]
+use crate::audit::AuditLog;
+use crate::{
+    about::About,
+    registry::Registry,
+    revision::Revision,
+    sandbox::Support,
+    scopes::{Scopes, Visibility},
+};
+
+/// A server as its manifest, its reference and its diagnosis describe it.
+pub(crate) struct Outline {
+    pub(crate) about: About,
+    pub(crate) registry: Registry,
+    pub(crate) revisions: Vec<Revision>,
+    pub(crate) visibility: Visibility,
+    pub(crate) support: Support,
+    pub(crate) scopes: Scopes,
+    /// Whether `serve` records calls by default.
+    pub(crate) recorded: bool,
+    /// The default log, if this user has a folder for one.
+    #[cfg(feature = "cli")]
+    pub(crate) log: Option<AuditLog>,
+}

@@ -1,0 +1,75 @@
+//! Writes the rules between parameters as keywords at the root of the arguments' schema.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    message::Message,
+    schema::check::Checker,
+    tool::descriptor::{Descriptor, Rule},
+};
+
+/// Adds the rules of `descriptor` to the schema of its arguments. The first condition stands at the root; `allOf` holds
+/// the others and the choices, since a keyword can stand at the root once.
+pub(super) fn write(descriptor: &Descriptor, schema: &mut Map<String, Value>) -> Result<(), Message> {
+    let mut all = Vec::new();
+    for rule in descriptor.rules {
+        match rule {
+            Rule::OneOf(names) => all.push(json!({"oneOf": alternatives(names)})),
+            Rule::AnyOf(names) => all.push(json!({"anyOf": alternatives(names)})),
+            Rule::Needs(name, needed) => {
+                let dependencies = schema.entry("dependentRequired").or_insert_with(|| json!({}));
+                dependencies[*name] = dependencies[*name]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .cloned()
+                    .chain(needed.iter().map(|name| json!(name)))
+                    .collect();
+            }
+            Rule::When { .. } => {
+                let condition = condition(descriptor, rule, schema)?;
+                if schema.contains_key("if") { all.push(condition.into()) } else { schema.extend(condition) }
+            }
+        }
+    }
+    if !all.is_empty() {
+        schema.insert("allOf".to_owned(), all.into());
+    }
+    Ok(())
+}
+
+/// One alternative per name, which fits if that parameter is sent.
+fn alternatives(names: &[&str]) -> Vec<Value> {
+    names.iter().map(|name| required(&[name])).collect()
+}
+
+fn required(names: &[&str]) -> Value {
+    json!({"required": names})
+}
+
+/// `if`, `then` and `else` of one rule.
+fn condition(
+    descriptor: &Descriptor,
+    rule: &Rule,
+    schema: &Map<String, Value>,
+) -> Result<Map<String, Value>, Message> {
+    let Rule::When { param, is, then, otherwise } = rule else { return Ok(Map::new()) };
+    let is = is.to_json();
+    let property = schema.get("properties").and_then(|properties| properties.get(*param));
+    let mut property = property.and_then(Value::as_object).cloned().unwrap_or_default();
+    property.extend(schema.get("$defs").map(|defs| ("$defs".to_owned(), defs.clone())));
+    if !Checker::new(&property.into())?.accepts(&is) {
+        return Err(Message::new(format!(
+            "its rule for `{param}` = {is} never holds: the parameter's schema refuses that value"
+        )));
+    }
+    let default = descriptor.params.iter().find(|other| other.name == *param).and_then(|param| param.default);
+    let mut condition = json!({"properties": {*param: {"const": is}}});
+    // A call that leaves the parameter out uses the default, which may be this very value.
+    if default.is_none_or(|default| default.to_json() != is) {
+        condition["required"] = json!([param]);
+    }
+    let branches = [("then", then), ("else", otherwise)].into_iter().filter(|(_, names)| !names.is_empty());
+    let branches = branches.map(|(key, names)| (key.to_owned(), required(names)));
+    Ok(std::iter::once(("if".to_owned(), condition)).chain(branches).collect())
+}

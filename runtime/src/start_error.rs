@@ -1,0 +1,105 @@
+//! Defines the reasons why a server does not start.
+
+use std::{fmt, path::PathBuf};
+
+use crate::message::Message;
+
+/// A reason why a server does not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Two tools have the same name.
+    SameName(&'static str),
+    /// A tool cannot be described to a client.
+    Schema {
+        /// The tool.
+        tool: &'static str,
+        /// The reason, naming the parameter.
+        why: Message,
+    },
+    /// A description that the macro could not read (`concat!`, `include_str!`) is empty or contains an invisible
+    /// character.
+    Description {
+        /// The tool.
+        tool: &'static str,
+        /// The parameter; `None` for the tool itself.
+        param: Option<&'static str>,
+        /// The invisible character; `None` if the description is empty.
+        hidden: Option<char>,
+    },
+    /// The server requires sandboxes, and this machine cannot make one.
+    Sandbox {
+        /// A tool that needs it.
+        tool: &'static str,
+        /// The declared effect that cannot be enforced.
+        word: &'static str,
+        /// The reason.
+        why: Message,
+    },
+    /// A `Server::scratch` folder does not exist.
+    Scratch(PathBuf),
+    /// `Server::revisions` left no revision.
+    NoRevision,
+    /// This tool answers only with a task, and no revision that the server speaks has tasks.
+    NoTasks(&'static str),
+    /// This tool requires an audit log, and none is configured.
+    Unaudited(&'static str),
+    /// The audit log cannot be written, or was changed.
+    Audit(Message),
+    /// The state could not be made.
+    State(Message),
+}
+
+impl StartError {
+    fn message(&self) -> Message {
+        match self {
+            Self::SameName(name) => Message::new(format!("two tools are called `{name}`"))
+                .help("give one of them `name = \"…\"` in its `#[mcp_tool(…)]`"),
+            Self::Schema { tool, why } => {
+                Message::new(format!("tool `{tool}` cannot be described to a client")).note(why.clone())
+            }
+            Self::Description { tool, param, hidden } => {
+                let of = param.map(|param| format!("parameter `{param}` of ")).unwrap_or_default();
+                let fault = match hidden {
+                    Some(hidden) => format!("contains the invisible character U+{:04X}", u32::from(*hidden)),
+                    None => "is empty".to_owned(),
+                };
+                Message::new(format!("the description of {of}tool `{tool}` {fault}"))
+                    .help("correct the text that its `#[doc = …]` includes")
+            }
+            Self::Sandbox { tool, word, why } => Message::new(format!(
+                "tool `{tool}` is declared `{word}`, and this machine cannot enforce it"
+            ))
+            .note(why.clone())
+            .help("serve on Linux 6.2 or later with Landlock, or use `Sandbox::WhereAvailable`"),
+            Self::Scratch(folder) => {
+                Message::new(format!("the scratch folder `{}` is not a folder", folder.display()))
+                    .help("create it before the server is built, for example in `Server::state_with`")
+            }
+            Self::NoRevision => Message::new("the server speaks no revision of the protocol")
+                .help("give `Server::revisions` at least one, or leave it out"),
+            Self::NoTasks(tool) => Message::new(format!("no client can call tool `{tool}`"))
+                .note(
+                    "it is declared `task = \"required\"`, and no revision that the server speaks has tasks",
+                )
+                .help(
+                    "add `Revision::V2026_07_28` to `Server::revisions`, or declare it `task = \"optional\"`",
+                ),
+            Self::Unaudited(tool) => {
+                Message::new(format!("tool `{tool}` requires an audit log, and none is configured"))
+                    .note("it is declared `audit = \"required\"`, which is the default of a tool that writes")
+                    .help("configure a log with `Server::audit`, or none with `Server::unaudited`")
+            }
+            Self::Audit(message) => message.clone(),
+            Self::State(why) => Message::new("the server's state could not be made").note(why.clone()),
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.message().fmt(f)
+    }
+}
+
+impl std::error::Error for StartError {}

@@ -1,0 +1,249 @@
+//! Reads the return value of a tool's function by its type.
+
+use std::{cell::RefCell, error::Error, fmt::Display, ops::Deref};
+
+use schemars::{Schema, SchemaGenerator};
+
+use super::{error::ToolError, outcome::Outcome, output::Output};
+
+/// The return value of a tool's function.
+///
+/// An expansion calls `Returned::new(value).outcome()`, where the type of the value is concrete, and four methods of
+/// that name are in scope. The compiler takes the first that applies: an inherent method before a method of a trait,
+/// `self` before `&self`, and `&self` before `&mut self`. In this order:
+///
+/// 1. `Result<T, E>` with an `E` that is an `Error`,
+/// 2. `Result<T, E>` with an `E` that dereferences to one, such as `Box<dyn Error>` or `anyhow::Error`,
+/// 3. any other `Result`, whose error has a text and nothing else,
+/// 4. any other type.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Returned<T>(RefCell<Option<T>>);
+
+#[doc(hidden)]
+impl<T> Returned<T> {
+    pub const fn new(value: T) -> Self {
+        Self(RefCell::new(Some(value)))
+    }
+
+    fn take(&self) -> T {
+        self.0.take().expect("an expansion reads a value once")
+    }
+}
+
+#[doc(hidden)]
+impl<T, E> Returned<Result<T, E>> {
+    pub fn schema(generator: &mut SchemaGenerator) -> Option<Schema>
+    where
+        T: Output,
+    {
+        T::schema(generator)
+    }
+}
+
+#[doc(hidden)]
+impl<T, E: Error + 'static> Returned<Result<T, E>> {
+    pub fn outcome(self) -> Outcome
+    where
+        T: Output,
+    {
+        outcome(self.take(), |error| ToolError::from_error(&error))
+    }
+}
+
+/// Reads a `Result` whose error dereferences to an `Error`.
+#[doc(hidden)]
+pub trait FailsWithBox {
+    type Value;
+    fn outcome(self) -> Outcome
+    where
+        Self::Value: Output;
+}
+
+impl<T, E: Deref<Target: AsError>> FailsWithBox for Returned<Result<T, E>> {
+    type Value = T;
+
+    fn outcome(self) -> Outcome
+    where
+        T: Output,
+    {
+        outcome(self.take(), |error| ToolError::from_error(error.as_error()))
+    }
+}
+
+/// An error whose type is not known.
+#[doc(hidden)]
+pub trait AsError {
+    fn as_error(&self) -> &(dyn Error + 'static);
+}
+
+impl AsError for dyn Error {
+    fn as_error(&self) -> &(dyn Error + 'static) {
+        self
+    }
+}
+
+impl AsError for dyn Error + Send {
+    fn as_error(&self) -> &(dyn Error + 'static) {
+        self
+    }
+}
+
+impl AsError for dyn Error + Send + Sync {
+    fn as_error(&self) -> &(dyn Error + 'static) {
+        self
+    }
+}
+
+/// Reads a `Result` whose error has a text and nothing else.
+#[doc(hidden)]
+pub trait FailsWithText {
+    type Value;
+    type Error;
+    fn outcome(&self) -> Outcome
+    where
+        Self::Value: Output,
+        Self::Error: Display;
+}
+
+impl<T, E> FailsWithText for Returned<Result<T, E>> {
+    type Value = T;
+    type Error = E;
+
+    fn outcome(&self) -> Outcome
+    where
+        T: Output,
+        E: Display,
+    {
+        outcome(self.take(), |error| ToolError::new(error.to_string()))
+    }
+}
+
+/// Reads a value that is not a `Result`.
+#[doc(hidden)]
+pub trait Succeeds {
+    type Value;
+    fn schema(generator: &mut SchemaGenerator) -> Option<Schema>
+    where
+        Self::Value: Output;
+    fn outcome(&mut self) -> Outcome
+    where
+        Self::Value: Output;
+}
+
+impl<T> Succeeds for Returned<T> {
+    type Value = T;
+
+    fn schema(generator: &mut SchemaGenerator) -> Option<Schema>
+    where
+        T: Output,
+    {
+        T::schema(generator)
+    }
+
+    fn outcome(&mut self) -> Outcome
+    where
+        T: Output,
+    {
+        self.take().reply().into()
+    }
+}
+
+fn outcome<T: Output, E>(result: Result<T, E>, tool_error: impl FnOnce(E) -> ToolError) -> Outcome {
+    match result {
+        Ok(value) => value.reply().into(),
+        Err(error) => tool_error(error).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fmt, io};
+
+    use crate::tool::{
+        ask::Ask,
+        returned::{FailsWithBox as _, FailsWithText as _, Succeeds as _, *},
+    };
+
+    /// Reads a value as an expansion does: a function would not know the type.
+    macro_rules! error {
+        ($value:expr) => {
+            match Returned::new($value).outcome() {
+                Outcome::Done(reply) => reply.error,
+                Outcome::Ask(_) => panic!("no question was asked"),
+            }
+        };
+    }
+
+    /// An error with a cause, as `thiserror` derives them.
+    #[derive(Debug)]
+    enum StoreError {
+        Read(io::Error),
+    }
+
+    impl fmt::Display for StoreError {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the store cannot be read")
+        }
+    }
+
+    impl Error for StoreError {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            let Self::Read(cause) = self;
+            Some(cause)
+        }
+    }
+
+    fn denied() -> io::Error {
+        io::Error::from_raw_os_error(13)
+    }
+
+    #[test]
+    fn errors_with_a_cause_are_read_with_it() {
+        let error = error!(Err::<(), _>(StoreError::Read(denied()))).unwrap();
+        assert_eq!(error.message(), format!("the store cannot be read: {}", denied()));
+        assert!(error.is_permission_denied());
+
+        let boxed: Box<dyn Error + Send + Sync> = StoreError::Read(denied()).into();
+        let error = error!(Err::<(), _>(boxed)).unwrap();
+        assert_eq!(error.message(), format!("the store cannot be read: {}", denied()));
+        assert!(error.is_permission_denied());
+
+        let boxed: Box<dyn Error> = denied().into();
+        assert!(error!(Err::<(), _>(boxed)).unwrap().is_permission_denied());
+        assert!(
+            !error!(Err::<(), _>(StoreError::Read(io::ErrorKind::NotFound.into())))
+                .unwrap()
+                .is_permission_denied()
+        );
+    }
+
+    #[test]
+    fn errors_that_are_texts_are_never_a_refusal_of_the_system() {
+        let text = denied().to_string();
+        for error in [error!(Err::<(), _>(text.clone())), error!(Err::<(), &str>(&text))] {
+            let error = error.unwrap();
+            assert_eq!((error.message(), error.is_permission_denied()), (&*text, false));
+        }
+        let quoting: Box<dyn Error + Send + Sync> = text.into();
+        assert!(!error!(Err::<(), _>(quoting)).unwrap().is_permission_denied());
+    }
+
+    #[test]
+    fn values_that_are_not_results_are_answers() {
+        assert_eq!(error!(7), None);
+        assert_eq!(error!(Some("text".to_owned())), None);
+        assert_eq!(error!(Ok::<_, String>(7)), None);
+        assert_eq!(error!(Ok::<_, StoreError>(())), None);
+    }
+
+    #[test]
+    fn questions_are_not_errors() {
+        let ask = || Ask::default().roots("roots");
+        let asked = Outcome::Ask(ask());
+        assert_eq!(Returned::new(Err::<(), _>(ask())).outcome(), asked);
+        assert_eq!(Returned::new(Err::<(), _>(ToolError::from(ask()))).outcome(), asked);
+        let boxed: Box<dyn Error + Send + Sync> = ask().into();
+        assert_eq!(Returned::new(Err::<(), _>(boxed)).outcome(), asked);
+    }
+}

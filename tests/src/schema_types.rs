@@ -1,0 +1,205 @@
+//! Serves tools that take and return types of every kind, to test their schemas.
+
+#![expect(
+    clippy::many_single_char_names,
+    clippy::option_option,
+    clippy::too_many_arguments,
+    clippy::unnecessary_wraps,
+    reason = "the schemas of the types are the subject"
+)]
+
+use std::collections::{BTreeMap, HashMap};
+
+use candor::{Server, mcp_tool, tools};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A tree of names.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Tree {
+    /// What it is called.
+    name: String,
+    /// What is below.
+    #[serde(default)]
+    below: Vec<Tree>,
+    /// The first of them.
+    first: Option<Box<Tree>>,
+}
+
+/// How loud.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    /// Hardly audible.
+    Low,
+    /// Not to be missed.
+    VeryHigh,
+    Off,
+}
+
+/// Tagged inside.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+enum Inside {
+    /// A circle.
+    Circle {
+        /// Its radius.
+        radius: f64,
+    },
+    Square {
+        side: u8,
+    },
+}
+
+/// Tagged outside.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+enum Outside {
+    Nothing,
+    Number(u16),
+    Pair(i8, bool),
+    Named { level: Level },
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "t", content = "c")]
+enum Beside {
+    A(String),
+    B(Option<Vec<u8>>),
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Either {
+    Text(String),
+    Numbers(Vec<f32>),
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Newtype(u32);
+
+/// Many kinds in one.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Rich {
+    levels: HashMap<String, Level>,
+    anything: HashMap<String, Value>,
+    value: Value,
+    nested: Option<Option<Inside>>,
+    pairs: Vec<(String, Option<u64>)>,
+    gaps: Vec<Option<i32>>,
+    outside: Outside,
+    either: Either,
+    newtype: Newtype,
+    unit: (),
+    letter: char,
+    #[serde(default)]
+    beside: Option<Beside>,
+}
+
+/// Take numbers of every width.
+#[mcp_tool(read_only, closed_world, public)]
+fn numbers(
+    /// 8.
+    a: Option<u8>,
+    /// 16.
+    b: Option<u16>,
+    /// 32.
+    c: Option<u32>,
+    /// 64.
+    d: Option<u64>,
+    /// -8.
+    e: Option<i8>,
+    /// -16.
+    f: Option<i16>,
+    /// -32.
+    g: Option<i32>,
+    /// -64.
+    h: Option<i64>,
+    /// 128.
+    i: Option<i128>,
+    /// u128.
+    j: Option<u128>,
+    /// Size.
+    k: Option<usize>,
+    /// Not nought.
+    l: Option<std::num::NonZeroU16>,
+    /// 32 with a fraction.
+    m: Option<f32>,
+    /// 64 with a fraction.
+    n: Option<f64>,
+) -> (Option<u64>, Option<i128>, Option<f32>) {
+    let _ = (a, b, c, e, f, g, h, j, k, l, n);
+    (d, i, m)
+}
+
+/// Take one of everything.
+#[mcp_tool(read_only, closed_world, public)]
+fn rich(
+    /// All of it.
+    rich: Rich,
+) -> Rich {
+    rich
+}
+
+/// Take a tree.
+#[mcp_tool(read_only, closed_world, public)]
+fn tree(
+    /// Any tree.
+    tree: Tree,
+) -> Option<Tree> {
+    Some(tree)
+}
+
+/// Take what is chosen from.
+#[mcp_tool(read_only, closed_world, public)]
+fn choose(
+    /// How loud.
+    level: Level,
+    /// Which form.
+    inside: Inside,
+    /// Perhaps another.
+    other: Option<Outside>,
+    /// Text or numbers.
+    either: Option<Either>,
+    /// Tagged beside.
+    beside: Option<Beside>,
+) -> BTreeMap<String, Outside> {
+    let _ = (level, inside, either, beside);
+    other.into_iter().map(|other| ("other".to_owned(), other)).collect()
+}
+
+/// Take anything at all.
+#[mcp_tool(read_only, closed_world, public)]
+fn anything(
+    /// Any value.
+    value: Value,
+    /// Any values by name.
+    named: Option<HashMap<String, Value>>,
+    /// Any list.
+    list: Option<Vec<Value>>,
+    /// An object of any kind.
+    object: Option<Map<String, Value>>,
+) -> Value {
+    let _ = (named, list, object);
+    value
+}
+
+/// Take a pair.
+#[mcp_tool(read_only, closed_world, public)]
+fn pair(
+    /// Two things.
+    pair: (String, u8),
+    /// Perhaps two more.
+    more: Option<[i16; 2]>,
+) -> Vec<Option<(String, u8)>> {
+    let _ = more;
+    vec![Some(pair), None]
+}
+
+/// The whole server.
+pub fn server() -> Server {
+    Server::new("schema-types", "1.0.0")
+        .unaudited()
+        .tools(tools![numbers, rich, tree, choose, anything, pair])
+}
