@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 /// A file opened before any call, and a channel to the test.
 #[derive(State)]
 struct App {
+    #[state(read)]
     file: File,
     channel: Arc<Channel>,
 }
