@@ -1,23 +1,23 @@
 //! The server that the official conformance suite expects: its tools by the attribute, its prompts and resources by a
 //! handler on rmcp.
 
-mod asking;
 mod content;
-mod lasting;
-mod own;
-mod telling;
+mod elicitation;
+mod notifications;
+mod tasks;
+mod user_handler;
 
 use candor::{Server, tools};
 
-use asking::{
-    test_elicitation, test_elicitation_sep1034_defaults, test_elicitation_sep1330_enums,
-    test_missing_capability, test_sampling, test_streaming_elicitation,
-};
 use content::{
     greet, json_schema_2020_12_tool, test_audio_content, test_custom_header, test_embedded_resource,
     test_error_handling, test_image_content, test_multiple_content_types, test_simple_text,
 };
-use telling::{
+use elicitation::{
+    test_elicitation, test_elicitation_sep1034_defaults, test_elicitation_sep1330_enums,
+    test_missing_capability, test_sampling, test_streaming_elicitation,
+};
+use notifications::{
     test_logging_tool, test_tool_with_logging, test_tool_with_progress, test_trigger_prompt_change,
 };
 
@@ -58,7 +58,7 @@ pub fn server() -> Server {
             test_missing_capability,
             test_streaming_elicitation,
         ])
-        .tools(asking::rounds())
-        .tools(lasting::all())
-        .handler(own::Own)
+        .tools(elicitation::rounds())
+        .tools(tasks::all())
+        .handler(user_handler::PromptsAndResources)
 }

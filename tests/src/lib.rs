@@ -3,6 +3,7 @@
 
 #![expect(clippy::missing_panics_doc, clippy::missing_errors_doc, reason = "in a test, both are failures")]
 
+pub mod comparison;
 pub mod conformance;
 pub mod fixture;
 pub mod forged;
@@ -12,5 +13,4 @@ pub mod log;
 pub mod program;
 pub mod rich;
 pub mod tasks;
-pub mod twin;
 pub mod wire;

@@ -1,4 +1,4 @@
-//! The server on bare rmcp: its macros, its router made once and stored, and nothing enforced.
+//! The server on bare rmcp: its macros, a router that is made once and stored, and no enforcement.
 
 use rmcp::{
     ErrorData, Json, RoleServer, ServerHandler,
@@ -15,9 +15,9 @@ use serde::Deserialize;
 
 use super::{Prices, Quote};
 
-/// What answers one connection.
+/// The handler of one connection.
 #[derive(Clone, Debug)]
-pub struct Bare {
+pub struct BareServer {
     prices: Prices,
     pub(super) router: ToolRouter<Self>,
 }
@@ -33,7 +33,7 @@ struct PriceArgs {
 }
 
 #[tool_router]
-impl Bare {
+impl BareServer {
     /// Newest price of one symbol.
     #[tool(
         title = "Get price",
@@ -65,7 +65,7 @@ impl Bare {
     }
 }
 
-impl ServerHandler for Bare {
+impl ServerHandler for BareServer {
     fn get_info(&self) -> ServerConfig {
         let mut config = ServerConfig::new(ServerCapabilities::builder().enable_tools().build());
         config.server_info = Implementation::new("prices", "1.0.0");
@@ -89,7 +89,7 @@ impl ServerHandler for Bare {
     }
 }
 
-/// The server, ready.
-pub fn server() -> Bare {
-    Bare { prices: Prices::default(), router: Bare::tool_router() }
+/// Makes the server.
+pub fn server() -> BareServer {
+    BareServer { prices: Prices::default(), router: BareServer::tool_router() }
 }

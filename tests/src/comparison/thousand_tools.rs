@@ -1,4 +1,4 @@
-//! The same two servers with a thousand tools: each is `get_price_async` under another name.
+//! Makes the same two servers with a thousand tools: each is `get_price_async` under another name.
 
 use std::borrow::Cow;
 
@@ -9,14 +9,14 @@ use candor::{
 
 use super::{
     SCOPE,
-    bare::Bare,
+    bare::BareServer,
     declared::{App, get_price_async},
 };
 
-/// How many tools there are.
+/// The number of tools.
 pub const TOOLS: usize = 1_000;
 
-/// `get_price_async` as number `N`. A declaration a tool would take the compiler a minute and measure the same.
+/// `get_price_async` as number `N`. A thousand declarations would take a minute to compile, and measure the same.
 struct Numbered<const N: usize>;
 
 impl<const N: usize> Numbered<N> {
@@ -57,27 +57,27 @@ macro_rules! numbered {
     };
 }
 
-/// The declared server, ready, with its scope granted.
+/// Builds the declared server, with its scope granted.
 ///
 /// # Panics
 ///
-/// Never: the declarations are good.
+/// Never: the declarations are valid.
 pub fn declared() -> Service {
     let server = Server::new("prices", "1.0.0").unaudited().state(App::default()).sandbox(Sandbox::Off);
-    numbered!(server).build().expect("the declarations are good").grant(SCOPE)
+    numbered!(server).build().expect("the declarations are valid").grant(SCOPE)
 }
 
-/// The bare server, ready.
+/// Makes the bare server.
 ///
 /// # Panics
 ///
-/// Never: the tool is there.
-pub fn bare() -> Bare {
+/// Never: the tool exists.
+pub fn bare() -> BareServer {
     let mut server = super::bare::server();
-    let mut route = server.router.map.remove("get_price_async").expect("the tool is there");
+    let mut route = server.router.map.remove("get_price_async").expect("the tool exists");
     server.router.map.clear();
     for number in 0..TOOLS {
-        // Names are constants where the macros write them.
+        // The macros write names as constants, which cost nothing to clone.
         route.attr.name = Cow::Borrowed(format!("t{number:03}").leak());
         server.router.add_route(route.clone());
     }

@@ -17,14 +17,14 @@ use candor::rmcp::{
 };
 use serde_json::{Value, json};
 
-use super::{PNG, telling::PROMPTS};
+use super::{PNG, notifications::PROMPTS};
 
 /// How long a client may keep a list, in milliseconds.
 const TTL_MS: u64 = 60_000;
 
-pub(super) struct Own;
+pub(super) struct PromptsAndResources;
 
-impl ServerHandler for Own {
+impl ServerHandler for PromptsAndResources {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
             .enable_prompts()

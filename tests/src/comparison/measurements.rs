@@ -1,21 +1,21 @@
-//! Two sides measured in turns → medians and what lies between them.
+//! Collects the durations of two servers, and prints their medians and the difference between them.
 
 use std::time::{Duration, Instant};
 
-/// One side's measurements.
-pub struct Side {
-    /// Its name in the report.
+/// The durations of one side of a comparison.
+pub struct Measurements {
+    /// The name of the side in the report.
     pub name: &'static str,
     times: Vec<Duration>,
 }
 
-impl Side {
-    /// A side without measurements.
+impl Measurements {
+    /// Makes an empty collection.
     pub fn new(name: &'static str) -> Self {
         Self { name, times: Vec::new() }
     }
 
-    /// Adds one measurement.
+    /// Adds one duration.
     pub fn add(&mut self, time: Duration) {
         self.times.push(time);
     }
@@ -25,7 +25,7 @@ impl Side {
         self.add(start.elapsed());
     }
 
-    /// The median in microseconds.
+    /// Returns the median in microseconds.
     pub fn median(&self) -> f64 {
         let mut times = self.times.clone();
         times.sort_unstable();
@@ -34,11 +34,11 @@ impl Side {
 }
 
 /// Prints `ours` beside `yardstick`.
-pub fn report(what: &str, ours: &Side, yardstick: &Side) {
+pub fn report(subject: &str, ours: &Measurements, yardstick: &Measurements) {
     let (a, b) = (ours.median(), yardstick.median());
     let (scale, unit) = if b < 1e4 { (1.0, "µs") } else { (1e-3, "ms") };
     println!(
-        "{what:24} {}: {:9.1} {unit}   {}: {:9.1} {unit}   difference: {:+8.1} {unit}   ratio: {:.2}",
+        "{subject:24} {}: {:9.1} {unit}   {}: {:9.1} {unit}   difference: {:+8.1} {unit}   ratio: {:.2}",
         ours.name,
         a * scale,
         yardstick.name,
@@ -48,7 +48,7 @@ pub fn report(what: &str, ours: &Side, yardstick: &Side) {
     );
 }
 
-/// Whether `cargo bench` runs this: under `cargo test` a benchmark has nothing to say.
-pub fn wanted() -> bool {
+/// Whether `cargo bench` runs this program. `cargo test` runs it too, and must not wait for a measurement.
+pub fn is_benchmark_run() -> bool {
     std::env::args().any(|argument| argument == "--bench")
 }

@@ -1,25 +1,25 @@
-//! One server, written with Candor and once more on bare rmcp, for benchmarks that set the two side by side.
+//! Implements one server twice, with Candor and on bare rmcp, and measures the two side by side.
 
-pub mod asked;
 pub mod bare;
-pub mod client;
+pub mod bench_client;
 pub mod declared;
-pub mod many;
-pub mod side_by_side;
+pub mod measurements;
+pub mod thousand_tools;
+pub mod workload;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// The scope that the declared tools ask for.
+/// The scope that the declared tools require.
 pub const SCOPE: &str = "read:prices";
 
-/// What both servers know.
+/// The data of both servers.
 #[derive(Clone, Debug)]
 pub struct Prices(BTreeMap<String, f64>);
 
-/// What both servers answer.
+/// The output of every tool.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Quote {
     /// Ticker symbol.
@@ -38,11 +38,11 @@ impl Default for Prices {
 }
 
 impl Prices {
-    /// The newest price of `symbol`, times `lots`.
+    /// Returns the newest price of `symbol`, times `lots`.
     ///
     /// # Errors
     ///
-    /// A symbol that is not known.
+    /// The symbol is unknown.
     pub fn quote(&self, symbol: String, lots: u32) -> Result<Quote, String> {
         match self.0.get(&symbol) {
             Some(close) => {

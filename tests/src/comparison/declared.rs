@@ -1,4 +1,4 @@
-//! The server as Candor has it: every word is enforced.
+//! The server on Candor: every declaration is enforced.
 
 use candor::{Sandbox, Server, Service, State, mcp_tool, tools};
 
@@ -37,7 +37,7 @@ pub(super) async fn get_price_async(
     prices.quote(symbol, lots)
 }
 
-/// The server: `Sandbox::Off` shows what everything but the sandbox costs.
+/// Makes the server. `Sandbox::Off` shows the cost of everything but the sandbox.
 pub fn unbuilt(sandbox: Sandbox) -> Server<impl State> {
     Server::new("prices", "1.0.0")
         .unaudited()
@@ -46,11 +46,11 @@ pub fn unbuilt(sandbox: Sandbox) -> Server<impl State> {
         .sandbox(sandbox)
 }
 
-/// The server, ready, with its scope granted.
+/// Builds the server, with its scope granted.
 ///
 /// # Panics
 ///
-/// Never: the declarations are good.
+/// Never: the declarations are valid.
 pub fn server(sandbox: Sandbox) -> Service {
-    unbuilt(sandbox).build().expect("the declarations are good").grant(SCOPE)
+    unbuilt(sandbox).build().expect("the declarations are valid").grant(SCOPE)
 }
