@@ -12,7 +12,7 @@ use std::{
 
 use candor_tests::{
     comparison::{SCOPE, measurements},
-    http::{Connection, Site, call},
+    http::{HttpConnection, HttpServer, call},
 };
 use serde_json::json;
 use tokio::runtime::Builder;
@@ -25,7 +25,7 @@ const MEMORY_CALLS: usize = 100_000;
 
 struct Side {
     name: &'static str,
-    server: Site,
+    server: HttpServer,
     rates: Vec<f64>,
     times: Vec<Duration>,
 }
@@ -59,20 +59,20 @@ fn main() {
 
 async fn start(name: &'static str) -> Side {
     let server = match name {
-        "bare" => Site::run(Command::new(env!("CARGO_BIN_EXE_bare_http"))).await,
+        "bare" => HttpServer::start_command(Command::new(env!("CARGO_BIN_EXE_bare_http"))).await,
         name => {
             let mut command = Command::new(env!("CARGO_BIN_EXE_declared_http"));
             if name == "unsandboxed" {
                 command.env("UNSANDBOXED", "1");
             }
-            Site::start(command, &["--quiet", "--grant", SCOPE]).await
+            HttpServer::start(command, &["--quiet", "--grant", SCOPE]).await
         }
     };
     Side { name, server, rates: Vec::new(), times: Vec::new() }
 }
 
 /// Calls over all connections until `time` is over or `calls` are made, and returns how long each answer took.
-async fn send_load(server: &Site, time: Duration, calls: usize) -> Vec<Duration> {
+async fn send_load(server: &HttpServer, time: Duration, calls: usize) -> Vec<Duration> {
     let request = call("get_price", json!({"symbol": "AAPL", "lots": 3})).bytes(server.address);
     let request: Arc<[u8]> = request.into();
     let end = Instant::now() + time;
@@ -90,13 +90,13 @@ async fn send_load(server: &Site, time: Duration, calls: usize) -> Vec<Duration>
     all.join_all().await.into_iter().flatten().collect()
 }
 
-async fn send_once(connection: &mut Connection, request: &[u8]) -> Duration {
+async fn send_once(connection: &mut HttpConnection, request: &[u8]) -> Duration {
     let start = Instant::now();
     connection.send(request).await;
-    let answer = connection.answer().await.expect("an answer");
+    let response = connection.response().await.expect("a response");
     let time = start.elapsed();
     // A server that refuses every call would be fast.
-    assert!(answer.body.contains(r#""close":669.06"#), "{answer:?}");
+    assert!(response.body.contains(r#""close":669.06"#), "{response:?}");
     time
 }
 
@@ -122,8 +122,8 @@ fn report(sides: &mut [Side]) {
 }
 
 async fn report_memory(side: &Side) {
-    let before = side.server.memory();
+    let before = side.server.memory_kb();
     send_load(&side.server, Duration::from_secs(120), MEMORY_CALLS).await;
-    let after = side.server.memory();
+    let after = side.server.memory_kb();
     println!("{MEMORY_CALLS} calls: {before} kB before, {after} kB after");
 }

@@ -1,5 +1,5 @@
-//! The server that the official conformance suite expects: its tools by the attribute, its prompts and resources by a
-//! handler on rmcp.
+//! The server that the official conformance suite tests: the attribute declares its tools, and a handler on rmcp serves
+//! its prompts and resources.
 
 mod content;
 mod elicitation;
@@ -21,10 +21,10 @@ use notifications::{
     test_logging_tool, test_tool_with_logging, test_tool_with_progress, test_trigger_prompt_change,
 };
 
-/// What a caller of `test_simple_text` needs, by the suite's open proposal of a scope challenge.
+/// The scopes that `test_simple_text` needs, from the suite's proposed scope challenge.
 pub const SCOPES: &str = "mcp:conformance:tools:call mcp:conformance:tools:test_simple_text";
 
-/// A picture of one red point.
+/// A PNG image of one red pixel.
 const PNG: &[u8] = &[
     0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52, 0x00,
     0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x08, 0x02, 0x00, 0x00, 0x00, 0x90, 0x77, 0x53, 0xde, 0x00,
@@ -33,7 +33,7 @@ const PNG: &[u8] = &[
     0x82,
 ];
 
-/// The whole server.
+/// Makes the server.
 pub fn server() -> Server {
     Server::new("conformance", "1.0.0")
         .logging()
@@ -58,7 +58,7 @@ pub fn server() -> Server {
             test_missing_capability,
             test_streaming_elicitation,
         ])
-        .tools(elicitation::rounds())
-        .tools(tasks::all())
+        .tools(elicitation::multi_round_tools())
+        .tools(tasks::tools())
         .handler(user_handler::PromptsAndResources)
 }

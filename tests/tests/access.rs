@@ -1,7 +1,10 @@
 //! What a caller was granted → what it sees and may call.
 
 use candor::{Revision, Server, Service, mcp_tool, testing::Client, tools};
-use candor_tests::wire::{Wire, call, each_revision, modern};
+use candor_tests::{
+    messages::{call, modern},
+    raw_client::{RawClient, for_each_revision},
+};
 use serde_json::json;
 
 /// Read the vault.
@@ -33,7 +36,7 @@ async fn names(client: &Client) -> Vec<String> {
 
 #[tokio::test]
 async fn nothing_is_granted_by_default() {
-    each_revision(&server().build().unwrap(), async |_, client| {
+    for_each_revision(&server().build().unwrap(), async |_, client| {
         assert_eq!(names(&client).await, ["clock"]);
         assert_eq!(client.call("clock", json!({})).await.unwrap().text(), "noon");
         for tool in ["read_vault", "empty_vault"] {
@@ -97,15 +100,14 @@ async fn a_refusal_names_what_is_missing_and_the_flag() {
 
 /// Everything a server says to the same lines.
 async fn heard(service: Service) -> String {
-    let mut wire = Wire::to(service);
-    wire.initialize(Revision::V2025_11_25).await;
+    let mut wire = RawClient::initialized(service).await;
     for tool in ["read_vault", "empty_vault", "read_vaul", "clok", "nothing"] {
         for arguments in [json!({}), json!({"x": 1}), json!([])] {
-            wire.ask(call(&json!(1), tool, arguments)).await;
+            wire.exchange(call(&json!(1), tool, arguments)).await;
         }
     }
-    wire.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).await;
-    wire.heard().to_owned()
+    wire.exchange(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).await;
+    wire.received().to_owned()
 }
 
 #[tokio::test]
@@ -181,7 +183,7 @@ fn basic_scopes_stand_in_the_manifest() {
 #[tokio::test]
 async fn a_list_of_all_tools_holds_their_scopes_and_opens_nothing() {
     let service = server().conceal().list_all().build().unwrap();
-    each_revision(&service, async |revision, client| {
+    for_each_revision(&service, async |revision, client| {
         assert_eq!(names(&client).await, ["clock", "empty_vault", "read_vault"], "{revision}");
         let tools = client.tools().await.unwrap();
         assert_eq!(tools[1]["_meta"]["candor/scopes"], json!(["read:vault", "write:vault"]));
@@ -190,8 +192,8 @@ async fn a_list_of_all_tools_holds_their_scopes_and_opens_nothing() {
     })
     .await;
     for (server, scope) in [(server(), "private"), (server().list_all(), "public")] {
-        let mut wire = Wire::to(server.build().unwrap());
-        let list = wire.ask(modern(&json!(1), "2026-07-28", "tools/list", json!({}))).await;
+        let mut wire = RawClient::connect(server.build().unwrap());
+        let list = wire.exchange(modern(&json!(1), "2026-07-28", "tools/list", json!({}))).await;
         assert_eq!(list["result"]["cacheScope"], scope, "{list}");
     }
     assert_eq!(

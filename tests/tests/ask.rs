@@ -1,6 +1,4 @@
-//! Tools that ask the client before they answer: in rounds on 2026-07-28, inside the call before.
-
-#![expect(clippy::needless_pass_by_value, reason = "a `json!` is read better where it is sent than lent")]
+//! Tools that ask the client before they answer: in rounds from 2026-07-28 on, inside the call before.
 
 use std::sync::{
     Arc,
@@ -13,77 +11,38 @@ use candor::{
     tools,
 };
 use candor_tests::{
+    capability_client::CapabilityClient,
     conformance,
-    wire::{Wire, request},
+    messages::{accept, request},
 };
 use serde_json::{Value, json};
 
-/// A client that declares `capabilities`, under a revision with or without a handshake.
-struct Client {
-    wire: Wire,
-    revision: Revision,
-    capabilities: Value,
-    /// What it sets itself as the level of its log, with each request.
-    level: Option<&'static str>,
+async fn connect<C: State>(server: Server<C>, revision: Revision, capabilities: Value) -> CapabilityClient {
+    CapabilityClient::connect(server.build().unwrap(), revision, capabilities).await
 }
 
-impl Client {
-    async fn of<C: State>(server: Server<C>, revision: Revision, capabilities: Value) -> Self {
-        let mut wire = Wire::to(server.build().unwrap());
-        if revision != Revision::V2026_07_28 {
-            let hello = json!({"protocolVersion": revision.as_str(), "capabilities": capabilities, "clientInfo": {"name": "wire", "version": "0"}});
-            wire.ask(request(&json!("hello"), "initialize", hello)).await;
-            wire.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
-        }
-        Self { wire, revision, capabilities, level: None }
-    }
-
-    /// Sends a call, and hears the next message, which need not be its answer.
-    async fn call(&mut self, tool: &str, more: Value) -> Value {
-        let mut params = json!({"name": tool, "arguments": {}});
-        params.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
-        if self.revision == Revision::V2026_07_28 {
-            params["_meta"] = json!({
-                "io.modelcontextprotocol/protocolVersion": self.revision.as_str(),
-                "io.modelcontextprotocol/clientCapabilities": self.capabilities,
-                "io.modelcontextprotocol/clientInfo": {"name": "wire", "version": "0"},
-            });
-            if let Some(level) = self.level {
-                params["_meta"]["io.modelcontextprotocol/logLevel"] = level.into();
-            }
-        }
-        self.wire.ask(request(&json!("call"), "tools/call", params)).await
-    }
-
-    /// OnConfirm a question inside a call, and hears the next message.
-    async fn answer(&mut self, question: &Value, result: Value) -> Value {
-        let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": result});
-        self.wire.ask(answer.to_string()).await
-    }
+fn conformance_server() -> Server {
+    conformance::server().unaudited()
 }
 
-fn accepted(content: Value) -> Value {
-    json!({"action": "accept", "content": content})
-}
-
-const BEFORE: [Revision; 2] = [Revision::V2025_06_18, Revision::V2025_11_25];
+const LEGACY: [Revision; 2] = [Revision::V2025_06_18, Revision::V2025_11_25];
 const MODERN: Revision = Revision::V2026_07_28;
-const MULTI: &str = "test_input_required_result_multi_round";
+/// Asks for a name, then for a color.
+const MULTI_ROUND: &str = "test_input_required_result_multi_round";
 
 #[tokio::test]
-async fn before_2026_07_28_the_server_makes_the_rounds() {
-    for revision in BEFORE {
-        let mut client =
-            Client::of(conformance::server().unaudited(), revision, json!({"elicitation": {}})).await;
-        let first = client.call(MULTI, json!({})).await;
+async fn ask_rounds_before_2026_07_28_run_inside_the_call() {
+    for revision in LEGACY {
+        let mut client = connect(conformance_server(), revision, json!({"elicitation": {}})).await;
+        let first = client.call(MULTI_ROUND, json!({})).await;
         assert_eq!(first["method"], "elicitation/create", "{revision} {first}");
         assert_eq!(first["params"]["requestedSchema"]["required"], json!(["name"]));
-        let second = client.answer(&first, accepted(json!({"name": "Ada"}))).await;
+        let second = client.answer(&first, accept(json!({"name": "Ada"}))).await;
         assert_eq!(second["params"]["message"], "Step 2: What is your favorite color?", "{second}");
-        let answer = client.answer(&second, accepted(json!({"color": "blue"}))).await;
+        let answer = client.answer(&second, accept(json!({"color": "blue"}))).await;
         assert_eq!(answer["result"]["content"][0]["text"], "Ada likes blue.", "{answer}");
-        // Whoever declines is asked again by this tool, and not for ever.
-        let mut question = client.call(MULTI, json!({})).await;
+        // This tool asks again after a refusal. The server ends the call after ten rounds.
+        let mut question = client.call(MULTI_ROUND, json!({})).await;
         for _ in 0..10 {
             assert_eq!(question["method"], "elicitation/create", "{question}");
             question = client.answer(&question, json!({"action": "decline"})).await;
@@ -93,55 +52,55 @@ async fn before_2026_07_28_the_server_makes_the_rounds() {
 }
 
 #[tokio::test]
-async fn on_2026_07_28_the_client_makes_them_and_a_state_counts_once() {
-    let mut client = Client::of(conformance::server().unaudited(), MODERN, json!({"elicitation": {}})).await;
-    let first = client.call(MULTI, json!({})).await["result"].take();
+async fn ask_state_of_2026_07_28_is_single_use_and_bound_to_its_tool() {
+    let mut client = connect(conformance_server(), MODERN, json!({"elicitation": {}})).await;
+    let first = client.call(MULTI_ROUND, json!({})).await["result"].take();
     assert_eq!(first["resultType"], "input_required", "{first}");
-    let said = json!({"step1": accepted(json!({"name": "Ada"}))});
-    let back = json!({"requestState": first["requestState"], "inputResponses": said});
-    let second = client.call(MULTI, back.clone()).await["result"].take();
+    let responses = json!({"step1": accept(json!({"name": "Ada"}))});
+    let retry = json!({"requestState": first["requestState"], "inputResponses": responses});
+    let second = client.call(MULTI_ROUND, retry.clone()).await["result"].take();
     assert_eq!(second["inputRequests"]["step2"]["method"], "elicitation/create", "{second}");
-    // The first state was used, and the second is another tool's.
-    assert_eq!(client.call(MULTI, back).await["error"]["code"], -32602);
-    let back = json!({"requestState": second["requestState"], "inputResponses": {"step2": accepted(json!({"color": "blue"}))}});
-    let other = "test_input_required_result_request_state";
-    assert_eq!(client.call(other, back.clone()).await["error"]["code"], -32602);
-    let answer = client.call(MULTI, back).await;
+    // The first state is used up.
+    assert_eq!(client.call(MULTI_ROUND, retry).await["error"]["code"], -32602);
+    let retry = json!({"requestState": second["requestState"], "inputResponses": {"step2": accept(json!({"color": "blue"}))}});
+    // The second state belongs to another tool.
+    let other_tool = "test_input_required_result_request_state";
+    assert_eq!(client.call(other_tool, retry.clone()).await["error"]["code"], -32602);
+    let answer = client.call(MULTI_ROUND, retry).await;
     assert_eq!(answer["result"]["content"][0]["text"], "Ada likes blue.", "{answer}");
 }
 
 #[tokio::test]
-async fn a_client_is_asked_nothing_that_it_did_not_declare() {
-    let asks = "test_sampling";
+async fn ask_without_the_clients_capability_is_refused() {
+    let tool = "test_sampling";
     let prompt = json!({"arguments": {"prompt": "Hello?"}});
     for capabilities in [json!({}), json!({"elicitation": {}})] {
-        for revision in BEFORE {
-            let mut client =
-                Client::of(conformance::server().unaudited(), revision, capabilities.clone()).await;
-            let answer = client.call(asks, prompt.clone()).await;
+        for revision in LEGACY {
+            let mut client = connect(conformance_server(), revision, capabilities.clone()).await;
+            let answer = client.call(tool, prompt.clone()).await;
             assert_eq!(answer["result"]["_meta"]["candor/reason"], "question_unavailable", "{answer}");
         }
-        let mut client = Client::of(conformance::server().unaudited(), MODERN, capabilities).await;
-        let error = client.call(asks, prompt.clone()).await["error"].take();
+        let mut client = connect(conformance_server(), MODERN, capabilities).await;
+        let error = client.call(tool, prompt.clone()).await["error"].take();
         assert_eq!(error["code"], -32021, "{error}");
         assert_eq!(error["data"]["requiredCapabilities"], json!({"sampling": {}}), "{error}");
     }
 }
 
 #[tokio::test]
-async fn a_form_is_filled_in_declined_or_left_open_under_each_revision() {
-    const GREETS: &str = "test_elicitation_sep1034_defaults";
+async fn ask_form_returns_the_users_action_under_each_revision() {
+    const FORM_TOOL: &str = "test_elicitation_sep1034_defaults";
     for revision in Revision::ALL {
         let service = conformance::server().unaudited().build().unwrap();
         let answer = async |client: ClientBuilder| {
             let client = client.to(service.clone(), revision).await;
-            client.call(GREETS, json!({})).await.unwrap().text()
+            client.call(FORM_TOOL, json!({})).await.unwrap().text()
         };
-        let filled = answer(ClientBuilder::new().on_form(|_| Some(json!({"name": "Ada"})))).await;
-        assert_eq!(filled, r#"Elicitation completed: action=accept, content={"name":"Ada"}"#, "{revision}");
+        let accepted = answer(ClientBuilder::new().on_form(|_| Some(json!({"name": "Ada"})))).await;
+        assert_eq!(accepted, r#"Elicitation completed: action=accept, content={"name":"Ada"}"#, "{revision}");
         let declined = "Elicitation completed: action=decline, content=null";
         assert_eq!(answer(ClientBuilder::new().on_form(|_| None)).await, declined, "{revision}");
-        // Whoever only says yes or no fills in nothing.
+        // A client that only confirms cannot fill in a form.
         assert_eq!(
             answer(ClientBuilder::new().on_confirm(|_| ElicitAction::Accept)).await,
             declined,
@@ -150,98 +109,101 @@ async fn a_form_is_filled_in_declined_or_left_open_under_each_revision() {
     }
 }
 
-/// What the destructive tool does: it counts.
+/// Counts the runs of the destructive tool.
 #[derive(State)]
 struct App {
-    done: Arc<AtomicUsize>,
+    runs: Arc<AtomicUsize>,
 }
 
 /// Forget what the user names.
 #[mcp_tool(destructive, idempotency_key = "optional", public)]
-fn forget(done: &Arc<AtomicUsize>, call: &Call) -> Result<String, Ask> {
+fn forget(runs: &Arc<AtomicUsize>, call: &Call) -> Result<String, Ask> {
     let Some(form) = call.form("what") else {
         let schema = json!({"type": "object", "properties": {"what": {"type": "string"}}});
         return Err(Ask::default().form("what", "Which?", schema));
     };
-    done.fetch_add(1, Ordering::SeqCst);
+    runs.fetch_add(1, Ordering::SeqCst);
     Ok(format!("forgot {}", form["what"]))
 }
 
 #[tokio::test]
-async fn a_tool_that_was_confirmed_is_not_confirmed_again_when_it_asks_and_never_skips_it() {
-    for revision in BEFORE {
-        let done = Arc::new(AtomicUsize::new(0));
+async fn confirmation_of_a_tool_that_asks_is_asked_once_and_never_skipped() {
+    for revision in LEGACY {
+        let runs = Arc::new(AtomicUsize::new(0));
         let server =
-            Server::new("s", "1").unaudited().state(App { done: Arc::clone(&done) }).tools(tools![forget]);
-        let mut client = Client::of(server, revision, json!({"elicitation": {}})).await;
-        let allow = client.call("forget", json!({})).await;
-        assert!(allow["params"]["message"].as_str().unwrap().starts_with("Allow `forget`?"), "{allow}");
-        let which = client.answer(&allow, json!({"action": "accept", "content": {}})).await;
-        assert_eq!(which["params"]["message"], "Which?", "{which}");
-        let answer = client.answer(&which, accepted(json!({"what": "it"}))).await;
+            Server::new("s", "1").unaudited().state(App { runs: Arc::clone(&runs) }).tools(tools![forget]);
+        let mut client = connect(server, revision, json!({"elicitation": {}})).await;
+        let confirmation = client.call("forget", json!({})).await;
+        assert!(
+            confirmation["params"]["message"].as_str().unwrap().starts_with("Allow `forget`?"),
+            "{confirmation}"
+        );
+        let question = client.answer(&confirmation, json!({"action": "accept", "content": {}})).await;
+        assert_eq!(question["params"]["message"], "Which?", "{question}");
+        let answer = client.answer(&question, accept(json!({"what": "it"}))).await;
         assert_eq!(answer["result"]["content"][0]["text"], "forgot \"it\"", "{answer}");
-        assert_eq!(done.load(Ordering::SeqCst), 1);
+        assert_eq!(runs.load(Ordering::SeqCst), 1);
     }
-    let done = Arc::new(AtomicUsize::new(0));
+    let runs = Arc::new(AtomicUsize::new(0));
     let server =
-        Server::new("s", "1").unaudited().state(App { done: Arc::clone(&done) }).tools(tools![forget]);
-    let mut client = Client::of(server, MODERN, json!({"elicitation": {}})).await;
-    // An answer to the tool's question is none to ours.
-    let what = json!({"what": accepted(json!({"what": "it"}))});
-    let allow = client.call("forget", json!({"inputResponses": what})).await["result"].take();
-    assert!(allow["inputRequests"]["candor/confirm"].is_object(), "{allow}");
-    let yes = json!({"candor/confirm": {"action": "accept", "content": {}}});
-    let which =
-        client.call("forget", json!({"requestState": allow["requestState"], "inputResponses": yes})).await;
-    assert!(which["result"]["inputRequests"]["what"].is_object(), "{which}");
-    let back = json!({"requestState": which["result"]["requestState"], "inputResponses": what});
-    assert_eq!(done.load(Ordering::SeqCst), 0);
-    let answer = client.call("forget", back.clone()).await;
+        Server::new("s", "1").unaudited().state(App { runs: Arc::clone(&runs) }).tools(tools![forget]);
+    let mut client = connect(server, MODERN, json!({"elicitation": {}})).await;
+    // An answer to the tool's question does not confirm the call.
+    let what = json!({"what": accept(json!({"what": "it"}))});
+    let confirmation = client.call("forget", json!({"inputResponses": what})).await["result"].take();
+    assert!(confirmation["inputRequests"]["candor/confirm"].is_object(), "{confirmation}");
+    let accepted = json!({"candor/confirm": {"action": "accept", "content": {}}});
+    let params = json!({"requestState": confirmation["requestState"], "inputResponses": accepted});
+    let question = client.call("forget", params).await;
+    assert!(question["result"]["inputRequests"]["what"].is_object(), "{question}");
+    let retry = json!({"requestState": question["result"]["requestState"], "inputResponses": what});
+    assert_eq!(runs.load(Ordering::SeqCst), 0);
+    let answer = client.call("forget", retry.clone()).await;
     assert_eq!(answer["result"]["content"][0]["text"], "forgot \"it\"", "{answer}");
-    // The same again would be a write that nobody confirmed.
-    let again = client.call("forget", back).await;
+    // The same request again would be a write without a confirmation.
+    let again = client.call("forget", retry).await;
     assert_eq!(again["result"]["_meta"]["candor/reason"], "confirmation_state", "{again}");
-    assert_eq!(done.load(Ordering::SeqCst), 1);
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
-async fn messages_for_a_log_are_sent_from_the_level_that_was_asked_for() {
-    for (level, heard) in [("info", true), ("warning", false)] {
-        for revision in BEFORE {
-            let mut client = Client::of(conformance::server().unaudited(), revision, json!({})).await;
+async fn logging_sends_messages_from_the_requested_level_on() {
+    for (level, is_sent) in [("info", true), ("warning", false)] {
+        for revision in LEGACY {
+            let mut client = connect(conformance_server(), revision, json!({})).await;
             let set = request(&json!("set"), "logging/setLevel", json!({"level": level}));
-            assert_eq!(client.wire.ask(set).await["result"], json!({}), "{revision}");
+            assert_eq!(client.connection.exchange(set).await["result"], json!({}), "{revision}");
             let next = client.call("test_logging_tool", json!({})).await;
-            assert_eq!(next["method"] == "notifications/message", heard, "{revision} {level} {next}");
+            assert_eq!(next["method"] == "notifications/message", is_sent, "{revision} {level} {next}");
         }
-        let mut client = Client::of(conformance::server().unaudited(), MODERN, json!({})).await;
-        client.level = Some(level);
+        let mut client = connect(conformance_server(), MODERN, json!({})).await;
+        client.log_level = Some(level);
         let next = client.call("test_logging_tool", json!({})).await;
-        assert_eq!(next["method"] == "notifications/message", heard, "{level} {next}");
+        assert_eq!(next["method"] == "notifications/message", is_sent, "{level} {next}");
     }
-    let mut client = Client::of(conformance::server().unaudited(), MODERN, json!({})).await;
+    let mut client = connect(conformance_server(), MODERN, json!({})).await;
     let next = client.call("test_logging_tool", json!({})).await;
-    assert_eq!(next["result"]["content"][0]["text"], "The tool is done.", "unasked: {next}");
+    assert_eq!(next["result"]["content"][0]["text"], "The tool is done.", "no level was requested: {next}");
 }
 
 #[tokio::test]
-async fn each_round_of_a_tool_that_asks_is_on_record() {
+async fn ask_rounds_are_each_recorded_in_the_audit_log() {
     let folder = tempfile::tempdir().unwrap();
     let log = AuditLog::at(folder.path().join("audit"));
-    let server = Server::new("s", "1").audit(log).state(App { done: Arc::default() }).tools(tools![forget]);
-    let mut client = Client::of(server.yes_destructive(), BEFORE[0], json!({"elicitation": {}})).await;
-    let which = client.call("forget", json!({})).await;
-    client.answer(&which, accepted(json!({"what": "it"}))).await;
+    let server = Server::new("s", "1").audit(log).state(App { runs: Arc::default() }).tools(tools![forget]);
+    let mut client = connect(server.yes_destructive(), LEGACY[0], json!({"elicitation": {}})).await;
+    let question = client.call("forget", json!({})).await;
+    client.answer(&question, accept(json!({"what": "it"}))).await;
     let records = candor_tests::log::records(&folder.path().join("audit"));
-    let said = records.iter().filter(|record| record["call_id"].is_string());
-    let said: Vec<_> =
-        said.map(|record| (record["kind"].clone(), record["outcome"]["status"].clone())).collect();
+    let of_calls = records.iter().filter(|record| record["call_id"].is_string());
+    let kinds_and_statuses: Vec<_> =
+        of_calls.map(|record| (record["kind"].clone(), record["outcome"]["status"].clone())).collect();
     let intent = (json!("intent"), Value::Null);
-    let ended = |how: &str| (json!("outcome"), json!(how));
-    assert_eq!(said, [intent.clone(), ended("asked"), intent, ended("ok")]);
+    let outcome = |status: &str| (json!("outcome"), json!(status));
+    assert_eq!(kinds_and_statuses, [intent.clone(), outcome("asked"), intent, outcome("ok")]);
 }
 
-/// Greet whoever says their name, once an hour.
+/// Ask for a name and greet the user, once an hour.
 #[mcp_tool(read_only, closed_world, public, rate = "1/h")]
 fn greet(call: &Call) -> Result<String, Ask> {
     let schema = json!({"type": "object", "properties": {"name": {"type": "string"}}});
@@ -250,12 +212,12 @@ fn greet(call: &Call) -> Result<String, Ask> {
 }
 
 #[tokio::test]
-async fn one_call_with_questions_in_between_counts_once() {
-    for revision in BEFORE {
+async fn rate_counts_a_call_with_questions_once() {
+    for revision in LEGACY {
         let server = Server::new("s", "1").tools(tools![greet]);
-        let mut client = Client::of(server, revision, json!({"elicitation": {}})).await;
-        let who = client.call("greet", json!({})).await;
-        let answer = client.answer(&who, accepted(json!({"name": "Ada"}))).await;
+        let mut client = connect(server, revision, json!({"elicitation": {}})).await;
+        let question = client.call("greet", json!({})).await;
+        let answer = client.answer(&question, accept(json!({"name": "Ada"}))).await;
         assert_eq!(answer["result"]["content"][0]["text"], "hello \"Ada\"", "{answer}");
         assert_eq!(client.call("greet", json!({})).await["error"]["code"], -31429);
     }

@@ -1,4 +1,4 @@
-//! A destructive tool asks a person in rounds (2026-07-28): every answer, and every state that is not one.
+//! Confirmation of destructive tools in rounds (2026-07-28): every action of the user, and every invalid state.
 
 use std::{
     sync::{
@@ -8,54 +8,54 @@ use std::{
     time::Duration,
 };
 
-use candor::{Server, State, mcp_tool, testing::Clock, tools};
-use candor_tests::wire::{Wire, request};
+use candor::{Revision, Server, State, mcp_tool, testing::Clock, tools};
+use candor_tests::capability_client::CapabilityClient;
 use serde_json::{Value, json};
 
-/// What the destructive tools do: they count.
+/// Counts the runs of the tools.
 #[derive(State)]
 struct App {
-    done: Arc<AtomicUsize>,
+    runs: Arc<AtomicUsize>,
 }
 
 /// Forget something for good.
 #[mcp_tool(destructive, idempotent, closed_world, public)]
 fn forget(
-    done: &Arc<AtomicUsize>,
-    /// What to forget.
+    runs: &Arc<AtomicUsize>,
+    /// The thing to forget.
     what: &str,
-    /// The word that allows it.
+    /// The password that allows it.
     #[param(secret)]
     word: Option<String>,
-    /// How many times.
+    /// The number of times.
     times: Option<u32>,
 ) -> String {
     let _ = (word, times);
-    done.fetch_add(1, Ordering::SeqCst);
+    runs.fetch_add(1, Ordering::SeqCst);
     format!("forgot {what}")
 }
 
 /// Forget something else.
 #[mcp_tool(destructive, idempotent, closed_world, public)]
 fn wipe(
-    done: &Arc<AtomicUsize>,
-    /// What to wipe.
+    runs: &Arc<AtomicUsize>,
+    /// The thing to wipe.
     what: &str,
 ) -> String {
-    done.fetch_add(1, Ordering::SeqCst);
+    runs.fetch_add(1, Ordering::SeqCst);
     format!("wiped {what}")
 }
 
 /// Add a thing, after asking.
 #[mcp_tool(additive, closed_world, public, confirm = "always")]
-fn put(done: &Arc<AtomicUsize>) -> usize {
-    done.fetch_add(1, Ordering::SeqCst)
+fn put(runs: &Arc<AtomicUsize>) -> usize {
+    runs.fetch_add(1, Ordering::SeqCst)
 }
 
 /// Forget without asking.
 #[mcp_tool(destructive, idempotent, closed_world, public, confirm = "never")]
-fn drop_silently(done: &Arc<AtomicUsize>) -> usize {
-    done.fetch_add(1, Ordering::SeqCst)
+fn drop_silently(runs: &Arc<AtomicUsize>) -> usize {
+    runs.fetch_add(1, Ordering::SeqCst)
 }
 
 /// Add two numbers.
@@ -69,66 +69,58 @@ fn add(
     a + b
 }
 
-/// A server, somebody who speaks to it line by line, and what it did.
-struct Rig {
-    wire: Wire,
-    done: Arc<AtomicUsize>,
+/// A client of a server with destructive tools, which counts what they did.
+struct ConfirmingClient {
+    client: CapabilityClient,
+    runs: Arc<AtomicUsize>,
     clock: Clock,
-    elicitation: bool,
 }
 
-impl Rig {
-    fn new() -> Self {
-        let (done, clock) = (Arc::new(AtomicUsize::new(0)), Clock::manual());
+impl ConfirmingClient {
+    async fn connect() -> Self {
+        let (runs, clock) = (Arc::new(AtomicUsize::new(0)), Clock::manual());
         let server =
-            Server::new("s", "1").unaudited().clock(clock.clone()).state(App { done: Arc::clone(&done) });
-        let server = server.tools(tools![forget, wipe, put, drop_silently, add]);
-        Self { wire: Wire::to(server.build().unwrap()), done, clock, elicitation: true }
+            Server::new("s", "1").unaudited().clock(clock.clone()).state(App { runs: Arc::clone(&runs) });
+        let service = server.tools(tools![forget, wipe, put, drop_silently, add]).build().unwrap();
+        let client =
+            CapabilityClient::connect(service, Revision::V2026_07_28, json!({"elicitation": {}})).await;
+        Self { client, runs, clock }
     }
 
-    /// One round: a call, with what the client brings back.
-    async fn round(&mut self, tool: &str, arguments: Value, state: Option<&str>, said: Value) -> Value {
-        let mut params = json!({"name": tool, "arguments": arguments, "_meta": meta(self.elicitation)});
+    /// Sends one round: a call, with the state and the answer that the client returns.
+    async fn round(&mut self, tool: &str, arguments: Value, state: Option<&str>, answer: Value) -> Value {
+        let mut params = json!({"name": tool, "arguments": arguments});
         if let Some(state) = state {
             params["requestState"] = json!(state);
         }
-        if !said.is_null() {
-            params["inputResponses"] = json!({"candor/confirm": said});
+        if !answer.is_null() {
+            params["inputResponses"] = json!({"candor/confirm": answer});
         }
-        self.wire.ask(request(&json!(1), "tools/call", params)).await
+        self.client.request("tools/call", params).await
     }
 
-    /// The first round of `forget`: the question and the state.
-    async fn asked(&mut self, arguments: Value) -> (String, String) {
+    /// Sends the first round of `forget`, and returns the question and the state.
+    async fn first_round(&mut self, arguments: Value) -> (String, String) {
         question(&self.round("forget", arguments, None, Value::Null).await)
     }
 
-    /// A round of `forget` that comes back with `state` and `said`.
-    async fn back(&mut self, state: &str, said: &str) -> Value {
-        self.round("forget", it(), Some(state), json!({"action": said, "content": {}})).await
+    /// Sends the second round of `forget`, with a state and an action.
+    async fn second_round(&mut self, state: &str, action: &str) -> Value {
+        self.round("forget", it(), Some(state), json!({"action": action, "content": {}})).await
     }
 
-    /// An accepting round with a state that confirms nothing: the line that answers it, as it came.
-    async fn unusable(&mut self, state: &str) -> String {
-        let before = self.done();
-        let answer = self.back(state, "accept").await;
+    /// Accepts with a state that must not confirm anything, and returns the line of the refusal.
+    async fn refused_state(&mut self, state: &str) -> String {
+        let before = self.runs();
+        let answer = self.second_round(state, "accept").await;
         assert_eq!(reason(&answer), "confirmation_state", "{answer}");
-        assert_eq!(self.done(), before, "{state}");
-        self.wire.heard().lines().last().unwrap().to_owned()
+        assert_eq!(self.runs(), before, "{state}");
+        self.client.connection.received().lines().last().unwrap().to_owned()
     }
 
-    fn done(&self) -> usize {
-        self.done.load(Ordering::SeqCst)
+    fn runs(&self) -> usize {
+        self.runs.load(Ordering::SeqCst)
     }
-}
-
-fn meta(elicitation: bool) -> Value {
-    let capabilities = if elicitation { json!({"elicitation": {}}) } else { json!({}) };
-    json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": capabilities,
-        "io.modelcontextprotocol/clientInfo": {"name": "wire", "version": "0"},
-    })
 }
 
 fn it() -> Value {
@@ -153,50 +145,53 @@ fn text(answer: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn an_accepted_call_runs_once() {
-    let mut rig = Rig::new();
-    let (_, state) = rig.asked(it()).await;
-    assert_eq!(rig.done(), 0, "nothing happens before the answer");
-    let answer = rig.back(&state, "accept").await;
-    assert_eq!((text(&answer), rig.done()), ("forgot the past", 1), "{answer}");
+async fn confirmation_accepted_runs_the_call_once() {
+    let mut client = ConfirmingClient::connect().await;
+    let (_, state) = client.first_round(it()).await;
+    assert_eq!(client.runs(), 0, "nothing happens before the answer");
+    let answer = client.second_round(&state, "accept").await;
+    assert_eq!((text(&answer), client.runs()), ("forgot the past", 1), "{answer}");
 }
 
 #[tokio::test]
-async fn equal_arguments_in_another_order_are_the_same_call() {
-    let mut rig = Rig::new();
-    let (_, state) = rig.asked(json!({"what": "it", "times": 2})).await;
-    let said = json!({"action": "accept"});
-    let answer = rig.round("forget", json!({"times": 2, "what": "it"}), Some(&state), said).await;
+async fn confirmation_covers_equal_arguments_in_another_order() {
+    let mut client = ConfirmingClient::connect().await;
+    let (_, state) = client.first_round(json!({"what": "it", "times": 2})).await;
+    let accept = json!({"action": "accept"});
+    let answer = client.round("forget", json!({"times": 2, "what": "it"}), Some(&state), accept).await;
     assert_eq!(text(&answer), "forgot it");
 }
 
 #[tokio::test]
-async fn declined_and_cancelled_calls_do_nothing_and_their_states_are_used_up() {
-    for (said, how) in [("decline", "was declined"), ("cancel", "was cancelled")] {
-        let mut rig = Rig::new();
-        let (_, state) = rig.asked(it()).await;
-        let answer = rig.back(&state, said).await;
+async fn confirmation_declined_or_cancelled_runs_nothing_and_uses_up_the_state() {
+    for (action, outcome) in [("decline", "was declined"), ("cancel", "was cancelled")] {
+        let mut client = ConfirmingClient::connect().await;
+        let (_, state) = client.first_round(it()).await;
+        let answer = client.second_round(&state, action).await;
         assert_eq!(reason(&answer), "confirmation_declined", "{answer}");
-        assert_eq!(text(&answer), format!("the call of tool `forget` {how} by the user; nothing was done"));
-        rig.unusable(&state).await;
+        assert_eq!(
+            text(&answer),
+            format!("the call of tool `forget` {outcome} by the user; nothing was done")
+        );
+        client.refused_state(&state).await;
     }
 }
 
 #[tokio::test]
-async fn whatever_is_wrong_with_a_state_is_one_and_the_same_answer() {
-    let mut rig = Rig::new();
-    let (_, good) = rig.asked(it()).await;
-    let foreign = Rig::new().asked(it()).await.1;
-    let other_arguments = rig.asked(json!({"what": "the future"})).await.1;
-    let other_secret = rig.asked(json!({"what": "the past", "word": "x"})).await.1;
-    let other_tool = question(&rig.round("wipe", it(), None, Value::Null).await).1;
-    let (_, used) = rig.asked(it()).await;
-    assert_eq!(text(&rig.back(&used, "accept").await), "forgot the past");
-    let (_, declined) = rig.asked(it()).await;
-    rig.back(&declined, "decline").await;
+async fn confirmation_state_that_is_invalid_gets_one_answer_for_every_fault() {
+    let mut client = ConfirmingClient::connect().await;
+    let (_, good) = client.first_round(it()).await;
+    let foreign = ConfirmingClient::connect().await.first_round(it()).await.1;
+    let other_arguments = client.first_round(json!({"what": "the future"})).await.1;
+    let other_secret = client.first_round(json!({"what": "the past", "word": "x"})).await.1;
+    let other_tool = question(&client.round("wipe", it(), None, Value::Null).await).1;
+    let (_, used) = client.first_round(it()).await;
+    assert_eq!(text(&client.second_round(&used, "accept").await), "forgot the past");
+    let (_, declined) = client.first_round(it()).await;
+    client.second_round(&declined, "decline").await;
 
-    let frozen = rig.unusable("garbage!").await;
-    let mut wrong = vec![
+    let refusal = client.refused_state("garbage!").await;
+    let mut invalid = vec![
         String::new(),
         " ".to_owned(),
         "A".repeat(good.len()),
@@ -218,51 +213,58 @@ async fn whatever_is_wrong_with_a_state_is_one_and_the_same_answer() {
     for at in (0..good.len()).step_by(5) {
         let mut bytes = good.clone().into_bytes();
         bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
-        wrong.push(String::from_utf8(bytes).unwrap());
+        invalid.push(String::from_utf8(bytes).unwrap());
     }
-    for state in wrong {
-        assert_eq!(rig.unusable(&state).await, frozen, "{}", &state.chars().take(80).collect::<String>());
+    for state in invalid {
+        assert_eq!(
+            client.refused_state(&state).await,
+            refusal,
+            "{}",
+            &state.chars().take(80).collect::<String>()
+        );
     }
-    // None of that used up the good one; ten minutes do.
-    rig.clock.advance(Duration::from_secs(599));
-    let late = rig.asked(it()).await.1;
-    assert_eq!(text(&rig.back(&good, "accept").await), "forgot the past");
-    rig.clock.advance(Duration::from_secs(600));
-    assert_eq!(rig.unusable(&late).await, frozen);
-    assert_eq!(rig.unusable(&good).await, frozen, "a used one that has expired as well");
-    assert_eq!(rig.done(), 2);
+    // None of these used up the valid state. It expires after ten minutes.
+    client.clock.advance(Duration::from_secs(599));
+    let late = client.first_round(it()).await.1;
+    assert_eq!(text(&client.second_round(&good, "accept").await), "forgot the past");
+    client.clock.advance(Duration::from_secs(600));
+    assert_eq!(client.refused_state(&late).await, refusal);
+    assert_eq!(client.refused_state(&good).await, refusal, "a used state that has also expired");
+    assert_eq!(client.runs(), 2);
 }
 
 #[tokio::test]
-async fn a_hundred_answers_at_once_to_one_question_run_one_call() {
-    let mut rig = Rig::new();
-    let (_, state) = rig.asked(it()).await;
-    let line = |id: usize| {
-        let said = json!({"candor/confirm": {"action": "accept", "content": {}}});
-        let params = json!({"name": "forget", "arguments": it(), "_meta": meta(true), "requestState": state, "inputResponses": said});
-        request(&json!(id), "tools/call", params)
-    };
+async fn confirmation_accepted_a_hundred_times_at_once_runs_one_call() {
+    let mut client = ConfirmingClient::connect().await;
+    let (_, state) = client.first_round(it()).await;
+    let params = json!({
+        "name": "forget",
+        "arguments": it(),
+        "requestState": state,
+        "inputResponses": {"candor/confirm": {"action": "accept", "content": {}}},
+    });
     for id in 0..100 {
-        rig.wire.say(line(id)).await;
+        let line = client.client.request_line(&json!(id), "tools/call", params.clone());
+        client.client.connection.send(line).await;
     }
     let mut refused = 0;
     for _ in 0..100 {
-        refused += usize::from(reason(&rig.wire.hear().await) == "confirmation_state");
+        refused += usize::from(reason(&client.client.connection.receive().await) == "confirmation_state");
     }
-    assert_eq!((refused, rig.done()), (99, 1));
+    assert_eq!((refused, client.runs()), (99, 1));
 }
 
 #[tokio::test]
-async fn an_answer_to_a_question_never_asked_is_asked_for() {
-    let mut rig = Rig::new();
+async fn confirmation_without_a_question_is_asked_for() {
+    let mut client = ConfirmingClient::connect().await;
     let accept = json!({"action": "accept", "content": {}});
-    question(&rig.round("forget", it(), None, accept).await);
-    assert_eq!(rig.done(), 0);
+    question(&client.round("forget", it(), None, accept).await);
+    assert_eq!(client.runs(), 0);
 }
 
 #[tokio::test]
-async fn an_answer_that_is_none_is_asked_for_again_and_uses_up_the_state() {
-    for said in [
+async fn confirmation_with_an_invalid_answer_is_asked_for_again_with_a_new_state() {
+    for invalid in [
         Value::Null,
         json!("accept"),
         json!(true),
@@ -270,90 +272,94 @@ async fn an_answer_that_is_none_is_asked_for_again_and_uses_up_the_state() {
         json!({"action": "perhaps"}),
         json!({"action": ["accept"]}),
     ] {
-        let mut rig = Rig::new();
-        let (_, state) = rig.asked(it()).await;
-        let again = question(&rig.round("forget", it(), Some(&state), said.clone()).await).1;
-        assert_ne!(again, state, "{said}");
-        rig.unusable(&state).await;
-        assert_eq!(text(&rig.back(&again, "accept").await), "forgot the past", "{said}");
+        let mut client = ConfirmingClient::connect().await;
+        let (_, state) = client.first_round(it()).await;
+        let again = question(&client.round("forget", it(), Some(&state), invalid.clone()).await).1;
+        assert_ne!(again, state, "{invalid}");
+        client.refused_state(&state).await;
+        assert_eq!(text(&client.second_round(&again, "accept").await), "forgot the past", "{invalid}");
     }
 }
 
 #[tokio::test]
-async fn an_answer_to_another_question_is_none() {
-    let mut rig = Rig::new();
-    let (_, state) = rig.asked(it()).await;
-    let line = json!({"name": "forget", "arguments": it(), "requestState": state, "_meta": meta(true), "inputResponses": {"confirm": {"action": "accept", "content": {}}, "": {"action": "accept"}}});
-    question(&rig.wire.ask(request(&json!(1), "tools/call", line)).await);
-    assert_eq!(rig.done(), 0);
+async fn confirmation_with_an_answer_to_another_question_is_asked_for() {
+    let mut client = ConfirmingClient::connect().await;
+    let (_, state) = client.first_round(it()).await;
+    let params = json!({
+        "name": "forget",
+        "arguments": it(),
+        "requestState": state,
+        "inputResponses": {"confirm": {"action": "accept", "content": {}}, "": {"action": "accept"}},
+    });
+    question(&client.client.request("tools/call", params).await);
+    assert_eq!(client.runs(), 0);
 }
 
 #[tokio::test]
-async fn a_state_that_is_no_text_is_no_call() {
-    let mut rig = Rig::new();
+async fn confirmation_state_that_is_not_a_string_is_an_invalid_request() {
+    let mut client = ConfirmingClient::connect().await;
     for state in [json!(7), json!({}), json!(["x"])] {
-        let mut params = json!({"name": "forget", "arguments": it(), "requestState": state});
-        params["_meta"] = meta(true);
-        let answer = rig.wire.ask(request(&json!(1), "tools/call", params)).await;
+        let params = json!({"name": "forget", "arguments": it(), "requestState": state});
+        let answer = client.client.request("tools/call", params).await;
         assert_eq!(answer["error"]["code"], -32602, "{answer}");
     }
-    assert_eq!(rig.done(), 0);
+    assert_eq!(client.runs(), 0);
 }
 
 #[tokio::test]
-async fn a_tool_that_needs_no_word_takes_no_notice_of_a_state() {
-    let mut rig = Rig::new();
+async fn confirmation_state_of_a_tool_without_confirmation_is_ignored() {
+    let mut client = ConfirmingClient::connect().await;
     for state in ["garbage!", ""] {
-        let said = json!({"action": "decline"});
-        let answer = rig.round("add", json!({"a": 1, "b": 1}), Some(state), said).await;
+        let decline = json!({"action": "decline"});
+        let answer = client.round("add", json!({"a": 1, "b": 1}), Some(state), decline).await;
         assert_eq!(answer["result"]["structuredContent"], 2, "{answer}");
     }
-    let answer = rig.round("drop_silently", json!({}), None, Value::Null).await;
-    assert_eq!((text(&answer), rig.done()), ("0", 1), "{answer}");
+    let answer = client.round("drop_silently", json!({}), None, Value::Null).await;
+    assert_eq!((text(&answer), client.runs()), ("0", 1), "{answer}");
 }
 
 #[tokio::test]
-async fn confirm_always_asks_before_a_tool_that_is_not_destructive() {
-    let mut rig = Rig::new();
-    let (words, state) = question(&rig.round("put", json!({}), None, Value::Null).await);
-    assert_eq!(words, "Allow `put`? Add a thing, after asking.\nIt adds, and removes nothing.");
-    rig.round("put", json!({}), Some(&state), json!({"action": "accept"})).await;
-    assert_eq!(rig.done(), 1);
+async fn confirm_always_asks_before_an_additive_tool() {
+    let mut client = ConfirmingClient::connect().await;
+    let (message, state) = question(&client.round("put", json!({}), None, Value::Null).await);
+    assert_eq!(message, "Allow `put`? Add a thing, after asking.\nIt adds, and removes nothing.");
+    client.round("put", json!({}), Some(&state), json!({"action": "accept"})).await;
+    assert_eq!(client.runs(), 1);
 }
 
 #[tokio::test]
-async fn a_client_without_the_capability_is_told_what_to_do() {
-    let mut rig = Rig::new();
-    rig.elicitation = false;
-    let answer = rig.round("forget", it(), None, Value::Null).await;
+async fn confirmation_without_elicitation_is_refused_with_help() {
+    let mut client = ConfirmingClient::connect().await;
+    client.client.capabilities = json!({});
+    let answer = client.round("forget", it(), None, Value::Null).await;
     assert_eq!(reason(&answer), "confirmation_unavailable", "{answer}");
     assert!(text(&answer).contains("it declares no `elicitation` capability"), "{answer}");
     assert!(text(&answer).contains("--yes-destructive"), "{answer}");
-    // Nor does it get anywhere by saying that it was asked.
-    rig.unusable("garbage!").await;
-    assert_eq!(rig.done(), 0);
+    // An answer does not help: the client cannot have been asked.
+    client.refused_state("garbage!").await;
+    assert_eq!(client.runs(), 0);
 }
 
 #[tokio::test]
-async fn arguments_that_do_not_fit_are_refused_before_anybody_is_asked() {
-    let mut rig = Rig::new();
-    let answer = rig.round("forget", json!({}), None, Value::Null).await;
+async fn confirmation_is_not_asked_for_invalid_arguments() {
+    let mut client = ConfirmingClient::connect().await;
+    let answer = client.round("forget", json!({}), None, Value::Null).await;
     assert_eq!(reason(&answer), "invalid_arguments", "{answer}");
 }
 
 #[tokio::test]
-async fn the_question_shows_tool_effect_and_arguments_and_no_secret() {
-    let mut rig = Rig::new();
+async fn confirmation_question_shows_tool_effect_and_arguments_without_secrets() {
+    let mut client = ConfirmingClient::connect().await;
     let long = format!("{}\nAllow everything\u{202e}", "x".repeat(150));
-    let (words, _) = rig.asked(json!({"what": long, "word": "s3cr3t-4711", "times": 3})).await;
+    let (message, _) = client.first_round(json!({"what": long, "word": "s3cr3t-4711", "times": 3})).await;
     assert_eq!(
-        words,
+        message,
         format!(
             "Allow `forget`? Forget something for good.\nIt may change or remove what is there; repeating it changes nothing more.\nwhat: {}\u{fffd}Allow everything\u{fffd}\nword: (secret)\ntimes: 3",
             "x".repeat(150)
         )
     );
-    let (words, _) = rig.asked(json!({"what": "y".repeat(5_000)})).await;
-    assert!(words.ends_with(&format!("what: {}… (5000 characters)", "y".repeat(200))), "{words}");
-    assert!(!rig.wire.heard().contains("s3cr3t-4711"));
+    let (message, _) = client.first_round(json!({"what": "y".repeat(5_000)})).await;
+    assert!(message.ends_with(&format!("what: {}… (5000 characters)", "y".repeat(200))), "{message}");
+    assert!(!client.client.connection.received().contains("s3cr3t-4711"));
 }

@@ -1,103 +1,102 @@
-//! Connections that end: in the middle of a line, with calls in flight, with nobody listening.
+//! Connections that end: in the middle of a line, with calls in flight, or with a client that no longer reads.
 
-use std::sync::Arc;
-
-use candor::{Revision, Server, State, mcp_tool, tools};
+use candor::{Server, State, mcp_tool, tools};
 use candor_tests::{
     fixture,
-    wire::{Wire, call, initialize},
+    gate::Gate,
+    messages::{INITIALIZED, call, initialize},
+    raw_client::RawClient,
 };
 use serde_json::json;
-use tokio::sync::Semaphore;
 
-/// What a handler waits at until the test lets it go.
 #[derive(State)]
 struct App {
-    gate: Arc<Semaphore>,
+    gate: Gate,
 }
 
 /// Wait at the gate.
 #[mcp_tool(additive, closed_world, public)]
-async fn held(
-    gate: &Arc<Semaphore>,
-    /// What to answer.
+async fn wait(
+    gate: &Gate,
+    /// The answer.
     word: String,
 ) -> String {
-    gate.acquire().await.expect("the gate stays open").forget();
+    gate.pass().await;
     word
 }
 
-async fn turns(count: usize) {
+/// Lets the server's tasks run.
+async fn yield_times(count: usize) {
     for _ in 0..count {
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test]
-async fn an_end_in_the_middle_of_a_line_is_answered() {
-    // Often, since the answer and the end of the connection race.
+async fn input_that_ends_inside_a_line_gets_a_parse_error() {
+    // Repeated, because the answer and the end of the connection race.
     for _ in 0..100 {
-        let mut wire = Wire::to(fixture::server().build().unwrap());
-        wire.initialize(Revision::V2025_11_25).await;
-        wire.say_bytes(r#"{"jsonrpc":"2.0","id":3,"method":"tools/ca"#).await;
-        let rest = wire.end().await;
-        assert_eq!(rest.len(), 1, "{rest:?}");
-        assert_eq!(rest[0]["error"]["code"], -32700, "{rest:?}");
+        let mut client = RawClient::initialized(fixture::server().build().unwrap()).await;
+        client.send_bytes(r#"{"jsonrpc":"2.0","id":3,"method":"tools/ca"#).await;
+        let remaining = client.close().await;
+        assert_eq!(remaining.len(), 1, "{remaining:?}");
+        assert_eq!(remaining[0]["error"]["code"], -32700, "{remaining:?}");
     }
 }
 
 #[tokio::test]
-async fn a_last_line_without_its_newline_is_a_line() {
-    let mut wire = Wire::to(fixture::server().build().unwrap());
-    wire.initialize(Revision::V2025_11_25).await;
-    wire.say_bytes(call(&json!(3), "add", json!({"a": 1, "b": 1}))).await;
-    let rest = wire.end().await;
-    assert_eq!(rest[0]["result"]["structuredContent"]["result"], 2, "{rest:?}");
+async fn input_that_ends_without_a_newline_is_read_to_its_end() {
+    let mut client = RawClient::initialized(fixture::server().build().unwrap()).await;
+    client.send_bytes(call(&json!(3), "add", json!({"a": 1, "b": 1}))).await;
+    let remaining = client.close().await;
+    assert_eq!(remaining[0]["result"]["structuredContent"]["result"], 2, "{remaining:?}");
 }
 
 #[tokio::test]
-async fn an_end_before_the_handshake_is_no_error() {
-    for before in ["", "garbage", r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, "\n\n"] {
+async fn input_that_ends_before_the_handshake_is_not_an_error() {
+    for before in ["", "garbage", INITIALIZED, "\n\n"] {
         let (client, server) = tokio::io::duplex(1024);
         let (read, write) = tokio::io::split(server);
         let serving = tokio::spawn(fixture::server().build().unwrap().serve(read, write));
         let (read, write) = tokio::io::split(client);
-        let mut wire = Wire::over(read, write);
-        wire.say_bytes(before).await;
-        wire.end().await;
+        let mut client = RawClient::over(read, write);
+        client.send_bytes(before).await;
+        client.close().await;
         serving.await.unwrap().unwrap();
     }
 }
 
 #[tokio::test]
-async fn calls_in_flight_get_their_answers_after_the_end_of_input() {
-    let gate = Arc::new(Semaphore::new(0));
-    let server = Server::new("s", "1").unaudited().state(App { gate: Arc::clone(&gate) }).tools(tools![held]);
-    let mut wire = Wire::to(server.build().unwrap());
-    wire.initialize(Revision::V2025_11_25).await;
+async fn calls_in_flight_are_answered_after_the_end_of_input() {
+    let gate = Gate::closed();
+    let server = Server::new("s", "1").unaudited().state(App { gate: gate.clone() }).tools(tools![wait]);
+    let mut client = RawClient::initialized(server.build().unwrap()).await;
     for word in ["a", "b", "c"] {
-        wire.say(call(&json!(word), "held", json!({"word": word}))).await;
+        client.send(call(&json!(word), "wait", json!({"word": word}))).await;
     }
-    let open_later = async {
-        turns(200).await;
-        gate.add_permits(3);
+    let admit_later = async {
+        yield_times(200).await;
+        gate.admit(3);
     };
-    let (rest, ()) = tokio::join!(wire.end(), open_later);
-    let mut answered: Vec<_> = rest.iter().map(|message| message["id"].as_str().unwrap()).collect();
+    let (remaining, ()) = tokio::join!(client.close(), admit_later);
+    let mut answered: Vec<_> = remaining.iter().map(|message| message["id"].as_str().unwrap()).collect();
     answered.sort_unstable();
     assert_eq!(answered, ["a", "b", "c"]);
-    assert!(rest.iter().all(|message| message["result"]["content"][0]["text"] == message["id"]), "{rest:?}");
+    assert!(
+        remaining.iter().all(|message| message["result"]["content"][0]["text"] == message["id"]),
+        "{remaining:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_never_answers_holds_the_end_for_its_deadline_at_most() {
-    let gate = Arc::new(Semaphore::new(0));
-    let server = Server::new("s", "1").unaudited().state(App { gate }).tools(tools![held]);
+async fn call_that_never_answers_delays_the_end_until_its_deadline() {
+    let gate = Gate::closed();
+    let server = Server::new("s", "1").unaudited().state(App { gate }).tools(tools![wait]);
     let (mut client, server_end) = tokio::io::duplex(64 * 1024);
     let (read, write) = tokio::io::split(server_end);
     let serving = tokio::spawn(server.build().unwrap().serve(read, write));
     let started = tokio::time::Instant::now();
-    for line in [initialize("2025-11-25"), call(&json!(1), "held", json!({"word": "never"}))] {
+    for line in [initialize("2025-11-25"), call(&json!(1), "wait", json!({"word": "never"}))] {
         tokio::io::AsyncWriteExt::write_all(&mut client, format!("{line}\n").as_bytes()).await.unwrap();
     }
     tokio::io::AsyncWriteExt::shutdown(&mut client).await.unwrap();
@@ -106,20 +105,19 @@ async fn a_call_that_never_answers_holds_the_end_for_its_deadline_at_most() {
 }
 
 #[tokio::test]
-async fn a_client_that_stops_reading_takes_nothing_else_with_it() {
+async fn client_that_stops_reading_does_not_affect_another_connection() {
     let service = fixture::server().build().unwrap();
     let (client, server) = tokio::io::duplex(64 * 1024);
     let (read, write) = tokio::io::split(server);
     let serving = tokio::spawn(service.clone().serve(read, write));
-    let mut wire = Wire::over(tokio::io::empty(), client);
-    wire.say(initialize("2025-11-25")).await;
+    let mut client = RawClient::over(tokio::io::empty(), client);
+    client.send(initialize("2025-11-25")).await;
     for id in 0..50 {
-        wire.say(call(&json!(id), "add", json!({"a": 1, "b": 1}))).await;
+        client.send(call(&json!(id), "add", json!({"a": 1, "b": 1}))).await;
     }
-    drop(wire);
-    // However it ends, it ends, and without a panic.
+    drop(client);
+    // It may end with an error of the stream, but not with a panic.
     let _ = serving.await.expect("no panic");
-    let mut other = Wire::to(service);
-    other.initialize(Revision::V2025_11_25).await;
-    other.is_alive().await;
+    let mut other = RawClient::initialized(service).await;
+    other.assert_alive().await;
 }

@@ -1,168 +1,176 @@
-//! Pages in a browser: what the server tells it → which of them may send a request and read the answer (CORS).
+//! CORS: which pages in a browser may send a request and read its response.
 
 use std::process::Command;
 
-use candor_tests::http::{Answer, Ask, Site, call, initialize, legacy, modern};
+use candor_tests::http::{HttpRequest, HttpResponse, HttpServer, call, initialize, legacy, modern};
 use serde_json::json;
 
-const ALLOWED: &str = "https://app.example";
-const ASKED: &str = "authorization,content-type,mcp-method,mcp-name,mcp-param-region,mcp-protocol-version,mcp-session-id,last-event-id";
+const ALLOWED_ORIGIN: &str = "https://app.example";
+const REQUESTED_HEADERS: &str = "authorization,content-type,mcp-method,mcp-name,mcp-param-region,mcp-protocol-version,mcp-session-id,last-event-id";
 
-async fn site(flags: &[&str]) -> Site {
+async fn start(flags: &[&str]) -> HttpServer {
     let program = Command::new(env!("CARGO_BIN_EXE_web"));
-    Site::start(program, &[&["--allow-origin", ALLOWED], flags].concat()).await
+    HttpServer::start(program, &[&["--allow-origin", ALLOWED_ORIGIN], flags].concat()).await
 }
 
-/// With an authorization server that nobody has to reach.
-async fn guarded() -> Site {
-    site(&["--oauth-issuer", "http://127.0.0.1:9", "--oauth-audience", "https://prices.example/mcp"]).await
+/// Starts a server that requires a token. No test needs its authorization server.
+async fn start_with_oauth() -> HttpServer {
+    start(&["--oauth-issuer", "http://127.0.0.1:9", "--oauth-audience", "https://prices.example/mcp"]).await
 }
 
-/// What a browser asks before it sends what a page wants to send.
-fn preflight(path: &str, origin: &str) -> Ask {
-    Ask { line: format!("OPTIONS {path}"), ..Ask::get("") }
+/// The request that a browser sends before the request of a page.
+fn preflight(path: &str, origin: &str) -> HttpRequest {
+    HttpRequest { line: format!("OPTIONS {path}"), ..HttpRequest::get("") }
         .with("origin", origin)
         .with("access-control-request-method", "POST")
-        .with("access-control-request-headers", ASKED)
+        .with("access-control-request-headers", REQUESTED_HEADERS)
 }
 
-/// The words of a list in a header.
-fn list<'a>(answer: &'a Answer, name: &str) -> Vec<&'a str> {
-    answer
+/// The items of a list in a header.
+fn items<'a>(response: &'a HttpResponse, name: &str) -> Vec<&'a str> {
+    response
         .header(name)
         .unwrap_or_default()
         .split(',')
         .map(str::trim)
-        .filter(|word| !word.is_empty())
+        .filter(|item| !item.is_empty())
         .collect()
 }
 
-/// Whether a browser hands the answer to the page (Fetch, CORS check), and what of its headers.
-fn is_shown(answer: &Answer, origin: &str) -> bool {
-    let shown = answer.header("access-control-allow-origin") == Some(origin);
-    if shown {
+/// Whether a browser lets the page read the response (Fetch, CORS check). If so, also checks which headers it may read.
+fn is_readable(response: &HttpResponse, origin: &str) -> bool {
+    let is_readable = response.header("access-control-allow-origin") == Some(origin);
+    if is_readable {
         assert_eq!(
-            list(answer, "access-control-expose-headers"),
+            items(response, "access-control-expose-headers"),
             ["mcp-session-id", "retry-after", "www-authenticate"]
         );
-        assert_eq!(answer.header("vary"), Some("origin"), "{answer:?}");
+        assert_eq!(response.header("vary"), Some("origin"), "{response:?}");
     }
-    shown
+    is_readable
 }
 
-/// Nothing at all is said to the browser.
-fn is_silent(answer: &Answer) -> bool {
-    !answer.head.to_ascii_lowercase().contains("access-control-")
+/// Whether the response has no CORS header.
+fn has_no_cors(response: &HttpResponse) -> bool {
+    !response.head.to_ascii_lowercase().contains("access-control-")
 }
 
 #[tokio::test]
-async fn a_page_that_may_ask_is_let_through_before_it_shows_a_token() {
-    let site = guarded().await;
+async fn cors_preflight_of_an_allowed_origin_needs_no_token() {
+    let server = start_with_oauth().await;
     for path in ["/mcp", "/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"]
     {
-        for origin in [ALLOWED, "http://localhost:6274", "http://127.0.0.1:3000", "http://[::1]:3000"] {
-            let answer = site.ask(&preflight(path, origin)).await;
-            assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{path} {origin} {answer:?}");
-            assert!(is_shown(&answer, origin), "{path} {origin} {answer:?}");
-            let headers = list(&answer, "access-control-allow-headers");
-            assert!(ASKED.split(',').all(|asked| headers.contains(&asked)), "{headers:?}");
-            assert_eq!(list(&answer, "access-control-allow-methods"), ["GET", "POST", "DELETE"]);
-            assert_eq!(answer.header("access-control-max-age"), Some("7200"));
-            assert_eq!(answer.header("access-control-allow-credentials"), None);
+        for origin in [ALLOWED_ORIGIN, "http://localhost:6274", "http://127.0.0.1:3000", "http://[::1]:3000"]
+        {
+            let response = server.send(&preflight(path, origin)).await;
+            assert_eq!((response.status, response.body.as_str()), (204, ""), "{path} {origin} {response:?}");
+            assert!(is_readable(&response, origin), "{path} {origin} {response:?}");
+            let headers = items(&response, "access-control-allow-headers");
+            assert!(REQUESTED_HEADERS.split(',').all(|name| headers.contains(&name)), "{headers:?}");
+            assert_eq!(items(&response, "access-control-allow-methods"), ["GET", "POST", "DELETE"]);
+            assert_eq!(response.header("access-control-max-age"), Some("7200"));
+            assert_eq!(response.header("access-control-allow-credentials"), None);
         }
     }
 }
 
 #[tokio::test]
-async fn only_headers_of_the_protocol_are_allowed_whatever_is_asked_for() {
-    let site = site(&[]).await;
-    let asked = "Mcp-Param-Region, x-forwarded-for, cookie, mcp-param-a b, *, ,mcp-param-x";
-    let asked = preflight("/mcp", ALLOWED).with("access-control-request-headers", asked);
-    let answer = site.ask(&asked).await;
-    let headers = list(&answer, "access-control-allow-headers");
+async fn cors_preflight_allows_only_headers_of_the_protocol() {
+    let server = start(&[]).await;
+    let names = "Mcp-Param-Region, x-forwarded-for, cookie, mcp-param-a b, *, ,mcp-param-x";
+    let request = preflight("/mcp", ALLOWED_ORIGIN).with("access-control-request-headers", names);
+    let response = server.send(&request).await;
+    let headers = items(&response, "access-control-allow-headers");
     let arguments: Vec<_> = headers.iter().filter(|name| name.starts_with("mcp-param-")).collect();
     assert_eq!(arguments, [&"mcp-param-region", &"mcp-param-x"]);
     assert!(!headers.iter().any(|name| ["*", "cookie", "x-forwarded-for"].contains(name)), "{headers:?}");
 }
 
 #[tokio::test]
-async fn a_page_from_elsewhere_is_told_nothing() {
-    let site = guarded().await;
+async fn cors_of_another_origin_is_refused_without_cors_headers() {
+    let server = start_with_oauth().await;
     for origin in
         ["https://evil.example", "null", "http://app.example", "https://app.example.evil.example", "*"]
     {
         for path in ["/mcp", "/.well-known/oauth-protected-resource"] {
-            let answer = site.ask(&preflight(path, origin)).await;
-            assert!(answer.status == 403 && is_silent(&answer), "{origin} {answer:?}");
-            let answer = site.ask(&Ask::get(path).with("origin", origin)).await;
-            assert!(answer.status == 403 && is_silent(&answer), "{origin} {answer:?}");
+            let response = server.send(&preflight(path, origin)).await;
+            assert!(response.status == 403 && has_no_cors(&response), "{origin} {response:?}");
+            let response = server.send(&HttpRequest::get(path).with("origin", origin)).await;
+            assert!(response.status == 403 && has_no_cors(&response), "{origin} {response:?}");
         }
-        let answer = site.ask(&call("hello", json!({})).with("origin", origin)).await;
-        assert!(answer.status == 403 && is_silent(&answer), "{origin} {answer:?}");
+        let response = server.send(&call("hello", json!({})).with("origin", origin)).await;
+        assert!(response.status == 403 && has_no_cors(&response), "{origin} {response:?}");
     }
-    // A page that may, at a name that is not the server's: its browser was led there.
-    let rebound = preflight("/mcp", ALLOWED).with("host", "evil.example");
-    let answer = site.ask(&rebound).await;
-    assert!(answer.status == 403 && is_silent(&answer), "{answer:?}");
-    // Two origins are none.
-    let mut twice = preflight("/mcp", ALLOWED);
-    twice.headers.push(("origin".to_owned(), ALLOWED.to_owned()));
-    let answer = site.ask(&twice).await;
-    assert!(answer.status == 403 && is_silent(&answer), "{answer:?}");
+    // An allowed page, but a host name that is not the server's (DNS rebinding).
+    let rebound = preflight("/mcp", ALLOWED_ORIGIN).with("host", "evil.example");
+    let response = server.send(&rebound).await;
+    assert!(response.status == 403 && has_no_cors(&response), "{response:?}");
+    // Two `Origin` headers.
+    let mut repeated = preflight("/mcp", ALLOWED_ORIGIN);
+    repeated.headers.push(("origin".to_owned(), ALLOWED_ORIGIN.to_owned()));
+    let response = server.send(&repeated).await;
+    assert!(response.status == 403 && has_no_cors(&response), "{response:?}");
 }
 
 #[tokio::test]
-async fn a_page_reads_answers_and_refusals_alike() {
-    let site = site(&[]).await;
-    let from = |ask: Ask| ask.with("origin", ALLOWED);
-    let shown = async |ask: Ask, status: u16| {
-        let answer = site.ask(&from(ask)).await;
-        assert!(answer.status == status && is_shown(&answer, ALLOWED), "{answer:?}");
-        answer
+async fn cors_lets_an_allowed_origin_read_results_and_errors() {
+    let server = start(&[]).await;
+    let read = async |request: HttpRequest, status: u16| {
+        let response = server.send(&request.with("origin", ALLOWED_ORIGIN)).await;
+        assert!(response.status == status && is_readable(&response, ALLOWED_ORIGIN), "{response:?}");
+        response
     };
-    shown(call("hello", json!({})), 200).await;
-    shown(modern("tools/list", json!({})), 200).await;
-    shown(modern("no/such", json!({})), 404).await;
-    shown(Ask::post("not even JSON"), 400).await;
-    shown(call("test_simple_text", json!({})), 403).await;
+    read(call("hello", json!({})), 200).await;
+    read(modern("tools/list", json!({})), 200).await;
+    read(modern("no/such", json!({})), 404).await;
+    read(HttpRequest::post("not even JSON"), 400).await;
+    read(call("test_simple_text", json!({})), 403).await;
     for status in [200, 200, 429] {
-        let answer = shown(call("twice", json!({})), status).await;
-        assert_eq!(answer.header("retry-after").is_some(), status == 429);
+        let response = read(call("twice", json!({})), status).await;
+        assert_eq!(response.header("retry-after").is_some(), status == 429);
     }
-    let begun = shown(initialize(), 200).await;
-    let held = begun.header("mcp-session-id").expect("a session");
-    shown(legacy(held, "tools/list", json!({})), 200).await;
-    shown(Ask { line: "DELETE /mcp".to_owned(), ..legacy(held, "", json!({})) }, 204).await;
+    let handshake = read(initialize(), 200).await;
+    let session = handshake.header("mcp-session-id").expect("a session");
+    read(legacy(session, "tools/list", json!({})), 200).await;
+    read(HttpRequest { line: "DELETE /mcp".to_owned(), ..legacy(session, "", json!({})) }, 204).await;
 }
 
 #[tokio::test]
-async fn a_page_without_a_token_finds_its_way_to_one() {
-    let site = guarded().await;
-    let refused = site.ask(&call("hello", json!({})).with("origin", ALLOWED)).await;
-    assert!(refused.status == 401 && is_shown(&refused, ALLOWED), "{refused:?}");
-    assert!(refused.header("www-authenticate").is_some_and(|said| said.contains("resource_metadata=")));
+async fn cors_lets_an_allowed_origin_read_the_oauth_challenge_and_metadata() {
+    let server = start_with_oauth().await;
+    let refused = server.send(&call("hello", json!({})).with("origin", ALLOWED_ORIGIN)).await;
+    assert!(refused.status == 401 && is_readable(&refused, ALLOWED_ORIGIN), "{refused:?}");
+    assert!(
+        refused.header("www-authenticate").is_some_and(|challenge| challenge.contains("resource_metadata="))
+    );
     for path in ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"] {
-        let document = site.ask(&Ask::get(path).with("origin", ALLOWED)).await;
-        assert!(document.status == 200 && is_shown(&document, ALLOWED), "{document:?}");
+        let document = server.send(&HttpRequest::get(path).with("origin", ALLOWED_ORIGIN)).await;
+        assert!(document.status == 200 && is_readable(&document, ALLOWED_ORIGIN), "{document:?}");
         assert_eq!(document.message()["resource"], "https://prices.example/mcp");
     }
 }
 
 #[tokio::test]
-async fn who_is_no_page_is_told_nothing_of_pages() {
-    let site = guarded().await;
-    for (ask, status) in [
+async fn cors_headers_are_not_sent_to_other_clients() {
+    let server = start_with_oauth().await;
+    for (request, status) in [
         (call("hello", json!({})), 401),
-        (Ask::get("/.well-known/oauth-protected-resource"), 200),
-        (Ask { line: "OPTIONS /.well-known/oauth-protected-resource".to_owned(), ..Ask::get("") }, 405),
-        (Ask { line: "OPTIONS /mcp".to_owned(), ..Ask::get("") }, 401),
-        (Ask::get("/.well-known/oauth-protected-resource").with("host", "evil.example"), 403),
+        (HttpRequest::get("/.well-known/oauth-protected-resource"), 200),
+        (
+            HttpRequest {
+                line: "OPTIONS /.well-known/oauth-protected-resource".to_owned(),
+                ..HttpRequest::get("")
+            },
+            405,
+        ),
+        (HttpRequest { line: "OPTIONS /mcp".to_owned(), ..HttpRequest::get("") }, 401),
+        (HttpRequest::get("/.well-known/oauth-protected-resource").with("host", "evil.example"), 403),
     ] {
-        let answer = site.ask(&ask).await;
-        assert!(answer.status == status && is_silent(&answer), "{ask:?} {answer:?}");
+        let response = server.send(&request).await;
+        assert!(response.status == status && has_no_cors(&response), "{request:?} {response:?}");
     }
-    // What asks as a browser does, and is none, is a request like any other.
-    let mut nameless = preflight("/mcp", ALLOWED);
-    nameless.headers.retain(|(name, _)| name != "origin");
-    assert_eq!(site.ask(&nameless).await.status, 401);
+    // A preflight without an origin is treated as any other request.
+    let mut without_origin = preflight("/mcp", ALLOWED_ORIGIN);
+    without_origin.headers.retain(|(name, _)| name != "origin");
+    assert_eq!(server.send(&without_origin).await.status, 401);
 }

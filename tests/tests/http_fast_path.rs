@@ -1,100 +1,101 @@
-//! A call that is answered without rmcp's service, and the same call through it: one answer.
+//! The fast path of HTTP calls, which skips rmcp's service: it must answer exactly as rmcp does.
 
 use std::process::Command;
 
 use candor_tests::{
-    http::{Answer, Ask, Site, call, modern, until},
+    http::{HttpRequest, HttpResponse, HttpServer, call, modern},
     log::records,
+    wait::wait_until,
 };
 use serde_json::{Value, json};
 
-/// The same call, with something in its headers that only rmcp weighs.
-fn through_rmcp(ask: &Ask) -> Ask {
-    ask.clone().with("accept", "application/json;q=1, text/event-stream;q=0.5")
+/// The same call with a quality in `accept`, which the fast path leaves to rmcp.
+fn through_rmcp(request: &HttpRequest) -> HttpRequest {
+    request.clone().with("accept", "application/json;q=1, text/event-stream;q=0.5")
 }
 
-/// What both say.
-async fn one_answer(site: &Site, ask: &Ask) -> Answer {
-    let (direct, through) = (site.ask(ask).await, site.ask(&through_rmcp(ask)).await);
-    assert_eq!(direct.status, through.status, "{direct:?} {through:?}");
-    assert_eq!(direct.header("content-type"), through.header("content-type"));
-    assert_eq!(direct.body, through.body);
-    direct
+/// Sends a request on both paths, checks that the responses are the same, and returns the response.
+async fn send_on_both_paths(server: &HttpServer, request: &HttpRequest) -> HttpResponse {
+    let (fast, rmcp) = (server.send(request).await, server.send(&through_rmcp(request)).await);
+    assert_eq!(fast.status, rmcp.status, "{fast:?} {rmcp:?}");
+    assert_eq!(fast.header("content-type"), rmcp.header("content-type"));
+    assert_eq!(fast.body, rmcp.body);
+    fast
 }
 
-/// A call whose parameters hold these too.
-fn with(tool: &str, mut more: Value) -> Ask {
+/// A call with these further parameters.
+fn call_with(tool: &str, mut more: Value) -> HttpRequest {
     let mut params = json!({"name": tool, "arguments": {}});
     params.as_object_mut().unwrap().append(more.as_object_mut().unwrap());
     modern("tools/call", params).with("mcp-name", tool)
 }
 
 #[tokio::test]
-async fn results_errors_and_refusals_are_the_same_on_both_ways() {
-    let site = Site::start(Command::new(env!("CARGO_BIN_EXE_web")), &[]).await;
-    let result = one_answer(&site, &call("measure", json!({"text": "abc"}))).await;
+async fn fast_path_gives_the_same_results_errors_and_refusals() {
+    let server = HttpServer::start(Command::new(env!("CARGO_BIN_EXE_web")), &[]).await;
+    let result = send_on_both_paths(&server, &call("measure", json!({"text": "abc"}))).await;
     assert_eq!(result.message()["result"]["structuredContent"], 3);
     assert_eq!(result.message()["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "web");
-    let bad = one_answer(&site, &call("measure", json!({"text": 5}))).await;
-    assert_eq!((bad.status, &bad.message()["result"]["isError"]), (200, &json!(true)));
-    let unknown = one_answer(&site, &call("mesure", json!({}))).await;
+    let invalid = send_on_both_paths(&server, &call("measure", json!({"text": 5}))).await;
+    assert_eq!((invalid.status, &invalid.message()["result"]["isError"]), (200, &json!(true)));
+    let unknown = send_on_both_paths(&server, &call("mesure", json!({}))).await;
     assert_eq!((unknown.status, &unknown.message()["error"]["code"]), (200, &json!(-32602)));
-    let beyond = one_answer(&site, &call("test_simple_text", json!({}))).await;
-    assert_eq!(beyond.status, 403);
-    let no_call = one_answer(&site, &with("measure", json!({"arguments": []}))).await;
-    assert_eq!(no_call.message()["error"]["code"], -32602);
-    let twice = Ask {
+    let without_scope = send_on_both_paths(&server, &call("test_simple_text", json!({}))).await;
+    assert_eq!(without_scope.status, 403);
+    let malformed = send_on_both_paths(&server, &call_with("measure", json!({"arguments": []}))).await;
+    assert_eq!(malformed.message()["error"]["code"], -32602);
+    let repeated_argument = HttpRequest {
         body: call("measure", json!({"text": "a"})).body.replace("{\"text\"", "{\"text\":\"b\",\"text\""),
         ..call("measure", json!({}))
     };
-    assert_eq!(one_answer(&site, &twice).await.status, 400);
-    let key = with("measure", json!({"arguments": {"text": "abc"}}));
-    let key = Ask {
-        body: key.body.replace("\"_meta\":{", "\"_meta\":{\"candor/idempotency-key\":\"short\","),
-        ..key
+    assert_eq!(send_on_both_paths(&server, &repeated_argument).await.status, 400);
+    let request = call_with("measure", json!({"arguments": {"text": "abc"}}));
+    let short_key = HttpRequest {
+        body: request.body.replace("\"_meta\":{", "\"_meta\":{\"candor/idempotency-key\":\"short\","),
+        ..request
     };
-    assert_eq!(one_answer(&site, &key).await.message()["error"]["code"], -32602);
+    assert_eq!(send_on_both_paths(&server, &short_key).await.message()["error"]["code"], -32602);
 }
 
 #[tokio::test]
-async fn a_request_that_contradicts_itself_is_refused_on_both_ways() {
-    let site = Site::start(Command::new(env!("CARGO_BIN_EXE_web")), &[]).await;
-    let ask = call("measure", json!({"text": "abc"}));
+async fn fast_path_refuses_headers_that_contradict_the_body() {
+    let server = HttpServer::start(Command::new(env!("CARGO_BIN_EXE_web")), &[]).await;
+    let request = call("measure", json!({"text": "abc"}));
     for (header, value) in
         [("mcp-name", "twice"), ("mcp-method", "tools/list"), ("mcp-protocol-version", "2025-11-25")]
     {
-        let refused = one_answer(&site, &ask.clone().with(header, value)).await;
+        let refused = send_on_both_paths(&server, &request.clone().with(header, value)).await;
         assert_eq!((refused.status, &refused.message()["error"]["code"]), (400, &json!(-32020)), "{header}");
     }
-    let missing = Ask { body: ask.body.replace("clientCapabilities", "clientAbilities"), ..ask.clone() };
-    assert_eq!(one_answer(&site, &missing).await.status, 400);
-    let tomorrow = Ask { body: ask.body.replace("2026-07-28", "2027-01-01"), ..ask };
-    let tomorrow = one_answer(&site, &tomorrow.with("mcp-protocol-version", "2027-01-01")).await;
-    assert_eq!((tomorrow.status, &tomorrow.message()["error"]["code"]), (400, &json!(-32022)));
+    let without_capabilities = HttpRequest {
+        body: request.body.replace("clientCapabilities", "clientAbilities"),
+        ..request.clone()
+    };
+    assert_eq!(send_on_both_paths(&server, &without_capabilities).await.status, 400);
+    let unknown = HttpRequest { body: request.body.replace("2026-07-28", "2027-01-01"), ..request };
+    let refused = send_on_both_paths(&server, &unknown.with("mcp-protocol-version", "2027-01-01")).await;
+    assert_eq!((refused.status, &refused.message()["error"]["code"]), (400, &json!(-32022)));
 }
 
 #[tokio::test]
-async fn how_a_call_ended_that_nobody_waited_for_is_on_record() {
+async fn fast_path_records_a_call_that_its_client_abandoned() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("audit");
-    let site =
-        Site::start(Command::new(env!("CARGO_BIN_EXE_web")), &["--audit", log.to_str().unwrap()]).await;
-    let mut connection = site.connect().await;
-    connection.send(&call("alone", json!({"time": 30_000})).bytes(site.address)).await;
-    let at_work = async |count: i32| {
-        let answer = site.ask(&call("at_work", json!({}))).await;
-        answer.message()["result"]["structuredContent"] == count
-    };
-    until(async || at_work(1).await).await;
+    let server =
+        HttpServer::start(Command::new(env!("CARGO_BIN_EXE_web")), &["--audit", log.to_str().unwrap()]).await;
+    let mut connection = server.connect().await;
+    connection.send(&call("alone", json!({"time": 30_000})).bytes(server.address)).await;
+    wait_until(async || server.in_flight().await == 1).await;
     drop(connection);
-    until(async || at_work(0).await).await;
-    let ended = async || {
+    wait_until(async || server.in_flight().await == 0).await;
+    let recorded_reason = || {
         let records = records(&log);
-        let begun = records.iter().find(|record| record["kind"] == "intent" && record["tool"] == "alone");
-        let id = begun.map(|record| record["call_id"].clone());
-        let of_it = |record: &&Value| record["kind"] == "outcome" && Some(&record["call_id"]) == id.as_ref();
-        records.iter().find(of_it).map(|record| record["outcome"]["reason"].clone())
+        let intent = records.iter().find(|record| record["kind"] == "intent" && record["tool"] == "alone");
+        let id = intent.map(|record| record["call_id"].clone());
+        let is_outcome =
+            |record: &&Value| record["kind"] == "outcome" && Some(&record["call_id"]) == id.as_ref();
+        records.iter().find(is_outcome).map(|record| record["outcome"]["reason"].clone())
     };
-    until(async || ended().await.is_some()).await;
-    assert_eq!(ended().await, Some(json!("cancelled")));
+    wait_until(async || recorded_reason().is_some()).await;
+    assert_eq!(recorded_reason(), Some(json!("cancelled")));
 }

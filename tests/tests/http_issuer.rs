@@ -6,14 +6,14 @@ use std::{
 };
 
 use candor_tests::{
-    http::{Answer, Ask, Connection, Site, call},
+    http::{HttpConnection, HttpRequest, HttpResponse, HttpServer, call},
     issuer::{AUDIENCE, Issuer, KEYS, METADATA, Page, Signer, part},
 };
 use serde_json::json;
 
-async fn site(issuer: &Issuer) -> Site {
+async fn site(issuer: &Issuer) -> HttpServer {
     let program = Command::new(env!("CARGO_BIN_EXE_web"));
-    Site::start(program, &["--oauth-issuer", &issuer.address, "--oauth-audience", AUDIENCE]).await
+    HttpServer::start(program, &["--oauth-issuer", &issuer.address, "--oauth-audience", AUDIENCE]).await
 }
 
 /// A good token of the issuer's, for an hour.
@@ -24,10 +24,10 @@ fn token(issuer: &Issuer, signer: &Signer) -> String {
 }
 
 /// Asks with this token until the answer is no more that nobody can tell who calls.
-async fn once_it_is_back(site: &Site, token: &str) -> Answer {
+async fn once_it_is_back(site: &HttpServer, token: &str) -> HttpResponse {
     let back = async {
         loop {
-            let answer = site.ask(&call("hello", json!({})).bearer(token)).await;
+            let answer = site.send(&call("hello", json!({})).bearer(token)).await;
             if answer.status != 503 {
                 break answer;
             }
@@ -37,7 +37,7 @@ async fn once_it_is_back(site: &Site, token: &str) -> Answer {
     tokio::time::timeout(Duration::from_secs(30), back).await.expect("the issuer is asked again")
 }
 
-fn is_told_to_come_back(answer: &Answer) {
+fn is_told_to_come_back(answer: &HttpResponse) {
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("10")), "{answer:?}");
     assert_eq!(answer.message()["error"]["code"], -31503);
     // Another token would not help.
@@ -64,11 +64,11 @@ async fn while_the_issuer_is_down_or_lies_callers_come_back_and_then_are_served(
         sites.push((site(&issuer).await, issuer));
     }
     for (site, issuer) in &sites {
-        is_told_to_come_back(&site.ask(&call("hello", json!({})).bearer(&token(issuer, &good))).await);
-        assert_eq!(site.ask(&Ask::get("/livez")).await.status, 200);
+        is_told_to_come_back(&site.send(&call("hello", json!({})).bearer(&token(issuer, &good))).await);
+        assert_eq!(site.send(&HttpRequest::get("/livez")).await.status, 200);
         // Nobody's token is a good one meanwhile.
         let forged = good.sign_as(&json!({"alg": "HS256", "kid": "ed"}), &json!({"sub": "eve"}));
-        assert_ne!(site.ask(&call("hello", json!({})).bearer(&forged)).await.status, 200);
+        assert_ne!(site.send(&call("hello", json!({})).bearer(&forged)).await.status, 200);
     }
     for (_, issuer) in &sites {
         issuer.down(false);
@@ -78,7 +78,7 @@ async fn while_the_issuer_is_down_or_lies_callers_come_back_and_then_are_served(
     for (site, issuer) in &sites {
         let answer = once_it_is_back(site, &token(issuer, &good)).await;
         assert_eq!(answer.message()["result"]["content"][0]["text"], "hello ada", "{answer:?}");
-        let strange = site.ask(&call("hello", json!({})).bearer(&token(issuer, &other))).await;
+        let strange = site.send(&call("hello", json!({})).bearer(&token(issuer, &other))).await;
         assert_eq!(strange.status, 401, "{strange:?}");
     }
 }
@@ -95,27 +95,27 @@ async fn tokens_of_made_up_keys_leave_nothing_behind_and_do_not_hammer_the_issue
         let header = part(&json!({"alg": "EdDSA", "kid": format!("bogus-{n}")}));
         format!("{header}.{}.AAAA", part(&json!({"sub": "x".repeat(200), "n": n})))
     };
-    let mut connections: Vec<Connection> = Vec::new();
+    let mut connections: Vec<HttpConnection> = Vec::new();
     for _ in 0..16 {
         connections.push(site.connect().await);
     }
     let mut before = 0;
     for round in 0..600 {
         if round == 60 {
-            before = site.memory();
+            before = site.memory_kb();
         }
         for (n, connection) in connections.iter_mut().enumerate() {
             let ask = call("hello", json!({})).bearer(&bogus(round * 16 + n));
             connection.send(&ask.bytes(site.address)).await;
         }
         for connection in &mut connections {
-            assert_eq!(connection.answer().await.expect("an answer").status, 401);
+            assert_eq!(connection.response().await.expect("an answer").status, 401);
         }
     }
-    let grown = site.memory().saturating_sub(before);
+    let grown = site.memory_kb().saturating_sub(before);
     assert!(grown < 4096, "{grown} kB more than before");
     let seconds = start.elapsed().expect("time goes on").as_secs();
     let asked = u64::try_from(issuer.asked(KEYS)).expect("a small number");
     assert!(asked <= 3 + seconds / 10, "{asked} times in {seconds} s");
-    assert_eq!(site.ask(&call("hello", json!({})).bearer(&good)).await.status, 200);
+    assert_eq!(site.send(&call("hello", json!({})).bearer(&good)).await.status, 200);
 }

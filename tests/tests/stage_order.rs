@@ -1,23 +1,23 @@
-//! One call that is wrong in every way, mended stage by stage: the first stage that objects is the one that answers.
+//! Sends a call that every stage refuses, then mends it stage by stage: the first stage that refuses must answer.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-use candor::{Revision, Server, State, mcp_tool, tools};
-use candor_tests::wire::{Wire, request};
+use candor::{Server, State, mcp_tool, tools};
+use candor_tests::{messages::request, raw_client::RawClient};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// How often a handler ran.
+/// Counts the runs of the handler.
 #[derive(State)]
 struct App {
     runs: Arc<AtomicUsize>,
 }
 
-/// Says that it is a small number, and need not be.
+/// A number that its schema bounds, and its code does not.
 #[derive(Serialize)]
 struct Small(u64);
 
@@ -35,7 +35,7 @@ impl JsonSchema for Small {
 #[mcp_tool(additive, closed_world, scope = "open:vault")]
 fn open_vault(
     runs: &Arc<AtomicUsize>,
-    /// Which shelf; beyond 200 there is none.
+    /// The number of the shelf; the last one is 200.
     #[param(max = 250)]
     shelf: u8,
 ) -> Result<Small, String> {
@@ -50,7 +50,7 @@ fn params(name: &str, key: &str, arguments: Value) -> Value {
 }
 
 #[tokio::test]
-async fn each_stage_answers_before_the_next() {
+async fn call_is_refused_by_the_first_stage_that_objects() {
     let runs = Arc::new(AtomicUsize::new(0));
     let server = || {
         let server = Server::new("s", "1").unaudited().state(App { runs: Arc::clone(&runs) });
@@ -59,7 +59,7 @@ async fn each_stage_answers_before_the_next() {
     let key = "0123456789abcdef";
     let wrong = || json!({"shelf": 999});
     let steps = [
-        // No request at all, and then a call of nothing.
+        // Invalid parameters, then invalid arguments, then an unknown tool.
         ("", json!([]), json!({"code": -32602, "starts": "`params` is no object"})),
         (
             "",
@@ -67,21 +67,21 @@ async fn each_stage_answers_before_the_next() {
             json!({"code": -32602, "starts": "this is no `tools/call`"}),
         ),
         ("", params("open_valt", "!", wrong()), json!({"code": -32602, "starts": "Unknown tool"})),
-        // A tool, and no right to it.
+        // A known tool without its scope.
         (
             "",
             params("open_vault", "!", wrong()),
             json!({"code": -31403, "starts": "tool `open_vault` needs"}),
         ),
-        // The right to it, and a key that is none.
+        // The scope, and an invalid idempotency key.
         ("open:vault", params("open_vault", "!", wrong()), json!({"code": -32602, "starts": "`_meta["})),
-        // A key, and arguments that do not fit: first the schema.
+        // A valid key, and arguments that do not fit the schema.
         (
             "open:vault",
             params("open_vault", key, wrong()),
             json!({"reason": "invalid_arguments", "starts": "these arguments"}),
         ),
-        // They fit: now the handler has the word.
+        // Valid arguments: the handler panics, then fails.
         (
             "open:vault",
             params("open_vault", key, json!({"shelf": 250})),
@@ -92,7 +92,7 @@ async fn each_stage_answers_before_the_next() {
             params("open_vault", key, json!({"shelf": 210})),
             json!({"reason": null, "starts": "no shelf"}),
         ),
-        // It answers, and not as it promised.
+        // The handler's output does not fit its schema, then does.
         (
             "open:vault",
             params("open_vault", key, json!({"shelf": 11})),
@@ -101,16 +101,15 @@ async fn each_stage_answers_before_the_next() {
         ("open:vault", params("open_vault", key, json!({"shelf": 10})), json!({"starts": "10"})),
     ];
     for (at, (grant, params, expected)) in steps.into_iter().enumerate() {
-        let mut wire = Wire::to(server().grant(grant));
-        wire.initialize(Revision::V2025_11_25).await;
-        let answer = wire.ask(request(&json!(at), "tools/call", params.clone())).await;
+        let mut client = RawClient::initialized(server().grant(grant)).await;
+        let answer = client.exchange(request(&json!(at), "tools/call", params.clone())).await;
         let text =
             answer["error"]["message"].as_str().or(answer["result"]["content"][0]["text"].as_str()).unwrap();
         assert!(text.starts_with(expected["starts"].as_str().unwrap()), "{params} {answer}");
         assert_eq!(answer["error"]["code"], expected["code"], "{params} {answer}");
         assert_eq!(answer["result"]["_meta"]["candor/reason"], expected["reason"], "{params} {answer}");
-        // Nothing before the arguments' stage runs a handler, and everything after it does.
-        let ran = runs.swap(0, Ordering::Relaxed);
-        assert_eq!(ran, usize::from(at >= 6), "{params}");
+        // The handler runs only after the stage that checks the arguments.
+        let runs = runs.swap(0, Ordering::Relaxed);
+        assert_eq!(runs, usize::from(at >= 6), "{params}");
     }
 }

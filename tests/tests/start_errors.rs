@@ -1,4 +1,4 @@
-//! Servers that do not start, and what they say.
+//! Servers that do not start, and their errors.
 
 use std::sync::{
     Arc,
@@ -27,14 +27,19 @@ mod other {
 }
 
 #[test]
-fn two_tools_of_one_name_do_not_start() {
+fn server_with_two_tools_of_one_name_does_not_start() {
     let server = || Server::new("s", "1").tools(tools![clock]).tools(tools![other::watch]);
-    let says = "two tools are called `clock`\nhelp: give one of them `name = \"…\"` in its `#[mcp_tool(…)]`";
-    assert_eq!(server().build().err().unwrap().to_string(), says);
-    assert_eq!(server().manifest().unwrap_err().to_string(), says);
-    assert_eq!(server().reference().unwrap_err().to_string(), says);
+    let message =
+        "two tools are called `clock`\nhelp: give one of them `name = \"…\"` in its `#[mcp_tool(…)]`";
+    assert_eq!(server().build().err().unwrap().to_string(), message);
+    assert_eq!(server().manifest().unwrap_err().to_string(), message);
+    assert_eq!(server().reference().unwrap_err().to_string(), message);
     let twice = Server::new("s", "1").tools(tools![clock]).state(()).tools(tools![clock]);
-    assert_eq!(twice.build().err().unwrap().to_string(), says, "before the state and after it, too");
+    assert_eq!(
+        twice.build().err().unwrap().to_string(),
+        message,
+        "also if only one of them comes after the state"
+    );
 }
 
 #[derive(State)]
@@ -51,14 +56,14 @@ fn word(word: &Word) -> &'static str {
 }
 
 #[test]
-fn a_state_that_cannot_be_made_says_why() {
+fn server_whose_state_fails_reports_the_reason() {
     let server = Server::new("s", "1").state_with(|| Err::<App, _>("the disk is full")).tools(tools![word]);
     let error = server.build().err().unwrap().to_string();
     assert_eq!(error, "the server's state could not be made\nnote: the disk is full");
 }
 
 #[tokio::test]
-async fn a_state_is_made_once_and_only_to_serve() {
+async fn state_is_made_once_and_only_to_serve() {
     let made = Arc::new(AtomicUsize::new(0));
     let server = || {
         let made = Arc::clone(&made);
@@ -66,7 +71,7 @@ async fn a_state_is_made_once_and_only_to_serve() {
             made.fetch_add(1, Ordering::Relaxed);
             Ok::<_, String>(App { word: Word("ahoy") })
         };
-        // What needs no state may come before it.
+        // A tool that needs no state may come before it.
         Server::new("s", "1").tools(tools![clock]).state_with(state).tools(tools![word])
     };
     server().manifest().unwrap();
@@ -78,7 +83,7 @@ async fn a_state_is_made_once_and_only_to_serve() {
     assert_eq!(made.load(Ordering::Relaxed), 1);
 }
 
-/// Looks like a number to the macro, and is a text in JSON.
+/// A type of the user, which is a string in JSON.
 #[derive(Deserialize)]
 struct Cents(#[expect(dead_code, reason = "read from JSON alone")] String);
 
@@ -95,7 +100,7 @@ impl JsonSchema for Cents {
 /// Pay.
 #[mcp_tool(additive, closed_world, public)]
 fn pay(
-    /// How much.
+    /// The sum.
     #[param(min = 1)]
     cents: Cents,
 ) {
@@ -105,7 +110,7 @@ fn pay(
 /// Pay a usual sum.
 #[mcp_tool(additive, closed_world, public)]
 fn pay_usual(
-    /// How much.
+    /// The sum.
     #[param(example = "a lot")]
     cents: Cents,
 ) {
@@ -115,7 +120,7 @@ fn pay_usual(
 /// Pay the default.
 #[mcp_tool(additive, closed_world, public)]
 fn pay_default(
-    /// How much.
+    /// The sum.
     #[param(default = "nothing")]
     cents: Cents,
 ) {
@@ -125,7 +130,7 @@ fn pay_default(
 /// Pay in words.
 #[mcp_tool(additive, closed_world, public)]
 fn pay_words(
-    /// How much.
+    /// The sum.
     #[param(max_len = 2, example = "12")]
     cents: Cents,
 ) {
@@ -133,7 +138,7 @@ fn pay_words(
 }
 
 #[test]
-fn bounds_that_do_not_fit_a_type_of_the_users_name_the_parameter() {
+fn param_bounds_that_do_not_fit_a_users_type_name_the_parameter() {
     let refused = |tools| Server::new("s", "1").tools(tools).build().err().unwrap().to_string();
     let fact = |tool| format!("tool `{tool}` cannot be described to a client\nnote: parameter `cents`: ");
     assert_eq!(
@@ -149,7 +154,7 @@ fn bounds_that_do_not_fit_a_type_of_the_users_name_the_parameter() {
 }
 
 #[test]
-fn a_server_without_a_tool_or_a_revision() {
+fn server_without_tools_starts_and_without_revisions_does_not() {
     Server::new("s", "1").build().unwrap();
     assert!(Server::new("s", "1").revisions([]).tools(tools![clock]).build().is_err());
 }

@@ -1,4 +1,4 @@
-//! A server with an rmcp handler of the user's own: prompts and resources are its, tools stay Candor's.
+//! A server with a user's rmcp handler, which serves prompts and resources, while Candor serves the tools.
 
 use candor::{
     Revision, Server, mcp_tool,
@@ -13,12 +13,15 @@ use candor::{
     },
     tools,
 };
-use candor_tests::wire::{Wire, each_revision, modern, request};
+use candor_tests::{
+    messages::{modern, request},
+    raw_client::{RawClient, for_each_revision},
+};
 use serde_json::json;
 
-struct Own;
+struct UserHandler;
 
-impl ServerHandler for Own {
+impl ServerHandler for UserHandler {
     fn get_info(&self) -> ServerConfig {
         ServerConfig::new(
             ServerCapabilities::builder().enable_prompts().enable_resources().enable_tools().build(),
@@ -77,12 +80,12 @@ fn clock() -> &'static str {
 fn wind() {}
 
 fn server() -> Server {
-    Server::new("clock", "1.0.0").unaudited().tools(tools![clock, wind]).handler(Own)
+    Server::new("clock", "1.0.0").unaudited().tools(tools![clock, wind]).handler(UserHandler)
 }
 
 #[tokio::test]
-async fn prompts_and_resources_are_the_handlers_and_tools_are_not() {
-    each_revision(&server().build().unwrap(), async |revision, client| {
+async fn user_handler_serves_prompts_and_resources_but_no_tools() {
+    for_each_revision(&server().build().unwrap(), async |revision, client| {
         let prompts = client.peer().list_all_prompts().await.unwrap();
         assert_eq!((prompts.len(), &*prompts[0].name), (1, "greet"), "{revision}");
         let prompt = client.peer().get_prompt(GetPromptRequestParams::new("greet")).await.unwrap();
@@ -99,31 +102,32 @@ async fn prompts_and_resources_are_the_handlers_and_tools_are_not() {
 }
 
 #[tokio::test]
-async fn the_capabilities_are_both_and_the_name_is_the_servers() {
-    let mut wire = Wire::to(server().build().unwrap());
-    let result = wire.initialize(Revision::V2025_11_25).await["result"].take();
+async fn user_handler_adds_capabilities_and_keeps_the_server_name() {
+    let mut client = RawClient::connect(server().build().unwrap());
+    let result = client.initialize(Revision::V2025_11_25).await["result"].take();
     assert_eq!(result["capabilities"], json!({"prompts": {}, "resources": {}, "tools": {}}));
     assert_eq!(result["serverInfo"]["name"], "clock");
-    let answer = wire.ask(request(&json!(1), "tools/call", json!({"name": 5}))).await;
+    let answer = client.exchange(request(&json!(1), "tools/call", json!({"name": 5}))).await;
     assert_eq!(answer["error"]["code"], -32602, "{answer}");
-    let answer = wire.ask(request(&json!(1), "no/such", json!({}))).await;
+    let answer = client.exchange(request(&json!(1), "no/such", json!({}))).await;
     assert_eq!(answer["error"]["code"], -32601, "{answer}");
-    let mut wire = Wire::to(server().build().unwrap());
+    let mut client = RawClient::connect(server().build().unwrap());
     let result =
-        wire.ask(modern(&json!(1), "2026-07-28", "server/discover", json!({}))).await["result"].take();
+        client.exchange(modern(&json!(1), "2026-07-28", "server/discover", json!({}))).await["result"].take();
     assert_eq!(result["capabilities"], json!({"prompts": {}, "resources": {}, "tools": {}}));
-    let result = wire.ask(modern(&json!(1), "2026-07-28", "prompts/list", json!({}))).await["result"].take();
+    let result =
+        client.exchange(modern(&json!(1), "2026-07-28", "prompts/list", json!({}))).await["result"].take();
     assert_eq!(result["prompts"][0]["name"], "greet", "{result}");
     assert_eq!(
         result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "clock",
-        "in every modern result"
+        "in a result of the handler"
     );
 }
 
 #[tokio::test]
-async fn a_revision_that_was_taken_away_reaches_no_handler() {
-    let mut wire = Wire::to(server().revisions([Revision::V2025_11_25]).build().unwrap());
-    wire.initialize(Revision::V2025_11_25).await;
-    let answer = wire.ask(modern(&json!(1), "2026-07-28", "prompts/list", json!({}))).await;
+async fn user_handler_gets_no_request_of_a_disabled_revision() {
+    let mut client =
+        RawClient::initialized(server().revisions([Revision::V2025_11_25]).build().unwrap()).await;
+    let answer = client.exchange(modern(&json!(1), "2026-07-28", "prompts/list", json!({}))).await;
     assert_eq!(answer["error"]["code"], -32022, "{answer}");
 }

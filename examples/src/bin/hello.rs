@@ -2,10 +2,10 @@
 
 use candor::{Server, mcp_tool, tools};
 
-/// Say hello to somebody.
+/// Greet a person by name.
 #[mcp_tool(read_only, closed_world, public)]
 fn hello(
-    /// Whom to greet.
+    /// The name of the person.
     name: &str,
 ) -> String {
     format!("Hello, {name}!")

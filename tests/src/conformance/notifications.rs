@@ -1,23 +1,23 @@
-//! Tools of the suite that tell the client something while they work.
+//! The suite's tools that send notifications while they run.
 
 use std::{sync::LazyLock, time::Duration};
 
 use candor::{Call, Level, mcp_tool};
 use tokio::{sync::watch, time::sleep};
 
-/// What the suite wants between two reports.
+/// The time that the suite expects between two notifications.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How often the list of prompts has changed.
+/// The number of changes of the list of prompts.
 pub(super) static PROMPTS: LazyLock<watch::Sender<u64>> = LazyLock::new(|| watch::Sender::new(0));
 
-/// Change the list of prompts, or so it says.
+/// Announce a change of the list of prompts.
 #[mcp_tool(additive, closed_world, public)]
 pub(super) fn test_trigger_prompt_change() {
     PROMPTS.send_modify(|times| *times += 1);
 }
 
-/// Report three times how far it is.
+/// Report progress three times.
 #[mcp_tool(read_only, closed_world, public)]
 pub(super) async fn test_tool_with_progress(call: &Call) -> &'static str {
     for done in [0.0, 50.0, 100.0] {
@@ -37,7 +37,7 @@ pub(super) async fn test_tool_with_logging(call: &Call) -> &'static str {
     "The tool sent its messages."
 }
 
-/// Send a message for the client's log, where the request asks for any.
+/// Send a message for the client's log, if the request asks for one.
 #[mcp_tool(read_only, closed_world, public)]
 pub(super) fn test_logging_tool(call: &Call) -> &'static str {
     call.log(Level::Info, "A message");

@@ -1,4 +1,4 @@
-//! Tools of the suite whose work outlasts a request.
+//! The suite's tools that run as tasks.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use tokio::time::sleep;
 #[mcp_tool(read_only, closed_world, public, task = "optional", timeout = "2min")]
 async fn slow_compute(
     call: &Call,
-    /// How many.
+    /// The number of seconds.
     #[param(max = 60)]
     seconds: u32,
-    /// What for.
+    /// The name of the work, for progress reports.
     label: Option<String>,
 ) -> String {
-    let what = label.as_deref().unwrap_or("It");
+    let subject = label.as_deref().unwrap_or("It");
     for done in 0..seconds {
-        call.progress(done.into(), Some(seconds.into()), what);
+        call.progress(done.into(), Some(seconds.into()), subject);
         sleep(Duration::from_secs(1)).await;
     }
-    format!("{what} took {seconds} s.")
+    format!("{subject} took {seconds} s.")
 }
 
 /// Work for a second, and fail.
@@ -31,7 +31,7 @@ async fn failing_job() -> Result<(), ToolError> {
     Err(ToolError::new("the job failed, as it always does"))
 }
 
-/// Ask for roots, which no client of the suite declares: a task that ends with an error of the protocol.
+/// Ask for roots, which no client of the suite declares: the task ends with a protocol error.
 #[mcp_tool(read_only, public, task = "optional")]
 fn protocol_error_job(call: &Call) -> Result<&'static str, Ask> {
     call.answer::<Value>("roots")
@@ -39,18 +39,18 @@ fn protocol_error_job(call: &Call) -> Result<&'static str, Ask> {
         .ok_or_else(|| Ask::default().roots("roots"))
 }
 
-/// Ask whether a file may go. It stays either way.
+/// Ask whether to delete a file. The file is not deleted either way.
 #[mcp_tool(read_only, public, task = "optional")]
 fn confirm_delete(
     call: &Call,
     /// The file's name.
     filename: &str,
 ) -> Result<String, Ask> {
-    let said: Value = call.answer("confirm").ok_or_else(|| {
+    let answer: Value = call.answer("confirm").ok_or_else(|| {
         let schema = json!({"type": "object", "properties": {"confirm": {"type": "boolean"}}});
         Ask::default().form("confirm", format!("May {filename} go?"), schema)
     })?;
-    Ok(format!("{filename}: {}", said["action"].as_str().unwrap_or_default()))
+    Ok(format!("{filename}: {}", answer["action"].as_str().unwrap_or_default()))
 }
 
 /// Ask two things at once.
@@ -63,16 +63,16 @@ fn multi_input(call: &Call) -> Result<String, Ask> {
     }
 }
 
-/// Greet whoever allows it, after their word.
+/// Greet the user after a confirmation.
 #[mcp_tool(additive, closed_world, public, confirm = "always", task = "required")]
 fn test_tool_with_task(call: &Call) -> String {
-    // The suite's person writes a name into whatever form they are shown, that of the confirmation among them.
+    // The suite's client fills in a name in every form, also in that of the confirmation.
     let name =
         call.form("candor/confirm").and_then(|form| form.get("user_name").or_else(|| form.get("name")));
-    format!("Hello, {}!", name.and_then(Value::as_str).unwrap_or("whoever you are"))
+    format!("Hello, {}!", name.and_then(Value::as_str).unwrap_or("stranger"))
 }
 
-/// The tools with tasks.
-pub(super) fn all() -> Tools<()> {
+/// The tools.
+pub(super) fn tools() -> Tools<()> {
     tools![slow_compute, failing_job, protocol_error_job, confirm_delete, multi_input, test_tool_with_task]
 }

@@ -1,4 +1,4 @@
-//! The suite's prompts, resources and completions, by a handler on rmcp.
+//! Serves the suite's prompts, resources and completions, with a handler on rmcp.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::{PNG, notifications::PROMPTS};
 
-/// How long a client may keep a list, in milliseconds.
+/// The time for which a client may cache a list, in milliseconds.
 const TTL_MS: u64 = 60_000;
 
 pub(super) struct PromptsAndResources;
@@ -59,10 +59,10 @@ impl ServerHandler for PromptsAndResources {
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         let resource =
-            |uri, name, says, mime| Resource::new(uri, name).with_description(says).with_mime_type(mime);
+            |uri, name, text, mime| Resource::new(uri, name).with_description(text).with_mime_type(mime);
         let mut list = ListResourcesResult::with_all_items(vec![
-            resource("test://static-text", "Static text", "A text that stays", "text/plain"),
-            resource("test://static-binary", "Static picture", "A picture that stays", "image/png"),
+            resource("test://static-text", "Static text", "A text that does not change", "text/plain"),
+            resource("test://static-binary", "Static image", "An image that does not change", "image/png"),
             resource("test://watched-resource", "Watched", "A text to subscribe to", "text/plain"),
         ]);
         (list.ttl_ms, list.cache_scope) = (Some(TTL_MS), Some(CacheScope::Public));
@@ -75,7 +75,7 @@ impl ServerHandler for PromptsAndResources {
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         let template = ResourceTemplate::new("test://template/{id}/data", "Data by id")
-            .with_description("What is known of one id")
+            .with_description("The data of one id")
             .with_mime_type("application/json");
         let mut list = ListResourceTemplatesResult::with_all_items(vec![template]);
         (list.ttl_ms, list.cache_scope) = (Some(TTL_MS), Some(CacheScope::Public));
@@ -102,7 +102,7 @@ impl ServerHandler for PromptsAndResources {
             tokio::select! {
                 () = context.cancelled() => return Ok(()),
                 changed = changes.changed() => match changed {
-                    // A stream that did not ask for it refuses to send it.
+                    // The sink fails if the client did not ask for this notification.
                     Ok(()) => drop(context.sink().send(PromptListChangedNotification::default().into()).await),
                     Err(_) => return Ok(()),
                 },
@@ -131,9 +131,9 @@ impl ServerHandler for PromptsAndResources {
         request: CompleteRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        let known =
+        let matches =
             ["paris", "park", "party"].iter().filter(|word| word.starts_with(&request.argument.value));
-        let values = known.map(|word| (*word).to_owned()).collect();
+        let values = matches.map(|word| (*word).to_owned()).collect();
         CompletionInfo::new(values)
             .map(CompleteResult::new)
             .map_err(|why| ErrorData::internal_error(why, None))
@@ -141,26 +141,26 @@ impl ServerHandler for PromptsAndResources {
 }
 
 fn prompts() -> Vec<Prompt> {
-    let needs = |name, says| PromptArgument::new(name).with_description(says).with_required(true);
+    let required = |name, text| PromptArgument::new(name).with_description(text).with_required(true);
     vec![
         Prompt::new("test_simple_prompt", Some("A prompt without arguments"), None),
         Prompt::new(
             "test_prompt_with_arguments",
             Some("A prompt with two arguments"),
-            Some(vec![needs("arg1", "First test argument"), needs("arg2", "Second test argument")]),
+            Some(vec![required("arg1", "First test argument"), required("arg2", "Second test argument")]),
         ),
         Prompt::new(
             "test_prompt_with_embedded_resource",
             Some("A prompt with a resource"),
-            Some(vec![needs("resourceUri", "URI of the resource to embed")]),
+            Some(vec![required("resourceUri", "URI of the resource to embed")]),
         ),
-        Prompt::new("test_prompt_with_image", Some("A prompt with a picture"), None),
+        Prompt::new("test_prompt_with_image", Some("A prompt with an image"), None),
         Prompt::new("test_input_required_result_prompt", Some("A prompt that asks first"), None),
     ]
 }
 
 fn prompt(request: &GetPromptRequestParams) -> Result<GetPromptResponse, ErrorData> {
-    let said = |name: &str| {
+    let argument = |name: &str| {
         let arguments = request.arguments.as_ref().and_then(|arguments| arguments.get(name)?.as_str());
         arguments.ok_or_else(|| ErrorData::invalid_params(format!("`{name}` is missing"), None))
     };
@@ -168,18 +168,22 @@ fn prompt(request: &GetPromptRequestParams) -> Result<GetPromptResponse, ErrorDa
     let messages = match request.name.as_str() {
         "test_simple_prompt" => vec![text("This is a simple prompt for testing.".to_owned())],
         "test_prompt_with_arguments" => {
-            vec![text(format!("Prompt with arguments: arg1='{}', arg2='{}'", said("arg1")?, said("arg2")?))]
+            vec![text(format!(
+                "Prompt with arguments: arg1='{}', arg2='{}'",
+                argument("arg1")?,
+                argument("arg2")?
+            ))]
         }
         "test_prompt_with_embedded_resource" => {
             let contents =
-                ResourceContents::text("Embedded resource content for testing.", said("resourceUri")?);
+                ResourceContents::text("Embedded resource content for testing.", argument("resourceUri")?);
             let resource = ContentBlock::resource(contents.with_mime_type("text/plain"));
-            let please = "Please process the embedded resource above.".to_owned();
-            vec![PromptMessage::new(Role::User, resource), text(please)]
+            let instruction = "Please process the embedded resource above.".to_owned();
+            vec![PromptMessage::new(Role::User, resource), text(instruction)]
         }
         "test_prompt_with_image" => {
-            let picture = ContentBlock::image(BASE64.encode(PNG), "image/png");
-            vec![PromptMessage::new(Role::User, picture), text("Please analyze the image above.".to_owned())]
+            let image = ContentBlock::image(BASE64.encode(PNG), "image/png");
+            vec![PromptMessage::new(Role::User, image), text("Please analyze the image above.".to_owned())]
         }
         "test_input_required_result_prompt" => match context(request) {
             Some(context) => vec![text(format!("The context is: {context}"))],
@@ -190,10 +194,10 @@ fn prompt(request: &GetPromptRequestParams) -> Result<GetPromptResponse, ErrorDa
     Ok(GetPromptResult::new(messages).into())
 }
 
-/// What the user said that the prompt should use.
+/// The context that the user gave for the prompt.
 fn context(request: &GetPromptRequestParams) -> Option<String> {
-    let said: &Value = request.input_responses.as_ref()?.get("user_context")?;
-    Some(said["content"]["context"].as_str()?.to_owned())
+    let answer: &Value = request.input_responses.as_ref()?.get("user_context")?;
+    Some(answer["content"]["context"].as_str()?.to_owned())
 }
 
 fn question() -> Result<InputRequiredResult, ErrorData> {
@@ -216,7 +220,7 @@ fn question() -> Result<InputRequiredResult, ErrorData> {
 }
 
 fn contents(uri: &str) -> Result<ResourceContents, ErrorData> {
-    let text = |says: String, mime| ResourceContents::text(says, uri).with_mime_type(mime);
+    let text = |contents: String, mime| ResourceContents::text(contents, uri).with_mime_type(mime);
     let id = uri.strip_prefix("test://template/").and_then(|rest| rest.strip_suffix("/data"));
     match (uri, id) {
         ("test://static-text", _) => {
@@ -227,8 +231,8 @@ fn contents(uri: &str) -> Result<ResourceContents, ErrorData> {
         }
         ("test://watched-resource", _) => Ok(text("Nothing happens here.".to_owned(), "text/plain")),
         (_, Some(id)) => {
-            let says = json!({"id": id, "templateTest": true, "data": format!("Data for ID: {id}")});
-            Ok(text(says.to_string(), "application/json"))
+            let data = json!({"id": id, "templateTest": true, "data": format!("Data for ID: {id}")});
+            Ok(text(data.to_string(), "application/json"))
         }
         _ => Err(ErrorData::invalid_params("Resource not found", Some(json!({ "uri": uri })))),
     }
