@@ -11,7 +11,7 @@ use std::{
 };
 
 use candor::__private::Checker;
-use candor_tests::twin::side_by_side::{self, Side, report};
+use candor_tests::comparison::measurements::{Measurements, is_benchmark_run, report};
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::{Map, Value, json};
 
@@ -30,7 +30,7 @@ fn main() {
         && mode == MEMORY
     {
         println!("{}", memory(side));
-    } else if side_by_side::wanted() {
+    } else if is_benchmark_run() {
         let tools = tools();
         let schemas: Vec<Value> = tools.iter().flat_map(Tool::schemas).collect();
         compare_compile("compile, example's tools", &schemas);
@@ -126,7 +126,7 @@ fn ours(schema: &Value) -> Checker {
 
 /// Runs both sides in turns.
 fn compare(what: &str, mut candor: impl FnMut() -> Duration, mut jsonschema: impl FnMut() -> Duration) {
-    let mut sides = [Side::new("candor"), Side::new("jsonschema")];
+    let mut sides = [Measurements::new("candor"), Measurements::new("jsonschema")];
     for _ in 0..TURNS {
         sides[0].add(candor());
         sides[1].add(jsonschema());
