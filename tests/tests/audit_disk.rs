@@ -4,7 +4,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -220,6 +220,50 @@ fn start_names_an_unsuitable_folder_and_the_flag() {
             "SKIPPED: only root can change the owner of a folder; the folder of another user was not tested"
         );
     }
+}
+
+/// Runs a command to its end, and fails if it hangs.
+fn finish(mut command: Command) -> Output {
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > Duration::from_secs(15) {
+            child.kill().unwrap();
+            panic!("{command:?} hangs");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn pipe_in_place_of_a_file_of_the_log_hangs_no_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let audit = |arguments: &[&str]| {
+        let mut command = Command::new(LEDGER);
+        command.arg("audit").args(arguments).arg(&log);
+        command
+    };
+    assert!(finish(audit(&["key", "new"])).status.success());
+    assert!(finish(ledger(&log)).status.success());
+    let names = ["log/segment-00000001.jsonl", "log/checkpoints", "log.redaction-key", "log.signing-key"];
+    for name in names {
+        let path = folder.path().join(name);
+        let aside = folder.path().join("aside");
+        fs::rename(&path, &aside).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+        let started = finish(ledger(&log));
+        let stderr = String::from_utf8_lossy(&started.stderr).into_owned();
+        assert_eq!(started.status.code(), Some(2), "{name}: {stderr}");
+        assert!(stderr.contains("is not a regular file"), "{name}: {stderr}");
+        for command in [&["verify"][..], &["show"], &["hash", "x"]] {
+            finish(audit(command));
+        }
+        fs::rename(&aside, &path).unwrap();
+    }
+    assert!(finish(ledger(&log)).status.success());
 }
 
 #[test]

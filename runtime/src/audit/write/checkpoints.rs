@@ -18,6 +18,7 @@ use crate::{
         chain::Head,
         checkpoint_file::{LINE, file, is_torn},
         signed_note::{Checkpoint, Signer},
+        system,
     },
     message::Message,
 };
@@ -52,7 +53,7 @@ pub(super) fn last(folder: &Path) -> Result<Option<LastCheckpoint>, Message> {
     let path = file(folder);
     let shown = path.display();
     let unread = |error: io::Error| Message::new(format!("`{shown}` cannot be read: {error}"));
-    let mut file = match File::open(&path) {
+    let mut file = match system::open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unread(error)),
         Ok(file) => file,

@@ -1,4 +1,4 @@
-//! Asks the system for private files, owners of files and free space.
+//! Opens files safely, and asks the system for owners of files and free space.
 
 use std::{
     fs::{DirBuilder, File, Metadata, OpenOptions},
@@ -13,18 +13,45 @@ pub(super) struct DiskSpace {
     pub(super) total: u64,
 }
 
+/// Opens a regular file of a log for reading. A symbolic link is not followed, since it leads out of the folder.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    regular(read_only(false).open(path)?)
+}
+
+/// Opens a regular file for reading, through links as well.
+pub(super) fn open_through_links(path: &Path) -> io::Result<File> {
+    regular(read_only(true).open(path)?)
+}
+
+/// Opens a regular file of a log for appending. A symbolic link is not followed.
+pub(super) fn append(path: &Path) -> io::Result<File> {
+    regular(private().append(true).open(path)?)
+}
+
+fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+}
+
 #[cfg(unix)]
 mod unix {
     use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 
     use rustix::fs::OFlags;
 
-    use crate::audit::write::system::{DirBuilder, DiskSpace, File, Metadata, OpenOptions, Path, io};
+    use crate::audit::system::{DirBuilder, DiskSpace, File, Metadata, OpenOptions, Path, io};
 
-    /// Options for a file that only its owner can read. A symbolic link is not followed.
+    /// Options for a file that only its owner can read. A symbolic link is not followed, and a pipe is not waited for.
     pub(crate) fn private() -> OpenOptions {
         let mut options = OpenOptions::new();
-        options.mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+        options.mode(0o600).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+        options
+    }
+
+    /// Options for reading a file. A pipe is not waited for.
+    pub(crate) fn read_only(follow_links: bool) -> OpenOptions {
+        let flags = if follow_links { OFlags::NONBLOCK } else { OFlags::NOFOLLOW | OFlags::NONBLOCK };
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(flags.bits().cast_signed());
         options
     }
 
@@ -67,16 +94,22 @@ mod unix {
 
 #[cfg(unix)]
 pub(super) use unix::{
-    identity, is_private, is_readable_by_others, make_folder, private, space, sync_folder,
+    identity, is_private, is_readable_by_others, make_folder, private, read_only, space, sync_folder,
 };
 
 /// Systems without the file modes of Unix: the access list of the folder protects it.
 #[cfg(not(unix))]
 mod other {
-    use crate::audit::write::system::{DirBuilder, DiskSpace, File, Metadata, OpenOptions, Path, io};
+    use crate::audit::system::{DirBuilder, DiskSpace, File, Metadata, OpenOptions, Path, io};
 
     pub(crate) fn private() -> OpenOptions {
         OpenOptions::new()
+    }
+
+    pub(crate) fn read_only(_: bool) -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        options
     }
 
     pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
@@ -107,5 +140,5 @@ mod other {
 
 #[cfg(not(unix))]
 pub(super) use other::{
-    identity, is_private, is_readable_by_others, make_folder, private, space, sync_folder,
+    identity, is_private, is_readable_by_others, make_folder, private, read_only, space, sync_folder,
 };
