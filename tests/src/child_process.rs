@@ -36,6 +36,11 @@ impl ChildProcess {
         send_signal(children.expect("Linux lists children").trim(), name);
     }
 
+    /// Whether it ends by itself within a time.
+    pub async fn ends_within(&mut self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.0.wait()).await.is_ok()
+    }
+
     /// Waits until it ends by itself, and fails after `timeout`.
     pub(crate) async fn wait(&mut self, timeout: Duration) -> ExitStatus {
         let status = tokio::time::timeout(timeout, self.0.wait()).await;
