@@ -21,6 +21,7 @@ use crate::{
         system,
     },
     message::Message,
+    stderr,
 };
 
 /// The bytes at the end of the file that hold at least one whole note.
@@ -142,7 +143,7 @@ impl Checkpoints {
         self.dirty = None;
         if self.to_stderr {
             // One line of JSON can be found again among other lines.
-            eprintln!("{LINE}{}", serde_json::Value::from(note));
+            stderr::line(format_args!("{LINE}{}", serde_json::Value::from(note)));
         }
         Ok(())
     }
