@@ -1,7 +1,5 @@
 //! A raw client that declares capabilities: in the handshake, or from 2026-07-28 on in each request.
 
-#![expect(clippy::needless_pass_by_value, reason = "a `json!` literal reads better without a `&`")]
-
 use candor::{Revision, Service};
 use serde_json::{Value, json};
 

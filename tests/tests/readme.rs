@@ -92,8 +92,8 @@ fn indent_before(found: &str, line: &str) -> Option<usize> {
 
 /// Whether every part of a block between elisions is an excerpt of `text`.
 fn shows(block: &Block, text: &str) -> bool {
-    let parts = block.lines.split(|line| line.trim() == ELISION).filter(|part| !part.is_empty());
-    parts.map(|part| is_excerpt(part, text)).all(|found| found)
+    let mut parts = block.lines.split(|line| line.trim() == ELISION).filter(|part| !part.is_empty());
+    parts.all(|part| is_excerpt(part, text))
 }
 
 #[test]

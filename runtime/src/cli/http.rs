@@ -32,7 +32,7 @@ pub(super) struct Http {
     oauth_issuer: Option<String>,
     /// The audience that those tokens must name: the public address of this server, or another identifier
     ///
-    /// Some authorization servers (Entra ID, WorkOS) name an identifier such as `api://prices`. Add `--public-url` then.
+    /// Some authorization servers (Entra ID, for one) name an identifier such as `api://prices`. Add `--public-url` then.
     #[cfg(feature = "oauth")]
     #[arg(long, value_name = "AUDIENCE", requires_all = ["address", "oauth_issuer"])]
     oauth_audience: Option<String>,
@@ -123,8 +123,7 @@ impl Http {
     fn public_url(&self) -> Option<PublicUrl> {
         let public_url = self.public_url.clone();
         #[cfg(feature = "oauth")]
-        let public_url =
-            public_url.or_else(|| self.oauth_audience.as_deref().and_then(|url| PublicUrl::parse(url)));
+        let public_url = public_url.or_else(|| self.oauth_audience.as_deref().and_then(PublicUrl::parse));
         public_url
     }
 
