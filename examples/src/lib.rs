@@ -1,4 +1,4 @@
-//! Servers built with Candor, on real data.
+//! Example servers built with Candor, on real data.
 
 pub mod liars;
 pub mod prices;

@@ -1,4 +1,4 @@
-//! Closing prices of five companies, and alerts on them: a server on real data.
+//! A server on real data: closing prices of five companies, and alerts on them.
 
 pub mod alerts;
 pub mod exchange;
@@ -13,54 +13,54 @@ use alerts::{AlertList, Alerts};
 use exchange::Exchange;
 use market::Market;
 
-/// What the tools share.
+/// The state that the tools share.
 #[derive(State)]
 pub struct App {
     market: Market,
-    /// Reading alerts changes nothing, so a `read_only` tool may hold this handle…
+    /// A `read_only` tool may take this handle, which can only read.
     list: AlertList,
-    /// …and not this one.
+    /// A `read_only` tool must not take this handle, which can write.
     #[state(write)]
     alerts: Alerts,
-    /// What reaches beyond this server: no `closed_world` tool may hold it.
+    /// A `closed_world` tool must not take this handle, which uses the network.
     #[state(network)]
     exchange: Exchange,
 }
 
 impl App {
-    /// The data that is compiled in; alerts in the folder that `PRICES_DATA` names, or in the user's state folder; quotes
-    /// from the HTTP service that `PRICES_EXCHANGE` names.
+    /// Opens the compiled-in prices, the alerts in the folder of `PRICES_DATA` or in the user's state folder, and the HTTP
+    /// service of `PRICES_EXCHANGE`.
     ///
     /// # Errors
     ///
-    /// The compiled-in data is not what it was.
+    /// The compiled-in data cannot be parsed.
     pub fn open() -> Result<Self, String> {
         Self::in_folder(alerts::default_folder())
     }
 
-    /// The same data, and alerts in `folder`.
+    /// As [`App::open`], with the alerts in `folder`.
     ///
     /// # Errors
     ///
-    /// As [`App::open`].
+    /// The compiled-in data cannot be parsed.
     pub fn in_folder(folder: impl AsRef<Path>) -> Result<Self, String> {
         let alerts = Alerts::in_folder(folder);
         let exchange = Exchange::at(std::env::var("PRICES_EXCHANGE").ok());
         Ok(Self { market: Market::compiled_in()?, list: alerts.list(), alerts, exchange })
     }
 
-    /// The same, with another exchange.
+    /// Replaces the exchange.
     pub fn with_exchange(self, exchange: Exchange) -> Self {
         Self { exchange, ..self }
     }
 }
 
-/// The whole server.
+/// Makes the server.
 pub fn server() -> Server<App> {
     server_of(App::open)
 }
 
-/// The whole server, on a state of your own making.
+/// Makes the server, with another state.
 pub fn server_of(state: impl FnOnce() -> Result<App, String> + Send + 'static) -> Server<App> {
     Server::new("prices", env!("CARGO_PKG_VERSION"))
         .title("Stock prices, 2000 to 2010")

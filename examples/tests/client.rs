@@ -1,4 +1,4 @@
-//! Level two: the real protocol in memory, through every stage that a call goes through.
+//! Tests at level two: a server in this process, called by a client over the real protocol.
 
 use candor::{
     Revision,
@@ -10,13 +10,13 @@ use tempfile::TempDir;
 
 const ALL: &str = "read:prices read:alerts write:alerts";
 
-/// A client of a server whose alerts are in a folder of their own.
-async fn granted(scopes: &str) -> (Client, TempDir) {
+/// Connects a client to a server with its alerts in a new folder, and grants it scopes.
+async fn connect(scopes: &str) -> (Client, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();
     let service = server_of(|| App::in_folder(path)).unaudited().build().unwrap();
-    let agreeable = ClientBuilder::new().on_confirm(|_question| ElicitAction::Accept);
-    (agreeable.to(service.grant(scopes), Revision::V2026_07_28).await, folder)
+    let builder = ClientBuilder::new().on_confirm(|_question| ElicitAction::Accept);
+    (builder.to(service.grant(scopes), Revision::V2026_07_28).await, folder)
 }
 
 async fn names(client: &Client) -> Vec<String> {
@@ -25,23 +25,25 @@ async fn names(client: &Client) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_list_holds_what_was_granted() {
+async fn tools_list_holds_the_tools_of_the_granted_scopes() {
     for (scopes, listed) in [
         ("", vec![]),
         ("read:prices", vec!["compare", "fetch_quote", "get_stock_price", "price_history"]),
         ("read:alerts", vec!["list_alerts"]),
         ("write:alerts", vec!["clear_alerts", "set_alert"]),
     ] {
-        assert_eq!(names(&granted(scopes).await.0).await, listed, "{scopes}");
+        assert_eq!(names(&connect(scopes).await.0).await, listed, "{scopes}");
     }
 }
 
 #[tokio::test]
-async fn the_hints_are_what_is_declared() {
-    let (client, _folder) = granted(ALL).await;
-    for tool in client.tools().await.unwrap() {
+async fn tools_list_has_the_declared_hints() {
+    let (client, _folder) = connect(ALL).await;
+    let tools = client.tools().await.unwrap();
+    assert_eq!(tools.len(), 7);
+    for tool in tools {
         let hints = &tool["annotations"];
-        let said =
+        let values =
             ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"].map(|hint| &hints[hint]);
         let expected = match tool["name"].as_str().unwrap() {
             "set_alert" => [false, false, false, false],
@@ -49,13 +51,13 @@ async fn the_hints_are_what_is_declared() {
             "fetch_quote" => [true, false, true, true],
             _ => [true, false, true, false],
         };
-        assert_eq!(said, expected.map(Value::from).each_ref(), "{}", tool["name"]);
+        assert_eq!(values, expected.map(Value::from).each_ref(), "{}", tool["name"]);
     }
 }
 
 #[tokio::test]
-async fn good_calls_are_answered_with_structure_and_text() {
-    let (client, _folder) = granted(ALL).await;
+async fn calls_are_answered_with_structured_content_and_text() {
+    let (client, _folder) = connect(ALL).await;
     let answer = client.call("get_stock_price", json!({"symbol": "AAPL"})).await.unwrap();
     assert_eq!(answer.structured, Some(json!({"symbol": "AAPL", "date": "2010-03-01", "price": 223.02})));
     assert_eq!(answer.text(), r#"{"symbol":"AAPL","date":"2010-03-01","price":223.02}"#);
@@ -69,9 +71,9 @@ async fn good_calls_are_answered_with_structure_and_text() {
 }
 
 #[tokio::test]
-async fn what_a_handler_refuses_is_an_answer_that_says_how_to_mend_it() {
-    let (client, _folder) = granted(ALL).await;
-    for (tool, arguments, reason, says) in [
+async fn errors_of_handlers_are_answers_with_help() {
+    let (client, _folder) = connect(ALL).await;
+    for (tool, arguments, reason, text) in [
         ("get_stock_price", json!({"symbol": "TSLA"}), None, "help: it has AAPL, AMZN"),
         (
             "price_history",
@@ -79,7 +81,7 @@ async fn what_a_handler_refuses_is_an_answer_that_says_how_to_mend_it() {
             None,
             "swap `from` and `to`",
         ),
-        ("compare", json!({"symbols": ["IBM", "IBM"]}), Some("duplicate_symbol"), "IBM stands twice"),
+        ("compare", json!({"symbols": ["IBM", "IBM"]}), Some("duplicate_symbol"), "IBM is listed twice"),
         (
             "set_alert",
             json!({"symbol": "TSLA", "when": "above", "price": 1}),
@@ -90,22 +92,22 @@ async fn what_a_handler_refuses_is_an_answer_that_says_how_to_mend_it() {
         let answer = client.call(tool, arguments).await.unwrap();
         assert!(answer.is_error && answer.structured.is_none(), "{tool}");
         assert_eq!(answer.reason(), reason, "{tool}");
-        assert!(answer.text().contains(says), "{tool}: {}", answer.text());
+        assert!(answer.text().contains(text), "{tool}: {}", answer.text());
     }
 }
 
 #[tokio::test]
-async fn arguments_that_do_not_fit_reach_no_handler() {
-    let (client, folder) = granted(ALL).await;
+async fn invalid_arguments_do_not_reach_the_handler() {
+    let (client, folder) = connect(ALL).await;
     for (tool, arguments, fault) in [
         ("get_stock_price", json!({"symbol": "aapl"}), "`symbol` does not match the pattern `^[A-Z]{1,5}$`"),
         ("get_stock_price", json!({"Symbol": "AAPL"}), "`Symbol` is not a parameter; did you mean `symbol`?"),
         (
             "price_history",
             json!({"symbol": "IBM", "from": "1.1.2004"}),
-            "`from` is no `date`, for example 2004-08-31",
+            "`from` is not a `date`, for example 2004-08-31",
         ),
-        ("price_history", json!({"symbol": "IBM", "from": "2004-02-30"}), "`from` is no `date`"),
+        ("price_history", json!({"symbol": "IBM", "from": "2004-02-30"}), "`from` is not a `date`"),
         ("price_history", json!({"symbol": "IBM", "limit": 0}), "`limit` is below its minimum, 1"),
         ("price_history", json!({"symbol": "IBM", "limit": 121}), "`limit` is above its maximum, 120"),
         ("compare", json!({"symbols": ["IBM"]}), "`symbols` holds fewer than 2 items"),
@@ -129,8 +131,8 @@ async fn arguments_that_do_not_fit_reach_no_handler() {
 }
 
 #[tokio::test]
-async fn a_missing_scope_and_an_unknown_tool_are_protocol_errors() {
-    let (client, _folder) = granted("read:alerts").await;
+async fn missing_scope_and_unknown_tool_are_protocol_errors() {
+    let (client, _folder) = connect("read:alerts").await;
     let CallError { code, message, data } =
         client.call("clear_alerts", json!({"symbol": "AAPL"})).await.unwrap_err();
     assert_eq!(code, -31403);
@@ -143,7 +145,7 @@ async fn a_missing_scope_and_an_unknown_tool_are_protocol_errors() {
 
 #[tokio::test]
 async fn alerts_are_set_listed_and_cleared() {
-    let (client, _folder) = granted(ALL).await;
+    let (client, _folder) = connect(ALL).await;
     let listed = async |arguments| client.call("list_alerts", arguments).await.unwrap().structured.unwrap();
     assert_eq!(listed(json!({})).await, json!({"alerts": []}));
     for (symbol, price) in [("AAPL", 250), ("IBM", 100), ("AAPL", 300)] {

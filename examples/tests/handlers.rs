@@ -1,4 +1,4 @@
-//! Level one: a tool is a function, so call it.
+//! Tests at level one: a tool is a function, so these tests call it.
 
 use candor_examples::prices::{
     alerts::{Alerts, Side},
@@ -16,7 +16,7 @@ fn symbols(symbols: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn the_newest_price_of_each_company() {
+fn get_stock_price_returns_the_newest_price_of_each_company() {
     let market = market();
     for (symbol, price) in
         [("AAPL", 223.02), ("AMZN", 128.82), ("GOOG", 560.19), ("IBM", 125.55), ("MSFT", 28.8)]
@@ -27,7 +27,7 @@ fn the_newest_price_of_each_company() {
 }
 
 #[test]
-fn an_unknown_symbol_is_answered_with_the_known_ones() {
+fn get_stock_price_of_an_unknown_symbol_lists_the_known_ones() {
     let error = get_stock_price(&market(), "TSLA").unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -37,7 +37,7 @@ fn an_unknown_symbol_is_answered_with_the_known_ones() {
 }
 
 #[test]
-fn a_history_takes_both_ends_and_says_what_its_limit_left_out() {
+fn price_history_includes_both_ends_and_counts_what_its_limit_left_out() {
     let market = market();
     let (from, to) = (Some(date(2004, 1, 1)), Some(date(2004, 12, 1)));
     let year = price_history(&market, "AAPL", from, to, 120).unwrap();
@@ -52,7 +52,7 @@ fn a_history_takes_both_ends_and_says_what_its_limit_left_out() {
 }
 
 #[test]
-fn a_backwards_period_and_an_empty_one_say_how_to_mend_them() {
+fn price_history_of_a_backwards_or_empty_period_gives_help() {
     let market = market();
     let (early, late) = (date(2004, 1, 1), date(2005, 1, 1));
     let error = price_history(&market, "IBM", Some(late), Some(early), 24).unwrap_err();
@@ -73,17 +73,17 @@ fn a_backwards_period_and_an_empty_one_say_how_to_mend_them() {
 }
 
 #[test]
-fn a_comparison_puts_the_greatest_gain_first() {
-    let compared = compare(&market(), &symbols(&["MSFT", "AAPL", "IBM"]), None, None).unwrap();
-    let order: Vec<_> = compared.companies.iter().map(|gain| gain.symbol.as_str()).collect();
+fn compare_puts_the_greatest_gain_first() {
+    let comparison = compare(&market(), &symbols(&["MSFT", "AAPL", "IBM"]), None, None).unwrap();
+    let order: Vec<_> = comparison.companies.iter().map(|gain| gain.symbol.as_str()).collect();
     assert_eq!(order, ["AAPL", "IBM", "MSFT"]);
-    let apple = &compared.companies[0];
+    let apple = &comparison.companies[0];
     assert_eq!((apple.first, apple.last, apple.low, apple.high), (25.94, 223.02, 7.07, 223.02));
     assert!((apple.gain_percent - 759.75).abs() < 1e-9);
 }
 
 #[test]
-fn a_comparison_names_the_company_that_spoils_it() {
+fn compare_names_the_company_at_fault() {
     let market = market();
     let error = compare(&market, &symbols(&["AAPL", "MSFT", "AAPL"]), None, None).unwrap_err();
     assert_eq!(error.reason_code(), Some("duplicate_symbol"));
@@ -96,33 +96,33 @@ fn a_comparison_names_the_company_that_spoils_it() {
 }
 
 #[test]
-fn alerts_are_kept_when_the_store_is_opened_again() {
+fn alerts_persist_when_the_file_is_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let market = market();
     {
         let alerts = Alerts::in_folder(folder.path());
         assert_eq!(list_alerts(&alerts.list(), None).unwrap().alerts, []);
-        assert!(!folder.path().join("alerts.redb").exists(), "reading makes no file");
+        assert!(!folder.path().join("alerts.redb").exists(), "reading does not create the file");
         set_alert(&market, &alerts, "AAPL", Side::Above, 250.0).unwrap();
         set_alert(&market, &alerts, "MSFT", Side::Below, 20.5).unwrap();
         set_alert(&market, &alerts, "AAPL", Side::Below, 100.0).unwrap();
         assert_eq!(clear_alerts(&alerts, "MSFT").unwrap().removed, 1);
     }
     let alerts = Alerts::in_folder(folder.path());
-    let kept = list_alerts(&alerts.list(), None).unwrap().alerts;
+    let reopened = list_alerts(&alerts.list(), None).unwrap().alerts;
     assert_eq!(
-        kept.iter().map(|alert| (alert.id, &*alert.symbol, alert.when, alert.price)).collect::<Vec<_>>(),
+        reopened.iter().map(|alert| (alert.id, &*alert.symbol, alert.when, alert.price)).collect::<Vec<_>>(),
         [(1, "AAPL", Side::Above, 250.0), (3, "AAPL", Side::Below, 100.0)]
     );
     let next = set_alert(&market, &alerts, "IBM", Side::Above, 1.0).unwrap();
-    assert_eq!(next.id, 4, "a number is never given twice");
+    assert_eq!(next.id, 4, "an id is never used again");
     assert_eq!(list_alerts(&alerts.list(), Some("IBM".to_owned())).unwrap().alerts, [next]);
     assert_eq!(clear_alerts(&alerts, "AAPL").unwrap().removed, 2);
     assert_eq!(clear_alerts(&alerts, "AAPL").unwrap().removed, 0, "clearing is idempotent");
 }
 
 #[test]
-fn an_alert_on_a_company_that_is_not_there_is_not_set() {
+fn set_alert_on_an_unknown_company_sets_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let alerts = Alerts::in_folder(folder.path());
     let error = set_alert(&market(), &alerts, "TSLA", Side::Above, 1.0).unwrap_err();
@@ -131,7 +131,7 @@ fn an_alert_on_a_company_that_is_not_there_is_not_set() {
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_is_named() {
+fn alerts_file_that_cannot_be_opened_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "in the way").unwrap();
@@ -141,18 +141,18 @@ fn a_file_that_cannot_be_opened_is_named() {
 }
 
 #[test]
-fn many_threads_may_be_the_first_to_open_the_store() {
+fn alerts_file_can_be_opened_by_many_threads_at_once() {
     let market = market();
     for _ in 0..5 {
         let folder = tempfile::tempdir().unwrap();
         let alerts = Alerts::in_folder(folder.path());
         let start = std::sync::Barrier::new(8);
         let mut ids: Vec<u64> = std::thread::scope(|scope| {
-            let one = || {
+            let set_one = || {
                 start.wait();
                 set_alert(&market, &alerts, "AAPL", Side::Above, 1.0).unwrap().id
             };
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(set_one)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         ids.sort_unstable();

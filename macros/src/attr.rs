@@ -9,7 +9,7 @@ use syn::{Ident, LitStr, Meta, Path, parse_quote};
 use crate::{
     constraints::{self, Constraint},
     error::{Mistake, Mistakes},
-    key::{Grammar, count, flag, krate, one_of, path, string, text, value_or_item},
+    key::{DESCRIPTION, Grammar, count, flag, krate, one_of, path, string, text, value_or_item},
 };
 
 /// The keys of the attribute. Nothing here is checked against another key or against the function.
@@ -145,6 +145,11 @@ impl Attr {
     /// Whether the attribute has this key, even with a bad value.
     pub(crate) fn has_key(&self, key: &str) -> bool {
         self.is_unparsed || self.keys.contains(key)
+    }
+
+    /// Whether the user wrote a description as a key.
+    pub(crate) fn has_description_key(&self) -> bool {
+        self.keys.contains(DESCRIPTION)
     }
 
     /// Returns the effect if exactly one was declared.

@@ -17,7 +17,7 @@ pub(crate) fn tool(attribute: TokenStream, item: TokenStream) -> TokenStream {
             return [mistakes.into_tokens(), item].into_iter().chain(marker).collect();
         }
     };
-    rule::check(&attr, &sig, &mut mistakes);
+    rule::check_tool(&attr, &sig, &mut mistakes);
     if mistakes.is_empty() {
         return expand::tool(&Tool::new(attr, sig));
     }
@@ -43,6 +43,7 @@ pub(crate) fn state(input: TokenStream) -> TokenStream {
     };
     let mut mistakes = Mistakes::default();
     let state = State::read(input, &mut mistakes);
+    rule::check_state(&state, &mut mistakes);
     [mistakes.into_tokens(), expand::state(&state)].into_iter().collect()
 }
 

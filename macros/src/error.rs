@@ -63,6 +63,10 @@ impl Mistakes {
         self.0.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Returns the value, or records the mistake.
     pub(crate) fn handle<T>(&mut self, result: Result<T, Mistake>) -> Option<T> {
         result.map_err(|mistake| self.push(mistake)).ok()

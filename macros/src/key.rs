@@ -47,7 +47,12 @@ impl Grammar {
                 }
             };
             match path.get_ident().filter(|ident| self.keys.iter().any(|key| ident == key)) {
-                None => mistakes.push(self.unknown(path)),
+                None => {
+                    if is_description(path) {
+                        seen.insert(DESCRIPTION.to_owned());
+                    }
+                    mistakes.push(self.unknown(path));
+                }
                 Some(key) if seen.insert(key.to_string()) => take(key.clone(), item, mistakes),
                 Some(key) => mistakes
                     .push(Mistake::at(key, format!("`{key}` is given twice")).help("keep one of them")),
@@ -58,12 +63,26 @@ impl Grammar {
     fn unknown(&self, path: &Path) -> Mistake {
         let key = spelled(path);
         let mistake = Mistake::at(path, format!("{} has no key `{key}`", self.list));
+        if is_description(path) {
+            return mistake
+                .note("the description is a doc comment")
+                .help("write a `///` comment above what it describes");
+        }
         let guess = darling::Error::unknown_field_with_alts(&key, self.keys).to_string();
         match guess.split("Did you mean `").nth(1).and_then(|rest| rest.split('`').next()) {
             Some(key) => mistake.help(format!("did you mean `{key}`?")),
             None => mistake.help(format!("its keys are {}", listed(self.keys, ", "))),
         }
     }
+}
+
+/// Recorded among the keys if the user wrote a description as a key, so that it is not also missing.
+pub(crate) const DESCRIPTION: &str = "description";
+
+/// Whether the key looks like `description`, also misspelled or abbreviated.
+fn is_description(path: &Path) -> bool {
+    let key = spelled(path);
+    key.starts_with("desc") || key == "doc" || key == "docs"
 }
 
 fn listed(words: &[&str], separator: &str) -> String {

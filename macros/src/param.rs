@@ -10,7 +10,7 @@ use syn::{Attribute, Expr, ExprLit, ExprUnary, Ident, Lit, LitStr, Meta, Path, U
 
 use crate::{
     error::{Mistake, Mistakes},
-    key::{self, Grammar, count, flag, strip, text, value_or_item},
+    key::{self, DESCRIPTION, Grammar, count, flag, strip, text, value_or_item},
 };
 
 /// The keys of `#[param(…)]`.
@@ -26,6 +26,8 @@ pub(crate) struct ParamAttr {
     pub(crate) name: Option<LitStr>,
     pub(crate) secret: Option<Ident>,
     pub(crate) volatile: Option<Ident>,
+    /// Whether the user wrote a description as a key.
+    pub(crate) has_description_key: bool,
     first: Option<Path>,
 }
 
@@ -77,6 +79,7 @@ impl ParamAttr {
             let items = GRAMMAR.items(list.tokens.clone(), mistakes).unwrap_or_default();
             GRAMMAR.each(&items, &mut seen, mistakes, |key, item, mistakes| attr.take(key, item, mistakes));
         }
+        attr.has_description_key = seen.contains(DESCRIPTION);
         attr
     }
 

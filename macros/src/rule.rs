@@ -8,11 +8,12 @@ mod effect;
 mod function;
 mod name;
 mod parameter;
+mod state;
 
-use crate::{attr::Attr, error::Mistakes, sig::Sig};
+use crate::{attr::Attr, error::Mistakes, sig::Sig, state::State};
 
 /// Checks the attribute and the function. Every rule runs, so that one build shows every mistake.
-pub(crate) fn check(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
+pub(crate) fn check_tool(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
     effect::exactly_one_effect(attr, sig, mistakes);
     effect::idempotent_only_for_writes(attr, mistakes);
     effect::retry_only_repeatable_tools(attr, sig, mistakes);
@@ -23,7 +24,7 @@ pub(crate) fn check(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
     name::name_in_grammar(attr, sig, mistakes);
     name::title_visible(attr, mistakes);
     deprecation::deprecation_has_an_end(attr, sig, mistakes);
-    description::tool_described(sig, mistakes);
+    description::tool_described(attr, sig, mistakes);
     for (param, argument) in sig.arguments() {
         description::parameter_described(sig, param, argument, mistakes);
         parameter::bounds_in_order(param, argument, mistakes);
@@ -38,4 +39,13 @@ pub(crate) fn check(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
     function::plain_function(sig, mistakes);
     function::output_is_a_type(sig, mistakes);
     function::no_output_to_stdout(sig, mistakes);
+}
+
+/// Checks a state.
+pub(crate) fn check_state(state: &State, mistakes: &mut Mistakes) {
+    state::one_handle_for_each_type(state, mistakes);
+    for field in state.fields.iter().flatten() {
+        state::marks_agree(field, mistakes);
+        state::capable_handle_marked(state, field, mistakes);
+    }
 }

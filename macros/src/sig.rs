@@ -227,11 +227,25 @@ fn kind(name: &str, ty: &Type, description: Description, attr: ParamAttr) -> Res
             elem => return from_server(name, elem, &attr),
         },
         owned => {
+            not_an_extractor(owned)?;
             has_one_owned_type(name, owned)?;
             (Owned::Written(owned.clone()), shape(owned))
         }
     };
     Ok(Kind::Argument(Box::new(Argument { owned, shape, description, attr })))
+}
+
+/// Rejects `State<T>` and `Extension<T>`, by which other frameworks pass their state.
+fn not_an_extractor(ty: &Type) -> Result<(), Mistake> {
+    let Type::Path(path) = ty else { return Ok(()) };
+    match path.path.segments.last() {
+        Some(last) if !last.arguments.is_none() && (last.ident == "State" || last.ident == "Extension") => {
+            Err(Mistake::at(ty, format!("`{}` is not a parameter that a tool can take", spelled(ty)))
+                .note("a tool takes a field of the server's state by reference, and not the whole state")
+                .help("write `&T`, where `T` is the type of a field of the server's state"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Rejects types that cannot be deserialized into: `impl Trait`, and types with a borrow inside.
@@ -257,9 +271,19 @@ fn from_server(name: &str, elem: &Type, attr: &ParamAttr) -> Result<Kind, Mistak
                 .note("`&T` is the server's state; `#[param]` describes what a caller sends")
                 .help("delete the `#[param(…)]`, or take the value without `&`"))
         }
+        None if is_path(elem) => {
+            Err(Mistake::at(elem, format!("parameter `{name}` borrows a `{}`", spelled(elem)))
+                .note("`&T` is a field of the server's state, and a field cannot have this type")
+                .help("take a `PathBuf`, which a caller sends"))
+        }
         None if is_call(elem) => Ok(Kind::Context),
         None => Ok(Kind::State(Box::new(elem.clone()))),
     }
+}
+
+/// Whether the type is written `Path`, also with its module.
+fn is_path(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Path"))
 }
 
 /// Whether the type is written `Call`, the one reserved name.

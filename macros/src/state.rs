@@ -1,4 +1,4 @@
-//! Reads `#[derive(State)]`: the handles that a state provides, and the capabilities of each.
+//! Reads `#[derive(State)]`: the fields that tools can take as handles, and the marks on them.
 
 use std::collections::HashSet;
 
@@ -19,39 +19,60 @@ pub(crate) struct State {
     pub(crate) ident: Ident,
     pub(crate) generics: Generics,
     /// `None` if the type is not a struct.
-    pub(crate) handles: Option<Vec<Handle>>,
+    pub(crate) fields: Option<Vec<StateField>>,
 }
 
-/// A field that tools can take by its type.
-pub(crate) struct Handle {
+/// A field of a state.
+pub(crate) struct StateField {
     pub(crate) member: Member,
     pub(crate) ty: Type,
-    pub(crate) can_write: bool,
-    pub(crate) can_reach_network: bool,
+    pub(crate) marks: Marks,
+}
+
+impl StateField {
+    /// Whether the marks say that a handle can write. A contradiction counts as `read`, so that tools report nothing more.
+    pub(crate) fn can_write(&self) -> bool {
+        self.marks.write.is_some() && self.marks.read.is_none()
+    }
+
+    /// Whether the marks say that a handle can reach the network.
+    pub(crate) fn can_reach_network(&self) -> bool {
+        self.marks.network.is_some() && self.marks.read.is_none()
+    }
 }
 
 /// The marks in `#[state(…)]` on a field.
 #[derive(Default)]
-struct Marks {
-    write: Option<Ident>,
-    network: Option<Ident>,
-    skip: Option<Ident>,
+pub(crate) struct Marks {
+    pub(crate) read: Option<Ident>,
+    pub(crate) write: Option<Ident>,
+    pub(crate) network: Option<Ident>,
+    pub(crate) skip: Option<Ident>,
+    /// A mark could not be read, so no mark counts as missing.
+    pub(crate) are_incomplete: bool,
 }
 
 const ON_THE_STRUCT: Grammar =
     Grammar { list: "`state` on a struct", keys: &["crate"], example: "#[state(crate = ::path)]" };
 const ON_A_FIELD: Grammar = Grammar {
     list: "`state` on a field",
-    keys: &["write", "network", "skip"],
+    keys: &["read", "write", "network", "skip"],
     example: "#[state(write, network)]",
 };
 
 impl State {
-    /// Reads the type. A field with a bad mark becomes a mistake, and the other fields remain.
+    /// Reads the type. A bad mark becomes a mistake, and the other marks remain.
     pub(crate) fn read(input: DeriveInput, mistakes: &mut Mistakes) -> Self {
         let krate = candor(&input.attrs, mistakes);
-        let handles = handles(&input, mistakes);
-        Self { krate, ident: input.ident, generics: input.generics, handles }
+        let fields = fields(&input, mistakes);
+        Self { krate, ident: input.ident, generics: input.generics, fields }
+    }
+
+    /// The fields that tools can take: those without `skip`, and the first of each type.
+    pub(crate) fn handles(&self) -> impl Iterator<Item = &StateField> {
+        let mut types = HashSet::new();
+        let fields = self.fields.iter().flatten();
+        fields.filter(move |field| field.marks.skip.is_none() && types.insert(spelled(&field.ty)))
     }
 }
 
@@ -85,25 +106,21 @@ fn candor(attributes: &[Attribute], mistakes: &mut Mistakes) -> Path {
 
 fn marks(field: &Field, mistakes: &mut Mistakes) -> Marks {
     let mut marks = Marks::default();
+    let count = mistakes.len();
     each_mark(&ON_A_FIELD, &field.attrs, mistakes, |key, item, mistakes| {
         let mark = match key.to_string().as_str() {
+            "read" => &mut marks.read,
             "write" => &mut marks.write,
             "network" => &mut marks.network,
             _ => &mut marks.skip,
         };
         *mark = mistakes.handle(flag(key, item));
     });
-    if let Some(skip) = marks.skip.as_ref().filter(|_| marks.write.is_some() || marks.network.is_some()) {
-        mistakes.push(
-            Mistake::at(skip, "`skip` contradicts the other marks of this field")
-                .note("a skipped field is not a handle, and the other marks say what a handle can do")
-                .help("keep `skip` or the other marks"),
-        );
-    }
+    marks.are_incomplete = mistakes.len() > count;
     marks
 }
 
-fn handles(input: &DeriveInput, mistakes: &mut Mistakes) -> Option<Vec<Handle>> {
+fn fields(input: &DeriveInput, mistakes: &mut Mistakes) -> Option<Vec<StateField>> {
     let Data::Struct(data) = &input.data else {
         mistakes.push(
             Mistake::at(&input.ident, format!("state `{}` is not a struct", input.ident))
@@ -112,31 +129,13 @@ fn handles(input: &DeriveInput, mistakes: &mut Mistakes) -> Option<Vec<Handle>> 
         );
         return None;
     };
-    let mut types: Vec<String> = Vec::new();
-    let mut handles = Vec::new();
-    for (at, field) in data.fields.iter().enumerate() {
-        let marks = marks(field, mistakes);
-        if marks.skip.is_some() {
-            continue;
-        }
-        let ty = spelled(&field.ty);
-        if types.contains(&ty) {
-            mistakes.push(
-                Mistake::at(&field.ty, format!("state `{}` has two fields of type `{ty}`", input.ident))
-                    .note("a tool takes a handle by its type, so each type can occur only once")
-                    .help("wrap one of them in a new type, or mark it `#[state(skip)]`"),
-            );
-            continue;
-        }
-        types.push(ty);
-        handles.push(Handle {
-            member: member(&data.fields, field, at),
-            ty: field.ty.clone(),
-            can_write: marks.write.is_some(),
-            can_reach_network: marks.network.is_some(),
-        });
-    }
-    Some(handles)
+    let fields = data.fields.iter().enumerate();
+    let fields = fields.map(|(at, field)| StateField {
+        member: member(&data.fields, field, at),
+        ty: field.ty.clone(),
+        marks: marks(field, mistakes),
+    });
+    Some(fields.collect())
 }
 
 fn member(fields: &Fields, field: &Field, at: usize) -> Member {

@@ -1,7 +1,7 @@
-//! Reads a type's tokens: its shape, its borrows, and the `impl Trait`s in it.
+//! Reads a type's tokens: its shape, its borrows, the `impl Trait`s in it and the names of its parts.
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
-use syn::{GenericArgument, PathArguments, PathSegment, Type};
+use syn::{GenericArgument, PathArguments, PathSegment, Type, TypeParamBound};
 
 /// The properties of a type that its tokens show.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +111,36 @@ pub(crate) fn shape(ty: &Type) -> Shape {
         "Vec" | "VecDeque" | "HashSet" | "BTreeSet" => Shape::List,
         "Option" => arguments(last).next().map_or(Shape::Unknown, shape),
         _ => Shape::Unknown,
+    }
+}
+
+/// Types that only hold others, so that a capability of their content is their own.
+const CONTAINERS: [&str; 13] = [
+    "Arc", "Box", "Cell", "LazyLock", "Mutex", "OnceCell", "OnceLock", "Option", "Rc", "RefCell", "RwLock",
+    "Vec", "VecDeque",
+];
+
+/// Returns the names of the types in `ty`: its last path segment, without the containers and references around it.
+pub(crate) fn names(ty: &Type) -> Vec<String> {
+    match ungroup(ty) {
+        Type::Reference(reference) => names(&reference.elem),
+        Type::Array(array) => names(&array.elem),
+        Type::Slice(slice) => names(&slice.elem),
+        Type::Tuple(tuple) => tuple.elems.iter().flat_map(names).collect(),
+        Type::TraitObject(object) => {
+            let bounds = object.bounds.iter().filter_map(|bound| match bound {
+                TypeParamBound::Trait(bound) => bound.path.segments.last(),
+                _ => None,
+            });
+            bounds.map(|last| last.ident.to_string()).collect()
+        }
+        Type::Path(path) => match path.path.segments.last() {
+            Some(last) if CONTAINERS.iter().any(|name| last.ident == name) => {
+                arguments(last).flat_map(names).collect()
+            }
+            last => last.map(|last| last.ident.to_string()).into_iter().collect(),
+        },
+        _ => Vec::new(),
     }
 }
 

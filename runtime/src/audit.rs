@@ -7,6 +7,7 @@ mod hex;
 mod scan;
 mod segments;
 mod signed_note;
+mod system;
 // Only the command line reads logs.
 #[cfg(feature = "cli")]
 pub(crate) mod verify;

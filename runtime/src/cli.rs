@@ -44,7 +44,7 @@ struct CommandLine {
 #[derive(Subcommand)]
 enum Command {
     /// Serve MCP clients: one over stdin and stdout, or many over HTTP
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Call a tool of this server and print the answer
     ///
     /// Starts the server as an MCP host does, calls the tool over stdio, and stops the server.

@@ -8,8 +8,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use governor::nanos::Nanos;
-
 /// The clock of rates, confirmations, tasks and tokens: the system's, or a manual one in a test.
 ///
 /// ```
@@ -64,13 +62,5 @@ impl Clock {
             Time::Since(start) => start.elapsed(),
             Time::Nanoseconds(now) => Duration::from_nanos(now.load(Ordering::SeqCst)),
         }
-    }
-}
-
-impl governor::clock::Clock for Clock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        self.elapsed().into()
     }
 }

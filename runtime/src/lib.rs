@@ -56,21 +56,50 @@ mod wire_names;
 pub use audit::AuditLog;
 /// Makes the fields of a struct handles that tools take by type.
 ///
-/// `#[state(write)]` and `#[state(network)]` declare the access of a handle: a `read_only` tool that takes the first does
-/// not compile, and neither does a `closed_world` tool that takes the second. `#[state(skip)]` leaves a field out.
-/// `#[state(crate = ::path)]` on the struct sets the path of `candor` if the crate was renamed.
+/// Marks say what a tool can do with a handle:
+///
+/// | mark | means |
+/// | --- | --- |
+/// | `#[state(write)]` | it can write: a `read_only` tool that takes it does not compile |
+/// | `#[state(network)]` | it can reach the network: a `closed_world` tool that takes it does not compile |
+/// | `#[state(read)]` | it neither writes nor reaches the network, although its type's name suggests it |
+/// | `#[state(skip)]` | the field is not a handle |
+///
+/// A field without a mark can do neither. A field needs a mark if the name of its type ends in `Client`, `Connection`,
+/// `Database`, `File`, `Handle`, `Pool`, `Sender`, `Socket` or `Stream`, also inside containers such as `Arc` and
+/// `Mutex`. `#[state(crate = ::path)]` on the struct is the path of `candor` if it has another name.
 ///
 /// ```
-/// use candor::State;
+/// use candor::{Server, State, mcp_tool, tools};
 ///
 /// struct Prices;
-/// struct Alerts;
+/// struct SqlitePool;
+/// struct HttpClient;
 ///
 /// #[derive(State)]
 /// struct App {
 ///     prices: Prices,
-///     #[state(write)]
-///     alerts: Alerts,
+///     #[state(read)] // opened with `mode=ro`
+///     history: SqlitePool,
+///     #[state(write, network)]
+///     orders: HttpClient,
+/// }
+///
+/// /// Count the days with a price.
+/// #[mcp_tool(read_only, closed_world, public)]
+/// fn days(history: &SqlitePool) -> u32 {
+///     365
+/// }
+///
+/// let app = App { prices: Prices, history: SqlitePool, orders: HttpClient };
+/// Server::new("prices", "1.0.0").state(app).tools(tools![days]).build().unwrap();
+/// ```
+///
+/// ```compile_fail
+/// # struct SqlitePool;
+/// #[derive(candor::State)]
+/// struct App {
+///     history: SqlitePool, // has no mark
 /// }
 /// ```
 pub use candor_macros::State;
@@ -136,6 +165,9 @@ pub mod __private {
     };
 
     use crate::tool::outcome::Outcome;
+
+    /// For the benchmark that runs it beside the crate `jsonschema`.
+    pub use crate::schema::Checker;
     pub use crate::tool::{
         args::param,
         descriptor::{

@@ -69,6 +69,6 @@ fn run(jobs: &Receiver<Job>) {
 }
 
 fn write_now(text: &str) {
-    // A full disk or a closed pipe: there is no other place to report it.
+    // A full disk or a closed pipe cannot be reported anywhere else.
     let _ = io::stderr().write_all(text.as_bytes());
 }

@@ -1,4 +1,4 @@
-//! Calls that outlast their requests: whose they are, how far they are and how they ended, for as long as that is kept.
+//! Keeps the calls that outlast their requests: their owners, their progress and their results, for a limited time.
 
 #[cfg(test)]
 mod tests;
@@ -21,20 +21,21 @@ use crate::{
     },
 };
 
-/// The most tasks that one caller has at a time, those that have ended and are still kept among them.
-const MOST_PER_CALLER: usize = 64;
-/// The most tasks in all.
-const MOST: usize = 512;
-/// The most bytes that all results together take: of those that are kept, and of those that are yet to come.
-const MOST_BYTES: usize = 256 << 20;
-/// What is set aside for a result that is yet to come: all that a tool may return, as text and as structured content.
-const ROOM: usize = 2 << 20;
-/// The most bytes that answers to one round of questions take.
-const MOST_OF_ANSWERS: usize = 1 << 20;
-/// How long a task is kept beyond the time that its tool may take: for people to answer, and for clients to come back.
-const KEPT: Duration = Duration::from_secs(600);
-/// The least that an ended task is kept, however late it ended.
-const KEPT_AFTER_ITS_END: Duration = Duration::from_secs(60);
+/// The tasks of one caller, including ended ones that are still kept.
+const MAX_TASKS_PER_CALLER: usize = 64;
+/// The tasks of all callers.
+const MAX_TASKS: usize = 512;
+/// The bytes of all results, including those that running tasks may still return.
+const MAX_RESULT_BYTES: usize = 256 << 20;
+/// The bytes reserved for the result of a running task: the most that a tool may return, as text and as structured
+/// content.
+const RESERVED_BYTES: usize = 2 << 20;
+/// The bytes of the answers to one round of questions.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+/// The time that a task is kept beyond its tool's timeout, for users to answer and for clients to fetch the result.
+const RETENTION: Duration = Duration::from_secs(600);
+/// The least time that an ended task is kept, however late it ended.
+const MIN_RETENTION_AFTER_END: Duration = Duration::from_secs(60);
 
 /// The tasks of one server.
 pub(crate) struct Tasks {
@@ -45,41 +46,41 @@ pub(crate) struct Tasks {
 struct Entry {
     issuer: Option<String>,
     subject: String,
-    /// The scopes that the call needed; so does all that is done with its task.
+    /// The scopes that the call needed; every request about its task needs them, too.
     scopes: &'static [&'static str],
-    /// By the clock's time since 1970.
+    /// The time since 1970 by the clock.
     created: Duration,
     changed: Duration,
     ttl: Duration,
     stage: Stage,
-    /// How far the handler says that it is.
+    /// The progress that the handler last reported.
     progress: Option<String>,
     cancelled: CancellationToken,
-    /// Told when the last open question is answered.
+    /// Notified when the last open question is answered.
     answered: Arc<Notify>,
 }
 
 enum Stage {
-    /// Not begun: nobody knows of it, and it may yet come to nothing.
+    /// The handler has not begun, and no client knows of the task.
     Opened,
     Working,
     Asking {
         open: BTreeMap<String, Question>,
         answers: BTreeMap<String, Value>,
-        /// What the answers take, in bytes.
+        /// The bytes of the answers.
         size: usize,
     },
     Ended(End),
 }
 
-/// How a task came to its end.
+/// How a task ended.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum End {
-    /// The call has its result, be it the tool's own error: an object, as JSON.
+    /// With the result of the call, which may be a tool error: an object, as JSON.
     Completed(Box<str>),
-    /// The call has none: what stands in its place, as JSON-RPC has it.
+    /// Without a result: the JSON-RPC error in its place.
     Failed(Map<String, Value>),
-    /// The caller took it back, and nothing of it runs any more.
+    /// The caller cancelled it, and its handler has stopped.
     Cancelled,
 }
 
@@ -90,23 +91,23 @@ pub(crate) struct Snapshot {
     pub(crate) created: Duration,
     pub(crate) changed: Duration,
     pub(crate) ttl: Duration,
-    /// How far the handler says that it is.
+    /// The progress that the handler last reported.
     pub(crate) progress: Option<String>,
     pub(crate) state: State,
 }
 
-/// How answers were taken.
+/// What became of a client's answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AnswerStatus {
-    /// Those that were asked for.
+    /// The answers to open questions are stored; others are ignored.
     Accepted,
-    /// Not at all: they hold too much.
+    /// They exceed the size limit, and are dropped.
     TooLarge,
     /// The caller has no such task.
     Unknown,
 }
 
-/// How far it is.
+/// The state of a task, as its caller sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum State {
     Working,
@@ -119,7 +120,7 @@ impl Tasks {
         Self { clock, by_id: Mutex::default() }
     }
 
-    /// Opens a task for a call that may take so long; `None` where there are as many as may be.
+    /// Opens a task for a call with this timeout; `None` if a limit is reached.
     pub(crate) fn open(
         self: &Arc<Self>,
         caller: &Caller,
@@ -129,8 +130,8 @@ impl Tasks {
         let now = self.clock.since_1970();
         let mut tasks = self.tasks();
         let own = tasks.values().filter(|entry| entry.owner() == caller.identity()).count();
-        let bytes = tasks.values().map(Entry::room).sum::<usize>() + ROOM;
-        if own >= MOST_PER_CALLER || tasks.len() >= MOST || bytes > MOST_BYTES {
+        let bytes = tasks.values().map(Entry::result_bytes).sum::<usize>() + RESERVED_BYTES;
+        if own >= MAX_TASKS_PER_CALLER || tasks.len() >= MAX_TASKS || bytes > MAX_RESULT_BYTES {
             return None;
         }
         let id = id();
@@ -141,7 +142,7 @@ impl Tasks {
             scopes,
             created: now,
             changed: now,
-            ttl: timeout.saturating_add(KEPT),
+            ttl: timeout.saturating_add(RETENTION),
             stage: Stage::Opened,
             progress: None,
             cancelled: cancelled.clone(),
@@ -152,64 +153,65 @@ impl Tasks {
         Some(Running { tasks: Arc::clone(self), id, cancelled })
     }
 
-    /// The task of this name, where `caller` may see it. Any other is as unknown as one that never was.
+    /// The task `id`, if `caller` may see it. Another caller's task is reported as unknown.
     pub(crate) fn get(&self, caller: &Caller, id: &str) -> Option<Snapshot> {
         let tasks = self.tasks();
-        let entry = tasks.get(id).filter(|entry| entry.is_open_to(caller))?;
+        let entry = tasks.get(id).filter(|entry| entry.is_visible_to(caller))?;
         entry.snapshot(id)
     }
 
-    /// Takes answers to a task's open questions; others are nobody's.
+    /// Stores answers to a task's open questions, and ignores others.
     pub(crate) fn answer(
         &self,
         caller: &Caller,
         id: &str,
-        said: impl IntoIterator<Item = (String, Value)>,
+        responses: impl IntoIterator<Item = (String, Value)>,
     ) -> AnswerStatus {
         let now = self.clock.since_1970();
         let mut tasks = self.tasks();
-        let Some(entry) = tasks.get_mut(id).filter(|entry| entry.is_open_to(caller)) else {
+        let Some(entry) = tasks.get_mut(id).filter(|entry| entry.is_visible_to(caller)) else {
             return AnswerStatus::Unknown;
         };
         let Stage::Asking { open, answers, size } = &mut entry.stage else { return AnswerStatus::Accepted };
-        let said: BTreeMap<_, _> = said.into_iter().filter(|(key, _)| open.contains_key(key)).collect();
-        let more = said.values().map(|answer| answer.to_string().len()).sum::<usize>();
-        if *size + more > MOST_OF_ANSWERS {
+        let responses: BTreeMap<_, _> =
+            responses.into_iter().filter(|(key, _)| open.contains_key(key)).collect();
+        let more = responses.values().map(|answer| answer.to_string().len()).sum::<usize>();
+        if *size + more > MAX_ANSWER_BYTES {
             return AnswerStatus::TooLarge;
         }
-        if !said.is_empty() {
+        if !responses.is_empty() {
             entry.changed = now;
         }
         *size += more;
-        open.retain(|key, _| !said.contains_key(key));
-        answers.extend(said);
+        open.retain(|key, _| !responses.contains_key(key));
+        answers.extend(responses);
         if open.is_empty() {
-            // Whoever hears it again does no harm: each round of questions listens anew.
+            // A second notification does no harm: each round waits on a fresh one.
             entry.answered.notify_one();
         }
         AnswerStatus::Accepted
     }
 
-    /// Takes a task back, if it still runs. Whether there is such a task.
+    /// Cancels a task that still runs. Returns whether the task exists.
     pub(crate) fn cancel(&self, caller: &Caller, id: &str) -> bool {
         let tasks = self.tasks();
-        let Some(entry) = tasks.get(id).filter(|entry| entry.is_open_to(caller)) else { return false };
+        let Some(entry) = tasks.get(id).filter(|entry| entry.is_visible_to(caller)) else { return false };
         entry.cancelled.cancel();
         true
     }
 
-    /// All tasks, for whoever is one of them: what runs is not over.
+    /// All tasks, without expiry: a running task does not expire.
     fn all(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
-        // Each entry is whole after any panic.
+        // A panic cannot leave an entry inconsistent.
         self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All tasks but those whose time is over.
+    /// All tasks, after removing the expired ones.
     fn tasks(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
         let mut tasks = self.all();
         let now = self.clock.since_1970();
         tasks.retain(|_, entry| {
-            let over = entry.created + entry.ttl <= now && entry.changed + KEPT_AFTER_ITS_END <= now;
+            let over = entry.created + entry.ttl <= now && entry.changed + MIN_RETENTION_AFTER_END <= now;
             !(over && matches!(entry.stage, Stage::Ended(_)))
         });
         tasks
@@ -217,12 +219,12 @@ impl Tasks {
 }
 
 impl Entry {
-    /// The bytes that its result takes, or may come to take.
-    fn room(&self) -> usize {
+    /// The bytes of the task's result, or those reserved for it.
+    fn result_bytes(&self) -> usize {
         match &self.stage {
             Stage::Ended(End::Completed(result)) => result.len(),
             Stage::Ended(_) => 0,
-            _ => ROOM,
+            _ => RESERVED_BYTES,
         }
     }
 
@@ -230,8 +232,8 @@ impl Entry {
         Identity { issuer: self.issuer.as_deref(), subject: &self.subject }
     }
 
-    /// Whether it is the caller's, who may still do what it does.
-    fn is_open_to(&self, caller: &Caller) -> bool {
+    /// Whether the task belongs to `caller`, who still holds its scopes.
+    fn is_visible_to(&self, caller: &Caller) -> bool {
         !matches!(self.stage, Stage::Opened)
             && self.owner() == caller.identity()
             && self.scopes.iter().all(|scope| caller.holds(scope))
@@ -241,7 +243,7 @@ impl Entry {
         let state = match &self.stage {
             Stage::Opened => return None,
             Stage::Working => State::Working,
-            // All is said, and the call is about to go on.
+            // Every question is answered, and the call is about to go on.
             Stage::Asking { open, .. } if open.is_empty() => State::Working,
             Stage::Asking { open, .. } => {
                 State::Asking(open.iter().map(|(key, question)| (key.clone(), question.clone())).collect())
@@ -253,7 +255,8 @@ impl Entry {
     }
 }
 
-/// A task's own end of it. Dropped before its call has ended, the task has failed; before it has begun, it never was.
+/// The handle of a running call. If it is dropped before the call ends, the task fails; before the handler begins, the
+/// task is forgotten.
 pub(crate) struct Running {
     tasks: Arc<Tasks>,
     id: String,
@@ -261,23 +264,23 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Cancelled once the caller takes the task back.
+    /// Cancelled when the caller cancels the task.
     pub(crate) fn cancelled(&self) -> &CancellationToken {
         &self.cancelled
     }
 
-    /// The name of the task.
+    /// The id of the task.
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
-    /// Whether anybody can know of the task.
+    /// Whether the handler has begun, so that the client knows of the task.
     pub(crate) fn has_begun(&self) -> bool {
         let tasks = self.tasks.all();
         tasks.get(&self.id).is_some_and(|entry| !matches!(entry.stage, Stage::Opened))
     }
 
-    /// Lets the caller see the task, from now on.
+    /// Makes the task visible to its caller.
     pub(crate) fn begin(tasks: &Tasks, id: &str) -> Option<Snapshot> {
         tasks.change(id, |entry| {
             entry.stage = Stage::Working;
@@ -285,7 +288,7 @@ impl Running {
         })?
     }
 
-    /// Puts questions, and waits until all are answered; `None` where the task was taken back, or its time is up.
+    /// Puts questions, and waits until all are answered; `None` if the task is cancelled or expires first.
     pub(crate) async fn ask(&self, questions: Vec<(String, Question)>) -> Option<BTreeMap<String, Value>> {
         let (answered, left) = self.tasks.change(&self.id, |entry| {
             let open = questions.into_iter().collect();
@@ -306,12 +309,12 @@ impl Running {
         })?
     }
 
-    /// Says how far the handler is, in its own words.
+    /// Publishes the handler's progress.
     pub(crate) fn set_progress(&self, progress: String) {
         self.tasks.change(&self.id, |entry| entry.progress = Some(progress));
     }
 
-    /// Ends the task so.
+    /// Ends the task.
     pub(crate) fn end(self, end: End) {
         self.tasks.end(&self.id, end);
     }
@@ -333,7 +336,7 @@ impl Tasks {
         Some(change(entry))
     }
 
-    /// Ends a task that has not ended; one that nobody knows of is forgotten.
+    /// Ends a task that has not ended; a task that never began is forgotten.
     fn end(&self, id: &str, end: End) {
         let now = self.clock.since_1970();
         let mut tasks = self.all();
@@ -349,7 +352,7 @@ impl Tasks {
     }
 }
 
-/// A name that nobody guesses.
+/// Returns a random id, which cannot be guessed.
 fn id() -> String {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");

@@ -16,10 +16,10 @@ use std::{
 };
 
 use candor::{AuditLog, Sandbox, Server, Service, mcp_tool, tools};
-use candor_tests::twin::{
-    asked::{Asked, TURNS, in_turns},
-    client::Client,
-    side_by_side::{self, Side, report},
+use candor_tests::comparison::{
+    bench_client::BenchClient,
+    measurements::{self, Measurements, report},
+    workload::{TURNS, Workload, measure_in_turns},
 };
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Builder;
@@ -68,10 +68,11 @@ fn server(log: Option<&Path>) -> Service {
 
 fn main() {
     let parts: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let selected =
-        |part: &str| side_by_side::wanted() && (parts.is_empty() || parts.iter().any(|name| name == part));
+    let wanted = |part: &str| {
+        measurements::is_benchmark_run() && (parts.is_empty() || parts.iter().any(|word| word == part))
+    };
     for (part, run) in [("durable", durable as fn()), ("read", read), ("verify", verify)] {
-        if selected(part) {
+        if wanted(part) {
             run();
         }
     }
@@ -88,8 +89,8 @@ fn calls(service: &Service, params: &'static str, calls: u32) -> Duration {
         LEFT.store(calls, Ordering::Relaxed);
         let mut clients = Vec::new();
         for _ in 0..CALLERS {
-            let mut client = Client::declared(service.clone()).await;
-            assert!(client.ask("tools/call", params).await.contains("66906"));
+            let mut client = BenchClient::declared(service.clone()).await;
+            assert!(client.request("tools/call", params).await.contains("66906"));
             clients.push(client);
         }
         let start = Instant::now();
@@ -99,7 +100,7 @@ fn calls(service: &Service, params: &'static str, calls: u32) -> Duration {
                     .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
                     .is_ok()
                 {
-                    let answer = client.ask("tools/call", params).await;
+                    let answer = client.request("tools/call", params).await;
                     assert!(answer.contains("66906"), "{answer}");
                 }
             })
@@ -185,9 +186,9 @@ fn read() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("audit");
     let service = server(Some(&log));
-    let side = |name, service| Asked::call(name, Client::declared(service), GET, "66906");
+    let side = |name, service| Workload::call(name, BenchClient::declared(service), GET, "66906");
     let [ours, bare] =
-        in_turns(READS_A_TURN, side("recorded", service.clone()), side("unaudited", server(None)));
+        measure_in_turns(READS_A_TURN, side("recorded", service.clone()), side("unaudited", server(None)));
     report("a read call", &ours, &bare);
     service.stop_audit();
     let records = batches(&log).iter().map(|batch| lines(batch)).sum::<u32>();
@@ -207,7 +208,7 @@ fn verify() {
     for (name, log) in [("chained", &plain), ("signed", &signed)] {
         let path = log.to_str().expect("a plain name");
         let (mut sha, mut one, mut all) =
-            (Side::new("SHA-256"), Side::new("one thread"), Side::new("all threads"));
+            (Measurements::new("SHA-256"), Measurements::new("one thread"), Measurements::new("all threads"));
         let mut most = 0;
         for _ in 0..5 {
             let start = Instant::now();

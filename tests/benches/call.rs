@@ -1,21 +1,22 @@
-//! What a read call costs with everything enforced, and with everything but the kernel's sandbox, beside the same call on
-//! bare rmcp: `cargo bench -p candor-tests --bench call`.
+//! Measures one read call with everything enforced, with everything but the kernel's sandbox, and on bare rmcp:
+//! `cargo bench -p candor-tests --bench call`.
 //!
-//! Waking another CPU costs more than all else a call does, and how much changes from moment to moment; on one CPU the
-//! difference is steady: `taskset -c 0 cargo bench -p candor-tests --bench call`.
+//! Waking another CPU costs more than the rest of a call, and this cost varies. On one CPU the difference is steady:
+//! `taskset -c 0 cargo bench -p candor-tests --bench call`.
 //!
-//! Where time still is too noisy, instructions tell: the difference of two counts of calls is what the calls between
-//! them cost. Build with `cargo bench -p candor-tests --bench call --no-run`, then with the binary it names
-//! `valgrind --tool=callgrind BINARY count declared get_price 1000`, the same with `2000`, and both with `bare`.
+//! If the times are still too noisy, count instructions: the difference between two runs with a different number of calls
+//! is the cost of the additional calls. Build with `cargo bench -p candor-tests --bench call --no-run`. Run the binary that
+//! cargo prints under `valgrind --tool=callgrind BINARY count declared get_price 1000`, then with `2000`, and repeat both
+//! with `bare`.
 
 use candor::Sandbox;
 use tokio::runtime::Builder;
 
-use candor_tests::twin::{
+use candor_tests::comparison::{
     self,
-    asked::{Asked, in_turns},
-    client::Client,
-    side_by_side::{self, report},
+    bench_client::BenchClient,
+    measurements::{self, report},
+    workload::{Workload, measure_in_turns},
 };
 
 const TOOLS: [&str; 2] = ["get_price", "get_price_async"];
@@ -29,7 +30,7 @@ fn main() {
         let calls = calls.parse().expect("a number of calls");
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(count(side, tool, calls));
-    } else if side_by_side::wanted() {
+    } else if measurements::is_benchmark_run() {
         for tool in TOOLS {
             compare("declared", tool);
             compare("unsandboxed", tool);
@@ -38,8 +39,8 @@ fn main() {
 }
 
 fn compare(ours: &'static str, tool: &str) {
-    let side = |name| Asked::call(name, connect(name), params(tool), ANSWER);
-    let [ours, bare] = in_turns(500, side(ours), side("bare"));
+    let workload = |side| Workload::call(side, connect(side), params(tool), ANSWER);
+    let [ours, bare] = measure_in_turns(500, workload(ours), workload("bare"));
     report(tool, &ours, &bare);
 }
 
@@ -47,12 +48,12 @@ fn params(tool: &str) -> String {
     format!(r#"{{"name":"{tool}","arguments":{{"symbol":"AAPL","lots":3}}}}"#)
 }
 
-async fn connect(side: &str) -> Client {
+async fn connect(side: &str) -> BenchClient {
     match side {
-        "declared" => Client::declared(twin::declared::server(Sandbox::WhereAvailable)).await,
-        "unsandboxed" => Client::declared(twin::declared::server(Sandbox::Off)).await,
-        "bare" => Client::bare(twin::bare::server()).await,
-        other => panic!("`{other}` is none of `declared`, `unsandboxed` and `bare`"),
+        "declared" => BenchClient::declared(comparison::declared::server(Sandbox::WhereAvailable)).await,
+        "unsandboxed" => BenchClient::declared(comparison::declared::server(Sandbox::Off)).await,
+        "bare" => BenchClient::bare(comparison::bare::server()).await,
+        other => panic!("expected `declared`, `unsandboxed` or `bare`, not `{other}`"),
     }
 }
 
@@ -60,7 +61,7 @@ async fn count(side: &str, tool: &str, calls: usize) {
     let params = params(tool);
     let mut client = connect(side).await;
     for _ in 0..calls {
-        let answer = client.ask("tools/call", &params).await;
+        let answer = client.request("tools/call", &params).await;
         assert!(answer.contains(ANSWER), "{side} answered {answer}");
     }
 }

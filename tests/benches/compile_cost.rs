@@ -1,8 +1,8 @@
-//! What a crate of 200 tools costs to compile, beside the same tools written with rmcp's own macros:
+//! Measures the compile time of a crate of 200 tools, beside the same tools written with rmcp's own macros:
 //! `cargo bench -p candor-tests --bench compile_cost`.
 //!
-//! Two crates are generated, their dependencies built, and then each is compiled by itself again and again, in turns.
-//! What counts is CPU time, of cargo and the compiler together. `-- --keep` names the folder, to try things by hand.
+//! The benchmark generates two crates, builds their dependencies, and then compiles each crate again and again, in turns.
+//! It measures the CPU time of cargo and the compiler together. `-- --keep` prints the folder of the crates.
 
 use std::{
     fmt::Write as _,
@@ -12,22 +12,22 @@ use std::{
     time::Duration,
 };
 
-use candor_tests::twin::side_by_side::{Side, report};
+use candor_tests::comparison::measurements::{Measurements, is_benchmark_run, report};
 
 const TOOLS: usize = 200;
 const ROUNDS: usize = 5;
 
 fn main() {
-    if !candor_tests::twin::side_by_side::wanted() {
+    if !is_benchmark_run() {
         return;
     }
     let generated = generate();
-    for (what, arguments) in [
+    for (name, arguments) in [
         ("check", ["check", "--lib"].as_slice()),
         ("build, dev", &["build", "--lib"]),
         ("build, dev, and link", &["build"]),
     ] {
-        let mut sides = ["declared", "bare"].map(Side::new);
+        let mut sides = ["declared", "bare"].map(Measurements::new);
         for side in &sides {
             compile(&generated, side.name, arguments);
         }
@@ -35,13 +35,13 @@ fn main() {
             for at in [round % 2, (round + 1) % 2] {
                 let side = &mut sides[at];
                 touch(&generated, side.name);
-                let before = children();
+                let before = child_cpu_time();
                 compile(&generated, side.name, arguments);
-                side.add(children().saturating_sub(before));
+                side.add(child_cpu_time().saturating_sub(before));
             }
         }
         let [declared, bare] = sides;
-        report(what, &declared, &bare);
+        report(name, &declared, &bare);
     }
 }
 
@@ -65,16 +65,16 @@ fn touch(generated: &Path, package: &str) {
     file.set_modified(std::time::SystemTime::now()).expect("a file of ours");
 }
 
-/// The CPU time of all children so far that have ended: `cutime` and `cstime` in proc(5), in hundredths of a second.
-fn children() -> Duration {
+/// The CPU time of all child processes that have ended: `cutime` and `cstime` in proc(5), in hundredths of a second.
+fn child_cpu_time() -> Duration {
     let stat = fs::read_to_string("/proc/self/stat").expect("Linux");
-    let (_, after_name) = stat.rsplit_once(')').expect("the name stands in parentheses");
+    let (_, after_name) = stat.rsplit_once(')').expect("the name is in parentheses");
     let fields: Vec<&str> = after_name.split_whitespace().collect();
     let hundredths: u64 = fields[13..15].iter().map(|field| field.parse::<u64>().expect("a number")).sum();
     Duration::from_millis(10 * hundredths)
 }
 
-/// Writes both crates, as a workspace of their own with the versions of this one.
+/// Writes both crates as a separate workspace, with the dependency versions of this one.
 fn generate() -> PathBuf {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a member of the workspace");
     let generated = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile-cost");
@@ -113,7 +113,7 @@ fn write(path: &Path, text: &str) {
 }
 
 const QUOTE: &str = "
-/// What every tool answers.
+/// The output of every tool.
 #[derive(serde::Serialize, schemars::JsonSchema)]
 pub struct Quote {
     /// Ticker symbol.

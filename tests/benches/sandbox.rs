@@ -16,11 +16,11 @@ use std::{
 };
 
 use candor::{Sandbox, Server, Service, mcp_tool, tools};
-use candor_tests::twin::{
-    asked::{Asked, in_turns},
-    client::Client,
+use candor_tests::comparison::{
+    bench_client::BenchClient,
     declared,
-    side_by_side::{Side, report, wanted},
+    measurements::{Measurements, is_benchmark_run, report},
+    workload::{Workload, measure_in_turns},
 };
 use tokio::runtime::Builder;
 
@@ -81,7 +81,7 @@ fn main() {
         Some("serve") => serve(service(Sandbox::Required)),
         Some("prices") => serve(declared::server(Sandbox::Required)),
         Some("prices-open") => serve(declared::server(Sandbox::Off)),
-        _ if wanted() => measure(),
+        _ if is_benchmark_run() => measure(),
         _ => {}
     }
 }
@@ -113,10 +113,10 @@ fn service(sandbox: Sandbox) -> Service {
 fn hop(tool: &str) {
     let side = |name, sandbox| {
         let params = format!(r#"{{"name":"{tool}","arguments":{ARGUMENTS}}}"#);
-        Asked::call(name, Client::declared(service(sandbox)), params, r#""result":5"#)
+        Workload::call(name, BenchClient::declared(service(sandbox)), params, r#""result":5"#)
     };
     let [sandboxed, open] =
-        in_turns(500, side("sandboxed", Sandbox::Required), side("unsandboxed", Sandbox::Off));
+        measure_in_turns(500, side("sandboxed", Sandbox::Required), side("unsandboxed", Sandbox::Off));
     report(tool, &sandboxed, &open);
 }
 
@@ -132,7 +132,7 @@ fn wake_ups() {
             here.unpark();
         }
     });
-    let mut side = Side::new("round trip");
+    let mut side = Measurements::new("round trip");
     for _ in 0..STREAM {
         let start = Instant::now();
         turn.store(true, Ordering::Release);
@@ -149,8 +149,8 @@ fn wake_ups() {
 /// Measures one call after another over stdio: the latency for a client.
 fn one_by_one(tool: &str) {
     let mut sides = [
-        (Side::new("sandboxed"), Process::start("prices")),
-        (Side::new("unsandboxed"), Process::start("prices-open")),
+        (Measurements::new("sandboxed"), Process::start("prices")),
+        (Measurements::new("unsandboxed"), Process::start("prices-open")),
     ];
     for turn in 0..4 * ROUNDS {
         for at in [turn % 2, (turn + 1) % 2] {
@@ -246,8 +246,8 @@ impl Drop for Process {
 /// Measures the read call that other benchmarks compare with bare rmcp.
 fn throughput(tool: &str) {
     let mut sides = [
-        (Side::new("sandboxed"), Process::start("prices")),
-        (Side::new("unsandboxed"), Process::start("prices-open")),
+        (Measurements::new("sandboxed"), Process::start("prices")),
+        (Measurements::new("unsandboxed"), Process::start("prices-open")),
     ];
     for (_, process) in &mut sides {
         process.stream(tool);
@@ -259,7 +259,7 @@ fn throughput(tool: &str) {
             side.add(time);
         }
     }
-    let a_second = |side: &Side| f64::from(u32::try_from(STREAM).expect("few")) * 1e6 / side.median();
+    let a_second = |side: &Measurements| f64::from(u32::try_from(STREAM).expect("few")) * 1e6 / side.median();
     let [(sandboxed, _), (open, _)] = &sides;
     let (ours, yardstick) = (a_second(sandboxed), a_second(open));
     println!(

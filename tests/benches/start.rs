@@ -1,8 +1,8 @@
-//! How long a server takes to its first answer, and what it keeps in memory, beside the same server on bare rmcp:
+//! Measures the time from the start of a server to its first answer, and its memory, beside the same server on bare rmcp:
 //! `cargo bench -p candor-tests --bench start`.
 //!
-//! Both are programs of their own on stdio, started in turns. They are built here as a user builds a server: the tests of
-//! this package bring libraries along whose features a program built beside them would carry.
+//! Both are separate programs on stdio, started in turns. They are built here as a user builds a server, because cargo
+//! would otherwise build them with the features that the tests of this package enable in shared dependencies.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -11,22 +11,22 @@ use std::{
     time::Instant,
 };
 
-use candor_tests::twin::side_by_side::{self, Side, report};
+use candor_tests::comparison::measurements::{self, Measurements, report};
 
 const RUNS: usize = 100;
-/// Calls before memory is looked at a second time.
-const MANY: u64 = 10_000;
+/// The number of calls before the second measurement of memory.
+const MEMORY_CALLS: u64 = 10_000;
 
-/// Name, program and argument; the yardstick stands last.
+/// Name, program and argument of each side; the yardstick is the last.
 const PROGRAMS: [[&str; 3]; 3] =
     [["declared", "declared", ""], ["unsandboxed", "declared", "unsandboxed"], ["bare", "bare", ""]];
 
 fn main() {
-    if !side_by_side::wanted() {
+    if !measurements::is_benchmark_run() {
         return;
     }
     let folder = &build();
-    let mut sides = PROGRAMS.map(|[name, ..]| Side::new(name));
+    let mut sides = PROGRAMS.map(|[name, ..]| Measurements::new(name));
     for program in PROGRAMS {
         Server::start(folder, program).first_call();
     }
@@ -44,13 +44,13 @@ fn main() {
         report("start to first answer", ours, &bare);
     }
     let [ours @ .., bare] = PROGRAMS.map(|program| memory(folder, program));
-    for (what, at) in [("one call", 0), ("10,000 calls", 1)] {
+    for (moment, at) in [("one call", 0), ("10,000 calls", 1)] {
         for (kind, pick) in [("resident", 0), ("at most", 1), ("own", 2)] {
             for (ours, [name, ..]) in ours.iter().zip(PROGRAMS) {
                 let (a, b) = (ours[at][pick], bare[at][pick]);
                 println!(
                     "{:28} {name}: {a:6} kB   bare: {b:6} kB   ratio: {:.2}",
-                    format!("{kind} after {what}"),
+                    format!("{kind} after {moment}"),
                     f64::from(a) / f64::from(b)
                 );
             }
@@ -58,7 +58,7 @@ fn main() {
     }
 }
 
-/// Builds the programs, and says in which folder they are.
+/// Builds the programs, and returns their folder.
 fn build() -> PathBuf {
     let beside = Path::new(env!("CARGO_BIN_EXE_declared")).ancestors().nth(2).expect("in a target folder");
     let target = beside.join("start");
@@ -71,18 +71,18 @@ fn build() -> PathBuf {
     target.join("release")
 }
 
-/// The memory of one server after one call and after many: resident now, at most so far, and its own, in kB.
+/// The memory of one server after one call and after many, in kB: resident, peak, and anonymous.
 fn memory(folder: &Path, program: [&str; 3]) -> [[u32; 3]; 2] {
     let mut server = Server::start(folder, program);
     server.first_call();
     let first = server.memory();
-    for id in 3..MANY + 2 {
+    for id in 3..MEMORY_CALLS + 2 {
         server.call(id);
     }
     [first, server.memory()]
 }
 
-/// A server that is a process.
+/// A server as a child process.
 struct Server {
     process: Child,
     write: Option<ChildStdin>,
@@ -98,46 +98,47 @@ impl Server {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .expect("the program stands beside this one");
+            .expect("the program was built");
         let write = process.stdin.take();
         let read = BufReader::new(process.stdout.take().expect("a pipe"));
         Self { process, write, read, line: String::new() }
     }
 
+    /// The handshake, and one call.
     fn first_call(&mut self) {
         let info = r#"{"name":"bench","version":"1"}"#;
-        let hello = format!(r#"{{"protocolVersion":"2025-11-25","capabilities":{{}},"clientInfo":{info}}}"#);
-        self.tell(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{hello}}}"#));
-        self.hear();
-        self.tell(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+        let params = format!(r#"{{"protocolVersion":"2025-11-25","capabilities":{{}},"clientInfo":{info}}}"#);
+        self.send(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{params}}}"#));
+        self.receive();
+        self.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
         self.call(2);
     }
 
     fn call(&mut self, id: u64) {
         let params = r#"{"name":"get_price","arguments":{"symbol":"AAPL","lots":3}}"#;
-        self.tell(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{params}}}"#));
-        let answer = self.hear();
+        self.send(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{params}}}"#));
+        let answer = self.receive();
         assert!(answer.contains(r#""close":669.06"#), "answered {answer}");
     }
 
-    fn tell(&mut self, line: &str) {
+    fn send(&mut self, line: &str) {
         let write = self.write.as_mut().expect("open until dropped");
         write.write_all(format!("{line}\n").as_bytes()).expect("the server reads");
     }
 
-    fn hear(&mut self) -> &str {
+    fn receive(&mut self) -> &str {
         self.line.clear();
         self.read.read_line(&mut self.line).expect("an answer");
         &self.line
     }
 
-    /// `VmRSS`, `VmHWM` and `RssAnon` in kB. The kernel counts every page of the program's file that it mapped around
-    /// one that was used, so the first two follow the size of the program.
+    /// `VmRSS`, `VmHWM` and `RssAnon` in kB. The kernel maps whole ranges of the program's file around each page that is
+    /// used, so the first two grow with the size of the program.
     fn memory(&self) -> [u32; 3] {
         let path = format!("/proc/{}/status", self.process.id());
         let status = std::fs::read_to_string(path).expect("Linux");
         ["VmRSS:", "VmHWM:", "RssAnon:"].map(|key| {
-            let line = status.lines().find(|line| line.starts_with(key)).expect("Linux names it");
+            let line = status.lines().find(|line| line.starts_with(key)).expect("Linux lists it");
             line.split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).expect("a number of kB")
         })
     }
@@ -145,7 +146,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The end of its input ends a server.
+        // A server on stdio ends at the end of its input.
         self.write = None;
         let _ = self.process.wait();
     }

@@ -1,5 +1,5 @@
-// A connected client → what held of `prices`, a word for each check. The clients differ in how they connect, not in what
-// they may expect.
+// The checks that every JavaScript client makes of the server `prices`. The clients differ in how they connect; the server
+// must behave the same for all of them.
 
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
@@ -25,7 +25,7 @@ const TOOLS = {
   set_alert: [false, false, false, false],
 };
 
-async function refused(client, name, args) {
+async function refusal(client, name, args) {
   let answer;
   try {
     answer = await client.callTool({ name, arguments: args });
@@ -60,13 +60,13 @@ export async function badArguments(client) {
   const answer = await client.callTool({ name: "price_history", arguments: args });
   assert.equal(answer.isError, true);
   assert.equal(answer.structuredContent, undefined);
-  for (const says of ["`symbol` does not match", "`limit` is below", "did you mean `from`?"]) {
-    assert.ok(answer.content[0].text.includes(says), answer.content[0].text);
+  for (const fault of ["`symbol` does not match", "`limit` is below", "did you mean `from`?"]) {
+    assert.ok(answer.content[0].text.includes(fault), answer.content[0].text);
   }
 }
 
 export async function unknown(client) {
-  assert.equal((await refused(client, "no_such_tool", {})).code, -32602);
+  assert.equal((await refusal(client, "no_such_tool", {})).code, -32602);
 }
 
 export async function alerts(client) {
@@ -84,45 +84,45 @@ async function cleared(client, symbol, removed) {
   assert.deepEqual(answer.structuredContent, { symbol, removed });
 }
 
-// What the person says is what happens.
-export async function confirmation(client, person, states) {
-  person.says = "accept";
+// The user's action decides. `states` checks the request states of clients that can send them.
+export async function confirmation(client, user, states) {
+  user.action = "accept";
   await cleared(client, "IBM", 2);
   await client.callTool({ name: "set_alert", arguments: { symbol: "MSFT", when: "below", price: 20 } });
-  for (const says of ["decline", "cancel"]) {
-    person.says = says;
+  for (const action of ["decline", "cancel"]) {
+    user.action = action;
     const answer = await client.callTool({ name: "clear_alerts", arguments: { symbol: "MSFT" } });
     assert.deepEqual([answer.isError, answer._meta["io.github.candor-mcp/reason"]], [true, "confirmation_declined"]);
-    assert.ok(person.asked.includes("`clear_alerts`") && person.asked.includes("symbol: MSFT"), person.asked);
+    assert.ok(user.question.includes("`clear_alerts`") && user.question.includes("symbol: MSFT"), user.question);
   }
   await states?.(client);
-  person.says = "accept";
+  user.action = "accept";
   await cleared(client, "MSFT", 1);
 }
 
-// A client that nobody can be asked through.
+// A client that cannot ask a user.
 export async function alone(client) {
   const answer = await client.callTool({ name: "clear_alerts", arguments: { symbol: "IBM" } });
   assert.equal(answer._meta["io.github.candor-mcp/reason"], "confirmation_unavailable");
 }
 
-// Over pipes a refusal is an error of JSON-RPC; over HTTP it is a status, which each client wraps in its own way, with
-// the body in it.
+// Over stdio a refusal is a JSON-RPC error. Over HTTP it is a status, which each client wraps in its own error, with the
+// body in it.
 export async function scope(client, transport) {
   const { tools } = await client.listTools();
   assert.deepEqual(tools.map((tool) => tool.name), ["compare", "fetch_quote", "get_stock_price", "price_history"]);
-  const error = await refused(client, "clear_alerts", { symbol: "IBM" });
+  const error = await refusal(client, "clear_alerts", { symbol: "IBM" });
   if (transport === "stdio") {
     assert.equal(error.code, -31403);
     assert.deepEqual(error.data.missingScopes, ["write:alerts"]);
   } else {
-    const said = [error.message, JSON.stringify(error)].join("\n");
-    assert.ok(/403|insufficient_scope/.test(said) && said.includes("write:alerts"), said);
+    const text = [error.message, JSON.stringify(error)].join("\n");
+    assert.ok(/403|insufficient_scope/.test(text) && text.includes("write:alerts"), text);
   }
 }
 
-// Every process ended by itself, and wrote nothing on stdout but messages. Before it settles on a revision a client may
-// ask in a process of its own, which it then ends with a signal: that one has said one thing, and has no code.
+// Every process ended by itself, and wrote only messages on stdout. A client may first probe the server's revisions in a
+// separate process, which it ends with a signal: that process wrote at most one message, and has no exit code.
 export function end(folder, mayProbe = true) {
   const read = (name) => readFileSync(join(folder, name), "utf8");
   const names = readdirSync(folder);
@@ -139,12 +139,12 @@ export function end(folder, mayProbe = true) {
   }
 }
 
-// Runs one check after the other, each in words.
+// Collects the result of each check: `ok` or the error.
 export function checklist() {
   const checks = {};
-  const check = async (name, work) => {
+  const check = async (name, run) => {
     try {
-      await work();
+      await run();
       checks[name] = "ok";
     } catch (error) {
       checks[name] = String(error.stack ?? error);
@@ -153,19 +153,19 @@ export function checklist() {
   return { checks, check };
 }
 
-// All checks of a client that connects by `connect(folder, grants, person)` → `{client, revision, close}`.
+// Runs all checks on a client. `connect(folder, grants, user)` must return `{ client, revision, close }`.
 export async function all(transport, connect, states) {
   const { checks, check } = checklist();
   const folder = mkdtempSync(join(tmpdir(), "clients-"));
   let revision = null;
-  const person = { says: "accept" };
+  const user = { action: "accept" };
   await check("connect", async () => {
-    const { client, revision: came, close } = await connect(folder, ALL, person);
-    revision = came;
-    for (const [name, work] of Object.entries({ list, call, arguments: badArguments, unknown, alerts })) {
-      await check(name, () => work(client));
+    const { client, revision: negotiated, close } = await connect(folder, ALL, user);
+    revision = negotiated;
+    for (const [name, run] of Object.entries({ list, call, arguments: badArguments, unknown, alerts })) {
+      await check(name, () => run(client));
     }
-    await check("confirm", () => confirmation(client, person, revision === "2026-07-28" ? states : undefined));
+    await check("confirm", () => confirmation(client, user, revision === "2026-07-28" ? states : undefined));
     await close();
     await check("end", () => end(folder));
   });

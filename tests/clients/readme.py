@@ -1,4 +1,4 @@
-"""`matrix.json` → the table in the README, between its two markers. With `--check`, whether it stands there already."""
+"""Writes the table of `matrix.json` into the README, between two markers. `--check` only compares the README with it."""
 
 import json
 import pathlib
@@ -16,10 +16,10 @@ NAMES = {
 }
 LEGEND = (
     "*works*: the list with its hints, calls, refusals of arguments and scopes, confirmation (accepted, declined,\n"
-    "cancelled, nobody to ask), and an orderly end. *asks nobody*: the client cannot put a question to a person, so a\n"
+    "cancelled, without a user to ask), and an orderly end. *cannot ask*: the client cannot ask a user, so a\n"
     "destructive call is refused. *untested*: the client cannot be pinned to that revision, or was not."
 )
-WORDS = {"works": "works", "asks nobody": "works, asks nobody", "fails": "**fails**"}
+CELLS = {"works": "works", "cannot ask": "works, cannot ask", "fails": "**fails**"}
 
 
 def table(matrix: dict) -> str:
@@ -27,9 +27,9 @@ def table(matrix: dict) -> str:
     lines = [f"| client | over | {' | '.join(REVISIONS)} |", "| --- | --- | " + " | ".join(["---"] * len(REVISIONS)) + " |"]
     for client in matrix["clients"]:
         for transport, over in [("stdio", "stdio"), ("http", "HTTP")]:
-            said = [cells.get((client["name"], transport, revision)) for revision in REVISIONS]
-            words = " | ".join("untested" if word is None else WORDS[word] for word in said)
-            lines.append(f"| {NAMES[client['name']]} {client['version']} | {over} | {words} |")
+            results = [cells.get((client["name"], transport, revision)) for revision in REVISIONS]
+            columns = " | ".join("untested" if result is None else CELLS[result] for result in results)
+            lines.append(f"| {NAMES[client['name']]} {client['version']} | {over} | {columns} |")
     return "\n".join(lines)
 
 
@@ -38,12 +38,12 @@ def main(check: bool) -> int:
     before, _, rest = text.partition(START)
     _, end, after = rest.partition(END)
     if not end:
-        print(f"the README has no place for the table\nhelp: give it the lines {START} and {END}", file=sys.stderr)
+        print(f"the README has no markers for the table\nhelp: add the lines {START} and {END}", file=sys.stderr)
         return 1
-    shown = table(json.loads((HERE / "matrix.json").read_text()))
-    new = f"{before}{START}\n\n{shown}\n\n{LEGEND}\n\n{END}{after}"
+    text_of_table = table(json.loads((HERE / "matrix.json").read_text()))
+    new = f"{before}{START}\n\n{text_of_table}\n\n{LEGEND}\n\n{END}{after}"
     if check and new != text:
-        print("the README's table of clients is not that of matrix.json\nhelp: run tests/clients/readme.py", file=sys.stderr)
+        print("the README's table of clients differs from matrix.json\nhelp: run tests/clients/readme.py", file=sys.stderr)
         return 1
     if not check:
         README.write_text(new)

@@ -1,5 +1,4 @@
-// A transport, a folder and grants → `prices` for a client under test: by its pipes, or in a process of its own that
-// listens on a port of this machine.
+// Provides `prices` to a client under test: as a command to start, or as a running server that listens on loopback.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -10,14 +9,14 @@ import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-// What a client starts by itself.
+// The command for a client that starts the server itself.
 export function piped(folder, grants) {
   const { PATH, PRICES } = process.env;
   const env = { PATH, PRICES, PRICES_DATA: folder, XDG_STATE_HOME: folder, WATCH: folder, GRANTS: grants };
   return { command: join(here, "watched"), env };
 }
 
-// A listening server. `stop` ends it as an operator does, and leaves how it ended in the folder.
+// Starts a listening server. `stop` ends it with SIGTERM, and writes its exit code into the folder.
 export async function listening(folder, grants) {
   const { PATH, PRICES } = process.env;
   const args = ["serve", "--http", "127.0.0.1:0", "--grant", grants];
@@ -33,7 +32,7 @@ export async function listening(folder, grants) {
   }
   child.stderr.resume();
   if (!url) {
-    throw new Error("the server said no address");
+    throw new Error("the server did not print its address");
   }
   return {
     url,

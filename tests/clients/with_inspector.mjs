@@ -1,5 +1,5 @@
-// The MCP Inspector's command line against `prices`, over each transport and in each era: a line of JSON each. A command
-// is a connection; nobody can be asked through it.
+// Tests `prices` with the MCP Inspector's command line, over each transport and in each era, and prints a line of JSON for
+// each. Each command opens a connection. The Inspector cannot ask a user.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -27,7 +27,7 @@ async function inspect(args, env) {
   }
 }
 
-// The methods that the checks call.
+// A client with the methods that the checks call.
 function client(era, target, env) {
   const run = (method, ...more) => inspect(["--protocol-era", era, "--method", method, ...more, ...target], env);
   return {
@@ -37,8 +37,8 @@ function client(era, target, env) {
   };
 }
 
-// A server in front of `url` that keeps which revision each request names.
-async function watching(url) {
+// Starts a proxy in front of `url` that collects the revision of each request.
+async function startProxy(url) {
   const versions = new Set();
   const server = createServer((request, response) => {
     const version = request.headers["mcp-protocol-version"];
@@ -46,78 +46,78 @@ async function watching(url) {
       versions.add(version);
     }
     const { host, ...headers } = request.headers;
-    const on = forward(url, { method: request.method, headers }, (answer) => {
+    const upstream = forward(url, { method: request.method, headers }, (answer) => {
       response.writeHead(answer.statusCode, answer.headers);
       answer.pipe(response);
     });
-    on.on("error", () => response.destroy());
-    response.on("close", () => on.destroy());
-    request.pipe(on);
+    upstream.on("error", () => response.destroy());
+    response.on("close", () => upstream.destroy());
+    request.pipe(upstream);
   });
   await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
   const stop = () => (server.closeAllConnections(), server.close());
   return { url: `http://127.0.0.1:${server.address().port}/mcp`, versions, stop };
 }
 
-// What the servers of this folder said that they speak with their client, the last word counting.
-function spoken(folder) {
+// The revision that the servers of this folder negotiated with their client.
+function negotiated(folder) {
   const names = readdirSync(folder).filter((name) => name.endsWith(".stdout"));
   const lines = names.flatMap((name) => readFileSync(join(folder, name), "utf8").split("\n").filter(Boolean));
   const results = lines.map((line) => JSON.parse(line).result ?? {});
-  const shaken = results.find((result) => result.protocolVersion);
+  const handshake = results.find((result) => result.protocolVersion);
   const modern = results.some((result) => result._meta?.["io.modelcontextprotocol/serverInfo"]);
-  return shaken?.protocolVersion ?? (modern ? "2026-07-28" : null);
+  return handshake?.protocolVersion ?? (modern ? "2026-07-28" : null);
 }
 
-// A command's last words, in place of an error with a code.
-const said = (pattern) => (work) => assert.rejects(work, pattern);
+// The command line prints the text of an error, and not its code.
+const assertRejects = (pattern) => (call) => assert.rejects(call, pattern);
 
 async function one(transport, era) {
   const folder = mkdtempSync(join(tmpdir(), "clients-"));
-  const { checks: held, check } = checks.checklist();
+  const { checks: results, check } = checks.checklist();
   let revision = null;
-  const home = { HOME: folder, MCP_CATALOG_PATH: join(folder, "catalog"), PATH: process.env.PATH };
+  const inspectorEnv = { HOME: folder, MCP_CATALOG_PATH: join(folder, "catalog"), PATH: process.env.PATH };
   const connect = async (grants) => {
     if (transport === "stdio") {
       const { command, env } = piped(folder, grants);
-      const given = Object.entries(env).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
-      return { client: client(era, [...given, "--", command], home), close: async () => {} };
+      const variables = Object.entries(env).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
+      return { client: client(era, [...variables, "--", command], inspectorEnv), close: async () => {} };
     }
     const server = await listening(folder, grants);
-    const watch = await watching(server.url);
+    const proxy = await startProxy(server.url);
     const close = async () => {
-      watch.stop();
+      proxy.stop();
       await server.stop();
-      revision ??= [...watch.versions].join(" and ");
+      revision ??= [...proxy.versions].join(" and ");
     };
-    return { client: client(era, ["--server-url", watch.url], home), close };
+    return { client: client(era, ["--server-url", proxy.url], inspectorEnv), close };
   };
   await check("connect", async () => {
     const { client, close } = await connect(checks.ALL);
     const { list, call, badArguments, alerts, alone } = checks;
-    for (const [name, work] of Object.entries({ list, call, arguments: badArguments, alerts, alone })) {
-      await check(name, () => work(client));
+    for (const [name, run] of Object.entries({ list, call, arguments: badArguments, alerts, alone })) {
+      await check(name, () => run(client));
     }
-    await check("unknown", () => said(/no_such_tool|Unknown tool|-32602/)(client.callTool({ name: "no_such_tool", arguments: {} })));
+    await check("unknown", () => assertRejects(/no_such_tool|Unknown tool|-32602/)(client.callTool({ name: "no_such_tool", arguments: {} })));
     await close();
-    revision ??= spoken(folder);
+    revision ??= negotiated(folder);
     await check("end", () => checks.end(folder));
   });
   await check("scope", async () => {
     const { client, close } = await connect(checks.READS);
     const { tools } = await client.listTools();
     assert.ok(!tools.some((tool) => tool.name === "clear_alerts"));
-    await said(/clear_alerts|write:alerts/)(client.callTool({ name: "clear_alerts", arguments: { symbol: "IBM" } }));
+    await assertRejects(/clear_alerts|write:alerts/)(client.callTool({ name: "clear_alerts", arguments: { symbol: "IBM" } }));
     await close();
   });
-  held.confirm = "asks nobody";
+  results.confirm = "cannot ask";
   rmSync(folder, { recursive: true });
-  return { revision, checks: held };
+  return { revision, checks: results };
 }
 
 for (const transport of (process.env.TRANSPORTS ?? "stdio http").split(" ")) {
   for (const era of ["legacy", "auto", "modern"]) {
-    const came = await one(transport, era);
-    console.log(JSON.stringify({ client: "@modelcontextprotocol/inspector", transport, mode: era, ...came }));
+    const result = await one(transport, era);
+    console.log(JSON.stringify({ client: "@modelcontextprotocol/inspector", transport, mode: era, ...result }));
   }
 }

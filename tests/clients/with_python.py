@@ -1,4 +1,4 @@
-"""The Python client against `prices`, over each transport and under each revision it can be pinned to: a line of JSON each."""
+"""Tests `prices` with the Python client, over each transport and under each revision, and prints a line of JSON for each."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ TOOLS = {
 
 @contextlib.asynccontextmanager
 async def server(transport: str, folder: str, grants: str):
-    """`prices`, by its pipes or listening on a port of this machine, as the client takes it."""
+    """Provides `prices` as the client takes it: a command to start, or the address of a running server."""
     env = {"PATH": os.environ["PATH"], "PRICES_DATA": folder, "XDG_STATE_HOME": folder}
     if transport == "stdio":
         env |= {"PRICES": os.environ["PRICES"], "WATCH": folder, "GRANTS": grants}
@@ -56,25 +56,25 @@ async def address(stderr: str, process: subprocess.Popen) -> str:
     raise AssertionError(f"the server ended: {pathlib.Path(stderr).read_text()}")
 
 
-class Person:
-    """Whoever sits at the client."""
+class User:
+    """The user at the client."""
 
-    says = "accept"
+    action = "accept"
 
     async def __call__(self, context, params) -> ElicitResult:
-        self.asked = params.message
-        return ElicitResult(action=self.says, content={} if self.says == "accept" else None)
+        self.question = params.message
+        return ElicitResult(action=self.action, content={} if self.action == "accept" else None)
 
 
 def wire(model) -> dict:
     return model.model_dump(by_alias=True, exclude_none=True, mode="json")
 
 
-def same(came, expected):
-    assert came == expected, f"{came!r}, and not {expected!r}"
+def same(actual, expected):
+    assert actual == expected, f"expected {expected!r}, not {actual!r}"
 
 
-async def refused(client: Client, tool: str, arguments: dict) -> MCPError:
+async def refusal(client: Client, tool: str, arguments: dict) -> MCPError:
     try:
         answer = await client.call_tool(tool, arguments)
     except MCPError as error:
@@ -105,12 +105,12 @@ async def arguments(client: Client):
     same(answer["isError"], True)
     assert "structuredContent" not in answer
     text = answer["content"][0]["text"]
-    for says in ["`symbol` does not match", "`limit` is below", "did you mean `from`?"]:
-        assert says in text, text
+    for fault in ["`symbol` does not match", "`limit` is below", "did you mean `from`?"]:
+        assert fault in text, text
 
 
 async def unknown(client: Client):
-    same((await refused(client, "no_such_tool", {})).error.code, -32602)
+    same((await refusal(client, "no_such_tool", {})).error.code, -32602)
 
 
 async def alerts(client: Client):
@@ -123,16 +123,16 @@ async def alerts(client: Client):
     same(cleared, {"symbol": "IBM", "removed": 2})
 
 
-async def confirmation(client: Client, person: Person):
-    """What the person says is what happens; on 2026-07-28, what comes back is only believed once."""
+async def confirmation(client: Client, user: User):
+    """The user's action decides. On 2026-07-28 a request state is valid once."""
     await client.call_tool("set_alert", {"symbol": "MSFT", "when": "below", "price": 20})
-    for person.says, reason in [("decline", "confirmation_declined"), ("cancel", "confirmation_declined")]:
+    for user.action, reason in [("decline", "confirmation_declined"), ("cancel", "confirmation_declined")]:
         answer = wire(await client.call_tool("clear_alerts", {"symbol": "MSFT"}))
         same([answer["isError"], answer["_meta"]["io.github.candor-mcp/reason"]], [True, reason])
-        assert "`clear_alerts`" in person.asked and "symbol: MSFT" in person.asked, person.asked
+        assert "`clear_alerts`" in user.question and "symbol: MSFT" in user.question, user.question
     if client.protocol_version == "2026-07-28":
         await states(client)
-    person.says = "accept"
+    user.action = "accept"
     cleared = wire(await client.call_tool("clear_alerts", {"symbol": "MSFT"}))["structuredContent"]
     same(cleared, {"symbol": "MSFT", "removed": 1})
 
@@ -142,26 +142,26 @@ async def states(client: Client):
         answer = await client.session.call_tool("clear_alerts", {"symbol": symbol}, allow_input_required=True, **more)
         return wire(answer)
 
-    async def back(symbol, state, says):
-        said = {"io.github.candor-mcp/confirm": ElicitResult(action=says)}
-        return await call(symbol, request_state=state, input_responses=said)
+    async def second_round(symbol, state, action):
+        responses = {"io.github.candor-mcp/confirm": ElicitResult(action=action)}
+        return await call(symbol, request_state=state, input_responses=responses)
 
     state = (await call("MSFT"))["requestState"]
-    frozen = set()
+    refusals = set()
     other = "A" if state[-5] != "A" else "B"
-    for symbol, wrong in [("IBM", state), ("MSFT", state[:-5] + other + state[-4:]), ("MSFT", state[:20]), ("MSFT", "x")]:
-        answer = await back(symbol, wrong, "accept")
+    for symbol, invalid in [("IBM", state), ("MSFT", state[:-5] + other + state[-4:]), ("MSFT", state[:20]), ("MSFT", "x")]:
+        answer = await second_round(symbol, invalid, "accept")
         same(answer["_meta"]["io.github.candor-mcp/reason"], "confirmation_state")
-        frozen.add(json.dumps(answer["content"]))
-    same((await back("MSFT", state, "decline"))["_meta"]["io.github.candor-mcp/reason"], "confirmation_declined")
+        refusals.add(json.dumps(answer["content"]))
+    same((await second_round("MSFT", state, "decline"))["_meta"]["io.github.candor-mcp/reason"], "confirmation_declined")
     # A refusal cannot be turned into consent with the same state.
-    answer = await back("MSFT", state, "accept")
+    answer = await second_round("MSFT", state, "accept")
     same(answer["_meta"]["io.github.candor-mcp/reason"], "confirmation_state")
-    same(frozen, {json.dumps(answer["content"])})
+    same(refusals, {json.dumps(answer["content"])})
 
 
 async def alone(transport: str, mode: str):
-    """A client that nobody can be asked through."""
+    """A client that cannot ask a user."""
     with tempfile.TemporaryDirectory() as folder:
         async with server(transport, folder, ALL) as target, Client(target, mode=mode) as client:
             answer = wire(await client.call_tool("clear_alerts", {"symbol": "IBM"}))
@@ -172,12 +172,12 @@ async def scope(transport: str, mode: str):
     with tempfile.TemporaryDirectory() as folder:
         async with server(transport, folder, "read:prices") as target, Client(target, mode=mode) as client:
             same(sorted(tool.name for tool in (await client.list_tools()).tools), ["compare", "fetch_quote", "get_stock_price", "price_history"])
-            error = (await refused(client, "clear_alerts", {"symbol": "IBM"})).error
+            error = (await refusal(client, "clear_alerts", {"symbol": "IBM"})).error
             same([error.code, error.data["missingScopes"]], [-31403, ["write:alerts"]])
 
 
 def ended(folder: str):
-    """Every process ended by itself, and wrote nothing but messages."""
+    """Every process ended by itself, and wrote only messages on stdout."""
     codes = [path.read_text().strip() for path in pathlib.Path(folder).glob("*.code")]
     same(codes, ["0"] * len(list(pathlib.Path(folder).glob("*.stdout"))))
     for path in pathlib.Path(folder).glob("*.stdout"):
@@ -188,22 +188,22 @@ def ended(folder: str):
 async def one(transport: str, mode: str) -> dict:
     checks, revision = {}, None
 
-    async def check(name, work):
+    async def check(name, run):
         try:
-            result = await work if work is not None else None
+            result = await run
             checks[name] = "ok"
             return result
         except Exception:
             checks[name] = traceback.format_exc(limit=-1).strip()
 
     with tempfile.TemporaryDirectory() as folder:
-        person = Person()
+        user = User()
         async with server(transport, folder, ALL) as target:
-            async with Client(target, mode=mode, elicitation_callback=person) as client:
+            async with Client(target, mode=mode, elicitation_callback=user) as client:
                 revision = client.protocol_version
-                for name, work in [("list", lists), ("call", calls), ("arguments", arguments), ("unknown", unknown), ("alerts", alerts)]:
-                    await check(name, work(client))
-                await check("confirm", confirmation(client, person))
+                for name, run in [("list", lists), ("call", calls), ("arguments", arguments), ("unknown", unknown), ("alerts", alerts)]:
+                    await check(name, run(client))
+                await check("confirm", confirmation(client, user))
         await check("end", asyncio.to_thread(ended, folder))
     await check("scope", scope(transport, mode))
     await check("alone", alone(transport, mode))
@@ -213,7 +213,7 @@ async def one(transport: str, mode: str) -> dict:
 for transport in os.environ.get("TRANSPORTS", "stdio http").split():
     for named, mode in [("default", "auto"), ("legacy", "legacy"), ("2026-07-28", "2026-07-28")]:
         try:
-            came = asyncio.run(one(transport, mode))
+            result = asyncio.run(one(transport, mode))
         except BaseException:
-            came = {"revision": None, "checks": {"connect": traceback.format_exc()}}
-        print(json.dumps({"client": "mcp", "transport": transport, "mode": named, **came}), flush=True)
+            result = {"revision": None, "checks": {"connect": traceback.format_exc()}}
+        print(json.dumps({"client": "mcp", "transport": transport, "mode": named, **result}), flush=True)

@@ -1,4 +1,5 @@
-// The older TypeScript SDK's client against `prices`, over each transport: a line of JSON each. It cannot be pinned.
+// Tests `prices` with the older TypeScript SDK's client, over each transport, and prints a line of JSON for each. This
+// client cannot be pinned to a revision.
 
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
@@ -8,25 +9,25 @@ import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { all } from "./checks.mjs";
 import { listening, piped } from "./server.mjs";
 
-const connect = (kind) => async (folder, grants, person) => {
-  const capabilities = person ? { elicitation: { form: {} } } : {};
+const connect = (kind) => async (folder, grants, user) => {
+  const capabilities = user ? { elicitation: { form: {} } } : {};
   const client = new Client({ name: "test", version: "0" }, { capabilities });
-  if (person) {
+  if (user) {
     client.setRequestHandler(ElicitRequestSchema, async (request) => {
-      person.asked = request.params.message;
-      return person.says === "accept" ? { action: "accept", content: {} } : { action: person.says };
+      user.question = request.params.message;
+      return user.action === "accept" ? { action: "accept", content: {} } : { action: user.action };
     });
   }
   const server = kind === "http" && (await listening(folder, grants));
   const transport = server
     ? new StreamableHTTPClientTransport(new URL(server.url))
     : new StdioClientTransport(piped(folder, grants));
-  // It tells nobody but its transport.
+  // The client reports the revision only to its transport.
   let revision;
-  const tell = transport.setProtocolVersion?.bind(transport);
+  const setProtocolVersion = transport.setProtocolVersion?.bind(transport);
   transport.setProtocolVersion = (version) => {
     revision = version;
-    tell?.(version);
+    setProtocolVersion?.(version);
   };
   await client.connect(transport);
   const close = async () => {
@@ -37,6 +38,6 @@ const connect = (kind) => async (folder, grants, person) => {
 };
 
 for (const transport of (process.env.TRANSPORTS ?? "stdio http").split(" ")) {
-  const came = await all(transport, connect(transport));
-  console.log(JSON.stringify({ client: "@modelcontextprotocol/sdk", transport, mode: "default", ...came }));
+  const result = await all(transport, connect(transport));
+  console.log(JSON.stringify({ client: "@modelcontextprotocol/sdk", transport, mode: "default", ...result }));
 }

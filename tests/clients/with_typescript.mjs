@@ -1,4 +1,5 @@
-// The TypeScript client against `prices`, over each transport and under each revision: a line of JSON each.
+// Tests `prices` with the TypeScript client, over each transport and under each revision, and prints a line of JSON for
+// each.
 
 import assert from "node:assert/strict";
 
@@ -8,13 +9,13 @@ import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { all } from "./checks.mjs";
 import { listening, piped } from "./server.mjs";
 
-const connect = (transport, options) => async (folder, grants, person) => {
-  const capabilities = person ? { elicitation: { form: {} } } : {};
+const connect = (transport, options) => async (folder, grants, user) => {
+  const capabilities = user ? { elicitation: { form: {} } } : {};
   const client = new Client({ name: "test", version: "0" }, { ...options, capabilities });
-  if (person) {
+  if (user) {
     client.setRequestHandler("elicitation/create", async (request) => {
-      person.asked = request.params.message;
-      return person.says === "accept" ? { action: "accept", content: {} } : { action: person.says };
+      user.question = request.params.message;
+      return user.action === "accept" ? { action: "accept", content: {} } : { action: user.action };
     });
   }
   let server;
@@ -31,29 +32,29 @@ const connect = (transport, options) => async (folder, grants, person) => {
   return { client, revision: client.getNegotiatedProtocolVersion(), close };
 };
 
-// What comes back is believed once, and only for what was asked.
+// A request state is valid once, and only for its own call.
 async function states(client) {
   const call = (symbol, more = {}) => {
     const params = { name: "clear_alerts", arguments: { symbol }, ...more };
-    // Below `callTool`, which takes an answer without structured content for a broken one.
+    // `callTool` rejects an answer without structured content, so this calls `request`.
     return client.request({ method: "tools/call", params }, { allowInputRequired: true });
   };
-  const back = (symbol, requestState, action) =>
+  const secondRound = (symbol, requestState, action) =>
     call(symbol, { requestState, inputResponses: { "io.github.candor-mcp/confirm": { action } } });
   const { requestState } = await call("MSFT");
   assert.ok(requestState);
   const other = requestState.at(-5) === "A" ? "B" : "A";
   const tampered = requestState.slice(0, -5) + other + requestState.slice(-4);
-  const frozen = new Set();
+  const refusals = new Set();
   for (const [symbol, state] of [["IBM", requestState], ["MSFT", tampered], ["MSFT", requestState.slice(0, 20)], ["MSFT", "x"]]) {
-    const answer = await back(symbol, state, "accept");
+    const answer = await secondRound(symbol, state, "accept");
     assert.equal(answer._meta["io.github.candor-mcp/reason"], "confirmation_state");
-    frozen.add(answer.content[0].text);
+    refusals.add(answer.content[0].text);
   }
-  assert.equal((await back("MSFT", requestState, "decline"))._meta["io.github.candor-mcp/reason"], "confirmation_declined");
-  const replayed = await back("MSFT", requestState, "accept");
+  assert.equal((await secondRound("MSFT", requestState, "decline"))._meta["io.github.candor-mcp/reason"], "confirmation_declined");
+  const replayed = await secondRound("MSFT", requestState, "accept");
   assert.equal(replayed._meta["io.github.candor-mcp/reason"], "confirmation_state");
-  assert.deepEqual([...frozen], [replayed.content[0].text]);
+  assert.deepEqual([...refusals], [replayed.content[0].text]);
 }
 
 const modes = {
@@ -64,7 +65,7 @@ const modes = {
 };
 for (const transport of (process.env.TRANSPORTS ?? "stdio http").split(" ")) {
   for (const [mode, options] of Object.entries(modes)) {
-    const came = await all(transport, connect(transport, options), states);
-    console.log(JSON.stringify({ client: "@modelcontextprotocol/client", transport, mode, ...came }));
+    const result = await all(transport, connect(transport, options), states);
+    console.log(JSON.stringify({ client: "@modelcontextprotocol/client", transport, mode, ...result }));
   }
 }

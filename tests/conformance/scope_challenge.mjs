@@ -1,5 +1,5 @@
-// The suite's open proposal of a scope challenge → what of it does not hold: a caller with too little scope gets one 403
-// that names all that the call needs, and one with enough is answered.
+// Checks the suite's proposed scope challenge: a caller with insufficient scope gets a 403 that lists every scope that the
+// call needs, and a caller with these scopes gets the result.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -13,7 +13,7 @@ const BASELINE = "mcp:conformance:baseline";
 const NEEDED = ["mcp:conformance:tools:call", "mcp:conformance:tools:test_simple_text"];
 const LOW = "mcp-conformance-scope-low";
 const FULL = "mcp-conformance-scope-full";
-const SAYS = "This is a simple text response for testing.";
+const RESULT = "This is a simple text response for testing.";
 
 function keys() {
   const entry = (key, scopes) => `[[token]]
@@ -37,7 +37,7 @@ function post(url, token, message, headers = {}) {
   });
 }
 
-// A call under a revision with a handshake, or without.
+// Sends a call, after a handshake if the revision has one.
 async function call(url, token, revision) {
   const message = { id: "the call", method: "tools/call", params: { name: "test_simple_text", arguments: {} } };
   if (revision === "2026-07-28") {
@@ -49,15 +49,15 @@ async function call(url, token, revision) {
     return post(url, token, message, headers);
   }
   const clientInfo = { name: "test", version: "0" };
-  const hello = { protocolVersion: revision, capabilities: {}, clientInfo };
-  const shaken = await post(url, token, { id: 0, method: "initialize", params: hello });
-  await shaken.text();
-  const headers = { "mcp-protocol-version": revision, "mcp-session-id": shaken.headers.get("mcp-session-id") };
+  const params = { protocolVersion: revision, capabilities: {}, clientInfo };
+  const handshake = await post(url, token, { id: 0, method: "initialize", params });
+  await handshake.text();
+  const headers = { "mcp-protocol-version": revision, "mcp-session-id": handshake.headers.get("mcp-session-id") };
   await post(url, token, { method: "notifications/initialized" }, headers);
   return post(url, token, message, headers);
 }
 
-async function tooLittle(url, revision) {
+async function insufficientScope(url, revision) {
   const answer = await call(url, LOW, revision);
   assert.equal(answer.status, 403);
   const challenges = answer.headers.get("www-authenticate");
@@ -68,14 +68,14 @@ async function tooLittle(url, revision) {
   assert.deepEqual([id, typeof error.code], ["the call", "number"]);
 }
 
-async function enough(url, revision) {
+async function sufficientScope(url, revision) {
   const answer = await call(url, FULL, revision);
   assert.equal(answer.status, 200);
-  const said = (await answer.text()).replace(/^data: /gm, "");
-  assert.ok(said.includes(SAYS), said);
+  const body = (await answer.text()).replace(/^data: /gm, "");
+  assert.ok(body.includes(RESULT), body);
 }
 
-async function nobody(url, revision) {
+async function noToken(url, revision) {
   const answer = await post(url, undefined, { id: 1, method: "tools/list" }, { "mcp-protocol-version": revision });
   assert.equal(answer.status, 401);
   assert.match(answer.headers.get("www-authenticate"), /^Bearer/);
@@ -86,13 +86,14 @@ export async function challenge() {
   const file = join(folder, "tokens.toml");
   writeFileSync(file, keys(), { mode: 0o600 });
   const server = await listening(["--tokens", file]);
-  const said = {};
+  const results = {};
   for (const revision of ["2025-06-18", "2025-11-25", "2026-07-28"]) {
-    for (const [what, check] of Object.entries({ "too little scope": tooLittle, "enough scope": enough, "no token": nobody })) {
-      said[`${what}, ${revision}`] = await check(server.url, revision).then(() => undefined, (error) => error.message);
+    const checks = { "insufficient scope": insufficientScope, "sufficient scope": sufficientScope, "no token": noToken };
+    for (const [name, check] of Object.entries(checks)) {
+      results[`${name}, ${revision}`] = await check(server.url, revision).then(() => undefined, (error) => error.message);
     }
   }
   await server.stop();
   rmSync(folder, { recursive: true });
-  return said;
+  return results;
 }

@@ -1,4 +1,4 @@
-// Arguments → the program `$SERVER`, listening on a port of this machine.
+// Starts the program `$SERVER` on a port of the loopback interface.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -8,9 +8,9 @@ export async function listening(args) {
   const command = ["serve", "--http", "127.0.0.1:0", ...args];
   const child = spawn(process.env.SERVER, command, { stdio: ["ignore", "ignore", "pipe"] });
   const ended = once(child, "exit");
-  const said = [];
+  const lines = [];
   for await (const line of createInterface({ input: child.stderr })) {
-    said.push(line);
+    lines.push(line);
     if (line.startsWith("{")) {
       child.stderr.resume();
       const stop = async () => {
@@ -21,5 +21,5 @@ export async function listening(args) {
       return { url: JSON.parse(line).listening, stop };
     }
   }
-  throw new Error(`the server did not listen: ${said.join("\n")}`);
+  throw new Error(`the server did not listen: ${lines.join("\n")}`);
 }

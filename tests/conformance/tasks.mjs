@@ -1,4 +1,5 @@
-// The official client of the tasks extension (SEP-2663) against the program `$SERVER`: what came of each, in a word.
+// Tests the program `$SERVER` with the official client of the tasks extension (SEP-2663), and returns the error of each
+// scenario that fails.
 
 import assert from "node:assert/strict";
 
@@ -10,10 +11,10 @@ import { listening } from "./server.mjs";
 const REVISION = "2026-07-28";
 const EXTENSION = "io.modelcontextprotocol/tasks";
 
-// A session that takes tasks, and a person who answers forms so.
-async function session(url, person) {
+// Opens a session that takes tasks. `answerForm` answers the questions of tools.
+async function session(url, answerForm) {
   const clientInfo = { name: "tasks", version: "0" };
-  const clientCapabilities = { extensions: { [EXTENSION]: {} }, ...(person && { elicitation: {} }) };
+  const clientCapabilities = { extensions: { [EXTENSION]: {} }, ...(answerForm && { elicitation: {} }) };
   const client = new Client(clientInfo, { capabilities: clientCapabilities, versionNegotiation: { mode: { pin: REVISION } } });
   await client.connect(new StreamableHTTPClientTransport(new URL(url)));
   const rawDispatch = async (request, { signal } = {}) => {
@@ -30,7 +31,7 @@ async function session(url, person) {
     const { result, error } = await response.json();
     return error ? { kind: "error", error } : { kind: "result", result };
   };
-  const onInputRequest = person && createApplicationInputHandler({ elicitation: person });
+  const onInputRequest = answerForm && createApplicationInputHandler({ elicitation: answerForm });
   const v2RequestFraming = { protocolVersion: REVISION, clientInfo, clientCapabilities };
   const tasks = createTaskSessionFromClient(client, { endpointId: url, rawDispatch, v2RequestFraming, onInputRequest });
   const close = async () => {
@@ -43,14 +44,14 @@ async function session(url, person) {
 const text = ({ outcome }) => outcome.result.content[0].text;
 
 const scenarios = {
-  async "a result, with how far it is on the way"(url) {
+  async "a result, with progress before it"(url) {
     const { tasks, close } = await session(url);
     const execution = await tasks.callTool("slow_compute", { seconds: 2, label: "The sum" });
     assert.equal(execution.kind, "task");
-    const said = new Set();
-    const settled = await execution.settle({ onEvent: ({ task }) => said.add(task?.statusMessage) });
+    const statuses = new Set();
+    const settled = await execution.settle({ onEvent: ({ task }) => statuses.add(task?.statusMessage) });
     assert.equal(text(settled), "The sum took 2 s.");
-    assert.ok([...said].some((status) => /^The sum \(\d of 2\)$/.test(status)), [...said].join());
+    assert.ok([...statuses].some((status) => /^The sum \(\d of 2\)$/.test(status)), [...statuses].join());
     await close();
   },
   async "a tool's own error"(url) {
@@ -66,18 +67,18 @@ const scenarios = {
     assert.equal(settled.outcome.status, "failed");
     await close();
   },
-  async "questions on the way"(url) {
-    const asked = [];
+  async "questions of a task"(url) {
+    const questions = [];
     const { tasks, close } = await session(url, ({ params }) => {
-      asked.push(params.message);
-      return { action: "accept", content: { name: `${asked.length}` } };
+      questions.push(params.message);
+      return { action: "accept", content: { name: `${questions.length}` } };
     });
     const settled = await (await tasks.callTool("multi_input")).settle();
-    assert.deepEqual(asked.toSorted(), ["A name?", "Another?"]);
+    assert.deepEqual(questions.toSorted(), ["A name?", "Another?"]);
     assert.equal(text(settled).split(" and ").toSorted().join(), '"1","2"');
     await close();
   },
-  async "a task that is taken back"(url) {
+  async "a task that is cancelled"(url) {
     const { tasks, close } = await session(url);
     const execution = await tasks.callTool("slow_compute", { seconds: 60 });
     await execution.cancel();
@@ -88,24 +89,24 @@ const scenarios = {
     const { tasks, close } = await session(url);
     const execution = await tasks.callTool("slow_compute", { seconds: 2 });
     let reference;
-    await execution.handoff((kept) => {
-      reference = JSON.parse(JSON.stringify(kept));
+    await execution.handoff((handedOff) => {
+      reference = JSON.parse(JSON.stringify(handedOff));
     });
     const other = await session(url);
     const settled = await (await other.tasks.resumeTask(reference)).settle();
     assert.equal(text(settled), "It took 2 s.");
     await other.close();
-    // A session that closes takes back what it began.
+    // Closing a session cancels its own tasks.
     await close();
   },
 };
 
 export async function tasks() {
   const server = await listening([]);
-  const came = {};
+  const results = {};
   for (const [name, scenario] of Object.entries(scenarios)) {
-    came[name] = await scenario(server.url).catch((error) => String(error.stack ?? error));
+    results[name] = await scenario(server.url).catch((error) => String(error.stack ?? error));
   }
   await server.stop();
-  return came;
+  return results;
 }

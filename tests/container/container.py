@@ -1,6 +1,6 @@
-"""A Dockerfile, and the program that it is about → whether the program works as the image would run it.
+"""Checks that the program of a Dockerfile works as the image would run it.
 
-Runs in mount and network namespaces of its own, as root, and gives both up for the program.
+Runs as root in new mount and network namespaces, and starts the program there as the image's user.
 """
 
 import contextlib
@@ -23,26 +23,26 @@ import urllib.request
 
 KEY = "candor_known_to_every_reader"
 SCOPES = ["read:prices", "read:alerts", "write:alerts"]
-# How long the program may take to start, or to stop.
-PATIENCE = 20
+# The time limit in seconds for the program to start, to answer, or to stop.
+TIMEOUT = 20
 
 
 class Image:
-    """What the last stage of a Dockerfile says."""
+    """The settings of the last stage of a Dockerfile."""
 
     def __init__(self, text: str):
         lines = re.sub(r"\\\n\s*", "", text).splitlines()
         last = max(at for at, line in enumerate(lines) if line.startswith("FROM "))
-        said = [line.split(" ", 1) for line in lines[last:] if re.match(r"[A-Z]+ ", line)]
-        only = dict(said)
+        instructions = [line.split(" ", 1) for line in lines[last:] if re.match(r"[A-Z]+ ", line)]
+        only = dict(instructions)
         self.command = json.loads(only["ENTRYPOINT"]) + json.loads(only["CMD"])
         self.health = json.loads(only["HEALTHCHECK"].split("CMD ", 1)[1])
         self.user = only["USER"]
         [self.volume] = json.loads(only["VOLUME"])
-        pairs = (pair for word, value in said if word == "ENV" for pair in value.split())
+        pairs = (pair for word, value in instructions if word == "ENV" for pair in value.split())
         self.env = dict(pair.split("=", 1) for pair in pairs)
         self.stop = getattr(signal, only["STOPSIGNAL"])
-        [self.program] = [rest.split()[-1] for word, rest in said if word == "COPY" and rest.split()[-1] == self.command[0]]
+        [self.program] = [rest.split()[-1] for word, rest in instructions if word == "COPY" and rest.split()[-1] == self.command[0]]
         self.tokens = self.command[self.command.index("--tokens") + 1]
         self.port = int(self.command[self.command.index("--http") + 1].rsplit(":", 1)[1])
 
@@ -53,7 +53,7 @@ def mount(*args: str):
 
 @contextlib.contextmanager
 def root(image: Image):
-    """A file system with the program, what it is linked with, its key file and its volume: writable in the last alone."""
+    """Mounts a file system with the program, its libraries, its token file and its volume. Only the volume is writable."""
     with tempfile.TemporaryDirectory() as folder:
         top, data = pathlib.Path(folder, "root"), pathlib.Path(folder, "data")
         top.mkdir()
@@ -90,8 +90,8 @@ def put(file: pathlib.Path, where: pathlib.Path):
 
 
 def start(image: Image, top: pathlib.Path, command: list[str], **more) -> subprocess.Popen:
-    """Runs a command as process 1 under the image's user, without a capability, and without a way to one."""
-    # The program's environment is the image's, which names no path to these.
+    """Runs a command as process 1 under the image's user, without capabilities and without a way to gain them."""
+    # The program's environment is that of the image, which may have no path to these.
     setpriv, unshare, chroot = map(shutil.which, ["setpriv", "unshare", "chroot"])
     inside = [chroot, f"--userspec={image.user}", "--groups=", str(top), *command]
     alone = [unshare, "--pid", "--fork", "--kill-child", f"--mount-proc={top}/proc", *inside]
@@ -99,8 +99,8 @@ def start(image: Image, top: pathlib.Path, command: list[str], **more) -> subpro
 
 
 def child(process: subprocess.Popen) -> int:
-    """The program itself, behind `unshare`."""
-    deadline = time.monotonic() + PATIENCE
+    """Returns the process id of the program, which `unshare` starts."""
+    deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
         children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         if children and pathlib.Path(f"/proc/{children[0]}/comm").read_text().strip() == "prices":
@@ -111,13 +111,13 @@ def child(process: subprocess.Popen) -> int:
 
 def healthy(image: Image, top: pathlib.Path) -> bool:
     process = start(image, top, image.health, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    said, complained = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0 or "does not answer" in complained or "draining" in said, (said, complained)
+    stdout, stderr = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0 or "does not answer" in stderr or "draining" in stdout, (stdout, stderr)
     return process.returncode == 0
 
 
 def ask(image: Image, method: str, params: dict, key: str | None = KEY):
-    """A request under 2026-07-28 → status and body."""
+    """Sends a request under 2026-07-28, and returns its status and body."""
     version = "2026-07-28"
     meta = {"io.modelcontextprotocol/protocolVersion": version, "io.modelcontextprotocol/clientCapabilities": {}}
     headers = {
@@ -131,7 +131,7 @@ def ask(image: Image, method: str, params: dict, key: str | None = KEY):
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{image.port}/mcp", body, headers)
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, None
@@ -147,44 +147,44 @@ def status_of(pid: int) -> dict[str, str]:
     return {name: value.strip() for name, value in (line.split(":", 1) for line in lines)}
 
 
-def same(what: str, came, expected):
-    if came != expected:
-        raise AssertionError(f"{what}: {came!r}, and not {expected!r}")
-    print(f"{what}: ok", flush=True)
+def same(name: str, actual, expected):
+    if actual != expected:
+        raise AssertionError(f"{name}: expected {expected!r}, not {actual!r}")
+    print(f"{name}: ok", flush=True)
 
 
 def check(image: Image, top: pathlib.Path, data: pathlib.Path):
-    same("the health check says no before the start", healthy(image, top), False)
+    same("the health check fails before the start", healthy(image, top), False)
     process = start(image, top, image.command)
     try:
         pid = child(process)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not healthy(image, top) and time.monotonic() < deadline:
             time.sleep(0.1)
-        same("the health check says yes", healthy(image, top), True)
-        held = status_of(pid)
-        same("user and group", (held["Uid"].split()[1], held["Gid"].split()[1]), tuple(image.user.split(":")))
-        same("no other group", held["Groups"], "")
-        same("no capability, and no way to one", (int(held["CapEff"], 16), held["NoNewPrivs"]), (0, "1"))
-        same("it is process 1", held["NSpid"].split()[-1], "1")
-        same("nobody is let in without a key", ask(image, "tools/list", {}, None)[0], 401)
+        same("the health check succeeds", healthy(image, top), True)
+        status = status_of(pid)
+        same("user and group", (status["Uid"].split()[1], status["Gid"].split()[1]), tuple(image.user.split(":")))
+        same("no other groups", status["Groups"], "")
+        same("no capabilities, and no way to gain them", (int(status["CapEff"], 16), status["NoNewPrivs"]), (0, "1"))
+        same("the program is process 1", status["NSpid"].split()[-1], "1")
+        same("a request without a key is refused", ask(image, "tools/list", {}, None)[0], 401)
         tools = ask(image, "tools/list", {})[1]["result"]["tools"]
         same("a list", len(tools), 7)
         call = {"name": "get_stock_price", "arguments": {"symbol": "AAPL"}}
         same("a call", ask(image, "tools/call", call)[1]["result"]["structuredContent"]["price"], 223.02)
         alert = {"name": "set_alert", "arguments": {"symbol": "IBM", "when": "above", "price": 250}}
         same("a write", ask(image, "tools/call", alert)[1]["result"].get("isError", False), False)
-        written = [file for file in data.rglob("*") if file.is_file()]
-        same("it is in the volume, the user's own", {file.stat().st_uid for file in written}, {int(image.user.split(":")[0])})
+        files = [file for file in data.rglob("*") if file.is_file()]
+        same("the volume's files belong to the user", {file.stat().st_uid for file in files}, {int(image.user.split(":")[0])})
         try:
             (top / "anything").touch()
             read_only = False
         except OSError:
             read_only = True
-        same("the rest cannot be written, not even by root", read_only, True)
+        same("the rest is read-only, even for root", read_only, True)
         os.kill(pid, image.stop)
-        same("it stops when it is told to, with code 0", process.wait(PATIENCE), 0)
-        same("the health check says no after the end", healthy(image, top), False)
+        same("the program stops at its signal, with code 0", process.wait(TIMEOUT), 0)
+        same("the health check fails after the end", healthy(image, top), False)
     finally:
         process.kill()
 

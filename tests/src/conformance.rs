@@ -1,30 +1,30 @@
-//! The server that the official conformance suite expects: its tools by the attribute, its prompts and resources by a
-//! handler on rmcp.
+//! The server that the official conformance suite tests: the attribute declares its tools, and a handler on rmcp serves
+//! its prompts and resources.
 
-mod asking;
 mod content;
-mod lasting;
-mod own;
-mod telling;
+mod elicitation;
+mod notifications;
+mod tasks;
+mod user_handler;
 
 use candor::{Server, tools};
 
-use asking::{
-    test_elicitation, test_elicitation_sep1034_defaults, test_elicitation_sep1330_enums,
-    test_missing_capability, test_sampling, test_streaming_elicitation,
-};
 use content::{
     greet, json_schema_2020_12_tool, test_audio_content, test_custom_header, test_embedded_resource,
     test_error_handling, test_image_content, test_multiple_content_types, test_simple_text,
 };
-use telling::{
+use elicitation::{
+    test_elicitation, test_elicitation_sep1034_defaults, test_elicitation_sep1330_enums,
+    test_missing_capability, test_sampling, test_streaming_elicitation,
+};
+use notifications::{
     test_logging_tool, test_tool_with_logging, test_tool_with_progress, test_trigger_prompt_change,
 };
 
-/// What a caller of `test_simple_text` needs, by the suite's open proposal of a scope challenge.
+/// The scopes that `test_simple_text` needs, from the suite's proposed scope challenge.
 pub const SCOPES: &str = "mcp:conformance:tools:call mcp:conformance:tools:test_simple_text";
 
-/// A picture of one red point.
+/// A PNG image of one red pixel.
 const PNG: &[u8] = &[
     0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52, 0x00,
     0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x08, 0x02, 0x00, 0x00, 0x00, 0x90, 0x77, 0x53, 0xde, 0x00,
@@ -33,7 +33,7 @@ const PNG: &[u8] = &[
     0x82,
 ];
 
-/// The whole server.
+/// Makes the server.
 pub fn server() -> Server {
     Server::new("conformance", "1.0.0")
         .logging()
@@ -58,7 +58,7 @@ pub fn server() -> Server {
             test_missing_capability,
             test_streaming_elicitation,
         ])
-        .tools(asking::rounds())
-        .tools(lasting::all())
-        .handler(own::Own)
+        .tools(elicitation::multi_round_tools())
+        .tools(tasks::tools())
+        .handler(user_handler::PromptsAndResources)
 }

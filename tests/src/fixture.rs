@@ -1,6 +1,6 @@
-//! A server whose tools exercise everything: arguments of every kind, panics, printing, waiting.
+//! A server whose tools cover arguments of every kind, panics, output on stdout, child processes and waiting.
 
-#![expect(clippy::needless_pass_by_value, reason = "what a caller sends, the call owns")]
+#![expect(clippy::needless_pass_by_value, reason = "the arguments of a tool are owned")]
 
 use std::{
     io::{Read as _, Write as _},
@@ -13,6 +13,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// Stands for a secret argument in tests: no answer, log or stream may repeat it.
+pub const SECRET: &str = "s3cr3t-4711";
+
 /// A kind of room.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -23,12 +26,12 @@ pub enum Room {
     Yard,
 }
 
-/// What was booked.
+/// A booking.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Booked {
-    /// How many nights.
+    /// The number of nights.
     pub nights: u32,
-    /// How many guests.
+    /// The number of guests.
     pub guests: usize,
 }
 
@@ -46,21 +49,21 @@ pub fn add(
 /// Book a room.
 #[mcp_tool(additive, closed_world, public)]
 pub fn book(
-    /// Where to.
+    /// The place to stay at.
     #[param(min_len = 2, max_len = 40, pattern = "^[a-z -]+$")]
     place: &str,
-    /// How many nights.
+    /// The number of nights.
     #[param(min = 1, max = 30)]
     nights: u32,
-    /// Who comes.
+    /// The names of the guests.
     #[param(min_len = 1, max_len = 4)]
     guests: &[String],
     /// The room.
     room: Option<Room>,
-    /// The word at the door.
+    /// The code of the lock.
     #[param(secret, max_len = 8)]
     code: Option<String>,
-    /// What it may cost a night.
+    /// The highest price of a night.
     #[param(min = 0.0)]
     price: Option<f64>,
 ) -> Booked {
@@ -68,7 +71,7 @@ pub fn book(
     Booked { nights, guests: guests.len() }
 }
 
-/// Say how long a text is.
+/// Return the length of a text.
 #[mcp_tool(read_only, closed_world, public)]
 pub fn measure(
     /// Any text.
@@ -77,7 +80,7 @@ pub fn measure(
     text.len()
 }
 
-/// Say how deep a value is.
+/// Return how deeply a value is nested.
 #[mcp_tool(read_only, closed_world, public)]
 pub fn depth(
     /// Any value.
@@ -93,16 +96,16 @@ pub fn depth(
     of(&value)
 }
 
-/// Say what only those may read who were let in.
+/// Read a shelf of the vault, which needs a scope.
 #[mcp_tool(read_only, closed_world, scope = "read:vault")]
 pub fn vault(
-    /// Which shelf.
+    /// The number of the shelf.
     shelf: u8,
 ) -> String {
     format!("shelf {shelf}")
 }
 
-/// Fail inside.
+/// Panic.
 #[mcp_tool(read_only, closed_world, public)]
 pub fn fail() -> String {
     panic!("the handler gives up")
@@ -111,14 +114,14 @@ pub fn fail() -> String {
 /// Print on stdout from a function that the attribute does not see.
 #[mcp_tool(read_only, public)]
 pub fn print(
-    /// What to print.
+    /// The text to print.
     words: &str,
 ) -> &'static str {
-    shout(words);
+    print_to_stdout(words);
     "printed"
 }
 
-fn shout(words: &str) {
+fn print_to_stdout(words: &str) {
     println!("{words}");
     std::io::stdout().flush().expect("descriptor 1 is open");
 }
@@ -126,7 +129,7 @@ fn shout(words: &str) {
 /// Start a child process that prints.
 #[mcp_tool(read_only, public)]
 pub fn child_prints(
-    /// What it prints.
+    /// The text to print.
     words: &str,
 ) -> Result<String, std::io::Error> {
     let status = Command::new("sh").args(["-c", "echo \"$1\"; echo \"$1\" >&2", "sh", words]).status()?;
@@ -140,7 +143,7 @@ pub fn child_reads() -> Result<String, std::io::Error> {
     Ok(status.to_string())
 }
 
-/// Wait at a Unix socket until its other end says a byte.
+/// Wait at a Unix socket until its other end sends a byte.
 #[mcp_tool(additive, public)]
 pub fn wait(
     call: &Call,
@@ -148,17 +151,17 @@ pub fn wait(
     socket: &str,
 ) -> Result<String, std::io::Error> {
     call.progress(1.0, None, "waiting");
-    let mut word = [0];
-    UnixStream::connect(socket)?.read_exact(&mut word)?;
-    Ok(format!("heard {}", word[0]))
+    let mut byte = [0];
+    UnixStream::connect(socket)?.read_exact(&mut byte)?;
+    Ok(format!("received {}", byte[0]))
 }
 
 /// Forget something for good.
 #[mcp_tool(destructive, idempotent, closed_world, public)]
 pub fn forget(
-    /// What to forget.
+    /// The name of the thing to forget.
     what: &str,
-    /// The word that allows it.
+    /// The password that allows it.
     #[param(secret)]
     word: Option<String>,
 ) -> String {
@@ -166,7 +169,7 @@ pub fn forget(
     format!("forgot {what}")
 }
 
-/// The whole server.
+/// Makes the server.
 pub fn server() -> Server {
     Server::new("fixture", "1.0.0").unaudited().tools(tools![
         add,

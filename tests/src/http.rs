@@ -1,4 +1,4 @@
-//! Raw HTTP ↔ a server in a process of its own: a client that keeps to no rule.
+//! Runs a server over HTTP as a child process, and sends it any request or bytes at all.
 
 use std::{
     net::SocketAddr,
@@ -15,138 +15,138 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::program::{Program, resident};
+use crate::{
+    child_process::{ChildProcess, resident_kb},
+    messages,
+};
 
-/// How long an answer may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// The time after which an answer counts as missing, and the test fails.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// A server that listens.
-pub struct Site {
-    /// Where.
+/// A server in a child process, which listens on a port of the loopback interface.
+pub struct HttpServer {
+    /// Its address.
     pub address: SocketAddr,
     /// Its process.
-    pub program: Program,
+    pub process: ChildProcess,
     stderr: Arc<Mutex<String>>,
 }
 
-impl Site {
-    /// Starts `command serve --http 127.0.0.1:0` with these flags more, and waits until it listens.
+impl HttpServer {
+    /// Starts `command serve --http 127.0.0.1:0` with these further flags, and waits until it listens.
     pub async fn start(mut command: std::process::Command, flags: &[&str]) -> Self {
         command.args(["serve", "--http", "127.0.0.1:0"]).args(flags);
-        Self::run(command).await
+        Self::start_command(command).await
     }
 
-    /// Starts a command that will say where it listens.
-    pub async fn run(command: std::process::Command) -> Self {
-        let mut program = Program::start(command, Stdio::null(), Stdio::null());
-        let mut lines = BufReader::new(program.0.stderr.take().expect("it is piped")).lines();
+    /// Starts a command, and waits until it prints the address that it listens on.
+    pub async fn start_command(command: std::process::Command) -> Self {
+        let mut process = ChildProcess::start(command, Stdio::null(), Stdio::null());
+        let mut lines = BufReader::new(process.0.stderr.take().expect("it is piped")).lines();
         let stderr = Arc::new(Mutex::new(String::new()));
         let address = loop {
             let line = lines.next_line().await.expect("stderr is text").expect("the server listens");
-            if let Ok(said) = serde_json::from_str::<Value>(&line) {
-                let url = said["listening"].as_str().expect("an address").to_owned();
+            if let Ok(event) = serde_json::from_str::<Value>(&line) {
+                let url = event["listening"].as_str().expect("an address").to_owned();
                 let address = url.strip_prefix("http://").and_then(|url| url.strip_suffix("/mcp"));
                 break address.expect("its form").parse().expect("an address and a port");
             }
             *stderr.lock().unwrap() += &format!("{line}\n");
         };
-        let heard = Arc::clone(&stderr);
+        let shared_stderr = Arc::clone(&stderr);
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
-                *heard.lock().unwrap() += &format!("{line}\n");
+                *shared_stderr.lock().unwrap() += &format!("{line}\n");
             }
         });
-        Self { address, program, stderr }
+        Self { address, process, stderr }
     }
 
-    /// What it said on stderr so far.
+    /// Returns what it has written to stderr so far.
     pub fn stderr(&self) -> String {
         self.stderr.lock().unwrap().clone()
     }
 
-    /// Waits for it to end by itself.
-    pub async fn ended(&mut self) -> ExitStatus {
-        self.program.ended(PATIENCE).await
+    /// Waits until it ends by itself.
+    pub async fn wait(&mut self) -> ExitStatus {
+        self.process.wait(ANSWER_TIMEOUT).await
     }
 
-    /// Its resident memory in kB.
-    pub fn memory(&self) -> usize {
-        resident(self.program.id())
+    /// Returns its resident memory in kB.
+    pub fn memory_kb(&self) -> usize {
+        resident_kb(self.process.id())
+    }
+
+    /// Returns the number of calls of `alone` in flight; for the server `web` only.
+    pub async fn in_flight(&self) -> u64 {
+        let response = self.send(&call("in_flight", json!({}))).await;
+        let count = response.message()["result"]["structuredContent"].as_u64();
+        count.unwrap_or_else(|| panic!("{response:?}"))
     }
 
     /// Opens a connection.
-    pub async fn connect(&self) -> Connection {
-        Connection::to(self.address).await
+    pub async fn connect(&self) -> HttpConnection {
+        HttpConnection::open(self.address).await
     }
 
-    /// Sends one request over a connection of its own.
-    pub async fn ask(&self, request: &Ask) -> Answer {
+    /// Sends one request over a new connection, and receives its response.
+    pub async fn send(&self, request: &HttpRequest) -> HttpResponse {
         let mut connection = self.connect().await;
         connection.send(&request.bytes(self.address)).await;
-        connection.answer().await.expect("an answer")
+        connection.response().await.expect("a response")
     }
 
-    /// Begins a session of 2025-11-25, and says its name.
-    pub async fn session(&self, token: Option<&str>) -> String {
-        let mut ask = initialize();
+    /// Opens a session of 2025-11-25, and returns its id.
+    pub async fn open_session(&self, token: Option<&str>) -> String {
+        let mut request = initialize();
         if let Some(token) = token {
-            ask = ask.bearer(token);
+            request = request.bearer(token);
         }
-        let answer = self.ask(&ask).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.header("mcp-session-id").expect("a session").to_owned()
+        let response = self.send(&request).await;
+        assert_eq!(response.status, 200, "{response:?}");
+        response.header("mcp-session-id").expect("a session").to_owned()
     }
 
-    /// The next honest request is served.
-    pub async fn is_alive(&self) {
-        self.is_alive_for(None).await;
+    /// Sends a valid call, and checks its result.
+    pub async fn assert_alive(&self) {
+        self.assert_alive_as(None).await;
     }
 
-    /// The same for the holder of this token.
-    pub async fn is_alive_for(&self, token: Option<&str>) {
-        let mut ask = call("measure", json!({"text": "abc"}));
+    /// As [`Self::assert_alive`], with a token.
+    pub async fn assert_alive_as(&self, token: Option<&str>) {
+        let mut request = call("measure", json!({"text": "abc"}));
         if let Some(token) = token {
-            ask = ask.bearer(token);
+            request = request.bearer(token);
         }
-        let answer = self.ask(&ask).await;
+        let response = self.send(&request).await;
         assert_eq!(
-            (answer.status, &answer.message()["result"]["structuredContent"]),
+            (response.status, &response.message()["result"]["structuredContent"]),
             (200, &json!(3)),
-            "{answer:?}"
+            "{response:?}"
         );
     }
 }
 
-/// Asks until it holds, and not for ever.
-pub async fn until(mut holds: impl AsyncFnMut() -> bool) {
-    let held = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, held).await.expect("it comes to hold");
-}
+/// A connection that stays open between requests.
+pub struct HttpConnection(BufReader<TcpStream>);
 
-/// A connection that is kept open.
-pub struct Connection(BufReader<TcpStream>);
-
-impl Connection {
-    /// Opens one.
-    pub async fn to(address: SocketAddr) -> Self {
+impl HttpConnection {
+    /// Opens a connection.
+    pub async fn open(address: SocketAddr) -> Self {
         Self(BufReader::new(TcpStream::connect(address).await.expect("the server listens")))
     }
 
-    /// Sends any bytes. A server that has seen enough may have closed its end.
+    /// Sends any bytes. An error is ignored, because the server may already have refused and closed the connection.
     pub async fn send(&mut self, bytes: &[u8]) {
         let _ = self.0.get_mut().write_all(bytes).await;
     }
 
-    /// The next answer, or nothing where the server closed its end.
-    pub async fn answer(&mut self) -> Option<Answer> {
-        tokio::time::timeout(PATIENCE, self.read()).await.expect("the server answers")
+    /// Receives the next response, or `None` if the server closed its end.
+    pub async fn response(&mut self) -> Option<HttpResponse> {
+        tokio::time::timeout(ANSWER_TIMEOUT, self.read()).await.expect("the server answers")
     }
 
-    async fn read(&mut self) -> Option<Answer> {
+    async fn read(&mut self) -> Option<HttpResponse> {
         let mut head = String::new();
         loop {
             let mut line = String::new();
@@ -159,12 +159,12 @@ impl Connection {
             head += &line;
         }
         let status = head.split(' ').nth(1)?.parse().ok()?;
-        let mut answer = Answer { status, head, body: String::new() };
+        let mut response = HttpResponse { status, head, body: String::new() };
         let mut body = Vec::new();
-        if let Some(length) = answer.header("content-length") {
+        if let Some(length) = response.header("content-length") {
             body.resize(length.parse().ok()?, 0);
             self.0.read_exact(&mut body).await.ok()?;
-        } else if answer.header("transfer-encoding").is_some() {
+        } else if response.header("transfer-encoding").is_some() {
             while let Some(mut chunk) = self.chunk().await {
                 if chunk.is_empty() {
                     break;
@@ -172,8 +172,8 @@ impl Connection {
                 body.append(&mut chunk);
             }
         }
-        answer.body = String::from_utf8_lossy(&body).into_owned();
-        Some(answer)
+        response.body = String::from_utf8_lossy(&body).into_owned();
+        Some(response)
     }
 
     async fn chunk(&mut self) -> Option<Vec<u8>> {
@@ -186,25 +186,25 @@ impl Connection {
     }
 }
 
-/// One answer.
+/// A response.
 #[derive(Debug)]
-pub struct Answer {
-    /// Its status.
+pub struct HttpResponse {
+    /// The status.
     pub status: u16,
-    /// Its first line and its headers.
+    /// The status line and the headers.
     pub head: String,
-    /// Its body; of a stream, all of it.
+    /// The body; all of it if it is a stream.
     pub body: String,
 }
 
-impl Answer {
-    /// A header's value.
+impl HttpResponse {
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.filter(|(said, _)| said.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
+        lines.filter(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
     }
 
-    /// The body as one message, or the last message of a stream.
+    /// Parses the body as one message, or the last message of a stream.
     pub fn message(&self) -> Value {
         let mut data = self.body.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim);
         let last = data.rfind(|data| !data.is_empty()).unwrap_or(&self.body);
@@ -212,42 +212,42 @@ impl Answer {
     }
 }
 
-/// A request in the making.
+/// A request.
 #[derive(Clone, Debug)]
-pub struct Ask {
-    /// Its method and its path.
+pub struct HttpRequest {
+    /// The method and the path.
     pub line: String,
-    /// Its headers; `host` is added where it is missing.
+    /// The headers, without `host` and `content-length` if they are the usual ones.
     pub headers: Vec<(String, String)>,
-    /// Its body.
+    /// The body.
     pub body: String,
 }
 
-impl Ask {
-    /// A `GET`.
+impl HttpRequest {
+    /// Makes a `GET`.
     pub fn get(path: &str) -> Self {
         Self { line: format!("GET {path}"), headers: Vec::new(), body: String::new() }
     }
 
-    /// A message of a client, with the headers that each has.
+    /// Makes a `POST` to `/mcp`, with the headers that every client must send.
     pub fn post(body: impl Into<String>) -> Self {
-        let ask = Self { line: "POST /mcp".to_owned(), headers: Vec::new(), body: body.into() };
-        ask.with("content-type", "application/json").with("accept", "application/json, text/event-stream")
+        let request = Self { line: "POST /mcp".to_owned(), headers: Vec::new(), body: body.into() };
+        request.with("content-type", "application/json").with("accept", "application/json, text/event-stream")
     }
 
-    /// With a header, instead of any of that name.
+    /// Sets a header.
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.headers.retain(|(said, _)| said != name);
+        self.headers.retain(|(header, _)| header != name);
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// With a token.
+    /// Sets a bearer token.
     pub fn bearer(self, token: &str) -> Self {
         self.with("authorization", &format!("Bearer {token}"))
     }
 
-    /// As it goes over the wire.
+    /// Returns the bytes to send to a server at `host`.
     pub fn bytes(&self, host: SocketAddr) -> Vec<u8> {
         let mut text = format!("{} HTTP/1.1\r\n", self.line);
         if !self.headers.iter().any(|(name, _)| name == "host") {
@@ -263,8 +263,8 @@ impl Ask {
     }
 }
 
-/// Writes a file of keys of the test's own choosing: each with its subject and its scopes. Says where it is.
-pub fn tokens(folder: &Path, keys: &[(&str, &str, &str)]) -> String {
+/// Writes a token file with these keys, each with its subject and its scopes, and returns its path.
+pub fn write_token_file(folder: &Path, keys: &[(&str, &str, &str)]) -> String {
     let entry = |(key, subject, scopes): &(&str, &str, &str)| {
         let hash: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
         let scopes: Vec<&str> = scopes.split_whitespace().collect();
@@ -275,27 +275,27 @@ pub fn tokens(folder: &Path, keys: &[(&str, &str, &str)]) -> String {
     file.to_str().expect("its name is text").to_owned()
 }
 
-/// The handshake of 2025-11-25.
-pub fn initialize() -> Ask {
-    Ask::post(crate::wire::initialize("2025-11-25"))
+/// Makes the request that opens a handshake of 2025-11-25.
+pub fn initialize() -> HttpRequest {
+    HttpRequest::post(messages::initialize("2025-11-25"))
 }
 
-/// A call under the newest revision, with id 7.
-#[expect(clippy::needless_pass_by_value, reason = "a `json!` is read better where it is sent than lent")]
-pub fn call(tool: &str, arguments: Value) -> Ask {
+/// Makes a call under 2026-07-28, with id 7.
+#[expect(clippy::needless_pass_by_value, reason = "a `json!` literal reads better without a `&`")]
+pub fn call(tool: &str, arguments: Value) -> HttpRequest {
     modern("tools/call", json!({"name": tool, "arguments": arguments})).with("mcp-name", tool)
 }
 
-/// A request under the newest revision, with id 7.
-pub fn modern(method: &str, params: Value) -> Ask {
-    Ask::post(crate::wire::modern(&json!(7), "2026-07-28", method, params))
+/// Makes a request under 2026-07-28, with id 7.
+pub fn modern(method: &str, params: Value) -> HttpRequest {
+    HttpRequest::post(messages::modern(&json!(7), "2026-07-28", method, params))
         .with("mcp-protocol-version", "2026-07-28")
         .with("mcp-method", method)
 }
 
-/// A request in a session of 2025-11-25, with id 7.
-pub fn legacy(session: &str, method: &str, params: Value) -> Ask {
-    Ask::post(crate::wire::request(&json!(7), method, params))
+/// Makes a request in a session of 2025-11-25, with id 7.
+pub fn legacy(session: &str, method: &str, params: Value) -> HttpRequest {
+    HttpRequest::post(messages::request(&json!(7), method, params))
         .with("mcp-protocol-version", "2025-11-25")
         .with("mcp-session-id", session)
 }

@@ -1,16 +1,22 @@
-//! What tests and benchmarks share: servers to be mistreated, a client that sends any bytes at all, and a server on
-//! bare rmcp to be measured against.
+//! The code that tests and benchmarks share: test servers, clients that send any bytes they like, and a server on bare
+//! rmcp for comparison.
 
 #![expect(clippy::missing_panics_doc, clippy::missing_errors_doc, reason = "in a test, both are failures")]
 
+pub mod capability_client;
+pub mod child_process;
+pub mod comparison;
 pub mod conformance;
 pub mod fixture;
 pub mod forged_log;
+pub mod gate;
 pub mod http;
 pub mod issuer;
 pub mod log;
-pub mod program;
+pub mod messages;
+pub mod raw_client;
 pub mod schema_types;
-pub mod tasks;
-pub mod twin;
-pub mod wire;
+pub mod stdio_server;
+pub mod task_client;
+pub mod task_server;
+pub mod wait;

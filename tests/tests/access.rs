@@ -1,7 +1,10 @@
 //! Scopes of a caller: which tools it sees and may call.
 
 use candor::{Revision, Server, Service, mcp_tool, testing::Client, tools};
-use candor_tests::wire::{Wire, call, each_revision, modern};
+use candor_tests::{
+    messages::{call, modern},
+    raw_client::{RawClient, for_each_revision},
+};
 use serde_json::json;
 
 /// Read the vault.
@@ -32,8 +35,8 @@ async fn names(client: &Client) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn callers_hold_no_scope_by_default() {
-    each_revision(&server().build().unwrap(), async |_, client| {
+async fn nothing_is_granted_by_default() {
+    for_each_revision(&server().build().unwrap(), async |_, client| {
         assert_eq!(names(&client).await, ["clock"]);
         assert_eq!(client.call("clock", json!({})).await.unwrap().text(), "noon");
         for tool in ["read_vault", "empty_vault"] {
@@ -97,15 +100,14 @@ async fn scope_refusals_name_the_missing_scopes_and_the_flag() {
 
 /// Everything that a server answers to the same lines.
 async fn answers(service: Service) -> String {
-    let mut wire = Wire::to(service);
-    wire.initialize(Revision::V2025_11_25).await;
+    let mut wire = RawClient::initialized(service).await;
     for tool in ["read_vault", "empty_vault", "read_vaul", "clok", "nothing"] {
         for arguments in [json!({}), json!({"x": 1}), json!([])] {
-            wire.ask(call(&json!(1), tool, arguments)).await;
+            wire.exchange(call(&json!(1), tool, arguments)).await;
         }
     }
-    wire.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).await;
-    wire.heard().to_owned()
+    wire.exchange(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).await;
+    wire.received().to_owned()
 }
 
 #[tokio::test]
@@ -181,7 +183,7 @@ fn basic_scopes_are_in_the_manifest() {
 #[tokio::test]
 async fn list_all_shows_the_scopes_of_tools_that_stay_forbidden() {
     let service = server().conceal().list_all().build().unwrap();
-    each_revision(&service, async |revision, client| {
+    for_each_revision(&service, async |revision, client| {
         assert_eq!(names(&client).await, ["clock", "empty_vault", "read_vault"], "{revision}");
         let tools = client.tools().await.unwrap();
         assert_eq!(tools[1]["_meta"]["io.github.candor-mcp/scopes"], json!(["read:vault", "write:vault"]));
@@ -190,8 +192,8 @@ async fn list_all_shows_the_scopes_of_tools_that_stay_forbidden() {
     })
     .await;
     for (server, scope) in [(server(), "private"), (server().list_all(), "public")] {
-        let mut wire = Wire::to(server.build().unwrap());
-        let list = wire.ask(modern(&json!(1), "2026-07-28", "tools/list", json!({}))).await;
+        let mut wire = RawClient::connect(server.build().unwrap());
+        let list = wire.exchange(modern(&json!(1), "2026-07-28", "tools/list", json!({}))).await;
         assert_eq!(list["result"]["cacheScope"], scope, "{list}");
     }
     assert_eq!(

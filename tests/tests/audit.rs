@@ -12,10 +12,7 @@ use std::{
 use candor::{
     AuditLog, Revision, Server, Service, StartError, State, mcp_tool, testing::Client, testing::Disk, tools,
 };
-use candor_tests::{
-    log,
-    wire::{Wire, request},
-};
+use candor_tests::{log, messages::request, raw_client::RawClient};
 use serde_json::{Value, json};
 
 #[derive(State)]
@@ -74,13 +71,11 @@ async fn writes(client: &Client) -> bool {
 async fn call_has_two_records_without_the_callers_text() {
     let (folder, runs) = (tempfile::tempdir().unwrap(), Arc::default());
     let service = build(folder.path(), &Disk::default(), &runs).unwrap();
-    let mut wire = Wire::to(service.clone());
-    wire.initialize(Revision::V2025_11_25).await;
+    let mut wire = RawClient::initialized(service.clone()).await;
     let key = "MARK3R-key-0123456789";
     let mut ask = async |tool: &str, arguments: Value| {
-        let meta = json!({"io.github.candor-mcp/idempotency-key": key});
-        let params = json!({"name": tool, "_meta": meta, "arguments": arguments});
-        wire.ask(request(&json!(1), "tools/call", params)).await
+        let params = json!({"name": tool, "_meta": {"io.github.candor-mcp/idempotency-key": key}, "arguments": arguments});
+        wire.exchange(request(&json!(1), "tools/call", params)).await
     };
     ask("write_down", json!({"text": ARGUMENTS, "pin": 987_654_321})).await;
     ask("write_down", json!({"text": ["MARK3R"], "MARK3R": 1})).await;

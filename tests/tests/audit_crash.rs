@@ -13,7 +13,7 @@ use std::{
 
 use candor_tests::{
     log,
-    wire::{call, initialize},
+    messages::{call, initialize},
 };
 use serde_json::{Value, json};
 

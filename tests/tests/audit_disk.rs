@@ -4,15 +4,16 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
 use candor::Revision;
 use candor_tests::{
-    http::{Ask, Site, call, until as at_last},
+    http::{HttpRequest, HttpServer, call},
     log,
-    wire::Process,
+    stdio_server::StdioServer,
+    wait::wait_until,
 };
 use serde_json::{Value, json};
 
@@ -24,8 +25,8 @@ fn ledger(log: &Path) -> Command {
     command
 }
 
-async fn enter(process: &mut Process, n: u64) -> Value {
-    process.wire.call("enter", json!({"n": n})).await
+async fn enter(process: &mut StdioServer, n: u64) -> Value {
+    process.client.call("enter", json!({"n": n})).await
 }
 
 fn is_done(answer: &Value) -> bool {
@@ -38,8 +39,8 @@ fn is_refused(answer: &Value) {
     assert_eq!(answer["error"]["message"], "internal error\nhelp: the server's log says why", "{answer}");
 }
 
-/// Calls until the answer is as expected: the server checks a full disk twice a second.
-async fn until(process: &mut Process, n: u64, done: bool) -> Value {
+/// Tries until it is so: a disk is asked again twice a second.
+async fn until(process: &mut StdioServer, n: u64, done: bool) -> Value {
     let start = Instant::now();
     loop {
         let answer = enter(process, n).await;
@@ -80,10 +81,10 @@ fn inside(process: u32, folder: &Path) -> PathBuf {
 async fn full_disk_refuses_writes_and_loses_no_record() {
     let folder = tempfile::tempdir().unwrap();
     let Some(command) = on_a_small_disk(folder.path(), &[]) else { return };
-    let mut process = Process::start(command);
-    process.wire.initialize(Revision::V2025_11_25).await;
+    let mut process = StdioServer::start(command);
+    process.client.initialize(Revision::V2025_11_25).await;
     assert!(is_done(&enter(&mut process, 0).await));
-    let inside = inside(process.program.id(), folder.path());
+    let inside = inside(process.process.id(), folder.path());
     let filler = inside.join("filler");
     for (round, free) in [(1, 100_000), (2, 0)] {
         fill(&filler, free);
@@ -91,7 +92,7 @@ async fn full_disk_refuses_writes_and_loses_no_record() {
         for n in 1..20 {
             is_refused(&enter(&mut process, round * 100 + n).await);
         }
-        let look = process.wire.call("look", json!({"n": 3})).await;
+        let look = process.client.call("look", json!({"n": 3})).await;
         assert!(is_done(&look), "a read need not be recorded: {look}");
         fs::remove_file(&filler).unwrap();
         assert!(is_done(&until(&mut process, round * 100 + 50, true).await));
@@ -106,8 +107,8 @@ async fn full_disk_refuses_writes_and_loses_no_record() {
     for n in [0, 150, 250] {
         assert!(text.contains(&format!("\"n\":{n}}}")), "{n} was acknowledged");
     }
-    assert!(!text.contains("\"n\":101}"), "a refused call did not run");
-    let ended = process.end().await;
+    assert!(!text.contains("\"n\":101}"), "what was refused did not run");
+    let ended = process.close().await;
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("almost full") && ended.stderr.contains("space again"), "{}", ended.stderr);
 }
@@ -116,37 +117,37 @@ async fn full_disk_refuses_writes_and_loses_no_record() {
 async fn server_is_not_ready_while_its_log_takes_no_records() {
     let folder = tempfile::tempdir().unwrap();
     let Some(command) = on_a_small_disk(folder.path(), &["--http", "127.0.0.1:0"]) else { return };
-    let mut site = Site::run(command).await;
-    let enter = async |n: u64| site.ask(&call("enter", json!({"n": n}))).await.message();
+    let mut site = HttpServer::start_command(command).await;
+    let enter = async |n: u64| site.send(&call("enter", json!({"n": n}))).await.message();
     let ready = async || {
-        let answer = site.ask(&Ask::get("/readyz")).await;
+        let answer = site.send(&HttpRequest::get("/readyz")).await;
         (answer.status, answer.message())
     };
     let is_ready = (200, json!({"ready": true, "failed": []}));
-    let filler = inside(site.program.id(), folder.path()).join("filler");
+    let filler = inside(site.process.id(), folder.path()).join("filler");
     for round in [10, 20] {
         assert_eq!(enter(round).await["result"]["structuredContent"], round);
         assert_eq!(ready().await, is_ready);
         fill(&filler, 0);
         is_refused(&enter(round + 1).await);
         assert_eq!(ready().await, (503, json!({"ready": false, "failed": ["audit log"]})));
-        assert_eq!(site.ask(&Ask::get("/livez")).await.status, 200);
+        assert_eq!(site.send(&HttpRequest::get("/livez")).await.status, 200);
         fs::remove_file(&filler).unwrap();
-        // The server notices the space without a call.
-        at_last(async || ready().await == is_ready).await;
+        // No call has to find out that there is room again.
+        wait_until(async || ready().await == is_ready).await;
     }
-    // A segment was replaced, and SIGHUP does not make the log trusted again.
-    let segment = log::segment(&inside(site.program.id(), folder.path()).join("log"), 1);
+    // A log that somebody replaced is none, and no hangup makes it one.
+    let segment = log::segment(&inside(site.process.id(), folder.path()).join("log"), 1);
     let whole = fs::read(&segment).unwrap();
     fs::remove_file(&segment).unwrap();
     fs::write(&segment, whole).unwrap();
     is_refused(&enter(30).await);
     assert_eq!(ready().await.0, 503);
-    site.program.signal("HUP");
-    let reported = || site.stderr().contains("cannot be reopened");
-    at_last(async || ready().await.0 == 503 && reported()).await;
-    site.program.signal("TERM");
-    assert_eq!(site.ended().await.code(), Some(0));
+    site.process.signal("HUP");
+    let said = || site.stderr().contains("cannot be reopened");
+    wait_until(async || ready().await.0 == 503 && said()).await;
+    site.process.signal("TERM");
+    assert_eq!(site.wait().await.code(), Some(0));
 }
 
 /// Writes zeros until at most `free` bytes are free.
@@ -167,27 +168,27 @@ async fn replaced_or_shortened_log_is_refused_also_after_sighup() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let segment = log::segment(&log, 1);
-    let mut process = Process::start(ledger(&log));
-    process.wire.initialize(Revision::V2025_11_25).await;
+    let mut process = StdioServer::start(ledger(&log));
+    process.client.initialize(Revision::V2025_11_25).await;
     assert!(is_done(&enter(&mut process, 1).await));
-    process.program.signal("HUP");
-    at_last(async || fs::read_to_string(&segment).unwrap().contains("\"event\":\"reopened\"")).await;
+    process.process.signal("HUP");
+    wait_until(async || fs::read_to_string(&segment).unwrap().contains("\"event\":\"reopened\"")).await;
     assert!(is_done(&enter(&mut process, 2).await), "a hangup ends nothing");
     let whole = fs::read(&segment).unwrap();
     // Shortened while the server runs.
     let file = fs::OpenOptions::new().write(true).open(&segment).unwrap();
     file.set_len(whole.len() as u64 - 10).unwrap();
     is_refused(&enter(&mut process, 3).await);
-    process.program.signal("HUP");
-    at_last(async || process.stderr().contains("bytes, and")).await;
+    process.process.signal("HUP");
+    wait_until(async || process.stderr().contains("bytes, and")).await;
     is_refused(&enter(&mut process, 4).await);
     // Replaced by a copy, byte for byte.
     fs::remove_file(&segment).unwrap();
     fs::write(&segment, &whole).unwrap();
-    process.program.signal("HUP");
-    at_last(async || process.stderr().contains("was replaced")).await;
+    process.process.signal("HUP");
+    wait_until(async || process.stderr().contains("was replaced")).await;
     is_refused(&enter(&mut process, 5).await);
-    process.end().await;
+    process.close().await;
     assert!(!fs::read_to_string(&segment).unwrap().contains("\"n\":3}"));
 }
 
@@ -219,6 +220,50 @@ fn start_names_an_unsuitable_folder_and_the_flag() {
             "SKIPPED: only root can change the owner of a folder; the folder of another user was not tested"
         );
     }
+}
+
+/// Runs a command to its end, and fails if it hangs.
+fn finish(mut command: Command) -> Output {
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > Duration::from_secs(15) {
+            child.kill().unwrap();
+            panic!("{command:?} hangs");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn pipe_in_place_of_a_file_of_the_log_hangs_no_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let audit = |arguments: &[&str]| {
+        let mut command = Command::new(LEDGER);
+        command.arg("audit").args(arguments).arg(&log);
+        command
+    };
+    assert!(finish(audit(&["key", "new"])).status.success());
+    assert!(finish(ledger(&log)).status.success());
+    let names = ["log/segment-00000001.jsonl", "log/checkpoints", "log.redaction-key", "log.signing-key"];
+    for name in names {
+        let path = folder.path().join(name);
+        let aside = folder.path().join("aside");
+        fs::rename(&path, &aside).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+        let started = finish(ledger(&log));
+        let stderr = String::from_utf8_lossy(&started.stderr).into_owned();
+        assert_eq!(started.status.code(), Some(2), "{name}: {stderr}");
+        assert!(stderr.contains("is not a regular file"), "{name}: {stderr}");
+        for command in [&["verify"][..], &["show"], &["hash", "x"]] {
+            finish(audit(command));
+        }
+        fs::rename(&aside, &path).unwrap();
+    }
+    assert!(finish(ledger(&log)).status.success());
 }
 
 #[test]

@@ -9,7 +9,10 @@ use std::{
 };
 
 use candor::Revision;
-use candor_tests::wire::{Process, modern, request};
+use candor_tests::{
+    messages::{modern, request},
+    stdio_server::StdioServer,
+};
 use serde_json::{Value, json};
 
 const MARK: &str = "MARK3R";
@@ -47,8 +50,8 @@ fn clean_records(folder: &Path) -> Vec<Value> {
 async fn log_and_stderr_contain_no_text_of_a_caller() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let mut process = Process::start(ledger(&log, &["--grant", "read:x"]));
-    let wire = &mut process.wire;
+    let mut process = StdioServer::start(ledger(&log, &["--grant", "read:x"]));
+    let wire = &mut process.client;
     wire.initialize(Revision::V2025_11_25).await;
     let key = format!("{MARK}-key-0123456789");
     let ask = |name: &str, arguments: Value| {
@@ -70,11 +73,11 @@ async fn log_and_stderr_contain_no_text_of_a_caller() {
         json!({"name": "enter", "arguments": {"n": 1, "text": "x".repeat(10_000_000) + MARK}}),
         json!({"name": "look", "arguments": {"n": 1, "text": "\u{1b}".repeat(1_000_000)}}),
     ] {
-        let answer = wire.ask(request(&json!(MARK), "tools/call", params)).await;
+        let answer = wire.exchange(request(&json!(MARK), "tools/call", params)).await;
         assert!(answer.is_object());
     }
-    wire.ask(modern(&json!(MARK), "2026-07-28", "tools/call", ask("enter", enter))).await;
-    let ended = process.end().await;
+    wire.exchange(modern(&json!(MARK), "2026-07-28", "tools/call", ask("enter", enter))).await;
+    let ended = process.close().await;
     assert!(!ended.stderr.contains(MARK), "{}", ended.stderr);
     let records = clean_records(folder.path());
     let count = |kind: &str| records.iter().filter(|record| record["kind"] == kind).count();
@@ -97,12 +100,12 @@ async fn log_and_stderr_contain_no_text_of_a_caller() {
 async fn client_name_cannot_control_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let mut process = Process::start(ledger(&log, &[]));
+    let mut process = StdioServer::start(ledger(&log, &[]));
     let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": &HOSTILE[6..], "version": "0"}});
-    process.wire.ask(request(&json!(0), "initialize", hello)).await;
-    process.wire.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
-    process.wire.call("enter", json!({"n": 1})).await;
-    process.end().await;
+    process.client.exchange(request(&json!(0), "initialize", hello)).await;
+    process.client.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    process.client.call("enter", json!({"n": 1})).await;
+    process.close().await;
     let records = clean_records(&log);
     assert!(
         records.iter().any(|record| record["caller"]["client"]

@@ -8,10 +8,10 @@ use std::{
 
 use candor::Revision;
 use candor_tests::{
-    http::{Site, call},
+    http::{HttpServer, call},
     issuer::{AUDIENCE, Issuer, Signer},
     log,
-    wire::Process,
+    stdio_server::StdioServer,
 };
 use serde_json::json;
 
@@ -29,10 +29,10 @@ fn ran(state: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     (status.code(), text(stdout), text(stderr))
 }
 
-async fn served(state: &Path, arguments: &[&str]) -> Process {
-    let mut process = Process::start(ledger(state, &[&["serve"], arguments].concat()));
-    process.wire.initialize(Revision::V2025_11_25).await;
-    let answer = process.wire.call("enter", json!({"n": 1})).await;
+async fn served(state: &Path, arguments: &[&str]) -> StdioServer {
+    let mut process = StdioServer::start(ledger(state, &[&["serve"], arguments].concat()));
+    process.client.initialize(Revision::V2025_11_25).await;
+    let answer = process.client.call("enter", json!({"n": 1})).await;
     assert_eq!(answer["result"]["structuredContent"], json!({"result": 1}), "{answer}");
     process
 }
@@ -51,7 +51,7 @@ async fn default_log_is_in_the_users_state_folder_one_for_each_process() {
     let state = tempfile::tempdir().unwrap();
     let first = served(state.path(), &[]).await;
     let second = served(state.path(), &[]).await;
-    let (first, second) = (first.end().await, second.end().await);
+    let (first, second) = (first.close().await, second.close().await);
     let logs = ["ledger/audit", "ledger/audit-2"].map(|log| state.path().join(log));
     for (log, ended) in logs.iter().zip([first, second]) {
         assert_eq!(kinds(log), ONE_CALL);
@@ -73,7 +73,7 @@ async fn named_folder_is_taken_by_one_process_only() {
     let (code, _, stderr) = ran(state.path(), &["serve", "--audit", log]);
     assert_eq!(code, Some(2));
     assert!(stderr.contains("another process") && stderr.contains("`--audit DIR`"), "{stderr}");
-    assert_eq!(first.end().await.status.code(), Some(0));
+    assert_eq!(first.close().await.status.code(), Some(0));
     assert!(!state.path().join("ledger").exists());
 }
 
@@ -106,10 +106,10 @@ async fn call_on_the_command_line_is_recorded_silently() {
 async fn show_prints_records_for_people_and_programs() {
     let state = tempfile::tempdir().unwrap();
     let mut process = served(state.path(), &[]).await;
-    process.wire.call("look", json!({"n": 2})).await;
-    process.wire.call("enter", json!({"n": "x"})).await;
-    process.wire.call("open_drawer", json!({})).await;
-    process.end().await;
+    process.client.call("look", json!({"n": 2})).await;
+    process.client.call("enter", json!({"n": "x"})).await;
+    process.client.call("open_drawer", json!({})).await;
+    process.close().await;
     let show = |arguments: &[&str]| {
         let (code, text, stderr) = ran(state.path(), &[&["audit", "show"], arguments].concat());
         assert_eq!((code, &*stderr), (Some(0), ""), "{text}");
@@ -154,21 +154,21 @@ async fn show_follows_a_log_while_it_is_written() {
     let mut next = || lines.next().expect("it goes on").expect("it is text");
     assert!(next().starts_with("TIME"));
     assert!(next().ends_with("ok"));
-    process.wire.call("enter", json!({"n": true})).await;
+    process.client.call("enter", json!({"n": true})).await;
     assert!(next().ends_with("denied: schema"));
-    process.end().await;
-    child.kill().expect("it runs until it is stopped");
+    process.close().await;
+    child.kill().expect("it follows until it is stopped");
     child.wait().expect("it ends");
 }
 
 #[tokio::test]
 async fn denial_in_read_only_mode_names_the_mode() {
     let state = tempfile::tempdir().unwrap();
-    let mut process = Process::start(ledger(state.path(), &["serve", "--read-only"]));
-    process.wire.initialize(Revision::V2025_11_25).await;
-    process.wire.call("enter", json!({"n": 1})).await;
-    process.wire.call("nothing", json!({"n": 1})).await;
-    process.end().await;
+    let mut process = StdioServer::start(ledger(state.path(), &["serve", "--read-only"]));
+    process.client.initialize(Revision::V2025_11_25).await;
+    process.client.call("enter", json!({"n": 1})).await;
+    process.client.call("nothing", json!({"n": 1})).await;
+    process.close().await;
     let (_, text, _) = ran(state.path(), &["audit", "show", "--json", "--outcome", "denied"]);
     assert!(
         text.contains("\"tool\":\"enter\"") && text.contains("\"denied_by\":\"read_only_mode\""),
@@ -182,12 +182,12 @@ async fn flood_of_denials_is_counted() {
     let state = tempfile::tempdir().unwrap();
     let mut process = served(state.path(), &[]).await;
     for n in 0..1_000 {
-        process.wire.say(candor_tests::wire::call(&json!(n), "open_drawer", json!({}))).await;
+        process.client.send(candor_tests::messages::call(&json!(n), "open_drawer", json!({}))).await;
     }
     for _ in 0..1_000 {
-        process.wire.hear().await;
+        process.client.receive().await;
     }
-    process.end().await;
+    process.close().await;
     let (_, text, _) = ran(state.path(), &["audit", "show", "--json"]);
     let records = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let (mut each, mut counted) = (0, 0);
@@ -205,7 +205,7 @@ async fn record_of_a_call_with_a_token_names_subject_and_issuer() {
     let signer = Signer::named("ed");
     let issuer = Issuer::with(&[&signer]).await;
     let flags = ["--oauth-issuer", &issuer.address, "--oauth-audience", AUDIENCE];
-    let mut site = Site::start(ledger(state.path(), &[]), &flags).await;
+    let mut site = HttpServer::start(ledger(state.path(), &[]), &flags).await;
     let claims = json!({
         "iss": issuer.address,
         "sub": "ada",
@@ -215,10 +215,10 @@ async fn record_of_a_call_with_a_token_names_subject_and_issuer() {
     });
     let token = signer.sign(&claims);
     let enter = call("enter", json!({"n": 1})).bearer(&token);
-    assert_eq!(site.ask(&enter).await.status, 200);
-    assert_eq!(site.ask(&call("nowhere", json!({})).bearer(&token)).await.status, 200);
-    site.program.signal("TERM");
-    assert_eq!(site.ended().await.code(), Some(0));
+    assert_eq!(site.send(&enter).await.status, 200);
+    assert_eq!(site.send(&call("nowhere", json!({})).bearer(&token)).await.status, 200);
+    site.process.signal("TERM");
+    assert_eq!(site.wait().await.code(), Some(0));
 
     let records = log::records(&state.path().join("ledger/audit"));
     let kinds: Vec<&str> = records.iter().filter_map(|record| record["kind"].as_str()).collect();

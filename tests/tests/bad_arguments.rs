@@ -1,30 +1,24 @@
 //! Tests calls whose arguments do not fit: one answer names every fault and no value, and the server goes on.
 
-use candor::Revision;
-use candor_tests::{
-    fixture,
-    wire::{Wire, call},
-};
+use candor_tests::{fixture, messages::call, raw_client::RawClient};
 use serde_json::{Value, json};
 
 /// Part of every wrong value. No answer may contain it.
 const MARKER: &str = "s3cr3t-4711";
 
-async fn opened() -> Wire {
-    let mut wire = Wire::to(fixture::server().build().unwrap());
-    wire.initialize(Revision::V2025_11_25).await;
-    wire
+async fn opened() -> RawClient {
+    RawClient::initialized(fixture::server().build().unwrap()).await
 }
 
-/// Makes a call that does not fit, and returns the text of its refusal.
-async fn refused(wire: &mut Wire, tool: &str, arguments: Value) -> String {
+/// Makes a call that does not fit, and gives the text of its refusal.
+async fn refused(wire: &mut RawClient, tool: &str, arguments: Value) -> String {
     let answer = wire.call(tool, arguments).await;
     let result = &answer["result"];
     assert_eq!(result["isError"], true, "{answer}");
     assert_eq!(result["_meta"]["io.github.candor-mcp/reason"], "invalid_arguments", "{answer}");
     assert!(result.get("structuredContent").is_none(), "an error carries no structure: {answer}");
-    wire.is_alive().await;
-    assert!(!wire.heard().contains(MARKER), "a value was repeated: {answer}");
+    wire.assert_alive().await;
+    assert!(!wire.received().contains(MARKER), "a value was repeated: {answer}");
     result["content"][0]["text"].as_str().unwrap().to_owned()
 }
 
@@ -92,11 +86,12 @@ async fn missing_argument_is_named() {
     let mut wire = opened().await;
     let text = refused(&mut wire, "book", json!({"place": "ayr"})).await;
     assert_eq!(faults(&text), ["`nights` is missing", "`guests` is missing"]);
-    // A call without `arguments` counts as one with an empty object.
-    let answer = wire.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add"}}"#).await;
+    // No `arguments` at all is an empty object of them.
+    let answer =
+        wire.exchange(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add"}}"#).await;
     let text = answer["result"]["content"][0]["text"].as_str().unwrap();
     assert_eq!(faults(text), ["`a` is missing", "`b` is missing"]);
-    wire.is_alive().await;
+    wire.assert_alive().await;
 }
 
 #[tokio::test]
@@ -193,10 +188,10 @@ async fn number_outside_its_type_is_a_fault_of_range() {
         ("1e300", "`a` is above its maximum, 9223372036854775807"),
         ("-1e300", "`a` is below its minimum, -9223372036854775808"),
     ] {
-        let answer = wire.ask(line(number)).await;
+        let answer = wire.exchange(line(number)).await;
         let text = answer["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}"));
         assert_eq!(faults(text), [says], "{number}");
-        wire.is_alive().await;
+        wire.assert_alive().await;
     }
 }
 
@@ -205,15 +200,15 @@ async fn number_beyond_floats_is_answered_with_its_id() {
     let mut wire = opened().await;
     for number in ["1e999", "-1e999"] {
         let answer = wire
-            .ask(format!(
+            .exchange(format!(
                 r#"{{"jsonrpc":"2.0","id":"big","method":"tools/call","params":{{"name":"book","arguments":{{"place":"{MARKER}","price":{number}}}}}}}"#
             ))
             .await;
         assert_eq!(answer["id"], "big");
         assert_eq!(answer["error"]["code"], -32602, "{answer}");
-        wire.is_alive().await;
+        wire.assert_alive().await;
     }
-    assert!(!wire.heard().contains(MARKER));
+    assert!(!wire.received().contains(MARKER));
 }
 
 #[tokio::test]
@@ -222,7 +217,7 @@ async fn text_of_five_megabytes_is_accepted_or_refused_briefly() {
     let long = MARKER.repeat(5_000_000 / MARKER.len());
     let answer = wire.call("measure", json!({"text": long})).await;
     assert_eq!(answer["result"]["structuredContent"]["result"], long.len());
-    wire.is_alive().await;
+    wire.assert_alive().await;
     let text = refused(&mut wire, "book", with("place", json!(long))).await;
     assert_eq!(faults(&text).len(), 2, "{text}");
     assert!(text.len() < 1_000);
@@ -235,10 +230,10 @@ async fn tool_name_of_five_megabytes_is_cut() {
     let answer = wire.call(&long, json!({})).await;
     assert_eq!(answer["error"]["code"], -32602);
     assert!(answer.to_string().len() < 1_000);
-    let answer = wire.ask(format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{long}"}}"#)).await;
+    let answer = wire.exchange(format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{long}"}}"#)).await;
     assert_eq!(answer["error"]["code"], -32601);
     assert!(answer.to_string().len() < 1_000, "{}", answer.to_string().len());
-    wire.is_alive().await;
+    wire.assert_alive().await;
 }
 
 #[tokio::test]
@@ -246,19 +241,19 @@ async fn nesting_is_accepted_to_a_depth_and_refused_with_its_id_beyond() {
     let mut wire = opened().await;
     let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let line = |depth| call(&json!(9), "depth", json!({"value": "HERE"})).replace("\"HERE\"", &nested(depth));
-    let answer = wire.ask(line(100)).await;
+    let answer = wire.exchange(line(100)).await;
     assert_eq!(answer["result"]["structuredContent"]["result"], 100, "{answer}");
     for depth in [200, 100_000] {
-        let answer = wire.ask(line(depth)).await;
+        let answer = wire.exchange(line(depth)).await;
         assert_eq!(answer["id"], 9);
         assert_eq!(answer["error"]["code"], -32602, "{answer}");
-        wire.is_alive().await;
+        wire.assert_alive().await;
     }
     let unclosed =
         call(&json!(9), "depth", json!({"value": "HERE"})).replace("\"HERE\"", &"[".repeat(100_000));
-    let answer = wire.ask(unclosed).await;
+    let answer = wire.exchange(unclosed).await;
     assert_eq!(answer["error"]["code"], -32700, "{answer}");
-    wire.is_alive().await;
+    wire.assert_alive().await;
 }
 
 #[tokio::test]
@@ -272,21 +267,21 @@ async fn duplicate_name_is_refused_at_any_depth() {
         r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"add","arguments":{"a":1,"b":3},"arguments":{}}}"#,
         r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"add","arguments":{}},"params":{}}"#,
     ] {
-        let answer = wire.ask(line).await;
+        let answer = wire.exchange(line).await;
         assert_eq!(answer["id"], 5, "{line} {answer}");
         assert_eq!(answer["error"]["code"], -32600, "{line} {answer}");
         let message = answer["error"]["message"].as_str().unwrap();
         assert!(message.contains("twice"), "{line} {answer}");
-        wire.is_alive().await;
+        wire.assert_alive().await;
     }
     for line in [
         r#"{"jsonrpc":"2.0","id":5,"id":6,"method":"ping"}"#,
         r#"{"jsonrpc":"2.0","id":5,"method":"ping","method":"tools/list"}"#,
     ] {
-        let answer = wire.ask(line).await;
+        let answer = wire.exchange(line).await;
         assert_eq!(answer["error"]["code"], -32600, "{line} {answer}");
         let message = answer["error"]["message"].as_str().unwrap();
         assert!(message.contains("twice"), "{line} {answer}");
-        wire.is_alive().await;
+        wire.assert_alive().await;
     }
 }

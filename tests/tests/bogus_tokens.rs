@@ -5,8 +5,8 @@ use candor::{
     testing::Clock,
 };
 use candor_tests::{
+    child_process::resident_kb,
     issuer::{Issuer, Signer, encode},
-    program::resident,
 };
 use serde_json::json;
 
@@ -33,11 +33,11 @@ async fn forged_tokens_use_no_memory_afterwards() {
     for n in 0..110_000 {
         // The first ones allocate what is allocated once.
         if n == 10_000 {
-            before = resident("self");
+            before = resident_kb("self");
         }
         let denied = access.caller(Some(&bogus(n))).await;
         assert!(matches!(denied, Err(Denied::Bad(_))), "{denied:?}");
     }
-    let grown = resident("self").saturating_sub(before);
+    let grown = resident_kb("self").saturating_sub(before);
     assert!(grown < 4096, "{grown} kB more than before");
 }

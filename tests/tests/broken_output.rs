@@ -10,8 +10,9 @@ use std::{
 };
 
 use candor_tests::{
-    http::{Connection, call, tokens, until},
-    wire::modern,
+    http::{HttpConnection, call, write_token_file},
+    messages::modern,
+    wait::wait_until,
 };
 use rustix::{
     pipe::{PipeFlags, pipe_with},
@@ -61,7 +62,7 @@ fn stdio_server_answers_without_a_usable_stderr() {
 #[tokio::test(flavor = "multi_thread")]
 async fn http_server_hears_signals_and_stops_without_a_usable_stderr() {
     let folder = tempfile::tempdir().unwrap();
-    let file = tokens(folder.path(), &[("key", "ada", "x")]);
+    let file = write_token_file(folder.path(), &[("key", "ada", "x")]);
     let (_reader, full_pipe) = full_pipe();
     for (name, stderr) in
         [("full device", full_device()), ("closed pipe", closed_pipe()), ("full pipe", full_pipe)]
@@ -72,14 +73,14 @@ async fn http_server_hears_signals_and_stops_without_a_usable_stderr() {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let process = Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap();
-        until(async || tokio::net::TcpStream::connect(address).await.is_ok()).await;
+        wait_until(async || tokio::net::TcpStream::connect(address).await.is_ok()).await;
         for _ in 0..3 {
             // A reload prints a line on stderr.
             kill_process(process, Signal::HUP).unwrap();
-            let mut connection = Connection::to(address).await;
+            let mut connection = HttpConnection::open(address).await;
             let add = call("add", json!({"a": 1, "b": 2})).bearer("key");
             connection.send(&add.bytes(address)).await;
-            assert_eq!(connection.answer().await.unwrap().status, 200, "{name}");
+            assert_eq!(connection.response().await.unwrap().status, 200, "{name}");
         }
         kill_process(process, Signal::TERM).unwrap();
         let status = tokio::time::timeout(Duration::from_secs(20), child.wait()).await;

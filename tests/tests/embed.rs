@@ -1,4 +1,4 @@
-//! A server inside another program: built once, served over any streams, to several callers with grants of their own.
+//! A server inside another program: built once, and served over any streams to several callers with different grants.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tokio::{
 };
 
 #[tokio::test]
-async fn one_server_serves_many_connections_over_any_stream() {
+async fn service_serves_several_connections_with_different_grants() {
     let service = fixture::server().build().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mcp");
@@ -26,7 +26,11 @@ async fn one_server_serves_many_connections_over_any_stream() {
         let (read, write) = UnixStream::connect(&path).await.unwrap().into_split();
         let client = Client::connect(read, write, revision).await.unwrap();
         let expected = revision.unwrap_or(Revision::V2026_07_28);
-        assert_eq!(client.revision().as_deref(), Some(expected.as_str()), "without one, the newest");
+        assert_eq!(
+            client.revision().as_deref(),
+            Some(expected.as_str()),
+            "the newest revision is the default"
+        );
         assert_eq!(client.call("vault", json!({"shelf": 1})).await.is_ok(), allowed);
         client.close().await;
     }
@@ -34,13 +38,13 @@ async fn one_server_serves_many_connections_over_any_stream() {
 }
 
 #[tokio::test]
-async fn what_is_no_server_is_an_error_for_the_client() {
+async fn client_connect_to_a_closed_stream_fails() {
     let (read, write) = tokio::io::split(tokio::io::join(tokio::io::empty(), tokio::io::sink()));
     assert!(Client::connect(read, write, Some(Revision::V2025_11_25)).await.is_err());
 }
 
 #[tokio::test]
-async fn a_hundred_calls_at_once_have_an_answer_each() {
+async fn hundred_concurrent_calls_each_get_their_answer() {
     let client = Arc::new(Client::of(fixture::server()).await);
     let mut calls = JoinSet::new();
     for number in 0..100_i64 {
@@ -50,14 +54,15 @@ async fn a_hundred_calls_at_once_have_an_answer_each() {
             (number * 2, answer.structured)
         });
     }
-    while let Some(done) = calls.join_next().await {
-        let (sum, answered) = done.unwrap();
-        assert_eq!(answered, Some(json!(sum)));
+    let results = calls.join_all().await;
+    assert_eq!(results.len(), 100);
+    for (sum, structured) in results {
+        assert_eq!(structured, Some(json!(sum)));
     }
 }
 
 #[test]
-fn a_tool_is_still_the_function_it_was() {
+fn tool_function_can_be_called_directly() {
     /// Double a number.
     #[mcp_tool(read_only, closed_world, public)]
     fn double(

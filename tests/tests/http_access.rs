@@ -2,7 +2,10 @@
 
 use std::{path::Path, process::Command};
 
-use candor_tests::http::{Ask, Site, call, legacy, modern, tokens, until};
+use candor_tests::{
+    http::{HttpRequest, HttpServer, call, legacy, modern, write_token_file},
+    wait::wait_until,
+};
 use serde_json::{Value, json};
 
 const LOW: &str = "mcp-conformance-scope-low";
@@ -13,23 +16,23 @@ fn web() -> Command {
     Command::new(env!("CARGO_BIN_EXE_web"))
 }
 
-async fn with_tokens(folder: &Path) -> Site {
+async fn with_tokens(folder: &Path) -> HttpServer {
     let full = format!("mcp:conformance:baseline {BOTH}");
-    let file = tokens(folder, &[(LOW, "low", "mcp:conformance:baseline"), (FULL, "full", &full)]);
-    Site::start(web(), &["--tokens", &file]).await
+    let file = write_token_file(folder, &[(LOW, "low", "mcp:conformance:baseline"), (FULL, "full", &full)]);
+    HttpServer::start(web(), &["--tokens", &file]).await
 }
 
 #[tokio::test]
 async fn calls_with_insufficient_scope_get_403_and_all_needed_scopes() {
     let folder = tempfile::tempdir().unwrap();
     let site = with_tokens(folder.path()).await;
-    let (low, full) = (site.session(Some(LOW)).await, site.session(Some(FULL)).await);
+    let (low, full) = (site.open_session(Some(LOW)).await, site.open_session(Some(FULL)).await);
     let name = json!({"name": "test_simple_text", "arguments": {}});
     for (low, full) in [
         (call("test_simple_text", json!({})), call("test_simple_text", json!({}))),
         (legacy(&low, "tools/call", name.clone()), legacy(&full, "tools/call", name)),
     ] {
-        let refused = site.ask(&low.bearer(LOW)).await;
+        let refused = site.send(&low.bearer(LOW)).await;
         assert_eq!(refused.status, 403);
         let challenge = refused.header("www-authenticate").unwrap();
         let starts = format!("Bearer error=\"insufficient_scope\", scope=\"{BOTH}\"");
@@ -37,7 +40,7 @@ async fn calls_with_insufficient_scope_get_403_and_all_needed_scopes() {
         let message = refused.message();
         assert_eq!((&message["id"], &message["error"]["code"]), (&json!(7), &json!(-31403)), "{message}");
         assert_eq!(message["error"]["data"]["requiredScopes"], json!(BOTH.split(' ').collect::<Vec<_>>()));
-        let answered = site.ask(&full.bearer(FULL)).await;
+        let answered = site.send(&full.bearer(FULL)).await;
         assert_eq!(answered.status, 200);
         assert_eq!(answered.message()["result"]["content"][0]["text"], "simple");
     }
@@ -55,10 +58,10 @@ async fn calls_without_a_valid_token_get_401_and_a_challenge() {
         (hello().bearer(secret), Some("invalid_token")),
         (hello().bearer(&"x".repeat(20_000)), Some("invalid_token")),
         (modern("tools/list", json!({})), None),
-        (Ask::get("/mcp").with("accept", "text/event-stream"), None),
-        (Ask::post("not even JSON"), None),
+        (HttpRequest::get("/mcp").with("accept", "text/event-stream"), None),
+        (HttpRequest::post("not even JSON"), None),
     ] {
-        let refused = site.ask(&ask).await;
+        let refused = site.send(&ask).await;
         assert_eq!(refused.status, 401, "{ask:?}");
         let challenge = refused.header("www-authenticate").unwrap();
         assert_eq!(challenge.contains("error="), error.is_some(), "{challenge}");
@@ -68,8 +71,8 @@ async fn calls_without_a_valid_token_get_401_and_a_challenge() {
     let twice = hello().bearer(FULL);
     let mut twice = twice.clone();
     twice.headers.push(("authorization".to_owned(), format!("Bearer {LOW}")));
-    assert_eq!(site.ask(&twice).await.status, 401, "two tokens are not accepted");
-    let answered = site.ask(&hello().with("authorization", &format!("bearer  {FULL}"))).await;
+    assert_eq!(site.send(&twice).await.status, 401, "two tokens are none");
+    let answered = site.send(&hello().with("authorization", &format!("bearer  {FULL}"))).await;
     assert_eq!(answered.message()["result"]["content"][0]["text"], "hello full");
 }
 
@@ -81,13 +84,13 @@ async fn tool_lists_are_filtered_by_scope_and_private() {
         let tools = list["result"]["tools"].as_array().unwrap().iter();
         tools.map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
     };
-    let low = site.ask(&modern("tools/list", json!({})).bearer(LOW)).await.message();
-    let full = site.ask(&modern("tools/list", json!({})).bearer(FULL)).await.message();
+    let low = site.send(&modern("tools/list", json!({})).bearer(LOW)).await.message();
+    let full = site.send(&modern("tools/list", json!({})).bearer(FULL)).await.message();
     assert_eq!(low["result"]["cacheScope"], "private");
-    assert_eq!(names(&low), ["alone", "at_work", "fill", "hello", "measure", "twice", "wait"]);
+    assert_eq!(names(&low), ["alone", "in_flight", "fill", "hello", "measure", "twice", "wait"]);
     assert_eq!(
         names(&full),
-        ["alone", "at_work", "fill", "hello", "measure", "test_simple_text", "twice", "wait"]
+        ["alone", "in_flight", "fill", "hello", "measure", "test_simple_text", "twice", "wait"]
     );
 }
 
@@ -95,11 +98,11 @@ async fn tool_lists_are_filtered_by_scope_and_private() {
 async fn concealed_tools_and_unknown_tools_get_identical_http_answers() {
     let mut command = web();
     command.env("WEB", "conceal");
-    let site = Site::start(command, &[]).await;
-    let concealed = site.ask(&call("test_simple_text", json!({}))).await;
-    let unknown = site.ask(&call("test_simple_tent", json!({}))).await;
+    let site = HttpServer::start(command, &[]).await;
+    let concealed = site.send(&call("test_simple_text", json!({}))).await;
+    let unknown = site.send(&call("test_simple_tent", json!({}))).await;
     assert_eq!(concealed.body, unknown.body.replace("tent", "text"));
-    let date = |answer: &candor_tests::http::Answer| {
+    let date = |answer: &candor_tests::http::HttpResponse| {
         answer.head.lines().filter(|line| !line.starts_with("date")).collect::<Vec<_>>().join("\n")
     };
     assert_eq!(date(&concealed), date(&unknown));
@@ -107,15 +110,15 @@ async fn concealed_tools_and_unknown_tools_get_identical_http_answers() {
 }
 
 #[tokio::test]
-async fn calls_over_a_limit_get_429_and_retry_after() {
-    let site = Site::start(web(), &[]).await;
-    let held = site.session(None).await;
-    assert_eq!(site.ask(&call("twice", json!({}))).await.status, 200);
+async fn calls_over_a_limit_are_told_when_to_retry() {
+    let site = HttpServer::start(web(), &[]).await;
+    let held = site.open_session(None).await;
+    assert_eq!(site.send(&call("twice", json!({}))).await.status, 200);
     let in_session = legacy(&held, "tools/call", json!({"name": "twice", "arguments": {}}));
-    assert_eq!(site.ask(&in_session).await.status, 200, "one call counts once");
+    assert_eq!(site.send(&in_session).await.status, 200, "one call counts once");
     // Before 2026-07-28, some clients end their session at an error status.
     for (ask, status) in [(call("twice", json!({})), 429), (in_session, 200)] {
-        let refused = site.ask(&ask).await;
+        let refused = site.send(&ask).await;
         assert_eq!((refused.status, refused.header("retry-after")), (status, Some("30")), "{refused:?}");
         let message = refused.message();
         assert_eq!((&message["id"], &message["error"]["code"]), (&json!(7), &json!(-31429)));
@@ -123,17 +126,15 @@ async fn calls_over_a_limit_get_429_and_retry_after() {
     }
     let mut busy = site.connect().await;
     busy.send(&call("alone", json!({"time": 3_000})).bytes(site.address)).await;
-    until(async || site.ask(&call("at_work", json!({}))).await.message()["result"]["structuredContent"] == 1)
-        .await;
-    let refused = site.ask(&call("alone", json!({"time": 0}))).await;
+    wait_until(async || {
+        site.send(&call("in_flight", json!({}))).await.message()["result"]["structuredContent"] == 1
+    })
+    .await;
+    let refused = site.send(&call("alone", json!({"time": 0}))).await;
     assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
     assert_eq!(refused.message()["error"]["data"]["reason"], "too_many_in_flight");
-    assert_eq!(busy.answer().await.unwrap().status, 200);
-    assert_eq!(
-        site.ask(&call("alone", json!({"time": 0}))).await.status,
-        200,
-        "the finished call frees its slot"
-    );
+    assert_eq!(busy.response().await.unwrap().status, 200);
+    assert_eq!(site.send(&call("alone", json!({"time": 0}))).await.status, 200, "its place is free again");
 }
 
 #[tokio::test]
@@ -148,7 +149,7 @@ async fn headers_that_contradict_the_body_get_400() {
     ] {
         for token in [LOW, FULL] {
             let ask = call("test_simple_text", json!({})).with("mcp-method", method).with("mcp-name", name);
-            let refused = site.ask(&ask.bearer(token)).await;
+            let refused = site.send(&ask.bearer(token)).await;
             assert_eq!(
                 (refused.status, &refused.message()["error"]["code"]),
                 (400, &json!(-32020)),
@@ -158,24 +159,26 @@ async fn headers_that_contradict_the_body_get_400() {
     }
     let mut nameless = call("test_simple_text", json!({})).bearer(FULL);
     nameless.headers.retain(|(name, _)| name != "mcp-name");
-    assert_eq!(site.ask(&nameless).await.status, 400);
+    assert_eq!(site.send(&nameless).await.status, 400);
     let coded = call("test_simple_text", json!({})).with("mcp-name", "=?base64?dGVzdF9zaW1wbGVfdGV4dA==?=");
-    assert_eq!(site.ask(&coded.clone().bearer(LOW)).await.status, 403);
-    assert_eq!(site.ask(&coded.bearer(FULL)).await.status, 200);
-    // A duplicate name in the body: JSON parsers differ on which one counts.
+    assert_eq!(site.send(&coded.clone().bearer(LOW)).await.status, 403);
+    assert_eq!(site.send(&coded.bearer(FULL)).await.status, 200);
+    // The name said twice in the body, where readers differ on which one counts.
     let twice = call("hello", json!({})).bearer(LOW);
-    let twice = Ask {
+    let twice = HttpRequest {
         body: twice.body.replace("\"name\":\"hello\"", "\"name\":\"test_simple_text\",\"name\":\"hello\""),
         ..twice
     };
-    assert_eq!(site.ask(&twice).await.status, 400);
+    assert_eq!(site.send(&twice).await.status, 400);
 }
 
 #[tokio::test]
-async fn requests_from_unknown_hosts_and_origins_get_403() {
-    let site =
-        Site::start(web(), &["--allow-host", "prices.example", "--allow-origin", "https://app.example"])
-            .await;
+async fn hosts_and_pages_from_elsewhere_are_turned_away() {
+    let site = HttpServer::start(
+        web(),
+        &["--allow-host", "prices.example", "--allow-origin", "https://app.example"],
+    )
+    .await;
     let hello = || call("hello", json!({}));
     for (name, value, status) in [
         ("host", "evil.example", 403),
@@ -188,33 +191,33 @@ async fn requests_from_unknown_hosts_and_origins_get_403() {
         ("origin", "https://app.example", 200),
         ("origin", "http://app.example", 403),
     ] {
-        assert_eq!(site.ask(&hello().with(name, value)).await.status, status, "{name}: {value}");
+        assert_eq!(site.send(&hello().with(name, value)).await.status, status, "{name}: {value}");
     }
     // The address of the request line differs from `Host`. A proxy may have read either.
     let mut ask = hello();
     ask.line = "POST http://evil.example/mcp".to_owned();
-    assert_eq!(site.ask(&ask).await.status, 403);
-    site.is_alive().await;
+    assert_eq!(site.send(&ask).await.status, 403);
+    site.assert_alive().await;
 }
 
 #[tokio::test]
 async fn servers_that_others_reach_are_warned_without_allow_host() {
     let folder = tempfile::tempdir().unwrap();
-    let file = tokens(folder.path(), &[(LOW, "low", "x")]);
+    let file = write_token_file(folder.path(), &[(LOW, "low", "x")]);
     let start = async |flags: &[&str]| {
         let mut command = web();
         command.args(["serve", "--tokens", &file, "--http"]).args(flags);
-        Site::run(command).await
+        HttpServer::start_command(command).await
     };
     let warning = "--allow-host";
     let site = start(&["0.0.0.0:0"]).await;
     assert!(site.stderr().contains(warning), "{}", site.stderr());
     let hello = |host: &str| call("hello", json!({})).bearer(LOW).with("host", host);
-    assert_eq!(site.ask(&hello("prices.example")).await.status, 403);
-    assert_eq!(site.ask(&hello("localhost")).await.status, 200);
+    assert_eq!(site.send(&hello("prices.example")).await.status, 403);
+    assert_eq!(site.send(&hello("localhost")).await.status, 200);
     let site = start(&["0.0.0.0:0", "--allow-host", "prices.example"]).await;
     assert!(!site.stderr().contains(warning), "{}", site.stderr());
-    assert_eq!(site.ask(&hello("prices.example")).await.status, 200);
+    assert_eq!(site.send(&hello("prices.example")).await.status, 200);
     for quiet in [&["127.0.0.1:0"][..], &["0.0.0.0:0", "--quiet"]] {
         assert!(!start(quiet).await.stderr().contains(warning), "{quiet:?}");
     }
@@ -223,22 +226,22 @@ async fn servers_that_others_reach_are_warned_without_allow_host() {
 #[tokio::test]
 async fn token_files_are_read_again_on_hang_up() {
     let folder = tempfile::tempdir().unwrap();
-    let file = tokens(folder.path(), &[(LOW, "low", "x")]);
-    let site = Site::start(web(), &["--tokens", &file]).await;
-    site.is_alive_for(Some(LOW)).await;
-    tokens(folder.path(), &[(FULL, "full", "x")]);
-    assert_eq!(site.ask(&call("hello", json!({})).bearer(FULL)).await.status, 401);
-    site.program.signal("HUP");
-    until(async || site.ask(&call("hello", json!({})).bearer(FULL)).await.status != 401).await;
-    assert_eq!(site.ask(&call("hello", json!({})).bearer(LOW)).await.status, 401, "the key was removed");
+    let file = write_token_file(folder.path(), &[(LOW, "low", "x")]);
+    let site = HttpServer::start(web(), &["--tokens", &file]).await;
+    site.assert_alive_as(Some(LOW)).await;
+    write_token_file(folder.path(), &[(FULL, "full", "x")]);
+    assert_eq!(site.send(&call("hello", json!({})).bearer(FULL)).await.status, 401);
+    site.process.signal("HUP");
+    wait_until(async || site.send(&call("hello", json!({})).bearer(FULL)).await.status != 401).await;
+    assert_eq!(site.send(&call("hello", json!({})).bearer(LOW)).await.status, 401, "it was taken away");
     std::fs::write(&file, "nonsense").unwrap();
-    site.program.signal("HUP");
-    until(async || {
-        site.is_alive_for(Some(FULL)).await;
+    site.process.signal("HUP");
+    wait_until(async || {
+        site.assert_alive_as(Some(FULL)).await;
         site.stderr().contains("the tokens that were read earlier remain valid")
     })
     .await;
-    site.is_alive_for(Some(FULL)).await;
+    site.assert_alive_as(Some(FULL)).await;
 }
 
 /// The error of `serve` with these flags.
@@ -251,7 +254,7 @@ fn start_error(flags: &[&str]) -> String {
 #[test]
 fn unsafe_flags_are_refused_with_the_flag_that_helps() {
     let folder = tempfile::tempdir().unwrap();
-    let file = tokens(folder.path(), &[(LOW, "low", "x")]);
+    let file = write_token_file(folder.path(), &[(LOW, "low", "x")]);
     for (flags, fix) in [
         (&["--http", "0.0.0.0:0"][..], "--tokens FILE"),
         (&["--http", "[::]:0"], "--public-without-auth"),

@@ -1,8 +1,8 @@
-//! Sessions of older clients over HTTP: each is its caller's alone, and there are no more than so many.
+//! Sessions of legacy clients over HTTP: only their caller can use them, and their number is limited.
 
 use std::process::Command;
 
-use candor_tests::http::{Ask, Site, call, initialize, legacy, tokens};
+use candor_tests::http::{HttpRequest, HttpServer, call, initialize, legacy, write_token_file};
 use serde_json::json;
 
 fn web() -> Command {
@@ -10,61 +10,65 @@ fn web() -> Command {
 }
 
 #[tokio::test]
-async fn a_session_is_its_callers_alone() {
+async fn session_can_be_used_by_its_caller_only() {
     let folder = tempfile::tempdir().unwrap();
-    let file = tokens(folder.path(), &[("ada", "ada", ""), ("eve", "eve", "")]);
-    let site = Site::start(web(), &["--tokens", &file]).await;
-    let held = site.session(Some("ada")).await;
-    let asks = [
-        legacy(&held, "tools/list", json!({})),
-        legacy(&held, "tools/call", json!({"name": "hello", "arguments": {}})),
-        initialize().with("mcp-session-id", &held),
-        Ask { line: "GET /mcp".to_owned(), ..legacy(&held, "", json!({})) },
-        Ask { line: "DELETE /mcp".to_owned(), ..legacy(&held, "", json!({})) },
+    let file = write_token_file(folder.path(), &[("ada", "ada", ""), ("eve", "eve", "")]);
+    let server = HttpServer::start(web(), &["--tokens", &file]).await;
+    let session = server.open_session(Some("ada")).await;
+    let requests = [
+        legacy(&session, "tools/list", json!({})),
+        legacy(&session, "tools/call", json!({"name": "hello", "arguments": {}})),
+        initialize().with("mcp-session-id", &session),
+        HttpRequest { line: "GET /mcp".to_owned(), ..legacy(&session, "", json!({})) },
+        HttpRequest { line: "DELETE /mcp".to_owned(), ..legacy(&session, "", json!({})) },
     ];
-    for ask in asks {
-        let elsewhere = site.ask(&ask.clone().bearer("eve")).await;
-        let nowhere = site.ask(&ask.bearer("eve").with("mcp-session-id", "no-such")).await;
-        assert_eq!((elsewhere.status, &elsewhere.body), (404, &nowhere.body));
+    for request in requests {
+        let of_other_caller = server.send(&request.clone().bearer("eve")).await;
+        let unknown = server.send(&request.bearer("eve").with("mcp-session-id", "no-such")).await;
+        assert_eq!((of_other_caller.status, &of_other_caller.body), (404, &unknown.body));
     }
-    // A handshake that says the newest revision is one all the same.
-    let sly = initialize().with("mcp-session-id", &held).with("mcp-protocol-version", "2026-07-28");
-    assert_ne!(site.ask(&sly.bearer("eve")).await.status, 200);
-    let hello = legacy(&held, "tools/call", json!({"name": "hello", "arguments": {}}));
+    // A handshake is not exempt if its header names the modern revision.
+    let disguised = initialize().with("mcp-session-id", &session).with("mcp-protocol-version", "2026-07-28");
+    assert_ne!(server.send(&disguised.bearer("eve")).await.status, 200);
+    let hello = legacy(&session, "tools/call", json!({"name": "hello", "arguments": {}}));
     assert_eq!(
-        site.ask(&hello.clone().bearer("ada")).await.message()["result"]["content"][0]["text"],
+        server.send(&hello.clone().bearer("ada")).await.message()["result"]["content"][0]["text"],
         "hello ada"
     );
-    let ended = Ask { line: "DELETE /mcp".to_owned(), body: String::new(), ..hello.clone() };
-    assert_eq!(site.ask(&ended.bearer("ada")).await.status / 100, 2);
-    assert_eq!(site.ask(&hello.bearer("ada")).await.status, 404, "it has ended");
-    // The newest revision has no sessions, and the header means nothing there.
+    let delete = HttpRequest { line: "DELETE /mcp".to_owned(), body: String::new(), ..hello.clone() };
+    assert_eq!(server.send(&delete.bearer("ada")).await.status / 100, 2);
+    assert_eq!(server.send(&hello.bearer("ada")).await.status, 404, "the session has ended");
+    // The modern revision has no sessions, and ignores the header.
     assert_eq!(
-        site.ask(&call("hello", json!({})).bearer("eve").with("mcp-session-id", &held)).await.status,
+        server.send(&call("hello", json!({})).bearer("eve").with("mcp-session-id", &session)).await.status,
         200
     );
 }
 
 #[tokio::test]
-async fn sessions_that_nobody_ends_are_bounded_by_their_cap() {
+async fn max_sessions_limits_sessions_that_are_never_ended() {
     let folder = tempfile::tempdir().unwrap();
-    let file = tokens(folder.path(), &[("ada", "ada", ""), ("eve", "eve", "")]);
-    let site = Site::start(web(), &["--tokens", &file, "--max-sessions", "50"]).await;
-    let adas = site.session(Some("ada")).await;
+    let file = write_token_file(folder.path(), &[("ada", "ada", ""), ("eve", "eve", "")]);
+    let server = HttpServer::start(web(), &["--tokens", &file, "--max-sessions", "50"]).await;
+    let of_ada = server.open_session(Some("ada")).await;
     let mut before = 0;
-    let mut last = String::new();
+    let mut newest = String::new();
     for n in 0..10_000 {
         if n == 500 {
-            before = site.memory();
+            before = server.memory_kb();
         }
-        last = site.session(Some("eve")).await;
+        newest = server.open_session(Some("eve")).await;
     }
-    let grown = site.memory().saturating_sub(before);
+    let grown = server.memory_kb().saturating_sub(before);
     assert!(grown < 8192, "{grown} kB more than before");
-    let hello = |held: &str, token: &str| {
-        legacy(held, "tools/call", json!({"name": "hello", "arguments": {}})).bearer(token)
+    let hello = |session: &str, token: &str| {
+        legacy(session, "tools/call", json!({"name": "hello", "arguments": {}})).bearer(token)
     };
-    assert_eq!(site.ask(&hello(&adas, "ada")).await.status, 200, "whoever has the most loses first");
-    assert_eq!(site.ask(&hello(&last, "eve")).await.status, 200);
-    site.is_alive_for(Some("ada")).await;
+    assert_eq!(
+        server.send(&hello(&of_ada, "ada")).await.status,
+        200,
+        "the caller with the most sessions loses one first"
+    );
+    assert_eq!(server.send(&hello(&newest, "eve")).await.status, 200);
+    server.assert_alive_as(Some("ada")).await;
 }

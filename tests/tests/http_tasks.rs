@@ -1,120 +1,153 @@
-//! Tasks of a server in a process of its own: whose they are, what gateways read, and what is waited for at the end.
+//! Tasks over HTTP: who may see them, their headers, their number, and what becomes of them at shutdown.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use candor_tests::{
-    http::{Answer, Ask, Site, modern, tokens},
+    http::{HttpRequest, HttpResponse, HttpServer, modern, write_token_file},
     log::records,
-    wire::{self, Process},
+    messages,
+    stdio_server::StdioServer,
+    wait::wait_until,
 };
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 fn conformance() -> Command {
     Command::new(env!("CARGO_BIN_EXE_conformance"))
 }
 
-/// The same request of a client that takes tasks.
-fn taking_tasks(body: &str) -> String {
-    let none = "\"io.modelcontextprotocol/clientCapabilities\":{}";
-    let tasks = "\"io.modelcontextprotocol/clientCapabilities\":{\"extensions\":{\"io.modelcontextprotocol/tasks\":{}}}";
-    assert!(body.contains(none), "{body}");
-    body.replace(none, tasks)
+fn web() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_web"))
 }
 
-fn ask(method: &str, name: &str, params: Value) -> Ask {
-    let ask = modern(method, params).with("mcp-name", name);
-    Ask { body: taking_tasks(&ask.body), ..ask }
+/// The same request from a client that takes tasks.
+fn with_task_capability(body: &str) -> String {
+    let without = "\"io.modelcontextprotocol/clientCapabilities\":{}";
+    let with = "\"io.modelcontextprotocol/clientCapabilities\":{\"extensions\":{\"io.modelcontextprotocol/tasks\":{}}}";
+    assert!(body.contains(without), "{body}");
+    body.replace(without, with)
 }
 
-fn compute(seconds: u32) -> Value {
-    json!({"name": "slow_compute", "arguments": {"seconds": seconds}})
+fn request(method: &str, name: &str, params: Value) -> HttpRequest {
+    let request = modern(method, params).with("mcp-name", name);
+    HttpRequest { body: with_task_capability(&request.body), ..request }
 }
 
-fn of_task(method: &str, id: &str) -> Ask {
-    ask(method, id, json!({"taskId": id, "inputResponses": {}}))
+fn slow_compute(seconds: u32) -> HttpRequest {
+    let params = json!({"name": "slow_compute", "arguments": {"seconds": seconds}});
+    request("tools/call", "slow_compute", params)
 }
 
-fn id_of(answer: &Answer) -> String {
-    answer.message()["result"]["taskId"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+/// The parameters of a call of `alone`, which ends when the file `end` exists.
+fn alone_until(end: &Path) -> Value {
+    json!({"name": "alone", "arguments": {"time": 30_000, "until": end}})
 }
 
-/// How calls of `slow_compute` ended, by the audit log.
-fn endings(log: &Path) -> Vec<String> {
-    let records = records(log).into_iter().filter(|record| record["tool"] == "slow_compute");
-    let ends = records.filter_map(|record| Some(record["outcome"]["status"].as_str()?.to_owned()));
-    ends.collect()
+fn task_request(method: &str, id: &str) -> HttpRequest {
+    request(method, id, json!({"taskId": id, "inputResponses": {}}))
 }
 
-#[tokio::test]
-async fn a_task_is_its_callers_alone() {
+fn task_id(response: &HttpResponse) -> String {
+    response.message()["result"]["taskId"].as_str().unwrap_or_else(|| panic!("{response:?}")).to_owned()
+}
+
+/// The statuses of the calls of `alone`, from the audit log.
+fn recorded_statuses(log: &Path) -> Vec<String> {
+    let of_tool = records(log).into_iter().filter(|record| record["tool"] == "alone");
+    of_tool.filter_map(|record| Some(record["outcome"]["status"].as_str()?.to_owned())).collect()
+}
+
+/// A folder with an audit log, and with the file that ends a call of `alone`.
+fn folder() -> (tempfile::TempDir, PathBuf, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    let file = tokens(folder.path(), &[("ada", "ada", ""), ("eve", "eve", "")]);
-    let site = Site::start(conformance(), &["--tokens", &file]).await;
-    let id = id_of(&site.ask(&ask("tools/call", "slow_compute", compute(60)).bearer("ada")).await);
-    for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
-        let elsewhere = site.ask(&of_task(method, &id).bearer("eve")).await;
-        let nowhere = site.ask(&of_task(method, "no-such").bearer("eve")).await;
-        assert_eq!((elsewhere.status, &elsewhere.body), (nowhere.status, &nowhere.body), "{method}");
-        assert_eq!(elsewhere.message()["error"]["code"], -32602, "{elsewhere:?}");
-    }
-    let seen = site.ask(&of_task("tasks/get", &id).bearer("ada")).await;
-    assert_eq!(seen.message()["result"]["status"], "working", "{seen:?}");
-    let misnamed = site.ask(&of_task("tasks/get", &id).with("mcp-name", "another").bearer("ada")).await;
-    assert_eq!((misnamed.status, &misnamed.message()["error"]["code"]), (400, &json!(-32020)));
+    let (log, end) = (folder.path().join("audit"), folder.path().join("end"));
+    (folder, log, end)
 }
 
 #[tokio::test]
-async fn a_caller_has_no_more_than_so_many_tasks() {
-    let site = Site::start(conformance(), &[]).await;
-    let begin = || ask("tools/call", "failing_job", json!({"name": "failing_job", "arguments": {}}));
-    for _ in 0..64 {
-        id_of(&site.ask(&begin()).await);
+async fn task_is_visible_to_its_caller_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write_token_file(folder.path(), &[("ada", "ada", ""), ("eve", "eve", "")]);
+    let server = HttpServer::start(conformance(), &["--tokens", &file]).await;
+    let id = task_id(&server.send(&slow_compute(60).bearer("ada")).await);
+    for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
+        let of_other_caller = server.send(&task_request(method, &id).bearer("eve")).await;
+        let unknown = server.send(&task_request(method, "no-such").bearer("eve")).await;
+        assert_eq!(
+            (of_other_caller.status, &of_other_caller.body),
+            (unknown.status, &unknown.body),
+            "{method}"
+        );
+        assert_eq!(of_other_caller.message()["error"]["code"], -32602, "{of_other_caller:?}");
     }
-    let refused = site.ask(&begin()).await;
+    let task = server.send(&task_request("tasks/get", &id).bearer("ada")).await;
+    assert_eq!(task.message()["result"]["status"], "working", "{task:?}");
+    let misnamed = task_request("tasks/get", &id).with("mcp-name", "another");
+    let refused = server.send(&misnamed.bearer("ada")).await;
+    assert_eq!((refused.status, &refused.message()["error"]["code"]), (400, &json!(-32020)));
+}
+
+#[tokio::test]
+async fn tasks_of_a_caller_are_limited_in_number() {
+    let server = HttpServer::start(conformance(), &[]).await;
+    let start = || request("tools/call", "failing_job", json!({"name": "failing_job", "arguments": {}}));
+    for _ in 0..64 {
+        task_id(&server.send(&start()).await);
+    }
+    let refused = server.send(&start()).await;
     assert_eq!(refused.message()["error"]["code"], -31429, "{refused:?}");
-    let plain = site.ask(&ask("tools/call", "slow_compute", compute(0))).await;
+    let plain = server.send(&slow_compute(0)).await;
     assert_eq!(plain.message()["result"]["content"][0]["text"], "It took 0 s.", "{plain:?}");
 }
 
 #[tokio::test]
-async fn a_server_that_is_to_stop_waits_for_its_tasks() {
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("audit");
-    let mut site = Site::start(conformance(), &["--audit", log.to_str().unwrap()]).await;
-    id_of(&site.ask(&ask("tools/call", "slow_compute", compute(2))).await);
-    site.program.signal("TERM");
-    assert_eq!(site.ended().await.code(), Some(0));
-    assert_eq!(endings(&log), ["ok"], "{}", fs::read_to_string(candor_tests::log::segment(&log, 1)).unwrap());
+async fn shutdown_waits_for_a_task() {
+    let (_folder, log, end) = folder();
+    let mut server = HttpServer::start(web(), &["--audit", log.to_str().unwrap()]).await;
+    task_id(&server.send(&request("tools/call", "alone", alone_until(&end))).await);
+    server.process.signal("TERM");
+    wait_until(async || TcpStream::connect(server.address).await.is_err()).await;
+    std::fs::write(&end, "").unwrap();
+    assert_eq!(server.wait().await.code(), Some(0));
+    assert_eq!(recorded_statuses(&log), ["ok"]);
 }
 
 #[tokio::test]
-async fn a_client_that_has_gone_leaves_its_tasks_the_time_that_they_need() {
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("audit");
-    let mut command = conformance();
+async fn end_of_input_waits_for_a_task() {
+    let (_folder, log, end) = folder();
+    let mut command = web();
     command.args(["serve", "--audit", log.to_str().unwrap()]);
-    let mut process = Process::start(command);
-    let call = wire::modern(&json!(1), "2026-07-28", "tools/call", compute(2));
-    let answer = process.wire.ask(taking_tasks(&call)).await;
+    let mut server = StdioServer::start(command);
+    let call = messages::modern(&json!(1), "2026-07-28", "tools/call", alone_until(&end));
+    let answer = server.client.exchange(with_task_capability(&call)).await;
     assert_eq!(answer["result"]["resultType"], "task", "{answer}");
-    let ended = process.end().await;
-    assert!(ended.status.success(), "{}", ended.stderr);
-    assert_eq!(endings(&log), ["ok"]);
+    server.client.close().await;
+    let ended = server.process.ends_within(Duration::from_millis(300)).await;
+    assert!(!ended, "the server ended before its task");
+    std::fs::write(&end, "").unwrap();
+    let exit = server.close().await;
+    assert!(exit.status.success(), "{}", exit.stderr);
+    assert_eq!(recorded_statuses(&log), ["ok"]);
 }
 
 #[tokio::test]
-async fn a_server_does_not_wait_for_its_tasks_for_ever() {
-    let mut site = Site::start(conformance(), &["--drain-timeout", "1s"]).await;
-    id_of(&site.ask(&ask("tools/call", "slow_compute", compute(60))).await);
-    site.program.signal("TERM");
-    assert_eq!(site.ended().await.code(), Some(1), "a call was cut off");
+async fn shutdown_past_the_drain_timeout_cuts_a_task_off() {
+    let (_folder, _, never) = folder();
+    let mut server = HttpServer::start(web(), &["--drain-timeout", "100ms"]).await;
+    task_id(&server.send(&request("tools/call", "alone", alone_until(&never))).await);
+    server.process.signal("TERM");
+    assert_eq!(server.wait().await.code(), Some(1), "a call was cut off");
 }
 
 #[test]
-fn a_call_on_the_command_line_waits_for_the_task() {
+fn call_command_waits_for_a_task() {
     let call = |arguments: &[&str]| {
         let output = conformance().arg("call").args(arguments).output().expect("it runs");
-        let [stdout, stderr] = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap());
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
         (output.status.code(), stdout, stderr)
     };
     let (code, _, stderr) = call(&["failing_job"]);
@@ -122,5 +155,5 @@ fn a_call_on_the_command_line_waits_for_the_task() {
     let (code, _, stderr) = call(&["test_tool_with_task"]);
     assert_eq!((code, stderr.contains("--yes-destructive")), (Some(1), true), "{stderr}");
     let (code, stdout, stderr) = call(&["test_tool_with_task", "--yes-destructive"]);
-    assert_eq!((code, &*stdout), (Some(0), "Hello, whoever you are!\n"), "{stderr}");
+    assert_eq!((code, &*stdout), (Some(0), "Hello, stranger!\n"), "{stderr}");
 }

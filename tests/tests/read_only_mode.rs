@@ -1,4 +1,4 @@
-//! Read-only mode: only tools that are declared `read_only` exist, in every list and for every call.
+//! Read-only mode: the server lists and calls only tools that are declared `read_only`.
 
 use std::{
     process::Command,
@@ -9,19 +9,19 @@ use std::{
 };
 
 use candor::{Revision, Server, State, mcp_tool, testing::Client, tools};
-use candor_tests::wire::{Process, each_revision};
+use candor_tests::{raw_client::for_each_revision, stdio_server::StdioServer};
 use serde_json::{Value, json};
 
-/// What the tools that write do: they count.
+/// Counts the runs of the tools that write.
 #[derive(State)]
 struct App {
-    done: Arc<AtomicUsize>,
+    runs: Arc<AtomicUsize>,
 }
 
 /// Look.
 #[mcp_tool(read_only, closed_world, public)]
-fn look(done: &Arc<AtomicUsize>) -> usize {
-    done.load(Ordering::SeqCst)
+fn look(runs: &Arc<AtomicUsize>) -> usize {
+    runs.load(Ordering::SeqCst)
 }
 
 /// Look, with a scope.
@@ -29,32 +29,32 @@ fn look(done: &Arc<AtomicUsize>) -> usize {
 fn look_closely() {}
 
 /// Look, without a sandbox.
-#[mcp_tool(read_only, public, unsandboxed = "it keeps a cache of its own")]
+#[mcp_tool(read_only, public, unsandboxed = "it keeps its own cache")]
 fn look_openly() {}
 
 /// Add.
 #[mcp_tool(additive, closed_world, public)]
-fn put(done: &Arc<AtomicUsize>) -> usize {
-    done.fetch_add(1, Ordering::SeqCst)
+fn put(runs: &Arc<AtomicUsize>) -> usize {
+    runs.fetch_add(1, Ordering::SeqCst)
 }
 
 /// Take away.
 #[mcp_tool(destructive, idempotent, closed_world, public, confirm = "never")]
-fn take(done: &Arc<AtomicUsize>) -> usize {
-    done.fetch_add(1, Ordering::SeqCst)
+fn take(runs: &Arc<AtomicUsize>) -> usize {
+    runs.fetch_add(1, Ordering::SeqCst)
 }
 
 /// Take away, with a scope.
 #[mcp_tool(destructive, idempotent, closed_world, scope = "a", confirm = "never")]
-fn take_more(done: &Arc<AtomicUsize>) -> usize {
-    done.fetch_add(1, Ordering::SeqCst)
+fn take_more(runs: &Arc<AtomicUsize>) -> usize {
+    runs.fetch_add(1, Ordering::SeqCst)
 }
 
 fn server() -> (Server<App>, Arc<AtomicUsize>) {
-    let done = Arc::new(AtomicUsize::new(0));
-    let server = Server::new("s", "1").unaudited().state(App { done: Arc::clone(&done) });
+    let runs = Arc::new(AtomicUsize::new(0));
+    let server = Server::new("s", "1").unaudited().state(App { runs: Arc::clone(&runs) });
     let tools = tools![look, look_closely, look_openly, put, take, take_more];
-    (server.tools(tools).read_only(), done)
+    (server.tools(tools).read_only(), runs)
 }
 
 fn names(tools: &[Value]) -> Vec<&str> {
@@ -62,14 +62,14 @@ fn names(tools: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn only_read_only_tools_are_listed_and_called_under_each_revision() {
-    let (server, done) = server();
-    each_revision(&server.build().unwrap().grant("a"), async |_, client| {
+async fn read_only_mode_lists_and_calls_only_read_only_tools() {
+    let (server, runs) = server();
+    for_each_revision(&server.build().unwrap().grant("a"), async |_, client| {
         assert_eq!(names(&client.tools().await.unwrap()), ["look", "look_closely", "look_openly"]);
         for tool in ["look", "look_closely", "look_openly"] {
             assert!(!client.call(tool, json!({})).await.unwrap().is_error);
         }
-        // Not even a name is told of what is not there: `look` is the nearest that is.
+        // The refusal suggests only the name of a tool that is listed: `look`.
         let unknown = client.call("no_such_tool", json!({})).await.unwrap_err();
         for tool in ["put", "take", "take_more"] {
             let refused = client.call(tool, json!({})).await.unwrap_err();
@@ -79,11 +79,11 @@ async fn only_read_only_tools_are_listed_and_called_under_each_revision() {
         }
     })
     .await;
-    assert_eq!(done.load(Ordering::SeqCst), 0);
+    assert_eq!(runs.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
-async fn what_is_not_served_is_counted_nowhere() {
+async fn read_only_mode_leaves_other_tools_out_of_the_manifest_and_the_reference() {
     let (server, _) = server();
     let manifest: Value = serde_json::from_str(&server.manifest().unwrap()).unwrap();
     assert_eq!(names(manifest["tools"].as_array().unwrap()), ["look", "look_closely", "look_openly"]);
@@ -95,9 +95,9 @@ async fn what_is_not_served_is_counted_nowhere() {
 }
 
 #[tokio::test]
-async fn a_server_of_writes_alone_lists_nothing() {
+async fn read_only_mode_without_read_only_tools_lists_nothing() {
     let server =
-        Server::new("s", "1").unaudited().state(App { done: Arc::default() }).tools(tools![put, take]);
+        Server::new("s", "1").unaudited().state(App { runs: Arc::default() }).tools(tools![put, take]);
     let client = Client::to(server.read_only().build().unwrap(), Revision::V2026_07_28).await;
     assert_eq!(client.tools().await.unwrap(), Vec::<Value>::new());
     assert_eq!(
@@ -107,13 +107,15 @@ async fn a_server_of_writes_alone_lists_nothing() {
 }
 
 #[tokio::test]
-async fn serve_read_only_serves_no_other() {
+async fn serve_read_only_serves_only_read_only_tools() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fixture"));
     command.args(["serve", "--read-only", "--yes-destructive"]);
-    let mut process = Process::start(command);
-    process.wire.initialize(Revision::V2025_11_25).await;
-    let list = process.wire.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).await;
-    for tool in list["result"]["tools"].as_array().unwrap() {
+    let mut server = StdioServer::start(command);
+    server.client.initialize(Revision::V2025_11_25).await;
+    let list = server.client.exchange(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).await;
+    let tools = list["result"]["tools"].as_array().unwrap();
+    assert!(names(tools).contains(&"add"));
+    for tool in tools {
         assert_eq!(tool["annotations"]["readOnlyHint"], true, "{tool}");
     }
     for (tool, arguments) in [
@@ -121,11 +123,11 @@ async fn serve_read_only_serves_no_other() {
         ("book", json!({"place": "ayr", "nights": 1, "guests": ["Ada"]})),
         ("wait", json!({"socket": "/nowhere"})),
     ] {
-        let answer = process.wire.call(tool, arguments).await;
+        let answer = server.client.call(tool, arguments).await;
         assert_eq!(answer["error"]["code"], -32602, "{answer}");
-        assert!(!names(list["result"]["tools"].as_array().unwrap()).contains(&tool));
+        assert!(!names(tools).contains(&tool));
     }
-    process.wire.is_alive().await;
-    let ended = process.end().await;
-    assert!(ended.stderr.contains("only tools declared `read_only`"), "{}", ended.stderr);
+    server.client.assert_alive().await;
+    let exit = server.close().await;
+    assert!(exit.stderr.contains("only tools declared `read_only`"), "{}", exit.stderr);
 }

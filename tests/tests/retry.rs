@@ -1,5 +1,5 @@
-//! Another attempt after a failure that passes: `retry = n`, `candor::retry`, and what is never tried again. The clock is
-//! paused, so nothing here waits; sandboxed tools run by another clock, so nothing here is sandboxed.
+//! Retries of transient failures: `retry = n`, `candor::retry`, and the failures that are never retried. The clock is paused,
+//! so no test waits. Sandboxed tools run on another clock, so the sandbox is off.
 
 use std::{
     sync::{
@@ -17,22 +17,22 @@ use tokio::time::Instant;
 
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// The service that the tools call: how often it was tried, when, and what it answers.
 #[derive(State)]
 struct App {
-    service: Arc<Service>,
+    backend: Arc<Backend>,
 }
 
-struct Service {
+/// The service that the tools call. It counts the tries, and fails some of them.
+struct Backend {
     tries: AtomicU32,
     times: Mutex<Vec<Instant>>,
-    /// Tries that fail before one succeeds.
+    /// The number of tries that fail before one succeeds.
     failures: u32,
     error: ToolError,
 }
 
-impl Service {
-    fn ask(&self) -> Result<u32, ToolError> {
+impl Backend {
+    fn request(&self) -> Result<u32, ToolError> {
         self.times.lock().unwrap().push(Instant::now());
         let tries = self.tries.fetch_add(1, Ordering::SeqCst) + 1;
         if tries > self.failures { Ok(tries) } else { Err(self.error.clone()) }
@@ -42,181 +42,185 @@ impl Service {
         self.tries.load(Ordering::SeqCst)
     }
 
-    /// The waits between the tries.
+    /// The times between the tries.
     fn waits(&self) -> Vec<Duration> {
         self.times.lock().unwrap().windows(2).map(|pair| pair[1] - pair[0]).collect()
     }
 }
 
-/// Ask, up to four times.
+/// Send a request, with three retries.
 #[mcp_tool(read_only, public, retry = 3)]
-async fn ask(service: &Arc<Service>) -> Result<u32, ToolError> {
-    service.ask()
+async fn ask(backend: &Arc<Backend>) -> Result<u32, ToolError> {
+    backend.request()
 }
 
-/// Ask, up to four times, from a plain function.
+/// Send a request, with three retries, from a plain function.
 #[mcp_tool(read_only, public, retry = 3)]
-fn ask_plainly(service: &Arc<Service>) -> Result<u32, ToolError> {
-    service.ask()
+fn ask_plainly(backend: &Arc<Backend>) -> Result<u32, ToolError> {
+    backend.request()
 }
 
-/// Ask once.
+/// Send a request without retries.
 #[mcp_tool(read_only, public)]
-async fn ask_once(service: &Arc<Service>) -> Result<u32, ToolError> {
-    service.ask()
+async fn ask_once(backend: &Arc<Backend>) -> Result<u32, ToolError> {
+    backend.request()
 }
 
-/// Write again what was written.
+/// Write a value, which may be repeated.
 #[mcp_tool(additive, idempotent, public, retry = 2)]
-async fn put(service: &Arc<Service>) -> Result<u32, ToolError> {
-    service.ask()
+async fn put(backend: &Arc<Backend>) -> Result<u32, ToolError> {
+    backend.request()
 }
 
-/// Add one more: may not be repeated.
+/// Add one, which must not be repeated.
 #[mcp_tool(additive, public)]
-async fn add_one(service: &Arc<Service>) -> Result<u32, ToolError> {
-    service.ask()
+async fn add_one(backend: &Arc<Backend>) -> Result<u32, ToolError> {
+    backend.request()
 }
 
-/// Ask with a retry of the handler's own.
+/// Send a request, with retries in the handler.
 #[mcp_tool(read_only, public)]
-async fn ask_inside(call: &Call, service: &Arc<Service>) -> Result<u32, ToolError> {
-    candor::retry(call, 3, async || service.ask()).await
+async fn ask_inside(call: &Call, backend: &Arc<Backend>) -> Result<u32, ToolError> {
+    candor::retry(call, 3, async || backend.request()).await
 }
 
-/// Take twenty seconds of the thirty, and fail.
+/// Fail after twenty of the thirty seconds.
 #[mcp_tool(read_only, public, retry = 5)]
-async fn ask_slowly(service: &Arc<Service>) -> Result<u32, ToolError> {
+async fn ask_slowly(backend: &Arc<Backend>) -> Result<u32, ToolError> {
     tokio::time::sleep(Duration::from_secs(20)).await;
-    service.ask()
+    backend.request()
 }
 
 /// Panic.
 #[mcp_tool(read_only, public, retry = 3)]
-async fn panic(service: &Arc<Service>) -> Result<u32, ToolError> {
-    let _ = service.ask();
-    panic!("not a failure that passes")
+async fn panic(backend: &Arc<Backend>) -> Result<u32, ToolError> {
+    // Counts the try.
+    let _ = backend.request();
+    panic!("not a transient failure")
 }
 
 fn busy() -> ToolError {
     ToolError::transient("busy").reason("busy")
 }
 
-/// A service that fails so often and so, and a client of the tools that call it.
-async fn failing(failures: u32, error: ToolError) -> (Client, Arc<Service>) {
-    let service = Service { tries: AtomicU32::new(0), times: Mutex::default(), failures, error };
-    let service = Arc::new(service);
-    let server = Server::new("s", "1").sandbox(Sandbox::Off).state(App { service: Arc::clone(&service) });
+/// A client of a server whose backend fails `failures` times with `error`.
+async fn failing(failures: u32, error: ToolError) -> (Client, Arc<Backend>) {
+    let backend = Backend { tries: AtomicU32::new(0), times: Mutex::default(), failures, error };
+    let backend = Arc::new(backend);
+    let server = Server::new("s", "1").sandbox(Sandbox::Off).state(App { backend: Arc::clone(&backend) });
     let tools = tools![ask, ask_plainly, ask_once, put, add_one, ask_inside, ask_slowly, panic];
-    (Client::of(server.tools(tools)).await, service)
+    (Client::of(server.tools(tools)).await, backend)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_that_passes_is_tried_again_until_it_has_passed() {
+async fn retry_repeats_a_transient_failure_until_it_succeeds() {
     for tool in ["ask", "ask_plainly", "put", "ask_inside"] {
-        let (client, service) = failing(2, busy()).await;
+        let (client, backend) = failing(2, busy()).await;
         let answer = client.call(tool, json!({})).await.unwrap();
         assert_eq!(answer.structured, Some(json!(3)), "{tool} {answer:?}");
-        assert_eq!(service.tries(), 3, "{tool}");
+        assert_eq!(backend.tries(), 3, "{tool}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_failure_is_the_answer_once_all_tries_are_spent() {
+async fn retry_answers_with_the_last_failure_after_all_tries() {
     for (tool, tries) in [("ask", 4), ("ask_plainly", 4), ("ask_inside", 4), ("put", 3), ("ask_once", 1)] {
-        let (client, service) = failing(u32::MAX, busy()).await;
+        let (client, backend) = failing(u32::MAX, busy()).await;
         let answer = client.call(tool, json!({})).await.unwrap();
-        assert_eq!((answer.reason(), service.tries()), (Some("busy"), tries), "{tool}");
+        assert_eq!((answer.reason(), backend.tries()), (Some("busy"), tries), "{tool}");
         assert_eq!(answer.meta["io.github.candor-mcp/transient"], true);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_that_stays_is_tried_once() {
+async fn retry_does_not_repeat_a_permanent_failure() {
     for error in [ToolError::new("gone"), ToolError::not_applied("gone")] {
         for tool in ["ask", "ask_plainly", "put", "ask_inside"] {
-            let (client, service) = failing(u32::MAX, error.clone()).await;
+            let (client, backend) = failing(u32::MAX, error.clone()).await;
             assert!(client.call(tool, json!({})).await.unwrap().is_error);
-            assert_eq!(service.tries(), 1, "{tool}");
+            assert_eq!(backend.tries(), 1, "{tool}");
         }
     }
-    let (client, service) = failing(0, busy()).await;
+    let (client, backend) = failing(0, busy()).await;
     assert_eq!(client.call("panic", json!({})).await.unwrap().reason(), Some("internal"));
-    assert_eq!(service.tries(), 1, "a panic is no failure that passes");
+    assert_eq!(backend.tries(), 1, "a panic is not a transient failure");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_may_not_be_repeated_is_never_tried_again() {
-    let (client, service) = failing(1, busy()).await;
+async fn retry_does_not_repeat_a_tool_that_is_not_idempotent() {
+    let (client, backend) = failing(1, busy()).await;
     let answer = client.call("add_one", json!({})).await.unwrap();
-    assert_eq!((answer.reason(), service.tries()), (Some("busy"), 1));
+    assert_eq!((answer.reason(), backend.tries()), (Some("busy"), 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_grow_below_their_bounds() {
+async fn retry_waits_stay_below_a_growing_bound() {
     for _ in 0..50 {
-        let (client, service) = failing(3, busy()).await;
+        let (client, backend) = failing(3, busy()).await;
         client.call("ask", json!({})).await.unwrap();
-        for (at, wait) in service.waits().into_iter().enumerate() {
+        let waits = backend.waits();
+        assert_eq!(waits.len(), 3);
+        for (at, wait) in waits.into_iter().enumerate() {
             let bound = Duration::from_millis(100 << at);
-            // tokio counts in milliseconds.
+            // tokio's timer has a resolution of one millisecond.
             assert!(wait <= bound + Duration::from_millis(1), "{wait:?} before try {}", at + 2);
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_other_side_asks_for_is_waited_for() {
+async fn retry_after_sets_the_wait() {
     for tool in ["ask", "ask_plainly", "ask_inside"] {
-        let (client, service) = failing(2, busy().retry_after(Duration::from_secs(7))).await;
+        let (client, backend) = failing(2, busy().retry_after(Duration::from_secs(7))).await;
         assert!(!client.call(tool, json!({})).await.unwrap().is_error);
-        let seven = Duration::from_secs(7)..=Duration::from_millis(7_001);
-        let waits = service.waits();
-        assert!(waits.len() == 2 && waits.iter().all(|wait| seven.contains(wait)), "{tool} {waits:?}");
+        let expected = Duration::from_secs(7)..=Duration::from_millis(7_001);
+        let waits = backend.waits();
+        assert!(waits.len() == 2 && waits.iter().all(|wait| expected.contains(wait)), "{tool} {waits:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_past_the_deadline_is_answered_at_once() {
+async fn retry_after_past_the_deadline_answers_at_once() {
     for wait in [CENTURY, Duration::MAX, Duration::from_secs(30)] {
         for tool in ["ask", "ask_plainly", "ask_inside"] {
             let started = Instant::now();
-            let (client, service) = failing(1, busy().retry_after(wait)).await;
+            let (client, backend) = failing(1, busy().retry_after(wait)).await;
             let answer = client.call(tool, json!({})).await.unwrap();
-            assert_eq!((answer.reason(), service.tries()), (Some("busy"), 1), "{tool} {wait:?}");
+            assert_eq!((answer.reason(), backend.tries()), (Some("busy"), 1), "{tool} {wait:?}");
             assert_eq!(started.elapsed(), Duration::ZERO, "{tool} {wait:?}");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_tries_together_have_the_time_of_one_call() {
+async fn retry_shares_one_deadline_between_all_tries() {
     let started = Instant::now();
-    let (client, service) = failing(u32::MAX, busy()).await;
+    let (client, backend) = failing(u32::MAX, busy()).await;
     let answer = client.call("ask_slowly", json!({})).await.unwrap();
-    assert_eq!((answer.reason(), service.tries()), (Some("deadline_exceeded"), 1));
+    assert_eq!((answer.reason(), backend.tries()), (Some("deadline_exceeded"), 1));
     assert_eq!(started.elapsed().as_secs(), 30);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_blocking_handler_repeats_its_own_calls() {
+async fn retry_blocking_repeats_inside_a_handler() {
     let call = testing::call();
     let tries = AtomicU32::new(0);
-    let count = |until: u32, error: ToolError| {
+    // The result of a call that fails `failures` times, and the number of its tries.
+    let run = |failures: u32, error: ToolError| {
         tries.store(0, Ordering::SeqCst);
-        let one = || match tries.fetch_add(1, Ordering::SeqCst) + 1 {
-            done if done > until => Ok(done),
-            _ => Err(error.clone()),
+        let attempt = || {
+            let number = tries.fetch_add(1, Ordering::SeqCst) + 1;
+            if number > failures { Ok(number) } else { Err(error.clone()) }
         };
-        (retry_blocking(&call, 3, one), tries.load(Ordering::SeqCst))
+        (retry_blocking(&call, 3, attempt), tries.load(Ordering::SeqCst))
     };
-    assert_eq!(count(0, busy()), (Ok(1), 1));
-    assert_eq!(count(u32::MAX, ToolError::new("gone")), (Err(ToolError::new("gone")), 1));
+    assert_eq!(run(0, busy()), (Ok(1), 1));
+    assert_eq!(run(u32::MAX, ToolError::new("gone")), (Err(ToolError::new("gone")), 1));
     for wait in [CENTURY, Duration::MAX] {
         let late = busy().retry_after(wait);
-        assert_eq!(count(1, late.clone()), (Err(late), 1));
+        assert_eq!(run(1, late.clone()), (Err(late), 1));
     }
-    // Its first wait is a thread's, of a tenth of a second at most.
-    assert_eq!(count(1, busy()), (Ok(2), 2));
+    // The first wait blocks the thread, for at most 100 ms.
+    assert_eq!(run(1, busy()), (Ok(2), 2));
     assert_eq!(retry_blocking::<()>(&call, 0, || Err(busy())), Err(busy()));
 }

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 /// A file opened before any call, and a channel to the test.
 #[derive(State)]
 struct App {
+    #[state(read)]
     file: File,
     channel: Arc<Channel>,
 }
@@ -130,21 +131,21 @@ fn send(
     Ok("sent".to_owned())
 }
 
-/// Set up an io_uring, which could make any call.
+/// Set up an `io_uring`, which could make any call.
 #[mcp_tool(additive, closed_world, public)]
 fn ring() -> io::Result<String> {
     io_uring::IoUring::new(2)?;
     Ok("ready".to_owned())
 }
 
-/// Set up an io_uring, which could change the attributes of a file.
+/// Set up an `io_uring`, which could change the attributes of a file.
 #[mcp_tool(read_only, public)]
 fn read_only_ring() -> io::Result<String> {
     io_uring::IoUring::new(2)?;
     Ok("ready".to_owned())
 }
 
-/// Set up an io_uring, as declared.
+/// Set up an `io_uring`, as declared.
 #[mcp_tool(additive, public)]
 fn declared_ring() -> io::Result<String> {
     io_uring::IoUring::new(2)?;

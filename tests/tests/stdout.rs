@@ -1,72 +1,75 @@
-//! Handlers that print, and child processes that print or read → stderr or nothing; stdout is the protocol's.
+//! Stdout carries only the protocol: output of handlers and child processes goes to stderr, and their stdin is empty.
 
 use std::process::Command;
 
 use candor::Revision;
-use candor_tests::wire::{Ended, Process, call};
+use candor_tests::{
+    messages::call,
+    stdio_server::{Exit, StdioServer},
+};
 use serde_json::json;
 
-async fn opened() -> Process {
+async fn start() -> StdioServer {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fixture"));
     command.args(["serve", "--quiet"]);
-    let mut process = Process::start(command);
-    process.wire.initialize(Revision::V2025_11_25).await;
-    process
+    let mut server = StdioServer::start(command);
+    server.client.initialize(Revision::V2025_11_25).await;
+    server
 }
 
-/// Ends the process; every line of its stdout was JSON, or the wire had failed the test.
-async fn ended(process: Process) -> Ended {
-    let ended = process.end().await;
-    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-    assert!(ended.rest.is_empty(), "{:?}", ended.rest);
-    ended
+/// Closes the server, and checks that it ended well. The client checks that every line of stdout is JSON.
+async fn close(server: StdioServer) -> Exit {
+    let exit = server.close().await;
+    assert_eq!(exit.status.code(), Some(0), "{}", exit.stderr);
+    assert!(exit.remaining.is_empty(), "{:?}", exit.remaining);
+    exit
 }
 
 #[tokio::test]
-async fn what_a_handler_prints_arrives_on_stderr() {
-    let mut process = opened().await;
-    let answer = process.wire.call("print", json!({"words": "ahoy\n{\"jsonrpc\":\"2.0\"}"})).await;
+async fn handler_that_prints_writes_to_stderr() {
+    let mut server = start().await;
+    let answer = server.client.call("print", json!({"words": "ahoy\n{\"jsonrpc\":\"2.0\"}"})).await;
     assert_eq!(answer["result"]["content"][0]["text"], "printed");
-    process.wire.is_alive().await;
-    let ended = ended(process).await;
-    assert_eq!(ended.stderr, "ahoy\n{\"jsonrpc\":\"2.0\"}\n");
-    assert!(!ended.stdout.contains("ahoy"));
+    server.client.assert_alive().await;
+    let exit = close(server).await;
+    assert_eq!(exit.stderr, "ahoy\n{\"jsonrpc\":\"2.0\"}\n");
+    assert!(!exit.stdout.contains("ahoy"));
 }
 
 #[tokio::test]
-async fn what_a_child_prints_arrives_on_stderr() {
-    let mut process = opened().await;
-    let answer = process.wire.call("child_prints", json!({"words": "ahoy"})).await;
+async fn child_process_that_prints_writes_to_stderr() {
+    let mut server = start().await;
+    let answer = server.client.call("child_prints", json!({"words": "ahoy"})).await;
     assert_eq!(answer["result"]["content"][0]["text"], "exit status: 0");
-    process.wire.is_alive().await;
-    let ended = ended(process).await;
-    assert_eq!(ended.stderr, "ahoy\nahoy\n", "once from its stdout, once from its stderr");
+    server.client.assert_alive().await;
+    let exit = close(server).await;
+    assert_eq!(exit.stderr, "ahoy\nahoy\n", "once from its stdout, once from its stderr");
 }
 
 #[tokio::test]
-async fn a_child_that_reads_takes_no_message() {
-    let mut process = opened().await;
-    process.wire.say(call(&json!("reads"), "child_reads", json!({}))).await;
+async fn child_process_that_reads_stdin_takes_no_message() {
+    let mut server = start().await;
+    server.client.send(call(&json!("reads"), "child_reads", json!({}))).await;
     for id in 0..20 {
-        process.wire.say(call(&json!(id), "add", json!({"a": id, "b": 0}))).await;
+        server.client.send(call(&json!(id), "add", json!({"a": id, "b": 0}))).await;
     }
-    let mut answered = Vec::new();
+    let mut ids = Vec::new();
     for _ in 0..21 {
-        answered.push(process.wire.hear().await["id"].clone());
+        ids.push(server.client.receive().await["id"].clone());
     }
-    answered.sort_by_key(|id| id.as_i64().unwrap_or(-1));
-    let all: Vec<_> = std::iter::once(json!("reads")).chain((0..20).map(|id| json!(id))).collect();
-    assert_eq!(answered, all);
-    assert_eq!(ended(process).await.stderr, "");
+    ids.sort_by_key(|id| id.as_i64().unwrap_or(-1));
+    let expected: Vec<_> = std::iter::once(json!("reads")).chain((0..20).map(|id| json!(id))).collect();
+    assert_eq!(ids, expected);
+    assert_eq!(close(server).await.stderr, "");
 }
 
 #[tokio::test]
-async fn a_panic_speaks_on_stderr_and_the_stream_goes_on() {
-    let mut process = opened().await;
-    let answer = process.wire.call("fail", json!({})).await;
+async fn handler_that_panics_writes_to_stderr_and_the_stream_goes_on() {
+    let mut server = start().await;
+    let answer = server.client.call("fail", json!({})).await;
     assert_eq!(answer["result"]["_meta"]["io.github.candor-mcp/reason"], "internal");
-    process.wire.is_alive().await;
-    let ended = ended(process).await;
-    assert!(ended.stderr.contains("the handler gives up"), "{}", ended.stderr);
-    assert!(!ended.stdout.contains("gives up"));
+    server.client.assert_alive().await;
+    let exit = close(server).await;
+    assert!(exit.stderr.contains("the handler gives up"), "{}", exit.stderr);
+    assert!(!exit.stdout.contains("gives up"));
 }

@@ -1,4 +1,4 @@
-//! Tools whose work outlasts a request: `tools/call` answers with a task (SEP-2663), and the rest is asked for later.
+//! Tasks: `tools/call` answers with a task (SEP-2663), whose state and result the client polls.
 
 use candor::{
     AuditLog, Revision, StartError,
@@ -12,16 +12,19 @@ use candor::{
     },
 };
 use candor_tests::{
+    capability_client::CapabilityClient,
+    gate::Gate,
     log::records,
-    tasks::{Client, EXTENSION, Gate, server, service},
-    wire::{Wire, request},
+    messages::request,
+    task_client::TaskClient,
+    task_server::{EXTENSION, server, service},
 };
 use serde_json::json;
 
 #[tokio::test]
-async fn a_task_is_told_at_once_and_its_result_later() {
-    let gate = Gate::shut();
-    let mut client = Client::with_tasks(service(&gate, ""));
+async fn task_is_returned_at_once_and_its_result_later() {
+    let gate = Gate::closed();
+    let mut client = TaskClient::connect(service(&gate, "")).await;
     let answer = client.call("wait", json!({"word": "done"})).await;
     let task = &answer["result"];
     assert_eq!((&task["resultType"], &task["status"]), (&json!("task"), &json!("working")), "{answer}");
@@ -33,18 +36,18 @@ async fn a_task_is_told_at_once_and_its_result_later() {
     let id = task["taskId"].as_str().unwrap().to_owned();
     let answer = client.get(&id).await;
     assert_eq!((&answer["result"]["status"], answer["result"].get("result")), (&json!("working"), None));
-    gate.open();
+    gate.admit(1);
     let task = client.settled(&id).await;
     assert_eq!((&task["status"], &task["resultType"]), (&json!("completed"), &json!("complete")), "{task}");
     assert_eq!(task["result"]["content"][0]["text"], "done", "{task}");
-    assert_eq!(client.settled(&id).await["result"], task["result"], "it can be asked for again");
+    assert_eq!(client.settled(&id).await["result"], task["result"], "the result can be polled again");
 }
 
 #[tokio::test]
-async fn a_client_without_the_extension_has_the_plain_answer_or_the_error() {
-    let gate = Gate::shut();
-    gate.open();
-    let mut client = Client::of(service(&gate, "wait"), json!({}));
+async fn task_without_the_extension_gets_a_plain_answer_or_an_error() {
+    let gate = Gate::closed();
+    gate.admit(1);
+    let mut client = TaskClient::with_capabilities(service(&gate, "wait"), json!({})).await;
     let answer = client.call("wait", json!({"word": "done"})).await;
     assert_eq!(answer["result"]["content"][0]["text"], "done", "{answer}");
     let answer = client.call("only_wait", json!({})).await;
@@ -56,21 +59,21 @@ async fn a_client_without_the_extension_has_the_plain_answer_or_the_error() {
 }
 
 #[tokio::test]
-async fn what_is_refused_before_the_handler_is_no_task() {
-    let mut client = Client::with_tasks(service(&Gate::shut(), ""));
+async fn task_is_not_made_for_a_refused_call() {
+    let mut client = TaskClient::connect(service(&Gate::closed(), "")).await;
     let answer = client.call("wait", json!({"word": "much too long"})).await;
     assert_eq!(answer["result"]["isError"], true, "{answer}");
     let answer = client.call("only_wait", json!({})).await;
     assert_eq!(answer["error"]["code"], -31403, "{answer}");
     for method in ["tasks/get", "tasks/cancel"] {
-        let answer = client.ask(method, json!({"taskId": "0123"})).await;
+        let answer = client.request(method, json!({"taskId": "0123"})).await;
         assert_eq!(answer["error"]["code"], -32602, "{answer}");
     }
 }
 
 #[tokio::test]
-async fn parameters_that_are_none_are_told_what_to_send() {
-    let mut client = Client::with_tasks(service(&Gate::shut(), ""));
+async fn task_request_with_invalid_params_gets_help() {
+    let mut client = TaskClient::connect(service(&Gate::closed(), "")).await;
     for (method, params, help) in [
         ("tasks/get", json!({}), r#"send {"taskId": "…"}"#),
         ("tasks/get", json!({"taskId": 5}), r#"send {"taskId": "…"}"#),
@@ -81,79 +84,79 @@ async fn parameters_that_are_none_are_told_what_to_send() {
             r#"{"taskId": "…", "inputResponses": {…}}"#,
         ),
     ] {
-        let answer = client.ask(method, params).await;
+        let answer = client.request(method, params).await;
         let message = answer["error"]["message"].as_str().unwrap_or_default();
         assert_eq!((&answer["error"]["code"], message.contains(help)), (&json!(-32602), true), "{answer}");
     }
 }
 
 #[tokio::test]
-async fn a_task_is_known_only_to_who_may_call_its_tool() {
-    let public = service(&Gate::shut(), "");
-    let mut granted = Client::with_tasks(public.clone().grant("wait"));
-    let id = granted.begin("only_wait", json!({})).await;
+async fn task_is_visible_only_with_the_scope_of_its_tool() {
+    let public = service(&Gate::closed(), "");
+    let mut granted = TaskClient::connect(public.clone().grant("wait")).await;
+    let id = granted.start_task("only_wait", json!({})).await;
     // The same server and caller, without the scope.
-    let mut less = Client::with_tasks(public);
+    let mut without_scope = TaskClient::connect(public).await;
     for method in ["tasks/get", "tasks/cancel", "tasks/update"] {
-        let answer = less.ask(method, json!({"taskId": id, "inputResponses": {}})).await;
+        let answer = without_scope.request(method, json!({"taskId": id, "inputResponses": {}})).await;
         assert_eq!(answer["error"]["code"], -32602, "{method} {answer}");
     }
     assert_eq!(granted.get(&id).await["result"]["status"], "working");
 }
 
 #[tokio::test]
-async fn a_task_that_is_taken_back_ends_so() {
-    let mut client = Client::with_tasks(service(&Gate::shut(), ""));
-    let (at_work, asking) =
-        (client.begin("wait", json!({"word": ""})).await, client.begin("names", json!({})).await);
+async fn task_cancel_ends_a_read_only_task() {
+    let mut client = TaskClient::connect(service(&Gate::closed(), "")).await;
+    let (working, asking) =
+        (client.start_task("wait", json!({"word": ""})).await, client.start_task("names", json!({})).await);
     assert_eq!(client.settled(&asking).await["status"], "input_required");
-    for id in [at_work, asking] {
+    for id in [working, asking] {
         for _again in 0..2 {
-            let answer = client.ask("tasks/cancel", json!({"taskId": id})).await;
+            let answer = client.request("tasks/cancel", json!({"taskId": id})).await;
             assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
         }
-        let task = client.until(&id, |task| task["status"] == "cancelled").await;
+        let task = client.poll_until(&id, |task| task["status"] == "cancelled").await;
         assert_eq!((&task["status"], task.get("result")), (&json!("cancelled"), None), "{task}");
     }
 }
 
 #[tokio::test]
-async fn a_task_says_how_far_it_is() {
-    let gate = Gate::shut();
-    let mut client = Client::with_tasks(service(&gate, ""));
-    let id = client.begin("steps", json!({})).await;
-    for far in ["half of it (1 of 2.5)", "2"] {
-        let task = client.until(&id, |task| task["statusMessage"] == far).await;
+async fn task_status_shows_progress() {
+    let gate = Gate::closed();
+    let mut client = TaskClient::connect(service(&gate, "")).await;
+    let id = client.start_task("steps", json!({})).await;
+    for message in ["half of it (1 of 2.5)", "2"] {
+        let task = client.poll_until(&id, |task| task["statusMessage"] == message).await;
         assert_eq!(task["status"], "working", "{task}");
-        gate.open();
+        gate.admit(1);
     }
     let task = client.settled(&id).await;
     assert_eq!((&task["status"], task.get("statusMessage")), (&json!("completed"), None), "{task}");
 }
 
 #[tokio::test]
-async fn what_may_not_be_repeated_is_taken_back_in_vain_and_its_end_is_told() {
+async fn task_cancel_lets_a_write_finish_and_return_its_result() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit");
-    let gate = Gate::shut();
+    let gate = Gate::closed();
     let service = server(&gate).audit(AuditLog::at(&path)).build().unwrap();
-    let mut client = Client::with_tasks(service.clone());
-    let id = client.begin("pay", json!({})).await;
-    let answer = client.ask("tasks/cancel", json!({"taskId": id})).await;
+    let mut client = TaskClient::connect(service.clone()).await;
+    let id = client.start_task("pay", json!({})).await;
+    let answer = client.request("tasks/cancel", json!({"taskId": id})).await;
     assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
     assert_eq!(client.get(&id).await["result"]["status"], "working");
-    gate.open();
+    gate.admit(1);
     let task = client.settled(&id).await;
-    assert_eq!(task["result"]["content"][0]["text"], "paid, with no key; taken back: true", "{task}");
+    assert_eq!(task["result"]["content"][0]["text"], "paid, with no key; cancelled: true", "{task}");
     service.stop_audit();
-    let ends = records(&path).into_iter().filter(|record| record["kind"] == "outcome");
-    assert_eq!(ends.map(|record| record["outcome"]["status"].clone()).collect::<Vec<_>>(), ["ok"]);
+    let outcomes = records(&path).into_iter().filter(|record| record["kind"] == "outcome");
+    assert_eq!(outcomes.map(|record| record["outcome"]["status"].clone()).collect::<Vec<_>>(), ["ok"]);
 }
 
-/// Has one task of its own.
-struct Own;
+/// A user's handler with one task.
+struct OneTask;
 
-impl ServerHandler for Own {
+impl ServerHandler for OneTask {
     fn get_info(&self) -> ServerConfig {
         ServerConfig::new(ServerCapabilities::builder().enable_tasks().build())
     }
@@ -169,68 +172,68 @@ impl ServerHandler for Own {
                     Task::new("own", TaskStatus::Working, "2026-07-28T00:00:00Z", "2026-07-28T00:00:00Z");
                 Ok(GetTaskResult::new(DetailedTask::new(task, TaskPayload::Working)))
             }
-            _ => Err(ErrorData::invalid_params("the handler knows none", None)),
+            _ => Err(ErrorData::invalid_params("the handler has no such task", None)),
         }
     }
 }
 
 #[tokio::test]
-async fn a_handlers_own_tasks_stand_beside_those_of_the_tools() {
-    let gate = Gate::shut();
-    let mut client = Client::with_tasks(server(&gate).handler(Own).unaudited().build().unwrap());
-    let id = client.begin("wait", json!({"word": "done"})).await;
+async fn task_of_the_user_handler_is_served_beside_those_of_tools() {
+    let gate = Gate::closed();
+    let mut client = TaskClient::connect(server(&gate).handler(OneTask).unaudited().build().unwrap()).await;
+    let id = client.start_task("wait", json!({"word": "done"})).await;
     assert_eq!(client.get(&id).await["result"]["status"], "working");
-    let own = client.get("own").await;
-    assert_eq!(own["result"]["taskId"], "own", "{own}");
-    assert_eq!(client.get("none").await["error"]["message"], "the handler knows none");
-    gate.open();
+    let of_handler = client.get("own").await;
+    assert_eq!(of_handler["result"]["taskId"], "own", "{of_handler}");
+    assert_eq!(client.get("none").await["error"]["message"], "the handler has no such task");
+    gate.admit(1);
     assert_eq!(client.settled(&id).await["result"]["content"][0]["text"], "done");
 }
 
 #[tokio::test]
-async fn an_idempotency_key_reaches_the_handler_of_a_task() {
-    let gate = Gate::shut();
-    gate.open();
-    let mut client = Client::with_tasks(service(&gate, ""));
+async fn task_handler_gets_the_idempotency_key() {
+    let gate = Gate::closed();
+    gate.admit(1);
+    let mut client = TaskClient::connect(service(&gate, "")).await;
     let key = "0123456789abcdef";
     let meta = json!({"io.github.candor-mcp/idempotency-key": key});
-    let answer = client.ask("tools/call", json!({"name": "pay", "arguments": {}, "_meta": meta})).await;
+    let answer = client.request("tools/call", json!({"name": "pay", "arguments": {}, "_meta": meta})).await;
     let task = client.settled(answer["result"]["taskId"].as_str().expect("a name")).await;
-    let said = format!("paid, with {key}; taken back: false");
-    assert_eq!(task["result"]["content"][0]["text"], said, "{task}");
+    let text = format!("paid, with {key}; cancelled: false");
+    assert_eq!(task["result"]["content"][0]["text"], text, "{task}");
 }
 
 #[tokio::test]
-async fn every_round_of_a_task_is_on_record_with_its_end() {
+async fn task_rounds_are_each_recorded_in_the_audit_log() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit");
-    let service = server(&Gate::shut()).audit(AuditLog::at(&path)).build().unwrap();
-    let mut client = Client::with_tasks(service.clone());
-    let names = client.begin("names", json!({})).await;
+    let service = server(&Gate::closed()).audit(AuditLog::at(&path)).build().unwrap();
+    let mut client = TaskClient::connect(service.clone()).await;
+    let names = client.start_task("names", json!({})).await;
     assert_eq!(client.settled(&names).await["status"], "input_required");
-    let back = client.begin("wait", json!({"word": ""})).await;
-    client.ask("tasks/cancel", json!({"taskId": back})).await;
-    assert_eq!(client.settled(&back).await["status"], "cancelled");
+    let cancelled = client.start_task("wait", json!({"word": ""})).await;
+    client.request("tasks/cancel", json!({"taskId": cancelled})).await;
+    assert_eq!(client.settled(&cancelled).await["status"], "cancelled");
     client.call("only_wait", json!({})).await;
-    let mut without = Client::of(service.clone().grant("wait"), json!({}));
-    without.call("only_wait", json!({})).await;
+    let mut without_tasks = TaskClient::with_capabilities(service.clone().grant("wait"), json!({})).await;
+    without_tasks.call("only_wait", json!({})).await;
     service.stop_audit();
-    let said: Vec<_> = records(&path)
+    let entries: Vec<_> = records(&path)
         .into_iter()
         .filter(|record| record["tool"].is_string())
         .map(|record| {
-            let end = if record["kind"] == "outcome" { "outcome" } else { "decision" };
-            let word = ["status", "denied_by", "verdict"].iter().find_map(|key| record[end][key].as_str());
+            let part = if record["kind"] == "outcome" { "outcome" } else { "decision" };
+            let value = ["status", "denied_by", "verdict"].iter().find_map(|key| record[part][key].as_str());
             format!(
                 "{} {} {}",
                 record["tool"].as_str().unwrap(),
                 record["kind"].as_str().unwrap(),
-                word.unwrap()
+                value.unwrap()
             )
         })
         .collect();
     assert_eq!(
-        said,
+        entries,
         [
             "names intent allow",
             "names outcome asked",
@@ -243,26 +246,28 @@ async fn every_round_of_a_task_is_on_record_with_its_end() {
 }
 
 #[test]
-fn a_tool_that_nobody_could_call_is_no_start() {
-    let older = server(&Gate::shut()).unaudited().revisions([Revision::V2025_11_25]).build();
+fn task_required_without_a_task_revision_does_not_start() {
+    let older = server(&Gate::closed()).unaudited().revisions([Revision::V2025_11_25]).build();
     let error = older.err().expect("`only_wait` answers with a task only");
     assert_eq!(error, StartError::NoTasks("only_wait"));
-    let said = error.to_string();
-    assert!(said.contains("`Revision::V2026_07_28`") && said.contains("task = \"optional\""), "{said}");
+    let message = error.to_string();
+    assert!(
+        message.contains("`Revision::V2026_07_28`") && message.contains("task = \"optional\""),
+        "{message}"
+    );
 }
 
 #[tokio::test]
-async fn before_2026_07_28_there_are_no_tasks() {
-    let gate = Gate::shut();
-    gate.open();
-    let mut wire = Wire::to(service(&gate, "wait"));
-    let hello = json!({"protocolVersion": Revision::V2025_11_25.as_str(), "capabilities": {"extensions": {EXTENSION: {}}}, "clientInfo": {"name": "wire", "version": "0"}});
-    wire.ask(request(&json!("hello"), "initialize", hello)).await;
-    wire.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
-    let answer = wire.call("wait", json!({"word": "done"})).await;
+async fn task_is_not_offered_before_2026_07_28() {
+    let gate = Gate::closed();
+    gate.admit(1);
+    let capabilities = json!({"extensions": {EXTENSION: {}}});
+    let service = service(&gate, "wait");
+    let mut client = CapabilityClient::connect(service, Revision::V2025_11_25, capabilities).await.connection;
+    let answer = client.call("wait", json!({"word": "done"})).await;
     assert_eq!(answer["result"]["content"][0]["text"], "done", "{answer}");
-    let answer = wire.call("only_wait", json!({})).await;
+    let answer = client.call("only_wait", json!({})).await;
     assert_eq!(answer["error"]["code"], -32021, "{answer}");
-    let answer = wire.ask(request(&json!(9), "tasks/get", json!({"taskId": "0123"}))).await;
+    let answer = client.exchange(request(&json!(9), "tasks/get", json!({"taskId": "0123"}))).await;
     assert!(answer["error"].is_object(), "{answer}");
 }

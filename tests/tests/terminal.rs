@@ -79,7 +79,7 @@ fn destructive_call_without_a_terminal_names_the_flag() {
     assert_eq!(output.stdout, b"");
     assert_eq!(
         stderr,
-        "error: tool `forget` needs the user's confirmation, and there is no terminal to ask on\nhelp: call it on a terminal, or add `--yes-destructive` to this command\n"
+        "error: tool `forget` needs the user's confirmation, and this command has no terminal to ask on\nhelp: call it on a terminal, or add `--yes-destructive` to this command\n"
     );
 }
 

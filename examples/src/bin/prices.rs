@@ -1,4 +1,4 @@
-//! The server `prices`: `prices --help` says what it does.
+//! The server `prices`. `prices --help` lists its commands.
 
 fn main() -> std::process::ExitCode {
     candor_examples::prices::server().main()

@@ -1,4 +1,4 @@
-//! Alerts in an embedded store: one file, ACID, there again after a restart.
+//! Stores alerts in an embedded database: one file, with ACID transactions.
 
 use std::{
     fmt,
@@ -10,95 +10,96 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Symbol and number → above, price.
+/// Maps symbol and id to whether the side is above, and the price.
 const ALERTS: TableDefinition<'static, (&str, u64), (bool, f64)> = TableDefinition::new("alerts");
-/// The number of the next alert, under the one key.
+/// The id of the next alert, under the only key.
 const NEXT: TableDefinition<'static, (), u64> = TableDefinition::new("next");
 
-/// An alert: tell somebody when a price passes a line.
+/// An alert, which is raised when a price crosses a limit.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Alert {
-    /// Its number.
+    /// The id of the alert.
     pub id: u64,
     /// The company.
     pub symbol: String,
-    /// The side of the line that calls.
+    /// The side of the limit that raises the alert.
     pub when: Side,
-    /// The line, in US dollars.
+    /// The limit in US dollars.
     pub price: f64,
 }
 
-/// A side of a price.
+/// A side of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
-    /// The price rises above the line.
+    /// The price rises above the limit.
     Above,
-    /// The price falls below the line.
+    /// The price falls below the limit.
     Below,
 }
 
-/// Why the alerts cannot be reached.
+/// An error of the database.
 #[derive(Debug)]
 pub struct AlertError {
-    doing: &'static str,
+    /// The failed action: opened, read or written.
+    action: &'static str,
     file: PathBuf,
-    why: String,
+    reason: String,
 }
 
 impl fmt::Display for AlertError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { doing, file, why } = self;
-        write!(f, "the alerts in {} could not be {doing}: {why}", file.display())?;
+        let Self { action, file, reason } = self;
+        write!(f, "the alerts in {} could not be {action}: {reason}", file.display())?;
         write!(f, "\nhelp: if another server holds the file, end it or set PRICES_DATA to another folder")
     }
 }
 
 impl std::error::Error for AlertError {}
 
-/// The alerts, to read and to write.
+/// A handle that reads and writes alerts.
 #[derive(Debug)]
 pub struct Alerts(Arc<Store>);
 
-/// The alerts, to read.
+/// A handle that reads alerts.
 #[derive(Debug)]
 pub struct AlertList(Arc<Store>);
 
-/// The file, opened at the start where there is one, and made with the first alert: a price needs none.
+/// The database. Its file is opened at the start if it exists, and otherwise created with the first alert.
 #[derive(Debug)]
 struct Store {
     file: PathBuf,
     database: OnceLock<Database>,
-    /// Held by the call that opens the file; others wait for it.
+    /// Locked by the call that opens the file, while other calls wait.
     opening: Mutex<()>,
 }
 
-/// The folder that `PRICES_DATA` names; else the user's state folder (XDG Base Directory).
+/// Returns the folder of `PRICES_DATA`, or the user's state folder (XDG Base Directory).
 pub fn default_folder() -> PathBuf {
-    let from =
+    let folder_from =
         |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-    from("PRICES_DATA")
-        .or_else(|| from("XDG_STATE_HOME").map(|state| state.join("candor-prices")))
-        .or_else(|| from("HOME").map(|home| home.join(".local/state/candor-prices")))
+    folder_from("PRICES_DATA")
+        .or_else(|| folder_from("XDG_STATE_HOME").map(|state| state.join("candor-prices")))
+        .or_else(|| folder_from("HOME").map(|home| home.join(".local/state/candor-prices")))
         .unwrap_or_else(|| PathBuf::from("."))
 }
 
 impl Alerts {
-    /// The alerts in `folder`, which is made with the first of them.
+    /// Opens the alerts in `folder`, which is created with the first alert.
     ///
-    /// What is there is opened now: the threads of a `read_only` tool could not open it for themselves. Where another
-    /// process holds it, the first tool that needs it says so.
+    /// An existing file is opened here, because the threads of a `read_only` tool cannot open it for writing. If another
+    /// process has locked it, the first tool that needs it returns the error.
     pub fn in_folder(folder: impl AsRef<Path>) -> Self {
         let file = folder.as_ref().join("alerts.redb");
         let store = Store { file, database: OnceLock::new(), opening: Mutex::default() };
         if store.file.exists() {
-            // What is wrong with it is told by the tool that needs it.
+            // The first tool that needs the file returns the error.
             let _ = store.database();
         }
         Self(Arc::new(store))
     }
 
-    /// The same alerts, to read.
+    /// Returns a handle that can only read.
     pub fn list(&self) -> AlertList {
         AlertList(Arc::clone(&self.0))
     }
@@ -118,7 +119,7 @@ impl Alerts {
         Ok(Alert { id, symbol: symbol.to_owned(), when, price })
     }
 
-    /// Removes every alert of a company; how many there were.
+    /// Removes every alert of a company, and returns their number.
     ///
     /// # Errors
     ///
@@ -136,35 +137,35 @@ impl Alerts {
 }
 
 impl AlertList {
-    /// Every alert, or those of one company, oldest first.
+    /// Returns every alert, or those of one company, oldest first.
     ///
     /// # Errors
     ///
     /// The file cannot be opened or read.
     pub fn all(&self, symbol: Option<&str>) -> Result<Vec<Alert>, AlertError> {
         let read = match self.0.database.get() {
-            Some(database) => of(database, symbol),
-            // What was never written holds nothing, and reading makes no file.
+            Some(database) => read_alerts(database, symbol),
+            // Reading does not create the file.
             None if !self.0.file.exists() => return Ok(Vec::new()),
-            // The threads of a `read_only` tool may open a file for nothing but reading.
+            // The threads of a `read_only` tool may open files for reading only.
             None => redb::ReadOnlyDatabase::open(&self.0.file)
                 .map_err(redb::Error::from)
-                .and_then(|database| of(&database, symbol)),
+                .and_then(|database| read_alerts(&database, symbol)),
         };
         read.map_err(|error| self.0.failed("read", &error))
     }
 }
 
-/// The alerts in a file, or those of one company, oldest first.
-fn of(database: &impl ReadableDatabase, symbol: Option<&str>) -> Result<Vec<Alert>, redb::Error> {
+/// Reads every alert, or those of one company, oldest first.
+fn read_alerts(database: &impl ReadableDatabase, symbol: Option<&str>) -> Result<Vec<Alert>, redb::Error> {
     let table = database.begin_read()?.open_table(ALERTS)?;
     let mut alerts = Vec::new();
     for entry in table.iter()? {
         let (key, value) = entry?;
-        let ((of, id), (above, price)) = (key.value(), value.value());
-        if symbol.is_none_or(|symbol| symbol == of) {
+        let ((company, id), (above, price)) = (key.value(), value.value());
+        if symbol.is_none_or(|symbol| symbol == company) {
             let when = if above { Side::Above } else { Side::Below };
-            alerts.push(Alert { id, symbol: of.to_owned(), when, price });
+            alerts.push(Alert { id, symbol: company.to_owned(), when, price });
         }
     }
     alerts.sort_by_key(|alert| alert.id);
@@ -212,7 +213,7 @@ impl Store {
         write().map_err(|error| self.failed("written", &error))
     }
 
-    fn failed(&self, doing: &'static str, error: &redb::Error) -> AlertError {
-        AlertError { doing, file: self.file.clone(), why: error.to_string() }
+    fn failed(&self, action: &'static str, error: &redb::Error) -> AlertError {
+        AlertError { action, file: self.file.clone(), reason: error.to_string() }
     }
 }

@@ -1,4 +1,4 @@
-//! The compiled-in CSV → closing prices by symbol and date.
+//! Closing prices by symbol and date, parsed from the compiled-in CSV file.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Monthly closing prices, from `data/stocks.csv` (`data/README.md` says where it comes from).
+/// Monthly closing prices, from `data/stocks.csv` (`data/README.md` names its source).
 const STOCKS: &str = include_str!("../../data/stocks.csv");
 
 /// One closing price.
@@ -24,28 +24,28 @@ pub struct Market {
     closes: BTreeMap<String, Vec<Close>>,
 }
 
-/// Why there is no price to tell.
+/// The reason for a missing price.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PriceError {
-    /// No company of this symbol.
+    /// The data has no company with this symbol.
     UnknownSymbol {
-        /// The symbols there are.
+        /// The symbols in the data.
         known: Vec<String>,
     },
     /// The period ends before it begins.
     Backwards {
-        /// Where it begins.
+        /// The first day.
         from: Date,
-        /// Where it ends.
+        /// The last day.
         to: Date,
     },
     /// The company has no price in the period.
     Nothing {
         /// The company.
         symbol: String,
-        /// Its first price.
+        /// The day of its first price.
         first: Date,
-        /// Its last price.
+        /// The day of its last price.
         last: Date,
     },
 }
@@ -70,29 +70,29 @@ impl fmt::Display for PriceError {
 impl std::error::Error for PriceError {}
 
 impl Market {
-    /// OnStatus the compiled-in data.
+    /// Parses the compiled-in data.
     ///
     /// # Errors
     ///
-    /// A line that is no price, with its number.
+    /// A line is not a price; the error has its number.
     pub fn compiled_in() -> Result<Self, String> {
         let mut closes: BTreeMap<String, Vec<Close>> = BTreeMap::new();
         for (at, line) in STOCKS.lines().enumerate().skip(1).filter(|(_, line)| !line.is_empty()) {
             let (symbol, close) =
-                row(line).ok_or_else(|| format!("stocks.csv, line {}: no price", at + 1))?;
+                parse_row(line).ok_or_else(|| format!("stocks.csv, line {}: not a price", at + 1))?;
             closes.entry(symbol.to_owned()).or_default().push(close);
         }
-        for of_one in closes.values_mut() {
-            of_one.sort_by_key(|close| close.date);
+        for of_company in closes.values_mut() {
+            of_company.sort_by_key(|close| close.date);
         }
         Ok(Self { closes })
     }
 
-    /// The closes of one company, oldest first, never empty.
+    /// Returns the closing prices of one company, oldest first. There is at least one.
     ///
     /// # Errors
     ///
-    /// No company of this symbol.
+    /// The symbol is unknown.
     pub fn of(&self, symbol: &str) -> Result<&[Close], PriceError> {
         self.closes
             .get(symbol)
@@ -100,11 +100,11 @@ impl Market {
             .ok_or_else(|| PriceError::UnknownSymbol { known: self.closes.keys().cloned().collect() })
     }
 
-    /// The closes of one company from one day to another, both included; never empty.
+    /// Returns the closing prices of one company between two days, both included. There is at least one.
     ///
     /// # Errors
     ///
-    /// No such company, a period that runs backwards, or one without prices.
+    /// The symbol is unknown, the period ends before it begins, or it has no prices.
     pub fn between(
         &self,
         symbol: &str,
@@ -121,14 +121,14 @@ impl Market {
         let begin = closes.partition_point(|close| from.is_some_and(|from| close.date < from));
         let end = closes.partition_point(|close| to.is_none_or(|to| close.date <= to));
         match closes.get(begin..end) {
-            Some(some) if !some.is_empty() => Ok(some),
+            Some(period) if !period.is_empty() => Ok(period),
             _ => Err(PriceError::Nothing { symbol: symbol.to_owned(), first, last }),
         }
     }
 }
 
-/// `MSFT,Jan 1 2000,39.81`
-fn row(line: &str) -> Option<(&str, Close)> {
+/// Parses a line such as `MSFT,Jan 1 2000,39.81`.
+fn parse_row(line: &str) -> Option<(&str, Close)> {
     let mut cells = line.split(',');
     let (symbol, date, price) = (cells.next()?, cells.next()?, cells.next()?);
     let close = Close { date: Date::strptime("%b %d %Y", date).ok()?, price: price.trim().parse().ok()? };
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_line_of_the_data_is_a_price() {
+    fn market_parses_every_line_of_the_data() {
         let market = Market::compiled_in().unwrap();
         let count: usize = market.closes.values().map(Vec::len).sum();
         assert_eq!(count, STOCKS.lines().skip(1).filter(|line| !line.is_empty()).count());
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_period_takes_both_its_ends() {
+    fn market_period_includes_both_ends() {
         let market = Market::compiled_in().unwrap();
         let from = jiff::civil::date(2004, 1, 1);
         let closes = market.between("AAPL", Some(from), Some(jiff::civil::date(2004, 3, 1))).unwrap();

@@ -1,10 +1,10 @@
-//! The tools themselves: plain functions, each with what it does to the world declared above it.
+//! The tools: plain functions, each with an attribute that declares its effects.
 
 #![expect(
     clippy::missing_errors_doc,
-    reason = "a tool's docs are for its callers, who read its errors as they come"
+    reason = "a tool's docs are for clients, which read its errors as they come"
 )]
-#![expect(clippy::needless_pass_by_value, reason = "what a caller sends, the call owns")]
+#![expect(clippy::needless_pass_by_value, reason = "the arguments of a tool are owned")]
 
 use candor::{ToolError, mcp_tool};
 use jiff::civil::Date;
@@ -48,7 +48,7 @@ pub struct History {
     pub symbol: String,
     /// The prices, oldest first.
     pub prices: Vec<Close>,
-    /// Prices of the period that `limit` left out: the newest of them.
+    /// The number of prices that `limit` left out, from the end of the period.
     pub left_out: usize,
 }
 
@@ -74,7 +74,7 @@ pub fn price_history(
     Ok(History { symbol: symbol.to_owned(), left_out: closes.len() - prices.len(), prices })
 }
 
-/// A price as the exchange tells it now.
+/// A current price from the exchange.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Fetched {
     /// The company.
@@ -83,7 +83,7 @@ pub struct Fetched {
     pub price: f64,
 }
 
-/// Ask the exchange for a company's price of this moment.
+/// Ask the exchange for the current price of a company.
 #[mcp_tool(read_only, scope = "read:prices", timeout = "15s", rate = "60/min", max_in_flight = 4, retry = 3)]
 pub fn fetch_quote(
     exchange: &Exchange,
@@ -94,14 +94,14 @@ pub fn fetch_quote(
     Ok(Fetched { symbol: symbol.to_owned(), price: exchange.quote(symbol)? })
 }
 
-/// How companies did over a period.
+/// The gains of several companies over a period.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Comparison {
     /// The companies, the one that gained most first.
     pub companies: Vec<Gain>,
 }
 
-/// How one company did over a period.
+/// The gain of one company over a period.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Gain {
     /// The company.
@@ -114,11 +114,11 @@ pub struct Gain {
     pub low: f64,
     /// The highest price of the period.
     pub high: f64,
-    /// What was gained from the first price to the last, in per cent.
+    /// The gain from the first price to the last, in percent.
     pub gain_percent: f64,
 }
 
-/// Compare how several companies did over a period.
+/// Compare the gains of several companies over a period.
 #[mcp_tool(read_only, closed_world, scope = "read:prices")]
 pub fn compare(
     market: &Market,
@@ -132,9 +132,9 @@ pub fn compare(
     #[param(example = "2004-12-01")]
     to: Option<Date>,
 ) -> Result<Comparison, ToolError> {
-    if let Some((at, twin)) = symbols.iter().enumerate().find(|(at, symbol)| symbols[..*at].contains(symbol))
-    {
-        return Err(ToolError::new(format!("{twin} stands twice, the second time in place {}", at + 1))
+    let duplicate = symbols.iter().enumerate().find(|(at, symbol)| symbols[..*at].contains(symbol));
+    if let Some((at, symbol)) = duplicate {
+        return Err(ToolError::new(format!("{symbol} is listed twice, the second time as item {}", at + 1))
             .reason("duplicate_symbol"));
     }
     let gains = symbols.iter().map(|symbol| {
@@ -160,7 +160,7 @@ fn gain(symbol: &str, closes: &[Close]) -> Gain {
     }
 }
 
-/// The alerts that are set.
+/// A list of alerts.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Listed {
     /// The alerts, oldest first.
@@ -178,7 +178,7 @@ pub fn list_alerts(
     Ok(Listed { alerts: list.all(symbol.as_deref())? })
 }
 
-/// Set an alert: somebody wants to know when a price passes a line.
+/// Set an alert for when a price crosses a limit.
 #[mcp_tool(additive, closed_world, scope = "write:alerts")]
 pub fn set_alert(
     market: &Market,
@@ -186,24 +186,24 @@ pub fn set_alert(
     /// Ticker symbol, for example `AAPL`.
     #[param(pattern = "^[A-Z]{1,5}$", example = "AAPL")]
     symbol: &str,
-    /// The side of the line that calls.
+    /// The side of the limit that raises the alert.
     #[param(example = "above")]
     when: Side,
-    /// The line, in US dollars.
+    /// The limit in US dollars.
     #[param(min = 0.01, max = 1_000_000, example = 250.0)]
     price: f64,
 ) -> Result<Alert, ToolError> {
-    // An alert on a company that is not there would never call.
+    // An alert on an unknown company would never be raised.
     market.of(symbol).map_err(|error| ToolError::not_applied(error.to_string()).reason("unknown_symbol"))?;
     alerts.add(symbol, when, price).map_err(|error| ToolError::new(error.to_string()).reason("store"))
 }
 
-/// What was cleared.
+/// The result of clearing alerts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Cleared {
     /// The company.
     pub symbol: String,
-    /// How many alerts there were.
+    /// The number of alerts that were removed.
     pub removed: u64,
 }
 

@@ -5,19 +5,19 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::names::span_of;
-use crate::state::{Handle, State};
+use crate::state::{State, StateField};
 
 /// Expands a state, also one with mistakes.
 pub(crate) fn state(state: &State) -> TokenStream {
-    let State { krate, ident, generics, handles } = state;
+    let State { krate, ident, generics, fields } = state;
     let private = quote!(#krate::__private);
     let (generics, arguments, bounds) = generics.split_for_impl();
-    let provides = match handles {
-        Some(handles) => handles
-            .iter()
-            .map(|handle| {
-                let Handle { member, ty, .. } = handle;
-                let access = access(handle);
+    let provides = match fields {
+        Some(_) => state
+            .handles()
+            .map(|field| {
+                let StateField { member, ty, .. } = field;
+                let access = access(field);
                 // Errors point at the field, and lints skip the code as not written by the user.
                 quote_spanned! {span_of(ty)=>
                     impl #generics #private::Provide<#ty> for #ident #arguments #bounds {
@@ -41,12 +41,12 @@ pub(crate) fn state(state: &State) -> TokenStream {
     }
 }
 
-fn access(handle: &Handle) -> Ident {
-    let name = match (handle.can_write, handle.can_reach_network) {
+fn access(field: &StateField) -> Ident {
+    let name = match (field.can_write(), field.can_reach_network()) {
         (false, false) => "Plain",
         (true, false) => "Write",
         (false, true) => "Network",
         (true, true) => "WriteAndNetwork",
     };
-    Ident::new(name, handle.ty.span())
+    Ident::new(name, field.ty.span())
 }

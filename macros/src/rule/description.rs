@@ -3,12 +3,16 @@
 use syn::{Ident, ext::IdentExt};
 
 use crate::{
+    attr::Attr,
     error::{Mistake, Mistakes},
     sig::{Argument, Param, Sig},
     text::Description,
 };
 
-pub(super) fn tool_described(sig: &Sig, mistakes: &mut Mistakes) {
+pub(super) fn tool_described(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
+    if attr.has_description_key() && matches!(sig.description, Description::Missing) {
+        return;
+    }
     let name = sig.name();
     let help =
         format!("add a `///` comment above `fn {name}` that says what it does: models choose tools by it");
@@ -16,6 +20,9 @@ pub(super) fn tool_described(sig: &Sig, mistakes: &mut Mistakes) {
 }
 
 pub(super) fn parameter_described(sig: &Sig, param: &Param, argument: &Argument, mistakes: &mut Mistakes) {
+    if argument.attr.has_description_key && matches!(argument.description, Description::Missing) {
+        return;
+    }
     let name = param.ident.unraw();
     let help = format!("add a `///` comment above `{name}`: it becomes the schema's `description`");
     let subject = format!("parameter `{name}` of tool `{}`", sig.name());

@@ -12,13 +12,7 @@ mod tampered;
 mod template;
 mod worker;
 
-use std::{
-    collections::VecDeque,
-    fs::{self, File},
-    io,
-    path::Path,
-    thread,
-};
+use std::{collections::VecDeque, fs, io, path::Path, thread};
 
 pub(crate) use keys::make_signer;
 pub(crate) use reader::Reader;
@@ -30,7 +24,7 @@ use super::{
     blocks::{LineBlock, LineBlocks},
     chain::Hash,
     scan::holds_more_than_a_record,
-    segments,
+    segments, system,
 };
 use crate::message::Message;
 use check::Check;
@@ -129,12 +123,11 @@ impl Verification {
         let name = segments::segment(folder, number);
         let unread = |error: io::Error| Message::new(format!("`{}` cannot be read: {error}", name.display()));
         self.parts.push_back(Part::Segment(number));
-        // Reading a pipe would wait for a writer, and a link leads out of the folder.
         if !fs::symlink_metadata(&name).map_err(unread)?.is_file() {
             self.parts.push_back(Part::NotAFile(format!("`{}` is not a regular file", name.display())));
             return Ok(());
         }
-        let mut blocks = LineBlocks::new(File::open(&name).map_err(unread)?);
+        let mut blocks = LineBlocks::new(system::open(&name).map_err(unread)?);
         loop {
             let Parsing { block, parsed } = self.buffers.pop().unwrap_or_default();
             match blocks.next(block).map_err(unread)? {

@@ -13,7 +13,6 @@ pub(super) mod record;
 mod recover;
 pub(super) mod redact;
 mod start;
-mod system;
 mod writer;
 
 pub(super) use start::start;

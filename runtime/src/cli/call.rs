@@ -212,8 +212,10 @@ fn ask(question: &str) -> ElicitAction {
 
 /// Replaces the server's refusal, whose advice is for MCP clients and for the operator of the server.
 fn no_terminal(tool: &str) -> Message {
-    Message::new(format!("tool `{tool}` needs the user's confirmation, and there is no terminal to ask on"))
-        .help("call it on a terminal, or add `--yes-destructive` to this command")
+    Message::new(format!(
+        "tool `{tool}` needs the user's confirmation, and this command has no terminal to ask on"
+    ))
+    .help("call it on a terminal, or add `--yes-destructive` to this command")
 }
 
 fn usage(tool: &Descriptor) -> String {

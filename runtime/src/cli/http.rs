@@ -32,7 +32,7 @@ pub(super) struct Http {
     oauth_issuer: Option<String>,
     /// The audience that those tokens must name: the public address of this server, or another identifier
     ///
-    /// Some authorization servers (Entra ID, WorkOS) name an identifier such as `api://prices`. Add `--public-url` then.
+    /// Some authorization servers (Entra ID, for one) name an identifier such as `api://prices`. Add `--public-url` then.
     #[cfg(feature = "oauth")]
     #[arg(long, value_name = "AUDIENCE", requires_all = ["address", "oauth_issuer"])]
     oauth_audience: Option<String>,
@@ -70,6 +70,9 @@ pub(super) struct Http {
     /// How long the body of a request may take
     #[arg(long, value_name = "TIME", requires = "address", default_value = "30s", value_parser = duration::timeout)]
     body_timeout: Duration,
+    /// How long a call may run before its client gets signs of life
+    #[arg(long, value_name = "TIME", requires = "address", default_value = "15s", value_parser = duration::timeout)]
+    keep_alive: Duration,
     /// How long a client may read nothing of its answer
     #[arg(long, value_name = "TIME", requires = "address", default_value = "30s", value_parser = duration::timeout)]
     write_timeout: Duration,
@@ -110,6 +113,7 @@ impl Http {
                 body_bytes: self.max_body,
                 body_timeout: self.body_timeout,
                 idle_timeout: self.idle_timeout,
+                keep_alive: self.keep_alive,
                 write_timeout: self.write_timeout,
             },
         })
@@ -119,8 +123,7 @@ impl Http {
     fn public_url(&self) -> Option<PublicUrl> {
         let public_url = self.public_url.clone();
         #[cfg(feature = "oauth")]
-        let public_url =
-            public_url.or_else(|| self.oauth_audience.as_deref().and_then(|url| PublicUrl::parse(url)));
+        let public_url = public_url.or_else(|| self.oauth_audience.as_deref().and_then(PublicUrl::parse));
         public_url
     }
 

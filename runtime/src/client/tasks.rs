@@ -67,8 +67,8 @@ async fn result(
                 running.update_task(UpdateTaskParams::new(&id, answers)).await?;
             }
             _ => {
-                tokio::time::sleep(task.task.poll_interval_ms.map_or(POLL_INTERVAL, Duration::from_millis))
-                    .await
+                let interval = task.task.poll_interval_ms.map_or(POLL_INTERVAL, Duration::from_millis);
+                tokio::time::sleep(interval).await;
             }
         }
     }

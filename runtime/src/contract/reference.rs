@@ -60,7 +60,7 @@ fn section(page: &mut String, program: &str, definition: &Definition) {
         None => {}
         Some(Task::Optional) => page.push_str("- Answers with a task if the client supports tasks.\n"),
         Some(Task::Required) => {
-            page.push_str("- Answers with a task; only clients that support tasks can call it.\n")
+            page.push_str("- Answers with a task; only clients that support tasks can call it.\n");
         }
     }
     if tool.params.is_empty() {

@@ -61,8 +61,8 @@ pub(crate) fn admit(
     name: &str,
 ) -> Result<Admission, NotAdmitted> {
     let (index, tool) = authorized(core, caller, tool, name)?;
-    core.limits.rate(index, caller).map_err(|wait| exceeded(tool.descriptor, wait))?;
-    Ok(Admission { tool: index, slot: slot(core, index)? })
+    let slot = core.limits.admit(index, caller).map_err(|wait| exceeded(tool.descriptor, wait))?;
+    Ok(Admission { tool: index, slot })
 }
 
 /// Admits a later round of a call, which was counted with its first.

@@ -53,11 +53,39 @@ fn too_large(tool: &Descriptor) -> Reply {
     ToolError::new(message).reason("output_too_large").into()
 }
 
+/// The bytes of everything in `reply` that the handler chose, including names, addresses and MIME types.
 fn size(reply: &Reply) -> usize {
+    let mime = |mime_type: &Option<String>| mime_type.as_ref().map_or(0, String::len);
     let block = |block: &Block| match block {
-        Block::Text(text) | Block::Resource { text, .. } => text.len(),
-        Block::Image { data, .. } | Block::Audio { data, .. } => data.len(),
-        Block::ResourceLink { uri, .. } => uri.len(),
+        Block::Text(text) => text.len(),
+        Block::Resource { uri, mime_type, text } => uri.len() + mime(mime_type) + text.len(),
+        Block::Image { data, mime_type } | Block::Audio { data, mime_type } => data.len() + mime_type.len(),
+        Block::ResourceLink { uri, name, mime_type } => uri.len() + name.len() + mime(mime_type),
     };
     reply.content.iter().map(block).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_counts_names_addresses_and_types() {
+        let long = "x".repeat(1000);
+        let (uri, mime_type) = (long.clone(), long.clone());
+        for (block, bytes) in [
+            (Block::Image { data: long.clone(), mime_type: mime_type.clone() }, 2000),
+            (Block::Audio { data: long.clone(), mime_type: mime_type.clone() }, 2000),
+            (
+                Block::Resource { uri: uri.clone(), mime_type: Some(mime_type.clone()), text: long.clone() },
+                3000,
+            ),
+            (Block::Resource { uri: uri.clone(), mime_type: None, text: long.clone() }, 2000),
+            (Block::ResourceLink { uri, name: long.clone(), mime_type: Some(mime_type) }, 3000),
+            (Block::Text(long), 1000),
+        ] {
+            let reply = Reply { content: vec![block.clone()], ..Reply::default() };
+            assert_eq!(size(&reply), bytes, "{block:?}");
+        }
+    }
 }

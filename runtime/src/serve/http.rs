@@ -14,6 +14,7 @@ mod gate;
 mod headers;
 mod health;
 mod host;
+mod keep_alive;
 mod listen;
 mod metadata;
 mod peek;

@@ -88,8 +88,8 @@ impl Service {
         self.shared.core.audit.as_ref().is_none_or(|recorder| recorder.log.is_ready())
     }
 
-    /// Has the audit log opened is_next_round, as SIGHUP does: a log whose disk failed comes back, if it is what it was; one
-    /// that was replaced or shortened is refused from then on.
+    /// Opens the audit log again, as SIGHUP does. A log whose disk failed is used again if it is unchanged. A log that was
+    /// replaced or shortened is refused from then on.
     pub fn reopen_audit(&self) {
         if let Some(recorder) = &self.shared.core.audit {
             recorder.log.reopen();

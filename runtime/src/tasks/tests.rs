@@ -1,4 +1,4 @@
-//! Whose a task is, how long it is kept, how many there may be, and its questions.
+//! Tests ownership, retention, limits and questions of tasks.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn begun(tasks: &Arc<Tasks>, caller: &Caller) -> Running {
 }
 
 #[test]
-fn a_task_is_its_callers_own_and_needs_their_scopes() {
+fn task_is_visible_to_its_caller_with_its_scopes_only() {
     let tasks = Arc::new(Tasks::new(Clock::manual()));
     let running = begun(&tasks, &ada(&["read"]));
     let id = running.id().to_owned();
@@ -35,7 +35,7 @@ fn a_task_is_its_callers_own_and_needs_their_scopes() {
 }
 
 #[test]
-fn a_task_that_never_began_is_forgotten() {
+fn task_that_never_began_is_forgotten() {
     let tasks = Arc::new(Tasks::new(Clock::manual()));
     let running = tasks.open(&ada(&[]), &[], Duration::ZERO).expect("there is room");
     assert!(tasks.get(&ada(&[]), running.id()).is_none());
@@ -44,7 +44,7 @@ fn a_task_that_never_began_is_forgotten() {
 }
 
 #[test]
-fn an_ended_task_is_kept_for_its_time_and_no_longer() {
+fn ended_task_is_kept_until_its_retention_ends() {
     let clock = Clock::manual();
     let tasks = Arc::new(Tasks::new(clock.clone()));
     let (early, late) = (begun(&tasks, &ada(&["read"])), begun(&tasks, &ada(&["read"])));
@@ -58,32 +58,33 @@ fn an_ended_task_is_kept_for_its_time_and_no_longer() {
     assert!(snapshot(&late_id), "what runs is not forgotten");
     late.end(End::Cancelled);
     assert!(snapshot(&late_id), "its end is not known yet");
-    clock.advance(KEPT_AFTER_ITS_END);
+    clock.advance(MIN_RETENTION_AFTER_END);
     assert!(!snapshot(&late_id));
 }
 
 #[test]
-fn tasks_are_bounded_for_each_caller_and_in_all() {
+fn tasks_are_limited_per_caller_and_in_total() {
     let tasks = Arc::new(Tasks::new(Clock::manual()));
     let caller = |n: usize| Caller::new(None, format!("caller {n}"), [""; 0]);
-    for n in 0..MOST / MOST_PER_CALLER {
-        for _ in 0..MOST_PER_CALLER {
+    for n in 0..MAX_TASKS / MAX_TASKS_PER_CALLER {
+        for _ in 0..MAX_TASKS_PER_CALLER {
             begun(&tasks, &caller(n)).end(End::Completed("{}".into()));
         }
         assert!(tasks.open(&caller(n), &[], Duration::ZERO).is_none());
     }
-    assert!(tasks.open(&caller(MOST), &[], Duration::ZERO).is_none());
+    assert!(tasks.open(&caller(MAX_TASKS), &[], Duration::ZERO).is_none());
 }
 
 #[test]
-fn results_are_bounded_by_what_they_take_and_may_come_to_take() {
+fn results_are_limited_including_reserved_bytes() {
     let tasks = Arc::new(Tasks::new(Clock::manual()));
     let caller = |n: usize| Caller::new(None, format!("caller {n}"), [""; 0]);
-    let mut at_work: Vec<_> = (0..MOST_BYTES / ROOM).map(|n| begun(&tasks, &caller(n))).collect();
-    let more = || tasks.open(&caller(MOST), &[], Duration::ZERO).is_some();
+    let mut at_work: Vec<_> =
+        (0..MAX_RESULT_BYTES / RESERVED_BYTES).map(|n| begun(&tasks, &caller(n))).collect();
+    let more = || tasks.open(&caller(MAX_TASKS), &[], Duration::ZERO).is_some();
     assert!(!more(), "all the room is set aside");
     let mut end = |result: String| at_work.pop().expect("there are many").end(End::Completed(result.into()));
-    end("x".repeat(ROOM));
+    end("x".repeat(RESERVED_BYTES));
     assert!(!more(), "a result takes what was set aside for it");
     end("x".to_owned());
     assert!(!more(), "with its one byte there is not room enough for another");
@@ -104,7 +105,7 @@ async fn questions_are_answered_one_by_one() {
             _ => Vec::new(),
         };
         assert_eq!(open(), ["a", "b"]);
-        let long = Value::from("x".repeat(MOST_OF_ANSWERS - 1));
+        let long = Value::from("x".repeat(MAX_ANSWER_BYTES - 1));
         assert_eq!(tasks.answer(&caller, &id, [("a".to_owned(), long.clone())]), AnswerStatus::TooLarge);
         assert_eq!(
             tasks.answer(&caller, &id, [("x".to_owned(), long)]),

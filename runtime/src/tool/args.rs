@@ -14,7 +14,7 @@ use super::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from a caller's arguments",
     label = "a parameter of a tool",
-    note = "derive `serde::Deserialize` and `schemars::JsonSchema` on it, or take it as state with `&`"
+    note = "derive `serde::Deserialize` and `schemars::JsonSchema` on it, or take a field of the server's state as `&T`"
 )]
 pub trait Argument: Sized {
     #[doc(hidden)]

@@ -93,7 +93,7 @@ impl Call {
     }
 
     /// Returns the client's answer to the question `key` as the protocol defines it: a form with its `action`, the
-    /// model's `content`, the `roots`. `None` if there is no answer, or if it cannot be read as a `T`.
+    /// model's `content`, the `roots`. `None` without an answer, or if it cannot be read as a `T`.
     pub fn answer<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         self.round.answer(key)
     }

@@ -150,7 +150,7 @@ impl ToolError {
         Self { message, ..self }
     }
 
-    /// Sets the reason code if there is none.
+    /// Sets the reason code unless the error has one.
     pub(crate) fn or_reason(mut self, reason: &'static str) -> Self {
         self.reason.get_or_insert(Cow::Borrowed(reason));
         self

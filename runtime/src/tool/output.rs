@@ -136,7 +136,7 @@ impl Content {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a tool's result",
     label = "returned by a tool",
-    note = "derive `serde::Serialize` and `schemars::JsonSchema` on it, or return `candor::Content`"
+    note = "derive `serde::Serialize` and `schemars::JsonSchema` on it, or return one `candor::Content`, which holds any number of blocks"
 )]
 pub trait Output {
     #[doc(hidden)]
@@ -161,6 +161,7 @@ impl<T: Serialize + JsonSchema> Output for T {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Output for Content {
     fn schema(_: &mut SchemaGenerator) -> Option<Schema> {
         None

@@ -17,7 +17,8 @@
 /// ```
 ///
 /// A `read_only` tool that takes `&Alerts` does not compile, because the handle is marked `write`. A `closed_world` tool
-/// that takes a handle marked `network` does not compile either. `#[state(skip)]` leaves a field out.
+/// that takes a handle marked `network` does not compile either. `#[state(skip)]` leaves a field out, and
+/// `#[state(read)]` says that a handle can do neither, although the name of its type suggests it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the state of a server",
     label = "derive `State` on this type",
@@ -31,7 +32,7 @@ impl State for () {}
 #[diagnostic::on_unimplemented(
     message = "the server's state `{Self}` has no field of type `{T}`",
     label = "a tool here takes `&{T}`",
-    note = "give the server a state with a field of type `{T}`, or take `{T}` from the caller, without `&`"
+    note = "call `.state(…)` before `.tools(…)`, with a state that has a field of type `{T}`; without `&`, the caller sends `{T}`"
 )]
 pub trait Provide<T: ?Sized> {
     /// The access of the handle to the world.

@@ -1,4 +1,5 @@
-//! The bare twin on streamable HTTP: rmcp's service on axum, stateless, with JSON answers, and nothing before it.
+//! The comparison server on bare rmcp, over streamable HTTP: rmcp's service on axum, stateless, with JSON answers, and no
+//! other layer.
 
 use std::{io, sync::Arc};
 
@@ -12,7 +13,7 @@ use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    let server = candor_tests::twin::bare::server();
+    let server = candor_tests::comparison::bare::server();
     let service = StreamableHttpService::new(
         move || Ok(server.clone()),
         Arc::new(LocalSessionManager::default()),

@@ -1,4 +1,4 @@
-//! The official conformance suite's server as a program.
+//! The server for the official conformance suite, as a program.
 
 fn main() -> std::process::ExitCode {
     candor_tests::conformance::server().main()

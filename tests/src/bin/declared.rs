@@ -1,4 +1,4 @@
-//! The declared twin on stdio; with `unsandboxed` as its argument, without the kernel's sandbox.
+//! The comparison server on Candor, over stdio. The argument `unsandboxed` turns the kernel's sandbox off.
 
 use candor::Sandbox;
 
@@ -6,5 +6,5 @@ use candor::Sandbox;
 async fn main() -> std::io::Result<()> {
     let unsandboxed = std::env::args().any(|argument| argument == "unsandboxed");
     let sandbox = if unsandboxed { Sandbox::Off } else { Sandbox::WhereAvailable };
-    candor_tests::twin::declared::server(sandbox).serve_stdio().await
+    candor_tests::comparison::declared::server(sandbox).serve_stdio().await
 }

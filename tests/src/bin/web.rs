@@ -1,5 +1,5 @@
-//! A server whose tools are met over HTTP: with scopes, with limits, and slow ones. `WEB` may hold `conceal`, and
-//! `ready=FILE`, without which it is not ready.
+//! A server for tests over HTTP: its tools have scopes and limits, or wait. `WEB` holds settings, separated by spaces:
+//! `conceal`, `ready=FILE` (not ready until the file exists), `slow` (a readiness check that never ends).
 
 use std::{
     path::PathBuf,
@@ -9,14 +9,15 @@ use std::{
 };
 
 use candor::{Call, Server, mcp_tool, tools};
+use tokio::time::{Instant, sleep};
 
-/// Say hello to whoever calls.
+/// Say hello to the caller.
 #[mcp_tool(read_only, closed_world, public)]
 fn hello(call: &Call) -> String {
     format!("hello {}", call.caller().subject())
 }
 
-/// Say something simple, as in the official suite's proposal for scope challenges.
+/// Answer a simple text, for callers with the scopes of the official suite's proposed scope challenge.
 #[mcp_tool(
     read_only,
     closed_world,
@@ -26,7 +27,7 @@ fn test_simple_text() -> &'static str {
     "simple"
 }
 
-/// Say how long a text is.
+/// Return the length of a text.
 #[mcp_tool(read_only, closed_world, public)]
 fn measure(
     /// Any text.
@@ -35,60 +36,65 @@ fn measure(
     text.len()
 }
 
-/// Answer at length.
+/// Return a text of a given length.
 #[mcp_tool(read_only, closed_world, public)]
 fn fill(
-    /// How many letters.
+    /// The number of letters.
     #[param(max = 1_000_000)]
     length: usize,
 ) -> String {
     "x".repeat(length)
 }
 
-/// Twice a minute.
+/// Do nothing, twice a minute.
 #[mcp_tool(read_only, closed_world, public, rate = "2/min")]
 fn twice() {}
 
-/// Wait, and say so.
+/// Report progress, and wait.
 #[mcp_tool(read_only, closed_world, public, max_in_flight = 4)]
 async fn wait(
     call: &Call,
-    /// How long, in milliseconds.
+    /// The time to wait, in milliseconds.
     #[param(max = 60_000)]
     time: u64,
 ) -> String {
     call.progress(1.0, None, "waiting");
-    tokio::time::sleep(Duration::from_millis(time)).await;
+    sleep(Duration::from_millis(time)).await;
     format!("waited {time}")
 }
 
-/// Wait for one at a time.
-#[mcp_tool(read_only, closed_world, public, max_in_flight = 1)]
+/// Wait for a time or for a file, one call at a time.
+#[mcp_tool(read_only, closed_world, public, max_in_flight = 1, task = "optional")]
 async fn alone(
-    /// How long, in milliseconds.
+    /// The longest time to wait, in milliseconds.
     #[param(max = 60_000)]
     time: u64,
+    /// A file that ends the wait as soon as it exists.
+    until: Option<PathBuf>,
 ) {
-    AT_WORK.fetch_add(1, Ordering::SeqCst);
-    // Also where it is stopped in the middle.
-    let _leaves = Leaves;
-    tokio::time::sleep(Duration::from_millis(time)).await;
-}
-
-struct Leaves;
-
-impl Drop for Leaves {
-    fn drop(&mut self) {
-        AT_WORK.fetch_sub(1, Ordering::SeqCst);
+    IN_FLIGHT.fetch_add(1, Ordering::SeqCst);
+    // A guard, because the call may be dropped at an `await`.
+    let _guard = InFlightGuard;
+    let end = Instant::now() + Duration::from_millis(time);
+    while Instant::now() < end && !until.as_ref().is_some_and(|file| file.exists()) {
+        sleep(Duration::from_millis(5)).await;
     }
 }
 
-static AT_WORK: AtomicUsize = AtomicUsize::new(0);
+struct InFlightGuard;
 
-/// Say how many wait alone.
+impl Drop for InFlightGuard {
+    fn drop(&mut self) {
+        IN_FLIGHT.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+static IN_FLIGHT: AtomicUsize = AtomicUsize::new(0);
+
+/// Return the number of calls of `alone` in flight.
 #[mcp_tool(read_only, closed_world, public)]
-fn at_work() -> usize {
-    AT_WORK.load(Ordering::SeqCst)
+fn in_flight() -> usize {
+    IN_FLIGHT.load(Ordering::SeqCst)
 }
 
 fn main() -> ExitCode {
@@ -100,20 +106,20 @@ fn main() -> ExitCode {
         twice,
         wait,
         alone,
-        at_work
+        in_flight
     ]);
-    for word in std::env::var("WEB").unwrap_or_default().split_whitespace() {
-        server = match word.split_once('=').unwrap_or((word, "")) {
+    for setting in std::env::var("WEB").unwrap_or_default().split_whitespace() {
+        server = match setting.split_once('=').unwrap_or((setting, "")) {
             ("conceal", _) => server.conceal(),
             ("ready", file) => {
                 let file = PathBuf::from(file);
                 server.ready_when("file", move || {
-                    let there = file.exists();
-                    async move { there }
+                    let exists = file.exists();
+                    async move { exists }
                 })
             }
             ("slow", _) => server.ready_when("slow", std::future::pending),
-            _ => panic!("`{word}` is no setting"),
+            _ => panic!("`{setting}` is not a setting"),
         };
     }
     server.main()

@@ -1,4 +1,4 @@
-//! Tools of the suite that answer at once: text, pictures, sound, resources, an error.
+//! The suite's tools that answer at once: with text, images, audio, resources, or an error.
 
 use candor::{Content, mcp_tool};
 use schemars::JsonSchema;
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::PNG;
 
-/// Say a simple text.
+/// Answer a simple text.
 #[mcp_tool(
     read_only,
     closed_world,
@@ -16,10 +16,10 @@ pub(super) fn test_simple_text() -> &'static str {
     "This is a simple text response for testing."
 }
 
-/// Greet somebody.
+/// Greet a person.
 #[mcp_tool(read_only, closed_world, public)]
 pub(super) fn greet(
-    /// Whom.
+    /// The name of the person.
     name: &str,
 ) -> String {
     format!("Hello, {name}!")
@@ -34,27 +34,27 @@ pub(super) fn test_image_content() -> Content {
 /// Play a sound.
 #[mcp_tool(read_only, closed_world, public)]
 pub(super) fn test_audio_content() -> Content {
-    // A header, and no sample.
+    // A header without samples.
     let wav =
         b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x44\xac\0\0\x88\x58\x01\0\x02\0\x10\0data\0\0\0\0";
     Content::default().audio(wav, "audio/wav")
 }
 
-/// Send a resource along.
+/// Answer with an embedded resource.
 #[mcp_tool(read_only, closed_world, public)]
 pub(super) fn test_embedded_resource() -> Content {
-    let says = "This is an embedded resource content.";
-    Content::default().resource("test://embedded-resource", Some("text/plain"), says)
+    let text = "This is an embedded resource content.";
+    Content::default().resource("test://embedded-resource", Some("text/plain"), text)
 }
 
 /// Answer with a text, a picture and a resource.
 #[mcp_tool(read_only, closed_world, public)]
 pub(super) fn test_multiple_content_types() -> Content {
-    let says = r#"{"test":"data","value":123}"#;
+    let text = r#"{"test":"data","value":123}"#;
     Content::text("Multiple content types test:").image(PNG, "image/png").resource(
         "test://mixed-content-resource",
         Some("application/json"),
-        says,
+        text,
     )
 }
 
@@ -64,7 +64,7 @@ pub(super) fn test_error_handling() -> Result<(), &'static str> {
     Err("This tool intentionally returns an error for testing")
 }
 
-/// Where somebody lives. The suite wants its name kept, and its `$anchor` (SEP-2106).
+/// A postal address. The suite checks that the schema keeps this name and `$anchor` (SEP-2106).
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "address", extend("$anchor" = "addressDef"))]
 pub(super) struct Address {
@@ -72,7 +72,7 @@ pub(super) struct Address {
     city: Option<String>,
 }
 
-/// How somebody is reached.
+/// A way to reach a person.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum ContactMethod {
@@ -80,7 +80,7 @@ pub(super) enum ContactMethod {
     Email,
 }
 
-/// Find somebody.
+/// Find a person.
 #[mcp_tool(
     read_only,
     closed_world,
@@ -88,27 +88,27 @@ pub(super) enum ContactMethod {
     rules(any_of(phone, email), when(contact_method = "phone", phone, else(email)))
 )]
 pub(super) fn json_schema_2020_12_tool(
-    /// Who.
+    /// The name of the person.
     name: Option<String>,
-    /// Where.
+    /// The address of the person.
     address: Option<Address>,
-    /// How the answer is given.
+    /// The way to reach the person.
     #[param(name = "contactMethod")]
     contact_method: Option<ContactMethod>,
-    /// A number.
+    /// A phone number.
     phone: Option<String>,
-    /// An address for letters.
+    /// An email address.
     email: Option<String>,
 ) -> String {
     let place = address.into_iter().flat_map(|address| [address.street, address.city]).flatten();
-    let way = match contact_method {
+    let contact = match contact_method {
         Some(ContactMethod::Phone) => phone,
         Some(ContactMethod::Email) | None => email,
     };
-    name.into_iter().chain(place).chain(way).collect::<Vec<_>>().join(", ")
+    name.into_iter().chain(place).chain(contact).collect::<Vec<_>>().join(", ")
 }
 
-/// A part of the world, which a client repeats in a header of its request (SEP-2243).
+/// A region of the world, which a client repeats in a header of its request (SEP-2243).
 #[derive(Deserialize, JsonSchema)]
 #[schemars(extend("x-mcp-header" = "Region"))]
 pub(super) struct Region(String);
@@ -116,7 +116,7 @@ pub(super) struct Region(String);
 /// Name a region.
 #[mcp_tool(read_only, closed_world, public)]
 pub(super) fn test_custom_header(
-    /// Which.
+    /// The region.
     region: Region,
 ) -> String {
     region.0

@@ -1,11 +1,11 @@
 //! Finds the folders and the keys of logs that exist.
 
 use std::{
-    fs::{File, TryLockError},
+    fs::TryLockError,
     path::{Path, PathBuf},
 };
 
-use crate::audit::{AuditLog, write::folder::LOCK};
+use crate::audit::{AuditLog, system, write::folder::LOCK};
 
 impl AuditLog {
     /// The file of the signing key, which may be missing.
@@ -26,6 +26,6 @@ impl AuditLog {
 
 /// Whether a process writes the log in this folder.
 pub(super) fn is_written(folder: &Path) -> bool {
-    let lock = File::open(folder.join(LOCK)).map(|lock| lock.try_lock_shared());
+    let lock = system::open(&folder.join(LOCK)).map(|lock| lock.try_lock_shared());
     matches!(lock, Ok(Err(TryLockError::WouldBlock)))
 }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::audit::{blocks::MAX_LINE_BYTES, segments};
+use crate::audit::{blocks::MAX_LINE_BYTES, segments, system};
 
 /// The number of bytes read at once.
 const READ_BYTES: usize = 128 * 1024;
@@ -50,11 +50,11 @@ impl Reader {
         let next = self.segments.as_mut().and_then(VecDeque::pop_front);
         let number = next.unwrap_or(self.segment + 1);
         let path = segments::segment(&self.path, number);
-        // Reading a pipe would wait for a writer.
+        // Another kind of file is for `verify` to report.
         if !fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
             return Ok(false);
         }
-        self.file = Some(File::open(path)?);
+        self.file = Some(system::open(&path)?);
         self.segment = number;
         self.rest.clear();
         Ok(true)

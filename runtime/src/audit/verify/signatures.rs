@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    fs::{self, File},
+    fs::File,
     io::{self, Read, Take},
     path::Path,
     sync::mpsc::{self, Receiver, SyncSender},
@@ -14,6 +14,7 @@ use crate::audit::{
     chain::Hash,
     checkpoint_file::{self, LINE, is_torn},
     signed_note::{Checkpoint, VerifierKey},
+    system,
 };
 
 const OWN: &str = "a checkpoint";
@@ -182,14 +183,16 @@ impl CheckpointCheck {
 /// The file of checkpoints up to the length that it had when the check began.
 type Snapshot = Take<File>;
 
-/// Opens the checkpoints of a log; `None` if there are none.
+/// Opens the checkpoints of a log; `None` if the file does not exist.
 pub(super) fn snapshot(folder: &Path) -> io::Result<Option<Snapshot>> {
     let path = checkpoint_file::file(folder);
-    match fs::symlink_metadata(&path) {
+    match system::open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Ok(metadata) if metadata.is_file() => Ok(Some(File::open(path)?.take(metadata.len()))),
-        Ok(_) => Err(io::Error::other("`checkpoints` is not a regular file")),
-        Err(error) => Err(error),
+        Err(error) => Err(io::Error::other(format!("`checkpoints`: {error}"))),
+        Ok(file) => {
+            let len = file.metadata()?.len();
+            Ok(Some(file.take(len)))
+        }
     }
 }
 

@@ -18,8 +18,10 @@ use crate::{
         chain::Head,
         checkpoint_file::{LINE, file, is_torn},
         signed_note::{Checkpoint, Signer},
+        system,
     },
     message::Message,
+    stderr,
 };
 
 /// The bytes at the end of the file that hold at least one whole note.
@@ -52,7 +54,7 @@ pub(super) fn last(folder: &Path) -> Result<Option<LastCheckpoint>, Message> {
     let path = file(folder);
     let shown = path.display();
     let unread = |error: io::Error| Message::new(format!("`{shown}` cannot be read: {error}"));
-    let mut file = match File::open(&path) {
+    let mut file = match system::open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unread(error)),
         Ok(file) => file,
@@ -141,7 +143,7 @@ impl Checkpoints {
         self.dirty = None;
         if self.to_stderr {
             // One line of JSON can be found again among other lines.
-            eprintln!("{LINE}{}", serde_json::Value::from(note));
+            stderr::line(format_args!("{LINE}{}", serde_json::Value::from(note)));
         }
         Ok(())
     }

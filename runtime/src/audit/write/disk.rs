@@ -8,8 +8,10 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-use super::system::{self, DiskSpace};
-use crate::message::Message;
+use crate::{
+    audit::system::{self, DiskSpace},
+    message::Message,
+};
 
 /// The disk under an audit log: the system's, or, in a test, one that can be made to fail.
 ///
@@ -80,7 +82,7 @@ impl Faults {
 /// The reason why nothing can be appended.
 #[derive(Debug)]
 pub(super) enum WriteError {
-    /// There is no space left; the bytes written before are whole.
+    /// The disk is full; the bytes written before are whole.
     Full,
     /// The file differs from what was last written.
     Changed(Message),
@@ -130,15 +132,12 @@ impl AppendFile {
 
     /// Opens a file, which must exist.
     pub(super) fn open(path: PathBuf, disk: &Disk) -> Result<Self, WriteError> {
-        let file = system::private().append(true).open(&path)?;
+        let file = system::append(&path)?;
         Self::new(path, file, disk)
     }
 
     fn new(path: PathBuf, file: File, disk: &Disk) -> Result<Self, WriteError> {
         let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(changed(&path, "is not a regular file"));
-        }
         let (len, identity) = (metadata.len(), system::identity(&metadata));
         Ok(Self { path, file, len, identity, disk: disk.clone() })
     }

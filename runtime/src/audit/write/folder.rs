@@ -7,8 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::system;
-use crate::message::Message;
+use crate::{audit::system, message::Message};
 
 /// The file that the writer has locked.
 pub(crate) const LOCK: &str = "lock";

@@ -2,18 +2,22 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
-use super::{redact::Redaction, system};
+use super::redact::Redaction;
 use crate::{
     audit::{
         hex::{hex_text, unhex},
         signed_note::Signer,
+        system,
     },
     message::Message,
 };
+
+/// The most bytes of a key file.
+const MAX_KEY_BYTES: u64 = 64 * 1024;
 
 /// Returns a file beside the log's folder. Keys are never in the folder, so that a copy of the log contains no key.
 pub(crate) fn beside(folder: &Path, suffix: &str) -> PathBuf {
@@ -57,8 +61,12 @@ pub(super) fn signer(path: &Path) -> Result<Signer, Message> {
 /// Reads a file that only its owner can read.
 fn private(path: &Path) -> Result<String, Message> {
     let shown = path.display();
-    let read =
-        || -> io::Result<(String, fs::Metadata)> { Ok((fs::read_to_string(path)?, fs::metadata(path)?)) };
+    // A key may be a link, as a mounted secret is.
+    let read = || -> io::Result<(String, fs::Metadata)> {
+        let file = system::open_through_links(path)?;
+        let metadata = file.metadata()?;
+        Ok((io::read_to_string(file.take(MAX_KEY_BYTES))?, metadata))
+    };
     let (text, metadata) =
         read().map_err(|error| Message::new(format!("`{shown}` cannot be read: {error}")))?;
     if system::is_readable_by_others(&metadata) {

@@ -9,10 +9,14 @@ use super::{
     queue::QueuedRecord,
     record::RecordWriter,
     recover::{self, LogEnd},
-    system::{self, DiskSpace},
 };
 use crate::{
-    audit::{chain::Head, segments, signed_note::Checkpoint},
+    audit::{
+        chain::Head,
+        segments,
+        signed_note::Checkpoint,
+        system::{self, DiskSpace},
+    },
     message::Message,
 };
 

@@ -203,6 +203,16 @@ impl WriterQueue {
         self.left_out.swap(0, Ordering::Relaxed)
     }
 
+    /// Refuses every record from now on, and those in the queue.
+    pub(super) fn close(&self) {
+        self.set_health(LogHealth::Failed);
+        let mut queue = self.lock();
+        queue.closing = true;
+        let records = std::mem::take(&mut queue.records);
+        drop(queue);
+        self.refuse(records);
+    }
+
     pub(super) fn set_health(&self, health: LogHealth) {
         self.health.store(health as u8, Ordering::Relaxed);
     }

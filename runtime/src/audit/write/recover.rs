@@ -1,6 +1,6 @@
 //! Reads the end of a log that an earlier process wrote, and checks that it was not changed.
 
-use std::{fs::File, io, path::Path};
+use std::{io, path::Path};
 
 use crate::{
     audit::{
@@ -10,6 +10,7 @@ use crate::{
         scan::{holds_more_than_a_record, scan},
         segments,
         signed_note::Checkpoint,
+        system,
     },
     message::Message,
 };
@@ -74,7 +75,7 @@ fn read(
 ) -> Result<LogEnd, Message> {
     let name = segments::segment(path, segment);
     let unread = |error: io::Error| Message::new(format!("`{}` cannot be read: {error}", name.display()));
-    let mut blocks = LineBlocks::new(File::open(&name).map_err(unread)?);
+    let mut blocks = LineBlocks::new(system::open(&name).map_err(unread)?);
     // Without the segment before, the first record says where this one begins.
     let mut begins_anywhere = before.is_none() && segment > 1;
     let (head, log, redaction) = match before {

@@ -18,7 +18,7 @@ use super::{
     redact::Redaction,
     writer::Writer,
 };
-use crate::{audit::signed_note::Signer, message::Message};
+use crate::{audit::signed_note::Signer, message::Message, stderr};
 
 /// Takes the folder, recovers from a crash, and starts the writer's thread. `record` is the record of the start.
 pub(crate) fn start(options: &LogOptions, mut record: RecordWriter) -> Result<AuditHandle, Message> {
@@ -85,6 +85,18 @@ fn redaction(options: &LogOptions, end: Option<&LogEnd>) -> Result<Redaction, Me
     Ok(redaction)
 }
 
+/// Refuses records when the writer's thread ends, so that no call waits for a writer that panicked.
+struct WriterEnd<'a>(&'a WriterQueue);
+
+impl Drop for WriterEnd<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+        if std::thread::panicking() {
+            stderr::line("audit: the writer failed: nothing is recorded any more until a restart");
+        }
+    }
+}
+
 fn spawn(writer: Writer, redaction: Redaction, location: LogLocation) -> Result<AuditHandle, Message> {
     let queue = Arc::<WriterQueue>::default();
     let (disconnects, ended) = mpsc::channel();
@@ -93,8 +105,28 @@ fn spawn(writer: Writer, redaction: Redaction, location: LogLocation) -> Result<
         .name("audit".to_owned())
         .spawn(move || {
             let _disconnects = disconnects;
+            let _end = WriterEnd(&for_writer);
             writer.run(&for_writer);
         })
         .map_err(|error| Message::new(format!("the audit log's thread cannot be started: {error}")))?;
     Ok(AuditHandle { queue, redaction, location, ended: Mutex::new(ended) })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::audit::{RecordKind, write::start::*};
+
+    #[test]
+    fn writer_that_panics_is_not_ready_and_refuses_records() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = LogOptions::new(folder.path().join("audit"));
+        let handle = start(&options, RecordWriter::of("server")).unwrap();
+        assert!(handle.is_ready());
+        handle.note(RecordKind::Other, |_| panic!("the record of this test panics"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let begin = std::time::Instant::now();
+        let committed = runtime.block_on(handle.commit(RecordKind::Other, RecordWriter::of("x")));
+        assert!(committed.is_err() && begin.elapsed() < std::time::Duration::from_secs(5));
+        assert!(!handle.is_ready());
+    }
 }

@@ -10,7 +10,10 @@ use super::{
     record::RecordWriter,
     recover::LogEnd,
 };
-use crate::audit::{chain::sha256, hex::hex_text};
+use crate::{
+    audit::{chain::sha256, hex::hex_text},
+    stderr,
+};
 
 /// The free space below which no new call begins: this many bytes, or a twentieth of a small disk.
 const MIN_FREE_BYTES: u64 = 16 * 1024 * 1024;
@@ -130,10 +133,10 @@ impl Writer {
                     return self.fail(&error, queue);
                 }
                 queue.set_health(self.health);
-                eprintln!("audit: the log was reopened");
+                stderr::line("audit: the log was reopened");
             }
             Err(error) => {
-                eprintln!("audit: the log cannot be reopened: {error}");
+                stderr::line(format_args!("audit: the log cannot be reopened: {error}"));
                 self.health = LogHealth::Failed;
                 queue.set_health(self.health);
             }
@@ -197,7 +200,9 @@ impl Writer {
             return self.set_health(LogHealth::Low, queue);
         }
         if self.health != LogHealth::Failed {
-            eprintln!("audit: nothing is recorded any more until a restart or SIGHUP: {error}");
+            stderr::line(format_args!(
+                "audit: nothing is recorded any more until a restart or SIGHUP: {error}"
+            ));
         }
         self.set_health(LogHealth::Failed, queue);
     }
@@ -207,9 +212,9 @@ impl Writer {
         if self.health != LogHealth::Failed && self.health != health {
             match health {
                 LogHealth::Low => {
-                    eprintln!("audit: the disk is almost full: calls that must be recorded are refused");
+                    stderr::line("audit: the disk is almost full: calls that must be recorded are refused");
                 }
-                LogHealth::Up => eprintln!("audit: the disk has space again"),
+                LogHealth::Up => stderr::line("audit: the disk has space again"),
                 LogHealth::Failed => {}
             }
             self.health = health;

@@ -25,48 +25,56 @@ pub(super) fn named(format: &str) -> Option<fn(&str) -> bool> {
     })
 }
 
-/// RFC 3339 `full-date`. `jiff` accepts more notations, so the notation is checked first.
+/// RFC 3339 `full-date`. `jiff` knows the calendar; it reads more notations, so the notation is read here.
 fn date(text: &str) -> bool {
-    has_shape(text, "0000-00-00") && text.parse::<civil::Date>().is_ok()
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *text.as_bytes() else { return false };
+    let (Some(century), Some(year), Some(month), Some(day)) =
+        (digits(y1, y2), digits(y3, y4), digits(m1, m2), digits(d1, d2))
+    else {
+        return false;
+    };
+    civil::Date::new(i16::from(century) * 100 + i16::from(year), month, day).is_ok()
 }
 
-/// RFC 3339 `full-time`. A leap second is valid at 23:59 UTC only; `jiff` accepts it at any time, as second 59.
+/// RFC 3339 `full-time`. A leap second is valid at 23:59 UTC only.
 fn time(text: &str) -> bool {
-    let Some((clock, zone)) = text.split_at_checked(8) else { return false };
-    let (true, Ok(time)) = (has_shape(clock, "00:00:00"), clock.parse::<civil::Time>()) else { return false };
-    let zone = match zone.strip_prefix('.') {
-        Some(fraction) if fraction.starts_with(|digit: char| digit.is_ascii_digit()) => {
-            fraction.trim_start_matches(|digit: char| digit.is_ascii_digit())
+    let [h1, h2, b':', m1, m2, b':', s1, s2, ref zone @ ..] = *text.as_bytes() else { return false };
+    let (Some(hour), Some(minute), Some(second)) = (digits(h1, h2), digits(m1, m2), digits(s1, s2)) else {
+        return false;
+    };
+    let zone = match zone.strip_prefix(b".") {
+        Some(fraction) => {
+            let length = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            if length == 0 {
+                return false;
+            }
+            &fraction[length..]
         }
-        Some(_) => return false,
         None => zone,
     };
     let Some(offset) = offset_minutes(zone) else { return false };
-    let utc = i32::from(time.hour()) * 60 + i32::from(time.minute()) - offset;
-    !clock.ends_with("60") || utc.rem_euclid(24 * 60) == 23 * 60 + 59
+    let utc = i32::from(hour) * 60 + i32::from(minute) - offset;
+    let is_leap = second == 60 && utc.rem_euclid(24 * 60) == 23 * 60 + 59;
+    civil::Time::new(hour, minute, if is_leap { 59 } else { second }, 0).is_ok()
 }
 
 /// RFC 3339 `time-offset`, in minutes.
-fn offset_minutes(zone: &str) -> Option<i32> {
-    if zone == "Z" || zone == "z" {
-        return Some(0);
-    }
-    let sign = match zone.chars().next()? {
-        '+' => 1,
-        '-' => -1,
+fn offset_minutes(zone: &[u8]) -> Option<i32> {
+    let (sign, [h1, h2, b':', m1, m2]) = (match zone {
+        [b'Z' | b'z'] => return Some(0),
+        [b'+', offset @ ..] => (1, offset),
+        [b'-', offset @ ..] => (-1, offset),
         _ => return None,
+    }) else {
+        return None;
     };
-    let offset = has_shape(&zone[1..], "00:00").then_some(&zone[1..])?.parse::<civil::Time>().ok()?;
+    let offset = civil::Time::new(digits(*h1, *h2)?, digits(*m1, *m2)?, 0, 0).ok()?;
     Some(sign * (i32::from(offset.hour()) * 60 + i32::from(offset.minute())))
 }
 
-/// Returns whether `text` has a digit for each `0` of `shape`, and its other characters unchanged.
-fn has_shape(text: &str, shape: &str) -> bool {
-    text.len() == shape.len()
-        && text.bytes().zip(shape.bytes()).all(|(byte, shape)| match shape {
-            b'0' => byte.is_ascii_digit(),
-            shape => byte == shape,
-        })
+fn digits(tens: u8, ones: u8) -> Option<i8> {
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| (byte - b'0').cast_signed());
+    Some(digit(tens)? * 10 + digit(ones)?)
 }
 
 /// RFC 3339 `date-time`.

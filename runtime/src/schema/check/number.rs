@@ -101,6 +101,9 @@ fn kind(value: &Value) -> u8 {
 }
 
 fn order(a: &Number, b: &Number) -> Ordering {
+    if let (Some(a), Some(b)) = (a.as_i64(), b.as_i64()) {
+        return a.cmp(&b);
+    }
     match (whole(a), whole(b)) {
         (Some(a), Some(b)) => a.cmp(&b),
         (Some(a), None) => order_mixed(a, float(b)),

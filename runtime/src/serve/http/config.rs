@@ -31,6 +31,9 @@ pub(crate) struct HttpLimits {
     /// The time that a connection may wait for the next request, and that the request's head may take. Longer than the
     /// idle timeout of common proxies (60 s), which would otherwise reuse a connection that is being closed.
     pub(crate) idle_timeout: Duration,
+    /// The time after which a call is answered by an event stream, and between two comments in it. Common proxies give up
+    /// after 60 s without a byte.
+    pub(crate) keep_alive: Duration,
     /// The time for which a client may read nothing of its answer.
     pub(crate) write_timeout: Duration,
 }
@@ -43,6 +46,7 @@ impl Default for HttpLimits {
             body_bytes: 4 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(120),
+            keep_alive: Duration::from_secs(15),
             write_timeout: Duration::from_secs(30),
         }
     }

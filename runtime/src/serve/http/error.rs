@@ -73,6 +73,11 @@ impl HttpError {
         self.0.status
     }
 
+    /// The JSON-RPC error alone, for an answer whose status is sent already.
+    pub(super) fn into_message(self) -> ServerJsonRpcMessage {
+        self.0.message
+    }
+
     pub(super) fn into_response(self) -> Response {
         let Parts { status, headers, message } = *self.0;
         let mut response = response(status, &message);

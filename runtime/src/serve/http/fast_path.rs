@@ -8,6 +8,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::response::Response;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     drain::{self, Drain},
     error::{self, HttpError},
+    keep_alive,
 };
 use crate::{
     pipeline::{Admission, TaskMode},
@@ -102,13 +104,20 @@ impl FastCall {
         caller: Arc<Caller>,
         admission: Admission,
         drain: &Drain,
+        keep_alive: Duration,
     ) -> Result<Response, HttpError> {
         let (id, cancelled) = (self.id.clone(), CancellationToken::new());
         let call = self.call(Arc::clone(shared), caller, admission, cancelled.clone());
+        let mut call = DetachOnDrop::new(call, cancelled);
         tokio::select! {
             biased;
-            answer = DetachOnDrop::new(call, cancelled) => Ok(response(answer, id)),
+            answer = &mut call => Ok(response(answer, id)),
             () = drain.timed_out.cancelled() => Err(drain::timed_out().to(Some(id))),
+            () = tokio::time::sleep(keep_alive) => {
+                let answered = id.clone();
+                let answer = async move { message(call.await, answered) };
+                Ok(keep_alive::stream(answer, id, keep_alive, drain.timed_out.clone()))
+            }
         }
     }
 
@@ -138,15 +147,14 @@ impl FastCall {
 }
 
 fn response(answer: Result<CallToolResponse, ErrorData>, id: RequestId) -> Response {
+    let status = answer.as_ref().map_or_else(|error| status(error.code), |_| StatusCode::OK);
+    error::response(status, &message(answer, id))
+}
+
+fn message(answer: Result<CallToolResponse, ErrorData>, id: RequestId) -> ServerJsonRpcMessage {
     match answer {
-        Ok(answer) => {
-            let message = ServerJsonRpcMessage::response(ServerResult::from(answer), id);
-            error::response(StatusCode::OK, &message)
-        }
-        Err(error) => {
-            let status = status(error.code);
-            error::response(status, &ServerJsonRpcMessage::error(error, Some(id)))
-        }
+        Ok(answer) => ServerJsonRpcMessage::response(ServerResult::from(answer), id),
+        Err(error) => ServerJsonRpcMessage::error(error, Some(id)),
     }
 }
 

@@ -67,7 +67,7 @@ struct General {
     /// The admission, if the message is a call.
     call: Option<Admission>,
     /// The place of a session that the message begins.
-    _place: Option<Reservation>,
+    reservation: Option<Reservation>,
 }
 
 /// Answers a request to the protocol's path.
@@ -151,7 +151,9 @@ impl HttpGate {
             Message::FastCall(call) => {
                 let admission = self.admit(call.tool, call.name(), &call.id, caller, false).await?;
                 let caller = Arc::clone(caller);
-                call.answer(&self.shared, caller, admission, &self.drain).await.map(Admitted::Answered)
+                let keep_alive = self.limits.keep_alive;
+                let answer = call.answer(&self.shared, caller, admission, &self.drain, keep_alive);
+                answer.await.map(Admitted::Answered)
             }
             Message::Other(peek) => {
                 exchange.id.clone_from(&peek.id);
@@ -161,13 +163,13 @@ impl HttpGate {
                 if peek.is_endless() {
                     in_flight.release();
                 }
-                let _place =
+                let reservation =
                     if peek.opens_session() { Some(self.sessions.reserve(caller).await?) } else { None };
                 if let Some(id) = peek.request_id() {
                     exchange.session.begin_request(id).map_err(|refused| refused.to(Some(id.clone())))?;
                 }
                 let call = self.admit_peeked(&peek, &parts.headers, caller, legacy).await?;
-                Ok(Admitted::General(General { call, _place }))
+                Ok(Admitted::General(General { call, reservation }))
             }
         }
     }

@@ -26,12 +26,12 @@ pub(super) fn accept_both(headers: &mut HeaderMap) {
 /// Checks the revision in the header of a message. Returns whether the message is of a revision before 2026-07-28.
 pub(super) fn check_version(parts: &mut Parts, peek: &Peek, shared: &Shared) -> Result<bool, HttpError> {
     let Some(version) = parts.headers.get(VERSION) else { return Ok(true) };
-    if peek.opens_session() {
-        // A handshake negotiates the revision by its body.
+    let revision = version.to_str().ok().and_then(Revision::named);
+    if revision.is_none() && peek.opens_session() {
+        // The server does not know this revision, so the handshake negotiates another by its body.
         parts.headers.remove(VERSION);
         return Ok(true);
     }
-    let revision = version.to_str().ok().and_then(Revision::named);
     match revision.map(crate::serve::convert::version).filter(|version| shared.revisions.contains(version)) {
         Some(version) => Ok(version < ProtocolVersion::STANDARD_HEADERS),
         // A newer revision carries its name in the body as well, for which rmcp has the protocol's own error.

@@ -24,7 +24,7 @@ pub(super) struct Peek {
     method: String,
     /// The name of the called tool.
     name: Option<String>,
-    /// What is wrong with the parameters of a handshake.
+    /// The fault in the parameters of a handshake.
     fault: Option<crate::message::Message>,
 }
 

@@ -1,0 +1,144 @@
+//! Opens files safely, and asks the system for owners of files and free space.
+
+use std::{
+    fs::{DirBuilder, File, Metadata, OpenOptions},
+    io,
+    path::Path,
+};
+
+/// The space of a file system, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DiskSpace {
+    pub(super) free: u64,
+    pub(super) total: u64,
+}
+
+/// Opens a regular file of a log for reading. A symbolic link is not followed, since it leads out of the folder.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    regular(read_only(false).open(path)?)
+}
+
+/// Opens a regular file for reading, through links as well.
+pub(super) fn open_through_links(path: &Path) -> io::Result<File> {
+    regular(read_only(true).open(path)?)
+}
+
+/// Opens a regular file of a log for appending. A symbolic link is not followed.
+pub(super) fn append(path: &Path) -> io::Result<File> {
+    regular(private().append(true).open(path)?)
+}
+
+fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+
+    use rustix::fs::OFlags;
+
+    use crate::audit::system::{DirBuilder, DiskSpace, File, Metadata, OpenOptions, Path, io};
+
+    /// Options for a file that only its owner can read. A symbolic link is not followed, and a pipe is not waited for.
+    pub(crate) fn private() -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.mode(0o600).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+        options
+    }
+
+    /// Options for reading a file. A pipe is not waited for.
+    pub(crate) fn read_only(follow_links: bool) -> OpenOptions {
+        let flags = if follow_links { OFlags::NONBLOCK } else { OFlags::NOFOLLOW | OFlags::NONBLOCK };
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(flags.bits().cast_signed());
+        options
+    }
+
+    /// Creates a folder that only its owner can enter, and its parents.
+    pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path)
+    }
+
+    /// Checks that only this user can change the folder's content.
+    pub(crate) fn is_private(metadata: &Metadata) -> Result<(), String> {
+        if metadata.uid() != rustix::process::geteuid().as_raw() {
+            return Err(format!("it belongs to another user (uid {})", metadata.uid()));
+        }
+        if metadata.mode() & 0o022 != 0 {
+            return Err(format!("other users can write in it (mode {:o})", metadata.mode() & 0o7777));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_readable_by_others(metadata: &Metadata) -> bool {
+        metadata.mode() & 0o077 != 0
+    }
+
+    /// Returns numbers that are equal only for the same file.
+    pub(crate) fn identity(metadata: &Metadata) -> (u64, u64) {
+        (metadata.dev(), metadata.ino())
+    }
+
+    pub(crate) fn space(file: &File) -> Option<DiskSpace> {
+        let stat = rustix::fs::fstatvfs(file).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+        Some(DiskSpace { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) })
+    }
+
+    /// Makes the names in a folder survive a power cut.
+    pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+}
+
+#[cfg(unix)]
+pub(super) use unix::{
+    identity, is_private, is_readable_by_others, make_folder, private, read_only, space, sync_folder,
+};
+
+/// Systems without the file modes of Unix: the access list of the folder protects it.
+#[cfg(not(unix))]
+mod other {
+    use crate::audit::system::{DirBuilder, DiskSpace, File, Metadata, OpenOptions, Path, io};
+
+    pub(crate) fn private() -> OpenOptions {
+        OpenOptions::new()
+    }
+
+    pub(crate) fn read_only(_: bool) -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        options
+    }
+
+    pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+        DirBuilder::new().recursive(true).create(path)
+    }
+
+    pub(crate) fn is_private(_: &Metadata) -> Result<(), String> {
+        Ok(())
+    }
+
+    pub(crate) fn is_readable_by_others(_: &Metadata) -> bool {
+        false
+    }
+
+    pub(crate) fn identity(metadata: &Metadata) -> (u64, u64) {
+        let made = metadata.created().ok().and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok());
+        (0, made.map_or(0, |made| u64::try_from(made.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    pub(crate) fn space(_: &File) -> Option<DiskSpace> {
+        None
+    }
+
+    pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) use other::{
+    identity, is_private, is_readable_by_others, make_folder, private, read_only, space, sync_folder,
+};

@@ -1,0 +1,61 @@
+//! Starts a program as a child process, sends it signals, reads its memory, and waits for its end.
+
+use std::{
+    fmt::Display,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use tokio::process::{Child, Command};
+
+/// A running program, which is killed at the end of the test.
+pub struct ChildProcess(pub(crate) Child);
+
+impl ChildProcess {
+    /// Starts a command with its stderr piped.
+    pub(crate) fn start(command: std::process::Command, stdin: Stdio, stdout: Stdio) -> Self {
+        let mut command = Command::from(command);
+        command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).kill_on_drop(true);
+        Self(command.spawn().expect("the program starts"))
+    }
+
+    /// Returns its process id.
+    pub fn id(&self) -> u32 {
+        self.0.id().expect("it runs")
+    }
+
+    /// Sends a signal by its name: `TERM`, `INT`, `HUP`.
+    pub fn signal(&self, name: &str) {
+        send_signal(self.id(), name);
+    }
+
+    /// Sends a signal to its only child, for programs that are started through another one (`unshare`).
+    pub fn signal_child(&self, name: &str) {
+        let id = self.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        send_signal(children.expect("Linux lists children").trim(), name);
+    }
+
+    /// Whether it ends by itself within a time.
+    pub async fn ends_within(&mut self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.0.wait()).await.is_ok()
+    }
+
+    /// Waits until it ends by itself, and fails after `timeout`.
+    pub(crate) async fn wait(&mut self, timeout: Duration) -> ExitStatus {
+        let status = tokio::time::timeout(timeout, self.0.wait()).await;
+        status.expect("it ends by itself").expect("it can be waited for")
+    }
+}
+
+fn send_signal(process: impl Display, name: &str) {
+    let status = std::process::Command::new("kill").args(["-s", name, &process.to_string()]).status();
+    assert!(status.expect("kill is installed").success(), "{name}");
+}
+
+/// Returns the resident memory, in kB, of a process: its id, or `self`.
+pub fn resident_kb(process: impl Display) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}

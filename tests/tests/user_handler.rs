@@ -1,0 +1,133 @@
+//! A server with a user's rmcp handler, which serves prompts and resources, while Candor serves the tools.
+
+use candor::{
+    Revision, Server, mcp_tool,
+    rmcp::{
+        ErrorData, RoleServer, ServerHandler,
+        model::{
+            CallToolRequestParams, CallToolResponse, GetPromptRequestParams, GetPromptResponse,
+            GetPromptResult, ListPromptsResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+            Prompt, PromptMessage, Resource, Role, ServerCapabilities, ServerConfig,
+        },
+        service::RequestContext,
+    },
+    tools,
+};
+use candor_tests::{
+    messages::{modern, request},
+    raw_client::{RawClient, for_each_revision},
+};
+use serde_json::json;
+
+struct UserHandler;
+
+impl ServerHandler for UserHandler {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(
+            ServerCapabilities::builder().enable_prompts().enable_resources().enable_tools().build(),
+        )
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Ok(ListPromptsResult::with_all_items(vec![Prompt::new("greet", Some("Greets"), None)]))
+    }
+
+    async fn get_prompt(
+        &self,
+        _: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        Ok(GetPromptResult::new(vec![PromptMessage::new_text(Role::User, "ahoy")]).into())
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Ok(ListResourcesResult::with_all_items(vec![Resource::new("mem://a", "a")]))
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        unreachable!("tools are declared")
+    }
+
+    async fn call_tool(
+        &self,
+        _: CallToolRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        unreachable!("tools are declared")
+    }
+}
+
+/// Say the time.
+#[mcp_tool(read_only, closed_world, public)]
+fn clock() -> &'static str {
+    "noon"
+}
+
+/// Wind the clock.
+#[mcp_tool(additive, closed_world, scope = "write:clock")]
+fn wind() {}
+
+fn server() -> Server {
+    Server::new("clock", "1.0.0").unaudited().tools(tools![clock, wind]).handler(UserHandler)
+}
+
+#[tokio::test]
+async fn user_handler_serves_prompts_and_resources_but_no_tools() {
+    for_each_revision(&server().build().unwrap(), async |revision, client| {
+        let prompts = client.peer().list_all_prompts().await.unwrap();
+        assert_eq!((prompts.len(), &*prompts[0].name), (1, "greet"), "{revision}");
+        let prompt = client.peer().get_prompt(GetPromptRequestParams::new("greet")).await.unwrap();
+        assert!(serde_json::to_string(&prompt).unwrap().contains("ahoy"), "{revision}");
+        let resources = client.peer().list_all_resources().await.unwrap();
+        assert_eq!(&*resources[0].uri, "mem://a", "{revision}");
+        let tools = client.tools().await.unwrap();
+        assert_eq!((tools.len(), &tools[0]["name"]), (1, &json!("clock")), "{revision}");
+        assert_eq!(client.call("clock", json!({})).await.unwrap().text(), "noon");
+        assert_eq!(client.call("wind", json!({})).await.unwrap_err().code, -31403);
+        assert_eq!(client.call("nothing", json!({})).await.unwrap_err().code, -32602);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn user_handler_adds_capabilities_and_keeps_the_server_name() {
+    let mut client = RawClient::connect(server().build().unwrap());
+    let result = client.initialize(Revision::V2025_11_25).await["result"].take();
+    assert_eq!(result["capabilities"], json!({"prompts": {}, "resources": {}, "tools": {}}));
+    assert_eq!(result["serverInfo"]["name"], "clock");
+    let answer = client.exchange(request(&json!(1), "tools/call", json!({"name": 5}))).await;
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    let answer = client.exchange(request(&json!(1), "no/such", json!({}))).await;
+    assert_eq!(answer["error"]["code"], -32601, "{answer}");
+    let mut client = RawClient::connect(server().build().unwrap());
+    let result =
+        client.exchange(modern(&json!(1), "2026-07-28", "server/discover", json!({}))).await["result"].take();
+    assert_eq!(result["capabilities"], json!({"prompts": {}, "resources": {}, "tools": {}}));
+    let result =
+        client.exchange(modern(&json!(1), "2026-07-28", "prompts/list", json!({}))).await["result"].take();
+    assert_eq!(result["prompts"][0]["name"], "greet", "{result}");
+    assert_eq!(
+        result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "clock",
+        "in a result of the handler"
+    );
+}
+
+#[tokio::test]
+async fn user_handler_gets_no_request_of_a_disabled_revision() {
+    let mut client =
+        RawClient::initialized(server().revisions([Revision::V2025_11_25]).build().unwrap()).await;
+    let answer = client.exchange(modern(&json!(1), "2026-07-28", "prompts/list", json!({}))).await;
+    assert_eq!(answer["error"]["code"], -32022, "{answer}");
+}

@@ -1,0 +1,10 @@
+use candor::{Server, mcp_tool, tools};
+
+#[mcp_tool(read_only, public, description = "Price of one symbol.")]
+fn get_price() -> u32 {
+    1
+}
+
+fn main() {
+    let _ = Server::new("t", "1").tools(tools![get_price]);
+}
