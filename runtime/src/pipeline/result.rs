@@ -79,7 +79,10 @@ mod tests {
         for (block, bytes) in [
             (Block::Image { data: long.clone(), mime_type: mime_type.clone() }, 2000),
             (Block::Audio { data: long.clone(), mime_type: mime_type.clone() }, 2000),
-            (Block::Resource { uri: uri.clone(), mime_type: Some(mime_type.clone()), text: long.clone() }, 3000),
+            (
+                Block::Resource { uri: uri.clone(), mime_type: Some(mime_type.clone()), text: long.clone() },
+                3000,
+            ),
             (Block::Resource { uri: uri.clone(), mime_type: None, text: long.clone() }, 2000),
             (Block::ResourceLink { uri, name: long.clone(), mime_type: Some(mime_type) }, 3000),
             (Block::Text(long), 1000),
