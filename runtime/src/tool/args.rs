@@ -1,7 +1,7 @@
 //! Reads a call's arguments into the values of a function's parameters.
 
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::{
     descriptor::{Descriptor, Param},
@@ -115,11 +115,21 @@ impl Args {
 }
 
 /// Returns a whole float as an integer: `2.0` is an integer in JSON Schema (2020-12, core §4.2.3), and not in serde.
-#[expect(clippy::cast_possible_truncation, reason = "whole, and within what floats hold exactly")]
-fn whole(number: &serde_json::Number) -> Option<i64> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    let float = number.as_f64().filter(|_| number.is_f64())?;
-    (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i64)
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "whole, and within the type's range"
+)]
+fn whole(number: &Number) -> Option<Number> {
+    // The first float beyond `u64`, and the least `i64`. Between them, the casts of whole floats are exact.
+    const END: f64 = 18_446_744_073_709_551_616.0;
+    const START: f64 = -9_223_372_036_854_775_808.0;
+    let float = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0)?;
+    match float {
+        0.0..END => Some((float as u64).into()),
+        START..0.0 => Some((float as i64).into()),
+        _ => None,
+    }
 }
 
 fn holds_whole(value: &Value) -> bool {
@@ -135,7 +145,7 @@ fn make_whole(value: &mut Value) {
     match value {
         Value::Number(number) => {
             if let Some(integer) = whole(number) {
-                *number = integer.into();
+                *number = integer;
             }
         }
         Value::Array(values) => values.iter_mut().for_each(make_whole),
@@ -159,4 +169,25 @@ pub(crate) fn refusal(descriptor: &Descriptor, faults: &[Fault], usage: &[String
         }
     }
     ToolError::not_applied(text).reason("invalid_arguments").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whole_floats_become_integers_up_to_64_bits() {
+        let mut value = json!({"a": [1e16, -3.0, 1e19, -0.0], "b": -9.223_372_036_854_775_808e18});
+        assert!(holds_whole(&value));
+        make_whole(&mut value);
+        let whole =
+            json!({"a": [10_000_000_000_000_000_u64, -3, 10_000_000_000_000_000_000_u64, 0], "b": i64::MIN});
+        assert_eq!(value, whole);
+        let mut others = json!([2.5, 1.844_674_407_370_955_2e19, 1e300, -1e19]);
+        assert!(!holds_whole(&others));
+        make_whole(&mut others);
+        assert_eq!(others, json!([2.5, 1.844_674_407_370_955_2e19, 1e300, -1e19]));
+    }
 }
