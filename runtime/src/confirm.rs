@@ -144,9 +144,9 @@ fn fill(bytes: &mut [u8]) {
 }
 
 /// The longest value that a question shows, in characters.
-const SHOWN: usize = 200;
+const MAX_SHOWN_CHARS: usize = 200;
 
-/// What the person is asked: tool, effect and arguments in plain words, secrets masked.
+/// Returns the question for the user: the tool, its effect and the arguments, with secrets masked.
 pub(crate) fn question(tool: &Descriptor, arguments: &Map<String, Value>) -> String {
     let effect = match (tool.effect, tool.idempotent) {
         (Effect::ReadOnly, _) => "It changes nothing.",
@@ -170,8 +170,8 @@ pub(crate) fn question(tool: &Descriptor, arguments: &Map<String, Value>) -> Str
 fn shown(value: &Value) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let clean = |c: char| if crate::text::is_hidden(c) || c == '\n' || c == '\t' { '\u{FFFD}' } else { c };
-    let mut line: String = text.chars().take(SHOWN).map(clean).collect();
-    if text.chars().nth(SHOWN).is_some() {
+    let mut line: String = text.chars().take(MAX_SHOWN_CHARS).map(clean).collect();
+    if text.chars().nth(MAX_SHOWN_CHARS).is_some() {
         line += &format!("… ({} characters)", text.chars().count());
     }
     line

@@ -96,7 +96,7 @@ pub(crate) struct Snapshot {
     pub(crate) state: State,
 }
 
-/// What became of a client's answers.
+/// The result of storing a client's answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AnswerStatus {
     /// The answers to open questions are stored; others are ignored.

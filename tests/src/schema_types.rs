@@ -18,9 +18,9 @@ use serde_json::{Map, Value};
 /// A tree of names.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Tree {
-    /// What it is called.
+    /// The name.
     name: String,
-    /// What is below.
+    /// The trees below.
     #[serde(default)]
     below: Vec<Tree>,
     /// The first of them.

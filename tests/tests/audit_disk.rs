@@ -136,7 +136,7 @@ async fn server_is_not_ready_while_its_log_takes_no_records() {
         // No call has to find out that there is room again.
         wait_until(async || ready().await == is_ready).await;
     }
-    // A log that somebody replaced is none, and no hangup makes it one.
+    // A segment was replaced, and SIGHUP does not make the log trusted again.
     let segment = log::segment(&inside(site.process.id(), folder.path()).join("log"), 1);
     let whole = fs::read(&segment).unwrap();
     fs::remove_file(&segment).unwrap();

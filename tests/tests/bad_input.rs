@@ -55,7 +55,7 @@ async fn notification_gets_no_answer() {
     for line in [
         "",
         "   \t ",
-        r#"{"jsonrpc":"2.0","method":"notifications/nobody/knows"}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/unknown"}"#,
         r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"never sent"}}"#,
         r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":5}"#,
         r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"fail"}}"#,

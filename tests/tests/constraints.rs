@@ -60,9 +60,9 @@ fn price(
     start: Option<String>,
     /// The last day.
     end: Option<String>,
-    /// Where the days are.
+    /// The time zone of the days.
     zone: Option<String>,
-    /// What is counted.
+    /// The unit that is counted.
     #[param(default = "day")]
     unit: String,
     /// How many.
@@ -209,7 +209,7 @@ enum Term {
         worth: u8,
     },
     Sum {
-        /// What is added up.
+        /// The terms that are added.
         of: Vec<Term>,
     },
 }

@@ -71,7 +71,7 @@ async fn calls_without_a_valid_token_get_401_and_a_challenge() {
     let twice = hello().bearer(FULL);
     let mut twice = twice.clone();
     twice.headers.push(("authorization".to_owned(), format!("Bearer {LOW}")));
-    assert_eq!(site.send(&twice).await.status, 401, "two tokens are none");
+    assert_eq!(site.send(&twice).await.status, 401, "two tokens are not accepted");
     let answered = site.send(&hello().with("authorization", &format!("bearer  {FULL}"))).await;
     assert_eq!(answered.message()["result"]["content"][0]["text"], "hello full");
 }

@@ -81,7 +81,7 @@ mod shadowed {
         #[doc = "And a second line."]
         pub async fn add_later(
             count: &u64,
-            /// What to add.
+            /// The number to add.
             numbers: &[u64],
         ) -> u64 {
             count + numbers.iter().sum::<u64>()

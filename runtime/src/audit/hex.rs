@@ -1,12 +1,10 @@
 //! Writes digests and numbers as lower-case hexadecimal, and reads them back.
 
-use super::chain::Hash;
-
 /// A digest in hexadecimal.
 pub(super) type Hex = [u8; 64];
 
 /// Returns a digest in hexadecimal.
-pub(super) fn hex(hash: &Hash) -> Hex {
+pub(super) fn hex(hash: &[u8; 32]) -> Hex {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut hex = [0; 64];
     for (at, byte) in hash.iter().enumerate() {
@@ -22,7 +20,7 @@ pub(crate) fn hex_number(number: u128) -> String {
 }
 
 /// Returns a digest in hexadecimal, as text.
-pub(crate) fn hex_text(hash: &Hash) -> String {
+pub(crate) fn hex_text(hash: &[u8; 32]) -> String {
     str::from_utf8(&hex(hash)).expect("digits are ASCII").to_owned()
 }
 
@@ -39,7 +37,7 @@ pub(super) const DIGIT_VALUES: [u8; 256] = {
 
 /// Reads a digest.
 #[inline]
-pub(super) fn unhex(hex: &Hex) -> Option<Hash> {
+pub(super) fn unhex(hex: &Hex) -> Option<[u8; 32]> {
     let (mut hash, mut all) = ([0; 32], 0);
     for (byte, pair) in hash.iter_mut().zip(hex.chunks_exact(2)) {
         let (high, low) = (DIGIT_VALUES[usize::from(pair[0])], DIGIT_VALUES[usize::from(pair[1])]);

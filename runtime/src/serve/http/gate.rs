@@ -67,7 +67,7 @@ struct General {
     /// The admission, if the message is a call.
     call: Option<Admission>,
     /// The place of a session that the message begins.
-    reservation: Option<Reservation>,
+    _reservation: Option<Reservation>,
 }
 
 /// Answers a request to the protocol's path.
@@ -169,7 +169,7 @@ impl HttpGate {
                     exchange.session.begin_request(id).map_err(|refused| refused.to(Some(id.clone())))?;
                 }
                 let call = self.admit_peeked(&peek, &parts.headers, caller, legacy).await?;
-                Ok(Admitted::General(General { call, reservation }))
+                Ok(Admitted::General(General { call, _reservation: reservation }))
             }
         }
     }
