@@ -87,7 +87,7 @@ fn compare_names_the_company_at_fault() {
     let market = market();
     let error = compare(&market, &symbols(&["AAPL", "MSFT", "AAPL"]), None, None).unwrap_err();
     assert_eq!(error.reason_code(), Some("duplicate_symbol"));
-    assert_eq!(error.message(), "AAPL stands twice, the second time in place 3");
+    assert_eq!(error.message(), "AAPL is listed twice, the second time as item 3");
     let error = compare(&market, &symbols(&["AAPL", "TSLA"]), None, None).unwrap_err();
     assert!(error.message().starts_with("TSLA: no company"), "{error}");
     let before_google = Some(date(2004, 7, 1));

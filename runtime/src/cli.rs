@@ -48,7 +48,7 @@ enum Command {
     /// Call a tool of this server and print the answer
     ///
     /// Starts the server as an MCP host does, calls the tool over stdio, and stops the server.
-    Call(call::Call),
+    Call(call::CallArgs),
     /// Print everything this server declares, as canonical JSON
     Manifest,
     /// Print the reference of the tools, in Markdown
@@ -56,10 +56,10 @@ enum Command {
     /// Report what this server declares, and what enforces it on this machine
     Doctor,
     /// Verify, read and sign the audit log
-    Audit(audit::Audit),
+    Audit(audit::AuditArgs),
     /// Ask a running server whether it is ready, for an image's `HEALTHCHECK`
     #[cfg(feature = "http")]
-    Health(health::Health),
+    Health(health::HealthArgs),
     /// Create, list and revoke API keys for HTTP
     #[cfg(feature = "http")]
     Token(token::Token),

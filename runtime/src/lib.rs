@@ -45,7 +45,6 @@ mod scopes;
 mod serve;
 mod server;
 mod start_error;
-#[cfg(any(feature = "cli", feature = "oauth"))]
 mod stderr;
 mod tasks;
 pub mod testing;

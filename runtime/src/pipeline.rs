@@ -21,7 +21,7 @@ pub(crate) use self::{
     confirmation::{Choice, Elicitor},
     core::Core,
     refusal::Refusal,
-    request::{Answer, Entry, Request},
+    request::{CallAnswer, CallEntry, Request},
     task::TaskMode,
 };
 use self::{confirmation::Confirmation, elicitation::Asker, request::Denial};
@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Answers one round of a call, and records it if it was refused.
-pub(crate) fn call<'a>(core: &'a Core, request: Request<'a>) -> BoxFuture<'a, Result<Answer, Refusal>> {
+pub(crate) fn call<'a>(core: &'a Core, request: Request<'a>) -> BoxFuture<'a, Result<CallAnswer, Refusal>> {
     // Boxed, so that the futures of all callers hold a pointer and not a copy of every stage.
     Box::pin(async move {
         let subject = core.subject(request.tool, request.name);
@@ -46,7 +46,7 @@ pub(crate) fn call<'a>(core: &'a Core, request: Request<'a>) -> BoxFuture<'a, Re
                 if let (Some(pending), Some(by)) = (pending, denial.by.filter(|by| *by != DeniedBy::Audit)) {
                     pending.denied(by).await;
                 }
-                denial.answer.map(|reply| Answer::Reply(*reply))
+                denial.answer.map(|reply| CallAnswer::Reply(*reply))
             }
         }
     })
@@ -57,7 +57,7 @@ async fn stages(
     core: &Core,
     request: Request<'_>,
     pending: Option<&PendingRecord<'_>>,
-) -> Result<Answer, Denial> {
+) -> Result<CallAnswer, Denial> {
     let Admission { tool: index, mut slot } =
         request.entry.admit(core, &request.caller, request.tool, request.name)?;
     let (tool, peer) = (core.tool(index), request.peer);
@@ -114,7 +114,7 @@ async fn stages(
             if let Some(in_flight) = in_flight {
                 in_flight.outcome(&reply).await?;
             }
-            Ok(Answer::Reply(reply))
+            Ok(CallAnswer::Reply(reply))
         }
         Outcome::Ask(ask) => {
             if let Some(in_flight) = in_flight {

@@ -10,4 +10,4 @@ pub(crate) use call::{PendingRecord, Unrecorded};
 pub(crate) use config::{Recording, open};
 pub(crate) use denied_by::DeniedBy;
 pub(crate) use origin::{Origin, TraceId};
-pub(crate) use recorder::{Recorder, Subject};
+pub(crate) use recorder::{CallSubject, Recorder};

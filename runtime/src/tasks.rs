@@ -26,7 +26,7 @@ const MAX_TASKS_PER_CALLER: usize = 64;
 /// The tasks of all callers.
 const MAX_TASKS: usize = 512;
 /// The bytes of all results, including those that running tasks may still return.
-const MAX_RESULT_BYTES: usize = 256 << 20;
+const MAX_KEPT_BYTES: usize = 256 << 20;
 /// The bytes reserved for the result of a running task: the most that a tool may return, as text and as structured
 /// content.
 const RESERVED_BYTES: usize = 2 << 20;
@@ -40,10 +40,10 @@ const MIN_RETENTION_AFTER_END: Duration = Duration::from_secs(60);
 /// The tasks of one server.
 pub(crate) struct Tasks {
     clock: Clock,
-    by_id: Mutex<HashMap<String, Entry>>,
+    by_id: Mutex<HashMap<String, TaskEntry>>,
 }
 
-struct Entry {
+struct TaskEntry {
     issuer: Option<String>,
     subject: String,
     /// The scopes that the call needed; every request about its task needs them, too.
@@ -93,7 +93,7 @@ pub(crate) struct Snapshot {
     pub(crate) ttl: Duration,
     /// The progress that the handler last reported.
     pub(crate) progress: Option<String>,
-    pub(crate) state: State,
+    pub(crate) state: TaskState,
 }
 
 /// The result of storing a client's answers.
@@ -109,7 +109,7 @@ pub(crate) enum AnswerStatus {
 
 /// The state of a task, as its caller sees it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum State {
+pub(crate) enum TaskState {
     Working,
     Asking(Vec<(String, Question)>),
     Ended(End),
@@ -130,13 +130,13 @@ impl Tasks {
         let now = self.clock.since_1970();
         let mut tasks = self.tasks();
         let own = tasks.values().filter(|entry| entry.owner() == caller.identity()).count();
-        let bytes = tasks.values().map(Entry::result_bytes).sum::<usize>() + RESERVED_BYTES;
-        if own >= MAX_TASKS_PER_CALLER || tasks.len() >= MAX_TASKS || bytes > MAX_RESULT_BYTES {
+        let bytes = tasks.values().map(TaskEntry::result_bytes).sum::<usize>() + RESERVED_BYTES;
+        if own >= MAX_TASKS_PER_CALLER || tasks.len() >= MAX_TASKS || bytes > MAX_KEPT_BYTES {
             return None;
         }
         let id = id();
         let cancelled = CancellationToken::new();
-        let entry = Entry {
+        let entry = TaskEntry {
             issuer: caller.issuer().map(str::to_owned),
             subject: caller.subject().to_owned(),
             scopes,
@@ -201,13 +201,13 @@ impl Tasks {
     }
 
     /// All tasks, without expiry: a running task does not expire.
-    fn all(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, TaskEntry>> {
         // A panic cannot leave an entry inconsistent.
         self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All tasks, after removing the expired ones.
-    fn tasks(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+    fn tasks(&self) -> MutexGuard<'_, HashMap<String, TaskEntry>> {
         let mut tasks = self.all();
         let now = self.clock.since_1970();
         tasks.retain(|_, entry| {
@@ -218,7 +218,7 @@ impl Tasks {
     }
 }
 
-impl Entry {
+impl TaskEntry {
     /// The bytes of the task's result, or those reserved for it.
     fn result_bytes(&self) -> usize {
         match &self.stage {
@@ -242,13 +242,13 @@ impl Entry {
     fn snapshot(&self, id: &str) -> Option<Snapshot> {
         let state = match &self.stage {
             Stage::Opened => return None,
-            Stage::Working => State::Working,
+            Stage::Working => TaskState::Working,
             // Every question is answered, and the call is about to go on.
-            Stage::Asking { open, .. } if open.is_empty() => State::Working,
-            Stage::Asking { open, .. } => {
-                State::Asking(open.iter().map(|(key, question)| (key.clone(), question.clone())).collect())
-            }
-            Stage::Ended(end) => State::Ended(end.clone()),
+            Stage::Asking { open, .. } if open.is_empty() => TaskState::Working,
+            Stage::Asking { open, .. } => TaskState::Asking(
+                open.iter().map(|(key, question)| (key.clone(), question.clone())).collect(),
+            ),
+            Stage::Ended(end) => TaskState::Ended(end.clone()),
         };
         let Self { created, changed, ttl, .. } = *self;
         Some(Snapshot { id: id.to_owned(), created, changed, ttl, progress: self.progress.clone(), state })
@@ -328,7 +328,7 @@ impl Drop for Running {
 }
 
 impl Tasks {
-    fn change<T>(&self, id: &str, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+    fn change<T>(&self, id: &str, change: impl FnOnce(&mut TaskEntry) -> T) -> Option<T> {
         let now = self.clock.since_1970();
         let mut tasks = self.all();
         let entry = tasks.get_mut(id)?;
@@ -341,8 +341,8 @@ impl Tasks {
         let now = self.clock.since_1970();
         let mut tasks = self.all();
         match tasks.get_mut(id) {
-            Some(Entry { stage: Stage::Opened, .. }) => _ = tasks.remove(id),
-            Some(Entry { stage: Stage::Ended(_), .. }) | None => {}
+            Some(TaskEntry { stage: Stage::Opened, .. }) => _ = tasks.remove(id),
+            Some(TaskEntry { stage: Stage::Ended(_), .. }) | None => {}
             Some(entry) => {
                 entry.changed = now;
                 entry.progress = None;

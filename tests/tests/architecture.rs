@@ -85,9 +85,12 @@ fn collect(folder: &Path, module: &Module, modules: &mut BTreeMap<Module, String
 fn paths(text: &str) -> Vec<String> {
     let mut paths = Vec::new();
     for statement in text.split(';') {
-        let start = statement.find("use ").filter(|at| !statement[..*at].ends_with(|c: char| c.is_alphanumeric()));
+        let start =
+            statement.find("use ").filter(|at| !statement[..*at].ends_with(|c: char| c.is_alphanumeric()));
         match start.map(|at| statement.split_at(at + 4)) {
-            Some((before, tree)) if !before.contains('{') || before.trim_end().ends_with('{') || before.ends_with('\n') => {
+            Some((before, tree))
+                if !before.contains('{') || before.trim_end().ends_with('{') || before.ends_with('\n') =>
+            {
                 expand("", &tree.split_whitespace().collect::<Vec<_>>().join(" "), &mut paths);
             }
             _ => {}
@@ -96,7 +99,9 @@ fn paths(text: &str) -> Vec<String> {
             for (at, _) in statement.match_indices(prefix) {
                 let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
                 let end = statement[at..].find(|c| !is_path(c)).map_or(statement.len(), |end| at + end);
-                paths.push(statement[at..end].trim_end_matches(':').to_owned());
+                if !statement[at..end].ends_with(':') {
+                    paths.push(statement[at..end].to_owned());
+                }
             }
         }
     }
@@ -131,7 +136,10 @@ fn expand(prefix: &str, tree: &str, paths: &mut Vec<String>) {
 }
 
 /// Cuts all modules to `depth` parts: two imports between folders count as one.
-fn at_depth(imports: &BTreeMap<Module, BTreeSet<Module>>, depth: usize) -> BTreeMap<Module, BTreeSet<Module>> {
+fn at_depth(
+    imports: &BTreeMap<Module, BTreeSet<Module>>,
+    depth: usize,
+) -> BTreeMap<Module, BTreeSet<Module>> {
     let cut = |module: &Module| module.iter().take(depth).cloned().collect::<Module>();
     let mut folders: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
     for (module, targets) in imports {
@@ -157,11 +165,8 @@ fn circle(imports: &BTreeMap<Module, BTreeSet<Module>>) -> Option<Vec<String>> {
             return None;
         }
         trail.push(module);
-        let found = imports
-            .get(module)
-            .into_iter()
-            .flatten()
-            .find_map(|target| visit(target, imports, done, trail));
+        let found =
+            imports.get(module).into_iter().flatten().find_map(|target| visit(target, imports, done, trail));
         trail.pop();
         found
     }

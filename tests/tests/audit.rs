@@ -90,7 +90,7 @@ async fn call_has_two_records_without_the_callers_text() {
     );
     let (intent, outcome) = (&records[2], &records[3]);
     assert_eq!(intent["call_id"], outcome["call_id"]);
-    assert_eq!(intent["caller"], json!({"sub": "local", "client": "wire/0"}));
+    assert_eq!(intent["caller"], json!({"sub": "local", "client": "tests/0"}));
     assert_eq!(intent["protocol"], "2025-11-25");
     assert_eq!(outcome["outcome"]["status"], "ok");
     assert_eq!(records[4]["decision"]["denied_by"], "schema");

@@ -36,7 +36,9 @@ fn is_done(answer: &Value) -> bool {
 /// Checks that the answer is the plain internal error, which does not mention the log.
 fn is_refused(answer: &Value) {
     assert_eq!(answer["error"]["code"], -32603, "{answer}");
-    assert_eq!(answer["error"]["message"], "internal error\nhelp: the server's log says why", "{answer}");
+    let message = "internal error: the call did not run\nhelp: the server's log says why";
+    assert_eq!(answer["error"]["message"], message, "{answer}");
+    assert_eq!(answer["error"]["data"], json!({"reason": "not_run"}), "{answer}");
 }
 
 /// Tries until it is so: a disk is asked again twice a second.

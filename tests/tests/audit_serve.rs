@@ -224,7 +224,7 @@ async fn record_of_a_call_with_a_token_names_subject_and_issuer() {
     let kinds: Vec<&str> = records.iter().filter_map(|record| record["kind"].as_str()).collect();
     assert_eq!(kinds, ["server", "server", "intent", "outcome", "denied", "server"]);
     for record in &records[2..5] {
-        let caller = json!({"iss": issuer.address, "sub": "ada", "client": "wire/0"});
+        let caller = json!({"iss": issuer.address, "sub": "ada", "client": "tests/0"});
         assert_eq!((&record["caller"], &record["transport"]), (&caller, &json!("http")), "{record}");
         assert_eq!(record["scopes"], "read:nothing write:drawer");
     }

@@ -127,7 +127,7 @@ async fn report_later(call: &Call) -> &'static str {
     "reported"
 }
 
-/// Report without end.
+/// Report ten thousand times.
 #[mcp_tool(read_only, closed_world, public)]
 fn report_much(call: &Call) -> &'static str {
     (1..=10_000).for_each(|done| call.progress(f64::from(done), None, ""));

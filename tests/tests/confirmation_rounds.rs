@@ -222,10 +222,10 @@ async fn confirmation_state_that_is_invalid_gets_one_answer_for_every_fault() {
     }
     // None of these used up the valid state. It expires after ten minutes.
     client.clock.advance(Duration::from_secs(599));
-    let late = client.first_round(it()).await.1;
+    let second = client.first_round(it()).await.1;
     assert_eq!(text(&client.second_round(&good, "accept").await), "forgot the past");
     client.clock.advance(Duration::from_secs(600));
-    assert_eq!(client.refused_state(&late).await, refusal);
+    assert_eq!(client.refused_state(&second).await, refusal);
     assert_eq!(client.refused_state(&good).await, refusal, "a used state that has also expired");
     assert_eq!(client.runs(), 2);
 }

@@ -87,10 +87,10 @@ async fn tool_lists_are_filtered_by_scope_and_private() {
     let low = site.send(&modern("tools/list", json!({})).bearer(LOW)).await.message();
     let full = site.send(&modern("tools/list", json!({})).bearer(FULL)).await.message();
     assert_eq!(low["result"]["cacheScope"], "private");
-    assert_eq!(names(&low), ["alone", "in_flight", "fill", "hello", "measure", "twice", "wait"]);
+    assert_eq!(names(&low), ["alone", "fill", "hello", "in_flight", "measure", "twice", "wait"]);
     assert_eq!(
         names(&full),
-        ["alone", "in_flight", "fill", "hello", "measure", "test_simple_text", "twice", "wait"]
+        ["alone", "fill", "hello", "in_flight", "measure", "test_simple_text", "twice", "wait"]
     );
 }
 

@@ -217,8 +217,8 @@ async fn retry_blocking_repeats_inside_a_handler() {
     assert_eq!(run(0, busy()), (Ok(1), 1));
     assert_eq!(run(u32::MAX, ToolError::new("gone")), (Err(ToolError::new("gone")), 1));
     for wait in [CENTURY, Duration::MAX] {
-        let late = busy().retry_after(wait);
-        assert_eq!(run(1, late.clone()), (Err(late), 1));
+        let error = busy().retry_after(wait);
+        assert_eq!(run(1, error.clone()), (Err(error), 1));
     }
     // The first wait blocks the thread, for at most 100 ms.
     assert_eq!(run(1, busy()), (Ok(2), 2));

@@ -5,7 +5,7 @@ use std::process::Command;
 use candor::Revision;
 use candor_tests::{
     fixture::SECRET,
-    messages::{call, initialize, modern},
+    messages::{call, initialize, modern, request},
     stdio_server::{Exit, StdioServer},
 };
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ fn invalid_lines() -> Vec<(Vec<u8>, bool)> {
         format!(r#"{{"jsonrpc":"2.0","id":["{SECRET}"],"method":"tools/call"}}"#),
         format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{"cursor":"{SECRET}"}}}}"#),
         format!(r#"[{{"jsonrpc":"2.0","id":1,"method":"{SECRET}"}}]"#),
-        format!("{SECRET} is no JSON"),
+        format!("{SECRET} is not JSON"),
         format!(
             r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"measure","_meta":{{"io.github.candor-mcp/idempotency-key":"{SECRET}\n"}},"arguments":{{"text":"{SECRET}"}}}}}}"#
         ),
@@ -87,6 +87,17 @@ async fn invalid_lines_are_answered_without_an_argument_on_either_stream() {
     let exit = server.close().await;
     assert_eq!(exit.remaining, Vec::<Value>::new());
     assert_clean(&exit);
+}
+
+#[tokio::test]
+async fn id_can_be_used_again_as_soon_as_its_answer_is_read() {
+    let mut server = start(&[]);
+    server.client.initialize(Revision::V2025_11_25).await;
+    for _ in 0..500 {
+        let answer = server.client.exchange(request(&json!("again"), "tools/list", json!({}))).await;
+        assert!(answer["result"]["tools"].is_array(), "{answer}");
+    }
+    assert_clean(&server.close().await);
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ fn destructive_call_is_declined_by_any_other_answer() {
         let (output, seen) = on_a_terminal(no);
         assert_eq!(output.stdout, b"", "{seen}");
         assert_eq!(output.status.code(), Some(1), "{seen}");
-        assert!(seen.contains("the user declined the call"), "{seen}");
+        assert!(seen.contains("the call of tool `forget`; nothing was done"), "{seen}");
     }
 }
 

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use toml_edit::{ArrayOfTables, Datetime, DocumentMut, Item, Table, value};
 
 /// The start of every key, by which secret scanners recognize a leaked one.
-pub(crate) const PREFIX: &str = "candor_";
+pub(crate) const KEY_PREFIX: &str = "candor_";
 /// The digits of a key's hash that name it to people.
 const ID_DIGITS: usize = 12;
 
@@ -29,8 +29,8 @@ pub(crate) struct KeyEntry {
     pub(crate) scopes: Vec<Scope>,
     #[serde(rename = "sha256")]
     pub(crate) hash: TokenHash,
-    pub(crate) created: Option<Time>,
-    pub(crate) expires: Option<Time>,
+    pub(crate) created: Option<ExpiryTime>,
+    pub(crate) expires: Option<ExpiryTime>,
 }
 
 #[derive(Deserialize)]
@@ -229,9 +229,9 @@ fn read<'de, D: Deserializer<'de>, T>(
 
 /// A point in time, to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Time(Timestamp);
+pub(crate) struct ExpiryTime(Timestamp);
 
-impl Time {
+impl ExpiryTime {
     pub(crate) fn new(at: Timestamp) -> Self {
         // `exp` counts in seconds, and people do not read fractions of one.
         Self(Timestamp::from_second(at.as_second()).unwrap_or(at))
@@ -247,13 +247,13 @@ impl Time {
     }
 }
 
-impl fmt::Display for Time {
+impl fmt::Display for ExpiryTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl<'de> Deserialize<'de> for Time {
+impl<'de> Deserialize<'de> for ExpiryTime {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let at = Datetime::deserialize(from)?;
         at.to_string().parse().map(Self::new).map_err(|_| {

@@ -15,7 +15,7 @@ mod worker;
 use std::{collections::VecDeque, fs, io, path::Path, thread};
 
 pub(crate) use keys::make_signer;
-pub(crate) use reader::Reader;
+pub(crate) use reader::LogReader;
 pub(crate) use signatures::{CheckpointCheck, exported};
 pub(crate) use summary::{Finding, Location, Summary};
 

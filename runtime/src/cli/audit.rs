@@ -67,13 +67,13 @@ impl Log {
 }
 
 #[derive(Args)]
-pub(super) struct Audit {
+pub(super) struct AuditArgs {
     #[command(subcommand)]
-    command: Command,
+    command: AuditCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum AuditCommand {
     /// Check whether a log was changed: exit code 0 if no change is found, 1 if one is found, 2 if the log cannot be read
     Verify(verify::Verify),
     /// Print the records
@@ -83,7 +83,7 @@ enum Command {
         /// The value: a string as it is, any other value as JSON; `-` reads it from stdin
         value: String,
         #[command(flatten)]
-        folder: Folder,
+        folder: FolderArg,
     },
     /// Manage the key that signs the end of a log
     Key {
@@ -102,19 +102,19 @@ enum Key {
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
         #[command(flatten)]
-        folder: Folder,
+        folder: FolderArg,
     },
 }
 
 /// The argument that names the folder of a log.
 #[derive(Args)]
-struct Folder {
+struct FolderArg {
     /// The folder of the log; the default is each folder in which `serve` records this server's calls
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
 }
 
-impl Folder {
+impl FolderArg {
     /// Returns the log, which may not exist.
     fn log<C>(&self, server: &Server<C>) -> Result<AuditLog, Message> {
         match (&self.folder, &server.config.recording) {
@@ -136,13 +136,13 @@ impl Folder {
     }
 }
 
-impl Audit {
+impl AuditArgs {
     pub(super) fn run<C>(self, server: &Server<C>) -> ExitCode {
         let result = match self.command {
-            Command::Verify(verify) => return verify.run(server),
-            Command::Show(show) => return show.run(server),
-            Command::Hash { value, folder } => hash(value, &folder, server),
-            Command::Key { command: Key::New { file, folder } } => new_key(file, &folder, server),
+            AuditCommand::Verify(verify) => return verify.run(server),
+            AuditCommand::Show(show) => return show.run(server),
+            AuditCommand::Hash { value, folder } => hash(value, &folder, server),
+            AuditCommand::Key { command: Key::New { file, folder } } => new_key(file, &folder, server),
         };
         match result {
             Ok(text) => print_stdout(&text),
@@ -151,7 +151,7 @@ impl Audit {
     }
 }
 
-fn hash<C>(value: String, folder: &Folder, server: &Server<C>) -> Result<String, Message> {
+fn hash<C>(value: String, folder: &FolderArg, server: &Server<C>) -> Result<String, Message> {
     let (log, _) = folder.existing(server)?;
     let value = if value == "-" {
         let mut text = String::new();
@@ -164,7 +164,7 @@ fn hash<C>(value: String, folder: &Folder, server: &Server<C>) -> Result<String,
     Ok(format!("{}\n", log.hash(&value)?))
 }
 
-fn new_key<C>(file: Option<PathBuf>, folder: &Folder, server: &Server<C>) -> Result<String, Message> {
+fn new_key<C>(file: Option<PathBuf>, folder: &FolderArg, server: &Server<C>) -> Result<String, Message> {
     let log = folder.log(server)?;
     let named = file.is_some();
     let path = file.unwrap_or_else(|| log.usual_signing_key());

@@ -27,7 +27,7 @@ use crate::{
 const EXIT_TIMEOUT: Duration = Duration::from_secs(35);
 
 #[derive(Args)]
-pub(super) struct Call {
+pub(super) struct CallArgs {
     /// The tool
     tool: String,
     /// The tool's arguments as `name=value`; a list as `name=a,b` or `name=["a","b"]`
@@ -48,7 +48,7 @@ pub(super) struct Call {
     grants: Grants,
 }
 
-impl Call {
+impl CallArgs {
     pub(super) fn run<C: State>(self, server: &Server<C>) -> ExitCode {
         let outline = match server.outline() {
             Ok(outline) => outline,

@@ -13,7 +13,7 @@ use jiff::{Span, Timestamp, tz::TimeZone};
 
 use super::{duration, print};
 use crate::{
-    access::keyfile::{self, KeyEntry, KeyFileError, PREFIX, Scope, Subject, Time, TokenHash},
+    access::keyfile::{self, ExpiryTime, KEY_PREFIX, KeyEntry, KeyFileError, Scope, Subject, TokenHash},
     message::Message,
     server::Server,
     stderr, text,
@@ -23,11 +23,11 @@ use crate::{
 #[derive(Args)]
 pub(super) struct Token {
     #[command(subcommand)]
-    command: Command,
+    command: TokenCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum TokenCommand {
     /// Create a key, add its hash to the file, and print the key once
     New(New),
     /// List the entries of the file, without the keys
@@ -69,9 +69,9 @@ struct KeyFilePath {
 impl Token {
     pub(super) fn run<C: State>(self, server: &Server<C>) -> ExitCode {
         print(match self.command {
-            Command::New(new) => new.run(server),
-            Command::List { file } => list(&file.path),
-            Command::Revoke { id, file } => revoke(&id, &file.path),
+            TokenCommand::New(new) => new.run(server),
+            TokenCommand::List { file } => list(&file.path),
+            TokenCommand::Revoke { id, file } => revoke(&id, &file.path),
         })
     }
 }
@@ -86,8 +86,8 @@ impl New {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret)
             .map_err(|error| Message::new(format!("the system has no random bytes: {error}")))?;
-        let key = format!("{PREFIX}{}", BASE64.encode(secret));
-        let created = Some(Time::new(now));
+        let key = format!("{KEY_PREFIX}{}", BASE64.encode(secret));
+        let created = Some(ExpiryTime::new(now));
         let entry = KeyEntry { subject, scopes, hash: TokenHash::of(&key), created, expires };
         change(&self.file.path, |text| keyfile::with(text, &entry))?;
         describe(server, &entry, &self.file.path);
@@ -113,8 +113,9 @@ fn list(path: &Path) -> Result<String, Message> {
     let mut rows = vec![["KEY", "SUBJECT", "SCOPES", "CREATED", "EXPIRES"].map(str::to_owned)];
     for entry in read(path)? {
         let scopes: Vec<&str> = entry.scopes.iter().map(Scope::as_str).collect();
-        let time = |time: Option<Time>, without: &str| time.map_or(without.to_owned(), |at| at.to_string());
-        let is_expired = entry.expires.is_some_and(|expires| expires <= Time::new(Timestamp::now()));
+        let time =
+            |time: Option<ExpiryTime>, without: &str| time.map_or(without.to_owned(), |at| at.to_string());
+        let is_expired = entry.expires.is_some_and(|expires| expires <= ExpiryTime::new(Timestamp::now()));
         let expires = time(entry.expires, "never") + if is_expired { " (expired)" } else { "" };
         rows.push([
             entry.hash.id(),
@@ -153,10 +154,10 @@ fn revoke(id: &str, path: &Path) -> Result<String, Message> {
     Ok(format!("revoked {} of {}\n", entry.hash.id(), entry.subject.as_str()))
 }
 
-fn expiry(now: Timestamp, validity: Span) -> Result<Time, Message> {
+fn expiry(now: Timestamp, validity: Span) -> Result<ExpiryTime, Message> {
     let expiry = now.to_zoned(TimeZone::UTC).checked_add(validity);
     let expiry = expiry.map_err(|_| Message::new("`--expires` ends after the year 9999"))?;
-    Ok(Time::new(expiry.timestamp()))
+    Ok(ExpiryTime::new(expiry.timestamp()))
 }
 
 fn read(path: &Path) -> Result<Vec<KeyEntry>, Message> {

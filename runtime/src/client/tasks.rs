@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::builder::Listener;
 
 /// The number of rounds of questions before a call fails.
-const MAX_ROUNDS: usize = 10;
+const MAX_CLIENT_ROUNDS: usize = 10;
 /// The interval of polls if the server does not set one.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -25,7 +25,7 @@ pub(super) async fn call(
     running: &RunningService<RoleClient, Listener>,
     mut params: CallToolRequestParams,
 ) -> Result<CallToolResult, ServiceError> {
-    for _round in 0..MAX_ROUNDS {
+    for _round in 0..MAX_CLIENT_ROUNDS {
         match running.call_tool_once(params.clone()).await? {
             CallToolResponse::Complete(result) => return Ok(result),
             CallToolResponse::InputRequired(round) => {
@@ -37,7 +37,7 @@ pub(super) async fn call(
             _ => return Err(ServiceError::UnexpectedResponse),
         }
     }
-    Err(ServiceError::InputRequiredRoundsExceeded { max_rounds: MAX_ROUNDS })
+    Err(ServiceError::InputRequiredRoundsExceeded { max_rounds: MAX_CLIENT_ROUNDS })
 }
 
 /// Waits for the result of a task.

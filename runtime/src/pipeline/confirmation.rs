@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Core};
+use super::{CallAnswer, Core};
 use crate::{
     confirm::{Bound, RequestState, Unusable, question},
     message::Message,
@@ -45,7 +45,7 @@ pub(crate) enum Choice {
 pub(super) enum Confirmation {
     Given,
     /// The client must put this question first.
-    Pending(Answer),
+    Pending(CallAnswer),
     Refused(Box<Reply>),
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn check(
         Some(Choice::Accept) => Confirmation::Given,
         Some(Choice::Decline) => refused(rejected(tool, "declined"), "confirmation_declined"),
         Some(Choice::Cancel) => refused(rejected(tool, "cancelled"), "confirmation_declined"),
-        None => Confirmation::Pending(Answer::Ask {
+        None => Confirmation::Pending(CallAnswer::Ask {
             questions: vec![(wire_names::CONFIRM.to_owned(), form(bound))],
             state: Some(core.confirmations.seal(&bound.digest(), &RequestState::Confirmation)),
         }),

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use crate::{
     confirm::Confirmations,
     limits::Limits,
-    record::{Recorder, Subject},
+    record::{CallSubject, Recorder},
     registry::{Definition, Registry},
     sandbox::Sandboxes,
     scopes::Visibility,
@@ -39,11 +39,11 @@ impl Core {
     }
 
     /// Says what a record can tell of a tool that was looked up by `name`.
-    pub(super) fn subject<'a>(&'a self, tool: Option<usize>, name: &'a str) -> Subject<'a> {
+    pub(super) fn subject<'a>(&'a self, tool: Option<usize>, name: &'a str) -> CallSubject<'a> {
         match tool {
-            Some(index) => Subject::Tool(index, self.tool(index)),
-            None if self.disabled_tools.contains(name) => Subject::Disabled(name),
-            None => Subject::Unknown(name),
+            Some(index) => CallSubject::Tool(index, self.tool(index)),
+            None if self.disabled_tools.contains(name) => CallSubject::Disabled(name),
+            None => CallSubject::Unknown(name),
         }
     }
 }

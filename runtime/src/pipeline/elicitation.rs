@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Answer, Core, Refusal};
+use super::{CallAnswer, Core, Refusal};
 use crate::{
     confirm::{CallDigest, RequestState},
     message::Message,
@@ -26,7 +26,7 @@ pub(super) struct Asker<'a> {
     pub(super) digest: Option<&'a CallDigest>,
 }
 
-pub(super) fn put(core: &Core, asker: &Asker<'_>, ask: Ask) -> Result<Answer, Refusal> {
+pub(super) fn put(core: &Core, asker: &Asker<'_>, ask: Ask) -> Result<CallAnswer, Refusal> {
     if asker.unusable {
         return Err(Refusal::State);
     }
@@ -50,9 +50,9 @@ pub(super) fn put(core: &Core, asker: &Asker<'_>, ask: Ask) -> Result<Answer, Re
     };
     let needs_state = ask.state.is_some() || asker.confirmed;
     let state = needs_state.then(|| core.confirmations.seal(digest, &RequestState::Round(ask.state)));
-    Ok(Answer::Ask { questions: ask.questions, state })
+    Ok(CallAnswer::Ask { questions: ask.questions, state })
 }
 
-fn reply(message: Message, reason: &'static str) -> Answer {
-    Answer::Reply(ToolError::not_applied(message).reason(reason).into())
+fn reply(message: Message, reason: &'static str) -> CallAnswer {
+    CallAnswer::Reply(ToolError::not_applied(message).reason(reason).into())
 }

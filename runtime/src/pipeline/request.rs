@@ -24,7 +24,7 @@ pub(crate) struct Request<'a> {
     pub(crate) tool: Option<usize>,
     pub(crate) arguments: Map<String, Value>,
     pub(crate) caller: Arc<Caller>,
-    pub(crate) entry: Entry,
+    pub(crate) entry: CallEntry,
     pub(crate) revision: Revision,
     pub(crate) idempotency_key: Option<Value>,
     pub(crate) reports: Option<Reports>,
@@ -38,7 +38,7 @@ pub(crate) struct Request<'a> {
 }
 
 /// How far admission has come when a round reaches the pipeline.
-pub(crate) enum Entry {
+pub(crate) enum CallEntry {
     /// The pipeline admits the call.
     First,
     /// The transport admitted the call, since its status depended on it.
@@ -47,7 +47,7 @@ pub(crate) enum Entry {
     Next,
 }
 
-impl Entry {
+impl CallEntry {
     /// Completes the admission.
     pub(super) fn admit(
         self,
@@ -65,7 +65,7 @@ impl Entry {
 }
 
 /// How a round ended.
-pub(crate) enum Answer {
+pub(crate) enum CallAnswer {
     Reply(Reply),
     /// The client must answer first; it returns with its answers and the state.
     Ask {

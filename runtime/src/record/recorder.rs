@@ -26,7 +26,7 @@ pub(crate) struct Recorder {
 
 /// The tool that a call names, as far as the server knows it.
 #[derive(Clone, Copy)]
-pub(crate) enum Subject<'a> {
+pub(crate) enum CallSubject<'a> {
     /// A served tool, and its index in the registry.
     Tool(usize, &'a Definition),
     /// A tool that this server has, but does not serve (`--read-only`).
@@ -67,7 +67,7 @@ impl Recorder {
     /// Collects everything about a call that is known before its first stage.
     pub(crate) fn pending(
         &self,
-        subject: Subject<'_>,
+        subject: CallSubject<'_>,
         caller: &Arc<Caller>,
         origin: &Origin,
         revision: Option<Revision>,
@@ -76,10 +76,10 @@ impl Recorder {
         let client = origin.client.as_deref().map(|client| cut(client).into_owned());
         let named = |name: &str| Arc::new(RecordWriter::with(|record| _ = record.text("tool", name)));
         let (tool, class) = match subject {
-            Subject::Tool(at, tool) => (Arc::clone(&self.tools[at]), tool.descriptor.audit),
-            Subject::Disabled(name) => (named(name), Audit::BestEffort),
+            CallSubject::Tool(at, tool) => (Arc::clone(&self.tools[at]), tool.descriptor.audit),
+            CallSubject::Disabled(name) => (named(name), Audit::BestEffort),
             // The caller chose the name, so the record holds its HMAC alone.
-            Subject::Unknown(name) => (named(&self.log.redaction.of(name.as_bytes())), Audit::BestEffort),
+            CallSubject::Unknown(name) => (named(&self.log.redaction.of(name.as_bytes())), Audit::BestEffort),
         };
         let identity = CallIdentity {
             call: u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..)),

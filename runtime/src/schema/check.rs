@@ -77,8 +77,8 @@ enum Keyword {
     MinProperties(usize),
     MaxProperties(usize),
     PropertyNames(Checker),
-    Members(Members),
-    UnevaluatedProperties(Vec<Reach>, Checker),
+    Members(MemberRules),
+    UnevaluatedProperties(Vec<UnevaluatedPart>, Checker),
     AllOf(Vec<Checker>),
     AnyOf(Vec<Checker>),
     OneOf(Vec<Checker>),
@@ -95,7 +95,7 @@ enum Keyword {
 
 /// `properties`, `patternProperties` and `additionalProperties`, which depend on each other.
 #[derive(Debug)]
-struct Members {
+struct MemberRules {
     /// Sorted by name.
     named: Vec<(String, Checker)>,
     patterns: Vec<(Regex, Checker)>,
@@ -112,7 +112,7 @@ enum Rest {
 
 /// The properties that a part of a schema evaluates if the part fits: `unevaluatedProperties` skips them.
 #[derive(Debug)]
-struct Reach {
+struct UnevaluatedPart {
     check: Checker,
     names: BTreeSet<String>,
     patterns: Vec<Regex>,
@@ -263,7 +263,7 @@ impl Keyword {
     }
 }
 
-impl Members {
+impl MemberRules {
     /// Finds the schema of a named property.
     fn named(&self, name: &str) -> Option<&Checker> {
         let at = self.named.binary_search_by(|(other, _)| other.as_str().cmp(name)).ok()?;
@@ -309,11 +309,11 @@ impl Rest {
 
 /// Lists the properties of `object` that no fitting part of the schema evaluates; `whole` is the same object as a value.
 fn unevaluated<'a>(
-    reaches: &[Reach],
+    reaches: &[UnevaluatedPart],
     whole: &Value,
     object: &'a Map<String, Value>,
 ) -> impl Iterator<Item = (&'a String, &'a Value)> {
-    let fitting: Vec<&Reach> = reaches.iter().filter(|reach| reach.check.accepts(whole)).collect();
+    let fitting: Vec<&UnevaluatedPart> = reaches.iter().filter(|reach| reach.check.accepts(whole)).collect();
     let is_evaluated = |name: &str| {
         fitting.iter().any(|reach| {
             reach.all || reach.names.contains(name) || reach.patterns.iter().any(|one| one.is_match(name))

@@ -11,6 +11,7 @@ mod drain;
 mod error;
 mod fast_path;
 mod gate;
+mod header_names;
 mod headers;
 mod health;
 mod host;
@@ -50,7 +51,7 @@ use super::{
 use crate::access::Access;
 
 /// The path of the protocol.
-const PATH: &str = "/mcp";
+const MCP_PATH: &str = "/mcp";
 
 /// The connections to a separate health address.
 const MAX_HEALTH_CONNECTIONS: usize = 64;
@@ -108,7 +109,7 @@ async fn bind(address: Option<SocketAddr>) -> io::Result<Option<TcpListener>> {
 impl Listening {
     /// The URL of the protocol.
     pub(crate) fn url(&self) -> io::Result<String> {
-        Ok(format!("http://{}{PATH}", self.listener.local_addr()?))
+        Ok(format!("http://{}{MCP_PATH}", self.listener.local_addr()?))
     }
 
     /// The callers that are let in.
@@ -161,17 +162,17 @@ fn protocol(
 
 fn router(gate: Arc<HttpGate>) -> Router {
     // Some clients append a slash to the URL.
-    let mut router = Router::new().route(PATH, any(gate::mcp)).route("/mcp/", any(gate::mcp));
+    let mut router = Router::new().route(MCP_PATH, any(gate::mcp)).route("/mcp/", any(gate::mcp));
     if let Some(metadata) = &gate.metadata {
         // At the path of the resource and at the root: clients try one or the other (MCP, authorization).
         let path = metadata.path();
         // The router gives some characters a meaning of its own.
         let is_plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~%".contains(&b));
         let document = get(gate::metadata).options(gate::metadata);
-        if is_plain && path != metadata::PATH {
+        if is_plain && path != metadata::METADATA_PATH {
             router = router.route(path, document.clone());
         }
-        router = router.route(metadata::PATH, document);
+        router = router.route(metadata::METADATA_PATH, document);
     }
     router.with_state(gate)
 }

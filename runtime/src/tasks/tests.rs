@@ -80,7 +80,7 @@ fn results_are_limited_including_reserved_bytes() {
     let tasks = Arc::new(Tasks::new(Clock::manual()));
     let caller = |n: usize| Caller::new(None, format!("caller {n}"), [""; 0]);
     let mut at_work: Vec<_> =
-        (0..MAX_RESULT_BYTES / RESERVED_BYTES).map(|n| begun(&tasks, &caller(n))).collect();
+        (0..MAX_KEPT_BYTES / RESERVED_BYTES).map(|n| begun(&tasks, &caller(n))).collect();
     let more = || tasks.open(&caller(MAX_TASKS), &[], Duration::ZERO).is_some();
     assert!(!more(), "all the room is set aside");
     let mut end = |result: String| at_work.pop().expect("there are many").end(End::Completed(result.into()));
@@ -101,7 +101,7 @@ async fn questions_are_answered_one_by_one() {
     let asked = running.ask(vec![("a".to_owned(), Question::Roots), ("b".to_owned(), Question::Roots)]);
     let client = async {
         let open = || match tasks.get(&caller, &id).map(|snapshot| snapshot.state) {
-            Some(State::Asking(open)) => open.into_iter().map(|(key, _)| key).collect::<Vec<_>>(),
+            Some(TaskState::Asking(open)) => open.into_iter().map(|(key, _)| key).collect::<Vec<_>>(),
             _ => Vec::new(),
         };
         assert_eq!(open(), ["a", "b"]);
@@ -134,5 +134,8 @@ async fn a_task_that_nobody_answers_in_its_time_goes_on_without() {
     assert_eq!(taken_back.ask(question()).await, None);
     clock.advance(Duration::from_secs(630));
     assert_eq!(late.ask(question()).await, None);
-    assert_eq!(tasks.get(&ada(&["read"]), late.id()).map(|snapshot| snapshot.state), Some(State::Working));
+    assert_eq!(
+        tasks.get(&ada(&["read"]), late.id()).map(|snapshot| snapshot.state),
+        Some(TaskState::Working)
+    );
 }

@@ -23,13 +23,13 @@ const MIN_FETCH_INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Keyring {
     issuer: Issuer,
-    state: Mutex<State>,
+    state: Mutex<KeyringState>,
     /// Locked during a fetch: one at a time.
     fetching: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct KeyringState {
     keys: Option<Arc<IssuerKeys>>,
     /// The time of the last successful fetch, by the clock's own count.
     fetched: Duration,
@@ -158,7 +158,7 @@ impl Keyring {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, KeyringState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,13 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::audit::{blocks::MAX_LINE_BYTES, segments, system};
+use crate::audit::{blocks::MAX_RECORD_BYTES, segments, system};
 
 /// The number of bytes read at once.
-const READ_BYTES: usize = 128 * 1024;
+const CHUNK_BYTES: usize = 128 * 1024;
 
 /// Reads a log from its beginning.
-pub(crate) struct Reader {
+pub(crate) struct LogReader {
     path: PathBuf,
     /// The segments that existed at the first look and are not read yet.
     segments: Option<VecDeque<u32>>,
@@ -23,7 +23,7 @@ pub(crate) struct Reader {
     rest: Vec<u8>,
 }
 
-impl Reader {
+impl LogReader {
     pub(crate) fn new(folder: &Path) -> Self {
         Self { path: folder.to_owned(), segments: None, segment: 0, file: None, rest: Vec::new() }
     }
@@ -67,7 +67,7 @@ impl Reader {
 
     fn lines(&mut self, each: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
-        let mut buffer = vec![0; READ_BYTES];
+        let mut buffer = vec![0; CHUNK_BYTES];
         loop {
             let read = file.read(&mut buffer)?;
             if read == 0 {
@@ -80,7 +80,7 @@ impl Reader {
                 start += at + 1;
             }
             self.rest.drain(..start);
-            if self.rest.len() > MAX_LINE_BYTES {
+            if self.rest.len() > MAX_RECORD_BYTES {
                 // Too long for a record; the rest of the line is not one either.
                 each(b"")?;
                 self.rest.clear();

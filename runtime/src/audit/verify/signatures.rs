@@ -56,7 +56,7 @@ impl CheckpointCheck {
     /// Begins to read the log's own checkpoints. A thread checks their signatures, since that takes time.
     pub(super) fn new<'scope>(
         scope: &'scope thread::Scope<'scope, '_>,
-        own: Option<Snapshot>,
+        own: Option<FileSnapshot>,
         exported: Vec<Checkpoint>,
         keys: &'scope [VerifierKey],
     ) -> Self {
@@ -181,10 +181,10 @@ impl CheckpointCheck {
 }
 
 /// The file of checkpoints up to the length that it had when the check began.
-type Snapshot = Take<File>;
+type FileSnapshot = Take<File>;
 
 /// Opens the checkpoints of a log; `None` if the file does not exist.
-pub(super) fn snapshot(folder: &Path) -> io::Result<Option<Snapshot>> {
+pub(super) fn snapshot(folder: &Path) -> io::Result<Option<FileSnapshot>> {
     let path = checkpoint_file::file(folder);
     match system::open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -34,11 +34,11 @@ pub(crate) enum RecordKind {
 /// A record that the writer has not written yet.
 pub(super) struct QueuedRecord {
     pub(super) kind: RecordKind,
-    content: Content,
+    content: RecordContent,
     done: Option<oneshot::Sender<()>>,
 }
 
-enum Content {
+enum RecordContent {
     Ready(RecordWriter),
     /// Written by the writer's thread: the call has gone on.
     Deferred(Box<dyn Fn(&mut RecordWriter) + Send>),
@@ -47,7 +47,7 @@ enum Content {
 impl QueuedRecord {
     /// A record of the server itself.
     pub(super) fn of_server(record: RecordWriter) -> Self {
-        Self { kind: RecordKind::Other, content: Content::Ready(record), done: None }
+        Self { kind: RecordKind::Other, content: RecordContent::Ready(record), done: None }
     }
 
     /// Whether a call waits for this record.
@@ -58,8 +58,8 @@ impl QueuedRecord {
     /// Returns the members of the record. A deferred record is written into `buffer`.
     pub(super) fn members<'a>(&'a self, buffer: &'a mut RecordWriter) -> &'a RecordWriter {
         match &self.content {
-            Content::Ready(record) => record,
-            Content::Deferred(write) => {
+            RecordContent::Ready(record) => record,
+            RecordContent::Deferred(write) => {
                 buffer.clear();
                 write(buffer);
                 buffer
@@ -89,7 +89,7 @@ pub(super) enum LogHealth {
 
 /// The error of a record that did not reach the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unrecorded;
+pub(crate) struct NotWritten;
 
 /// The next task of the writer.
 pub(super) enum WriterTask {
@@ -111,7 +111,7 @@ pub(crate) struct LogLocation {
 /// The state that calls share with the writer.
 #[derive(Default)]
 pub(super) struct WriterQueue {
-    queue: Mutex<Queue>,
+    queue: Mutex<RecordQueue>,
     wake: Condvar,
     health: AtomicU8,
     left_out: AtomicU64,
@@ -119,7 +119,7 @@ pub(super) struct WriterQueue {
 }
 
 #[derive(Default)]
-struct Queue {
+struct RecordQueue {
     records: Vec<QueuedRecord>,
     /// Whether a call waits for one of the records.
     awaited: bool,
@@ -127,7 +127,7 @@ struct Queue {
     reopening: bool,
 }
 
-impl Queue {
+impl RecordQueue {
     /// Whether the writer has something to do now.
     fn is_urgent(&self) -> bool {
         self.awaited || self.closing || self.reopening || self.records.len() >= MAX_GATHERED_RECORDS
@@ -135,7 +135,7 @@ impl Queue {
 }
 
 impl WriterQueue {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, RecordQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -159,10 +159,10 @@ impl WriterQueue {
 
     fn wait<'a>(
         &self,
-        queue: MutexGuard<'a, Queue>,
+        queue: MutexGuard<'a, RecordQueue>,
         timeout: Option<Duration>,
-        idle: fn(&mut Queue) -> bool,
-    ) -> MutexGuard<'a, Queue> {
+        idle: fn(&mut RecordQueue) -> bool,
+    ) -> MutexGuard<'a, RecordQueue> {
         match timeout {
             None => self.wake.wait_while(queue, idle).unwrap_or_else(PoisonError::into_inner),
             Some(timeout) => {
@@ -229,19 +229,19 @@ pub(crate) struct AuditHandle {
 
 impl AuditHandle {
     /// Waits until the record is on the disk, even if the call is dropped in the meantime.
-    pub(crate) async fn commit(&self, kind: RecordKind, record: RecordWriter) -> Result<(), Unrecorded> {
+    pub(crate) async fn commit(&self, kind: RecordKind, record: RecordWriter) -> Result<(), NotWritten> {
         let (done, acknowledged) = oneshot::channel();
-        self.queue.push(QueuedRecord { kind, content: Content::Ready(record), done: Some(done) });
+        self.queue.push(QueuedRecord { kind, content: RecordContent::Ready(record), done: Some(done) });
         match tokio::time::timeout(COMMIT_TIMEOUT, acknowledged).await {
             Ok(Ok(())) => Ok(()),
-            _ => Err(Unrecorded),
+            _ => Err(NotWritten),
         }
     }
 
     /// Records without waiting. If the record cannot be written, it is counted, and the count is recorded later. `write`
     /// holds its values until then, so it must not hold secrets.
     pub(crate) fn note(&self, kind: RecordKind, write: impl Fn(&mut RecordWriter) + Send + 'static) {
-        self.queue.push(QueuedRecord { kind, content: Content::Deferred(Box::new(write)), done: None });
+        self.queue.push(QueuedRecord { kind, content: RecordContent::Deferred(Box::new(write)), done: None });
     }
 
     /// Whether a denial is recorded by itself. If there are too many, it is only counted.

@@ -19,7 +19,7 @@ use crate::{
 /// The most bytes of arguments that a record holds. Of longer ones it holds a digest and the size.
 const MAX_ARGUMENTS_BYTES: usize = 64 * 1024;
 /// The prefix of a redacted value.
-const PREFIX: &str = "hmac:";
+const HMAC_PREFIX: &str = "hmac:";
 
 /// Replaces values by digests under the log's key: equal values have equal digests, and no digest reveals its value.
 #[derive(Clone)]
@@ -55,7 +55,7 @@ impl Redaction {
 
     fn write(&self, out: &mut Vec<u8>, value: &[u8]) {
         out.push(b'"');
-        out.extend_from_slice(PREFIX.as_bytes());
+        out.extend_from_slice(HMAC_PREFIX.as_bytes());
         out.extend_from_slice(&hex(&self.digest(value)));
         out.push(b'"');
     }
@@ -172,7 +172,7 @@ impl Redaction {
 
 /// Returns a digest under a log's key as it is written in a record.
 pub(crate) fn prefixed(digest: &Hash) -> String {
-    format!("{PREFIX}{}", hex_text(digest))
+    format!("{HMAC_PREFIX}{}", hex_text(digest))
 }
 
 /// Whether a schema lists `text` among the values that it allows. Such a value is the server's own and not a secret.

@@ -16,7 +16,7 @@ use super::{
     record::RecordWriter,
     recover::{self, LogEnd},
     redact::Redaction,
-    writer::Writer,
+    writer::LogWriter,
 };
 use crate::{audit::signed_note::Signer, message::Message, stderr};
 
@@ -38,7 +38,7 @@ pub(crate) fn start(options: &LogOptions, mut record: RecordWriter) -> Result<Au
     }
     let location = LogLocation { folder: path, signed: checkpoints.is_some() };
     let file = LogFile::open(folder, redaction.id().to_owned(), options, end.as_ref()).map_err(failed)?;
-    let writer = Writer::begin(file, checkpoints, end.as_ref(), record).map_err(failed)?;
+    let writer = LogWriter::begin(file, checkpoints, end.as_ref(), record).map_err(failed)?;
     spawn(writer, redaction, location)
 }
 
@@ -97,7 +97,7 @@ impl Drop for WriterEnd<'_> {
     }
 }
 
-fn spawn(writer: Writer, redaction: Redaction, location: LogLocation) -> Result<AuditHandle, Message> {
+fn spawn(writer: LogWriter, redaction: Redaction, location: LogLocation) -> Result<AuditHandle, Message> {
     let queue = Arc::<WriterQueue>::default();
     let (disconnects, ended) = mpsc::channel();
     let for_writer = Arc::clone(&queue);

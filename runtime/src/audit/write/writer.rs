@@ -21,7 +21,7 @@ const MIN_FREE_BYTES: u64 = 16 * 1024 * 1024;
 const FULL_DISK_RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// The writer of a log.
-pub(super) struct Writer {
+pub(super) struct LogWriter {
     file: LogFile,
     checkpoints: Option<Checkpoints>,
     /// The calls whose intent is written, and whose outcome is not.
@@ -29,7 +29,7 @@ pub(super) struct Writer {
     health: LogHealth,
 }
 
-impl Writer {
+impl LogWriter {
     /// Writes the first records of this process: the beginning of a segment, a crash, and the start. `end` is the end of
     /// the log before.
     pub(super) fn begin(

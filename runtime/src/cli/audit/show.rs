@@ -9,12 +9,12 @@ use std::{
 use clap::Args;
 
 use super::{
-    Folder,
+    FolderArg,
     filter::{Filter, time},
     printer::Printer,
 };
 use crate::{
-    audit::verify::Reader,
+    audit::verify::LogReader,
     cli::{DONE, FAILED, fail},
     message::Message,
     server::Server,
@@ -26,7 +26,7 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
 #[derive(Args)]
 pub(super) struct Show {
     #[command(flatten)]
-    folder: Folder,
+    folder: FolderArg,
     /// Only calls of this tool
     #[arg(long, value_name = "NAME")]
     tool: Option<String>,
@@ -60,7 +60,7 @@ impl Show {
         let (follow, json) = (self.follow, self.json);
         let filter = self.filter()?;
         let mut logs: Vec<_> =
-            folders.iter().map(|folder| (Reader::new(folder), Printer::new(&filter, json))).collect();
+            folders.iter().map(|folder| (LogReader::new(folder), Printer::new(&filter, json))).collect();
         let mut out = io::BufWriter::new(io::stdout().lock());
         loop {
             for (reader, printer) in &mut logs {

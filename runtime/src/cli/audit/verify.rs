@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Folder, plain, shown};
+use super::{FolderArg, plain, shown};
 use crate::{
     audit::verify::{Checkpoint, Finding, Location, Verdict, VerifierKey, exported, verify},
     cli::{COULD_NOT, DONE, FAILED, fail, print_stdout},
@@ -20,7 +20,7 @@ use crate::{
 #[derive(Args)]
 pub(super) struct Verify {
     #[command(flatten)]
-    folder: Folder,
+    folder: FolderArg,
     /// A verifier key, or a file that contains one; may be repeated. The default is FOLDER.signing-key.pub
     #[arg(long = "key", value_name = "KEY")]
     keys: Vec<String>,

@@ -6,7 +6,7 @@ use regex::Regex;
 use serde_json::{Map, Number, Value, json};
 
 use super::{
-    Checker, Keyword, Members, Reach, Rest, Types, format,
+    Checker, Keyword, MemberRules, Rest, Types, UnevaluatedPart, format,
     pattern::regex,
     refer::{Target, Targets},
 };
@@ -195,7 +195,7 @@ impl Compiler<'_> {
         Ok(Keyword::Items { first, rest: self.rest(object.get("items"))? })
     }
 
-    fn members(&mut self, object: &Map<String, Value>) -> Result<Members, Message> {
+    fn members(&mut self, object: &Map<String, Value>) -> Result<MemberRules, Message> {
         let children = |key: &str| object.get(key).and_then(Value::as_object).into_iter().flatten();
         let named = children("properties").map(|(name, child)| Ok((name.clone(), self.part(child)?)));
         let mut named = named.collect::<Result<Vec<_>, Message>>()?;
@@ -203,7 +203,7 @@ impl Compiler<'_> {
         let patterns = children("patternProperties")
             .map(|(pattern, child)| Ok((compiled("patternProperties", pattern)?, self.part(child)?)));
         let patterns = patterns.collect::<Result<_, Message>>()?;
-        Ok(Members { named, patterns, rest: self.rest(object.get("additionalProperties"))? })
+        Ok(MemberRules { named, patterns, rest: self.rest(object.get("additionalProperties"))? })
     }
 
     fn rest(&mut self, schema: Option<&Value>) -> Result<Rest, Message> {
@@ -220,7 +220,7 @@ impl Compiler<'_> {
         &mut self,
         object: &Map<String, Value>,
         condition: &Value,
-        reaches: &mut Vec<Reach>,
+        reaches: &mut Vec<UnevaluatedPart>,
     ) -> Result<(), Message> {
         if let Some(neighbour) = ["if", "$ref"].into_iter().find(|key| object.contains_key(*key)) {
             return Err(Message::new(format!(
@@ -232,7 +232,7 @@ impl Compiler<'_> {
         let patterns = keys("patternProperties").map(|pattern| compiled("patternProperties", pattern));
         let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
         let all = object.contains_key("additionalProperties");
-        reaches.push(Reach { check: self.check(condition)?, names, patterns, all });
+        reaches.push(UnevaluatedPart { check: self.check(condition)?, names, patterns, all });
         for child in
             ["allOf", "anyOf", "oneOf"].iter().filter_map(|key| object.get(*key)?.as_array()).flatten()
         {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Checker, Keyword, Members, Rest, Types, unevaluated};
+use super::{Checker, Keyword, MemberRules, Rest, Types, unevaluated};
 use crate::{
     text,
     tool::{args::Fault, descriptor::Descriptor},
@@ -97,7 +97,7 @@ impl Collector<'_> {
         }
     }
 
-    fn members(&mut self, members: &Members, object: &Map<String, Value>, place: &str) {
+    fn members(&mut self, members: &MemberRules, object: &Map<String, Value>, place: &str) {
         for (name, value) in object {
             let inner = inside(place, &text::shown(name));
             let named = members.named(name);

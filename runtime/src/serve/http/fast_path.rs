@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     drain::{self, Drain},
     error::{self, HttpError},
+    header_names::{METHOD, NAME, VERSION},
     keep_alive,
 };
 use crate::{
@@ -32,7 +33,7 @@ use crate::{
     serve::{
         mcp::{
             peer,
-            rounds::{Input, Invocation},
+            rounds::{CallInput, Invocation},
         },
         shared::Shared,
     },
@@ -40,9 +41,6 @@ use crate::{
     wire_names,
 };
 
-const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-const METHOD: HeaderName = HeaderName::from_static("mcp-method");
-const NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// The key of a modern request's revision in its `_meta` (SEP-2575).
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
@@ -129,7 +127,7 @@ impl FastCall {
         cancelled: CancellationToken,
     ) -> Result<CallToolResponse, ErrorData> {
         let _in_flight = shared.in_flight.token();
-        let input = Input::take(&mut self.params);
+        let input = CallInput::take(&mut self.params);
         let invocation = Invocation {
             tool: self.tool,
             name: self.params.name.into_owned(),

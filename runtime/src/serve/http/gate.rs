@@ -20,7 +20,7 @@ use super::{
     headers,
     host::Hosts,
     metadata::ResourceMetadata,
-    peek::{self, Message, Peek},
+    peek::{self, HttpMessage, Peek},
     sessions::{self, Reservation, SessionGuard, Sessions},
 };
 use crate::{
@@ -147,15 +147,15 @@ impl HttpGate {
             return Ok(Admitted::General(General::default()));
         }
         let caller = &exchange.caller;
-        match Message::read(&self.shared, &parts.headers, body)? {
-            Message::FastCall(call) => {
+        match HttpMessage::read(&self.shared, &parts.headers, body)? {
+            HttpMessage::FastCall(call) => {
                 let admission = self.admit(call.tool, call.name(), &call.id, caller, false).await?;
                 let caller = Arc::clone(caller);
                 let keep_alive = self.limits.keep_alive;
                 let answer = call.answer(&self.shared, caller, admission, &self.drain, keep_alive);
                 answer.await.map(Admitted::Answered)
             }
-            Message::Other(peek) => {
+            HttpMessage::Other(peek) => {
                 exchange.id.clone_from(&peek.id);
                 peek.check_handshake()?;
                 let legacy = headers::check_version(parts, &peek, &self.shared)
@@ -166,7 +166,8 @@ impl HttpGate {
                 let reservation =
                     if peek.opens_session() { Some(self.sessions.reserve(caller).await?) } else { None };
                 if let Some(id) = peek.request_id() {
-                    exchange.session.begin_request(id).map_err(|refused| refused.to(Some(id.clone())))?;
+                    let begun = exchange.session.begin_request(id).await;
+                    begun.map_err(|refused| refused.to(Some(id.clone())))?;
                 }
                 let call = self.admit_peeked(&peek, &parts.headers, caller, legacy).await?;
                 Ok(Admitted::General(General { call, _reservation: reservation }))

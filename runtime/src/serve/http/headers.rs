@@ -1,15 +1,15 @@
 //! Checks the headers that the protocol gives a meaning: the revision, and those that repeat the body (SEP-2243).
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use rmcp::model::{ErrorCode, ProtocolVersion};
 
-use super::{error::HttpError, peek::Peek};
+use super::{
+    error::HttpError,
+    header_names::{METHOD, NAME, VERSION},
+    peek::Peek,
+};
 use crate::{message::Message, revision::Revision, serve::shared::Shared};
-
-const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-const METHOD: HeaderName = HeaderName::from_static("mcp-method");
-const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// Completes `Accept` for clients that leave it out or accept everything: rmcp insists on both media types.
 pub(super) fn accept_both(headers: &mut HeaderMap) {

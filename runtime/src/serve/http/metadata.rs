@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// The well-known path of the metadata (RFC 9728 §3).
-pub(super) const PATH: &str = "/.well-known/oauth-protected-resource";
+pub(super) const METADATA_PATH: &str = "/.well-known/oauth-protected-resource";
 
 /// The metadata for clients that need a token.
 pub(super) struct ResourceMetadata {
@@ -27,6 +27,6 @@ impl ResourceMetadata {
 
     /// The path of the metadata's URL on this server.
     pub(super) fn path(&self) -> &str {
-        self.url.find(PATH).map_or(PATH, |at| &self.url[at..])
+        self.url.find(METADATA_PATH).map_or(METADATA_PATH, |at| &self.url[at..])
     }
 }

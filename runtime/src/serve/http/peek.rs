@@ -11,7 +11,7 @@ use crate::serve::{
 };
 
 /// The body of a POST.
-pub(super) enum Message {
+pub(super) enum HttpMessage {
     FastCall(Box<FastCall>),
     /// A message for the general path.
     Other(Peek),
@@ -28,7 +28,7 @@ pub(super) struct Peek {
     fault: Option<crate::message::Message>,
 }
 
-impl Message {
+impl HttpMessage {
     /// Reads a body; if it is not a message, says why.
     pub(super) fn read(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<Self, HttpError> {
         if FastCall::has_plain_headers(shared, headers)

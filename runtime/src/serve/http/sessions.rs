@@ -28,6 +28,8 @@ const SESSION: &str = "mcp-session-id";
 const MIN_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// The interval between two looks for idle sessions.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(30);
+/// The time after an answer in which its stream ends.
+const END_OF_STREAM_TIMEOUT: Duration = Duration::from_millis(250);
 /// The requests that one session may have in flight.
 const MAX_REQUESTS_PER_SESSION: usize = 256;
 
@@ -46,12 +48,12 @@ pub(super) struct Sessions {
     local: LocalSessionManager,
     max: usize,
     idle_timeout: Duration,
-    open: Arc<Mutex<Open>>,
+    open: Arc<Mutex<OpenSession>>,
 }
 
 /// The sessions there are, and those that are about to be.
 #[derive(Default)]
-struct Open {
+struct OpenSession {
     sessions: HashMap<SessionId, Session>,
     /// Places of handshakes that are under way.
     reserved: usize,
@@ -74,7 +76,7 @@ impl Session {
 
 /// Marks a session as in use while a request or a stream of it is open.
 pub(super) struct SessionGuard {
-    open: Arc<Mutex<Open>>,
+    open: Arc<Mutex<OpenSession>>,
     session: Option<SessionId>,
     usage: Usage,
 }
@@ -88,7 +90,7 @@ enum Usage {
 }
 
 /// A place for one more session, until the session exists or its handshake has failed.
-pub(super) struct Reservation(Arc<Mutex<Open>>);
+pub(super) struct Reservation(Arc<Mutex<OpenSession>>);
 
 impl Drop for Reservation {
     fn drop(&mut self) {
@@ -96,7 +98,7 @@ impl Drop for Reservation {
     }
 }
 
-fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
+fn lock(open: &Mutex<OpenSession>) -> MutexGuard<'_, OpenSession> {
     // A panic cannot leave the map inconsistent.
     open.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -175,7 +177,7 @@ impl Sessions {
     }
 }
 
-impl Open {
+impl OpenSession {
     fn make_room(&mut self, max: usize, caller: &Caller) -> Result<Option<SessionId>, HttpError> {
         if self.sessions.len() + self.reserved < max {
             return Ok(None);
@@ -295,9 +297,14 @@ impl fmt::Display for SessionError {
 impl std::error::Error for SessionError {}
 
 impl SessionGuard {
-    /// Marks the session as answering the request `id`; refuses an id that is in flight already (JSON-RPC: a client must
-    /// be able to tell the answers apart).
-    pub(super) fn begin_request(&mut self, id: &RequestId) -> Result<(), HttpError> {
+    /// Marks the session as answering the request `id`. Refuses an id that is in flight already, since a client could not
+    /// tell the two answers apart (JSON-RPC 2.0).
+    pub(super) async fn begin_request(&mut self, id: &RequestId) -> Result<(), HttpError> {
+        let start = Instant::now();
+        // A client that has read an answer may use its id again before the end of the stream is noticed here.
+        while start.elapsed() < END_OF_STREAM_TIMEOUT && self.is_in_flight(id) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         self.update(|session| {
             if session.in_flight.len() >= MAX_REQUESTS_PER_SESSION {
                 let message = Message::new("this session is at its limit of requests in flight")
@@ -312,6 +319,11 @@ impl SessionGuard {
             }
             Ok(Usage::Request(id.clone()))
         })
+    }
+
+    fn is_in_flight(&self, id: &RequestId) -> bool {
+        let Some(session) = &self.session else { return false };
+        lock(&self.open).sessions.get(session).is_some_and(|session| session.in_flight.contains(id))
     }
 
     /// Marks the session as having an open stream of the server's messages.

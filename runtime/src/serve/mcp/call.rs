@@ -16,7 +16,7 @@ use super::{
     handler::{CallerSource, McpHandler, revision},
     peer::{self, ClientPeer},
     progress,
-    rounds::{Input, Invocation},
+    rounds::{CallInput, Invocation},
     task_call::TaskCall,
 };
 use crate::{
@@ -47,7 +47,7 @@ impl McpHandler {
         // The transport admitted the tool that it read in the body; rmcp must have read the same one.
         let admission =
             admission.filter(|admission| self.shared.core.tool(admission.tool).name() == request.name);
-        let input = Input::take(&mut request);
+        let input = CallInput::take(&mut request);
         let mut invocation =
             self.invocation(request.name.into_owned(), caller, admission.as_ref(), revision, &mut context);
         let task = match self.open_task(&invocation, &context) {

@@ -27,14 +27,14 @@ use crate::{
 pub(crate) struct ClientPeer<'a> {
     /// The connection, if the client can be asked within the call (before 2026-07-28). Since then a server never asks by
     /// itself: the client calls again (SEP-2322).
-    connection: Option<Connection<'a>>,
+    connection: Option<ConnectedPeer<'a>>,
     features: ClientFeatures,
     state: Option<String>,
     responses: InputResponses,
 }
 
 #[derive(Clone, Copy)]
-struct Connection<'a> {
+struct ConnectedPeer<'a> {
     context: &'a RequestContext<RoleServer>,
     /// Cancelled when the client closes its end, after which it cannot answer.
     gone: &'a CancellationToken,
@@ -70,7 +70,7 @@ impl<'a> ClientPeer<'a> {
     /// A client that is asked within the call.
     pub(crate) fn connected(context: &'a RequestContext<RoleServer>, gone: &'a CancellationToken) -> Self {
         let features = features(context.client_capabilities());
-        let connection = Some(Connection { context, gone });
+        let connection = Some(ConnectedPeer { context, gone });
         Self { connection, features, state: None, responses: InputResponses::default() }
     }
 
@@ -87,7 +87,7 @@ impl<'a> ClientPeer<'a> {
             InputRequest::ListRoots(request) => ServerRequest::ListRootsRequest(request),
             _ => return Ok(None),
         };
-        let Some(Connection { context, gone }) = self.connection else { return Ok(None) };
+        let Some(ConnectedPeer { context, gone }) = self.connection else { return Ok(None) };
         let answer = tokio::select! {
             biased;
             // A cancelled call stays cancelled, even if the user answers later.

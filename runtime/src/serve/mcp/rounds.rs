@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::peer::{self, ClientPeer};
 use crate::{
-    pipeline::{self, Admission, Answer, Elicitor, Entry, Refusal, Request, TaskMode},
+    pipeline::{self, Admission, CallAnswer, CallEntry, Elicitor, Refusal, Request, TaskMode},
     record::Origin,
     revision::Revision,
     sandbox::UnsandboxedHandle,
@@ -38,13 +38,13 @@ pub(crate) struct Invocation {
 
 /// The part of a call that differs from round to round.
 #[derive(Default)]
-pub(crate) struct Input {
+pub(crate) struct CallInput {
     pub(crate) arguments: Map<String, Value>,
     pub(crate) state: Option<String>,
     pub(crate) responses: InputResponses,
 }
 
-impl Input {
+impl CallInput {
     /// Takes the input out of `params`.
     pub(crate) fn take(params: &mut CallToolRequestParams) -> Self {
         Self {
@@ -61,9 +61,9 @@ impl Invocation {
         &self,
         arguments: Map<String, Value>,
         peer: &dyn Elicitor,
-        entry: Entry,
+        entry: CallEntry,
         task: TaskMode<'_>,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<CallAnswer, Refusal> {
         let request = Request {
             name: &self.name,
             tool: self.tool,
@@ -85,30 +85,30 @@ impl Invocation {
     /// Runs the one round of a client that calls again with its answers.
     pub(crate) async fn modern(
         self,
-        input: Input,
+        input: CallInput,
         features: ClientFeatures,
         admission: Option<Admission>,
         task: TaskMode<'_>,
     ) -> Result<CallToolResponse, ErrorData> {
         let peer = ClientPeer::stateless(features, input.state, input.responses);
-        let answer = self.round(input.arguments, &peer, Entry::from(admission), task).await;
+        let answer = self.round(input.arguments, &peer, CallEntry::from(admission), task).await;
         self.response(answer)
     }
 
     /// Runs all rounds of a client that is asked within the call.
     pub(crate) async fn legacy(
         self,
-        mut input: Input,
+        mut input: CallInput,
         mut peer: ClientPeer<'_>,
         admission: Option<Admission>,
     ) -> Result<CallToolResponse, ErrorData> {
         let may_ask = peer.features().any();
-        let mut entry = Entry::from(admission);
+        let mut entry = CallEntry::from(admission);
         for _round in 0..MAX_ROUNDS {
             let arguments =
                 if may_ask { input.arguments.clone() } else { std::mem::take(&mut input.arguments) };
             let answer = self.round(arguments, &peer, entry, TaskMode::NotRequested).await;
-            let Ok(Answer::Ask { questions, state }) = answer else { return self.response(answer) };
+            let Ok(CallAnswer::Ask { questions, state }) = answer else { return self.response(answer) };
             let mut responses = BTreeMap::new();
             for (key, question) in questions {
                 if let Some(response) = peer.put(question).await? {
@@ -116,23 +116,28 @@ impl Invocation {
                 }
             }
             peer = peer.with_answers(state, responses);
-            entry = Entry::Next;
+            entry = CallEntry::Next;
         }
         Err(too_many_rounds())
     }
 
     /// Turns the end of the last round into the protocol's response.
-    pub(crate) fn response(&self, answer: Result<Answer, Refusal>) -> Result<CallToolResponse, ErrorData> {
+    pub(crate) fn response(
+        &self,
+        answer: Result<CallAnswer, Refusal>,
+    ) -> Result<CallToolResponse, ErrorData> {
         let meta = self.shared.meta(self.revision);
         match answer {
-            Ok(Answer::Reply(reply)) => Ok(convert::result(reply, meta).into()),
-            Ok(Answer::Ask { questions, state }) => Ok(peer::input_required(questions, state, meta)?.into()),
+            Ok(CallAnswer::Reply(reply)) => Ok(convert::result(reply, meta).into()),
+            Ok(CallAnswer::Ask { questions, state }) => {
+                Ok(peer::input_required(questions, state, meta)?.into())
+            }
             Err(refusal) => Err(convert::error(&refusal)),
         }
     }
 }
 
-impl From<Option<Admission>> for Entry {
+impl From<Option<Admission>> for CallEntry {
     fn from(admission: Option<Admission>) -> Self {
         admission.map_or(Self::First, Self::Admitted)
     }

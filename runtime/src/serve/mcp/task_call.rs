@@ -16,11 +16,11 @@ use tokio_util::{
 use super::{
     peer::{self, ClientPeer},
     progress,
-    rounds::{Input, Invocation, MAX_ROUNDS, too_many_rounds},
+    rounds::{CallInput, Invocation, MAX_ROUNDS, too_many_rounds},
     task_result,
 };
 use crate::{
-    pipeline::{self, Admission, Answer, Entry, Refusal, TaskMode},
+    pipeline::{self, Admission, CallAnswer, CallEntry, Refusal, TaskMode},
     serve::convert,
     tasks::{End, Running, Snapshot},
     tool::{
@@ -38,7 +38,7 @@ const UNANSWERED: i32 = -31408;
 /// A call that goes on after its request.
 pub(crate) struct TaskCall {
     invocation: Invocation,
-    input: Input,
+    input: CallInput,
     features: ClientFeatures,
     running: Running,
     reports: mpsc::Receiver<Report>,
@@ -47,12 +47,12 @@ pub(crate) struct TaskCall {
 }
 
 /// The end of one round.
-type Round = Result<Answer, Refusal>;
+type RoundResult = Result<CallAnswer, Refusal>;
 
 impl TaskCall {
     pub(crate) fn new(
         mut invocation: Invocation,
-        input: Input,
+        input: CallInput,
         features: ClientFeatures,
         running: Running,
         connection_rounds: TaskTracker,
@@ -96,7 +96,7 @@ impl TaskCall {
         admission: Option<Admission>,
         begun: oneshot::Sender<Snapshot>,
     ) -> Option<Result<CallToolResponse, ErrorData>> {
-        let Input { state, responses, .. } = &mut self.input;
+        let CallInput { state, responses, .. } = &mut self.input;
         let peer = ClientPeer::stateless(self.features, state.take(), std::mem::take(responses));
         let (tasks, id) = (self.invocation.shared.clone(), self.running.id().to_owned());
         let announce = move || {
@@ -106,8 +106,9 @@ impl TaskCall {
             }
         };
         let in_flight = self.in_flight();
-        let first =
-            self.round(&peer, Entry::from(admission), TaskMode::Requested(Some(Box::new(announce)))).await;
+        let first = self
+            .round(&peer, CallEntry::from(admission), TaskMode::Requested(Some(Box::new(announce))))
+            .await;
         drop(in_flight);
         if !self.running.has_begun() {
             return Some(self.invocation.response(first));
@@ -122,12 +123,12 @@ impl TaskCall {
         [self.invocation.shared.in_flight.token(), self.connection_rounds.token()]
     }
 
-    async fn later_rounds(&mut self, first: Round) -> End {
+    async fn later_rounds(&mut self, first: RoundResult) -> End {
         let (mut last, mut round) = (first, 0);
         loop {
             let (questions, state) = match last {
-                Ok(Answer::Reply(reply)) => return completed(reply, &self.running),
-                Ok(Answer::Ask { questions, state }) => (questions, state),
+                Ok(CallAnswer::Reply(reply)) => return completed(reply, &self.running),
+                Ok(CallAnswer::Ask { questions, state }) => (questions, state),
                 Err(refusal) => return failed(&convert::error(&refusal)),
             };
             round += 1;
@@ -147,7 +148,7 @@ impl TaskCall {
     }
 
     /// Runs a later round when it has a slot; `None` if the task is cancelled first.
-    async fn next(&mut self, peer: &ClientPeer<'_>) -> Option<Round> {
+    async fn next(&mut self, peer: &ClientPeer<'_>) -> Option<RoundResult> {
         let _in_flight = self.in_flight();
         let Invocation { shared, caller, tool, name, .. } = &self.invocation;
         let admission = tokio::select! {
@@ -156,13 +157,15 @@ impl TaskCall {
             admission = pipeline::admit_in_turn(&shared.core, caller, *tool, name) => admission,
         };
         Some(match admission {
-            Ok(admission) => self.round(peer, Entry::Admitted(admission), TaskMode::Requested(None)).await,
+            Ok(admission) => {
+                self.round(peer, CallEntry::Admitted(admission), TaskMode::Requested(None)).await
+            }
             Err(refusal) => Err(refusal.into()),
         })
     }
 
     /// Runs one round, and publishes its progress as the task's status.
-    async fn round(&mut self, peer: &ClientPeer<'_>, entry: Entry, task: TaskMode<'_>) -> Round {
+    async fn round(&mut self, peer: &ClientPeer<'_>, entry: CallEntry, task: TaskMode<'_>) -> RoundResult {
         let Self { invocation, input, running, reports, .. } = self;
         let mut answer = std::pin::pin!(invocation.round(input.arguments.clone(), peer, entry, task));
         loop {

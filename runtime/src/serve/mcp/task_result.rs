@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::peer;
 use crate::{
     message::Message,
-    tasks::{End, Snapshot, State},
+    tasks::{End, Snapshot, TaskState},
 };
 
 /// The interval at which clients should ask for a task, in milliseconds.
@@ -21,19 +21,19 @@ const POLL_INTERVAL_MS: u64 = 1_000;
 pub(crate) fn detailed(snapshot: Snapshot, meta: Map<String, Value>) -> Result<GetTaskResult, ErrorData> {
     let task = task(&snapshot);
     let payload = match snapshot.state {
-        State::Working => TaskPayload::Working,
-        State::Asking(questions) => {
+        TaskState::Working => TaskPayload::Working,
+        TaskState::Asking(questions) => {
             let requests = questions.into_iter().map(|(key, question)| Ok((key, peer::request(question)?)));
             TaskPayload::InputRequired {
                 input_requests: requests.collect::<Result<InputRequests, ErrorData>>()?,
             }
         }
-        State::Ended(End::Completed(result)) => {
+        TaskState::Ended(End::Completed(result)) => {
             let invalid = |error: serde_json::Error| ErrorData::internal_error(error.to_string(), None);
             TaskPayload::Completed { result: serde_json::from_str(&result).map_err(invalid)? }
         }
-        State::Ended(End::Failed(error)) => TaskPayload::Failed { error },
-        State::Ended(End::Cancelled) => TaskPayload::Cancelled,
+        TaskState::Ended(End::Failed(error)) => TaskPayload::Failed { error },
+        TaskState::Ended(End::Cancelled) => TaskPayload::Cancelled,
     };
     let mut result = GetTaskResult::new(DetailedTask::new(task, payload));
     result.meta = (!meta.is_empty()).then_some(MetaObject(meta));

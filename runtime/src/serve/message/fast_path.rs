@@ -39,13 +39,13 @@ fn plain(text: &str) -> Option<(RequestId, CallToolRequestParams)> {
     if !text.contains("\"tools/call\"") {
         return None;
     }
-    let Object(Call { id, params: Object(params), .. }) = serde_json::from_str(text).ok()?;
+    let Object(CallBody { id, params: Object(params), .. }) = serde_json::from_str(text).ok()?;
     Some((id, params.into()))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Call {
+struct CallBody {
     #[serde(rename = "jsonrpc")]
     _version: JsonRpcVersion2_0,
     id: RequestId,

@@ -16,7 +16,8 @@ enum Kind {
     Level,
 }
 
-const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+const LEVEL_NAMES: [&str; 8] =
+    ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 /// The required fields of a method, as paths into `params`.
 fn fields(method: &str) -> Option<&'static [(&'static str, Kind)]> {
@@ -72,8 +73,8 @@ fn first_fault(fields: &[(&str, Kind)], params: Option<&Value>) -> Option<String
         match kind {
             Kind::Text if !value.is_string() => Some(format!("`{name}` is not a string")),
             Kind::Object if !value.is_object() => Some(format!("`{name}` is not an object")),
-            Kind::Level if !value.as_str().is_some_and(|level| LEVELS.contains(&level)) => {
-                Some(format!("`{name}` is not one of {}", LEVELS.join(", ")))
+            Kind::Level if !value.as_str().is_some_and(|level| LEVEL_NAMES.contains(&level)) => {
+                Some(format!("`{name}` is not one of {}", LEVEL_NAMES.join(", ")))
             }
             _ => None,
         }

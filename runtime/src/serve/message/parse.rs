@@ -22,7 +22,7 @@ pub(in crate::serve) enum Line {
 
 /// The parts of a malformed message that an answer needs.
 #[derive(Deserialize)]
-struct Address<'a> {
+struct RequestLine<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -123,8 +123,8 @@ fn fault_of(envelope: &Envelope<'_>, has_id: bool, error: &str) -> ErrorData {
 }
 
 fn repeated(text: &str, name: &str) -> Line {
-    match serde_json::from_str::<Address<'_>>(text) {
-        Ok(Address { id: Some(id), method: Some(_) }) => {
+    match serde_json::from_str::<RequestLine<'_>>(text) {
+        Ok(RequestLine { id: Some(id), method: Some(_) }) => {
             let message = format!(
                 "an object names `{}` twice, and readers differ on which one counts",
                 text::shown(name)
@@ -167,7 +167,7 @@ impl<'de> Visitor<'de> for Unique<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut names: BTreeSet<Cow<'de, str>> = BTreeSet::new();
-        while let Some(Name(name)) = map.next_key()? {
+        while let Some(BorrowedName(name)) = map.next_key()? {
             if let Some(twice) = names.replace(name) {
                 *self.repeated = Some(twice.into_owned());
                 return Err(serde::de::Error::custom("repeated"));
@@ -204,4 +204,4 @@ impl<'de> Visitor<'de> for Unique<'_> {
 
 /// A name, borrowed from the line if it has no escapes.
 #[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+struct BorrowedName<'a>(#[serde(borrow)] Cow<'a, str>);

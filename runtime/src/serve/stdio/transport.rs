@@ -57,7 +57,7 @@ pub(crate) struct LineTransport<R, W> {
     /// The deadline of answers, if the server shuts down.
     stopping: Option<Instant>,
     signals: ShutdownSignals,
-    write: Arc<tokio::sync::Mutex<Writer<W>>>,
+    write: Arc<tokio::sync::Mutex<LineWriter<W>>>,
     in_flight: Arc<InFlight>,
     /// Answers that the transport itself is writing.
     answers: JoinSet<io::Result<()>>,
@@ -77,28 +77,43 @@ pub(crate) struct ShutdownSignals {
 }
 
 /// The writing half, with a buffer for one line.
-struct Writer<W> {
+struct LineWriter<W> {
     half: W,
     /// Reused, since allocating a megabyte costs more than filling it.
     line: Vec<u8>,
 }
 
-/// Requests that have not been answered.
+/// Requests whose answers have not been written.
 #[derive(Default)]
 struct InFlight {
-    ids: Mutex<HashSet<RequestId>>,
+    requests: Mutex<Requests>,
     changed: Notify,
 }
 
+#[derive(Default)]
+struct Requests {
+    /// The ids of requests without an answer.
+    ids: HashSet<RequestId>,
+    /// The number of answers that are being written. Their ids are free: a client that has read an answer may use its id
+    /// again before the writer learns that the write has ended.
+    writing: usize,
+}
+
+impl Requests {
+    fn is_empty(&self) -> bool {
+        self.ids.is_empty() && self.writing == 0
+    }
+}
+
 impl InFlight {
-    fn ids(&self) -> std::sync::MutexGuard<'_, HashSet<RequestId>> {
+    fn requests(&self) -> std::sync::MutexGuard<'_, Requests> {
         // A panic cannot leave the set inconsistent.
-        self.ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.requests.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Adds a request. An id that is in flight is refused, since its two answers could not be told apart.
     fn insert(&self, id: &RequestId) -> Result<(), ErrorData> {
-        let mut ids = self.ids();
+        let ids = &mut self.requests().ids;
         if ids.len() >= MAX_REQUESTS_IN_FLIGHT {
             let message = Message::new("this connection is at its limit of requests in flight")
                 .help("wait for an answer, then call again");
@@ -113,8 +128,19 @@ impl InFlight {
         Ok(())
     }
 
-    fn remove(&self, id: &RequestId) {
-        self.ids().remove(id);
+    fn cancel(&self, id: &RequestId) {
+        self.requests().ids.remove(id);
+        self.changed.notify_one();
+    }
+
+    fn begin_write(&self, id: &RequestId) {
+        let mut requests = self.requests();
+        requests.ids.remove(id);
+        requests.writing += 1;
+    }
+
+    fn end_write(&self) {
+        self.requests().writing -= 1;
         self.changed.notify_one();
     }
 
@@ -122,10 +148,26 @@ impl InFlight {
     async fn drained(&self, until: Instant) {
         loop {
             let changed = self.changed.notified();
-            if self.ids().is_empty() || tokio::time::timeout_at(until, changed).await.is_err() {
+            if self.requests().is_empty() || tokio::time::timeout_at(until, changed).await.is_err() {
                 return;
             }
         }
+    }
+}
+
+/// Counts an answer as being written until it is dropped.
+struct AnswerWrite(Arc<InFlight>);
+
+impl AnswerWrite {
+    fn begin(in_flight: &Arc<InFlight>, id: &RequestId) -> Self {
+        in_flight.begin_write(id);
+        Self(Arc::clone(in_flight))
+    }
+}
+
+impl Drop for AnswerWrite {
+    fn drop(&mut self) {
+        self.0.end_write();
     }
 }
 
@@ -148,7 +190,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport
             ended: None,
             stopping: None,
             signals,
-            write: Arc::new(tokio::sync::Mutex::new(Writer { half: write, line: Vec::new() })),
+            write: Arc::new(tokio::sync::Mutex::new(LineWriter { half: write, line: Vec::new() })),
             in_flight: Arc::default(),
             answers: JoinSet::new(),
         }
@@ -193,7 +235,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport
     /// Waits until every answer is written, or until the deadline.
     async fn drained(&mut self, until: Instant) {
         self.in_flight.drained(until).await;
-        if !self.in_flight.ids().is_empty() {
+        if !self.in_flight.requests().is_empty() {
             self.signals.timed_out.cancel();
         }
         while let Ok(Some(_)) = tokio::time::timeout_at(until, self.answers.join_next()).await {}
@@ -259,7 +301,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport
                 if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
                     && let Some(id) = &cancelled.params.request_id
                 {
-                    self.in_flight.remove(id);
+                    self.in_flight.cancel(id);
                 }
                 // rmcp ends a connection whose first message is not a request.
                 self.is_open
@@ -316,17 +358,15 @@ where
         message: ServerJsonRpcMessage,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let write_half = Arc::clone(&self.write);
-        let in_flight = Arc::clone(&self.in_flight);
         let answered_id = match &message {
-            JsonRpcMessage::Response(response) => Some(response.id.clone()),
-            JsonRpcMessage::Error(error) => error.id.clone(),
+            JsonRpcMessage::Response(response) => Some(&response.id),
+            JsonRpcMessage::Error(error) => error.id.as_ref(),
             _ => None,
         };
+        let writing = answered_id.map(|id| AnswerWrite::begin(&self.in_flight, id));
         async move {
             let written = write(write_half, message).await;
-            if let Some(id) = answered_id {
-                in_flight.remove(&id);
-            }
+            drop(writing);
             written
         }
     }
@@ -361,11 +401,11 @@ where
 }
 
 async fn write<W: AsyncWrite + Unpin>(
-    writer: Arc<tokio::sync::Mutex<Writer<W>>>,
+    writer: Arc<tokio::sync::Mutex<LineWriter<W>>>,
     message: ServerJsonRpcMessage,
 ) -> io::Result<()> {
     let mut writer = writer.lock().await;
-    let Writer { half, line } = &mut *writer;
+    let LineWriter { half, line } = &mut *writer;
     line.clear();
     line.shrink_to(MAX_REUSED_BYTES);
     serde_json::to_writer(&mut *line, &message)?;
