@@ -38,7 +38,10 @@ mod unix {
 
     use rustix::fs::OFlags;
 
-    use crate::audit::system::{DirBuilder, DiskSpace, File, Metadata, OpenOptions, Path, io};
+    use crate::{
+        audit::system::{DirBuilder, DiskSpace, File, Metadata, OpenOptions, Path, io},
+        message::Message,
+    };
 
     /// Options for a file that only its owner can read. A symbolic link is not followed, and a pipe is not waited for.
     pub(crate) fn private() -> OpenOptions {
@@ -61,12 +64,13 @@ mod unix {
     }
 
     /// Checks that only this user can change the folder's content.
-    pub(crate) fn is_private(metadata: &Metadata) -> Result<(), String> {
+    pub(crate) fn is_private(metadata: &Metadata) -> Result<(), Message> {
         if metadata.uid() != rustix::process::geteuid().as_raw() {
-            return Err(format!("it belongs to another user (uid {})", metadata.uid()));
+            return Err(Message::new(format!("it belongs to another user (uid {})", metadata.uid())));
         }
         if metadata.mode() & 0o022 != 0 {
-            return Err(format!("other users can write in it (mode {:o})", metadata.mode() & 0o7777));
+            let mode = metadata.mode() & 0o7777;
+            return Err(Message::new(format!("other users can write in it (mode {mode:o})")));
         }
         Ok(())
     }
@@ -100,7 +104,10 @@ pub(super) use unix::{
 /// Systems without the file modes of Unix: the access list of the folder protects it.
 #[cfg(not(unix))]
 mod other {
-    use crate::audit::system::{DirBuilder, DiskSpace, File, Metadata, OpenOptions, Path, io};
+    use crate::{
+        audit::system::{DirBuilder, DiskSpace, File, Metadata, OpenOptions, Path, io},
+        message::Message,
+    };
 
     pub(crate) fn private() -> OpenOptions {
         OpenOptions::new()
@@ -116,7 +123,7 @@ mod other {
         DirBuilder::new().recursive(true).create(path)
     }
 
-    pub(crate) fn is_private(_: &Metadata) -> Result<(), String> {
+    pub(crate) fn is_private(_: &Metadata) -> Result<(), Message> {
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use super::{
     outcome::Outcome,
     output::Reply,
 };
+use crate::message::Message;
 
 /// The type of a parameter: it is read from JSON and described by a schema.
 #[diagnostic::on_unimplemented(
@@ -162,13 +163,11 @@ pub(crate) fn refusal(descriptor: &Descriptor, faults: &[Fault], usage: &[String
     for Fault { place, words, .. } in faults {
         let _ = write!(text, "\n- `{place}` {words}");
     }
-    match usage {
-        [] => text.push_str("\nhelp: read the descriptions of the parameters named above and call again"),
-        usage => {
-            let _ = write!(text, "\nhelp: it takes {}", usage.join(", "));
-        }
-    }
-    ToolError::not_applied(text).reason("invalid_arguments").into()
+    let help = match usage {
+        [] => "read the descriptions of the parameters named above and call again".to_owned(),
+        usage => format!("it takes {}", usage.join(", ")),
+    };
+    ToolError::not_applied(Message::new(text).help(help)).reason("invalid_arguments").into()
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl Folder {
             system::make_folder(path)
                 .map_err(|error| unfit(format!("`{shown}` cannot be created: {error}")))?;
         }
-        check(path).map_err(unfit)?;
+        check(path).map_err(FolderError::Unfit)?;
         let mut options = system::private();
         options.read(true).write(true).create(true).truncate(false);
         let mut lock = options
@@ -96,15 +96,16 @@ fn try_lock(file: &File) -> io::Result<bool> {
 }
 
 /// Checks that `path` is a folder that can hold a log.
-fn check(path: &Path) -> Result<(), String> {
+fn check(path: &Path) -> Result<(), Message> {
     let shown = path.display();
     let metadata =
-        fs::symlink_metadata(path).map_err(|error| format!("`{shown}` cannot be read: {error}"))?;
+        fs::symlink_metadata(path).map_err(|error| message(format!("`{shown}` cannot be read: {error}")))?;
     if metadata.is_symlink() {
-        return Err(format!("`{shown}` is a symbolic link"));
+        return Err(message(format!("`{shown}` is a symbolic link")));
     }
     if !metadata.is_dir() {
-        return Err(format!("`{shown}` is not a folder"));
+        return Err(message(format!("`{shown}` is not a folder")));
     }
-    system::is_private(&metadata).map_err(|why| format!("`{shown}` cannot hold an audit log: {why}"))
+    system::is_private(&metadata)
+        .map_err(|why| message(format!("`{shown}` cannot hold an audit log: {}", why.fact())))
 }

@@ -159,18 +159,18 @@ impl<'a> Header<'a> {
 }
 
 /// Checks a value of `--allow-host`: a host, with or without a port.
-pub(crate) fn host(name: &str) -> Result<String, String> {
+pub(crate) fn host(name: &str) -> Result<String, Message> {
     match HostName::read(name) {
         Some(_) => Ok(name.to_owned()),
-        None => Err("expected a host name with an optional port, as in `prices.example.com`".to_owned()),
+        None => Err(Message::new("expected a host name with an optional port, as in `prices.example.com`")),
     }
 }
 
 /// Checks a value of `--allow-origin`: a scheme, a host, and optionally a port or `:*` for any.
-pub(crate) fn origin(origin: &str) -> Result<String, String> {
+pub(crate) fn origin(origin: &str) -> Result<String, Message> {
     match HostOrigin::read(origin) {
         Some(_) => Ok(origin.to_owned()),
-        None => Err("expected an origin of scheme and host, as in `https://app.example.com`".to_owned()),
+        None => Err(Message::new("expected an origin of scheme and host, as in `https://app.example.com`")),
     }
 }
 

@@ -20,6 +20,7 @@ use super::{
     task_result,
 };
 use crate::{
+    message::Message,
     pipeline::{self, Admission, CallAnswer, CallEntry, Refusal, TaskMode},
     serve::convert,
     tasks::{End, Running, Snapshot},
@@ -185,10 +186,8 @@ impl TaskCall {
         if self.running.cancelled().is_cancelled() {
             return End::Cancelled;
         }
-        let message = format!(
-            "the questions of tool `{}` were not answered in time\nhelp: call it again when the user can answer",
-            self.invocation.name
-        );
+        let fact = format!("the questions of tool `{}` were not answered in time", self.invocation.name);
+        let message = Message::new(fact).help("call it again when the user can answer");
         failed(&ErrorData::new(ErrorCode(UNANSWERED), message, None))
     }
 }

@@ -273,7 +273,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport
         let data = serde_json::json!({"reason": "shutting_down", "retryAfterSeconds": 1});
         let error = ErrorData::new(
             ErrorCode(SHUTTING_DOWN),
-            "this server is shutting down\nhelp: call again when it is back",
+            Message::new("this server is shutting down").help("call again when it is back"),
             Some(data),
         );
         self.answer(ServerJsonRpcMessage::error(error, Some(request.id.clone())));
