@@ -14,23 +14,31 @@ use crate::{
     tool::caller::Caller,
 };
 
+/// The tool that a request calls.
+pub(super) struct CalledTool<'a> {
+    /// The tool's index in the registry, if there is one of this name.
+    pub(super) index: Option<usize>,
+    pub(super) name: &'a str,
+    /// The id of the request.
+    pub(super) id: &'a RequestId,
+}
+
 impl HttpGate {
-    /// Admits a call, or refuses it. Before 2026-07-28 (`legacy`), a refusal that another token cannot change has status
+    /// Admits a call, or refuses it. `origin` is recorded with a refusal. Before 2026-07-28 (`legacy`), a refusal that another token cannot change has status
     /// 200: some clients of these revisions end with all their calls on any other.
     pub(super) async fn admit(
         &self,
-        tool: Option<usize>,
-        name: &str,
-        id: &RequestId,
+        called: CalledTool<'_>,
         caller: &Arc<Caller>,
         legacy: bool,
+        origin: impl FnOnce() -> Origin,
     ) -> Result<Admission, HttpError> {
         let core = &self.shared.core;
-        match pipeline::admit(core, caller, tool, name) {
+        let CalledTool { index, name, id } = called;
+        match pipeline::admit(core, caller, index, name) {
             Ok(admission) => Ok(admission),
             Err(refusal) => {
-                let origin = Origin { transport: "http", ..Origin::default() };
-                pipeline::record_refusal(core, caller, tool, name, &origin, &refusal).await;
+                pipeline::record_refusal(core, caller, index, name, &origin(), &refusal).await;
                 Err(self.refused(refusal, legacy).to(Some(id.clone())))
             }
         }

@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     pipeline::{Admission, TaskMode},
+    record::Origin,
     revision::Revision,
     serve::{
         mcp::{
@@ -119,6 +120,11 @@ impl FastCall {
         }
     }
 
+    /// Describes the client, for the audit log.
+    pub(super) fn origin(&self, shared: &Shared) -> Origin {
+        shared.origin("http", &self.meta, || self.meta.client_info())
+    }
+
     async fn call(
         mut self: Box<Self>,
         shared: Arc<Shared>,
@@ -128,13 +134,14 @@ impl FastCall {
     ) -> Result<CallToolResponse, ErrorData> {
         let _in_flight = shared.in_flight.token();
         let input = CallInput::take(&mut self.params);
+        let origin = self.origin(&shared);
         let invocation = Invocation {
             tool: self.tool,
             name: self.params.name.into_owned(),
             caller,
             revision: Revision::V2026_07_28,
             idempotency_key: self.meta.remove(wire_names::IDEMPOTENCY_KEY),
-            origin: shared.origin("http", &self.meta, || self.meta.client_info()),
+            origin,
             unsandboxed: None,
             reports: None,
             cancelled,

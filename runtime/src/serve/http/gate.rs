@@ -12,6 +12,7 @@ use http_body_util::Full;
 use rmcp::{model::RequestId, transport::streamable_http_server::StreamableHttpService};
 
 use super::{
+    admission::CalledTool,
     auth, body,
     config::HttpLimits,
     cors,
@@ -26,7 +27,7 @@ use super::{
 use crate::{
     access::Access,
     pipeline::Admission,
-    record::DeniedBy,
+    record::{DeniedBy, Origin},
     serve::{
         mcp::handler::{HttpIdentity, McpHandler},
         shared::Shared,
@@ -149,7 +150,8 @@ impl HttpGate {
         let caller = &exchange.caller;
         match HttpMessage::read(&self.shared, &parts.headers, body)? {
             HttpMessage::FastCall(call) => {
-                let admission = self.admit(call.tool, call.name(), &call.id, caller, false).await?;
+                let called = CalledTool { index: call.tool, name: call.name(), id: &call.id };
+                let admission = self.admit(called, caller, false, || call.origin(&self.shared)).await?;
                 let caller = Arc::clone(caller);
                 let keep_alive = self.limits.keep_alive;
                 let answer = call.answer(&self.shared, caller, admission, &self.drain, keep_alive);
@@ -187,7 +189,9 @@ impl HttpGate {
         if !legacy {
             headers::check_call(headers, name).map_err(|refused| refused.to(Some(id.clone())))?;
         }
-        self.admit(self.shared.core.registry.index(name), name, id, caller, legacy).await.map(Some)
+        let called = CalledTool { index: self.shared.core.registry.index(name), name, id };
+        let origin = || Origin { transport: "http", ..Origin::default() };
+        self.admit(called, caller, legacy, origin).await.map(Some)
     }
 
     fn document(&self, request: &Request) -> Result<Response, HttpError> {
