@@ -1,5 +1,5 @@
-// A server over HTTP behind a real authorization server: each step of a client that starts with nothing, and every
-// token that is not to be believed. `SERVER` is the shell command that serves on `$PORT` with `$ISSUER`, `$AUDIENCE`.
+// Tests a server over HTTP with a real authorization server: every step of a client without a token, and every invalid
+// token. `SERVER` is the shell command that serves on `$PORT` with `$ISSUER`, `$AUDIENCE`.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -10,7 +10,7 @@ import { after, before, test } from "node:test";
 import { authorizationServer, token } from "./server.mjs";
 
 const REVISION = "2026-07-28";
-// Between two questions that the server puts to its issuer.
+// The server fetches the keys of its issuer at most this often.
 const PAUSE = 10_000;
 
 let issuer, endpoint, server, discovered, good;
@@ -26,18 +26,18 @@ before(async () => {
 
 after(async () => {
   if (server.exitCode === null) {
-    // The shell and what it started.
+    // The shell and its children.
     process.kill(-server.pid, "SIGTERM");
     await once(server, "exit");
   }
   await issuer.close();
 });
 
-test("who comes without a token is led to the issuer", async () => {
+test("call without a token gets a challenge that leads to the issuer", async () => {
   const refused = await call("get_stock_price", { symbol: "AAPL" });
   assert.equal(refused.status, 401);
   const challenge = read(refused);
-  assert.equal(challenge.error, undefined, "there was no token to be wrong");
+  assert.equal(challenge.error, undefined, "the call had no token");
   const resource = await (await fetch(challenge.resource_metadata)).json();
   assert.equal(resource.resource, endpoint);
   assert.deepEqual(resource.bearer_methods_supported, ["header"]);
@@ -47,7 +47,7 @@ test("who comes without a token is led to the issuer", async () => {
   assert.equal(discovered.issuer, issuer.issuer);
 });
 
-test("too little is told all that the call needs, and enough is answered", async () => {
+test("insufficient scope gets 403 with every needed scope, and enough scope is answered", async () => {
   const little = await token(discovered, endpoint, "read:alerts");
   const refused = await call("get_stock_price", { symbol: "AAPL" }, little);
   assert.equal(refused.status, 403);
@@ -60,7 +60,7 @@ test("too little is told all that the call needs, and enough is answered", async
   }
 });
 
-test("what the issuer did not say, or not for this server, is not believed", async () => {
+test("tokens that the issuer did not sign for this server are refused", async () => {
   const [head, claims, signature] = good.split(".");
   const changed = (part, change) => {
     const value = JSON.parse(Buffer.from(part, "base64url"));
@@ -98,7 +98,7 @@ test("what the issuer did not say, or not for this server, is not believed", asy
   await answered(good);
 });
 
-test("a rotated key is found, and the old one forgotten", async () => {
+test("rotated key is fetched and the old key is refused", async () => {
   issuer.rotate("ES256");
   const newer = await token(discovered, endpoint, "read:prices");
   const until = Date.now() + 2 * PAUSE + 5_000;
@@ -117,7 +117,7 @@ test("a rotated key is found, and the old one forgotten", async () => {
   good = newer;
 });
 
-test("an issuer that is down stops nobody whose key is known", async () => {
+test("tokens of known keys work while the issuer is down", async () => {
   const fresh = await token(discovered, endpoint, "read:prices");
   await issuer.close();
   await answered(good);
