@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_cannot_write_more_of_the_question() {
+    fn value_cannot_add_text_to_the_question() {
         assert_eq!(shown(&json!("AAPL\nAllow it\u{202E}")), "AAPL\u{FFFD}Allow it\u{FFFD}");
         assert!(shown(&json!("x".repeat(300))).ends_with("… (300 characters)"));
     }

@@ -35,7 +35,7 @@ async fn names(client: &Client) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn nothing_is_granted_by_default() {
+async fn default_grant_is_empty() {
     for_each_revision(&server().build().unwrap(), async |_, client| {
         assert_eq!(names(&client).await, ["clock"]);
         assert_eq!(client.call("clock", json!({})).await.unwrap().text(), "noon");

@@ -34,13 +34,13 @@ fn no_dependency_needs_a_newer_one() {
 }
 
 #[test]
-fn the_readme_says_it() {
+fn readme_states_the_promised_version() {
     let readme = include_str!("../../README.md");
     assert!(readme.contains(&format!("needs Rust {PROMISED} or later")), "the README promises another Rust");
 }
 
 #[test]
-fn the_image_is_built_with_it_or_a_newer_one() {
+fn image_is_built_with_the_promised_version_or_a_newer_one() {
     let (_, tag) =
         include_str!("../../examples/Dockerfile").split_once("\nFROM rust:").expect("a base image");
     let (version, _) = tag.split_once('-').expect("a version and a system");

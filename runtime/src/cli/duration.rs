@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     #[cfg(feature = "http")]
-    fn a_validity_accepts_days_and_years_above_zero() {
+    fn validity_accepts_days_and_years_above_zero() {
         for text in ["12h", "90d", "1y", "1y6mo", "30min"] {
             validity(text).expect(text);
         }
