@@ -195,6 +195,24 @@ fn only_the_edges_of_the_runtime_use_rmcp() {
 }
 
 #[test]
+fn names_of_types_and_constants_are_unique_in_the_runtime() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (module, text) in Crate::read("runtime").0 {
+        for line in text.lines().filter(|line| !line.starts_with([' ', '#', '}'])) {
+            let words: Vec<&str> = line.split([' ', '<', '(', ':', ';', '{', '=']).collect();
+            let kinds = ["struct", "enum", "trait", "type", "const", "static"];
+            let Some(at) = words.iter().position(|word| kinds.contains(word)) else { continue };
+            if let Some(name) = words.get(at + 1).filter(|name| !["fn", "_", ""].contains(name)) {
+                places.entry((*name).to_owned()).or_default().push(module.join("::"));
+            }
+        }
+    }
+    assert!(places.len() > 200, "{} names", places.len());
+    places.retain(|_, modules| modules.len() > 1);
+    assert!(places.is_empty(), "one name stands for several things: {places:#?}");
+}
+
+#[test]
 fn circles_are_found() {
     let text = "use super::{b::{self, X}, c};\nfn f() { crate::d::Y; }";
     assert_eq!(paths(text), ["super::b::self", "super::b::X", "super::c", "crate::d::Y"]);

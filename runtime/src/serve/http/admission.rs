@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use rmcp::model::RequestId;
 
-use super::{error::HttpError, gate::HttpGate};
+use super::{
+    error::HttpError,
+    gate::{CalledTool, HttpGate},
+};
 use crate::{
     access::insufficient_scope,
     message::Message,
@@ -13,15 +15,6 @@ use crate::{
     record::Origin,
     tool::caller::Caller,
 };
-
-/// The tool that a request calls.
-pub(super) struct CalledTool<'a> {
-    /// The tool's index in the registry, if there is one of this name.
-    pub(super) index: Option<usize>,
-    pub(super) name: &'a str,
-    /// The id of the request.
-    pub(super) id: &'a RequestId,
-}
 
 impl HttpGate {
     /// Admits a call, or refuses it. `origin` is recorded with a refusal. Before 2026-07-28 (`legacy`), a refusal that another token cannot change has status

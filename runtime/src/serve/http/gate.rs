@@ -12,7 +12,6 @@ use http_body_util::Full;
 use rmcp::{model::RequestId, transport::streamable_http_server::StreamableHttpService};
 
 use super::{
-    admission::CalledTool,
     auth, body,
     config::HttpLimits,
     cors,
@@ -60,6 +59,15 @@ enum Admitted {
     Answered(Response),
     /// rmcp answers it.
     General(General),
+}
+
+/// The tool that a request calls.
+pub(super) struct CalledTool<'a> {
+    /// The tool's index in the registry, if there is one of this name.
+    pub(super) index: Option<usize>,
+    pub(super) name: &'a str,
+    /// The id of the request.
+    pub(super) id: &'a RequestId,
 }
 
 /// A message for rmcp.
