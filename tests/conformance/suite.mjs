@@ -10,10 +10,11 @@ import { tasks } from "./tasks.mjs";
 
 const SCOPES = "mcp:conformance:tools:call mcp:conformance:tools:test_simple_text";
 // The number of required scenarios, so that a suite that skips some fails. And the suite's own total, which includes checks
-// that are not required: those of the tasks extension (SEP-2663). Two more checks of 2026-07-28 do not apply, because they are
+// that are not required: those of the tasks extension (SEP-2663). Two checks of 2025-11-25 do not apply: they are for servers that
+// stream the answer to a call of an unknown tool. Two more checks of 2026-07-28 do not apply, because they are
 // for servers that stream every answer and for servers whose list of tools changes.
 const REVISIONS = {
-  "2025-11-25": { scenarios: 30, total: "83 passed, 0 failed" },
+  "2025-11-25": { scenarios: 30, total: "81 passed, 0 failed" },
   "2026-07-28": { scenarios: 37, total: "195 passed, 0 failed" },
 };
 

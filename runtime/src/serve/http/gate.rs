@@ -167,9 +167,11 @@ impl HttpGate {
             }
             HttpMessage::Other(peek) => {
                 exchange.id.clone_from(&peek.id);
-                peek.check_handshake()?;
                 let legacy = headers::check_version(parts, &peek, &self.shared)
                     .map_err(|refused| refused.to(peek.id.clone()))?;
+                if legacy {
+                    peek.check_handshake()?;
+                }
                 if peek.is_endless() {
                     in_flight.release();
                 }

@@ -182,7 +182,7 @@ impl ServerHandler for McpHandler {
             "tasks/get" | "tasks/cancel" | "tasks/update" if self.has_tasks(&context) => {
                 Err(task_result::malformed(&request.method))
             }
-            method if self.serves(method) => {
+            method if self.serves(method, revision(&context)) => {
                 let message = message::malformed(method, request.params.as_ref());
                 let message = message.map_or_else(|| "the parameters are malformed".to_owned(), Into::into);
                 Err(ErrorData::invalid_params(message, None))
@@ -376,10 +376,16 @@ impl McpHandler {
         Self { unsandboxed: unsandboxed.map(Arc::new), ..self }
     }
 
-    /// Whether a request of `method` that reaches the general path is one of a known method with malformed parameters.
-    fn serves(&self, method: &str) -> bool {
+    /// Whether this server has `method` in `revision`, so that a request that rmcp does not know has malformed parameters.
+    fn serves(&self, method: &str, revision: Revision) -> bool {
         let is_known = message::malformed(method, None).is_some();
         match method {
+            // SEP-2575 removes these methods.
+            "initialize" | "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe"
+                if !revision.is_legacy() =>
+            {
+                false
+            }
             "initialize" => true,
             "logging/setLevel" if self.shared.about.logging => true,
             _ => is_known && self.shared.user_handler.is_some(),
