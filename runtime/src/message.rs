@@ -1,6 +1,6 @@
 //! Writes a message for a person in three parts: a fact, the reason, and what to type next.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, io};
 
 /// A message in the shape of the compile errors: the fact on the first line, then `note:` with the reason and `help:`
 /// with what to do about it, where there are such.
@@ -40,10 +40,36 @@ impl Message {
         self
     }
 
+    /// Creates a message about a failure of the system, with a help where one does not depend on what was tried.
+    pub(crate) fn failure(fact: &str, error: &io::Error) -> Self {
+        let message = Self::new(format!("{fact}: {error}"));
+        if has_no_descriptor_left(error) {
+            return message.help("raise the limit of open files, as with `ulimit -n 4096`");
+        }
+        message
+    }
+
+    /// Says what to type next, unless the message already does.
+    pub(crate) fn or_help(self, help: &'static str) -> Self {
+        if self.help.is_some() { self } else { self.help(help) }
+    }
+
     /// Returns the first line alone.
     pub fn fact(&self) -> &str {
         &self.fact
     }
+}
+
+/// Whether the process, or the system, may open no further file.
+#[cfg(unix)]
+fn has_no_descriptor_left(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    Errno::from_io_error(error).is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE))
+}
+
+#[cfg(not(unix))]
+fn has_no_descriptor_left(_: &io::Error) -> bool {
+    false
 }
 
 impl fmt::Display for Message {

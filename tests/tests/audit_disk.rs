@@ -286,3 +286,15 @@ fn log_of_a_hundred_thousand_segments_can_be_opened_verified_and_shown() {
     let served = ledger(&log).stdin(Stdio::null()).output().unwrap();
     assert_eq!(served.status.code(), Some(0), "{}", String::from_utf8_lossy(&served.stderr));
 }
+
+#[test]
+fn start_without_a_free_descriptor_names_the_limit_to_raise() {
+    let folder = tempfile::tempdir().unwrap();
+    // Enough to load the program, and too few for a log.
+    let script = format!("ulimit -n 7; exec {LEDGER} serve --audit \"$1\"");
+    let mut command = Command::new("sh");
+    let output = command.args(["-c", &script, "sh"]).arg(folder.path().join("log")).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("os error 24") && stderr.contains("`ulimit -n 4096`"), "{stderr}");
+}

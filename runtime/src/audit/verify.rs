@@ -52,7 +52,8 @@ pub(crate) fn verify(
     exported: Vec<Checkpoint>,
     threads: usize,
 ) -> Result<Verdict, Message> {
-    let unread = |error: io::Error| Message::new(format!("`{}` cannot be read: {error}", folder.display()));
+    let unread =
+        |error: io::Error| Message::failure(&format!("`{}` cannot be read", folder.display()), &error);
     let is_written = folders::is_written(folder);
     // Read first: every record that these checkpoints cover is on the disk by now.
     let own = signatures::snapshot(folder).map_err(unread)?;
@@ -121,7 +122,8 @@ impl Verification {
     /// Reads a segment. Parts of it may be checked later.
     fn segment(&mut self, folder: &Path, number: u32, is_last: bool) -> Result<(), Message> {
         let name = segments::segment(folder, number);
-        let unread = |error: io::Error| Message::new(format!("`{}` cannot be read: {error}", name.display()));
+        let unread =
+            |error: io::Error| Message::failure(&format!("`{}` cannot be read", name.display()), &error);
         self.parts.push_back(Part::Segment(number));
         if !fs::symlink_metadata(&name).map_err(unread)?.is_file() {
             self.parts.push_back(Part::NotAFile(format!("`{}` is not a regular file", name.display())));

@@ -53,7 +53,7 @@ pub(super) struct LastCheckpoint {
 pub(super) fn last(folder: &Path) -> Result<Option<LastCheckpoint>, Message> {
     let path = file(folder);
     let shown = path.display();
-    let unread = |error: io::Error| Message::new(format!("`{shown}` cannot be read: {error}"));
+    let unread = |error: io::Error| Message::failure(&format!("`{shown}` cannot be read"), &error);
     let mut file = match system::open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unread(error)),

@@ -45,19 +45,18 @@ impl Folder {
     /// Takes the folder for this process, and creates it if it is missing.
     pub(super) fn take(path: &Path) -> Result<Self, FolderError> {
         let shown = path.display();
-        let unfit = |why: String| FolderError::Unfit(message(why));
         // Checked first: creating a folder would follow a link.
         if fs::symlink_metadata(path).is_err() {
             system::make_folder(path)
-                .map_err(|error| unfit(format!("`{shown}` cannot be created: {error}")))?;
+                .map_err(|error| failed(&format!("`{shown}` cannot be created"), &error))?;
         }
         check(path).map_err(FolderError::Unfit)?;
         let mut options = system::private();
         options.read(true).write(true).create(true).truncate(false);
         let mut lock = options
             .open(path.join(LOCK))
-            .map_err(|error| unfit(format!("`{shown}` cannot be written: {error}")))?;
-        if !try_lock(&lock).map_err(|error| unfit(format!("`{shown}` cannot be locked: {error}")))? {
+            .map_err(|error| failed(&format!("`{shown}` cannot be written"), &error))?;
+        if !try_lock(&lock).map_err(|error| failed(&format!("`{shown}` cannot be locked"), &error))? {
             return Err(FolderError::Busy(busy(path, lock)));
         }
         // For people only: the system keeps the lock.
@@ -66,8 +65,15 @@ impl Folder {
     }
 }
 
+/// The help for a folder that cannot hold a log.
+const OTHER_FOLDER: &str = "record in another folder of your own: `--audit DIR`";
+
+fn failed(fact: &str, error: &io::Error) -> FolderError {
+    FolderError::Unfit(Message::failure(fact, error).or_help(OTHER_FOLDER))
+}
+
 fn message(fact: String) -> Message {
-    Message::new(fact).help("record in another folder of your own: `--audit DIR`")
+    Message::new(fact).help(OTHER_FOLDER)
 }
 
 /// Names the process that holds the lock, if it left its id.
@@ -98,8 +104,9 @@ fn try_lock(file: &File) -> io::Result<bool> {
 /// Checks that `path` is a folder that can hold a log.
 fn check(path: &Path) -> Result<(), Message> {
     let shown = path.display();
-    let metadata =
-        fs::symlink_metadata(path).map_err(|error| message(format!("`{shown}` cannot be read: {error}")))?;
+    let metadata = fs::symlink_metadata(path).map_err(|error| {
+        Message::failure(&format!("`{shown}` cannot be read"), &error).or_help(OTHER_FOLDER)
+    })?;
     if metadata.is_symlink() {
         return Err(message(format!("`{shown}` is a symbolic link")));
     }

@@ -42,9 +42,10 @@ pub(super) fn make_redaction(path: &Path) -> Result<Redaction, Message> {
     let mut key = [0; 32];
     getrandom::fill(&mut key).expect("the system gives random bytes");
     match create(path, &format!("{}\n", hex_text(&key))) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(Message::new(format!("the redaction key `{}` cannot be created: {error}", path.display())))
-        }
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(Message::failure(
+            &format!("the redaction key `{}` cannot be created", path.display()),
+            &error,
+        )),
         _ => redaction(path),
     }
 }
@@ -68,7 +69,7 @@ fn private(path: &Path) -> Result<String, Message> {
         Ok((io::read_to_string(file.take(MAX_KEY_BYTES))?, metadata))
     };
     let (text, metadata) =
-        read().map_err(|error| Message::new(format!("`{shown}` cannot be read: {error}")))?;
+        read().map_err(|error| Message::failure(&format!("`{shown}` cannot be read"), &error))?;
     if system::is_readable_by_others(&metadata) {
         return Err(Message::new(format!("other users can read the key in `{shown}`"))
             .help(format!("run `chmod 600 {shown}`, or create another key")));

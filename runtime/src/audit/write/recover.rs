@@ -32,7 +32,7 @@ pub(super) struct LogEnd {
 /// Reads the last segment. A torn last line is accepted; any other change is an error, and so is a checkpoint that covers
 /// more records than there are. `None` if no record was ever written.
 pub(super) fn recover(path: &Path, signed: Option<&Checkpoint>) -> Result<Option<LogEnd>, Message> {
-    let unread = |error| Message::new(format!("`{}` cannot be read: {error}", path.display()));
+    let unread = |error| Message::failure(&format!("`{}` cannot be read", path.display()), &error);
     let numbers = segments::segments(path).map_err(unread)?;
     let Some(&segment) = numbers.last() else {
         return match signed {
@@ -74,7 +74,7 @@ fn read(
     signed: Option<&Checkpoint>,
 ) -> Result<LogEnd, Message> {
     let name = segments::segment(path, segment);
-    let unread = |error: io::Error| Message::new(format!("`{}` cannot be read: {error}", name.display()));
+    let unread = |error: io::Error| Message::failure(&format!("`{}` cannot be read", name.display()), &error);
     let mut blocks = LineBlocks::new(system::open(&name).map_err(unread)?);
     // Without the segment before, the first record says where this one begins.
     let mut begins_anywhere = before.is_none() && segment > 1;

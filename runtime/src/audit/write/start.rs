@@ -28,7 +28,11 @@ pub(crate) fn start(options: &LogOptions, mut record: RecordWriter) -> Result<Au
     let last = checkpoints::last(&path)?;
     let end = recover::recover(&path, last.as_ref().map(|last| &last.checkpoint))?;
     let redaction = redaction(options, end.as_ref())?;
-    let failed = |error: WriteError| Message::new(format!("the audit log cannot be written: {error}"));
+    let fact = "the audit log cannot be written";
+    let failed = |error: WriteError| match error {
+        WriteError::Failed(error) => Message::failure(fact, &error),
+        error => Message::new(format!("{fact}: {error}")),
+    };
     let checkpoints =
         signer.map(|signer| Checkpoints::open(&path, signer, last.as_ref(), options)).transpose();
     let checkpoints = checkpoints.map_err(failed)?;
@@ -108,7 +112,7 @@ fn spawn(writer: LogWriter, redaction: Redaction, location: LogLocation) -> Resu
             let _end = WriterEnd(&for_writer);
             writer.run(&for_writer);
         })
-        .map_err(|error| Message::new(format!("the audit log's thread cannot be started: {error}")))?;
+        .map_err(|error| Message::failure("the audit log's thread cannot be started", &error))?;
     Ok(AuditHandle { queue, redaction, location, ended: Mutex::new(ended) })
 }
 
