@@ -62,7 +62,7 @@ impl Serve {
         // Before anything else runs: a database that prints while it opens must not write to the protocol's stream.
         let stdio = match Stdio::take() {
             Ok(stdio) => stdio,
-            Err(error) => return fail(&format!("stdin and stdout cannot be taken: {error}")),
+            Err(error) => return fail(&Message::failure("stdin and stdout cannot be taken", &error)),
         };
         let service = match self.build(server) {
             Ok(service) => service.grant(&self.grants.joined()),
