@@ -21,7 +21,7 @@ pub(crate) use self::{
     confirmation::{Choice, Elicitor},
     core::Core,
     refusal::Refusal,
-    request::{CallAnswer, CallEntry, Request},
+    request::{AdmissionStage, CallAnswer, Request},
     task::TaskMode,
 };
 use self::{confirmation::Confirmation, elicitation::Asker, request::Denial};

@@ -173,7 +173,7 @@ async fn headers_that_contradict_the_body_get_400() {
 }
 
 #[tokio::test]
-async fn hosts_and_pages_from_elsewhere_are_turned_away() {
+async fn requests_from_unknown_hosts_and_origins_get_403() {
     let site = HttpServer::start(
         web(),
         &["--allow-host", "prices.example", "--allow-origin", "https://app.example"],
@@ -192,6 +192,18 @@ async fn hosts_and_pages_from_elsewhere_are_turned_away() {
         ("origin", "http://app.example", 403),
     ] {
         assert_eq!(site.send(&hello().with(name, value)).await.status, status, "{name}: {value}");
+    }
+    for (name, value, fact, flag) in [
+        ("host", "evil.example", "this `Host` is not a name of this server", "--allow-host"),
+        (
+            "origin",
+            "https://evil.example",
+            "pages of this `Origin` may not call this server",
+            "--allow-origin",
+        ),
+    ] {
+        let refused = site.send(&hello().with(name, value)).await;
+        assert!(refused.body.contains(fact) && refused.body.contains(flag), "{}", refused.body);
     }
     // The address of the request line differs from `Host`. A proxy may have read either.
     let mut ask = hello();

@@ -91,7 +91,7 @@ impl KeyTable {
         let holder = |entry: &KeyEntry| {
             let held = scopes.held(entry.scopes.iter().map(keyfile::Scope::as_str));
             let caller = Arc::new(Caller::new(None, entry.subject.as_str(), held));
-            (entry.hash, KeyHolder { caller, expires: entry.expires.map(keyfile::ExpiryTime::seconds) })
+            (entry.hash, KeyHolder { caller, expires: entry.expires.map(keyfile::KeyTime::seconds) })
         };
         let keys = entries.iter().map(holder).collect();
         Self { entries, keys }

@@ -29,8 +29,8 @@ pub(crate) struct KeyEntry {
     pub(crate) scopes: Vec<Scope>,
     #[serde(rename = "sha256")]
     pub(crate) hash: TokenHash,
-    pub(crate) created: Option<ExpiryTime>,
-    pub(crate) expires: Option<ExpiryTime>,
+    pub(crate) created: Option<KeyTime>,
+    pub(crate) expires: Option<KeyTime>,
 }
 
 #[derive(Deserialize)]
@@ -229,9 +229,9 @@ fn read<'de, D: Deserializer<'de>, T>(
 
 /// A point in time, to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ExpiryTime(Timestamp);
+pub(crate) struct KeyTime(Timestamp);
 
-impl ExpiryTime {
+impl KeyTime {
     pub(crate) fn new(at: Timestamp) -> Self {
         // `exp` counts in seconds, and people do not read fractions of one.
         Self(Timestamp::from_second(at.as_second()).unwrap_or(at))
@@ -247,13 +247,13 @@ impl ExpiryTime {
     }
 }
 
-impl fmt::Display for ExpiryTime {
+impl fmt::Display for KeyTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl<'de> Deserialize<'de> for ExpiryTime {
+impl<'de> Deserialize<'de> for KeyTime {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let at = Datetime::deserialize(from)?;
         at.to_string().parse().map(Self::new).map_err(|_| {

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 /// The most bytes of a line; several times those of the longest record.
-pub(super) const MAX_RECORD_BYTES: usize = 512 * 1024;
+pub(super) const MAX_LOG_LINE_BYTES: usize = 512 * 1024;
 /// The number of bytes read at once.
 const READ_BYTES: usize = 512 * 1024;
 
@@ -56,7 +56,7 @@ impl<R: Read> LineBlocks<R> {
                 buffer.truncate(new + at + 1);
                 return Ok(Some(LineBlock::Lines(buffer)));
             }
-            if buffer.len() > MAX_RECORD_BYTES {
+            if buffer.len() > MAX_LOG_LINE_BYTES {
                 self.skipping = true;
                 return Ok(Some(LineBlock::TooLong));
             }
@@ -85,7 +85,7 @@ mod tests {
         let mut all = Vec::new();
         while let Some(block) = blocks.next(Vec::new()).unwrap() {
             if let LineBlock::Lines(lines) | LineBlock::Torn(lines) = &block {
-                assert!(lines.len() <= 2 * MAX_RECORD_BYTES, "{}", lines.len());
+                assert!(lines.len() <= 2 * MAX_LOG_LINE_BYTES, "{}", lines.len());
             }
             all.push(block);
         }
@@ -102,7 +102,7 @@ mod tests {
         text.extend(vec![b'y'; 5_000_000]);
         text.extend(b"\nlast\n");
         assert_eq!(all(&text), [whole("one\n"), LineBlock::TooLong, whole("last\n")]);
-        let long = "x".repeat(MAX_RECORD_BYTES - 1) + "\n";
+        let long = "x".repeat(MAX_LOG_LINE_BYTES - 1) + "\n";
         assert_eq!(all(long.repeat(3).as_bytes()).len(), 3);
     }
 

@@ -13,7 +13,7 @@ use jiff::{Span, Timestamp, tz::TimeZone};
 
 use super::{duration, print};
 use crate::{
-    access::keyfile::{self, ExpiryTime, KEY_PREFIX, KeyEntry, KeyFileError, Scope, Subject, TokenHash},
+    access::keyfile::{self, KEY_PREFIX, KeyEntry, KeyFileError, KeyTime, Scope, Subject, TokenHash},
     message::Message,
     server::Server,
     stderr, text,
@@ -87,7 +87,7 @@ impl New {
         getrandom::fill(&mut secret)
             .map_err(|error| Message::new(format!("the system has no random bytes: {error}")))?;
         let key = format!("{KEY_PREFIX}{}", BASE64.encode(secret));
-        let created = Some(ExpiryTime::new(now));
+        let created = Some(KeyTime::new(now));
         let entry = KeyEntry { subject, scopes, hash: TokenHash::of(&key), created, expires };
         change(&self.file.path, |text| keyfile::with(text, &entry))?;
         describe(server, &entry, &self.file.path);
@@ -114,8 +114,8 @@ fn list(path: &Path) -> Result<String, Message> {
     for entry in read(path)? {
         let scopes: Vec<&str> = entry.scopes.iter().map(Scope::as_str).collect();
         let time =
-            |time: Option<ExpiryTime>, without: &str| time.map_or(without.to_owned(), |at| at.to_string());
-        let is_expired = entry.expires.is_some_and(|expires| expires <= ExpiryTime::new(Timestamp::now()));
+            |time: Option<KeyTime>, without: &str| time.map_or(without.to_owned(), |at| at.to_string());
+        let is_expired = entry.expires.is_some_and(|expires| expires <= KeyTime::new(Timestamp::now()));
         let expires = time(entry.expires, "never") + if is_expired { " (expired)" } else { "" };
         rows.push([
             entry.hash.id(),
@@ -154,10 +154,10 @@ fn revoke(id: &str, path: &Path) -> Result<String, Message> {
     Ok(format!("revoked {} of {}\n", entry.hash.id(), entry.subject.as_str()))
 }
 
-fn expiry(now: Timestamp, validity: Span) -> Result<ExpiryTime, Message> {
+fn expiry(now: Timestamp, validity: Span) -> Result<KeyTime, Message> {
     let expiry = now.to_zoned(TimeZone::UTC).checked_add(validity);
     let expiry = expiry.map_err(|_| Message::new("`--expires` ends after the year 9999"))?;
-    Ok(ExpiryTime::new(expiry.timestamp()))
+    Ok(KeyTime::new(expiry.timestamp()))
 }
 
 fn read(path: &Path) -> Result<Vec<KeyEntry>, Message> {

@@ -24,7 +24,7 @@ pub(crate) struct Request<'a> {
     pub(crate) tool: Option<usize>,
     pub(crate) arguments: Map<String, Value>,
     pub(crate) caller: Arc<Caller>,
-    pub(crate) entry: CallEntry,
+    pub(crate) entry: AdmissionStage,
     pub(crate) revision: Revision,
     pub(crate) idempotency_key: Option<Value>,
     pub(crate) reports: Option<Reports>,
@@ -38,7 +38,7 @@ pub(crate) struct Request<'a> {
 }
 
 /// How far admission has come when a round reaches the pipeline.
-pub(crate) enum CallEntry {
+pub(crate) enum AdmissionStage {
     /// The pipeline admits the call.
     First,
     /// The transport admitted the call, since its status depended on it.
@@ -47,7 +47,7 @@ pub(crate) enum CallEntry {
     Next,
 }
 
-impl CallEntry {
+impl AdmissionStage {
     /// Completes the admission.
     pub(super) fn admit(
         self,

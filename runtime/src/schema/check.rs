@@ -78,7 +78,7 @@ enum Keyword {
     MaxProperties(usize),
     PropertyNames(Checker),
     Members(MemberRules),
-    UnevaluatedProperties(Vec<UnevaluatedPart>, Checker),
+    UnevaluatedProperties(Vec<EvaluatedProperties>, Checker),
     AllOf(Vec<Checker>),
     AnyOf(Vec<Checker>),
     OneOf(Vec<Checker>),
@@ -112,7 +112,7 @@ enum Rest {
 
 /// The properties that a part of a schema evaluates if the part fits: `unevaluatedProperties` skips them.
 #[derive(Debug)]
-struct UnevaluatedPart {
+struct EvaluatedProperties {
     check: Checker,
     names: BTreeSet<String>,
     patterns: Vec<Regex>,
@@ -309,11 +309,12 @@ impl Rest {
 
 /// Lists the properties of `object` that no fitting part of the schema evaluates; `whole` is the same object as a value.
 fn unevaluated<'a>(
-    reaches: &[UnevaluatedPart],
+    reaches: &[EvaluatedProperties],
     whole: &Value,
     object: &'a Map<String, Value>,
 ) -> impl Iterator<Item = (&'a String, &'a Value)> {
-    let fitting: Vec<&UnevaluatedPart> = reaches.iter().filter(|reach| reach.check.accepts(whole)).collect();
+    let fitting: Vec<&EvaluatedProperties> =
+        reaches.iter().filter(|reach| reach.check.accepts(whole)).collect();
     let is_evaluated = |name: &str| {
         fitting.iter().any(|reach| {
             reach.all || reach.names.contains(name) || reach.patterns.iter().any(|one| one.is_match(name))

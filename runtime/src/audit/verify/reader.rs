@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::audit::{blocks::MAX_RECORD_BYTES, segments, system};
+use crate::audit::{blocks::MAX_LOG_LINE_BYTES, segments, system};
 
 /// The number of bytes read at once.
 const CHUNK_BYTES: usize = 128 * 1024;
@@ -80,7 +80,7 @@ impl LogReader {
                 start += at + 1;
             }
             self.rest.drain(..start);
-            if self.rest.len() > MAX_RECORD_BYTES {
+            if self.rest.len() > MAX_LOG_LINE_BYTES {
                 // Too long for a record; the rest of the line is not one either.
                 each(b"")?;
                 self.rest.clear();

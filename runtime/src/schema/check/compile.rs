@@ -6,7 +6,7 @@ use regex::Regex;
 use serde_json::{Map, Number, Value, json};
 
 use super::{
-    Checker, Keyword, MemberRules, Rest, Types, UnevaluatedPart, format,
+    Checker, EvaluatedProperties, Keyword, MemberRules, Rest, Types, format,
     pattern::regex,
     refer::{Target, Targets},
 };
@@ -220,7 +220,7 @@ impl Compiler<'_> {
         &mut self,
         object: &Map<String, Value>,
         condition: &Value,
-        reaches: &mut Vec<UnevaluatedPart>,
+        reaches: &mut Vec<EvaluatedProperties>,
     ) -> Result<(), Message> {
         if let Some(neighbour) = ["if", "$ref"].into_iter().find(|key| object.contains_key(*key)) {
             return Err(Message::new(format!(
@@ -232,7 +232,7 @@ impl Compiler<'_> {
         let patterns = keys("patternProperties").map(|pattern| compiled("patternProperties", pattern));
         let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
         let all = object.contains_key("additionalProperties");
-        reaches.push(UnevaluatedPart { check: self.check(condition)?, names, patterns, all });
+        reaches.push(EvaluatedProperties { check: self.check(condition)?, names, patterns, all });
         for child in
             ["allOf", "anyOf", "oneOf"].iter().filter_map(|key| object.get(*key)?.as_array()).flatten()
         {

@@ -11,16 +11,16 @@ use tokio_util::sync::CancellationToken;
 /// The open connections of one port.
 pub(super) struct Connections {
     max: usize,
-    open: Mutex<OpenConnection>,
+    open: Mutex<ConnectionTable>,
 }
 
 #[derive(Default)]
-struct OpenConnection {
+struct ConnectionTable {
     next: u64,
-    by_id: HashMap<u64, ConnectionTable>,
+    by_id: HashMap<u64, OpenConnection>,
 }
 
-struct ConnectionTable {
+struct OpenConnection {
     evicted: CancellationToken,
     /// Requests whose answers are not sent.
     in_flight: usize,
@@ -58,12 +58,12 @@ impl Connections {
         }
         let (id, evicted) = (open.next, CancellationToken::new());
         open.next += 1;
-        let state = ConnectionTable { evicted: evicted.clone(), in_flight: 0, idle_since: Instant::now() };
+        let state = OpenConnection { evicted: evicted.clone(), in_flight: 0, idle_since: Instant::now() };
         open.by_id.insert(id, state);
         Some(Connection { connections: Arc::clone(self), id, evicted })
     }
 
-    fn lock(&self) -> MutexGuard<'_, OpenConnection> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionTable> {
         // A panic cannot leave the map inconsistent.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,22 +9,22 @@ use crate::message::Message;
 
 /// The names of this server, and the origins whose pages may call it.
 pub(super) struct Hosts {
-    hosts: Vec<HostName>,
-    origins: Vec<HostOrigin>,
+    hosts: Vec<AllowedHost>,
+    origins: Vec<PageOrigin>,
 }
 
 /// A host, at one port or at any.
 #[derive(Debug, PartialEq, Eq)]
-struct HostName {
+struct AllowedHost {
     host: String,
     port: Option<u16>,
 }
 
 /// A page's origin (RFC 6454). A missing port is the scheme's default.
 #[derive(Debug, PartialEq, Eq)]
-struct HostOrigin {
+struct PageOrigin {
     scheme: String,
-    name: HostName,
+    name: AllowedHost,
 }
 
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -33,10 +33,10 @@ impl Hosts {
     /// Takes `hosts` and `origins` that [`host`] and [`origin`] accepted.
     pub(super) fn new(address: SocketAddr, hosts: &[String], origins: &[String]) -> Self {
         let own = LOOPBACK.map(str::to_owned).into_iter().chain(specific(address.ip()));
-        let own = own.map(|host| HostName { host, port: None });
+        let own = own.map(|host| AllowedHost { host, port: None });
         Self {
-            hosts: own.chain(hosts.iter().filter_map(|host| HostName::read(host))).collect(),
-            origins: origins.iter().filter_map(|origin| HostOrigin::read(origin)).collect(),
+            hosts: own.chain(hosts.iter().filter_map(|host| AllowedHost::read(host))).collect(),
+            origins: origins.iter().filter_map(|origin| PageOrigin::read(origin)).collect(),
         }
     }
 
@@ -47,7 +47,7 @@ impl Hosts {
             Header::Once(origin) if self.allows(origin) => Ok(()),
             Header::Once(_) | Header::Invalid => Err(HttpError::plain(
                 StatusCode::FORBIDDEN,
-                Message::new("pages of this `HostOrigin` may not call this server")
+                Message::new("pages of this `Origin` may not call this server")
                     .help("the operator can allow it with `--allow-origin`"),
             )),
         }
@@ -70,7 +70,7 @@ impl Hosts {
         if [Some(&named), uri.authority()]
             .into_iter()
             .flatten()
-            .all(|name| HostName::of(name).is_some_and(|name| self.is_ours(&name)))
+            .all(|name| AllowedHost::of(name).is_some_and(|name| self.is_ours(&name)))
         {
             return Ok(());
         }
@@ -81,20 +81,20 @@ impl Hosts {
         ))
     }
 
-    fn is_ours(&self, name: &HostName) -> bool {
+    fn is_ours(&self, name: &AllowedHost) -> bool {
         self.hosts.iter().any(|ours| ours.matches(name))
     }
 
     /// Whether an origin is the server's own, of this machine, or configured.
     fn allows(&self, origin: &str) -> bool {
-        let Some(origin) = HostOrigin::read(origin) else { return false };
+        let Some(origin) = PageOrigin::read(origin) else { return false };
         let web = matches!(origin.scheme.as_str(), "http" | "https");
         (web && self.is_ours(&origin.name))
             || self.origins.iter().any(|ours| ours.scheme == origin.scheme && ours.name.matches(&origin.name))
     }
 }
 
-impl HostName {
+impl AllowedHost {
     /// `None` if the authority has user information, which only serves to be misread as a host.
     fn of(authority: &Authority) -> Option<Self> {
         if authority.as_str().contains('@') {
@@ -114,14 +114,14 @@ impl HostName {
     }
 }
 
-impl HostOrigin {
+impl PageOrigin {
     fn read(origin: &str) -> Option<Self> {
         let (scheme, rest) = origin.split_once("://")?;
         let (host, any_port) = match rest.strip_suffix(":*") {
             Some(host) => (host, true),
             None => (rest, false),
         };
-        let mut name = HostName::read(host)?;
+        let mut name = AllowedHost::read(host)?;
         let scheme = scheme.to_ascii_lowercase();
         if !any_port && name.port.is_none() {
             name.port = match scheme.as_str() {
@@ -160,7 +160,7 @@ impl<'a> Header<'a> {
 
 /// Checks a value of `--allow-host`: a host, with or without a port.
 pub(crate) fn host(name: &str) -> Result<String, Message> {
-    match HostName::read(name) {
+    match AllowedHost::read(name) {
         Some(_) => Ok(name.to_owned()),
         None => Err(Message::new("expected a host name with an optional port, as in `prices.example.com`")),
     }
@@ -168,7 +168,7 @@ pub(crate) fn host(name: &str) -> Result<String, Message> {
 
 /// Checks a value of `--allow-origin`: a scheme, a host, and optionally a port or `:*` for any.
 pub(crate) fn origin(origin: &str) -> Result<String, Message> {
-    match HostOrigin::read(origin) {
+    match PageOrigin::read(origin) {
         Some(_) => Ok(origin.to_owned()),
         None => Err(Message::new("expected an origin of scheme and host, as in `https://app.example.com`")),
     }

@@ -48,12 +48,12 @@ pub(super) struct Sessions {
     local: LocalSessionManager,
     max: usize,
     idle_timeout: Duration,
-    open: Arc<Mutex<OpenSession>>,
+    open: Arc<Mutex<SessionTable>>,
 }
 
 /// The sessions there are, and those that are about to be.
 #[derive(Default)]
-struct OpenSession {
+struct SessionTable {
     sessions: HashMap<SessionId, Session>,
     /// Places of handshakes that are under way.
     reserved: usize,
@@ -76,7 +76,7 @@ impl Session {
 
 /// Marks a session as in use while a request or a stream of it is open.
 pub(super) struct SessionGuard {
-    open: Arc<Mutex<OpenSession>>,
+    open: Arc<Mutex<SessionTable>>,
     session: Option<SessionId>,
     usage: Usage,
 }
@@ -90,7 +90,7 @@ enum Usage {
 }
 
 /// A place for one more session, until the session exists or its handshake has failed.
-pub(super) struct Reservation(Arc<Mutex<OpenSession>>);
+pub(super) struct Reservation(Arc<Mutex<SessionTable>>);
 
 impl Drop for Reservation {
     fn drop(&mut self) {
@@ -98,7 +98,7 @@ impl Drop for Reservation {
     }
 }
 
-fn lock(open: &Mutex<OpenSession>) -> MutexGuard<'_, OpenSession> {
+fn lock(open: &Mutex<SessionTable>) -> MutexGuard<'_, SessionTable> {
     // A panic cannot leave the map inconsistent.
     open.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -177,7 +177,7 @@ impl Sessions {
     }
 }
 
-impl OpenSession {
+impl SessionTable {
     fn make_room(&mut self, max: usize, caller: &Caller) -> Result<Option<SessionId>, HttpError> {
         if self.sessions.len() + self.reserved < max {
             return Ok(None);

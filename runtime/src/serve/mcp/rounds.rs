@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::peer::{self, ClientPeer};
 use crate::{
-    pipeline::{self, Admission, CallAnswer, CallEntry, Elicitor, Refusal, Request, TaskMode},
+    pipeline::{self, Admission, AdmissionStage, CallAnswer, Elicitor, Refusal, Request, TaskMode},
     record::Origin,
     revision::Revision,
     sandbox::UnsandboxedHandle,
@@ -61,7 +61,7 @@ impl Invocation {
         &self,
         arguments: Map<String, Value>,
         peer: &dyn Elicitor,
-        entry: CallEntry,
+        entry: AdmissionStage,
         task: TaskMode<'_>,
     ) -> Result<CallAnswer, Refusal> {
         let request = Request {
@@ -91,7 +91,7 @@ impl Invocation {
         task: TaskMode<'_>,
     ) -> Result<CallToolResponse, ErrorData> {
         let peer = ClientPeer::stateless(features, input.state, input.responses);
-        let answer = self.round(input.arguments, &peer, CallEntry::from(admission), task).await;
+        let answer = self.round(input.arguments, &peer, AdmissionStage::from(admission), task).await;
         self.response(answer)
     }
 
@@ -103,7 +103,7 @@ impl Invocation {
         admission: Option<Admission>,
     ) -> Result<CallToolResponse, ErrorData> {
         let may_ask = peer.features().any();
-        let mut entry = CallEntry::from(admission);
+        let mut entry = AdmissionStage::from(admission);
         for _round in 0..MAX_ROUNDS {
             let arguments =
                 if may_ask { input.arguments.clone() } else { std::mem::take(&mut input.arguments) };
@@ -116,7 +116,7 @@ impl Invocation {
                 }
             }
             peer = peer.with_answers(state, responses);
-            entry = CallEntry::Next;
+            entry = AdmissionStage::Next;
         }
         Err(too_many_rounds())
     }
@@ -137,7 +137,7 @@ impl Invocation {
     }
 }
 
-impl From<Option<Admission>> for CallEntry {
+impl From<Option<Admission>> for AdmissionStage {
     fn from(admission: Option<Admission>) -> Self {
         admission.map_or(Self::First, Self::Admitted)
     }

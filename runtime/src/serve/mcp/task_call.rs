@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     message::Message,
-    pipeline::{self, Admission, CallAnswer, CallEntry, Refusal, TaskMode},
+    pipeline::{self, Admission, AdmissionStage, CallAnswer, Refusal, TaskMode},
     serve::convert,
     tasks::{End, Running, Snapshot},
     tool::{
@@ -108,7 +108,7 @@ impl TaskCall {
         };
         let in_flight = self.in_flight();
         let first = self
-            .round(&peer, CallEntry::from(admission), TaskMode::Requested(Some(Box::new(announce))))
+            .round(&peer, AdmissionStage::from(admission), TaskMode::Requested(Some(Box::new(announce))))
             .await;
         drop(in_flight);
         if !self.running.has_begun() {
@@ -159,14 +159,19 @@ impl TaskCall {
         };
         Some(match admission {
             Ok(admission) => {
-                self.round(peer, CallEntry::Admitted(admission), TaskMode::Requested(None)).await
+                self.round(peer, AdmissionStage::Admitted(admission), TaskMode::Requested(None)).await
             }
             Err(refusal) => Err(refusal.into()),
         })
     }
 
     /// Runs one round, and publishes its progress as the task's status.
-    async fn round(&mut self, peer: &ClientPeer<'_>, entry: CallEntry, task: TaskMode<'_>) -> RoundResult {
+    async fn round(
+        &mut self,
+        peer: &ClientPeer<'_>,
+        entry: AdmissionStage,
+        task: TaskMode<'_>,
+    ) -> RoundResult {
         let Self { invocation, input, running, reports, .. } = self;
         let mut answer = std::pin::pin!(invocation.round(input.arguments.clone(), peer, entry, task));
         loop {

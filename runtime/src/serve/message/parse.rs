@@ -22,7 +22,7 @@ pub(in crate::serve) enum Line {
 
 /// The parts of a malformed message that an answer needs.
 #[derive(Deserialize)]
-struct RequestLine<'a> {
+struct MalformedRequest<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -123,8 +123,8 @@ fn fault_of(envelope: &Envelope<'_>, has_id: bool, error: &str) -> ErrorData {
 }
 
 fn repeated(text: &str, name: &str) -> Line {
-    match serde_json::from_str::<RequestLine<'_>>(text) {
-        Ok(RequestLine { id: Some(id), method: Some(_) }) => {
+    match serde_json::from_str::<MalformedRequest<'_>>(text) {
+        Ok(MalformedRequest { id: Some(id), method: Some(_) }) => {
             let message = format!(
                 "an object names `{}` twice, and readers differ on which one counts",
                 text::shown(name)
