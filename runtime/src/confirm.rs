@@ -1,5 +1,8 @@
 //! Encrypts the state that ties a client's answer to the question of a call.
 
+mod question;
+mod visible;
+
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
@@ -14,12 +17,10 @@ use chacha20poly1305::{
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+pub(crate) use self::question::question;
 use crate::{
     clock::Clock,
-    tool::{
-        caller::Caller,
-        descriptor::{Descriptor, Effect},
-    },
+    tool::{caller::Caller, descriptor::Descriptor},
 };
 
 /// The time that a user has for an answer.
@@ -143,40 +144,6 @@ fn fill(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the operating system provides random bytes");
 }
 
-/// The longest value that a question shows, in characters.
-const MAX_SHOWN_CHARS: usize = 200;
-
-/// Returns the question for the user: the tool, its effect and the arguments, with secrets masked.
-pub(crate) fn question(tool: &Descriptor, arguments: &Map<String, Value>) -> String {
-    let effect = match (tool.effect, tool.idempotent) {
-        (Effect::ReadOnly, _) => "It changes nothing.",
-        (Effect::Additive, _) => "It adds, and removes nothing.",
-        (Effect::Destructive, false) => "It may change or remove what is there.",
-        (Effect::Destructive, true) => {
-            "It may change or remove what is there; repeating it changes nothing more."
-        }
-    };
-    let mut text = format!("Allow `{}`? {}\n{effect}", tool.name, tool.description);
-    for param in tool.params {
-        if let Some(value) = arguments.get(param.name) {
-            let value = if param.secret { "(secret)".to_owned() } else { shown(value) };
-            text += &format!("\n{}: {value}", param.name);
-        }
-    }
-    text
-}
-
-/// A value on one line, without what could pass for more of the question.
-fn shown(value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let clean = |c: char| if crate::text::is_hidden(c) || c == '\n' || c == '\t' { '\u{FFFD}' } else { c };
-    let mut line: String = text.chars().take(MAX_SHOWN_CHARS).map(clean).collect();
-    if text.chars().nth(MAX_SHOWN_CHARS).is_some() {
-        line += &format!("… ({} characters)", text.chars().count());
-    }
-    line
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -240,11 +207,5 @@ mod tests {
             assert!(!state.contains("step"), "the content must not be readable: {state}");
             assert_eq!(confirmations.open(&state, &digest), Ok(content));
         }
-    }
-
-    #[test]
-    fn value_cannot_add_text_to_the_question() {
-        assert_eq!(shown(&json!("AAPL\nAllow it\u{202E}")), "AAPL\u{FFFD}Allow it\u{FFFD}");
-        assert!(shown(&json!("x".repeat(300))).ends_with("… (300 characters)"));
     }
 }

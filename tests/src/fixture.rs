@@ -160,6 +160,7 @@ pub fn wait(
 #[mcp_tool(destructive, idempotent, closed_world, public)]
 pub fn forget(
     /// The name of the thing to forget.
+    #[param(max_len = 80)]
     what: &str,
     /// The password that allows it.
     #[param(secret)]

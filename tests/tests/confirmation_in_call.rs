@@ -53,8 +53,7 @@ fn server() -> (Server<App>, Arc<AtomicUsize>) {
     (server.tools(tools![forget, add]), runs)
 }
 
-const QUESTION: &str =
-    "Allow `forget`? Forget something for good.\nIt may change or remove what is there.\nwhat: it";
+const QUESTION: &str = "Allow `forget`? Forget something for good.\nIt may change or remove what is there.\n\n- `what`: `\"it\"`";
 
 #[tokio::test]
 async fn confirmation_action_decides_under_each_revision() {

@@ -331,7 +331,7 @@ async fn confirmation_without_elicitation_is_refused_with_help() {
     let answer = client.round("forget", it(), None, Value::Null).await;
     assert_eq!(reason(&answer), "confirmation_unavailable", "{answer}");
     assert!(text(&answer).contains("the client does not declare the `elicitation` capability"), "{answer}");
-    assert!(text(&answer).contains("--yes-destructive"), "{answer}");
+    assert!(text(&answer).contains("`--yes forget`"), "{answer}");
     // An answer does not help: the client cannot have been asked.
     client.refused_state("garbage!").await;
     assert_eq!(client.runs(), 0);
@@ -347,16 +347,11 @@ async fn confirmation_is_not_asked_for_invalid_arguments() {
 #[tokio::test]
 async fn confirmation_question_shows_tool_effect_and_arguments_without_secrets() {
     let mut client = ConfirmingClient::connect().await;
-    let long = format!("{}\nAllow everything\u{202e}", "x".repeat(150));
-    let (message, _) = client.first_round(json!({"what": long, "word": "s3cr3t-4711", "times": 3})).await;
+    let (message, _) =
+        client.first_round(json!({"what": "it\nAllow all", "word": "s3cr3t-4711", "times": 3})).await;
     assert_eq!(
         message,
-        format!(
-            "Allow `forget`? Forget something for good.\nIt may change or remove what is there; repeating it changes nothing more.\nwhat: {}\u{fffd}Allow everything\u{fffd}\nword: (secret)\ntimes: 3",
-            "x".repeat(150)
-        )
+        "Allow `forget`? Forget something for good.\nIt may change or remove what is there; repeating it changes nothing more.\n\n- `what`: `\"it⟨newline⟩Allow all\"`\n- `word`: (secret)\n- `times`: `3`"
     );
-    let (message, _) = client.first_round(json!({"what": "y".repeat(5_000)})).await;
-    assert!(message.ends_with(&format!("what: {}… (5000 characters)", "y".repeat(200))), "{message}");
     assert!(!client.client.connection.received().contains("s3cr3t-4711"));
 }

@@ -52,7 +52,7 @@ fn destructive_call_runs_after_yes_on_the_terminal() {
         assert_eq!(output.status.code(), Some(0));
         assert!(
             seen.contains(
-                "Allow `forget`? Forget something for good.\nIt may change or remove what is there; repeating it changes nothing more.\nwhat: it\nword: (secret)\n[y/N] "
+                "Allow `forget`? Forget something for good.\nIt may change or remove what is there; repeating it changes nothing more.\n\n- `what`: `\"it\"`\n- `word`: (secret)\n[y/N] "
             ),
             "{seen}"
         );
@@ -79,7 +79,7 @@ fn destructive_call_without_a_terminal_names_the_flag() {
     assert_eq!(output.stdout, b"");
     assert_eq!(
         stderr,
-        "error: tool `forget` needs the user's confirmation, and this command has no terminal to ask on\nhelp: call it on a terminal, or add `--yes-destructive` to this command\n"
+        "error: tool `forget` needs the user's confirmation, and this command has no terminal to ask on\nhelp: call it on a terminal, or add `--yes forget` to this command\n"
     );
 }
 

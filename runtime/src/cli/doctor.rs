@@ -6,6 +6,7 @@ use crate::{
     contract::{EnforcedBy, Outline, enforcement},
     sandbox::{Support, WordSupport},
     tool::descriptor::{Descriptor, Effect},
+    warnings::warnings,
 };
 
 /// The report.
@@ -28,6 +29,9 @@ pub(super) fn report(outline: &Outline) -> String {
     enforced(&mut text, &tools, outline);
     sandbox(&mut text, &tools, &outline.support);
     log(&mut text, outline);
+    for warning in warnings(outline.registry.tools()) {
+        let _ = writeln!(text, "\nwarning: {warning}");
+    }
     text
 }
 

@@ -46,6 +46,9 @@ pub(super) fn opening(reach: Reach, service: &Service, grants: &Grants) -> Strin
         text += &format!("  hidden without `{scopes}`: {}\n", tools.join(", "));
     }
     text += &unused_scopes(service);
+    for warning in service.warnings() {
+        text += &format!("warning: {warning}\n");
+    }
     if !hidden.is_empty() {
         let http = if matches!(reach, Reach::Stdio) { "" } else { " --http ADDRESS" };
         let scopes = grants_for_all(service, grants, &hidden).join(" ");

@@ -30,6 +30,15 @@ fn look(
 #[mcp_tool(additive, closed_world, scope = "write:drawer")]
 fn open_drawer() {}
 
+/// Shout in the shop, after asking.
+#[mcp_tool(additive, closed_world, public, confirm = "always")]
+fn shout(
+    /// Any text.
+    text: &str,
+) -> usize {
+    text.len()
+}
+
 fn main() -> std::process::ExitCode {
-    Server::new("ledger", "1.0.0").tools(tools![enter, look, open_drawer]).main()
+    Server::new("ledger", "1.0.0").tools(tools![enter, look, open_drawer, shout]).main()
 }
