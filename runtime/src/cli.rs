@@ -4,24 +4,29 @@ mod audit;
 mod call;
 mod doctor;
 mod duration;
+mod form;
 #[cfg(feature = "http")]
 mod health;
 #[cfg(feature = "http")]
 mod http;
 mod opening;
+mod own_arguments;
 mod print;
 mod render;
 mod serve;
 mod signals;
+mod size;
 #[cfg(feature = "http")]
 mod token;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, io::IsTerminal as _, process::ExitCode, thread};
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
-use crate::{server::Server, stderr, tool::state::State};
+use crate::{about::About, message::Message, server::Server, stderr, tool::state::State};
 use print::{fail, print, print_stdout};
+pub use serve::ServeOptions;
 
 /// The command succeeded.
 const DONE: u8 = 0;
@@ -29,6 +34,9 @@ const DONE: u8 = 0;
 const FAILED: u8 = 1;
 /// There was no answer: a wrong argument, a server that does not start, a connection that breaks.
 const COULD_NOT: u8 = 2;
+
+/// The stack of the thread that runs a command inside `#[tokio::main]`: as large as that of a main thread.
+const MAIN_STACK_BYTES: usize = 8 * 1024 * 1024;
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 done; 1 the tool reported a failure or refused the call, or the server stopped before every call was \
@@ -44,7 +52,7 @@ struct CommandLine {
 #[derive(Subcommand)]
 enum Command {
     /// Serve MCP clients: one over stdin and stdout, or many over HTTP
-    Serve(Box<serve::Serve>),
+    Serve(Box<ServeOptions>),
     /// Call a tool of this server and print the answer
     ///
     /// Starts the server as an MCP host does, calls the tool over stdio, and stops the server.
@@ -71,7 +79,8 @@ enum Command {
 }
 
 /// The scopes that the local caller is granted.
-#[derive(Args, Clone, Default)]
+#[derive(Args, Clone, Debug, Default)]
+#[group(skip)]
 struct Grants {
     /// Scopes to grant to the caller, separated by spaces; repeatable
     ///
@@ -89,31 +98,73 @@ impl Grants {
 impl<C: State> Server<C> {
     /// Runs the command line: `serve`, `call`, `manifest`, `docs`, `doctor`, `audit`, `health`, `token`, `completions`.
     ///
+    /// Without a command, and with a stdin that is not a terminal, it runs `serve`, since an MCP host is there. Every
+    /// option of `serve` can also be set by an environment variable: `PRICES_HTTP` for `--http` of the server `prices`.
+    ///
     /// Exit codes: 0 done; 1 the tool reported a failure or refused the call, or the server stopped before every call
     /// was answered; 2 the command could not run.
     pub fn main(self) -> ExitCode {
-        let code = self.run_command_line();
+        self.main_from(std::env::args_os())
+    }
+
+    /// As [`Server::main`], with arguments that a program read itself. The first is the program's name.
+    ///
+    /// The command `call` starts the program again with `serve` as its first argument, which the program must hand on.
+    pub fn main_from<T: Into<OsString>>(self, arguments: impl IntoIterator<Item = T>) -> ExitCode {
+        let arguments = arguments.into_iter().map(Into::into).collect();
+        let code = on_free_thread(|| self.run_command_line(arguments));
         stderr::flush();
         code
     }
 
-    fn run_command_line(self) -> ExitCode {
-        let about = &self.config.about;
-        let name: &'static str = about.name.clone().leak();
-        let mut summary = about.title.clone().unwrap_or_else(|| format!("The MCP server `{name}`"));
-        if let Some(instructions) = &about.instructions {
-            summary = format!("{summary}\n\n{instructions}");
-        }
-        let version: &'static str = about.version.clone().leak();
-        let mut command = CommandLine::command().name(name).bin_name(name).version(version).about(summary);
-        let matches = command.clone().try_get_matches();
-        let line = match matches.and_then(|matches| CommandLine::from_arg_matches(&matches)) {
+    /// Serves, as the command `serve` does, inside a program with a command line of its own: with signals, an orderly end and
+    /// the exit codes of [`Server::main`].
+    ///
+    /// ```no_run
+    /// use candor::{Server, ServeOptions, clap};
+    /// use clap::Parser;
+    ///
+    /// #[derive(clap::Parser)]
+    /// enum CommandLine {
+    ///     /// Serve MCP clients.
+    ///     Mcp {
+    ///         #[command(flatten)]
+    ///         options: ServeOptions,
+    ///     },
+    /// }
+    ///
+    /// fn main() -> std::process::ExitCode {
+    ///     let CommandLine::Mcp { options } = CommandLine::parse();
+    ///     Server::new("prices", "1.0.0").run(options)
+    /// }
+    /// ```
+    pub fn run(self, options: ServeOptions) -> ExitCode {
+        let code = on_free_thread(|| options.run(self));
+        stderr::flush();
+        code
+    }
+
+    fn run_command_line(self, arguments: Vec<OsString>) -> ExitCode {
+        let (about, own) = (&self.config.about, self.config.own_arguments);
+        let name = about.name.clone();
+        let mut command = match own_arguments::add(command(about), &name, own) {
+            Ok(command) => command,
+            Err(error) => return fail(&error),
+        };
+        let matches = command.clone().try_get_matches_from(with_command(arguments));
+        let line = matches.and_then(|matches| Ok((CommandLine::from_arg_matches(&matches)?, matches)));
+        let (line, matches) = match line {
             Ok(line) => line,
             Err(error) => return usage(&error),
         };
         match line.command {
-            Command::Serve(serve) => serve.run(self),
-            Command::Call(call) => call.run(&self),
+            Command::Serve(serve) => self.serve(*serve, &matches),
+            Command::Call(call) => {
+                let given = matches.subcommand().map(|(_, matches)| matches).zip(own);
+                let given = given.map(|(matches, own)| own_arguments::given(own, matches));
+                let variables = own_arguments::variables(&command, &name, own);
+                call.run(&self, given.unwrap_or_default(), variables)
+            }
             Command::Manifest => print(self.manifest()),
             Command::Docs => print(self.reference()),
             Command::Doctor => print(self.outline().map(|outline| doctor::report(&outline))),
@@ -129,6 +180,55 @@ impl<C: State> Server<C> {
             }
         }
     }
+
+    fn serve(mut self, serve: ServeOptions, matches: &ArgMatches) -> ExitCode {
+        if let (Some(own), Some((_, matches))) = (self.config.own_arguments, matches.subcommand()) {
+            match own.read(matches) {
+                Ok(values) => self.config.argument_values = Some(values),
+                Err(error) => return usage(&error),
+            }
+        }
+        serve.run(self)
+    }
+}
+
+/// The command line of a server, without the options of its own.
+fn command(about: &About) -> clap::Command {
+    let name = about.name.clone();
+    let mut summary = about.title.clone().unwrap_or_else(|| format!("The MCP server `{name}`"));
+    if let Some(instructions) = &about.instructions {
+        summary = format!("{summary}\n\n{instructions}");
+    }
+    CommandLine::command().name(name.clone()).bin_name(name).version(about.version.clone()).about(summary)
+}
+
+/// Adds the command `serve` to arguments without a command, unless a person typed them: hosts often give none.
+fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let asks = |argument: &OsString| ["-h", "--help", "-V", "--version"].iter().any(|ask| argument == ask);
+    let is_option = |argument: &OsString| argument.as_encoded_bytes().starts_with(b"-");
+    let lacks_command = arguments.get(1).is_none_or(|first| is_option(first) && !asks(first));
+    if lacks_command && !std::io::stdin().is_terminal() {
+        arguments.insert(arguments.len().min(1), "serve".into());
+    }
+    arguments
+}
+
+/// Runs a command on a thread that may wait: inside `#[tokio::main]` the current one may not.
+fn on_free_thread(run: impl FnOnce() -> ExitCode + Send) -> ExitCode {
+    let Ok(runtime) = Handle::try_current() else { return run() };
+    if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread {
+        return fail(&Message::new("`Server::main` was called inside a tokio runtime of a single thread")
+            .note("it starts a runtime of its own and waits for it, so nothing of the other would run meanwhile")
+            .help("delete `#[tokio::main]`, and make what needs a runtime in `Server::state_with_async`"));
+    }
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("main".to_owned()).stack_size(MAIN_STACK_BYTES);
+        match thread.spawn_scoped(scope, run).map(thread::ScopedJoinHandle::join) {
+            Ok(Ok(code)) => code,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(error) => fail(&Message::failure("the thread of the command cannot be started", &error)),
+        }
+    })
 }
 
 /// Prints what clap has to say instead of running a command: an error on stderr, help or a version on stdout.

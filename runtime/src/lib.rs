@@ -32,6 +32,7 @@ mod client;
 mod clock;
 mod confirm;
 mod contract;
+mod lifecycle;
 mod limits;
 mod message;
 mod pipeline;
@@ -50,6 +51,7 @@ mod tasks;
 pub mod testing;
 mod text;
 mod tool;
+mod warnings;
 mod wire_names;
 
 pub use audit::AuditLog;
@@ -132,24 +134,34 @@ pub use candor_macros::mcp_tool;
 /// Server::new("numbers", "1.0.0").tools(tools![answer, answer]);
 /// ```
 pub use candor_macros::tools;
+/// The command-line library, for [`Server::args`]: `use candor::clap;`, then `#[derive(clap::Args)]`.
+#[cfg(feature = "cli")]
+pub use clap;
+#[cfg(feature = "cli")]
+pub use cli::ServeOptions;
 pub use message::Message;
 pub use retry::{retry, retry_blocking};
 pub use revision::Revision;
 /// The protocol library, for a handler of prompts and resources: [`Server::handler`].
 pub use rmcp;
 pub use sandbox::Sandbox;
-pub use server::{Server, Service};
+#[cfg(feature = "http")]
+pub use serve::{HttpOptions, HttpService};
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub use server::NeedsStateWith;
+pub use server::{Server, Service, StopResult};
 pub use start_error::StartError;
 pub use tool::{
-    ask::{Ask, ClientFeature},
+    ask::{Ask, ClientFeature, FormAnswer},
     call::Call,
     caller::Caller,
     descriptor::{
-        Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
+        Audit, Confirm, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
     },
     error::ToolError,
     handler::Tools,
-    output::{Block, Content, Output},
+    output::{Annotations, Audience, Block, Content, Output, Structured},
     progress::Level,
     state::State,
 };
@@ -170,7 +182,8 @@ pub mod __private {
     pub use crate::tool::{
         args::param,
         descriptor::{
-            Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
+            Audit, Confirm, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule,
+            Task,
         },
         handler::{HandlerFuture, Named, Run, Tool, Tools, duplicate},
         returned::{FailsWithBox, FailsWithText, Returned, Succeeds},

@@ -1,17 +1,22 @@
 //! Defines the program that a user writes: a name, a state, tools, and the settings of the server.
 
+#[cfg(feature = "cli")]
+pub(crate) mod arguments;
 mod build;
 mod config;
+mod state;
 
-use std::{fmt::Display, path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use futures::future::BoxFuture;
 
+#[cfg(feature = "cli")]
+pub use self::arguments::NeedsStateWith;
+pub use self::state::StopResult;
 pub use crate::serve::Service;
 use crate::{
     audit::AuditLog,
     clock::Clock,
-    message::Message,
     record::Recording,
     revision::Revision,
     sandbox::Sandbox,
@@ -19,11 +24,11 @@ use crate::{
     serve::{ReadinessCheck, ServerHandler, UserHandler},
     tool::{
         descriptor::{Descriptor, Rate},
-        handler::{Entry, Handler, Tools},
-        state::State,
+        handler::{Entry, Tools},
     },
 };
 use config::Config;
+use state::{Source, StopWith};
 
 /// The builder of a server.
 ///
@@ -49,12 +54,7 @@ pub struct Server<C = ()> {
     pub(crate) config: Config,
     state: Source<C>,
     entries: Vec<Entry<C>>,
-}
-
-enum Source<C> {
-    Ready(C),
-    /// Made only when the server serves: printing a manifest opens no database.
-    Later(Box<dyn FnOnce() -> Result<C, Message> + Send>),
+    on_stop: Vec<StopWith<C>>,
 }
 
 impl Server {
@@ -64,31 +64,8 @@ impl Server {
             config: Config::new(name.into(), version.into()),
             state: Source::Ready(()),
             entries: Vec::new(),
+            on_stop: Vec::new(),
         }
-    }
-
-    /// Gives the tools their state.
-    pub fn state<C: State>(self, state: C) -> Server<C> {
-        self.with(Source::Ready(state))
-    }
-
-    /// Gives the tools a state that is made when the server starts to serve, and not for `manifest`, `docs` or `call`.
-    ///
-    /// At that time stdout is reserved for the protocol, so output of a database that opens cannot corrupt it.
-    pub fn state_with<C: State, E: Display>(
-        self,
-        make: impl FnOnce() -> Result<C, E> + Send + 'static,
-    ) -> Server<C> {
-        // `{:#}` makes `anyhow` print the causes too.
-        self.with(Source::Later(Box::new(|| make().map_err(|error| Message::new(format!("{error:#}"))))))
-    }
-
-    fn with<C: State>(self, state: Source<C>) -> Server<C> {
-        let Self { mut config, entries, .. } = self;
-        let unit = Arc::new(());
-        let bound = entries.into_iter().map(|entry| (entry.descriptor, Handler::bind(entry.run, &unit)));
-        config.stateless.extend(bound);
-        Server { config, state, entries: Vec::new() }
     }
 }
 
@@ -190,6 +167,13 @@ impl<C> Server<C> {
         self
     }
 
+    /// Sets the maximum size of a result in bytes of text, for tools that declare no `output`; 1 MiB by default. A larger
+    /// result is an error. Images and other binary content count as base64.
+    pub fn max_output(mut self, bytes: usize) -> Self {
+        self.config.max_output = bytes;
+        self
+    }
+
     /// Sets the clock of rates, confirmations and tasks, for tests.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.config.bounds.clock = clock;
@@ -205,6 +189,12 @@ impl<C> Server<C> {
     /// Skips the confirmation by the user before destructive calls, for example in a batch job or a test.
     pub fn yes_destructive(mut self) -> Self {
         self.config.skip_confirmation = true;
+        self
+    }
+
+    /// Skips the confirmation by the user before calls of one tool. May be called again for others.
+    pub fn yes(mut self, tool: impl Into<String>) -> Self {
+        self.config.confirmed_tools.push(tool.into());
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use crate::message::Message;
+use crate::{message::Message, text};
 
 /// A reason why a server does not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,19 @@ pub enum StartError {
     Unaudited(&'static str),
     /// The audit log cannot be written, or was changed.
     Audit(Message),
+    /// An option of the program's own ([`Server::args`](crate::Server::args)) is missing or has a wrong value.
+    Arguments(Message),
+    /// A tool that is to run without confirmation (`Server::yes`, `--yes`) does not exist.
+    UnknownTool(String),
+    /// A preview takes a parameter that its tool does not have.
+    Preview {
+        /// The tool whose question shows the preview.
+        tool: &'static str,
+        /// The preview.
+        preview: &'static str,
+        /// The parameter.
+        param: &'static str,
+    },
     /// The state could not be made.
     State(Message),
 }
@@ -90,7 +103,14 @@ impl StartError {
                     .note("it is declared `audit = \"required\"`, which is the default of a tool that writes")
                     .help("configure a log with `Server::audit`, or none with `Server::unaudited`")
             }
-            Self::Audit(message) => message.clone(),
+            Self::Audit(message) | Self::Arguments(message) => message.clone(),
+            Self::UnknownTool(name) => Message::new(format!("no tool is called `{}`", text::shown(name)))
+                .help("name a tool that this server has after `--yes`"),
+            Self::Preview { tool, preview, param } => Message::new(format!(
+                "preview `{preview}` takes `{param}`, which tool `{tool}` does not have"
+            ))
+            .note("a preview runs with the arguments of the call that it shows")
+            .help(format!("give tool `{tool}` the parameter, or remove it from `{preview}`")),
             Self::State(why) => Message::new("the server's state could not be made").note(why.clone()),
         }
     }

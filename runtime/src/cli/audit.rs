@@ -24,7 +24,8 @@ use crate::{
 };
 
 /// The flags that name the log of a server.
-#[derive(Args, Clone, Default)]
+#[derive(Args, Clone, Debug, Default)]
+#[group(skip)]
 pub(super) struct Log {
     /// Record calls in this folder
     ///

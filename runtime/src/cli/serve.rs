@@ -2,9 +2,11 @@
 
 #[cfg(feature = "http")]
 use std::sync::Arc;
-use std::{process::ExitCode, time::Duration};
+use std::{ffi::OsString, process::ExitCode, time::Duration};
 
-use clap::Args;
+use clap::{Args, Command, FromArgMatches as _};
+use futures::{FutureExt as _, future::BoxFuture};
+use tokio::{runtime::Runtime, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "http")]
@@ -14,7 +16,7 @@ use super::{
     audit::Log,
     duration, fail,
     opening::{Reach, opening},
-    signals,
+    signals, size,
 };
 #[cfg(feature = "http")]
 use crate::serve::http::{HttpConfig, ShutdownTimeouts};
@@ -29,9 +31,22 @@ use crate::{
 
 /// The time that threads have to end before the process exits.
 const THREADS_TIMEOUT: Duration = Duration::from_millis(200);
+/// The time that the server's own end has at least, if calls took all of theirs.
+const MIN_STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-#[derive(Args)]
-pub(super) struct Serve {
+/// How [`Server::run`] serves: the options of the command `serve`.
+///
+/// A program with a command line of its own takes them by `#[command(flatten)]`, or from words:
+///
+/// ```
+/// use candor::ServeOptions;
+///
+/// let options = ServeOptions::from_flags(["--http", "127.0.0.1:8080", "--quiet"])?;
+/// # Ok::<_, candor::Message>(())
+/// ```
+#[derive(Args, Debug)]
+#[group(skip)]
+pub struct ServeOptions {
     #[command(flatten)]
     grants: Grants,
     /// Serve only tools that are declared `read_only`
@@ -40,9 +55,15 @@ pub(super) struct Serve {
     /// Do not ask for confirmation before a destructive call
     #[arg(long)]
     yes_destructive: bool,
+    /// Do not ask for confirmation before calls of this tool; repeatable
+    #[arg(long, value_name = "TOOL", value_delimiter = ',')]
+    yes: Vec<String>,
     /// How long calls in flight may take after a stop (SIGTERM, SIGINT, end of stdin), for example `30s`
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::timeout)]
     drain_timeout: Duration,
+    /// The maximum size of a result, for tools that declare none, for example `8MiB` [default: 1MiB, or what the program sets]
+    #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
+    max_output: Option<usize>,
     #[command(flatten)]
     log: Log,
     #[cfg(feature = "http")]
@@ -53,43 +74,93 @@ pub(super) struct Serve {
     quiet: bool,
 }
 
-impl Serve {
-    pub(super) fn run<C: State>(self, server: Server<C>) -> ExitCode {
-        #[cfg(feature = "http")]
-        if self.http.is_wanted() {
-            return self.over_http(server);
-        }
-        // Before anything else runs: a database that prints while it opens must not write to the protocol's stream.
-        let stdio = match Stdio::take() {
-            Ok(stdio) => stdio,
-            Err(error) => return fail(&Message::failure("stdin and stdout cannot be taken", &error)),
-        };
-        let service = match self.build(server) {
-            Ok(service) => service.grant(&self.grants.joined()),
-            Err(error) => return fail(&error),
-        };
-        self.print_opening(Reach::Stdio, &service);
-        let reopen_audit = service.audit_reopener();
-        run(&service.clone(), async {
-            let stop = CancellationToken::new();
-            signals::listen(stop.clone(), reopen_audit).map_err(|error| connection_error(&error))?;
-            let served = service.serve_stdio_until(stdio, stop, self.drain_timeout).await;
-            served.map_err(|error| connection_error(&error))
+impl Default for ServeOptions {
+    /// Serves one client over stdin and stdout.
+    fn default() -> Self {
+        Self::from_flags::<&str>([]).expect("no option is required")
+    }
+}
+
+impl ServeOptions {
+    /// Reads the options from words, as they stand behind `serve` on a command line.
+    ///
+    /// # Errors
+    ///
+    /// An option is not known, or has a wrong value.
+    pub fn from_flags<T: Into<OsString>>(flags: impl IntoIterator<Item = T>) -> Result<Self, Message> {
+        let command = Self::augment_args(Command::new("serve").no_binary_name(true));
+        let matches = command.try_get_matches_from(flags.into_iter().map(Into::into));
+        let options = matches.and_then(|matches| Self::from_arg_matches(&matches));
+        options.map_err(|error| {
+            let text = error.render().to_string();
+            Message::new(text.trim_start_matches("error: ").trim_end().to_owned())
         })
     }
 
+    pub(super) fn run<C: State>(self, server: Server<C>) -> ExitCode {
+        // Before anything else runs: a database that prints while it opens must not write to the protocol's stream.
+        let stdio = match self.take_stdio() {
+            Ok(stdio) => stdio,
+            Err(error) => return fail(&Message::failure("stdin and stdout cannot be taken", &error)),
+        };
+        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return fail(&format!("the threads of the server cannot be started: {error}")),
+        };
+        let prepared = {
+            // The state is made on the runtime that serves it.
+            let _entered = runtime.enter();
+            self.prepare(server, stdio)
+        };
+        match prepared {
+            Ok(prepared) => prepared.run(runtime),
+            Err(error) => {
+                runtime.shutdown_timeout(THREADS_TIMEOUT);
+                fail(&error)
+            }
+        }
+    }
+
+    /// Takes the process's stdin and stdout, unless they are not what is served.
+    fn take_stdio(&self) -> std::io::Result<Option<Stdio>> {
+        #[cfg(feature = "http")]
+        if self.http.is_wanted() {
+            return Ok(None);
+        }
+        Stdio::take().map(Some)
+    }
+
+    /// Builds the service, says what is served, and returns what serves it.
+    fn prepare<C: State>(self, server: Server<C>, stdio: Option<Stdio>) -> Result<Prepared, Message> {
+        let drain_timeout = self.drain_timeout;
+        let stop = CancellationToken::new();
+        let service = self.build(server).map_err(|error| Message::new(error.to_string()))?;
+        let reopen_audit = service.audit_reopener();
+        let (service, serving) = match stdio {
+            Some(stdio) => {
+                let service = service.grant(&self.grants.joined());
+                self.print_opening(Reach::Stdio, &service);
+                let serving = over_stdio(service.clone(), stdio, stop.clone(), drain_timeout, reopen_audit);
+                (service, serving.boxed())
+            }
+            #[cfg(feature = "http")]
+            None => self.prepare_http(service, stop.clone(), reopen_audit)?,
+            #[cfg(not(feature = "http"))]
+            None => unreachable!("without HTTP, stdio is always taken"),
+        };
+        Ok(Prepared { service, serving, stop, drain_timeout })
+    }
+
     #[cfg(feature = "http")]
-    fn over_http<C: State>(mut self, server: Server<C>) -> ExitCode {
+    fn prepare_http(
+        mut self,
+        service: Service,
+        stop: CancellationToken,
+        reopen_audit: impl Fn() + Send + 'static,
+    ) -> Result<(Service, Serving), Message> {
         let http = std::mem::take(&mut self.http);
-        let service = match self.build(server) {
-            Ok(service) => service,
-            Err(error) => return fail(&error),
-        };
         let timeouts = ShutdownTimeouts { delay: http.delay(), drain: self.drain_timeout };
-        let config = match http.config(&self.grants, &service) {
-            Ok(config) => config,
-            Err(error) => return fail(&error),
-        };
+        let config = http.config(&self.grants, &service)?;
         let reach = if config.access.requires_token() { Reach::HttpWithTokens } else { Reach::Http };
         let service = service.grant(&self.grants.joined());
         self.print_opening(reach, &service);
@@ -98,13 +169,17 @@ impl Serve {
                 stderr::line(format_args!("  {warning}"));
             }
         }
-        let reopen_audit = service.audit_reopener();
-        run(&service.clone(), over_http(service, config, timeouts, reopen_audit))
+        Ok((service.clone(), over_http(service, config, timeouts, stop, reopen_audit).boxed()))
     }
 
     fn build<C: State>(&self, server: Server<C>) -> Result<Service, StartError> {
         let server = if self.read_only { server.read_only() } else { server };
         let server = if self.yes_destructive { server.yes_destructive() } else { server };
+        let server = self.yes.iter().fold(server, |server, tool| server.yes(tool));
+        let server = match self.max_output {
+            Some(bytes) => server.max_output(bytes),
+            None => server,
+        };
         self.log.of(server, self.quiet).build()
     }
 
@@ -119,8 +194,87 @@ impl Serve {
         }
         if self.yes_destructive {
             stderr::line("  destructive calls run without confirmation");
+        } else if !self.yes.is_empty() {
+            stderr::line(format_args!("  calls run without confirmation: {}", self.yes.join(", ")));
         }
     }
+}
+
+/// Serves until a signal stops the server, or its client is gone.
+type Serving = BoxFuture<'static, Result<Shutdown, Message>>;
+
+/// A service, and what serves it.
+struct Prepared {
+    service: Service,
+    serving: Serving,
+    /// Cancelled when the server begins to stop.
+    stop: CancellationToken,
+    drain_timeout: Duration,
+}
+
+impl Prepared {
+    fn run(self, runtime: Runtime) -> ExitCode {
+        let Self { service, serving, stop, drain_timeout } = self;
+        let served = runtime.block_on(async {
+            let stopped = tokio::spawn(async move {
+                stop.cancelled().await;
+                Instant::now()
+            });
+            let served = serving.await;
+            let begin = match stopped.now_or_never() {
+                Some(Ok(begin)) => begin,
+                // The client ended the connection, and no call is in flight any more.
+                _ => Instant::now(),
+            };
+            let deadline = (begin + drain_timeout).max(Instant::now() + MIN_STOP_TIMEOUT);
+            let is_complete = stop_state(&service, deadline).await;
+            match served {
+                Ok(Shutdown::Complete) if !is_complete => Ok(Shutdown::TimedOut),
+                served => served,
+            }
+        });
+        service.stop_audit();
+        // Drops what tasks still hold, such as a database of the state. A handler that outlived its deadline may still
+        // block a thread, and the process does not wait for that.
+        runtime.shutdown_timeout(THREADS_TIMEOUT);
+        service.stop_threads(THREADS_TIMEOUT);
+        match served {
+            Ok(Shutdown::Complete) => ExitCode::from(DONE),
+            Ok(Shutdown::TimedOut) => {
+                fail(&"the server stopped before every call was answered");
+                ExitCode::from(FAILED)
+            }
+            Err(error) => fail(&error),
+        }
+    }
+}
+
+/// Runs what the server does at its end. Returns whether it ended in time.
+async fn stop_state(service: &Service, deadline: Instant) -> bool {
+    match tokio::time::timeout_at(deadline, service.stop()).await {
+        Ok(failures) => {
+            for failure in failures {
+                stderr::line(format_args!("error: {failure}"));
+            }
+            true
+        }
+        Err(_) => {
+            stderr::line("error: `on_stop` did not end in time");
+            false
+        }
+    }
+}
+
+async fn over_stdio(
+    service: Service,
+    stdio: Stdio,
+    stop: CancellationToken,
+    drain_timeout: Duration,
+    reopen_audit: impl Fn() + Send + 'static,
+) -> Result<Shutdown, Message> {
+    signals::listen(stop.clone(), reopen_audit).map_err(|error| connection_error(&error))?;
+    let served = service.serve_stdio_until(stdio, stop, drain_timeout).await;
+    served.map_err(|error| connection_error(&error))
 }
 
 #[cfg(feature = "http")]
@@ -128,9 +282,9 @@ async fn over_http(
     service: Service,
     config: HttpConfig,
     timeouts: ShutdownTimeouts,
+    stop: CancellationToken,
     reopen_audit: impl Fn() + Send + 'static,
 ) -> Result<Shutdown, Message> {
-    let stop = CancellationToken::new();
     let address = config.address;
     let bind_error = |error| Message::new(format!("the server cannot listen at {address}: {error}"));
     let listening = service.listen(config).await.map_err(bind_error)?;
@@ -164,27 +318,6 @@ fn reload(access: &crate::access::Access) {
             let message = Message::from(error).note("the tokens that were read earlier remain valid");
             stderr::line(format_args!("error: {message}"));
         }
-    }
-}
-
-fn run(service: &Service, served: impl Future<Output = Result<Shutdown, Message>>) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("the threads of the server cannot be started: {error}")),
-    };
-    let served = runtime.block_on(served);
-    service.stop_audit();
-    // Drops what tasks still hold, such as a database of the state. A handler that outlived its deadline may still block
-    // a thread, and the process does not wait for that.
-    runtime.shutdown_timeout(THREADS_TIMEOUT);
-    service.stop_threads(THREADS_TIMEOUT);
-    match served {
-        Ok(Shutdown::Complete) => ExitCode::from(DONE),
-        Ok(Shutdown::TimedOut) => {
-            fail(&"the server stopped before every call was answered");
-            ExitCode::from(FAILED)
-        }
-        Err(error) => fail(&error),
     }
 }
 

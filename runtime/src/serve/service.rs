@@ -13,7 +13,10 @@ use super::{
     tool_list::Lists,
     user_handler::UserHandler,
 };
-use crate::{about::About, pipeline::Core, revision::Revision, scopes::Scopes, text, tool::caller::Caller};
+use crate::{
+    about::About, lifecycle::Lifecycle, message::Message, pipeline::Core, revision::Revision, scopes::Scopes,
+    text, tool::caller::Caller, warnings::warnings,
+};
 
 /// A server that is ready for connections. Clones share it.
 #[derive(Clone)]
@@ -32,14 +35,25 @@ impl Service {
         user_handler: Option<UserHandler>,
         scopes: Scopes,
         checks: Vec<ReadinessCheck>,
+        lifecycle: Lifecycle,
     ) -> Self {
         let lists = Lists::new(&core.registry, core.visibility);
         let revisions = revisions.into_iter().map(convert::version).collect();
         let server_info = json!(convert::implementation(&about));
         let scopes = Arc::new(scopes);
         let in_flight = TaskTracker::new();
-        let shared =
-            Shared { about, core, lists, revisions, user_handler, scopes, server_info, in_flight, checks };
+        let shared = Shared {
+            about,
+            core,
+            lists,
+            revisions,
+            user_handler,
+            scopes,
+            server_info,
+            in_flight,
+            checks,
+            lifecycle,
+        };
         Self {
             shared: Arc::new(shared),
             granted: BTreeSet::new(),
@@ -75,6 +89,11 @@ impl Service {
             .collect()
     }
 
+    /// The parts of the declarations that can be improved, for the author: `serve` and `doctor` print them.
+    pub fn warnings(&self) -> Vec<Message> {
+        warnings(self.shared.core.registry.tools())
+    }
+
     /// One line for the operator: where calls are recorded, and whether the log is signed.
     pub fn audit(&self) -> String {
         let Some(recorder) = &self.shared.core.audit else { return "audit: no call is recorded".to_owned() };
@@ -106,6 +125,14 @@ impl Service {
                 recorder.log.reopen();
             }
         }
+    }
+
+    /// Runs what [`Server::on_stop`] was given, once, and returns its failures. `serve` does this after the last answer; a
+    /// program that embeds the server does it when its own listener has stopped.
+    ///
+    /// [`Server::on_stop`]: crate::Server::on_stop
+    pub async fn stop(&self) -> Vec<Message> {
+        self.shared.lifecycle.stop().await
     }
 
     /// Records the end of the server in the audit log, and waits for it. Later calls that require records are refused.

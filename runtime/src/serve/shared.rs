@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::{convert::SERVER_INFO, tool_list::Lists, user_handler::UserHandler};
 use crate::{
     about::About,
+    lifecycle::Lifecycle,
     pipeline::Core,
     record::{Origin, TraceId},
     revision::Revision,
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(super) in_flight: TaskTracker,
     #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP has a readiness endpoint"))]
     pub(super) checks: Vec<ReadinessCheck>,
+    /// Dropped last: the state may need the runtime that it was made on until then.
+    pub(super) lifecycle: Lifecycle,
 }
 
 /// One of the server's own conditions of readiness.

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Server, Source, config::Config};
+use super::{Server, config::Config, state::bind_hooks};
 #[cfg(feature = "cli")]
 use crate::audit::AuditLog;
 use crate::{
     confirm::Confirmations,
     contract::Outline,
+    lifecycle::Lifecycle,
     limits::Limits,
-    pipeline::Core,
+    pipeline::{Core, Previews, SkipConfirmation},
     record::{self, Recorder, Recording},
     registry::Registry,
     revision::Revision,
@@ -17,7 +18,7 @@ use crate::{
     serve::Service,
     start_error::StartError,
     tasks::Tasks,
-    tool::{descriptor::Task, handler::Handler, state::State},
+    tool::{descriptor::Task, state::State},
 };
 
 impl<C: State> Server<C> {
@@ -34,13 +35,11 @@ impl<C: State> Server<C> {
         // The kernel is probed while everything else is made.
         let profile = if self.config.user_handler.is_some() { None } else { self.likely_profile() };
         let probe = SupportProbe::begin(self.config.sandbox.clone(), profile);
-        let Self { mut config, state, entries } = self;
-        let state = match state {
-            Source::Ready(state) => state,
-            Source::Later(make) => make().map_err(StartError::State)?,
-        };
+        let Self { mut config, state, entries, on_stop } = self;
+        let (state, runtime) = state.make(config.argument_values()?)?;
         let state = Arc::new(state);
-        let bound = entries.into_iter().map(|entry| (entry.descriptor, Handler::bind(entry.run, &state)));
+        let lifecycle = Lifecycle::new(bind_hooks(on_stop, &state), runtime);
+        let bound = config.bind(entries, &state);
         let tools: Vec<_> = std::mem::take(&mut config.stateless).into_iter().chain(bound).collect();
         let (mut tools, disabled): (Vec<_>, Vec<_>) =
             tools.into_iter().partition(|(tool, _)| config.serves(tool));
@@ -50,11 +49,14 @@ impl<C: State> Server<C> {
         let limits = Limits::new(&config.bounds, registry.tools().iter().map(|tool| tool.descriptor));
         let (support, prestarted) = probe.end();
         let sandboxes = Arc::new(Sandboxes::new(check_support(support, &registry)?, prestarted));
+        let skip_confirmation = skip_confirmation(&config, &registry)?;
         let audit = record::open(config.recording, &registry, |log| {
             Recorder::open(log, &config.about, &registry, config.read_only, config.skip_confirmation)
         })?;
+        let previews = Previews::new(std::mem::take(&mut config.previews), &registry)?;
         let core = Core {
             audit,
+            previews,
             disabled_tools: disabled.into_iter().map(|(tool, _)| tool.name).collect(),
             registry,
             handlers: tools.into_iter().map(|(_, handler)| handler).collect(),
@@ -63,10 +65,11 @@ impl<C: State> Server<C> {
             limits,
             tasks: Arc::new(Tasks::new(config.bounds.clock.clone())),
             confirmations: Confirmations::new(config.bounds.clock),
-            skip_confirmation: config.skip_confirmation,
+            skip_confirmation,
+            max_output: config.max_output,
         };
         let Config { about, revisions, user_handler, scopes, checks, .. } = config;
-        Ok(Service::new(about, core, revisions, user_handler, scopes, checks))
+        Ok(Service::new(about, core, revisions, user_handler, scopes, checks, lifecycle))
     }
 
     /// Returns the sandbox that suits most of these tools, if the kernel supports all of it.
@@ -124,6 +127,15 @@ impl<C: State> Server<C> {
     pub fn reference(&self) -> Result<String, StartError> {
         Ok(crate::contract::reference(&self.outline()?))
     }
+}
+
+/// Returns the tools that run without being confirmed.
+fn skip_confirmation(config: &Config, registry: &Registry) -> Result<SkipConfirmation, StartError> {
+    if config.skip_confirmation {
+        return Ok(SkipConfirmation::All);
+    }
+    let index = |name: &String| registry.index(name).ok_or_else(|| StartError::UnknownTool(name.clone()));
+    config.confirmed_tools.iter().map(index).collect::<Result<_, _>>().map(SkipConfirmation::Tools)
 }
 
 /// Checks that tools that answer only with a task can be called.

@@ -1,5 +1,10 @@
 //! Holds the configuration of a server that does not depend on the type of its state.
 
+use std::sync::Arc;
+
+#[cfg(feature = "cli")]
+use super::arguments::OwnArguments;
+use super::state::ArgumentValues;
 use crate::{
     about::About,
     limits::Bounds,
@@ -9,14 +14,23 @@ use crate::{
     scopes::Scopes,
     scopes::Visibility,
     serve::{ReadinessCheck, UserHandler},
-    tool::{descriptor::Descriptor, handler::Handler},
+    start_error::StartError,
+    tool::{
+        descriptor::Descriptor,
+        handler::{Entry, Handler},
+    },
 };
+
+/// The size of one result by default, in bytes of text.
+const MAX_RESULT_BYTES: usize = 1024 * 1024;
 
 /// The configuration of a server, and its tools that need no state.
 pub(crate) struct Config {
     pub(crate) about: About,
     /// Tools that were added before the state.
     pub(super) stateless: Vec<(&'static Descriptor, Handler)>,
+    /// Previews, each with the name of the tool whose question shows it.
+    pub(super) previews: Vec<(&'static str, &'static Descriptor, Handler)>,
     pub(super) visibility: Visibility,
     pub(super) revisions: Vec<Revision>,
     pub(super) user_handler: Option<UserHandler>,
@@ -25,8 +39,15 @@ pub(crate) struct Config {
     pub(super) scopes: Scopes,
     pub(super) read_only: bool,
     pub(super) skip_confirmation: bool,
+    /// Tools that run without being confirmed.
+    pub(super) confirmed_tools: Vec<String>,
+    pub(super) max_output: usize,
     pub(super) checks: Vec<ReadinessCheck>,
     pub(crate) recording: Recording,
+    /// The options of the program's own, and their values once a command line was read.
+    #[cfg(feature = "cli")]
+    pub(crate) own_arguments: Option<OwnArguments>,
+    pub(crate) argument_values: Option<ArgumentValues>,
 }
 
 impl Config {
@@ -34,6 +55,7 @@ impl Config {
         Self {
             about: About { name, version, title: None, instructions: None, logging: false },
             stateless: Vec::new(),
+            previews: Vec::new(),
             visibility: Visibility::default(),
             revisions: Revision::ALL.to_vec(),
             user_handler: None,
@@ -42,9 +64,38 @@ impl Config {
             scopes: Scopes::default(),
             read_only: false,
             skip_confirmation: false,
+            confirmed_tools: Vec::new(),
+            max_output: MAX_RESULT_BYTES,
             checks: Vec::new(),
             recording: Recording::Unset,
+            #[cfg(feature = "cli")]
+            own_arguments: None,
+            argument_values: None,
         }
+    }
+
+    /// Binds tools to the state that they were declared for.
+    pub(super) fn bind<C: Send + Sync + 'static>(
+        &mut self,
+        entries: Vec<Entry<C>>,
+        state: &Arc<C>,
+    ) -> Vec<(&'static Descriptor, Handler)> {
+        let previews = entries.iter().filter_map(|entry| Some((entry.descriptor.name, entry.preview?)));
+        let previews = previews.map(|(name, (tool, run))| (name, tool, Handler::bind(run, state)));
+        self.previews.extend(previews);
+        entries.into_iter().map(|entry| (entry.descriptor, Handler::bind(entry.run, state))).collect()
+    }
+
+    /// Returns the values of the program's own arguments; those that no command line gave are read from the environment.
+    pub(super) fn argument_values(&mut self) -> Result<ArgumentValues, StartError> {
+        if let Some(values) = self.argument_values.take() {
+            return Ok(values);
+        }
+        #[cfg(feature = "cli")]
+        if let Some(own) = self.own_arguments {
+            return own.parse(&self.about.name, Vec::new());
+        }
+        Ok(Box::new(()))
     }
 
     /// Returns whether a tool is served: with `Server::read_only`, only the `read_only` ones are.
