@@ -14,6 +14,8 @@ mod user_handler;
 
 pub(crate) use rmcp::ServerHandler;
 
+#[cfg(feature = "http")]
+pub use http::{HttpOptions, HttpService};
 pub use service::Service;
 pub(crate) use shared::ReadinessCheck;
 #[cfg(feature = "cli")]

@@ -4,21 +4,22 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{Grants, duration};
+use super::{Grants, duration, size};
 use crate::{
     access::{Access, AccessError},
     message::Message,
     serve::{
         Service,
-        http::{self, HttpConfig, HttpLimits},
+        http::{self, HttpConfig, HttpLimits, PublicUrl, public_url},
     },
 };
 
 /// The flags that make callers identify themselves.
 const TOKEN_FLAGS: &str = "`--tokens FILE`, or `--oauth-issuer URL --oauth-audience URL`";
 
-#[derive(Args, Default)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "HTTP")]
+#[group(skip)]
 pub(super) struct Http {
     /// Serve streamable HTTP at this address, for example `127.0.0.1:8080`; port 0 takes a free port
     #[arg(long = "http", value_name = "ADDRESS", value_parser = address)]
@@ -47,10 +48,10 @@ pub(super) struct Http {
     #[cfg_attr(feature = "oauth", arg(conflicts_with = "oauth_issuer"))]
     public_without_auth: bool,
     /// A public name of this server, optionally with a port (header `Host`); repeatable
-    #[arg(long, value_name = "HOST", requires = "address", value_parser = http::host)]
+    #[arg(long, value_name = "HOST", requires = "address", value_delimiter = ',', value_parser = http::host)]
     allow_host: Vec<String>,
     /// Web pages that may call this server (header `Origin`), for example `https://app.example.com`; repeatable
-    #[arg(long, value_name = "ORIGIN", requires = "address", value_parser = http::origin)]
+    #[arg(long, value_name = "ORIGIN", requires = "address", value_delimiter = ',', value_parser = http::origin)]
     allow_origin: Vec<String>,
     /// Answer `/livez` and `/readyz` at this address instead of the address for calls
     #[arg(long, value_name = "ADDRESS", requires = "address", value_parser = address)]
@@ -76,8 +77,8 @@ pub(super) struct Http {
     /// How long a client may read nothing of its answer
     #[arg(long, value_name = "TIME", requires = "address", default_value = "30s", value_parser = duration::timeout)]
     write_timeout: Duration,
-    /// The maximum size of a request's body in bytes
-    #[arg(long, value_name = "BYTES", requires = "address", default_value_t = 4 * 1024 * 1024)]
+    /// The maximum size of a request's body
+    #[arg(long, value_name = "SIZE", requires = "address", default_value = "4MiB", value_parser = size::bytes)]
     max_body: usize,
 }
 
@@ -216,29 +217,4 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, Message> {
     let ip = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     let expected = "expected an IP address and a port, for example `127.0.0.1:8080`";
     ip.as_deref().unwrap_or(text).parse().map_err(|_| Message::new(expected))
-}
-
-/// An address of this server as clients write it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct PublicUrl {
-    text: String,
-    /// The host, with the port if the address has one.
-    host: String,
-}
-
-impl PublicUrl {
-    /// Reads an `http` or `https` address. It must not have a query, a fragment (RFC 9728 §1.2) or a user's name.
-    fn parse(text: &str) -> Option<Self> {
-        let uri: ::http::Uri = text.parse().ok()?;
-        let host = uri.authority().map(|authority| authority.as_str().to_owned())?;
-        let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
-        (is_web && !host.contains('@') && !text.contains(['?', '#']))
-            .then(|| Self { text: text.to_owned(), host })
-    }
-}
-
-fn public_url(text: &str) -> Result<PublicUrl, Message> {
-    let expected =
-        "expected an `http` or `https` address without a query, for example `https://prices.example.com/mcp`";
-    PublicUrl::parse(text).ok_or_else(|| Message::new(expected))
 }

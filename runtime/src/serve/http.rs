@@ -8,6 +8,7 @@ mod config;
 mod connections;
 mod cors;
 mod drain;
+mod embed;
 mod error;
 mod fast_path;
 mod gate;
@@ -19,6 +20,7 @@ mod keep_alive;
 mod listen;
 mod metadata;
 mod peek;
+mod public_url;
 mod sessions;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -34,10 +36,12 @@ use tokio_util::{
     task::{AbortOnDropHandle, TaskTracker},
 };
 
+pub use self::embed::{HttpOptions, HttpService};
 pub(crate) use self::{
     config::{HttpConfig, HttpLimits},
     drain::ShutdownTimeouts,
     host::{host, origin},
+    public_url::{PublicUrl, public_url},
 };
 use self::{
     drain::Drain, gate::HttpGate, health::Health, host::Hosts, metadata::ResourceMetadata, sessions::Sessions,
@@ -79,17 +83,24 @@ impl Service {
         let listener = TcpListener::bind(config.address).await?;
         let address = listener.local_addr()?;
         let health = bind(config.health).await?;
-        let access = Arc::new(config.access.for_server(&self));
-        let sessions = Arc::new(Sessions::new(config.limits.sessions, self.longest_timeout()));
-        let hosts = Hosts::new(address, &config.hosts, &config.origins);
-        let metadata = config.resource.as_deref();
-        let metadata = metadata.map(|resource| ResourceMetadata::new(resource, &access, &self.shared));
+        let HttpConfig { access, resource: public_url, hosts, origins, limits, .. } = config;
+        let options = HttpOptions { access, public_url, hosts, origins, limits };
+        Ok(Listening { listener, health, gate: Arc::new(self.gate(Some(address), options)) })
+    }
+
+    /// Puts the checks of every request before the protocol. Without an `address`, the server has no name of its own.
+    fn gate(self, address: Option<SocketAddr>, options: HttpOptions) -> HttpGate {
+        let HttpOptions { access, public_url, hosts, origins, limits } = options;
+        let access = Arc::new(access.for_server(&self));
+        let sessions = Arc::new(Sessions::new(limits.sessions, self.longest_timeout()));
+        let hosts = Hosts::new(address, &hosts, &origins);
+        // Only an authorization server gives a client something to look for in the metadata.
+        let resource = public_url.filter(|_| !access.issuers().is_empty());
+        let metadata = resource.map(|resource| ResourceMetadata::new(&resource, &access, &self.shared));
         let drain = Drain::new(self.shared.in_flight.clone());
-        let limits = config.limits;
         let protocol = protocol(Arc::clone(&self.shared), Arc::clone(&sessions), &drain, limits.body_bytes);
         let shared = self.shared;
-        let gate = HttpGate { shared, drain, hosts, access, sessions, limits, protocol, metadata };
-        Ok(Listening { listener, health, gate: Arc::new(gate) })
+        HttpGate { shared, drain, hosts, access, sessions, limits, protocol, metadata }
     }
 
     /// The longest `timeout` of a tool.
@@ -162,7 +173,11 @@ fn protocol(
 
 fn router(gate: Arc<HttpGate>) -> Router {
     // Some clients append a slash to the URL.
-    let mut router = Router::new().route(MCP_PATH, any(gate::mcp)).route("/mcp/", any(gate::mcp));
+    let router = Router::new().route(MCP_PATH, any(gate::mcp)).route("/mcp/", any(gate::mcp));
+    metadata_router(router, &gate).with_state(gate)
+}
+
+fn metadata_router(mut router: Router<Arc<HttpGate>>, gate: &HttpGate) -> Router<Arc<HttpGate>> {
     if let Some(metadata) = &gate.metadata {
         // At the path of the resource and at the root: clients try one or the other (MCP, authorization).
         let path = metadata.path();
@@ -174,7 +189,7 @@ fn router(gate: Arc<HttpGate>) -> Router {
         }
         router = router.route(metadata::METADATA_PATH, document);
     }
-    router.with_state(gate)
+    router
 }
 
 fn health_router(health: Arc<Health>) -> Router {

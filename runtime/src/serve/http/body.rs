@@ -8,6 +8,7 @@ use http::StatusCode;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::{config::HttpLimits, error::HttpError};
+use crate::{message::Message, text};
 
 pub(super) async fn read(body: Body, limits: &HttpLimits) -> Result<Bytes, HttpError> {
     let collected = Limited::new(body, limits.body_bytes).collect();
@@ -15,7 +16,8 @@ pub(super) async fn read(body: Body, limits: &HttpLimits) -> Result<Bytes, HttpE
         Ok(Ok(body)) => Ok(without_bom(body.to_bytes())),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(HttpError::plain(
             StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the request body is larger than {}", size(limits.body_bytes)),
+            Message::new(format!("the request body is larger than {}", text::size(limits.body_bytes)))
+                .help("send less at once; the operator can raise the limit with `--max-body`"),
         )),
         Ok(Err(_)) => Err(HttpError::plain(
             StatusCode::BAD_REQUEST,
@@ -38,9 +40,4 @@ pub(super) async fn discard(body: Body, limits: &HttpLimits) {
 /// The bytes of a body, without the byte order mark that some clients send.
 fn without_bom(body: Bytes) -> Bytes {
     if body.starts_with(b"\xEF\xBB\xBF") { body.slice(3..) } else { body }
-}
-
-fn size(bytes: usize) -> String {
-    const MIB: usize = 1024 * 1024;
-    if bytes.is_multiple_of(MIB) { format!("{} MiB", bytes / MIB) } else { format!("{bytes} bytes") }
 }

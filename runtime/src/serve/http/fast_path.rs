@@ -33,12 +33,12 @@ use crate::{
     revision::Revision,
     serve::{
         mcp::{
-            peer,
+            info, peer,
             rounds::{CallInput, Invocation},
         },
         shared::Shared,
     },
-    tool::{ask::ClientFeatures, caller::Caller},
+    tool::{ask::ClientFeatures, caller::Caller, request_info::RequestInfo},
     wire_names,
 };
 
@@ -53,6 +53,7 @@ pub(super) struct FastCall {
     params: CallToolRequestParams,
     meta: RequestMetaObject,
     features: ClientFeatures,
+    info: Option<Arc<RequestInfo>>,
 }
 
 impl FastCall {
@@ -86,7 +87,12 @@ impl FastCall {
                 if agrees && !reports && !takes_task && !shared.lists.has_headers(&params.name) =>
             {
                 let features = peer::features(Some(capabilities));
-                Ok(Self { id, tool, params, meta, features })
+                let info = shared.takes_info(tool).then(|| {
+                    let mut request = info::of_request(&id, &meta, meta.client_info());
+                    info::add_headers(&mut request, headers);
+                    Arc::new(request)
+                });
+                Ok(Self { id, tool, params, meta, features, info })
             }
             _ => Err((id, params.name.into_owned())),
         }
@@ -144,6 +150,7 @@ impl FastCall {
             origin,
             unsandboxed: None,
             reports: None,
+            info: self.info,
             cancelled,
             shared,
         };

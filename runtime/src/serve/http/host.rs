@@ -31,8 +31,9 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 impl Hosts {
     /// Takes `hosts` and `origins` that [`host`] and [`origin`] accepted.
-    pub(super) fn new(address: SocketAddr, hosts: &[String], origins: &[String]) -> Self {
-        let own = LOOPBACK.map(str::to_owned).into_iter().chain(specific(address.ip()));
+    pub(super) fn new(address: Option<SocketAddr>, hosts: &[String], origins: &[String]) -> Self {
+        let own =
+            LOOPBACK.map(str::to_owned).into_iter().chain(address.and_then(|address| specific(address.ip())));
         let own = own.map(|host| AllowedHost { host, port: None });
         Self {
             hosts: own.chain(hosts.iter().filter_map(|host| AllowedHost::read(host))).collect(),
@@ -183,7 +184,7 @@ mod tests {
             vec!["prices.example".to_owned(), "at.example:81".to_owned()],
             vec!["https://app.example".to_owned(), "https://dev.example:*".to_owned()],
         );
-        Hosts::new("127.0.0.1:80".parse().expect("an address"), &hosts, &origins)
+        Hosts::new(Some("127.0.0.1:80".parse().expect("an address")), &hosts, &origins)
     }
 
     fn ask(host: &str, origin: Option<&str>) -> Option<u16> {
