@@ -113,7 +113,7 @@ fn call_keeps_the_state_of_earlier_calls() {
     let clear = ["call", "clear_alerts", "symbol=IBM", "--grant", "write:alerts"];
     let (code, _, refused) = call(&clear);
     assert_eq!(code, 1, "there is no terminal to ask on");
-    assert!(refused.contains("--yes-destructive"), "{refused}");
+    assert!(refused.contains("--yes clear_alerts"), "{refused}");
     let (code, cleared, _) = call(&[&clear[..], &["--yes-destructive"]].concat());
     assert_eq!((code, &*cleared), (0, "symbol   IBM\nremoved  1\n"));
 }

@@ -7,6 +7,7 @@ use proc_macro2::TokenStream;
 use syn::{Ident, LitStr, Meta, Path, parse_quote};
 
 use crate::{
+    confirm::{self, Confirm},
     constraints::{self, Constraint},
     error::{Mistake, Mistakes},
     key::{DESCRIPTION, Grammar, count, flag, krate, one_of, path, string, text, value_or_item},
@@ -22,11 +23,13 @@ pub(crate) struct Attr {
     pub(crate) scope: Option<(Vec<String>, LitStr)>,
     pub(crate) name: Option<LitStr>,
     pub(crate) title: Option<LitStr>,
-    pub(crate) confirm: Option<(bool, Ident)>,
+    pub(crate) confirm: Option<(Confirm, Ident)>,
+    pub(crate) preview: Option<(Path, Ident)>,
     pub(crate) idempotency_key: Option<(bool, Ident)>,
     pub(crate) rate: Option<(u32, RatePer)>,
     pub(crate) max_in_flight: Option<u32>,
     pub(crate) timeout_ms: Option<u64>,
+    pub(crate) output_bytes: Option<u64>,
     pub(crate) retry: Option<(u32, Ident)>,
     pub(crate) audit: Option<(Audit, LitStr)>,
     pub(crate) task: Option<Task>,
@@ -105,10 +108,12 @@ const GRAMMAR: Grammar = Grammar {
         "name",
         "title",
         "confirm",
+        "preview",
         "idempotency_key",
         "rate",
         "max_in_flight",
         "timeout",
+        "output",
         "retry",
         "audit",
         "task",
@@ -120,7 +125,6 @@ const GRAMMAR: Grammar = Grammar {
     example: "#[mcp_tool(read_only, scope = \"read:prices\")]",
 };
 
-const CONFIRM: [(&str, bool); 2] = [("always", true), ("never", false)];
 const IDEMPOTENCY_KEY: [(&str, bool); 2] = [("required", true), ("optional", false)];
 const AUDIT: [(&str, Audit); 3] =
     [("required", Audit::Required), ("best_effort", Audit::BestEffort), ("off", Audit::Off)];
@@ -177,8 +181,9 @@ impl Attr {
             "name" => self.name = mistakes.handle(text(item, "name = \"get_price\"")),
             "title" => self.title = mistakes.handle(text(item, "title = \"Get price\"")),
             "confirm" => {
-                self.confirm = mistakes.handle(one_of(item, &CONFIRM)).map(|(value, _)| (value, key));
+                self.confirm = mistakes.handle(confirm::read(&key, item)).map(|value| (value, key));
             }
+            "preview" => self.preview = mistakes.handle(preview(item)).map(|path| (path, key)),
             "idempotency_key" => {
                 let value = mistakes.handle(one_of(item, &IDEMPOTENCY_KEY));
                 self.idempotency_key = value.map(|(value, _)| (value, key));
@@ -186,6 +191,7 @@ impl Attr {
             "rate" => self.rate = mistakes.handle(rate(item)),
             "max_in_flight" => self.max_in_flight = mistakes.handle(count(item, 1, "max_in_flight = 8")),
             "timeout" => self.timeout_ms = mistakes.handle(duration(item)),
+            "output" => self.output_bytes = mistakes.handle(size(item)),
             "retry" => self.retry = mistakes.handle(count(item, 0, "retry = 3")).map(|n| (n, key)),
             "audit" => self.audit = mistakes.handle(one_of(item, &AUDIT)),
             "task" => self.task = mistakes.handle(one_of(item, &TASK)).map(|(task, _)| task),
@@ -265,6 +271,25 @@ fn duration(item: &NestedMeta) -> Result<u64, Mistake> {
     })
 }
 
+fn size(item: &NestedMeta) -> Result<u64, Mistake> {
+    let literal = string(item, "output = \"8MiB\"")?;
+    let value = literal.value();
+    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &value[digits.len()..] {
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        "GiB" => Some(1 << 30),
+        _ => None,
+    };
+    let size =
+        unit.and_then(|unit: u64| digits.parse::<u64>().ok()?.checked_mul(unit)).filter(|&size| size > 0);
+    size.ok_or_else(|| {
+        Mistake::at(&literal, format!("`{value}` is not a valid size"))
+            .note("a size is a whole number above 0, followed by `KiB`, `MiB` or `GiB`")
+            .help("for example `output = \"8MiB\"`")
+    })
+}
+
 const DEPRECATED: Grammar = Grammar {
     list: "`deprecated`",
     keys: &["since", "remove_in", "use_instead"],
@@ -289,6 +314,13 @@ fn deprecated(key: Ident, item: &NestedMeta, mistakes: &mut Mistakes) -> Option<
     });
     deprecated.keys = keys;
     Some(deprecated)
+}
+
+fn preview(item: &NestedMeta) -> Result<Path, Mistake> {
+    path(item).ok_or_else(|| {
+        Mistake::at(value_or_item(item), "`preview` takes the path of a `read_only` tool's function")
+            .help("for example `preview = plan_edit`")
+    })
 }
 
 fn path_to_tool(item: &NestedMeta) -> Result<Path, Mistake> {

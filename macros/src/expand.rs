@@ -35,6 +35,7 @@ pub(crate) fn tool(tool: &Tool) -> TokenStream {
     // Rust's own `#[deprecated]` warns Rust callers, and the expansion is not one of them.
     let is_deprecated = function.attributes.iter().any(|attribute| attribute.path().is_ident("deprecated"));
     let allow_deprecated = is_deprecated.then(|| quote!(#[allow(deprecated)]));
+    let Preview { constant, check } = preview(tool, &private, &c);
     let impls = quote! {
         impl #private::Named for #ident {
             const NAME: &'static #private::str = #name;
@@ -43,10 +44,40 @@ pub(crate) fn tool(tool: &Tool) -> TokenStream {
         #allow_deprecated
         impl<#c: #provides> #private::Tool<#c> for #ident #bounds {
             const RUN: #private::Run<#c> = #run;
+            #constant
         }
+        #check
     };
     let impls = scope(&tool.krate, &cfgs(&tool.sig), &impls);
     quote!(#function #marker #impls)
+}
+
+/// The expansion of `preview = …`.
+#[derive(Default)]
+struct Preview {
+    constant: TokenStream,
+    check: TokenStream,
+}
+
+/// Expands to the constant that names the preview, and to the check that it only reads.
+fn preview(tool: &Tool, private: &Ident, c: &Ident) -> Preview {
+    let Some(path) = &tool.preview else { return Preview::default() };
+    let span = span_of(path);
+    let fact = format!(
+        "the preview of `{}` is not `read_only`\nhelp: name a tool that only reads: it runs before the user has agreed",
+        tool.name
+    );
+    Preview {
+        constant: quote_spanned! {span=>
+            const PREVIEW: #private::Option<(&'static #private::Descriptor, #private::Run<#c>)> = #private::Some((
+                <#path as #private::Named>::DESCRIPTOR,
+                <#path as #private::Tool<#c>>::RUN,
+            ));
+        },
+        check: quote_spanned! {span=>
+            const _: () = ::core::assert!(<#path as #private::Named>::DESCRIPTOR.is_read_only(), #fact);
+        },
+    }
 }
 
 /// Expands a declaration with mistakes to the function and a marker that every `tools![…]` accepts, so that one
@@ -120,6 +151,8 @@ fn state_bounds(tool: &Tool, private: &Ident) -> (Ident, TokenStream, TokenStrea
     let c = hygienic("__C");
     let ident = tool.sig.ident();
     let handles = tool.state();
+    let preview =
+        tool.preview.as_ref().map(|path| quote_spanned!(span_of(path)=> #path: #private::Tool<#c>,));
     let provides = handles.iter().map(|ty| {
         let private = private_at(private, ty);
         quote_spanned!(span_of(ty)=> #private::Provide<#ty>)
@@ -127,7 +160,8 @@ fn state_bounds(tool: &Tool, private: &Ident) -> (Ident, TokenStream, TokenStrea
     let provides = quote!(#(#provides +)* #private::State);
     let read_only = tool.effect == Effect::ReadOnly;
     if handles.is_empty() || !(read_only || tool.closed_world) {
-        return (c, provides, TokenStream::new());
+        let bounds = preview.map(|preview| quote!(where #preview));
+        return (c, provides, bounds.unwrap_or_default());
     }
     let bounds = handles.iter().map(|ty| {
         let private = private_at(private, ty);
@@ -137,7 +171,7 @@ fn state_bounds(tool: &Tool, private: &Ident) -> (Ident, TokenStream, TokenStrea
         let both = [read_only, closed_world].into_iter().flatten();
         quote_spanned!(span_of(ty)=> <#c as #private::Provide<#ty>>::Access: #(#both)+*)
     });
-    let bounds = quote!(where #(#bounds,)*);
+    let bounds = quote!(where #preview #(#bounds,)*);
     (c, provides, bounds)
 }
 

@@ -5,6 +5,7 @@
 //! declaration that passed every rule; `expand` writes the expansion; `declare` runs these steps in order.
 
 mod attr;
+mod confirm;
 mod constraints;
 mod declare;
 mod error;

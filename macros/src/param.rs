@@ -128,7 +128,8 @@ fn read(item: &NestedMeta) -> Option<(Literal, TokenStream)> {
     Some((literal(value)?, value.to_token_stream()))
 }
 
-fn literal(expr: &Expr) -> Option<Literal> {
+/// Reads a literal, a negative number, or a list of them.
+pub(crate) fn literal(expr: &Expr) -> Option<Literal> {
     match strip(expr) {
         Expr::Lit(ExprLit { lit, .. }) => match lit {
             Lit::Str(text) => Some(Literal::Text(text.value())),

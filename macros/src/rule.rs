@@ -18,6 +18,7 @@ pub(crate) fn check_tool(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
     effect::idempotent_only_for_writes(attr, mistakes);
     effect::retry_only_repeatable_tools(attr, sig, mistakes);
     effect::confirm_only_writes(attr, mistakes);
+    effect::preview_only_before_a_confirmation(attr, sig, mistakes);
     effect::idempotency_key_only_for_writes(attr, mistakes);
     effect::audit_off_only_for_reads(attr, sig, mistakes);
     access::scope_or_public(attr, sig, mistakes);
@@ -35,6 +36,7 @@ pub(crate) fn check_tool(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
         parameter::wire_name_in_grammar(param, mistakes);
     }
     constraints::constraints_fit_the_parameters(attr, sig, mistakes);
+    constraints::confirmation_fits_the_parameters(attr, sig, mistakes);
     parameter::wire_names_differ(sig, mistakes);
     function::plain_function(sig, mistakes);
     function::output_is_a_type(sig, mistakes);

@@ -5,6 +5,7 @@ use syn::{LitStr, Path, Type};
 
 use crate::{
     attr::{Attr, Audit, Deprecated, Effect, RatePer, Task},
+    confirm::Confirm,
     constraints::Relation,
     sig::{Kind, Sig},
 };
@@ -19,11 +20,14 @@ pub(crate) struct Tool {
     pub(crate) closed_world: bool,
     /// Empty for `public`.
     pub(crate) scopes: Vec<String>,
-    pub(crate) confirm: bool,
+    pub(crate) confirm: Confirm,
+    /// The tool whose answer the question shows.
+    pub(crate) preview: Option<Path>,
     pub(crate) idempotency_key: IdempotencyKey,
     pub(crate) rate: Option<(u32, RatePer)>,
     pub(crate) max_in_flight: Option<u32>,
     pub(crate) timeout_ms: Option<u64>,
+    pub(crate) output_bytes: Option<u64>,
     pub(crate) retry: u32,
     pub(crate) audit: Audit,
     pub(crate) task: Option<Task>,
@@ -52,6 +56,7 @@ impl Tool {
     pub(crate) fn new(attr: Attr, sig: Sig) -> Self {
         let effect = attr.effect().expect("the rules require exactly one effect");
         let name = attr.name.as_ref().map_or_else(|| sig.name(), LitStr::value);
+        let (idempotency_key, audit) = (idempotency_key(&attr, effect), audit(&attr, effect));
         Self {
             krate: attr.krate(),
             title: attr.title.as_ref().map_or_else(|| title_of(&sig.name()), LitStr::value),
@@ -59,13 +64,19 @@ impl Tool {
             effect,
             idempotent: attr.idempotent.is_some(),
             closed_world: attr.closed_world.is_some(),
-            confirm: attr.confirm.as_ref().map_or(effect == Effect::Destructive, |(always, _)| *always),
-            idempotency_key: idempotency_key(&attr, effect),
+            idempotency_key,
+            confirm: match attr.confirm {
+                Some((confirm, _)) => confirm,
+                None if effect == Effect::Destructive => Confirm::Always,
+                None => Confirm::Never,
+            },
+            preview: attr.preview.map(|(path, _)| path),
             rate: attr.rate,
             max_in_flight: attr.max_in_flight,
             timeout_ms: attr.timeout_ms,
+            output_bytes: attr.output_bytes,
             retry: attr.retry.as_ref().map_or(0, |(retry, _)| *retry),
-            audit: audit(&attr, effect),
+            audit,
             task: attr.task,
             deprecation: attr.deprecated.and_then(deprecation),
             scopes: attr.scope.map(|(scopes, _)| scopes).unwrap_or_default(),

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::{revision::Revision, serve::Service};
 pub use answer::{Answer, CallError};
 use builder::Listener;
-pub use builder::{ClientBuilder, ElicitAction};
+pub use builder::{ClientBuilder, ElicitAction, FilledForm};
 
 /// A client that speaks the real protocol to a server.
 ///

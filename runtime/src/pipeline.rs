@@ -6,6 +6,7 @@ mod confirmation;
 mod core;
 mod elicitation;
 mod idempotency;
+mod preview;
 mod refusal;
 mod request;
 mod result;
@@ -19,15 +20,21 @@ pub(crate) use self::admission::{admit, record_refusal};
 pub(crate) use self::{
     admission::{Admission, NotAdmitted, admit_in_turn},
     confirmation::{Choice, Elicitor},
-    core::Core,
+    core::{Core, SkipConfirmation},
+    preview::Previews,
     refusal::Refusal,
     request::{AdmissionStage, CallAnswer, Request},
     task::TaskMode,
 };
-use self::{confirmation::Confirmation, elicitation::Asker, request::Denial};
+use self::{
+    confirmation::{Asked, Confirmation},
+    elicitation::Asker,
+    preview::PreviewedCall,
+    request::Denial,
+};
 use crate::{
     confirm::{Bound, RequestState},
-    record::{DeniedBy, PendingRecord},
+    record::{Confirmed, DeniedBy, PendingRecord},
     tool::{ask::Round, call::Call, outcome::Outcome},
 };
 
@@ -69,15 +76,29 @@ async fn stages(
     // Opening a state uses it up, so that a declined question cannot be turned into consent with the same state.
     let state = peer.state().map(|state| core.confirmations.open(state, &bound.digest()));
     let unusable = matches!(state, Some(Err(_)));
-    let confirmed = confirmation::is_needed(core, tool.descriptor);
+    let need = confirmation::need(core, index, tool.descriptor, &arguments);
+    let confirmed = need == Confirmed::Given;
     let state = match state {
         // The state was sealed after this call had been confirmed, if it had to be.
         Some(Ok(RequestState::Round(state))) => state,
         _ if !confirmed => None,
         state => {
+            let shown = if state.is_none() && peer.features().form {
+                let call = PreviewedCall {
+                    caller: &request.caller,
+                    info: request.info.as_ref(),
+                    cancelled: &request.cancelled,
+                    unsandboxed: request.unsandboxed,
+                };
+                let shown = preview::text(core, &bound, call).await;
+                shown.map_err(Denial::replied(DeniedBy::Confirmation))?
+            } else {
+                None
+            };
             // A person may take minutes, and must not hold up other calls meanwhile.
             drop(slot);
-            match confirmation::check(core, &bound, state, peer).await {
+            let asked = Asked { tool, bound: &bound, preview: shown.as_deref() };
+            match confirmation::check(core, &asked, state, peer).await {
                 Confirmation::Given => {
                     slot = admission::slot(core, index)?;
                     None
@@ -88,7 +109,7 @@ async fn stages(
         }
     };
     let in_flight = match pending {
-        Some(pending) => pending.intent(tool, &arguments, key.as_deref(), confirmed).await?,
+        Some(pending) => pending.intent(tool, &arguments, key.as_deref(), need).await?,
         None => None,
     };
     let features = peer.features();
@@ -99,6 +120,7 @@ async fn stages(
         caller: request.caller,
         idempotency_key: key,
         reports: request.reports,
+        request: request.info,
         round: Round { features, answers: peer.answers(), state },
         cancelled: request.cancelled,
         // tokio's clock, which tests can pause.
@@ -110,7 +132,7 @@ async fn stages(
     let executor = core.sandboxes.executor(tool.descriptor, request.unsandboxed).await;
     match run::run(executor, &core.handlers[index], call, arguments, slot, runs_to_end).await {
         Outcome::Done(reply) => {
-            let reply = result::shape(tool, reply, request.revision);
+            let reply = result::shape(tool, reply, request.revision, core.max_output);
             if let Some(in_flight) = in_flight {
                 in_flight.outcome(&reply).await?;
             }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::tool::{ask::Round, call::Call, caller::Caller, descriptor::Descriptor};
 pub use crate::{
     audit::Disk,
-    client::{Answer, CallError, Client, ClientBuilder, ElicitAction},
+    client::{Answer, CallError, Client, ClientBuilder, ElicitAction, FilledForm},
     clock::Clock,
 };
 
@@ -25,6 +25,7 @@ pub fn call() -> Call {
         caller: Arc::new(Caller::local::<&str>([])),
         idempotency_key: None,
         reports: None,
+        request: None,
         round: Round::default(),
         cancelled: CancellationToken::new(),
         deadline: Instant::now() + Duration::from_secs(3600),

@@ -50,6 +50,15 @@ pub(crate) fn is_hidden(c: char) -> bool {
     }
 }
 
+/// A number of bytes, in the largest unit that divides it.
+pub(crate) fn size(bytes: usize) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.into_iter().find(|(power, _)| bytes > 0 && bytes.trailing_zeros() >= *power) {
+        Some((power, unit)) => format!("{} {unit}", bytes >> power),
+        None => format!("{bytes} bytes"),
+    }
+}
+
 /// Whole seconds, rounded up, as in `Retry-After` (RFC 9110 §10.2.3).
 pub(crate) fn whole_seconds(wait: std::time::Duration) -> u64 {
     wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0))

@@ -11,5 +11,6 @@ pub(crate) mod handler;
 pub(crate) mod outcome;
 pub(crate) mod output;
 pub(crate) mod progress;
+pub(crate) mod request_info;
 pub(crate) mod returned;
 pub(crate) mod state;

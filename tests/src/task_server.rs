@@ -47,7 +47,7 @@ fn never_enough() -> Result<(), Ask> {
 #[mcp_tool(read_only, public, task = "optional")]
 fn names(call: &Call) -> Result<String, Ask> {
     let schema = || json!({"type": "object", "properties": {"name": {"type": "string"}}});
-    let name = |key| Some(call.form(key)?.get("name")?.as_str()?.to_owned());
+    let name = |key| Some(call.form(key).filled()?.get("name")?.as_str()?.to_owned());
     match (call.state(), name("a"), name("b")) {
         (Some(two), Some(third), _) => Ok(format!("{two}, {third}")),
         (_, Some(a), Some(b)) => {
@@ -89,7 +89,7 @@ async fn one_by_one(
 ) -> Result<&'static str, Ask> {
     if !asks {
         gate.pass().await;
-    } else if call.form("name").is_none() {
+    } else if call.form("name").filled().is_none() {
         let schema = json!({"type": "object", "properties": {"name": {"type": "string"}}});
         return Err(Ask::default().form("name", "A name?", schema));
     }

@@ -121,7 +121,7 @@ struct App {
 /// Forget what the user names.
 #[mcp_tool(destructive, idempotency_key = "optional", public)]
 fn forget(runs: &Arc<AtomicUsize>, call: &Call) -> Result<String, Ask> {
-    let Some(form) = call.form("what") else {
+    let Some(form) = call.form("what").filled() else {
         let schema = json!({"type": "object", "properties": {"what": {"type": "string"}}});
         return Err(Ask::default().form("what", "Which?", schema));
     };
@@ -210,7 +210,9 @@ async fn ask_rounds_are_each_recorded_in_the_audit_log() {
 #[mcp_tool(read_only, closed_world, public, rate = "1/h")]
 fn greet(call: &Call) -> Result<String, Ask> {
     let schema = json!({"type": "object", "properties": {"name": {"type": "string"}}});
-    let Some(form) = call.form("name") else { return Err(Ask::default().form("name", "Who?", schema)) };
+    let Some(form) = call.form("name").filled() else {
+        return Err(Ask::default().form("name", "Who?", schema));
+    };
     Ok(format!("hello {}", form["name"]))
 }
 

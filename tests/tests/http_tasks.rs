@@ -153,7 +153,7 @@ fn call_command_waits_for_a_task() {
     let (code, _, stderr) = call(&["failing_job"]);
     assert_eq!((code, stderr.contains("the job failed, as it always does")), (Some(1), true), "{stderr}");
     let (code, _, stderr) = call(&["test_tool_with_task"]);
-    assert_eq!((code, stderr.contains("--yes-destructive")), (Some(1), true), "{stderr}");
+    assert_eq!((code, stderr.contains("--yes test_tool_with_task")), (Some(1), true), "{stderr}");
     let (code, stdout, stderr) = call(&["test_tool_with_task", "--yes-destructive"]);
     assert_eq!((code, &*stdout), (Some(0), "Hello, stranger!\n"), "{stderr}");
 }

@@ -7,9 +7,10 @@ use syn::ext::IdentExt;
 use super::names::{private_at, span_of};
 use crate::{
     attr::{Audit, Effect, RatePer, Task},
+    confirm::Confirm,
     constraints::Relation,
     param::Literal,
-    sig::{Argument, Param},
+    sig::{Argument, Kind, Param},
     text::Description,
     tool::{Deprecation, IdempotencyKey, Tool},
 };
@@ -23,6 +24,9 @@ pub(super) fn descriptor(tool: &Tool, private: &Ident) -> TokenStream {
     fields.extend(policies(tool, private));
     fields.extend(limits(tool, private));
     fields.extend(tool.deprecation.as_ref().map(|deprecation| deprecated(deprecation, private)));
+    if tool.sig.params.iter().any(|param| matches!(param.kind, Kind::Context)) {
+        fields.push(quote!(takes_call: true));
+    }
     let params: Vec<TokenStream> =
         tool.sig.arguments().map(|(param, argument)| parameter(param, argument, private)).collect();
     if !params.is_empty() {
@@ -60,8 +64,13 @@ fn effect(tool: &Tool, private: &Ident) -> Vec<TokenStream> {
 /// Expands the fields about the stages around the handler.
 fn policies(tool: &Tool, private: &Ident) -> Vec<TokenStream> {
     let mut fields = Vec::new();
-    if tool.confirm {
-        fields.push(quote!(confirm: true));
+    match &tool.confirm {
+        Confirm::Never => {}
+        Confirm::Always => fields.push(quote!(confirm: #private::Confirm::Always)),
+        Confirm::When { param, is } => {
+            let (param, is) = (wire(param, tool), literal(&is.literal, private));
+            fields.push(quote!(confirm: #private::Confirm::When { param: #param, is: #is }));
+        }
     }
     match tool.idempotency_key {
         IdempotencyKey::None => {}
@@ -100,6 +109,9 @@ fn limits(tool: &Tool, private: &Ident) -> Vec<TokenStream> {
     if let Some(ms) = tool.timeout_ms {
         fields.push(quote!(timeout: #private::Duration::from_millis(#ms)));
     }
+    if let Some(bytes) = tool.output_bytes {
+        fields.push(quote!(max_output: #private::Some(#bytes)));
+    }
     if tool.retry > 0 {
         let retry = tool.retry;
         fields.push(quote!(retry: #retry));
@@ -130,11 +142,7 @@ pub(super) fn output_schema(tool: &Tool, private: &Ident) -> TokenStream {
 
 /// Expands a relation to a `Rule`, which has the wire names of the parameters.
 fn rule(relation: &Relation, tool: &Tool, private: &Ident) -> TokenStream {
-    let wire = |name: &Ident| {
-        let mut arguments = tool.sig.arguments();
-        let param = arguments.find(|(param, _)| param.ident.unraw() == name.unraw());
-        param.map(|(param, _)| param.wire_name()).expect("the rules found every name of a constraint")
-    };
+    let wire = |name: &Ident| wire(name, tool);
     let list = |names: &[Ident]| {
         let names = names.iter().map(wire);
         quote!(&[#(#names),*])
@@ -159,6 +167,13 @@ fn rule(relation: &Relation, tool: &Tool, private: &Ident) -> TokenStream {
             quote!(#private::Rule::When { param: #param, is: #is, then: #then, otherwise: #otherwise })
         }
     }
+}
+
+/// Returns the wire name of the parameter `name`.
+fn wire(name: &Ident, tool: &Tool) -> String {
+    let mut arguments = tool.sig.arguments();
+    let param = arguments.find(|(param, _)| param.ident.unraw() == name.unraw());
+    param.map(|(param, _)| param.wire_name()).expect("the rules found every name")
 }
 
 fn parameter(param: &Param, argument: &Argument, private: &Ident) -> TokenStream {

@@ -5,6 +5,7 @@ use syn::{Ident, ext::IdentExt};
 use super::parameter::has_the_type;
 use crate::{
     attr::Attr,
+    confirm::Confirm,
     constraints::Relation,
     error::{Mistake, Mistakes},
     sig::{Argument, Sig},
@@ -37,6 +38,15 @@ pub(super) fn constraints_fit_the_parameters(attr: &Attr, sig: &Sig, mistakes: &
     }
 }
 
+/// A condition of `confirm` names a parameter, and a value that it can have.
+pub(super) fn confirmation_fits_the_parameters(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
+    if let Some((Confirm::When { param, is }, _)) = &attr.confirm
+        && let Some(argument) = named(param, sig, mistakes)
+    {
+        has_the_type(&param.unraw().to_string(), argument, is, mistakes);
+    }
+}
+
 /// Returns the argument of this name, or records that the function does not have it.
 fn named<'a>(name: &Ident, sig: &'a Sig, mistakes: &mut Mistakes) -> Option<&'a Argument> {
     let argument = sig.arguments().find(|(param, _)| param.ident.unraw() == name.unraw());
@@ -44,7 +54,7 @@ fn named<'a>(name: &Ident, sig: &'a Sig, mistakes: &mut Mistakes) -> Option<&'a 
         let parameters: Vec<String> =
             sig.arguments().map(|(param, _)| format!("`{}`", param.ident.unraw())).collect();
         let help = match parameters.as_slice() {
-            [] => "delete the rule: a caller sends no parameters to this tool".to_owned(),
+            [] => "delete it: a caller sends no parameters to this tool".to_owned(),
             parameters => format!("its parameters are {}", parameters.join(", ")),
         };
         let fact = format!("`{name}` is not a parameter of tool `{}`", sig.name());

@@ -2,6 +2,7 @@
 
 use crate::{
     attr::{Attr, Audit, Effect},
+    confirm::Confirm,
     error::{Mistake, Mistakes},
     sig::Sig,
 };
@@ -54,6 +55,19 @@ pub(super) fn confirm_only_writes(attr: &Attr, mistakes: &mut Mistakes) {
             Mistake::at(confirm, "`confirm` does not apply to a `read_only` tool")
                 .help("delete `confirm`, or declare the effect that the user must confirm"),
         );
+    }
+}
+
+pub(super) fn preview_only_before_a_confirmation(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
+    let Some((_, preview)) = &attr.preview else { return };
+    let asks = match &attr.confirm {
+        Some((confirm, _)) => !matches!(confirm, Confirm::Never),
+        // A `confirm` with a bad value is a mistake already.
+        None => attr.has_key("confirm") || attr.effect().is_none_or(|effect| effect == Effect::Destructive),
+    };
+    if !asks {
+        let fact = format!("tool `{}` has a preview, and the user is never asked", sig.name());
+        mistakes.push(Mistake::at(preview, fact).help("add `confirm = \"always\"`, or delete `preview`"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! `call`: starts this program as a server in a child process, and calls a tool as any client would.
 
 use std::{
+    ffi::OsString,
     io::IsTerminal as _,
     process::{ExitCode, Stdio},
     time::Duration,
@@ -10,9 +11,9 @@ use clap::Args;
 use serde_json::{Map, Value};
 use tokio::process::{Child, Command};
 
-use super::{DONE, FAILED, Grants, audit::Log, fail, print_stdout, render};
+use super::{DONE, FAILED, Grants, audit::Log, fail, form, print_stdout, render};
 use crate::{
-    client::{Answer, CallError, ClientBuilder, ElicitAction},
+    client::{Answer, CallError, ClientBuilder, ElicitAction, FilledForm},
     contract::Outline,
     message::Message,
     server::Server,
@@ -27,6 +28,7 @@ use crate::{
 const EXIT_TIMEOUT: Duration = Duration::from_secs(35);
 
 #[derive(Args)]
+#[group(skip)]
 pub(super) struct CallArgs {
     /// The tool
     tool: String,
@@ -39,6 +41,9 @@ pub(super) struct CallArgs {
     /// Do not ask before a destructive call
     #[arg(long)]
     yes_destructive: bool,
+    /// Do not ask before a call of this tool; repeatable
+    #[arg(long, value_name = "TOOL", value_delimiter = ',')]
+    yes: Vec<String>,
     /// Print the result as the JSON that the server sent
     #[arg(long)]
     raw: bool,
@@ -49,7 +54,13 @@ pub(super) struct CallArgs {
 }
 
 impl CallArgs {
-    pub(super) fn run<C: State>(self, server: &Server<C>) -> ExitCode {
+    /// Runs the command. `own` are options for the child, which reads none of `variables`.
+    pub(super) fn run<C: State>(
+        self,
+        server: &Server<C>,
+        own: Vec<OsString>,
+        variables: Vec<String>,
+    ) -> ExitCode {
         let outline = match server.outline() {
             Ok(outline) => outline,
             Err(error) => return fail(&error),
@@ -58,21 +69,28 @@ impl CallArgs {
             Ok(arguments) => arguments,
             Err(error) => return fail(&error),
         };
+        let child = match self.child(own, variables) {
+            Ok(command) => command,
+            Err(error) => return fail(&cannot_start(&error)),
+        };
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return fail(&error),
         };
-        match runtime.block_on(self.ask(&outline, arguments)) {
+        match runtime.block_on(self.ask(&outline, arguments, child)) {
             Ok(code) => code,
             Err(error) => fail(&error),
         }
     }
 
     /// Starts the child, connects, lists the tools, calls one, and waits for the child to end.
-    async fn ask(&self, outline: &Outline, arguments: Map<String, Value>) -> Result<ExitCode, Message> {
-        let mut child = self
-            .child()
-            .map_err(|error| Message::new(format!("this program cannot be started as a server: {error}")))?;
+    async fn ask(
+        &self,
+        outline: &Outline,
+        arguments: Map<String, Value>,
+        mut child: Command,
+    ) -> Result<ExitCode, Message> {
+        let mut child = child.spawn().map_err(|error| cannot_start(&error))?;
         let (Some(stdout), Some(stdin)) = (child.stdout.take(), child.stdin.take()) else {
             return Err(Message::new("the server has no stdin and stdout"));
         };
@@ -120,17 +138,25 @@ impl CallArgs {
         print_stdout(&text)
     }
 
-    fn child(&self) -> std::io::Result<Child> {
+    /// The server as a child process. The variables of `serve` do not reach it, or it might serve over HTTP.
+    fn child(&self, own: Vec<OsString>, variables: Vec<String>) -> std::io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["serve", "--quiet"]);
+        for variable in variables {
+            command.env_remove(variable);
+        }
+        command.args(["serve", "--quiet"]).args(own);
         if self.yes_destructive {
             command.arg("--yes-destructive");
+        }
+        for tool in &self.yes {
+            command.args(["--yes", tool]);
         }
         command.args(self.log.arguments());
         for scopes in &self.grants.scopes {
             command.args(["--grant", scopes]);
         }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        Ok(command)
     }
 
     /// The server's refusal, with advice that fits this command.
@@ -175,6 +201,10 @@ impl CallArgs {
     }
 }
 
+fn cannot_start(error: &std::io::Error) -> Message {
+    Message::new(format!("this program cannot be started as a server: {error}"))
+}
+
 /// Reads the value of `--json`.
 fn object(json: &str) -> Result<Map<String, Value>, Message> {
     match serde_json::from_str(json) {
@@ -192,7 +222,8 @@ fn client() -> ClientBuilder {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return ClientBuilder::new();
     }
-    let client = ClientBuilder::new().on_confirm(ask).on_status(|status| stderr::line(status));
+    let client =
+        ClientBuilder::new().on_confirm(ask).on_fields(fill_in).on_status(|status| stderr::line(status));
     client.on_progress(|done, total, message| {
         let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
         stderr::line(format_args!("{done}{of} {message}"));
@@ -210,12 +241,17 @@ fn ask(question: &str) -> ElicitAction {
     }
 }
 
+/// Puts a tool's form to the user at the terminal.
+fn fill_in(question: &str, schema: &Value) -> FilledForm {
+    form::fill_in(question, schema, std::io::stdin().lock(), |text| stderr::write(text.to_owned()))
+}
+
 /// Replaces the server's refusal, whose advice is for MCP clients and for the operator of the server.
 fn no_terminal(tool: &str) -> Message {
     Message::new(format!(
         "tool `{tool}` needs the user's confirmation, and this command has no terminal to ask on"
     ))
-    .help("call it on a terminal, or add `--yes-destructive` to this command")
+    .help(format!("call it on a terminal, or add `--yes {tool}` to this command"))
 }
 
 fn usage(tool: &Descriptor) -> String {

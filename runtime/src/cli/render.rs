@@ -14,7 +14,11 @@ pub(super) fn raw(result: &Value) -> String {
 /// The result in its most readable form.
 pub(super) fn answer(answer: &Answer) -> String {
     if let (Some(value), false) = (&answer.structured, answer.is_error) {
-        return structured(value, &Order::of(&answer.text()));
+        let text = answer.text();
+        // Content of its own is meant to be read; without it, the text is the data.
+        if serde_json::from_str::<Value>(&text).is_ok() {
+            return structured(value, &Order::of(&text));
+        }
     }
     answer.content.iter().map(block).collect()
 }
@@ -40,12 +44,14 @@ impl<'a> Order<'a> {
 }
 
 fn block(block: &Block) -> String {
-    match block {
+    match block.plain() {
         Block::Text(text) => format!("{}\n", text.trim_end()),
         Block::Image { data, mime_type } => format!("[image, {mime_type}, {}]\n", size(data)),
         Block::Audio { data, mime_type } => format!("[audio, {mime_type}, {}]\n", size(data)),
         Block::Resource { uri, text, .. } => format!("[{uri}]\n{}\n", text.trim_end()),
         Block::ResourceLink { uri, name, .. } => format!("[{name}: {uri}]\n"),
+        Block::Blob { uri, data, .. } => format!("[{uri}, {}]\n", size(data)),
+        Block::Annotated { block, .. } => self::block(block),
     }
 }
 

@@ -6,7 +6,7 @@ use rmcp::{
 };
 use serde_json::{Map, Value};
 
-use crate::{tool::output::Block, wire_names};
+use crate::{serve::convert, tool::output::Block, wire_names};
 
 /// The answer of a tool.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +37,7 @@ impl Answer {
 
     /// Returns all text of the answer.
     pub fn text(&self) -> String {
-        let text = self.content.iter().filter_map(|block| match block {
+        let text = self.content.iter().filter_map(|block| match block.plain() {
             Block::Text(text) => Some(text.as_str()),
             _ => None,
         });
@@ -81,18 +81,36 @@ impl From<ServiceError> for CallError {
 }
 
 fn block(block: ContentBlock) -> Block {
-    match block {
-        ContentBlock::Text(text) => Block::Text(text.text),
-        ContentBlock::Image(image) => Block::Image { data: image.data, mime_type: image.mime_type },
-        ContentBlock::Audio(audio) => Block::Audio { data: audio.data, mime_type: audio.mime_type },
-        ContentBlock::Resource(embedded) => match embedded.resource {
-            ResourceContents::TextResourceContents { uri, mime_type, text, .. } => {
-                Block::Resource { uri, mime_type, text }
-            }
-            other => Block::Text(serde_json::to_string(&other).unwrap_or_default()),
-        },
+    let (block, annotations) = match block {
+        ContentBlock::Text(text) => (Block::Text(text.text), text.annotations),
+        ContentBlock::Image(image) => {
+            (Block::Image { data: image.data, mime_type: image.mime_type }, image.annotations)
+        }
+        ContentBlock::Audio(audio) => {
+            (Block::Audio { data: audio.data, mime_type: audio.mime_type }, audio.annotations)
+        }
+        ContentBlock::Resource(embedded) => (resource(embedded.resource), embedded.annotations),
         ContentBlock::ResourceLink(link) => {
-            Block::ResourceLink { uri: link.uri, name: link.name, mime_type: link.mime_type }
+            let block = Block::ResourceLink { uri: link.uri, name: link.name, mime_type: link.mime_type };
+            (block, link.annotations)
+        }
+        other => (Block::Text(serde_json::to_string(&other).unwrap_or_default()), None),
+    };
+    match annotations {
+        Some(annotations) => {
+            Block::Annotated { block: Box::new(block), annotations: convert::annotations(annotations) }
+        }
+        None => block,
+    }
+}
+
+fn resource(contents: ResourceContents) -> Block {
+    match contents {
+        ResourceContents::TextResourceContents { uri, mime_type, text, .. } => {
+            Block::Resource { uri, mime_type, text }
+        }
+        ResourceContents::BlobResourceContents { uri, mime_type, blob, .. } => {
+            Block::Blob { uri, mime_type, data: blob }
         }
         other => Block::Text(serde_json::to_string(&other).unwrap_or_default()),
     }

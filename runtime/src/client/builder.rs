@@ -61,7 +61,13 @@ impl ClientBuilder {
 
     /// Sets the answer to the forms of tools that ask ([`Ask`](crate::Ask)): the fields, or `None` to decline. The client
     /// declares the capability `elicitation`.
-    pub fn on_form(mut self, form: impl Fn(&str) -> Option<Value> + Send + Sync + 'static) -> Self {
+    pub fn on_form(self, form: impl Fn(&str) -> Option<Value> + Send + Sync + 'static) -> Self {
+        self.on_fields(move |question, _| form(question).map_or(FilledForm::Declined, FilledForm::Filled))
+    }
+
+    /// As [`ClientBuilder::on_form`], for a reaction that reads the fields of the form (its JSON Schema), and tells a form
+    /// that was declined from one that was dismissed.
+    pub fn on_fields(mut self, form: impl Fn(&str, &Value) -> FilledForm + Send + Sync + 'static) -> Self {
         self.form = Some(Box::new(form));
         self
     }
@@ -154,6 +160,17 @@ pub enum ElicitAction {
     Cancel,
 }
 
+/// The user's answer to a form.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FilledForm {
+    /// The fields.
+    Filled(Value),
+    /// No.
+    Declined,
+    /// The user dismissed the form.
+    Cancelled,
+}
+
 /// The handler of the server's requests and notifications.
 pub(super) struct Listener {
     config: ClientConfig,
@@ -164,7 +181,7 @@ pub(super) struct Listener {
 }
 
 type OnConfirm = dyn Fn(&str) -> ElicitAction + Send + Sync;
-type OnForm = dyn Fn(&str) -> Option<Value> + Send + Sync;
+type OnForm = dyn Fn(&str, &Value) -> FilledForm + Send + Sync;
 type OnProgress = dyn Fn(f64, Option<f64>, &str) + Send + Sync;
 type OnStatus = dyn Fn(&str) + Send + Sync;
 
@@ -204,10 +221,13 @@ impl Listener {
         };
         if !requested_schema.properties.is_empty() {
             // A form that cannot be filled in is declined.
-            let fields = self.form.as_ref().and_then(|form| form(question));
-            return match fields {
-                Some(content) => ElicitResult::new(ElicitationAction::Accept).with_content(content),
-                None => ElicitResult::new(ElicitationAction::Decline),
+            let schema = serde_json::to_value(requested_schema).unwrap_or_default();
+            return match self.form.as_ref().map(|form| form(question, &schema)) {
+                Some(FilledForm::Filled(content)) => {
+                    ElicitResult::new(ElicitationAction::Accept).with_content(content)
+                }
+                Some(FilledForm::Cancelled) => ElicitResult::new(ElicitationAction::Cancel),
+                Some(FilledForm::Declined) | None => ElicitResult::new(ElicitationAction::Decline),
             };
         }
         match self.confirm.as_ref().map(|confirm| confirm(question)) {

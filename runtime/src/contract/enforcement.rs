@@ -54,7 +54,7 @@ pub(crate) fn enforcement(
     add(tool.closed_world, "closed_world", sandboxed(support.network.is_ok()));
     add(!tool.scopes.is_empty(), "scope", &[EnforcedBy::Runtime]);
     add(tool.idempotent, "idempotent", &[]);
-    add(tool.confirm, "confirm", &[EnforcedBy::Runtime]);
+    add(tool.confirm.asks(), "confirm", &[EnforcedBy::Runtime]);
     add(tool.idempotency_key != IdempotencyKey::None, "idempotency_key", &[]);
     add(tool.rate.is_some(), "rate", &[EnforcedBy::Runtime]);
     add(tool.max_in_flight.is_some(), "max_in_flight", &[EnforcedBy::Runtime]);

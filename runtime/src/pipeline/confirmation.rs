@@ -8,9 +8,11 @@ use super::{CallAnswer, Core};
 use crate::{
     confirm::{Bound, RequestState, Unusable, question},
     message::Message,
+    record::Confirmed,
+    registry::Definition,
     tool::{
         ask::{ClientFeatures, Question},
-        descriptor::Descriptor,
+        descriptor::{Confirm, Descriptor, Literal},
         error::ToolError,
         output::Reply,
     },
@@ -49,23 +51,58 @@ pub(super) enum Confirmation {
     Refused(Box<Reply>),
 }
 
-pub(super) fn is_needed(core: &Core, tool: &Descriptor) -> bool {
-    tool.confirm && !core.skip_confirmation
+/// The call that the user is asked about.
+pub(super) struct Asked<'a> {
+    pub(super) tool: &'a Definition,
+    pub(super) bound: &'a Bound<'a>,
+    /// The text of the call's preview.
+    pub(super) preview: Option<&'a str>,
+}
+
+/// Returns how the call of the tool at `index` is confirmed, once it is.
+pub(super) fn need(
+    core: &Core,
+    index: usize,
+    tool: &Descriptor,
+    arguments: &Map<String, Value>,
+) -> Confirmed {
+    let asks = match tool.confirm {
+        Confirm::Never => false,
+        Confirm::Always => true,
+        Confirm::When { param, is } => holds(tool, param, is, arguments),
+    };
+    match (asks, core.skip_confirmation.covers(index)) {
+        (true, false) => Confirmed::Given,
+        (true, true) => Confirmed::Skipped,
+        (false, _) => Confirmed::NotNeeded,
+    }
+}
+
+/// Whether a parameter has a value in this call, or may have it because none was sent.
+fn holds(tool: &Descriptor, param: &str, is: Literal, arguments: &Map<String, Value>) -> bool {
+    let default = || tool.params.iter().find(|other| other.name == param)?.default.map(Literal::to_json);
+    let Some(value) = arguments.get(param).cloned().or_else(default) else { return true };
+    match (&value, &is.to_json()) {
+        // `1` and `1.0` are one number in JSON, and one argument for the handler.
+        (Value::Number(value), Value::Number(is)) => value == is || value.as_f64() == is.as_f64(),
+        (value, is) => value == is,
+    }
 }
 
 pub(super) async fn check(
     core: &Core,
-    bound: &Bound<'_>,
+    asked: &Asked<'_>,
     state: Option<Result<RequestState, Unusable>>,
     peer: &dyn Elicitor,
 ) -> Confirmation {
-    let tool = bound.tool;
+    let (bound, tool) = (asked.bound, asked.bound.tool);
+    let form = || form(asked);
     let choice = match state {
         Some(Ok(_)) => peer.choice(),
         Some(Err(Unusable)) => return refused(unusable_state(), "confirmation_state"),
         None if !peer.features().form => return refused(unavailable(tool), "confirmation_unavailable"),
         None if peer.is_stateless() => None,
-        None => match peer.ask(form(bound)).await {
+        None => match peer.ask(form()).await {
             Some(choice) => Some(choice),
             None => return refused(unanswered(tool), "confirmation_unanswered"),
         },
@@ -75,16 +112,17 @@ pub(super) async fn check(
         Some(Choice::Decline) => refused(rejected(tool, "declined"), "confirmation_declined"),
         Some(Choice::Cancel) => refused(rejected(tool, "cancelled"), "confirmation_declined"),
         None => Confirmation::Pending(CallAnswer::Ask {
-            questions: vec![(wire_names::CONFIRM.to_owned(), form(bound))],
+            questions: vec![(wire_names::CONFIRM.to_owned(), form())],
             state: Some(core.confirmations.seal(&bound.digest(), &RequestState::Confirmation)),
         }),
     }
 }
 
 /// A form without fields: the person's action is the answer.
-fn form(bound: &Bound<'_>) -> Question {
-    let schema = json!({"type": "object", "properties": {}});
-    Question::Form { message: question(bound.tool, bound.arguments), schema }
+fn form(asked: &Asked<'_>) -> Question {
+    let Asked { tool, bound, preview } = asked;
+    let message = question(tool.descriptor, &tool.input.schema, bound.arguments, *preview);
+    Question::Form { message, schema: json!({"type": "object", "properties": {}}) }
 }
 
 fn refused(message: Message, reason: &'static str) -> Confirmation {
@@ -115,5 +153,5 @@ fn unavailable(tool: &Descriptor) -> Message {
         tool.name
     ))
     .note("the client does not declare the `elicitation` capability")
-    .help("use a client that does, or start the server with `--yes-destructive`")
+    .help(format!("use a client that does, or start the server with `--yes {}`", tool.name))
 }

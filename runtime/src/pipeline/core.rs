@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use super::preview::Previews;
 use crate::{
     confirm::Confirmations,
     limits::Limits,
@@ -24,12 +25,32 @@ pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) confirmations: Confirmations,
     pub(crate) tasks: Arc<Tasks>,
-    /// Runs calls without asking for confirmation, by the operator's choice.
-    pub(crate) skip_confirmation: bool,
+    /// The calls that run without being confirmed, by the operator's choice.
+    pub(crate) skip_confirmation: SkipConfirmation,
+    /// What the questions for a confirmation show beside the arguments.
+    pub(crate) previews: Previews,
+    /// The maximum size of a result of a tool that declares none, in bytes.
+    pub(crate) max_output: usize,
     /// The audit log, if the server keeps one.
     pub(crate) audit: Option<Recorder>,
     /// Tools that exist but are not served: in read-only mode, those that may write.
     pub(crate) disabled_tools: HashSet<&'static str>,
+}
+
+/// The tools that run without being confirmed.
+pub(crate) enum SkipConfirmation {
+    All,
+    /// Those at these indices of the registry.
+    Tools(HashSet<usize>),
+}
+
+impl SkipConfirmation {
+    pub(super) fn covers(&self, tool: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Tools(tools) => tools.contains(&tool),
+        }
+    }
 }
 
 impl Core {

@@ -13,7 +13,7 @@ use crate::{
     record::{DeniedBy, Origin, Unrecorded},
     revision::Revision,
     sandbox::UnsandboxedHandle,
-    tool::{ask::Question, call::Reports, caller::Caller, output::Reply},
+    tool::{ask::Question, call::Reports, caller::Caller, output::Reply, request_info::RequestInfo},
 };
 
 /// One round of a `tools/call`.
@@ -28,6 +28,8 @@ pub(crate) struct Request<'a> {
     pub(crate) revision: Revision,
     pub(crate) idempotency_key: Option<Value>,
     pub(crate) reports: Option<Reports>,
+    /// What the handler can learn of the request, if it takes the context.
+    pub(crate) info: Option<Arc<RequestInfo>>,
     pub(crate) cancelled: CancellationToken,
     pub(crate) origin: &'a Origin,
     /// The threads without a sandbox, if the service itself runs on sandboxed ones.

@@ -5,6 +5,7 @@ use crate::{
     registry::Definition,
     revision::Revision,
     schema::{OutputShape, wrap},
+    text,
     tool::{
         descriptor::Descriptor,
         error::ToolError,
@@ -12,29 +13,36 @@ use crate::{
     },
 };
 
-/// The size of one result, in bytes of text.
-const MAX_RESULT_BYTES: usize = 1024 * 1024;
-
-pub(super) fn shape(tool: &Definition, mut reply: Reply, revision: Revision) -> Reply {
+/// Checks and shapes a reply. `max_bytes` bounds the result of a tool that declares no `output` of its own.
+pub(super) fn shape(tool: &Definition, mut reply: Reply, revision: Revision, max_bytes: usize) -> Reply {
     if reply.error.is_none()
         && let Some(value) = reply.structured.take()
     {
+        let json = reply.json.take();
         match (&tool.output, value) {
-            (OutputShape::Unit, _) => reply.content = vec![Block::Text("done".to_owned())],
-            (OutputShape::Text, serde_json::Value::String(text)) => reply.content = vec![Block::Text(text)],
+            (OutputShape::Unit, _) => reply.content.insert(0, Block::Text("done".to_owned())),
+            (OutputShape::Text, serde_json::Value::String(text)) => {
+                reply.content.insert(0, Block::Text(text))
+            }
             (OutputShape::Structured { checker, object, .. }, value) => {
                 if !checker.accepts(&value) {
                     return dishonest(tool.descriptor);
                 }
-                reply.content = vec![Block::Text(reply.json.take().unwrap_or_else(|| value.to_string()))];
+                if reply.content.is_empty() {
+                    reply.content = vec![Block::Text(json.unwrap_or_else(|| value.to_string()))];
+                } else {
+                    reply.json = json;
+                }
                 let wrapped = !object && revision.is_legacy();
                 reply.structured = Some(if wrapped { wrap(value) } else { value });
             }
             (OutputShape::Text | OutputShape::Content, _) => return dishonest(tool.descriptor),
         }
     }
-    if size(&reply) > MAX_RESULT_BYTES {
-        return too_large(tool.descriptor);
+    let max_bytes =
+        tool.descriptor.max_output.map_or(max_bytes, |max| usize::try_from(max).unwrap_or(usize::MAX));
+    if size(&reply) > max_bytes {
+        return too_large(tool.descriptor, max_bytes);
     }
     reply
 }
@@ -47,22 +55,37 @@ fn dishonest(tool: &Descriptor) -> Reply {
     ToolError::new(message).reason("output_schema").into()
 }
 
-fn too_large(tool: &Descriptor) -> Reply {
-    let message = Message::new(format!("the result of tool `{}` is larger than 1 MiB", tool.name))
-        .help("ask for less at once");
+fn too_large(tool: &Descriptor, max_bytes: usize) -> Reply {
+    let max = text::size(max_bytes);
+    let message = Message::new(format!("the result of tool `{}` is larger than {max}", tool.name));
+    let message = match tool.max_output {
+        Some(_) => message.note("its author declares a limit with `output`").help("ask for less at once"),
+        None => message.help(
+            "ask for less at once; the operator can raise the limit with `--max-output`, and the tool's author with `output = \"8MiB\"`",
+        ),
+    };
     ToolError::new(message).reason("output_too_large").into()
 }
 
 /// The bytes of everything in `reply` that the handler chose, including names, addresses and MIME types.
 fn size(reply: &Reply) -> usize {
+    // The data are counted as text, which is there once: in the content, or beside it.
+    let json = reply.json.as_ref().map_or(0, String::len);
+    let meta = reply.meta.iter().map(|(key, value)| key.len() + value.to_string().len()).sum::<usize>();
+    reply.content.iter().map(block_size).sum::<usize>() + json + meta
+}
+
+fn block_size(block: &Block) -> usize {
     let mime = |mime_type: &Option<String>| mime_type.as_ref().map_or(0, String::len);
-    let block = |block: &Block| match block {
+    match block {
         Block::Text(text) => text.len(),
-        Block::Resource { uri, mime_type, text } => uri.len() + mime(mime_type) + text.len(),
+        Block::Resource { uri, mime_type, text: data } | Block::Blob { uri, mime_type, data } => {
+            uri.len() + mime(mime_type) + data.len()
+        }
         Block::Image { data, mime_type } | Block::Audio { data, mime_type } => data.len() + mime_type.len(),
         Block::ResourceLink { uri, name, mime_type } => uri.len() + name.len() + mime(mime_type),
-    };
-    reply.content.iter().map(block).sum()
+        Block::Annotated { block, .. } => block_size(block),
+    }
 }
 
 #[cfg(test)]
@@ -82,6 +105,7 @@ mod tests {
             ),
             (Block::Resource { uri: uri.clone(), mime_type: None, text: long.clone() }, 2000),
             (Block::ResourceLink { uri, name: long.clone(), mime_type: Some(mime_type) }, 3000),
+            (Block::Blob { uri: long.clone(), mime_type: None, data: long.clone() }, 2000),
             (Block::Text(long), 1000),
         ] {
             let reply = Reply { content: vec![block.clone()], ..Reply::default() };

@@ -15,6 +15,15 @@ use crate::{
     tool::{ask::Ask, caller::Caller, descriptor::Audit, error::ToolError, output::Reply},
 };
 
+/// Whether the user confirmed a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Confirmed {
+    Given,
+    /// The declaration asks for it, and the operator does not.
+    Skipped,
+    NotNeeded,
+}
+
 /// A record that the tool requires could not be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unrecorded {
@@ -110,7 +119,7 @@ impl<'a> PendingRecord<'a> {
         tool: &Definition,
         arguments: &Map<String, Value>,
         key: Option<&str>,
-        confirmed: bool,
+        confirmed: Confirmed,
     ) -> Result<Option<InFlightRecord<'a>>, Unrecorded> {
         if self.class == Audit::Off {
             return Ok(None);
@@ -119,10 +128,10 @@ impl<'a> PendingRecord<'a> {
         // Redacted before the record is queued, so that arguments do not outlive the call in the queue.
         let arguments = log.redaction.arguments(tool.descriptor, &tool.input.schema, arguments);
         let key = key.map(|key| log.redaction.of(key.as_bytes()));
-        let confirm = match (confirmed, tool.descriptor.confirm) {
-            (true, _) => "given",
-            (false, true) => "nobody_asked",
-            _ => "not_needed",
+        let confirm = match confirmed {
+            Confirmed::Given => "given",
+            Confirmed::Skipped => "nobody_asked",
+            Confirmed::NotNeeded => "not_needed",
         };
         let identity = Arc::clone(&self.identity);
         let write = move |record: &mut RecordWriter| {

@@ -2,7 +2,7 @@
 
 use rmcp::model::{
     CallToolResult, ContentBlock, ErrorCode, ErrorData, Implementation, MetaObject, ProtocolVersion,
-    Resource, ResourceContents,
+    Resource, ResourceContents, Role,
 };
 use serde_json::{Map, Value};
 
@@ -12,7 +12,7 @@ use crate::{
     pipeline::Refusal,
     revision::Revision,
     text,
-    tool::output::{Block, Reply},
+    tool::output::{Annotations, Audience, Block, Reply},
     wire_names,
 };
 
@@ -27,6 +27,10 @@ pub(crate) fn result(reply: Reply, mut meta: Map<String, Value>) -> CallToolResu
         Some(_) => CallToolResult::error(content),
     };
     result.structured_content = reply.structured;
+    for (key, value) in reply.meta {
+        // The server's own identity stands.
+        meta.entry(key).or_insert(value);
+    }
     if let Some(error) = reply.error {
         if let Some(reason) = error.reason_code() {
             meta.insert(wire_names::REASON.to_owned(), reason.into());
@@ -47,19 +51,53 @@ fn block(block: Block) -> ContentBlock {
         Block::Text(text) => ContentBlock::text(text),
         Block::Image { data, mime_type } => ContentBlock::image(data, mime_type),
         Block::Audio { data, mime_type } => ContentBlock::audio(data, mime_type),
-        Block::Resource { uri, mime_type, text } => {
-            let contents = ResourceContents::text(text, uri);
-            ContentBlock::resource(match mime_type {
-                Some(mime_type) => contents.with_mime_type(mime_type),
-                None => contents,
-            })
-        }
+        Block::Resource { uri, mime_type, text } => resource(ResourceContents::text(text, uri), mime_type),
+        Block::Blob { uri, mime_type, data } => resource(ResourceContents::blob(data, uri), mime_type),
         Block::ResourceLink { uri, name, mime_type } => {
             let mut link = Resource::new(uri, name);
             link.mime_type = mime_type;
             ContentBlock::resource_link(link)
         }
+        Block::Annotated { block: plain, annotations } => annotated(self::block(*plain), annotations),
     }
+}
+
+fn resource(contents: ResourceContents, mime_type: Option<String>) -> ContentBlock {
+    ContentBlock::resource(match mime_type {
+        Some(mime_type) => contents.with_mime_type(mime_type),
+        None => contents,
+    })
+}
+
+fn annotated(mut block: ContentBlock, annotations: Annotations) -> ContentBlock {
+    let Annotations { audience, priority } = annotations;
+    let role = |reader| match reader {
+        Audience::User => Role::User,
+        Audience::Assistant => Role::Assistant,
+    };
+    let mut converted = rmcp::model::Annotations::default();
+    converted.audience = (!audience.is_empty()).then(|| audience.into_iter().map(role).collect());
+    converted.priority = priority;
+    let place = match &mut block {
+        ContentBlock::Text(text) => &mut text.annotations,
+        ContentBlock::Image(image) => &mut image.annotations,
+        ContentBlock::Audio(audio) => &mut audio.annotations,
+        ContentBlock::Resource(resource) => &mut resource.annotations,
+        ContentBlock::ResourceLink(link) => &mut link.annotations,
+        _ => return block,
+    };
+    *place = Some(converted);
+    block
+}
+
+/// Reads the annotations of a block that a server sent.
+pub(crate) fn annotations(received: rmcp::model::Annotations) -> Annotations {
+    let reader = |role| match role {
+        Role::User => Audience::User,
+        Role::Assistant => Audience::Assistant,
+    };
+    let audience = received.audience.unwrap_or_default().into_iter().map(reader).collect();
+    Annotations { audience, priority: received.priority }
 }
 
 pub(crate) fn error(refusal: &Refusal) -> ErrorData {

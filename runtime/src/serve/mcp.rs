@@ -2,6 +2,7 @@
 
 mod call;
 pub(super) mod handler;
+pub(super) mod info;
 mod logging;
 pub(super) mod peer;
 mod progress;

@@ -1,9 +1,10 @@
 //! Defines the questions that a tool asks of the client during a call, and the answers to them.
 
-use std::fmt::Display;
+use std::{fmt::Display, sync::LazyLock};
 
+use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Questions that the client must answer before a tool can go on: a form for the user, a prompt for the client's
 /// model, a request for the client's roots.
@@ -13,19 +14,23 @@ use serde_json::{Map, Value};
 /// therefore starts from the beginning in each round. [`Ask::state`] carries data from one round to the next.
 ///
 /// ```
-/// use candor::{Ask, Call, mcp_tool};
-/// use serde_json::json;
+/// use candor::{Ask, Call, FormAnswer, mcp_tool};
+///
+/// /// A person.
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Person {
+///     /// Your name.
+///     name: String,
+/// }
 ///
 /// /// Greet the user.
 /// #[mcp_tool(read_only, public)]
 /// fn greet(call: &Call) -> Result<String, Ask> {
-///     match call.form("who") {
-///         Some(who) => Ok(format!("Hello, {}!", who["name"])),
-///         None => Err(Ask::default().form(
-///             "who",
-///             "What is your name?",
-///             json!({"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}),
-///         )),
+///     match call.filled::<Person>() {
+///         FormAnswer::Filled(person) => Ok(format!("Hello, {}!", person.name)),
+///         // The user does not want to be asked again.
+///         FormAnswer::Declined | FormAnswer::Cancelled => Ok("Hello!".to_owned()),
+///         FormAnswer::NotAsked | FormAnswer::Invalid => Err(Ask::form_of::<Person>("Who are you?")),
 ///     }
 /// }
 ///
@@ -50,6 +55,17 @@ pub(crate) enum Question {
 }
 
 impl Ask {
+    /// Creates a form for the user with the fields of `T`: text, numbers, booleans, and enums without data.
+    /// [`Call::filled`](crate::Call::filled) reads it.
+    pub fn form_of<T: JsonSchema>(message: impl Into<String>) -> Self {
+        Self::default().and_form_of::<T>(message)
+    }
+
+    /// Adds such a form.
+    pub fn and_form_of<T: JsonSchema>(self, message: impl Into<String>) -> Self {
+        self.form(form_key::<T>(), message, form_schema::<T>())
+    }
+
     /// Adds a form for the user (`elicitation/create`). `schema` is an object of plain fields: text, numbers, booleans,
     /// choices.
     pub fn form(self, key: impl Into<String>, message: impl Into<String>, schema: Value) -> Self {
@@ -143,6 +159,134 @@ impl ClientFeatures {
     }
 }
 
+/// The user's answer to a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormAnswer<T> {
+    /// The tool has not asked yet.
+    NotAsked,
+    /// The user filled in the form. The values are the client's: nothing but their type is checked.
+    Filled(T),
+    /// The user said no.
+    Declined,
+    /// The user dismissed the form, or could not be reached.
+    Cancelled,
+    /// The client sent something else than the form.
+    Invalid,
+}
+
+impl<T> FormAnswer<T> {
+    /// Returns the filled form.
+    pub fn filled(self) -> Option<T> {
+        match self {
+            Self::Filled(form) => Some(form),
+            _ => None,
+        }
+    }
+
+    /// Returns the filled form, or `None` if the user does not want to fill it in.
+    ///
+    /// # Errors
+    ///
+    /// The user is to be asked: for the first time, or again after an invalid answer.
+    ///
+    /// ```
+    /// # use candor::{Ask, Call, mcp_tool};
+    /// # #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// # struct Person { name: String }
+    /// /// Greet the user.
+    /// #[mcp_tool(read_only, public)]
+    /// fn greet(call: &Call) -> Result<String, Ask> {
+    ///     let person = call.filled::<Person>().or_ask(|| Ask::form_of::<Person>("Who are you?"))?;
+    ///     Ok(person.map_or("Hello!".to_owned(), |person| format!("Hello, {}!", person.name)))
+    /// }
+    /// ```
+    pub fn or_ask(self, ask: impl FnOnce() -> Ask) -> Result<Option<T>, Ask> {
+        match self {
+            Self::Filled(form) => Ok(Some(form)),
+            Self::Declined | Self::Cancelled => Ok(None),
+            Self::NotAsked | Self::Invalid => Err(ask()),
+        }
+    }
+}
+
+/// The key of the form of a type.
+fn form_key<T: JsonSchema>() -> String {
+    T::schema_name().into_owned()
+}
+
+/// The schema of a form: plain fields, as clients show them (MCP, elicitation).
+fn form_schema<T: JsonSchema>() -> Value {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.meta_schema = None;
+    settings.inline_subschemas = true;
+    let schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    let fields = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let fields: Map<String, Value> = fields.map(|(name, field)| (name.clone(), form_field(field))).collect();
+    let mut form = json!({"type": "object", "properties": fields});
+    if let Some(required) = schema.get("required") {
+        form["required"] = required.clone();
+    }
+    form
+}
+
+/// The keywords of a form's field.
+const FIELD_KEYWORDS: [&str; 9] =
+    ["type", "title", "description", "default", "enum", "minLength", "maxLength", "minimum", "maximum"];
+/// The formats of a form's field.
+const FIELD_FORMATS: [&str; 4] = ["date", "date-time", "email", "uri"];
+
+/// Rewrites the schema of a field as the keywords that clients know. A type that is not plain keeps its own keywords, and
+/// the question is refused.
+fn form_field(schema: &Value) -> Value {
+    let is_null = |schema: &&Value| schema.get("type").is_some_and(|ty| ty == "null");
+    let mut field = schema.clone();
+    if let Some(options) = schema.get("anyOf").and_then(Value::as_array)
+        && let [option] = options.iter().filter(|option| !is_null(option)).collect::<Vec<_>>().as_slice()
+    {
+        field = form_field(option);
+        if let (Some(description), Some(field)) = (schema.get("description"), field.as_object_mut()) {
+            field.insert("description".to_owned(), description.clone());
+        }
+        return field;
+    }
+    if let Some(choices) = choices(schema) {
+        field = json!({"type": "string", "enum": choices, "description": schema.get("description")});
+    }
+    let Some(object) = field.as_object_mut() else { return field };
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|ty| ty != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            object.insert("type".to_owned(), only);
+        }
+    }
+    let is_plain = object
+        .get("type")
+        .and_then(Value::as_str)
+        .is_some_and(|ty| ["string", "number", "integer", "boolean"].contains(&ty));
+    if is_plain {
+        let is_format = |value: &Value| value.as_str().is_some_and(|format| FIELD_FORMATS.contains(&format));
+        object.retain(|key, value| {
+            !value.is_null()
+                && (FIELD_KEYWORDS.contains(&key.as_str()) || (key == "format" && is_format(value)))
+        });
+    }
+    field
+}
+
+/// The constants of an enum without data, some of which have a description of their own.
+fn choices(schema: &Value) -> Option<Vec<&Value>> {
+    let mut choices = Vec::new();
+    for option in schema.get("oneOf")?.as_array()? {
+        match (option.get("const"), option.get("enum").and_then(Value::as_array)) {
+            (Some(constant), _) => choices.push(constant),
+            (None, Some(constants)) => choices.extend(constants),
+            (None, None) => return None,
+        }
+    }
+    choices.iter().all(|choice| choice.is_string()).then_some(choices)
+}
+
 /// The client's answers of one round, as a handler sees them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Round {
@@ -152,10 +296,31 @@ pub(crate) struct Round {
 }
 
 impl Round {
-    /// Returns the fields that the user filled in; `None` if the user declined, or if the answer is malformed.
-    pub(crate) fn form(&self, key: &str) -> Option<&Map<String, Value>> {
-        let answer = self.answers.get(key)?;
-        (answer.get("action")? == "accept").then(|| answer.get("content")?.as_object()).flatten()
+    /// Returns the user's answer to a form.
+    pub(crate) fn form(&self, key: &str) -> FormAnswer<&Map<String, Value>> {
+        static EMPTY: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+        let Some(answer) = self.answers.get(key) else { return FormAnswer::NotAsked };
+        match (answer.get("action").and_then(Value::as_str), answer.get("content")) {
+            (Some("accept"), Some(Value::Object(fields))) => FormAnswer::Filled(fields),
+            // A form whose fields are all optional.
+            (Some("accept"), None) => FormAnswer::Filled(&EMPTY),
+            (Some("decline"), _) => FormAnswer::Declined,
+            (Some("cancel"), _) => FormAnswer::Cancelled,
+            _ => FormAnswer::Invalid,
+        }
+    }
+
+    /// Returns the user's answer to the form of `T`.
+    pub(crate) fn filled<T: DeserializeOwned + JsonSchema>(&self) -> FormAnswer<T> {
+        match self.form(&form_key::<T>()) {
+            FormAnswer::Filled(fields) => {
+                T::deserialize(fields).map_or(FormAnswer::Invalid, FormAnswer::Filled)
+            }
+            FormAnswer::NotAsked => FormAnswer::NotAsked,
+            FormAnswer::Declined => FormAnswer::Declined,
+            FormAnswer::Cancelled => FormAnswer::Cancelled,
+            FormAnswer::Invalid => FormAnswer::Invalid,
+        }
     }
 
     pub(crate) fn answer<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
@@ -169,22 +334,82 @@ mod tests {
 
     use super::*;
 
+    fn answered(answer: &Value) -> Round {
+        Round { answers: Map::from_iter([("Person".to_owned(), answer.clone())]), ..Round::default() }
+    }
+
     #[test]
-    fn form_counts_only_if_it_was_accepted() {
-        let with = |answer: Value| Round {
-            answers: Map::from_iter([("who".to_owned(), answer)]),
-            ..Round::default()
-        };
-        let accepted = with(json!({"action": "accept", "content": {"name": "Ada"}}));
-        assert_eq!(accepted.form("who").unwrap()["name"], "Ada");
-        assert_eq!(accepted.form("whom"), None);
-        for other in [
-            json!(12345),
-            json!({"action": "decline", "content": {"name": "Ada"}}),
-            json!({"action": "accept"}),
-            json!({"action": "accept", "content": 7}),
+    fn form_answers_are_told_apart() {
+        let accepted = answered(&json!({"action": "accept", "content": {"name": "Ada"}}));
+        assert!(matches!(accepted.form("Person"), FormAnswer::Filled(fields) if fields["name"] == "Ada"));
+        assert_eq!(accepted.form("whom"), FormAnswer::NotAsked);
+        assert!(matches!(answered(&json!({"action": "accept"})).form("Person"), FormAnswer::Filled(_)));
+        for (answer, expected) in [
+            (json!({"action": "decline", "content": {"name": "Ada"}}), FormAnswer::Declined),
+            (json!({"action": "cancel"}), FormAnswer::Cancelled),
+            (json!({"action": "accept", "content": 7}), FormAnswer::Invalid),
+            (json!({"action": "nod"}), FormAnswer::Invalid),
+            (json!(12345), FormAnswer::Invalid),
         ] {
-            assert_eq!(with(other.clone()).form("who"), None, "{other}");
+            assert_eq!(answered(&answer).form("Person"), expected, "{answer}");
         }
+    }
+
+    #[derive(Debug, PartialEq, serde::Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    enum Size {
+        /// Up to ten.
+        Small,
+        Large,
+    }
+
+    /// A person.
+    #[derive(Debug, PartialEq, serde::Deserialize, JsonSchema)]
+    struct Person {
+        /// Your name.
+        #[schemars(length(min = 1, max = 40))]
+        name: String,
+        age: Option<u8>,
+        /// The size.
+        size: Option<Size>,
+        #[serde(default)]
+        news: bool,
+    }
+
+    #[test]
+    fn typed_forms_have_plain_fields() {
+        let expected = json!({
+            "type": "object",
+            "properties": {
+                "name": {"type": "string", "description": "Your name.", "minLength": 1, "maxLength": 40},
+                "age": {"type": "integer", "minimum": 0, "maximum": 255},
+                "size": {"type": "string", "enum": ["large", "small"], "description": "The size."},
+                "news": {"type": "boolean", "default": false},
+            },
+            "required": ["name"],
+        });
+        assert_eq!(form_schema::<Person>(), expected);
+        let ask = Ask::form_of::<Person>("Who are you?");
+        assert_eq!(
+            ask.questions,
+            [("Person".to_owned(), Question::Form { message: "Who are you?".to_owned(), schema: expected })]
+        );
+    }
+
+    #[test]
+    fn typed_forms_are_read_as_their_type() {
+        let filled = answered(&json!({"action": "accept", "content": {"name": "Ada", "size": "large"}}));
+        let person = Person { name: "Ada".to_owned(), age: None, size: Some(Size::Large), news: false };
+        assert_eq!(filled.filled::<Person>(), FormAnswer::Filled(person));
+        for (answer, expected) in [
+            (json!({"action": "accept", "content": {"name": 7}}), FormAnswer::Invalid),
+            (json!({"action": "accept"}), FormAnswer::Invalid),
+            (json!({"action": "decline"}), FormAnswer::Declined),
+        ] {
+            assert_eq!(answered(&answer).filled::<Person>(), expected, "{answer}");
+        }
+        let ask = || Ask::form_of::<Person>("Who are you?");
+        assert_eq!(Round::default().filled::<Person>().or_ask(ask), Err(ask()));
+        assert_eq!(answered(&json!({"action": "cancel"})).filled::<Person>().or_ask(ask), Ok(None));
     }
 }

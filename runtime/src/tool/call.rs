@@ -2,16 +2,18 @@
 
 use std::{sync::Arc, time::Instant};
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ask::{ClientFeature, Round},
+    ask::{ClientFeature, FormAnswer, Round},
     caller::Caller,
     descriptor::Descriptor,
     progress::{Level, Report, ReportFilter},
+    request_info::RequestInfo,
 };
 
 /// The context of a call. A function with a parameter `&Call` receives it. Callers do not see that parameter.
@@ -39,6 +41,8 @@ pub struct Call {
     pub(crate) caller: Arc<Caller>,
     pub(crate) idempotency_key: Option<String>,
     pub(crate) reports: Option<Reports>,
+    /// `None` for a handler that does not take the context.
+    pub(crate) request: Option<Arc<RequestInfo>>,
     pub(crate) round: Round,
     pub(crate) cancelled: CancellationToken,
     pub(crate) deadline: Instant,
@@ -58,6 +62,42 @@ impl Call {
     /// Returns the caller's idempotency key (`_meta["candor/idempotency-key"]`).
     pub fn idempotency_key(&self) -> Option<&str> {
         self.idempotency_key.as_deref()
+    }
+
+    /// Returns the name that the client gives itself. Any client can give any name.
+    pub fn client_name(&self) -> Option<&str> {
+        self.request.as_ref()?.client.as_ref().map(|(name, _)| name.as_str())
+    }
+
+    /// Returns the version that the client gives itself.
+    pub fn client_version(&self) -> Option<&str> {
+        self.request.as_ref()?.client.as_ref().map(|(_, version)| version.as_str())
+    }
+
+    /// Returns the id of the JSON-RPC request. It is unique among the requests in flight of one session.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request.as_ref()?.id.as_deref()
+    }
+
+    /// Returns a name for the session, which lasts as long as the connection (stdio) or the session of the protocol (HTTP
+    /// before 2026-07-28). It is not the protocol's session id, and does not give access to the session. Over HTTP under
+    /// 2026-07-28 there are no sessions.
+    pub fn session(&self) -> Option<&str> {
+        self.request.as_ref()?.session.as_deref()
+    }
+
+    /// Returns a header of the HTTP request, if it is text. Headers with credentials are left out: those whose name has
+    /// `auth`, `cookie`, `credential`, `key`, `password`, `secret`, `session`, `signature` or `token` in it.
+    ///
+    /// Clients and proxies can send any header, so a decision about access must not depend on one.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let headers = &self.request.as_ref()?.headers;
+        headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns a value of the request's `_meta`, for example `traceparent`.
+    pub fn meta(&self, key: &str) -> Option<&Value> {
+        self.request.as_ref()?.meta.get(key)
     }
 
     /// Reports the progress of the call: `done` of `total`, in any unit, and a short message.
@@ -86,10 +126,15 @@ impl Call {
         self.round.features.has(feature)
     }
 
-    /// Returns the fields that the user filled in for the question `key` ([`Ask::form`](crate::Ask::form)), if the user
-    /// accepted it. The values are the client's: nothing checks them.
-    pub fn form(&self, key: &str) -> Option<&Map<String, Value>> {
+    /// Returns the user's answer to the question `key` ([`Ask::form`](crate::Ask::form)): the fields, or why there are none.
+    /// The values are the client's: nothing checks them.
+    pub fn form(&self, key: &str) -> FormAnswer<&Map<String, Value>> {
         self.round.form(key)
+    }
+
+    /// Returns the user's answer to the form of `T` ([`Ask::form_of`](crate::Ask::form_of)).
+    pub fn filled<T: DeserializeOwned + JsonSchema>(&self) -> FormAnswer<T> {
+        self.round.filled()
     }
 
     /// Returns the client's answer to the question `key` as the protocol defines it: a form with its `action`, the

@@ -21,8 +21,8 @@ pub struct Descriptor {
     pub closed_world: bool,
     /// The OAuth scopes (RFC 6749 §3.3) that a caller needs, all of them; empty for a `public` tool.
     pub scopes: &'static [&'static str],
-    /// Whether the user must confirm a call.
-    pub confirm: bool,
+    /// When the user must confirm a call.
+    pub confirm: Confirm,
     /// Whether a call carries an idempotency key.
     pub idempotency_key: IdempotencyKey,
     /// The rate of calls of this tool for each caller.
@@ -31,6 +31,8 @@ pub struct Descriptor {
     pub max_in_flight: Option<u32>,
     /// The time after which a call fails.
     pub timeout: Duration,
+    /// The maximum size of a result in bytes.
+    pub max_output: Option<u64>,
     /// The number of further attempts after a transient error.
     pub retry: u32,
     /// The class of the call's audit records.
@@ -41,6 +43,8 @@ pub struct Descriptor {
     pub deprecated: Option<Deprecated>,
     /// The reason why the tool cannot be sandboxed.
     pub unsandboxed: Option<&'static str>,
+    /// Whether the function takes the context of the call, [`Call`](crate::Call).
+    pub takes_call: bool,
     /// The arguments of a call, in the order of the function's parameters.
     pub params: &'static [Param],
     /// The constraints between parameters.
@@ -61,16 +65,18 @@ impl Descriptor {
         idempotent: false,
         closed_world: false,
         scopes: &[],
-        confirm: false,
+        confirm: Confirm::Never,
         idempotency_key: IdempotencyKey::None,
         rate: None,
         max_in_flight: None,
         timeout: Duration::from_secs(30),
+        max_output: None,
         retry: 0,
         audit: Audit::BestEffort,
         task: None,
         deprecated: None,
         unsandboxed: None,
+        takes_call: false,
         params: &[],
         rules: &[],
         output: |_| None,
@@ -109,6 +115,41 @@ impl Effect {
             Self::ReadOnly => "read_only",
             Self::Additive => "additive",
             Self::Destructive => "destructive",
+        }
+    }
+}
+
+/// When the user must confirm a call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Confirm {
+    /// A call runs without being confirmed.
+    Never,
+    /// The user confirms every call.
+    Always,
+    /// The user confirms calls in which a parameter has a value. A parameter without a value counts, too: only the handler
+    /// knows what it does then.
+    When {
+        /// The parameter.
+        param: &'static str,
+        /// The value.
+        is: Literal,
+    },
+}
+
+impl Confirm {
+    /// Returns whether the user confirms some calls.
+    pub const fn asks(self) -> bool {
+        !matches!(self, Self::Never)
+    }
+}
+
+/// As in the attribute: `always`, `never`, or `when(dry_run = false)`.
+impl std::fmt::Display for Confirm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Never => f.write_str("never"),
+            Self::Always => f.write_str("always"),
+            Self::When { param, is } => write!(f, "when({param} = {})", is.to_json()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use super::{args::Args, call::Call, descriptor::Descriptor, outcome::Outcome, output::Reply, state::State};
+use super::{args::Args, call::Call, descriptor::Descriptor, outcome::Outcome, output::Reply};
 
 /// The part of a declaration that does not depend on the server's state.
 #[diagnostic::on_unimplemented(
@@ -25,8 +25,10 @@ pub trait Named {
 pub trait Tool<C>: Named {
     /// Runs the function on the arguments of a call.
     const RUN: Run<C>;
+    /// The tool whose answer the question for a confirmation shows.
+    const PREVIEW: Option<(&'static Descriptor, Run<C>)> = None;
     /// The declaration together with the function.
-    const ENTRY: Entry<C> = Entry { descriptor: Self::DESCRIPTOR, run: Self::RUN };
+    const ENTRY: Entry<C> = Entry { descriptor: Self::DESCRIPTOR, run: Self::RUN, preview: Self::PREVIEW };
 }
 
 /// The run of a handler.
@@ -44,7 +46,7 @@ pub enum Run<C> {
 impl<C> Run<C> {
     /// The stand-in for a declaration that did not compile.
     #[doc(hidden)]
-    pub const FALLBACK: Self = Self::Blocking(|_, _, _| Outcome::Done(Reply::EMPTY));
+    pub const FALLBACK: Self = Self::Blocking(|_, _, _| Outcome::Done(Reply::default()));
 
     pub(crate) const fn is_async(self) -> bool {
         matches!(self, Self::Async(_))
@@ -64,6 +66,7 @@ impl<C> Copy for Run<C> {}
 pub struct Entry<C> {
     pub(crate) descriptor: &'static Descriptor,
     pub(crate) run: Run<C>,
+    pub(crate) preview: Option<(&'static Descriptor, Run<C>)>,
 }
 
 /// Tools of a server whose state is `C`, as [`tools!`](crate::tools) lists them.
@@ -91,7 +94,7 @@ impl Handler {
         matches!(self, Self::Async(_))
     }
 
-    pub(crate) fn bind<C: State>(run: Run<C>, state: &Arc<C>) -> Self {
+    pub(crate) fn bind<C: Send + Sync + 'static>(run: Run<C>, state: &Arc<C>) -> Self {
         let state = Arc::clone(state);
         match run {
             Run::Blocking(run) => Self::Blocking(Arc::new(move |call, args| run(&state, call, args))),

@@ -103,7 +103,7 @@ fn one_field(name: &str, kind: &str) -> Value {
 /// Greet the user by name.
 #[mcp_tool(read_only, public)]
 fn test_input_required_result_elicitation(call: &Call) -> Result<String, Ask> {
-    match call.form("user_name").and_then(|form| form.get("name")?.as_str()) {
+    match call.form("user_name").filled().and_then(|form| form.get("name")?.as_str()) {
         Some(name) => Ok(format!("Hello, {name}!")),
         None => Err(Ask::default().form("user_name", "What is your name?", one_field("name", "string"))),
     }
@@ -142,7 +142,7 @@ fn test_input_required_result_tampered_state(call: &Call) -> Result<&'static str
 }
 
 fn ask_with_state(call: &Call) -> Result<&'static str, Ask> {
-    match (call.state(), call.form("confirm")) {
+    match (call.state(), call.form("confirm").filled()) {
         (Some("asked"), Some(_)) => Ok("state-ok"),
         _ => Err(Ask::default().form("confirm", "Please confirm", one_field("ok", "boolean")).state("asked")),
     }
@@ -152,7 +152,7 @@ fn ask_with_state(call: &Call) -> Result<&'static str, Ask> {
 #[mcp_tool(read_only, public)]
 fn test_input_required_result_multiple_inputs(call: &Call) -> Result<String, Ask> {
     let [greeting, roots] = ["greeting", "client_roots"].map(|key| call.answer::<Value>(key));
-    match (call.state(), call.form("user_name"), greeting, roots) {
+    match (call.state(), call.form("user_name").filled(), greeting, roots) {
         (Some("asked"), Some(name), Some(greeting), Some(roots)) => {
             Ok(format!("{} {} {}", greeting["content"]["text"], name["name"], roots["roots"]))
         }
@@ -167,7 +167,7 @@ fn test_input_required_result_multiple_inputs(call: &Call) -> Result<String, Ask
 /// Ask twice, one thing after the other.
 #[mcp_tool(read_only, public)]
 fn test_input_required_result_multi_round(call: &Call) -> Result<String, Ask> {
-    let text_of = |key, field: &str| Some(call.form(key)?.get(field)?.as_str()?.to_owned());
+    let text_of = |key, field: &str| Some(call.form(key).filled()?.get(field)?.as_str()?.to_owned());
     if let (Some(name), Some(color)) = (call.state(), text_of("step2", "color")) {
         return Ok(format!("{name} likes {color}."));
     }

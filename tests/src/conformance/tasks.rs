@@ -57,7 +57,7 @@ fn confirm_delete(
 #[mcp_tool(read_only, public, task = "optional")]
 fn multi_input(call: &Call) -> Result<String, Ask> {
     let schema = || json!({"type": "object", "properties": {"name": {"type": "string"}}});
-    match (call.form("first"), call.form("second")) {
+    match (call.form("first").filled(), call.form("second").filled()) {
         (Some(first), Some(second)) => Ok(format!("{} and {}", first["name"], second["name"])),
         _ => Err(Ask::default().form("first", "A name?", schema()).form("second", "Another?", schema())),
     }
@@ -69,6 +69,7 @@ fn test_tool_with_task(call: &Call) -> String {
     // The suite's client fills in a name in every form, also in that of the confirmation.
     let name = call
         .form("io.github.candor-mcp/confirm")
+        .filled()
         .and_then(|form| form.get("user_name").or_else(|| form.get("name")));
     format!("Hello, {}!", name.and_then(Value::as_str).unwrap_or("stranger"))
 }

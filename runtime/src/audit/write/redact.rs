@@ -149,25 +149,39 @@ impl Redaction {
     pub(crate) fn result(&self, reply: &Reply) -> (Hash, u64) {
         let (mut keyed, mut bytes) = (self.keyed.clone(), 0);
         for block in &reply.content {
-            let parts: [&str; 4] = match block {
+            let parts: [&str; 4] = match block.plain() {
+                // Annotations are hints, and `plain` removes them.
+                Block::Annotated { .. } => continue,
                 Block::Text(text) => ["text", text, "", ""],
                 Block::Image { data, mime_type } => ["image", data, mime_type, ""],
                 Block::Audio { data, mime_type } => ["audio", data, mime_type, ""],
                 Block::Resource { uri, mime_type, text } => {
                     ["resource", text, mime_type.as_deref().unwrap_or_default(), uri]
                 }
+                Block::Blob { uri, mime_type, data } => {
+                    ["blob", data, mime_type.as_deref().unwrap_or_default(), uri]
+                }
                 Block::ResourceLink { uri, name, mime_type } => {
                     ["link", name, mime_type.as_deref().unwrap_or_default(), uri]
                 }
             };
-            for part in parts {
-                keyed.update(&(part.len() as u64).to_be_bytes());
-                keyed.update(part.as_bytes());
-            }
-            bytes += parts[1].len() as u64;
+            bytes += update(&mut keyed, parts);
+        }
+        // Data that the content does not repeat.
+        if let Some(json) = &reply.json {
+            bytes += update(&mut keyed, ["json", json, "", ""]);
         }
         (keyed.finalize().into_bytes().into(), bytes)
     }
+}
+
+/// Adds the parts of a block to a digest. Returns the size of the second, its content.
+fn update(keyed: &mut Hmac<Sha256>, parts: [&str; 4]) -> u64 {
+    for part in parts {
+        keyed.update(&(part.len() as u64).to_be_bytes());
+        keyed.update(part.as_bytes());
+    }
+    parts[1].len() as u64
 }
 
 /// Returns a digest under a log's key as it is written in a record.

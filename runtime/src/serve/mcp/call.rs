@@ -101,6 +101,7 @@ impl McpHandler {
             origin: self.shared.origin(self.callers.transport(), &context.meta, || context.client_info()),
             unsandboxed: self.unsandboxed.clone(),
             reports: None,
+            info: self.info(tool, context),
             cancelled: context.ct.clone(),
             shared: Arc::clone(&self.shared),
         }

@@ -4,7 +4,13 @@
 
 #[cfg(feature = "http")]
 use std::sync::{Mutex, PoisonError};
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use rmcp::{
     RoleServer, ServerHandler,
@@ -54,6 +60,8 @@ pub(crate) struct McpHandler {
     /// Rounds of tasks that this connection began.
     pub(crate) task_rounds: TaskTracker,
     pub(super) log: logging::MinLevel,
+    /// The name of the connection, for handlers; `None` over HTTP.
+    pub(super) connection: Option<String>,
     /// The threads without a sandbox, if the connection is served on sandboxed ones.
     pub(super) unsandboxed: Option<Arc<UnsandboxedHandle>>,
 }
@@ -68,6 +76,16 @@ pub(crate) enum CallerSource {
 }
 
 impl CallerSource {
+    /// A name for a connection with one caller, different from all others of the process.
+    fn connection(&self) -> Option<String> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        match self {
+            Self::Connection(_) => Some(format!("connection-{}", NEXT.fetch_add(1, Ordering::Relaxed))),
+            #[cfg(feature = "http")]
+            Self::Request => None,
+        }
+    }
+
     /// The transport's name in records.
     pub(super) fn transport(&self) -> &'static str {
         match self {
@@ -368,7 +386,16 @@ impl ServerHandler for McpHandler {
 impl McpHandler {
     pub(crate) fn new(shared: Arc<Shared>, callers: CallerSource, gone: CancellationToken) -> Self {
         let task_rounds = TaskTracker::new();
-        Self { shared, callers, gone, task_rounds, log: logging::MinLevel::new(), unsandboxed: None }
+        let connection = callers.connection();
+        Self {
+            shared,
+            callers,
+            gone,
+            task_rounds,
+            log: logging::MinLevel::new(),
+            connection,
+            unsandboxed: None,
+        }
     }
 
     /// The same handler, served on sandboxed threads.

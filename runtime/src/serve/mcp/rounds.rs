@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use rmcp::model::{CallToolRequestParams, CallToolResponse, ErrorData, InputResponses};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::peer::{self, ClientPeer};
@@ -14,7 +14,12 @@ use crate::{
     revision::Revision,
     sandbox::UnsandboxedHandle,
     serve::{convert, shared::Shared},
-    tool::{ask::ClientFeatures, call::Reports, caller::Caller},
+    tool::{
+        ask::{ClientFeatures, Question},
+        call::Reports,
+        caller::Caller,
+        request_info::RequestInfo,
+    },
 };
 
 /// How often a tool may ask in one call of a client that does not call again by itself.
@@ -33,6 +38,8 @@ pub(crate) struct Invocation {
     pub(crate) unsandboxed: Option<Arc<UnsandboxedHandle>>,
     pub(crate) idempotency_key: Option<Value>,
     pub(crate) reports: Option<Reports>,
+    /// What the handler can learn of the request, if it takes the context.
+    pub(crate) info: Option<Arc<RequestInfo>>,
     pub(crate) cancelled: CancellationToken,
 }
 
@@ -73,6 +80,7 @@ impl Invocation {
             revision: self.revision,
             idempotency_key: self.idempotency_key.clone(),
             reports: self.reports.clone(),
+            info: self.info.clone(),
             cancelled: self.cancelled.clone(),
             origin: &self.origin,
             unsandboxed: self.unsandboxed.as_deref(),
@@ -111,7 +119,10 @@ impl Invocation {
             let Ok(CallAnswer::Ask { questions, state }) = answer else { return self.response(answer) };
             let mut responses = BTreeMap::new();
             for (key, question) in questions {
-                if let Some(response) = peer.put(question).await? {
+                let is_form = matches!(question, Question::Form { .. });
+                // A form that was not answered is as good as dismissed: the tool must not ask again and again.
+                let unanswered = || is_form.then(|| json!({"action": "cancel"}));
+                if let Some(response) = peer.put(question).await?.or_else(unanswered) {
                     responses.insert(key, response);
                 }
             }

@@ -1,0 +1,81 @@
+//! Collects what a handler can learn of its request, for handlers that take the context.
+
+use std::sync::Arc;
+
+#[cfg(feature = "http")]
+use http::{HeaderMap, HeaderName};
+use rmcp::{
+    RoleServer,
+    model::{Implementation, NumberOrString, RequestId, RequestMetaObject},
+    service::RequestContext,
+};
+#[cfg(feature = "http")]
+use sha2::{Digest as _, Sha256};
+
+use super::handler::McpHandler;
+#[cfg(feature = "http")]
+use crate::tool::request_info::is_open_header;
+use crate::{serve::shared::Shared, tool::request_info::RequestInfo, wire_names};
+
+/// The header of a session's id (revisions before 2026-07-28).
+#[cfg(feature = "http")]
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+
+impl Shared {
+    /// Whether the tool at `index` of the registry reads what is known of a request.
+    pub(crate) fn takes_info(&self, index: Option<usize>) -> bool {
+        index.is_some_and(|index| self.core.tool(index).descriptor.takes_call)
+    }
+}
+
+impl McpHandler {
+    /// Describes the request of a call, if the tool at `index` takes the context.
+    pub(super) fn info(
+        &self,
+        index: Option<usize>,
+        context: &RequestContext<RoleServer>,
+    ) -> Option<Arc<RequestInfo>> {
+        if !self.shared.takes_info(index) {
+            return None;
+        }
+        let mut info = of_request(&context.id, &context.meta, context.client_info());
+        info.session.clone_from(&self.connection);
+        #[cfg(feature = "http")]
+        if let Some(parts) = context.extensions.get::<http::request::Parts>() {
+            add_headers(&mut info, &parts.headers);
+        }
+        Some(Arc::new(info))
+    }
+}
+
+/// Describes a request by its message.
+pub(crate) fn of_request(
+    id: &RequestId,
+    meta: &RequestMetaObject,
+    client: Option<Implementation>,
+) -> RequestInfo {
+    let mut meta = meta.0.0.clone();
+    // The handler has these already, and may not rely on the others of the protocol.
+    meta.retain(|key, _| key != wire_names::IDEMPOTENCY_KEY && key != "progressToken");
+    RequestInfo {
+        id: Some(match id {
+            NumberOrString::Number(number) => number.to_string(),
+            NumberOrString::String(text) => text.to_string(),
+        }),
+        client: client.map(|client| (client.name, client.version)),
+        meta,
+        ..RequestInfo::default()
+    }
+}
+
+/// Adds what an HTTP request's headers tell.
+#[cfg(feature = "http")]
+pub(crate) fn add_headers(info: &mut RequestInfo, headers: &HeaderMap) {
+    let open = headers.iter().filter(|(name, value)| is_open_header(name.as_str()) && !value.is_sensitive());
+    let texts = open.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
+    info.headers.extend(texts);
+    if let Some(session) = headers.get(SESSION) {
+        let digest = Sha256::digest(session.as_bytes());
+        info.session = Some(digest[..8].iter().map(|byte| format!("{byte:02x}")).collect());
+    }
+}
