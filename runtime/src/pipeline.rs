@@ -36,15 +36,15 @@ pub(crate) fn call<'a>(core: &'a Core, request: Request<'a>) -> BoxFuture<'a, Re
     // Boxed, so that the futures of all callers hold a pointer and not a copy of every stage.
     Box::pin(async move {
         let subject = core.subject(request.tool, request.name);
+        let peer = request.peer;
         let pending = core.audit.as_ref().map(|recorder| {
             recorder.pending(subject, &request.caller, request.origin, Some(request.revision))
         });
         match stages(core, request, pending.as_ref()).await {
             Ok(answer) => Ok(answer),
             Err(denial) => {
-                // A log that could not take the intent does not take the denial either; it counts both.
-                if let (Some(pending), Some(by)) = (pending, denial.by.filter(|by| *by != DeniedBy::Audit)) {
-                    pending.denied(by).await;
+                if let (Some(pending), Some(by)) = (pending, denial.by) {
+                    pending.denied(by, peer.state());
                 }
                 denial.answer.map(|reply| CallAnswer::Reply(*reply))
             }
@@ -70,6 +70,7 @@ async fn stages(
     let state = peer.state().map(|state| core.confirmations.open(state, &bound.digest()));
     let unusable = matches!(state, Some(Err(_)));
     let confirmed = confirmation::is_needed(core, tool.descriptor);
+    let confirmed_by = confirmation::confirmed_by(confirmed, state.as_ref(), peer);
     let state = match state {
         // The state was sealed after this call had been confirmed, if it had to be.
         Some(Ok(RequestState::Round(state))) => state,
@@ -77,7 +78,8 @@ async fn stages(
         state => {
             // A person may take minutes, and must not hold up other calls meanwhile.
             drop(slot);
-            match confirmation::check(core, &bound, state, peer).await {
+            let recording = pending.map(|pending| (pending, tool));
+            match confirmation::check(core, &bound, state, peer, recording).await? {
                 Confirmation::Given => {
                     slot = admission::slot(core, index)?;
                     None
@@ -88,7 +90,7 @@ async fn stages(
         }
     };
     let in_flight = match pending {
-        Some(pending) => pending.intent(tool, &arguments, key.as_deref(), confirmed).await?,
+        Some(pending) => pending.intent(tool, &arguments, key.as_deref(), confirmed_by).await?,
         None => None,
     };
     let features = peer.features();

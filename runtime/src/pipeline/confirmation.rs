@@ -8,6 +8,8 @@ use super::{CallAnswer, Core};
 use crate::{
     confirm::{Bound, RequestState, Unusable, question},
     message::Message,
+    record::{ConfirmedBy, NotRun, PendingRecord},
+    registry::Definition,
     tool::{
         ask::{ClientFeatures, Question},
         descriptor::Descriptor,
@@ -53,31 +55,68 @@ pub(super) fn is_needed(core: &Core, tool: &Descriptor) -> bool {
     tool.confirm && !core.skip_confirmation
 }
 
+/// Checks that the user confirmed the call, and asks otherwise. A question is recorded before it is put.
 pub(super) async fn check(
     core: &Core,
     bound: &Bound<'_>,
     state: Option<Result<RequestState, Unusable>>,
     peer: &dyn Elicitor,
-) -> Confirmation {
+    recording: Option<(&PendingRecord<'_>, &Definition)>,
+) -> Result<Confirmation, NotRun> {
     let tool = bound.tool;
     let choice = match state {
         Some(Ok(_)) => peer.choice(),
-        Some(Err(Unusable)) => return refused(unusable_state(), "confirmation_state"),
-        None if !peer.features().form => return refused(unavailable(tool), "confirmation_unavailable"),
+        Some(Err(Unusable)) => return Ok(refused(unusable_state(), "confirmation_state")),
+        None if !peer.features().form => return Ok(refused(unavailable(tool), "confirmation_unavailable")),
         None if peer.is_stateless() => None,
-        None => match peer.ask(form(bound)).await {
-            Some(choice) => Some(choice),
-            None => return refused(unanswered(tool), "confirmation_unanswered"),
-        },
+        None => {
+            record(recording, bound, None).await?;
+            match peer.ask(form(bound)).await {
+                Some(choice) => Some(choice),
+                None => return Ok(refused(unanswered(tool), "confirmation_unanswered")),
+            }
+        }
     };
-    match choice {
+    Ok(match choice {
         Some(Choice::Accept) => Confirmation::Given,
         Some(Choice::Decline) => refused(rejected(tool, "declined"), "confirmation_declined"),
         Some(Choice::Cancel) => refused(rejected(tool, "cancelled"), "confirmation_declined"),
-        None => Confirmation::Pending(CallAnswer::Ask {
-            questions: vec![(wire_names::CONFIRM.to_owned(), form(bound))],
-            state: Some(core.confirmations.seal(&bound.digest(), &RequestState::Confirmation)),
-        }),
+        None => {
+            let state = core.confirmations.seal(&bound.digest(), &RequestState::Confirmation);
+            record(recording, bound, Some(&state)).await?;
+            Confirmation::Pending(CallAnswer::Ask {
+                questions: vec![(wire_names::CONFIRM.to_owned(), form(bound))],
+                state: Some(state),
+            })
+        }
+    })
+}
+
+/// Records the question of a call. `state` is that of a client that answers by calling again.
+async fn record(
+    recording: Option<(&PendingRecord<'_>, &Definition)>,
+    bound: &Bound<'_>,
+    state: Option<&str>,
+) -> Result<(), NotRun> {
+    match recording {
+        Some((pending, tool)) => pending.asked(tool, bound.arguments, state).await,
+        None => Ok(()),
+    }
+}
+
+/// Says how a call that runs was confirmed, if it must be (`is_needed`). `state` is the one that its client returned with.
+pub(super) fn confirmed_by<'a>(
+    is_needed: bool,
+    state: Option<&Result<RequestState, Unusable>>,
+    peer: &'a dyn Elicitor,
+) -> ConfirmedBy<'a> {
+    match (is_needed, state) {
+        (false, _) => ConfirmedBy::NotAsked,
+        (true, Some(Ok(RequestState::Confirmation))) => {
+            peer.state().map_or(ConfirmedBy::Answer, ConfirmedBy::State)
+        }
+        // The user was asked within the call, or before the tool itself asked.
+        (true, _) => ConfirmedBy::Answer,
     }
 }
 
