@@ -5,6 +5,7 @@ mod chain;
 mod checkpoint_file;
 mod hex;
 mod scan;
+mod segment_file;
 mod segments;
 mod signed_note;
 mod system;
@@ -19,9 +20,10 @@ pub(crate) use chain::sha256;
 pub(crate) use hex::{hex_number, hex_text};
 pub use write::disk::Disk;
 pub(crate) use write::{
-    queue::{AuditHandle, RecordKind},
+    queue::{AuditHandle, ReadRecord, RecordKind},
     record::{RecordWriter, cut},
     redact::prefixed,
+    start::OpenError,
 };
 
 use crate::message::Message;
@@ -50,11 +52,49 @@ pub(crate) fn no_folder() -> Message {
 /// The keys are stored beside the folder, never in it. `FOLDER.redaction-key` is the key under which text is digested; it
 /// is created if it is missing. `FOLDER.signing-key` signs the end of the log; `audit key new` creates it. Without a
 /// signing key the records are chained, but not signed.
+///
+/// # Records
+///
+/// | record | of | on the disk |
+/// | --- | --- | --- |
+/// | `intent`, `outcome` | a call of a tool whose audit is `required` | the intent before the handler runs, the outcome before the answer |
+/// | `read` | a call of a tool whose audit is `best_effort`: one short record | about 0.1 s after the answer |
+/// | `asked` | a question whether a call may run; its answer is an `intent` or a `denied` with the same `call_id` or `question` | before the user is asked, if the tool's audit is `required` |
+/// | `denied` | a call that was refused; beyond 32 a second of one caller for one reason they are counted (`denied_more`), but never those of a tool whose audit is `required` | about 0.1 s after the answer |
+/// | `server` | a start, a stop and the like | with the next record |
+///
+/// A `read` names a `context`: the record of this number before it in its segment holds the tool's digest and effect, the
+/// caller, the client, the transport, the revision and the scopes, which many reads have in common. A `read` without a
+/// `status` succeeded. `audit show --json` puts both together.
+///
+/// `left_out` counts records that could not be written, for example on a full disk, and those of them that were required.
+///
+/// # What a log shows
+///
+/// A log is tamper-evident relative to its signatures, and not tamper-proof. A person who can write the log's files is found
+/// out as follows.
+///
+/// | set-up | shows | does not show |
+/// | --- | --- | --- |
+/// | no signing key | changed, missing and swapped records, unless the rest of the log was computed anew | a log that was computed anew from some record on, or whose end was cut off |
+/// | signing key | also a log that was computed anew, up to the last signature | an end that was cut off together with its checkpoints, while the server runs or with `audit verify` alone |
+/// | signing key that the person cannot write beside | also a cut end and removed checkpoints: the next start refuses the log, and `audit verify` on this machine reports it | a change of records that were not signed yet: by default at most the last 256 or those of the last 10 s |
+/// | checkpoints stored elsewhere (stderr of `serve`, `audit verify --checkpoints`) | also a log, a key and its folder that were replaced together | records after the last checkpoint that was stored |
+///
+/// The last checkpoint is kept beside the signing key, in `KEY.signed-…`, one file a log. Store the key in a folder that is not
+/// the log's, for example with `serve --audit-key`. If the server cannot write to the folder of the key, it says so on stderr
+/// once, goes on, and the third row does not hold.
+///
+/// A start that finds records which were never signed, for example those that a killed process wrote last, or all of them at
+/// the first start with a key, records their number in its own record (`before`) and signs the whole. `audit verify` lists
+/// these records: they may have been changed before that start.
+///
+/// A start reads only the end of the log. `audit verify` reads all of it.
 #[derive(Clone, Debug)]
 pub struct AuditLog {
     options: LogOptions,
     /// [`write::start`], named here: a program without a log does not link the code that writes and signs one.
-    start: fn(&LogOptions, RecordWriter) -> Result<AuditHandle, Message>,
+    start: fn(&LogOptions, RecordWriter) -> Result<AuditHandle, OpenError>,
 }
 
 impl AuditLog {
@@ -87,7 +127,7 @@ impl AuditLog {
         self
     }
 
-    /// How interval the end of the log is signed: after `records` records, or after `time` if there are fewer. The default is
+    /// Sets how often the end of the log is signed: after `records` records, or after `time` if there are fewer. The default is
     /// every 256 records or 10 seconds. The log is also signed at each start and stop.
     pub fn checkpoint_every(mut self, records: u64, time: Duration) -> Self {
         self.options.interval = CheckpointInterval { records: records.max(1), time };
@@ -117,7 +157,7 @@ impl AuditLog {
     }
 
     /// Takes the folder, recovers from a crash, and starts the writer. `start` is the record of the start.
-    pub(crate) fn open(&self, start: RecordWriter) -> Result<AuditHandle, Message> {
+    pub(crate) fn open(&self, start: RecordWriter) -> Result<AuditHandle, OpenError> {
         (self.start)(&self.options, start)
     }
 }

@@ -27,14 +27,14 @@ pub(crate) use self::{
     task::TaskMode,
 };
 use self::{
-    confirmation::{Asked, Confirmation},
+    confirmation::{Asked, Confirmation, Need},
     elicitation::Asker,
     preview::PreviewedCall,
     request::Denial,
 };
 use crate::{
     confirm::{Bound, RequestState},
-    record::{Confirmed, DeniedBy, PendingRecord},
+    record::{DeniedBy, PendingRecord},
     tool::{ask::Round, call::Call, outcome::Outcome},
 };
 
@@ -43,15 +43,15 @@ pub(crate) fn call<'a>(core: &'a Core, request: Request<'a>) -> BoxFuture<'a, Re
     // Boxed, so that the futures of all callers hold a pointer and not a copy of every stage.
     Box::pin(async move {
         let subject = core.subject(request.tool, request.name);
+        let peer = request.peer;
         let pending = core.audit.as_ref().map(|recorder| {
             recorder.pending(subject, &request.caller, request.origin, Some(request.revision))
         });
         match stages(core, request, pending.as_ref()).await {
             Ok(answer) => Ok(answer),
             Err(denial) => {
-                // A log that could not take the intent does not take the denial either; it counts both.
-                if let (Some(pending), Some(by)) = (pending, denial.by.filter(|by| *by != DeniedBy::Audit)) {
-                    pending.denied(by).await;
+                if let (Some(pending), Some(by)) = (pending, denial.by) {
+                    pending.denied(by, peer.state());
                 }
                 denial.answer.map(|reply| CallAnswer::Reply(*reply))
             }
@@ -77,7 +77,8 @@ async fn stages(
     let state = peer.state().map(|state| core.confirmations.open(state, &bound.digest()));
     let unusable = matches!(state, Some(Err(_)));
     let need = confirmation::need(core, index, tool.descriptor, &arguments);
-    let confirmed = need == Confirmed::Given;
+    let confirmed = need == Need::Required;
+    let confirmed_by = confirmation::confirmed_by(need, state.as_ref(), peer);
     let state = match state {
         // The state was sealed after this call had been confirmed, if it had to be.
         Some(Ok(RequestState::Round(state))) => state,
@@ -98,7 +99,7 @@ async fn stages(
             // A person may take minutes, and must not hold up other calls meanwhile.
             drop(slot);
             let asked = Asked { tool, bound: &bound, preview: shown.as_deref() };
-            match confirmation::check(core, &asked, state, peer).await {
+            match confirmation::check(core, &asked, state, peer, pending).await? {
                 Confirmation::Given => {
                     slot = admission::slot(core, index)?;
                     None
@@ -109,7 +110,7 @@ async fn stages(
         }
     };
     let in_flight = match pending {
-        Some(pending) => pending.intent(tool, &arguments, key.as_deref(), need).await?,
+        Some(pending) => pending.intent(tool, &arguments, key.as_deref(), confirmed_by).await?,
         None => None,
     };
     let features = peer.features();

@@ -1,12 +1,14 @@
-//! Writes calls to the audit log: an intent before a call runs, an outcome before it is answered, or a denial.
+//! Writes calls to the audit log: an intent before a call runs and an outcome before it is answered, one record of a read,
+//! a question or a denial.
 
 mod call;
 mod config;
 mod denied_by;
 mod origin;
+mod read;
 mod recorder;
 
-pub(crate) use call::{Confirmed, PendingRecord, Unrecorded};
+pub(crate) use call::{ConfirmedBy, NotRun, PendingRecord, ResultWithheld};
 pub(crate) use config::{Recording, open};
 pub(crate) use denied_by::DeniedBy;
 pub(crate) use origin::{Origin, TraceId};

@@ -1,10 +1,13 @@
 //! Measures the time from the start of a server to its first answer, and its memory, beside the same server on bare rmcp:
-//! `cargo bench -p candor-tests --bench start`.
+//! `cargo bench -p candor-tests --bench start`. Two sides record calls in a signed log: a small one, and one whose last
+//! segment has 13 MB.
 //!
-//! Both are separate programs on stdio, started in turns. They are built here as a user builds a server, because cargo
-//! would otherwise build them with the features that the tests of this package enable in shared dependencies.
+//! All are separate programs on stdio, started in turns. They are built here as a user builds a server, because cargo
+//! would otherwise build them with the features that the tests of this package enable in shared dependencies. The logs are
+//! in the folder that `TMPDIR` names.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
@@ -16,44 +19,104 @@ use candor_tests::comparison::measurements::{self, Measurements, report};
 const RUNS: usize = 100;
 /// The number of calls before the second measurement of memory.
 const MEMORY_CALLS: u64 = 10_000;
+/// The size of the last segment of the large log.
+const LARGE_SEGMENT_BYTES: u64 = 13_000_000;
 
-/// Name, program and argument of each side; the yardstick is the last.
-const PROGRAMS: [[&str; 3]; 3] =
-    [["declared", "declared", ""], ["unsandboxed", "declared", "unsandboxed"], ["bare", "bare", ""]];
+/// A side of the comparison.
+#[derive(Clone)]
+struct Program {
+    name: &'static str,
+    program: &'static str,
+    arguments: Vec<String>,
+}
+
+/// Returns the sides; the yardstick is the last.
+fn programs(small: &Path, large: &Path) -> [Program; 5] {
+    let program = |name, program, arguments: &[&str]| Program {
+        name,
+        program,
+        arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+    };
+    let plain = |path: &Path| path.to_str().expect("a plain path").to_owned();
+    let (small, large) = (plain(small), plain(large));
+    [
+        program("no log", "declared", &[]),
+        program("small log", "declared", &["--audit", &small]),
+        program("large log", "declared", &["--audit", &large]),
+        program("unsandboxed", "declared", &["unsandboxed"]),
+        program("bare", "bare", &[]),
+    ]
+}
 
 fn main() {
     if !measurements::is_benchmark_run() {
         return;
     }
     let folder = &build();
-    let mut sides = PROGRAMS.map(|[name, ..]| Measurements::new(name));
-    for program in PROGRAMS {
+    let logs = tempfile::tempdir().expect("a folder for logs");
+    let (small, large) = (logs.path().join("small"), logs.path().join("large"));
+    let programs = programs(&small, &large);
+    for log in [&small, &large] {
+        make_key(folder, log);
+    }
+    fill(folder, &programs[2], &large);
+    let mut sides = programs.clone().map(|program| Measurements::new(program.name));
+    for program in &programs {
         Server::start(folder, program).first_call();
     }
     for run in 0..RUNS {
-        for turn in 0..PROGRAMS.len() {
-            let at = (run + turn) % PROGRAMS.len();
+        for turn in 0..programs.len() {
+            let at = (run + turn) % programs.len();
             let start = Instant::now();
-            let mut server = Server::start(folder, PROGRAMS[at]);
+            let mut server = Server::start(folder, &programs[at]);
             server.first_call();
             sides[at].since(start);
         }
     }
+    report("start to first answer", &sides[1], &sides[0]);
+    report("start to first answer", &sides[2], &sides[0]);
     let [ours @ .., bare] = sides;
     for ours in &ours {
         report("start to first answer", ours, &bare);
     }
-    let [ours @ .., bare] = PROGRAMS.map(|program| memory(folder, program));
+    report_memory(folder, &programs);
+}
+
+fn report_memory(folder: &Path, programs: &[Program; 5]) {
+    let figures = programs.each_ref().map(|program| memory(folder, program));
+    let [ours @ .., bare] = figures;
     for (moment, at) in [("one call", 0), ("10,000 calls", 1)] {
         for (kind, pick) in [("resident", 0), ("at most", 1), ("own", 2)] {
-            for (ours, [name, ..]) in ours.iter().zip(PROGRAMS) {
+            for (ours, program) in ours.iter().zip(programs) {
                 let (a, b) = (ours[at][pick], bare[at][pick]);
                 println!(
-                    "{:28} {name}: {a:6} kB   bare: {b:6} kB   ratio: {:.2}",
+                    "{:28} {:12} {a:6} kB   bare: {b:6} kB   ratio: {:.2}",
                     format!("{kind} after {moment}"),
+                    program.name,
                     f64::from(a) / f64::from(b)
                 );
             }
+        }
+    }
+}
+
+/// Makes the key that signs a log.
+fn make_key(folder: &Path, log: &Path) {
+    let mut command = Command::new(folder.join("declared_http"));
+    command.args(["audit", "key", "new"]).arg(log).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(command.status().is_ok_and(|status| status.success()), "the key is made");
+}
+
+/// Calls until the last segment of a log is large.
+fn fill(folder: &Path, program: &Program, log: &Path) {
+    let mut server = Server::start(folder, program);
+    server.first_call();
+    let segment = log.join("segment-00000001.jsonl");
+    let mut id = 3;
+    while fs::metadata(&segment).is_ok_and(|segment| segment.len() < LARGE_SEGMENT_BYTES) {
+        for _ in 0..1_000 {
+            server.call(id);
+            id += 1;
         }
     }
 }
@@ -72,7 +135,7 @@ fn build() -> PathBuf {
 }
 
 /// The memory of one server after one call and after many, in kB: resident, peak, and anonymous.
-fn memory(folder: &Path, program: [&str; 3]) -> [[u32; 3]; 2] {
+fn memory(folder: &Path, program: &Program) -> [[u32; 3]; 2] {
     let mut server = Server::start(folder, program);
     server.first_call();
     let first = server.memory();
@@ -91,9 +154,9 @@ struct Server {
 }
 
 impl Server {
-    fn start(folder: &Path, [_, program, argument]: [&str; 3]) -> Self {
-        let mut process = Command::new(folder.join(program))
-            .arg(argument)
+    fn start(folder: &Path, program: &Program) -> Self {
+        let mut process = Command::new(folder.join(program.program))
+            .args(&program.arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -4,6 +4,8 @@ use std::{fs, path::Path};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::log::segment;
+
 /// The redaction key of a forged log: 32 zeros.
 const KEY: &str =
     "candor audit redaction key v1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
@@ -37,8 +39,26 @@ pub fn log(folder: &Path, segments: u32) {
             r#"{{"v":1,"seq":{},"ts":"2026-11-21T12:00:00.000000Z","kind":"server","event":"segment","log":"forged","segment":{number},"redaction_key":"{key}""#,
             number - 1
         );
-        private(&folder.join(format!("segment-{number:08}.jsonl")), &record(&mut prev, &body));
+        private(&segment(folder, number), &record(&mut prev, &body));
     }
+}
+
+/// Replaces text in the records of a log, and computes the whole chain again, as a person without the signing key can.
+/// Returns whether the text was found.
+pub fn rewrite(log: &Path, from: &str, to: &str) -> bool {
+    let (mut prev, mut changed) = ([0; 32], false);
+    let segments = (1..).map(|number| segment(log, number)).take_while(|path| path.exists());
+    for path in segments {
+        let text = fs::read_to_string(&path).expect("the segment is text");
+        let lines = text.lines().map(|line| {
+            let body = line.split_once(",\"prev\":").expect("a record has a chain").0;
+            changed |= body.contains(from);
+            record(&mut prev, &body.replace(from, to))
+        });
+        let lines: String = lines.collect();
+        fs::write(path, lines).expect("the disk has room");
+    }
+    changed
 }
 
 fn make(folder: &Path) {

@@ -119,7 +119,11 @@ async fn failed_sync_refuses_writes_until_the_log_is_reopened() {
     // The operator repaired the disk and reopens the log, which is still whole.
     service.reopen_audit();
     assert!(writes(&client).await && service.audit_is_ready());
-    assert_eq!(kinds(folder.path())[4..7], ["reopened", "intent", "outcome"].map(str::to_owned));
+    let mut after = kinds(folder.path()).split_off(4);
+    assert_eq!(after[0], "reopened");
+    // The read may be recorded now, or counted as left out.
+    after.retain(|kind| ["intent", "outcome"].contains(&kind.as_str()));
+    assert_eq!(after, ["intent", "outcome"]);
 }
 
 #[tokio::test]

@@ -194,6 +194,65 @@ async fn replaced_or_shortened_log_is_refused_also_after_sighup() {
     assert!(!fs::read_to_string(&segment).unwrap().contains("\"n\":3}"));
 }
 
+#[tokio::test]
+async fn bytes_that_another_process_appended_survive_every_sighup() {
+    use std::io::Write as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let segment = log::segment(&log, 1);
+    for appended in ["a line\n", "the beginning of a line"] {
+        let mut process = StdioServer::start(ledger(&log));
+        process.client.initialize(Revision::V2025_11_25).await;
+        assert!(is_done(&enter(&mut process, 1).await));
+        let before = fs::read(&segment).unwrap();
+        fs::OpenOptions::new().append(true).open(&segment).unwrap().write_all(appended.as_bytes()).unwrap();
+        let whole = [&before[..], appended.as_bytes()].concat();
+        for hangups in 1..4 {
+            is_refused(&enter(&mut process, 2).await);
+            process.process.signal("HUP");
+            let stderr = || process.stderr();
+            wait_until(async || stderr().matches("cannot be reopened").count() == hangups).await;
+            assert_eq!(fs::read(&segment).unwrap(), whole, "{appended:?} after {hangups} signals");
+        }
+        let ended = process.close().await;
+        assert!(ended.stderr.contains("bytes that this process did not write"), "{}", ended.stderr);
+        assert_eq!(fs::read(&segment).unwrap(), whole);
+        if appended.ends_with('\n') {
+            assert_eq!(log::verified(LEDGER, &log, &[]).0, Some(1));
+            fs::remove_dir_all(&log).unwrap();
+        } else {
+            // A start cannot tell it from a line that a crash cut off, and keeps it with a record.
+            StdioServer::start(ledger(&log)).close().await;
+            let records = log::records(&log);
+            assert!(records.iter().any(|record| record["set_aside"] == appended.len()), "{records:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn second_writer_is_refused_although_the_lock_file_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let mut process = StdioServer::start(ledger(&log));
+    process.client.initialize(Revision::V2025_11_25).await;
+    assert!(is_done(&enter(&mut process, 1).await));
+    for replaced in [false, true] {
+        let _ = fs::remove_file(log.join("lock"));
+        if replaced {
+            fs::write(log.join("lock"), "").unwrap();
+        }
+        let second = finish(ledger(&log));
+        let stderr = String::from_utf8_lossy(&second.stderr);
+        assert_eq!(second.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains("another process"), "{stderr}");
+        assert_eq!(log::verified(LEDGER, &log, &[]).1["is_written"], true);
+    }
+    assert!(is_done(&enter(&mut process, 2).await));
+    process.close().await;
+    assert!(finish(ledger(&log)).status.success());
+}
+
 #[test]
 fn start_names_an_unsuitable_folder_and_the_flag() {
     let folder = tempfile::tempdir().unwrap();
@@ -240,7 +299,7 @@ fn finish(mut command: Command) -> Output {
 }
 
 #[test]
-fn pipe_in_place_of_a_file_of_the_log_hangs_no_command() {
+fn pipe_folder_or_device_in_place_of_a_file_of_the_log_hangs_no_command() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let audit = |arguments: &[&str]| {
@@ -250,20 +309,40 @@ fn pipe_in_place_of_a_file_of_the_log_hangs_no_command() {
     };
     assert!(finish(audit(&["key", "new"])).status.success());
     assert!(finish(ledger(&log)).status.success());
-    let names = ["log/segment-00000001.jsonl", "log/checkpoints", "log.redaction-key", "log.signing-key"];
+    let kept = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let kept = kept.map(|name| name.into_string().unwrap()).find(|name| name.contains(".signed-"));
+    let kept = kept.expect("the last checkpoint is kept beside the key");
+    let names = [
+        "log/segment-00000001.jsonl",
+        "log/checkpoints",
+        "log/lock",
+        "log.redaction-key",
+        "log.signing-key",
+        "log.signing-key.pub",
+        &kept,
+    ];
+    let pipe = |path: &Path| {
+        rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+    };
+    let device = |path: &Path| std::os::unix::fs::symlink("/dev/tty", path).unwrap();
+    let other_kinds: [&dyn Fn(&Path); 3] = [&pipe, &|path| fs::create_dir(path).unwrap(), &device];
     for name in names {
         let path = folder.path().join(name);
         let aside = folder.path().join("aside");
-        fs::rename(&path, &aside).unwrap();
-        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
-        let started = finish(ledger(&log));
-        let stderr = String::from_utf8_lossy(&started.stderr).into_owned();
-        assert_eq!(started.status.code(), Some(2), "{name}: {stderr}");
-        assert!(stderr.contains("is not a regular file"), "{name}: {stderr}");
-        for command in [&["verify"][..], &["show"], &["hash", "x"]] {
-            finish(audit(command));
+        for replace in other_kinds {
+            fs::rename(&path, &aside).unwrap();
+            replace(&path);
+            let started = finish(ledger(&log));
+            let stderr = String::from_utf8_lossy(&started.stderr).into_owned();
+            // The server has no use for the verifier key.
+            let refused = if name.ends_with(".pub") { Some(0) } else { Some(2) };
+            assert_eq!(started.status.code(), refused, "{name}: {stderr}");
+            for command in [&["verify"][..], &["show"], &["hash", "x"]] {
+                finish(audit(command));
+            }
+            let _ = fs::remove_dir(&path).or_else(|_| fs::remove_file(&path));
+            fs::rename(&aside, &path).unwrap();
         }
-        fs::rename(&aside, &path).unwrap();
     }
     assert!(finish(ledger(&log)).status.success());
 }

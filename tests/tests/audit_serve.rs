@@ -182,7 +182,7 @@ async fn flood_of_denials_is_counted() {
     let state = tempfile::tempdir().unwrap();
     let mut process = served(state.path(), &[]).await;
     for n in 0..1_000 {
-        process.client.send(candor_tests::messages::call(&json!(n), "open_drawer", json!({}))).await;
+        process.client.send(candor_tests::messages::call(&json!(n), "look", json!({"n": "x"}))).await;
     }
     for _ in 0..1_000 {
         process.client.receive().await;
@@ -193,10 +193,12 @@ async fn flood_of_denials_is_counted() {
     let (mut each, mut counted) = (0, 0);
     for record in records {
         each += u64::from(record["kind"] == "denied");
-        counted += record["denied_by"]["scope"].as_u64().unwrap_or(0);
+        let lines = record["denied"].as_array().into_iter().flatten();
+        let lines = lines.filter(|line| line["denied_by"] == "schema" && line["sub"] == "local");
+        counted += lines.map(|line| line["denials"].as_u64().unwrap()).sum::<u64>();
     }
     assert_eq!(each + counted, 1_000, "{text}");
-    assert!(counted > 0 && each >= 100, "{each} {counted}");
+    assert!(counted > 0 && each > 0, "{each} {counted}");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Chains records: the digest of each covers all records before it.
 
+use std::io::Write as _;
+
 use sha2::{Digest as _, Sha256};
 
 use super::hex::hex;
@@ -32,6 +34,15 @@ pub(crate) fn sha256(bytes: &[u8]) -> Hash {
     Sha256::digest(bytes).into()
 }
 
+/// The form of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RecordForm {
+    /// A record that can be read by itself.
+    Full,
+    /// A read: one record a call, of which the first members are in an earlier record.
+    Read,
+}
+
 /// The end of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
@@ -47,10 +58,17 @@ impl Head {
 
     /// Appends a record's line to `out`: number, time, `body` and the chain. The head moves to this record.
     pub(crate) fn append(&mut self, out: &mut Vec<u8>, ts: &str, body: &[u8]) {
+        self.append_form(RecordForm::Full, out, ts, body);
+    }
+
+    /// Appends a record of this form.
+    pub(crate) fn append_form(&mut self, form: RecordForm, out: &mut Vec<u8>, ts: &str, body: &[u8]) {
         let start = out.len();
-        out.extend_from_slice(b"{\"v\":1,\"seq\":");
-        out.extend_from_slice(self.next.to_string().as_bytes());
-        out.extend_from_slice(b",\"ts\":\"");
+        let version = match form {
+            RecordForm::Full => 1,
+            RecordForm::Read => 2,
+        };
+        write!(out, "{{\"v\":{version},\"seq\":{},\"ts\":\"", self.next).expect("memory takes every byte");
         out.extend_from_slice(ts.as_bytes());
         out.extend_from_slice(b"\",");
         out.extend_from_slice(body);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::signed_note::Checkpoint;
+use super::signed_note::{Checkpoint, ORIGIN};
 
 /// The file of checkpoints in the folder of a log.
 const FILE: &str = "checkpoints";
@@ -16,6 +16,9 @@ pub(super) fn file(folder: &Path) -> PathBuf {
 
 /// Whether `rest`, the text after the last whole note, is empty or the beginning of a note, as a crash may leave it.
 pub(super) fn is_torn(rest: &str) -> bool {
+    if !(ORIGIN.starts_with(rest) || rest.starts_with(ORIGIN)) {
+        return false;
+    }
     match rest.split_once("\n\n") {
         None => !rest.contains('\u{2014}'),
         // The signature may lack its end, and nothing follows it.

@@ -11,6 +11,8 @@ const CHAIN_BYTES: usize = 9 + 64 + 10 + 64 + 2;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scanned<'a> {
     pub(super) seq: u64,
+    /// Whether the record has the short form of reads.
+    pub(super) is_read: bool,
     /// The part of the line that the digest covers.
     pub(super) body: &'a [u8],
     pub(super) prev: &'a Hex,
@@ -42,9 +44,16 @@ pub(super) fn begins(line: &[u8]) -> Option<(Scanned<'_>, Members<'_>)> {
         return None;
     }
     let mut members = Members { rest: body };
-    members.literal(b"{\"v\":1,\"seq\":")?;
+    members.literal(b"{\"v\":")?;
+    let is_read = match members.rest.first()? {
+        b'1' => false,
+        b'2' => true,
+        _ => return None,
+    };
+    members.rest = &members.rest[1..];
+    members.literal(b",\"seq\":")?;
     let seq = members.digits()?;
-    Some((Scanned { seq, body, prev, hash }, members))
+    Some((Scanned { seq, is_read, body, prev, hash }, members))
 }
 
 /// Whether these are members of an object, each after a comma.
@@ -113,7 +122,7 @@ impl<'a> Members<'a> {
     }
 
     /// Reads a whole number without leading zeros.
-    fn digits(&mut self) -> Option<u64> {
+    pub(super) fn digits(&mut self) -> Option<u64> {
         let end = self.rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(self.rest.len());
         let (digits, rest) = self.rest.split_at(end);
         if digits.is_empty() || (digits.len() > 1 && digits[0] == b'0') {

@@ -6,7 +6,7 @@ use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use super::chain::{Hash, Head, sha256};
 
 /// The first words of a checkpoint's origin; the log's id follows.
-const ORIGIN: &str = "candor audit log ";
+pub(super) const ORIGIN: &str = "candor audit log ";
 /// Ed25519's number in C2SP signed-note.
 pub(super) const ED25519: u8 = 1;
 /// The first words of a private key, as in `golang.org/x/mod/sumdb/note`.
@@ -49,6 +49,14 @@ impl Signer {
         VerifierKey { name: self.name.clone(), id: self.id, verifying: self.key.verifying_key() }
     }
 
+    /// Whether this key made the signature of a checkpoint; `None` if the checkpoint names another key. Ed25519 signs the same
+    /// text in one way only.
+    pub(super) fn made(&self, checkpoint: &Checkpoint) -> Option<bool> {
+        let (id, signature) = checkpoint.signature.split_first_chunk::<4>().expect("68 bytes");
+        let own = || self.key.sign(checkpoint.text.as_bytes()).to_bytes();
+        (checkpoint.name == self.name && *id == self.id).then(|| own() == *signature)
+    }
+
     /// Signs the end of a log.
     pub(super) fn sign(&self, log: &str, head: &Head, ts: &str) -> String {
         let text = format!("{ORIGIN}{log}\n{}\n{}\n{ts}\n", head.next, BASE64.encode(head.hash));
@@ -83,7 +91,6 @@ pub(super) fn hex(id: [u8; 4]) -> String {
 
 /// A checkpoint as it was read: a statement about a log, and its signature, which is not checked yet.
 #[derive(Clone, Debug)]
-#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only `audit verify` checks who signed"))]
 pub(crate) struct Checkpoint {
     /// The id of the log.
     pub(super) log: String,

@@ -23,12 +23,18 @@ pub(super) fn open_through_links(path: &Path) -> io::Result<File> {
     regular(read_only(true).open(path)?)
 }
 
-/// Opens a regular file of a log for appending. A symbolic link is not followed.
+/// Opens a regular file of a log for reading and appending. A symbolic link is not followed.
 pub(super) fn append(path: &Path) -> io::Result<File> {
-    regular(private().append(true).open(path)?)
+    regular(private().read(true).append(true).open(path)?)
 }
 
-fn regular(file: File) -> io::Result<File> {
+/// Opens a regular file for reading, and for writing over its content. A symbolic link is not followed.
+pub(super) fn overwrite(path: &Path) -> io::Result<File> {
+    regular(private().read(true).write(true).open(path)?)
+}
+
+/// Refuses everything but a regular file.
+pub(super) fn regular(file: File) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
@@ -43,16 +49,20 @@ mod unix {
         message::Message,
     };
 
-    /// Options for a file that only its owner can read. A symbolic link is not followed, and a pipe is not waited for.
+    /// Flags that keep an unsuitable file from doing harm: a pipe or a device is not waited for, and a terminal does not
+    /// become that of this process.
+    const HARMLESS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
+
+    /// Options for a file that only its owner can read. A symbolic link is not followed.
     pub(crate) fn private() -> OpenOptions {
         let mut options = OpenOptions::new();
-        options.mode(0o600).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+        options.mode(0o600).custom_flags((OFlags::NOFOLLOW | HARMLESS).bits().cast_signed());
         options
     }
 
-    /// Options for reading a file. A pipe is not waited for.
+    /// Options for reading a file.
     pub(crate) fn read_only(follow_links: bool) -> OpenOptions {
-        let flags = if follow_links { OFlags::NONBLOCK } else { OFlags::NOFOLLOW | OFlags::NONBLOCK };
+        let flags = if follow_links { HARMLESS } else { OFlags::NOFOLLOW | HARMLESS };
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(flags.bits().cast_signed());
         options
@@ -94,11 +104,20 @@ mod unix {
     pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
     }
+
+    /// Opens a folder, so that it can be locked. A symbolic link is not followed.
+    pub(crate) fn open_folder(path: &Path) -> io::Result<Option<File>> {
+        let flags = OFlags::NOFOLLOW | OFlags::DIRECTORY;
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(flags.bits().cast_signed());
+        options.open(path).map(Some)
+    }
 }
 
 #[cfg(unix)]
 pub(super) use unix::{
-    identity, is_private, is_readable_by_others, make_folder, private, read_only, space, sync_folder,
+    identity, is_private, is_readable_by_others, make_folder, open_folder, private, read_only, space,
+    sync_folder,
 };
 
 /// Systems without the file modes of Unix: the access list of the folder protects it.
@@ -143,9 +162,14 @@ mod other {
     pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
         Ok(())
     }
+
+    pub(crate) fn open_folder(_: &Path) -> io::Result<Option<File>> {
+        Ok(None)
+    }
 }
 
 #[cfg(not(unix))]
 pub(super) use other::{
-    identity, is_private, is_readable_by_others, make_folder, private, read_only, space, sync_folder,
+    identity, is_private, is_readable_by_others, make_folder, open_folder, private, read_only, space,
+    sync_folder,
 };

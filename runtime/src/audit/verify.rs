@@ -14,10 +14,10 @@ mod worker;
 
 use std::{collections::VecDeque, fs, io, path::Path, thread};
 
-pub(crate) use keys::make_signer;
+pub(crate) use keys::{make_signer, read_key};
 pub(crate) use reader::LogReader;
 pub(crate) use signatures::{CheckpointCheck, exported};
-pub(crate) use summary::{Finding, Location, Summary};
+pub(crate) use summary::{Finding, LeftOutCounts, Location, Summary};
 
 pub(crate) use super::signed_note::{Checkpoint, VerifierKey};
 use super::{
@@ -25,9 +25,11 @@ use super::{
     chain::Hash,
     scan::holds_more_than_a_record,
     segments, system,
+    write::signing_state,
 };
 use crate::message::Message;
 use check::Check;
+use signatures::{EXPORTED, KEPT};
 use worker::{MAX_QUEUED_BLOCKS, Parsing, Worker};
 
 /// The result of a verification.
@@ -41,7 +43,8 @@ pub(crate) struct Verdict {
     pub(crate) torn: u64,
 }
 
-/// Verifies the log in a folder. `exported` are checkpoints that were stored elsewhere.
+/// Verifies the log in a folder. `exported` are checkpoints that were stored elsewhere. `signing_key` is the file of the key,
+/// beside which the server keeps the last checkpoint.
 ///
 /// # Errors
 ///
@@ -50,21 +53,34 @@ pub(crate) fn verify(
     folder: &Path,
     keys: &[VerifierKey],
     exported: Vec<Checkpoint>,
+    signing_key: &Path,
     threads: usize,
 ) -> Result<Verdict, Message> {
     let unread =
         |error: io::Error| Message::failure(&format!("`{}` cannot be read", folder.display()), &error);
     let is_written = folders::is_written(folder);
+    let kept = signing_state::read(&signing_state::file(signing_key, folder));
     // Read first: every record that these checkpoints cover is on the disk by now.
     let own = signatures::snapshot(folder).map_err(unread)?;
     let numbers = segments::segments(folder).map_err(unread)?;
-    if numbers.is_empty() && own.is_none() && exported.is_empty() {
+    if numbers.is_empty() && own.is_none() && exported.is_empty() && !matches!(kept, Ok(Some(_))) {
         return Err(Message::new(format!("found no audit log in `{}`", folder.display())));
     }
+    let mut others: Vec<_> = exported.into_iter().map(|checkpoint| (checkpoint, EXPORTED)).collect();
+    let unreadable = match kept {
+        Ok(kept) => {
+            others.extend(kept.map(|kept| (kept.checkpoint, KEPT)));
+            None
+        }
+        Err(unreadable) => Some(unreadable),
+    };
     thread::scope(|scope| {
-        let checkpoints = CheckpointCheck::new(scope, own, exported, keys);
+        let checkpoints = CheckpointCheck::new(scope, own, others, keys);
         let workers = (0..threads.max(1)).map(|_| Worker::spawn(scope)).collect();
         let mut verification = Verification::new(checkpoints, workers);
+        if let Some(unreadable) = unreadable {
+            verification.check.summary.add(None, unreadable.fact());
+        }
         for (at, &number) in numbers.iter().enumerate() {
             verification.segment(folder, number, at + 1 == numbers.len())?;
         }

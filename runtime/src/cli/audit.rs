@@ -40,14 +40,11 @@ pub(super) struct Log {
 
 impl Log {
     /// Returns the server with the log that the flags name. Without flags it keeps its own log, or gets its user's.
-    pub(super) fn of<C>(&self, mut server: Server<C>, quiet: bool) -> Server<C> {
+    pub(super) fn of<C>(&self, mut server: Server<C>) -> Server<C> {
         let name = server.config.about.name.clone();
-        let configured = |log: AuditLog| {
-            let log = match &self.audit_key {
-                Some(key) => log.signing_key(key),
-                None => log,
-            };
-            if quiet { log.quiet() } else { log }
+        let configured = |log: AuditLog| match &self.audit_key {
+            Some(key) => log.signing_key(key),
+            None => log,
         };
         server.config.recording = match (&self.audit, server.config.recording) {
             (Some(folder), _) => Recording::To(configured(AuditLog::at(folder))),

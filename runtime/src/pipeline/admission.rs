@@ -89,7 +89,7 @@ pub(crate) async fn admit_in_turn(
 
 /// Records a call that a transport refused because of [`admit`].
 #[cfg(feature = "http")]
-pub(crate) async fn record_refusal(
+pub(crate) fn record_refusal(
     core: &Core,
     caller: &Arc<Caller>,
     tool: Option<usize>,
@@ -99,7 +99,7 @@ pub(crate) async fn record_refusal(
 ) {
     if let Some(recorder) = &core.audit {
         let pending = recorder.pending(core.subject(tool, name), caller, origin, None);
-        pending.denied(refusal.denied_by()).await;
+        pending.denied(refusal.denied_by(), None);
     }
 }
 

@@ -8,7 +8,7 @@ use super::{CallAnswer, Core};
 use crate::{
     confirm::{Bound, RequestState, Unusable, question},
     message::Message,
-    record::Confirmed,
+    record::{ConfirmedBy, NotRun, PendingRecord},
     registry::Definition,
     tool::{
         ask::{ClientFeatures, Question},
@@ -59,22 +59,26 @@ pub(super) struct Asked<'a> {
     pub(super) preview: Option<&'a str>,
 }
 
-/// Returns how the call of the tool at `index` is confirmed, once it is.
-pub(super) fn need(
-    core: &Core,
-    index: usize,
-    tool: &Descriptor,
-    arguments: &Map<String, Value>,
-) -> Confirmed {
+/// Whether a call must be confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    Required,
+    /// The declaration asks for it, and the operator does not.
+    Skipped,
+    No,
+}
+
+/// Returns whether the call of the tool at `index` must be confirmed.
+pub(super) fn need(core: &Core, index: usize, tool: &Descriptor, arguments: &Map<String, Value>) -> Need {
     let asks = match tool.confirm {
         Confirm::Never => false,
         Confirm::Always => true,
         Confirm::When { param, is } => holds(tool, param, is, arguments),
     };
     match (asks, core.skip_confirmation.covers(index)) {
-        (true, false) => Confirmed::Given,
-        (true, true) => Confirmed::Skipped,
-        (false, _) => Confirmed::NotNeeded,
+        (true, false) => Need::Required,
+        (true, true) => Need::Skipped,
+        (false, _) => Need::No,
     }
 }
 
@@ -89,32 +93,70 @@ fn holds(tool: &Descriptor, param: &str, is: Literal, arguments: &Map<String, Va
     }
 }
 
+/// Checks that the user confirmed the call, and asks otherwise. A question is recorded before it is put.
 pub(super) async fn check(
     core: &Core,
     asked: &Asked<'_>,
     state: Option<Result<RequestState, Unusable>>,
     peer: &dyn Elicitor,
-) -> Confirmation {
+    recording: Option<&PendingRecord<'_>>,
+) -> Result<Confirmation, NotRun> {
     let (bound, tool) = (asked.bound, asked.bound.tool);
     let form = || form(asked);
     let choice = match state {
         Some(Ok(_)) => peer.choice(),
-        Some(Err(Unusable)) => return refused(unusable_state(), "confirmation_state"),
-        None if !peer.features().form => return refused(unavailable(tool), "confirmation_unavailable"),
+        Some(Err(Unusable)) => return Ok(refused(unusable_state(), "confirmation_state")),
+        None if !peer.features().form => return Ok(refused(unavailable(tool), "confirmation_unavailable")),
         None if peer.is_stateless() => None,
-        None => match peer.ask(form()).await {
-            Some(choice) => Some(choice),
-            None => return refused(unanswered(tool), "confirmation_unanswered"),
-        },
+        None => {
+            record(recording, asked, None).await?;
+            match peer.ask(form()).await {
+                Some(choice) => Some(choice),
+                None => return Ok(refused(unanswered(tool), "confirmation_unanswered")),
+            }
+        }
     };
-    match choice {
+    Ok(match choice {
         Some(Choice::Accept) => Confirmation::Given,
         Some(Choice::Decline) => refused(rejected(tool, "declined"), "confirmation_declined"),
         Some(Choice::Cancel) => refused(rejected(tool, "cancelled"), "confirmation_declined"),
-        None => Confirmation::Pending(CallAnswer::Ask {
-            questions: vec![(wire_names::CONFIRM.to_owned(), form())],
-            state: Some(core.confirmations.seal(&bound.digest(), &RequestState::Confirmation)),
-        }),
+        None => {
+            let state = core.confirmations.seal(&bound.digest(), &RequestState::Confirmation);
+            record(recording, asked, Some(&state)).await?;
+            Confirmation::Pending(CallAnswer::Ask {
+                questions: vec![(wire_names::CONFIRM.to_owned(), form())],
+                state: Some(state),
+            })
+        }
+    })
+}
+
+/// Records the question of a call. `state` is that of a client that answers by calling again.
+async fn record(
+    recording: Option<&PendingRecord<'_>>,
+    asked: &Asked<'_>,
+    state: Option<&str>,
+) -> Result<(), NotRun> {
+    match recording {
+        Some(pending) => pending.asked(asked.tool, asked.bound.arguments, state).await,
+        None => Ok(()),
+    }
+}
+
+/// Says how a call that runs was confirmed. `state` is the one that its client returned with.
+pub(super) fn confirmed_by<'a>(
+    need: Need,
+    state: Option<&Result<RequestState, Unusable>>,
+    peer: &'a dyn Elicitor,
+) -> ConfirmedBy<'a> {
+    match (need, state) {
+        (Need::No, _) => ConfirmedBy::NotNeeded,
+        (Need::Skipped, _) => ConfirmedBy::Skipped,
+        (Need::Required, Some(Ok(RequestState::Confirmation))) => {
+            peer.state().map_or(ConfirmedBy::Answer, ConfirmedBy::State)
+        }
+        // The user was asked within the call, or before the tool itself asked.
+        (Need::Required, _) => ConfirmedBy::Answer,
     }
 }
 

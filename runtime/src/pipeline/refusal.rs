@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::NotAdmitted;
-use crate::{message::Message, record::Unrecorded};
+use crate::message::Message;
 
 /// The extension of tasks (SEP-2663).
 const TASKS: &str = "io.modelcontextprotocol/tasks";
@@ -25,19 +25,15 @@ pub(crate) enum Refusal {
     NeedsTask {
         tool: &'static str,
     },
-    /// The audit log could not take a required record.
-    Unrecorded(Unrecorded),
+    /// The audit log could not take the record of the call, which did not run.
+    NotRun,
+    /// The audit log could not take the record of the outcome: the call ran, and its result is withheld.
+    ResultWithheld,
 }
 
 impl From<NotAdmitted> for Refusal {
     fn from(refusal: NotAdmitted) -> Self {
         Self::NotAdmitted(refusal)
-    }
-}
-
-impl From<Unrecorded> for Refusal {
-    fn from(unrecorded: Unrecorded) -> Self {
-        Self::Unrecorded(unrecorded)
     }
 }
 
@@ -52,7 +48,7 @@ impl Refusal {
             Self::NotAdmitted(NotAdmitted::RateLimited { .. } | NotAdmitted::TooManyInFlight { .. }) => {
                 -31429
             }
-            Self::Unrecorded(_) => -32603,
+            Self::NotRun | Self::ResultWithheld => -32603,
         }
     }
 
@@ -75,24 +71,20 @@ impl Refusal {
                     .help("use a client that does")
             }
             // The state of the log is the operator's concern, not the caller's.
-            Self::Unrecorded(Unrecorded::Intent) => {
+            Self::NotRun => {
                 Message::new("internal error: the call did not run").help("the server's log says why")
             }
-            Self::Unrecorded(Unrecorded::Outcome) => {
-                Message::new("internal error: the call ran, and its result is withheld")
-                    .note("its effect has happened")
-                    .help("check before you call again; the server's log says why")
-            }
+            Self::ResultWithheld => Message::new("internal error: the call ran, and its result is withheld")
+                .note("its effect has happened")
+                .help("check before you call again; the server's log says why"),
         }
     }
 
     pub(crate) fn data(&self) -> Option<Value> {
         match self {
             Self::NotAdmitted(NotAdmitted::UnknownTool { .. }) | Self::Malformed(_) | Self::State => None,
-            Self::Unrecorded(unrecorded) => Some(json!({"reason": match unrecorded {
-                Unrecorded::Intent => "not_run",
-                Unrecorded::Outcome => "ran_unrecorded",
-            }})),
+            Self::NotRun => Some(json!({"reason": "not_run"})),
+            Self::ResultWithheld => Some(json!({"reason": "ran_unrecorded"})),
             Self::CannotBeAsked { missing, .. } => {
                 let required: Map<_, _> =
                     missing.iter().map(|name| ((*name).to_owned(), json!({}))).collect();

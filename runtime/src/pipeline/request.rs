@@ -10,7 +10,7 @@ use super::{
     admission::{self, Admission, NotAdmitted},
 };
 use crate::{
-    record::{DeniedBy, Origin, Unrecorded},
+    record::{DeniedBy, NotRun, Origin, ResultWithheld},
     revision::Revision,
     sandbox::UnsandboxedHandle,
     tool::{ask::Question, call::Reports, caller::Caller, output::Reply, request_info::RequestInfo},
@@ -78,7 +78,7 @@ pub(crate) enum CallAnswer {
 
 /// A round that ends before its handler has a result, and the stage that ended it.
 pub(super) struct Denial {
-    /// `None` if the handler ran and its outcome is recorded.
+    /// `None` if the handler ran, or if the log takes no record.
     pub(super) by: Option<DeniedBy>,
     pub(super) answer: Result<Box<Reply>, Refusal>,
 }
@@ -106,8 +106,15 @@ impl From<NotAdmitted> for Denial {
     }
 }
 
-impl From<Unrecorded> for Denial {
-    fn from(unrecorded: Unrecorded) -> Self {
-        Self { by: Some(DeniedBy::Audit), answer: Err(unrecorded.into()) }
+impl From<NotRun> for Denial {
+    fn from(NotRun: NotRun) -> Self {
+        // A log that could not take the intent does not take a denial either; it counts the intent.
+        Self { by: None, answer: Err(Refusal::NotRun) }
+    }
+}
+
+impl From<ResultWithheld> for Denial {
+    fn from(ResultWithheld: ResultWithheld) -> Self {
+        Self::after_run(Refusal::ResultWithheld)
     }
 }

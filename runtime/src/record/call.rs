@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{DeniedBy, Origin};
+use super::{
+    DeniedBy, Origin,
+    read::{Read, ReadDetails, ReadEnd},
+};
 use crate::{
     audit::{AuditHandle, RecordKind, RecordWriter, hex_number, prefixed},
     registry::Definition,
@@ -15,28 +18,20 @@ use crate::{
     tool::{ask::Ask, caller::Caller, descriptor::Audit, error::ToolError, output::Reply},
 };
 
-/// Whether the user confirmed a call.
+/// The intent of a call, or the question before it, could not be recorded: the handler did not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Confirmed {
-    Given,
-    /// The declaration asks for it, and the operator does not.
-    Skipped,
-    NotNeeded,
-}
+pub(crate) struct NotRun;
 
-/// A record that the tool requires could not be written.
+/// The outcome of a call could not be recorded: the handler ran, and its result is withheld.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unrecorded {
-    /// The intent: the handler did not run.
-    Intent,
-    /// The outcome: the handler ran, and its result is withheld.
-    Outcome,
-}
+pub(crate) struct ResultWithheld;
 
 /// The beginning of each record of a call.
 pub(super) struct CallIdentity {
     pub(super) call: u128,
     pub(super) tool: Arc<RecordWriter>,
+    /// The name of the tool, if it is served.
+    pub(super) name: &'static str,
     pub(super) caller: Arc<Caller>,
     pub(super) origin: Origin,
     pub(super) revision: Option<Revision>,
@@ -44,8 +39,16 @@ pub(super) struct CallIdentity {
 
 impl CallIdentity {
     fn write(&self, kind: &str, record: &mut RecordWriter) {
-        let Self { call, tool, caller, origin, revision } = self;
-        record.text("kind", kind).text("call_id", &hex_number(*call)).members(tool);
+        record.text("kind", kind).text("call_id", &hex_number(self.call)).members(&self.tool);
+        self.write_origin(record);
+        if let Some(trace) = &self.origin.trace {
+            record.text("trace_id", trace.as_str());
+        }
+    }
+
+    /// Writes who calls, and how.
+    pub(super) fn write_origin(&self, record: &mut RecordWriter) {
+        let Self { caller, origin, revision, .. } = self;
         record.object("caller", |object| {
             if let Some(issuer) = caller.issuer() {
                 object.caller_text("iss", issuer);
@@ -59,9 +62,6 @@ impl CallIdentity {
         if let Some(revision) = revision {
             record.text("protocol", revision.as_str());
         }
-        if let Some(trace) = &origin.trace {
-            record.text("trace_id", trace.as_str());
-        }
         let scopes: Vec<&str> = caller.scopes().take(MAX_SCOPES).collect();
         record.caller_text("scopes", &scopes.join(" "));
     }
@@ -74,12 +74,16 @@ impl CallIdentity {
         more: impl FnOnce(&mut RecordWriter),
     ) {
         self.write("outcome", record);
-        let duration = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         record.object("outcome", |outcome| {
-            outcome.text("status", status).number("duration_us", duration);
+            outcome.text("status", status).number("duration_us", micros(duration));
             more(outcome);
         });
     }
+}
+
+/// Returns a duration in microseconds.
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The scopes of a caller that a record lists.
@@ -93,25 +97,87 @@ pub(crate) struct PendingRecord<'a> {
     pub(super) start: Instant,
 }
 
+/// The end of the confirmation of a call that runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ConfirmedBy<'a> {
+    /// The tool's declaration asks for no confirmation of this call.
+    NotNeeded,
+    /// The declaration asks for it, and the operator chose not to.
+    Skipped,
+    /// The user was asked within the call.
+    Answer,
+    /// The client returned with this state and with the user's answer.
+    State(&'a str),
+}
+
 impl<'a> PendingRecord<'a> {
-    /// Records that the call was refused. The refusal stands even if its record cannot be written.
-    pub(crate) async fn denied(&self, by: DeniedBy) {
-        if !self.log.admits_denial(by.as_str()) {
-            return;
-        }
-        let identity = Arc::clone(&self.identity);
-        let write = move |record: &mut RecordWriter| {
-            identity.write("denied", record);
-            by.write(record);
-        };
-        if self.class == Audit::Required {
-            let _ = self.log.commit(RecordKind::Other, RecordWriter::with(write)).await;
-        } else {
-            self.log.note(RecordKind::Other, write);
-        }
+    fn is_required(&self) -> bool {
+        self.class == Audit::Required
     }
 
-    /// Records that the call is about to run; if the tool requires records, waits until the record is on disk.
+    /// Records that the call was refused. The refusal stands even if its record cannot be written. `state` is the one that
+    /// the client returned with.
+    ///
+    /// The refusal does not wait for its record: the time it takes would tell tools with required records from others.
+    pub(crate) fn denied(&self, by: DeniedBy, state: Option<&str>) {
+        let Self { log, identity, .. } = self;
+        let is_required = self.is_required();
+        // No flood of other calls hides the denial of a tool whose records are required.
+        if !is_required && !log.admits_denial(Some(&identity.caller), by.as_str()) {
+            return;
+        }
+        let identity = Arc::clone(identity);
+        let question = state.filter(|_| by == DeniedBy::Confirmation).map(|state| self.question(state));
+        log.note(RecordKind::Other, is_required, move |record| {
+            identity.write("denied", record);
+            if let Some(question) = &question {
+                record.text("question", question);
+            }
+            by.write(record);
+        });
+    }
+
+    /// Records that the user is about to be asked whether the call may run. `state` ties the answer of a client that
+    /// calls again to this call.
+    ///
+    /// # Errors
+    ///
+    /// The tool requires the record, and it cannot be written. The user must not be asked.
+    pub(crate) async fn asked(
+        &self,
+        tool: &Definition,
+        arguments: &Map<String, Value>,
+        state: Option<&str>,
+    ) -> Result<(), NotRun> {
+        if self.class == Audit::Off {
+            return Ok(());
+        }
+        let arguments = self.log.redaction.arguments(tool.descriptor, &tool.input.schema, arguments);
+        let question = state.map(|state| self.question(state));
+        let identity = Arc::clone(&self.identity);
+        let write = move |record: &mut RecordWriter| {
+            identity.write("asked", record);
+            record.json("args", &arguments);
+            if let Some(question) = &question {
+                record.text("question", question);
+            }
+        };
+        if self.is_required() {
+            let record = RecordWriter::with(write);
+            return self.log.commit(RecordKind::Other, record).await.map_err(|_| NotRun);
+        }
+        self.log.note(RecordKind::Other, false, write);
+        Ok(())
+    }
+
+    /// Returns the id of a question, which the records of the question and of its answer have in common. The state itself
+    /// is the client's.
+    fn question(&self, state: &str) -> String {
+        self.log.redaction.of(state.as_bytes())
+    }
+
+    /// Records that the call is about to run; if the tool requires records, waits until the record is on disk. A call whose
+    /// tool does not require records has one record, which is written at its end.
     ///
     /// Returns `None` for a tool without records.
     pub(crate) async fn intent(
@@ -119,43 +185,46 @@ impl<'a> PendingRecord<'a> {
         tool: &Definition,
         arguments: &Map<String, Value>,
         key: Option<&str>,
-        confirmed: Confirmed,
-    ) -> Result<Option<InFlightRecord<'a>>, Unrecorded> {
+        confirmed: ConfirmedBy<'_>,
+    ) -> Result<Option<InFlightRecord<'a>>, NotRun> {
         if self.class == Audit::Off {
             return Ok(None);
         }
         let log = self.log;
         // Redacted before the record is queued, so that arguments do not outlive the call in the queue.
         let arguments = log.redaction.arguments(tool.descriptor, &tool.input.schema, arguments);
-        let key = key.map(|key| log.redaction.of(key.as_bytes()));
-        let confirm = match confirmed {
-            Confirmed::Given => "given",
-            Confirmed::Skipped => "nobody_asked",
-            Confirmed::NotNeeded => "not_needed",
-        };
-        let identity = Arc::clone(&self.identity);
-        let write = move |record: &mut RecordWriter| {
-            identity.write("intent", record);
-            record.json("args", &arguments);
-            if let Some(key) = &key {
-                record.object("idempotency", |idempotency| _ = idempotency.text("key", key));
-            }
-            record
-                .text("confirm", confirm)
-                .object("decision", |decision| _ = decision.text("verdict", "allow"));
+        let details = ReadDetails {
+            arguments,
+            key: key.map(|key| log.redaction.of(key.as_bytes())),
+            confirm: match confirmed {
+                ConfirmedBy::NotNeeded => "not_needed",
+                ConfirmedBy::Skipped => "nobody_asked",
+                ConfirmedBy::Answer | ConfirmedBy::State(_) => "given",
+            },
         };
         let Self { class, start, .. } = *self;
-        let mut in_flight = InFlightRecord { log, identity: Some(Arc::clone(&self.identity)), class, start };
-        let kind = RecordKind::Intent(self.identity.call);
-        if class == Audit::Required {
-            if log.commit(kind, RecordWriter::with(write)).await.is_err() {
-                in_flight.end("not_run");
-                return Err(Unrecorded::Intent);
-            }
-        } else {
-            log.note(kind, write);
+        let mut in_flight =
+            InFlightRecord { log, identity: Some(Arc::clone(&self.identity)), class, start, read: None };
+        if !self.is_required() {
+            in_flight.read = Some(details);
+            return Ok(Some(in_flight));
         }
-        Ok(Some(in_flight))
+        let mut record = RecordWriter::new();
+        self.identity.write("intent", &mut record);
+        details.write(&mut record);
+        record.text("confirm", details.confirm);
+        if let ConfirmedBy::State(state) = confirmed {
+            record.text("question", &self.question(state));
+        }
+        record.object("decision", |decision| _ = decision.text("verdict", "allow"));
+        match log.commit(RecordKind::Intent(self.identity.call), record).await {
+            Ok(()) => Ok(Some(in_flight)),
+            Err(_) => {
+                // The log may take the intent later.
+                in_flight.end("not_run");
+                Err(NotRun)
+            }
+        }
     }
 }
 
@@ -166,49 +235,57 @@ pub(crate) struct InFlightRecord<'a> {
     identity: Option<Arc<CallIdentity>>,
     class: Audit,
     start: Instant,
+    /// The beginning of the one record of a call whose tool does not require records.
+    read: Option<ReadDetails>,
 }
 
 impl InFlightRecord<'_> {
     /// Records that the tool asked its client something: the call begins anew with the answers.
-    pub(crate) async fn asked(self, ask: &Ask) -> Result<(), Unrecorded> {
+    pub(crate) async fn asked(self, ask: &Ask) -> Result<(), ResultWithheld> {
         let reply = ToolError::not_applied(ask.to_string()).reason("question").into();
         self.outcome_as("asked", &reply).await
     }
 
     /// Records how the call ended; if the tool requires records, waits until the record is on disk.
-    pub(crate) async fn outcome(self, reply: &Reply) -> Result<(), Unrecorded> {
+    pub(crate) async fn outcome(self, reply: &Reply) -> Result<(), ResultWithheld> {
         let status = if reply.error.is_some() { "error" } else { "ok" };
         self.outcome_as(status, reply).await
     }
 
-    async fn outcome_as(mut self, status: &'static str, reply: &Reply) -> Result<(), Unrecorded> {
+    async fn outcome_as(mut self, status: &'static str, reply: &Reply) -> Result<(), ResultWithheld> {
         let Some(identity) = self.identity.take() else { return Ok(()) };
         let (digest, bytes) = self.log.redaction.result(reply);
-        let is_error = reply.error.is_some();
         let reason = reply.error.as_ref().and_then(ToolError::fixed_reason);
-        let (kind, duration) = (RecordKind::Outcome(identity.call), self.start.elapsed());
-        let write = move |record: &mut RecordWriter| {
-            identity.write_outcome(status, duration, record, |outcome| {
-                if let Some(reason) = reason {
-                    outcome.text("reason", reason);
-                }
-                outcome.flag("is_error", is_error);
-                outcome.text("result_digest", &prefixed(&digest)).number("result_bytes", bytes);
-            });
-        };
-        if self.class == Audit::Required {
-            return self.log.commit(kind, RecordWriter::with(write)).await.map_err(|_| Unrecorded::Outcome);
+        let duration = self.start.elapsed();
+        if let Some(details) = self.read.take() {
+            let end = ReadEnd { status, reason, duration, result: Some((digest, bytes)) };
+            self.log.note_read(Read { identity, details, end });
+            return Ok(());
         }
-        self.log.note(kind, write);
-        Ok(())
+        let mut record = RecordWriter::new();
+        identity.write_outcome(status, duration, &mut record, |outcome| {
+            if let Some(reason) = reason {
+                outcome.text("reason", reason);
+            }
+            outcome.flag("is_error", reply.error.is_some());
+            outcome.text("result_digest", &prefixed(&digest)).number("result_bytes", bytes);
+        });
+        let kind = RecordKind::Outcome(identity.call);
+        self.log.commit(kind, record).await.map_err(|_| ResultWithheld)
     }
 
     /// Records an end without a result.
     fn end(&mut self, status: &'static str) {
-        if let Some(identity) = self.identity.take() {
-            let (kind, duration) = (RecordKind::Outcome(identity.call), self.start.elapsed());
-            self.log.note(kind, move |record| identity.write_outcome(status, duration, record, |_| {}));
+        let Some(identity) = self.identity.take() else { return };
+        let duration = self.start.elapsed();
+        if let Some(details) = self.read.take() {
+            let end = ReadEnd { status, reason: None, duration, result: None };
+            return self.log.note_read(Read { identity, details, end });
         }
+        let (kind, is_required) = (RecordKind::Outcome(identity.call), self.class == Audit::Required);
+        self.log.note(kind, is_required, move |record| {
+            identity.write_outcome(status, duration, record, |_| {});
+        });
     }
 }
 

@@ -2,10 +2,11 @@
 
 use super::Recorder;
 use crate::{
-    audit::{self, AuditLog},
+    audit::{self, AuditLog, OpenError},
     message::Message,
     registry::{Definition, Registry},
     start_error::StartError,
+    stderr,
     tool::descriptor::Audit,
 };
 
@@ -25,23 +26,27 @@ pub(crate) enum Recording {
 pub(crate) fn open(
     recording: Recording,
     registry: &Registry,
-    open: impl FnOnce(&AuditLog) -> Result<Recorder, Message>,
+    open: impl FnOnce(&AuditLog) -> Result<Recorder, OpenError>,
 ) -> Result<Option<Recorder>, StartError> {
     let has_class = |class| move |tool: &Definition| tool.descriptor.audit == class;
     let required = registry.tools().iter().find(|tool| has_class(Audit::Required)(tool));
     match (recording, required.map(|tool| tool.descriptor.name)) {
         (Recording::Disabled, _) | (Recording::Unset, None) => Ok(None),
         (Recording::Unset, Some(tool)) => Err(StartError::Unaudited(tool)),
-        (Recording::To(log), _) => open(&log).map(Some).map_err(StartError::Audit),
+        (Recording::To(log), _) => {
+            open(&log).map(Some).map_err(|error| StartError::Audit(error.into_message()))
+        }
         (Recording::Default(_), _) if registry.tools().iter().all(has_class(Audit::Off)) => Ok(None),
         (Recording::Default(log), required) => {
-            let recorder = log.ok_or_else(audit::no_folder).and_then(|log| open(&log));
+            let recorder = log.ok_or_else(|| audit::no_folder().into()).and_then(|log| open(&log));
             match (recorder, required) {
                 (Ok(recorder), _) => Ok(Some(recorder)),
-                (Err(why), Some(tool)) => Err(StartError::Audit(required_by(why, tool))),
-                (Err(why), None) => {
+                // A changed log is evidence, whether or not a tool requires records.
+                (Err(OpenError::Changed(why)), _) => Err(StartError::Audit(why)),
+                (Err(OpenError::Unfit(why)), Some(tool)) => Err(StartError::Audit(required_by(why, tool))),
+                (Err(OpenError::Unfit(why)), None) => {
                     // No tool requires records, but the operator must not believe that there are some.
-                    eprintln!("audit: no call is recorded: {why}");
+                    stderr::line(format_args!("audit: no call is recorded: {why}"));
                     Ok(None)
                 }
             }

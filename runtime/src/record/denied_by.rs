@@ -12,7 +12,6 @@ pub(crate) enum DeniedBy {
     Schema,
     Confirmation,
     ReadOnlyMode,
-    Audit,
     /// The tool answers only with a task, and the call cannot run in one.
     Task,
     /// The transport could not authenticate the caller.
@@ -33,7 +32,6 @@ impl DeniedBy {
             Self::Schema => "schema",
             Self::Confirmation => "confirmation",
             Self::ReadOnlyMode => "read_only_mode",
-            Self::Audit => "audit",
             Self::Task => "task",
             #[cfg(feature = "http")]
             Self::Auth => "auth",

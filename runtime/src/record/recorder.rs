@@ -9,9 +9,8 @@ use super::{Origin, PendingRecord, call::CallIdentity};
 use crate::audit::RecordKind;
 use crate::{
     about::About,
-    audit::{AuditHandle, AuditLog, RecordWriter, cut, hex_text, sha256},
+    audit::{AuditHandle, AuditLog, OpenError, RecordWriter, cut, hex_text, sha256},
     contract::declaration,
-    message::Message,
     registry::{Definition, Registry},
     revision::Revision,
     tool::{caller::Caller, descriptor::Audit},
@@ -42,7 +41,7 @@ impl Recorder {
         registry: &Registry,
         read_only: bool,
         skip_confirmation: bool,
-    ) -> Result<Self, Message> {
+    ) -> Result<Self, OpenError> {
         let mut digests = String::new();
         let tools = registry.tools().iter().map(|tool| {
             let digest = hex_text(&sha256(declaration(tool).to_string().as_bytes()));
@@ -75,6 +74,10 @@ impl Recorder {
         // The client's name is cut here: a record that waits for the writer takes no more memory than on disk.
         let client = origin.client.as_deref().map(|client| cut(client).into_owned());
         let named = |name: &str| Arc::new(RecordWriter::with(|record| _ = record.text("tool", name)));
+        let name = match subject {
+            CallSubject::Tool(_, tool) => tool.descriptor.name,
+            CallSubject::Disabled(_) | CallSubject::Unknown(_) => "",
+        };
         let (tool, class) = match subject {
             CallSubject::Tool(at, tool) => (Arc::clone(&self.tools[at]), tool.descriptor.audit),
             CallSubject::Disabled(name) => (named(name), Audit::BestEffort),
@@ -84,6 +87,7 @@ impl Recorder {
         let identity = CallIdentity {
             call: u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..)),
             tool,
+            name,
             caller: Arc::clone(caller),
             origin: Origin { transport: origin.transport, client, trace: origin.trace.clone() },
             revision,
@@ -94,8 +98,8 @@ impl Recorder {
     /// Records a request that a transport refused before its caller or its tool was known.
     #[cfg(feature = "http")]
     pub(crate) fn refused(&self, by: DeniedBy, transport: &'static str) {
-        if self.log.admits_denial(by.as_str()) {
-            self.log.note(RecordKind::Other, move |record| {
+        if self.log.admits_denial(None, by.as_str()) {
+            self.log.note(RecordKind::Other, false, move |record| {
                 record.text("kind", "denied").text("transport", transport);
                 by.write(record);
             });

@@ -1,10 +1,20 @@
-//! The comparison server on Candor, over stdio. The argument `unsandboxed` turns the kernel's sandbox off.
+//! The comparison server on Candor, over stdio. The argument `unsandboxed` turns the kernel's sandbox off; `--audit DIR`
+//! records calls.
+
+use std::path::Path;
 
 use candor::Sandbox;
+use candor_tests::comparison::declared;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let unsandboxed = std::env::args().any(|argument| argument == "unsandboxed");
+    let arguments: Vec<String> = std::env::args().collect();
+    let unsandboxed = arguments.iter().any(|argument| argument == "unsandboxed");
     let sandbox = if unsandboxed { Sandbox::Off } else { Sandbox::WhereAvailable };
-    candor_tests::comparison::declared::server(sandbox).serve_stdio().await
+    let flag = arguments.iter().position(|argument| argument == "--audit");
+    let service = match flag.and_then(|at| arguments.get(at + 1)) {
+        Some(folder) => declared::recorded(sandbox, Path::new(folder)),
+        None => declared::server(sandbox),
+    };
+    service.serve_stdio().await
 }

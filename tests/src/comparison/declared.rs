@@ -1,6 +1,8 @@
 //! The server on Candor: every declaration is enforced.
 
-use candor::{Sandbox, Server, Service, State, mcp_tool, tools};
+use std::path::Path;
+
+use candor::{AuditLog, Sandbox, Server, Service, State, mcp_tool, tools};
 
 use super::{Prices, Quote, SCOPE};
 
@@ -44,6 +46,15 @@ pub fn unbuilt(sandbox: Sandbox) -> Server<impl State> {
         .state(App::default())
         .tools(tools![get_price, get_price_async])
         .sandbox(sandbox)
+}
+
+/// Builds the server with an audit log in `folder`, and with its scope granted.
+///
+/// # Panics
+///
+/// The log cannot be opened.
+pub fn recorded(sandbox: Sandbox, folder: &Path) -> Service {
+    unbuilt(sandbox).audit(AuditLog::at(folder)).build().expect("the folder can be written").grant(SCOPE)
 }
 
 /// Builds the server, with its scope granted.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{
     line::{LineKind, ParsedLine, ParsedRecord, TIME_BYTES},
-    summary::{Location, Summary},
+    summary::{LastStart, Location, Summary},
 };
 use crate::audit::chain::{Hash, NO_RECORDS};
 
@@ -18,6 +18,10 @@ pub(super) struct Check {
     ts: [u8; TIME_BYTES],
     /// The calls with an intent so far, and without an outcome.
     in_flight: HashSet<u128>,
+    /// The greatest number of a context so far in this segment.
+    contexts: u64,
+    /// The first of the records before this one that a process writes before its start.
+    preamble: Option<u64>,
     segment: u32,
     line: u64,
 }
@@ -30,6 +34,8 @@ impl Check {
             hash: Some(NO_RECORDS),
             ts: [0; TIME_BYTES],
             in_flight: HashSet::new(),
+            contexts: 0,
+            preamble: None,
             segment: 0,
             line: 0,
         }
@@ -47,7 +53,7 @@ impl Check {
             self.summary.add(Some(at), what);
             self.hash = None;
         }
-        (self.segment, self.line) = (number, 0);
+        (self.segment, self.line, self.contexts) = (number, 0, 0);
         self.summary.segments += 1;
     }
 
@@ -156,10 +162,16 @@ impl Check {
                     self.add(record, "it ends a call that never began");
                 }
             }
-            LineKind::Denied => {}
-            LineKind::Server => self.server(record, line),
+            LineKind::Read => {
+                if !record.context.is_some_and(|number| (1..=self.contexts).contains(&number)) {
+                    self.add(record, "it names a context that is not in its segment");
+                }
+            }
+            LineKind::Asked | LineKind::Denied => {}
+            LineKind::Server => return self.server(record, line),
             LineKind::Unknown => self.add(record, "its kind is unknown"),
         }
+        self.preamble = None;
     }
 
     /// Takes a record of the server itself.
@@ -172,12 +184,41 @@ impl Check {
         }
         match event {
             "segment" => self.opening(record, &members),
-            "start" => self.process_ended(),
+            "start" => self.start(record, &members["before"]),
             "recovered" => self.summary.recovered += 1,
-            "left_out" => self.summary.left_out += members["records"].as_u64().unwrap_or_default(),
+            "left_out" => self.left_out(&members),
+            "context" => self.contexts = self.contexts.max(members["context"].as_u64().unwrap_or_default()),
             "stop" => self.summary.stopped = true,
             _ => {}
         }
+        let is_preamble = matches!(event, "segment" | "recovered");
+        self.preamble = is_preamble.then(|| self.preamble.unwrap_or(record.seq));
+    }
+
+    /// Takes the record of a start. `before` is what it says of the records before it.
+    fn start(&mut self, record: &ParsedRecord, before: &serde_json::Value) {
+        self.process_ended();
+        self.contexts = 0;
+        let signed = before["signed"].as_u64();
+        let unsigned = before["unsigned"].as_u64();
+        // Starts of earlier versions say nothing.
+        let records = signed.zip(unsigned).and_then(|(signed, unsigned)| signed.checked_add(unsigned));
+        self.summary.last_start = LastStart {
+            records_before: records.or(self.preamble).unwrap_or(record.seq).min(record.seq),
+            signed_before: signed.unwrap_or_default(),
+        };
+    }
+
+    fn left_out(&mut self, members: &serde_json::Value) {
+        let (counts, required) = (&mut self.summary.left_out, &members["required"]);
+        let number = |value: &serde_json::Value| value.as_u64().unwrap_or_default();
+        let records = number(&members["records"]);
+        counts.records += records;
+        // Earlier versions did not count the required ones.
+        counts.unknown += if required.is_object() { 0 } else { records };
+        counts.intents += number(&required["intents"]);
+        counts.outcomes += number(&required["outcomes"]);
+        counts.others += number(&required["others"]);
     }
 
     /// Takes the first record of a segment.

@@ -1,7 +1,7 @@
 //! Finds the folders and the keys of logs that exist.
 
 use std::{
-    fs::TryLockError,
+    fs::{File, TryLockError},
     path::{Path, PathBuf},
 };
 
@@ -26,6 +26,8 @@ impl AuditLog {
 
 /// Whether a process writes the log in this folder.
 pub(super) fn is_written(folder: &Path) -> bool {
-    let lock = system::open(&folder.join(LOCK)).map(|lock| lock.try_lock_shared());
-    matches!(lock, Ok(Err(TryLockError::WouldBlock)))
+    let is_locked = |file: &File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    // The file may have been removed while the folder is locked.
+    system::open(&folder.join(LOCK)).is_ok_and(|lock| is_locked(&lock))
+        || system::open_folder(folder).ok().flatten().is_some_and(|folder| is_locked(&folder))
 }

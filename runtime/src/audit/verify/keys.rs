@@ -1,6 +1,9 @@
 //! Creates key pairs, reads verifier keys, and checks signatures with them.
 
-use std::{io, path::Path};
+use std::{
+    io::{self, Read as _},
+    path::Path,
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use ed25519_dalek::{Signature, VerifyingKey};
@@ -8,7 +11,8 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use crate::{
     audit::{
         signed_note::{Checkpoint, ED25519, PRIVATE, Signer, VerifierKey, fits, hex, id},
-        write::keys::{beside, create},
+        system,
+        write::keys::{MAX_KEY_BYTES, beside, create},
     },
     message::Message,
 };
@@ -42,6 +46,11 @@ pub(crate) fn make_signer(path: &Path, name: &str) -> Result<String, Message> {
     let public = beside(path, ".pub");
     create(&public, &verifier).map_err(|error| failed(&public, error))?;
     Ok(verifier)
+}
+
+/// Reads the file of a verifier key beside a signing key. A pipe in its place is not waited for.
+pub(crate) fn read_key(path: &Path) -> io::Result<String> {
+    io::read_to_string(system::open_through_links(path)?.take(MAX_KEY_BYTES))
 }
 
 impl Signer {

@@ -24,6 +24,8 @@ pub(super) struct ParsedRecord {
     pub(super) ts: Option<[u8; TIME_BYTES]>,
     pub(super) kind: LineKind,
     pub(super) call_id: Option<u128>,
+    /// The number of the context that a read names.
+    pub(super) context: Option<u64>,
     pub(super) prev: Option<Hash>,
     pub(super) hash: Option<Hash>,
     /// Whether `hash` is the digest of the record.
@@ -34,6 +36,8 @@ pub(super) struct ParsedRecord {
 pub(super) enum LineKind {
     Intent,
     Outcome,
+    Read,
+    Asked,
     Denied,
     Server,
     Unknown,
@@ -51,14 +55,18 @@ fn record(line: &[u8], templates: &mut Templates) -> Option<ParsedRecord> {
     Some(ParsedRecord {
         seq: scanned.seq,
         ts: heading.ts.try_into().ok(),
-        kind: match heading.kind {
-            b"intent" => LineKind::Intent,
-            b"outcome" => LineKind::Outcome,
-            b"denied" => LineKind::Denied,
-            b"server" => LineKind::Server,
+        // Reads have a form of their own.
+        kind: match (scanned.is_read, heading.kind) {
+            (false, b"intent") => LineKind::Intent,
+            (false, b"outcome") => LineKind::Outcome,
+            (true, b"read") => LineKind::Read,
+            (false, b"asked") => LineKind::Asked,
+            (false, b"denied") => LineKind::Denied,
+            (false, b"server") => LineKind::Server,
             _ => LineKind::Unknown,
         },
         call_id: heading.call_id,
+        context: heading.context,
         prev,
         hash: own,
         is_digest_correct: prev.zip(own).is_some_and(|(prev, own)| hash(&prev, scanned.body) == own),

@@ -9,7 +9,10 @@ use std::{
     thread,
 };
 
-use super::{keys::SignatureStatus, summary::Summary};
+use super::{
+    keys::SignatureStatus,
+    summary::{Gap, Summary},
+};
 use crate::audit::{
     chain::Hash,
     checkpoint_file::{self, LINE, is_torn},
@@ -18,7 +21,10 @@ use crate::audit::{
 };
 
 const OWN: &str = "a checkpoint";
-const EXPORTED: &str = "a checkpoint stored elsewhere";
+/// A checkpoint that an operator stored elsewhere.
+pub(super) const EXPORTED: &str = "a checkpoint stored elsewhere";
+/// The checkpoint that the server keeps beside the signing key.
+pub(super) const KEPT: &str = "the checkpoint kept beside the signing key";
 /// The most bytes of a note.
 const MAX_NOTE_BYTES: usize = 8_192;
 /// The most checkpoints that are read ahead.
@@ -26,6 +32,9 @@ const MAX_QUEUED_CHECKPOINTS: usize = 256;
 
 /// A checkpoint whose signature was checked.
 type CheckedCheckpoint = (Checkpoint, SignatureStatus);
+
+/// A checkpoint that is not in the log's folder, and where it comes from.
+pub(super) type OtherCheckpoint = (Checkpoint, &'static str);
 
 /// A part of the file of checkpoints.
 #[derive(Debug)]
@@ -40,8 +49,12 @@ pub(crate) struct CheckpointCheck {
     own: Receiver<FilePart>,
     /// The next of the log's own checkpoints.
     pending: Option<CheckedCheckpoint>,
-    exported: VecDeque<CheckedCheckpoint>,
+    exported: VecDeque<(CheckedCheckpoint, &'static str)>,
+    /// The number of records that the kept checkpoint covers.
+    kept: u64,
     has_keys: bool,
+    /// The number of records up to the newest checkpoint of any kind that one of the keys signed.
+    covered: u64,
     /// The number of records of the last own checkpoint.
     last: u64,
     /// The number of the log's own checkpoints.
@@ -57,26 +70,30 @@ impl CheckpointCheck {
     pub(super) fn new<'scope>(
         scope: &'scope thread::Scope<'scope, '_>,
         own: Option<FileSnapshot>,
-        exported: Vec<Checkpoint>,
+        exported: Vec<OtherCheckpoint>,
         keys: &'scope [VerifierKey],
     ) -> Self {
         let (parts, receiver) = mpsc::sync_channel(MAX_QUEUED_CHECKPOINTS);
         if let Some(own) = own {
             scope.spawn(move || read(own, keys, &parts));
         }
-        let mut exported: Vec<CheckedCheckpoint> = exported
+        let kept = exported.iter().filter(|(_, source)| *source == KEPT);
+        let kept = kept.map(|(checkpoint, _)| checkpoint.head.next).max().unwrap_or_default();
+        let mut exported: Vec<_> = exported
             .into_iter()
-            .map(|checkpoint| {
+            .map(|(checkpoint, source)| {
                 let status = checkpoint.check(keys);
-                (checkpoint, status)
+                ((checkpoint, status), source)
             })
             .collect();
-        exported.sort_by_key(|(checkpoint, _)| checkpoint.head.next);
+        exported.sort_by_key(|((checkpoint, _), _)| checkpoint.head.next);
         Self {
             own: receiver,
             pending: None,
             exported: exported.into(),
+            kept,
             has_keys: !keys.is_empty(),
+            covered: 0,
             last: 0,
             count: 0,
             signed: None,
@@ -88,7 +105,7 @@ impl CheckpointCheck {
     #[inline]
     pub(super) fn compare(&mut self, next: u64, hash: &Hash, summary: &mut Summary) {
         if self.pending.as_ref().is_some_and(|(checkpoint, _)| checkpoint.head.next > next)
-            && self.exported.front().is_none_or(|(checkpoint, _)| checkpoint.head.next > next)
+            && self.exported.front().is_none_or(|((checkpoint, _), _)| checkpoint.head.next > next)
         {
             return;
         }
@@ -97,10 +114,13 @@ impl CheckpointCheck {
 
     /// Settles every checkpoint of at most `next` records.
     fn settle(&mut self, next: u64, hash: Option<&Hash>, summary: &mut Summary) {
-        while self.exported.front().is_some_and(|(checkpoint, _)| checkpoint.head.next <= next) {
-            let Some(checked) = self.exported.pop_front() else { break };
-            if self.holds(&checked, EXPORTED, next, hash, summary) {
-                self.exported_signed = Some(checked.0.head.next);
+        while self.exported.front().is_some_and(|((checkpoint, _), _)| checkpoint.head.next <= next) {
+            let Some((checked, source)) = self.exported.pop_front() else { break };
+            if self.holds(&checked, source, next, hash, summary) {
+                self.cover(checked.0.head.next, summary);
+                if source == EXPORTED {
+                    self.exported_signed = Some(checked.0.head.next);
+                }
             }
         }
         loop {
@@ -114,9 +134,29 @@ impl CheckpointCheck {
             }
             self.last = records;
             if self.holds(&checked, OWN, next, hash, summary) {
+                self.cover(records, summary);
                 self.signed = Some(records);
             }
         }
+    }
+
+    /// Takes a good checkpoint of the first `records` records. It shows that they are those that its process signed; whether
+    /// they are those that earlier processes wrote, only earlier checkpoints show.
+    fn cover(&mut self, records: u64, summary: &mut Summary) {
+        let start = std::mem::take(&mut summary.last_start);
+        if start.signed_before > self.covered {
+            let (signed, covered) = (start.signed_before, self.covered);
+            summary.add(
+                None,
+                format!(
+                    "checkpoints are missing: a start recorded {signed} signed records, and {covered} are"
+                ),
+            );
+        }
+        if start.records_before > self.covered {
+            summary.gaps.push(Gap { first: self.covered, last: start.records_before - 1 });
+        }
+        self.covered = records;
     }
 
     /// Reads the next of the log's own checkpoints.
@@ -166,13 +206,21 @@ impl CheckpointCheck {
 
     /// Settles the other checkpoints. The log ends after `records` records.
     pub(super) fn finish(&mut self, records: u64, summary: &mut Summary) {
-        while let Some(checked) = self.exported.pop_front() {
-            self.holds(&checked, EXPORTED, records, None, summary);
+        while let Some((checked, source)) = self.exported.pop_front() {
+            self.holds(&checked, source, records, None, summary);
         }
         loop {
             self.pull(summary);
             let Some(checked) = self.pending.take() else { break };
+            self.last = checked.0.head.next;
             self.holds(&checked, OWN, records, None, summary);
+        }
+        if self.kept > self.last {
+            let (kept, last) = (self.kept, self.last);
+            summary.add(
+                None,
+                format!("{KEPT} is of {kept} records, and the last in the log's folder of {last}"),
+            );
         }
         if self.has_keys && self.signed.is_none() && self.exported_signed.is_none() {
             summary.add(None, "not one record is signed with a key that was given");

@@ -19,6 +19,36 @@ pub(crate) struct Finding {
     pub(crate) what: String,
 }
 
+/// Records that nothing signed until a later start signed them as it found them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+}
+
+/// The records that were left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LeftOutCounts {
+    pub(crate) records: u64,
+    /// Those of which the log does not say whether they were required.
+    pub(crate) unknown: u64,
+    /// Required intents: these calls did not run.
+    pub(crate) intents: u64,
+    /// Required outcomes: the results of these calls were withheld.
+    pub(crate) outcomes: u64,
+    /// Required records of refusals and questions.
+    pub(crate) others: u64,
+}
+
+/// The last start of a server in the log.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LastStart {
+    /// The number of records before the first one of its process.
+    pub(super) records_before: u64,
+    /// The number of signed records before it, as it recorded.
+    pub(super) signed_before: u64,
+}
+
 /// The findings in a log, and what it contains.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Summary {
@@ -38,7 +68,10 @@ pub(crate) struct Summary {
     pub(crate) unended: u64,
     pub(crate) steps_back: u64,
     pub(crate) recovered: u64,
-    pub(crate) left_out: u64,
+    pub(crate) left_out: LeftOutCounts,
+    /// Records that nothing signed in time.
+    pub(crate) gaps: Vec<Gap>,
+    pub(super) last_start: LastStart,
     /// Whether the last record is that of a stop.
     pub(crate) stopped: bool,
 }

@@ -4,7 +4,7 @@
 
 use crate::audit::{
     hex::DIGIT_VALUES,
-    scan::{Scanned, begins, is_members},
+    scan::{Members, Scanned, begins, is_members},
 };
 
 /// The number of templates. The template of a length replaces an earlier one whose length has the same remainder.
@@ -18,6 +18,8 @@ pub(super) struct Heading<'a> {
     pub(super) kind: &'a [u8],
     /// The call that the record is about, if it names one next.
     pub(super) call_id: Option<u128>,
+    /// The number of a context, if the record names one next.
+    pub(super) context: Option<u64>,
 }
 
 /// Reads 32 lower-case hexadecimal digits.
@@ -63,7 +65,8 @@ impl Templates {
         }
         let call_id =
             members.strip_prefix(b",\"call_id\":\"").and_then(|rest| unhex_number(rest.first_chunk()?));
-        Some((scanned, Heading { ts, kind, call_id }))
+        let context = members.strip_prefix(b",\"context\":").and_then(|rest| Members { rest }.digits());
+        Some((scanned, Heading { ts, kind, call_id, context }))
     }
 }
 

@@ -3,8 +3,8 @@
 use std::{
     fmt,
     fs::File,
-    io::{self, Write as _},
-    path::{Path, PathBuf},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
@@ -115,7 +115,12 @@ impl From<io::Error> for WriteError {
 pub(super) struct AppendFile {
     path: PathBuf,
     file: File,
+    /// The length up to the last byte that this process stands by.
     len: u64,
+    /// The length that a power cut leaves.
+    synced: u64,
+    /// The bytes after `synced`: those that wait for the next sync, and those that a failed write may have left.
+    unsynced: Vec<u8>,
     identity: (u64, u64),
     disk: Disk,
 }
@@ -126,33 +131,43 @@ impl AppendFile {
         if disk.faults().full {
             return Err(WriteError::Full);
         }
-        let file = system::private().append(true).create_new(true).open(&path)?;
+        let file = system::private().read(true).append(true).create_new(true).open(&path)?;
         Self::new(path, file, disk)
     }
 
-    /// Opens a file, which must exist.
-    pub(super) fn open(path: PathBuf, disk: &Disk) -> Result<Self, WriteError> {
+    /// Opens a file, which must exist and end with `torn`. These bytes are removed: a crash left them.
+    pub(super) fn open(path: PathBuf, torn: &[u8], disk: &Disk) -> Result<Self, WriteError> {
         let file = system::append(&path)?;
-        Self::new(path, file, disk)
+        let mut opened = Self::new(path, file, disk)?;
+        let end = opened.len.checked_sub(torn.len() as u64).ok_or_else(|| opened.changed("is shorter"))?;
+        (opened.len, opened.synced) = (end, end);
+        opened.unsynced.extend_from_slice(torn);
+        opened.cut_back()?;
+        Ok(opened)
     }
 
     fn new(path: PathBuf, file: File, disk: &Disk) -> Result<Self, WriteError> {
         let metadata = file.metadata()?;
         let (len, identity) = (metadata.len(), system::identity(&metadata));
-        Ok(Self { path, file, len, identity, disk: disk.clone() })
+        Ok(Self { path, file, len, synced: len, unsynced: Vec::new(), identity, disk: disk.clone() })
     }
 
     pub(super) fn len(&self) -> u64 {
         self.len
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// The number of bytes that the next sync is for.
+    pub(super) fn unsynced(&self) -> usize {
+        self.unsynced.len()
     }
 
-    /// Appends `bytes`. If that fails, not one of them is left.
-    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+    /// Appends the bytes that `write` adds to its buffer. If that fails, not one of them is left.
+    pub(super) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), WriteError> {
         self.is_in_place()?;
+        let start = self.own_unsynced();
+        self.unsynced.truncate(start);
+        write(&mut self.unsynced);
+        let bytes = &self.unsynced[start..];
         let written = if self.disk.faults().full {
             // A disk may fill up in the middle of a line.
             self.file.write_all(&bytes[..bytes.len() / 2]).and(Err(io::ErrorKind::StorageFull.into()))
@@ -161,51 +176,73 @@ impl AppendFile {
         };
         match written {
             Ok(()) => {
-                self.len += bytes.len() as u64;
+                self.len = self.synced + self.unsynced.len() as u64;
                 Ok(())
             }
             Err(error) => {
-                self.file.set_len(self.len)?;
+                self.cut_back()?;
                 Err(error.into())
             }
         }
     }
 
-    /// Makes the appended bytes survive a power cut. After a failure the file must not be trusted any more: the system may
-    /// have dropped the bytes that it could not write, and the next sync would succeed nevertheless.
-    pub(super) fn sync(&self) -> Result<(), WriteError> {
-        if self.disk.faults().syncs_fail {
-            return Err(WriteError::Failed(io::Error::other("syncs of this test's disk fail")));
+    /// Makes the appended bytes survive a power cut. If that fails, they are removed: the system may have dropped those that
+    /// it could not write, and the next sync would succeed nevertheless.
+    pub(super) fn sync(&mut self) -> Result<(), WriteError> {
+        let synced = if self.disk.faults().syncs_fail {
+            Err(io::Error::other("syncs of this test's disk fail"))
+        } else {
+            self.file.sync_data()
+        };
+        match synced {
+            Ok(()) => {
+                self.synced = self.len;
+                self.unsynced.clear();
+                Ok(())
+            }
+            Err(error) => {
+                self.len = self.synced;
+                // Tried again by a reopening.
+                let _ = self.cut_back();
+                // A sync that finds no space has dropped bytes like any other failed sync.
+                Err(WriteError::Failed(error))
+            }
         }
-        // A sync that finds no space has dropped bytes like any other failed sync.
-        self.file.sync_data().map_err(WriteError::Failed)
     }
 
-    /// Removes the bytes that a failed write may have left.
+    /// Removes the bytes that a failed write or sync of this process left. Other bytes are evidence, and stay.
     pub(super) fn cut_back(&mut self) -> Result<(), WriteError> {
-        let (actual, len) = (self.file.metadata()?.len(), self.len);
-        if actual > len { self.cut(len) } else { Ok(()) }
+        let own = self.own_unsynced();
+        let failed = &self.unsynced[own..];
+        let mut rest = Vec::new();
+        let limit = failed.len() as u64 + 1;
+        (&self.file).seek(SeekFrom::Start(self.len))?;
+        (&self.file).take(limit).read_to_end(&mut rest)?;
+        if !failed.starts_with(&rest) {
+            return Err(self.changed("ends with bytes that this process did not write"));
+        }
+        if !rest.is_empty() {
+            self.file.set_len(self.len)?;
+        }
+        self.unsynced.truncate(own);
+        Ok(())
     }
 
-    /// Removes the bytes from `len` on.
-    pub(super) fn cut(&mut self, len: u64) -> Result<(), WriteError> {
-        self.file.set_len(len)?;
-        self.len = len;
-        self.sync()
+    /// The number of unsynced bytes that this process stands by.
+    fn own_unsynced(&self) -> usize {
+        usize::try_from(self.len - self.synced).expect("unsynced bytes are in memory")
     }
 
     /// Checks that the file is still at its path and has the length that it was left with.
     pub(super) fn is_in_place(&self) -> Result<(), WriteError> {
         match std::fs::symlink_metadata(&self.path) {
-            Ok(metadata) if system::identity(&metadata) != self.identity => {
-                Err(changed(&self.path, "was replaced"))
-            }
+            Ok(metadata) if system::identity(&metadata) != self.identity => Err(self.changed("was replaced")),
             Ok(metadata) if metadata.len() != self.len => {
                 let lengths = format!("has {} bytes, and {} were written", metadata.len(), self.len);
-                Err(changed(&self.path, &lengths))
+                Err(self.changed(&lengths))
             }
             Ok(_) => Ok(()),
-            Err(error) => Err(changed(&self.path, &format!("is gone: {error}"))),
+            Err(error) => Err(self.changed(&format!("is gone: {error}"))),
         }
     }
 
@@ -214,8 +251,63 @@ impl AppendFile {
         let space = system::space(&self.file)?;
         Some(if self.disk.faults().full { DiskSpace { free: 0, ..space } } else { space })
     }
+
+    fn changed(&self, why: &str) -> WriteError {
+        WriteError::Changed(Message::new(format!("`{}` {why}", self.path.display())))
+    }
 }
 
-fn changed(path: &Path, why: &str) -> WriteError {
-    WriteError::Changed(Message::new(format!("`{}` {why}", path.display())))
+#[cfg(test)]
+mod tests {
+    use std::{fs, io::Write as _, path::Path};
+
+    use crate::audit::write::disk::*;
+
+    fn file(folder: &Path, disk: &Disk) -> AppendFile {
+        let mut file = AppendFile::create(folder.join("file"), disk).unwrap();
+        file.append(|out| out.extend_from_slice(b"one\n")).unwrap();
+        file.sync().unwrap();
+        file
+    }
+
+    fn append_foreign(file: &AppendFile, bytes: &[u8]) {
+        fs::OpenOptions::new().append(true).open(&file.path).unwrap().write_all(bytes).unwrap();
+    }
+
+    #[test]
+    fn failed_write_and_failed_sync_leave_the_synced_bytes() {
+        let (folder, disk) = (tempfile::tempdir().unwrap(), Disk::faulty());
+        let mut file = file(folder.path(), &disk);
+        file.append(|out| out.extend_from_slice(b"two\n")).unwrap();
+        disk.set_full(true);
+        assert!(matches!(file.append(|out| out.extend_from_slice(b"three\n")), Err(WriteError::Full)));
+        disk.set_full(false);
+        assert_eq!(fs::read(&file.path).unwrap(), b"one\ntwo\n");
+        disk.fail_syncs(true);
+        assert!(matches!(file.sync(), Err(WriteError::Failed(_))));
+        assert_eq!(fs::read(&file.path).unwrap(), b"one\n");
+        disk.fail_syncs(false);
+        file.append(|out| out.extend_from_slice(b"four\n")).unwrap();
+        file.sync().unwrap();
+        assert_eq!(fs::read(&file.path).unwrap(), b"one\nfour\n");
+    }
+
+    #[test]
+    fn bytes_of_another_process_are_never_removed() {
+        let (folder, disk) = (tempfile::tempdir().unwrap(), Disk::faulty());
+        let mut file = file(folder.path(), &disk);
+        file.append(|out| out.extend_from_slice(b"two\n")).unwrap();
+        append_foreign(&file, b"theirs");
+        disk.fail_syncs(true);
+        assert!(file.sync().is_err());
+        assert!(matches!(file.cut_back(), Err(WriteError::Changed(_))));
+        assert!(file.append(|out| out.push(b'x')).is_err());
+        assert_eq!(fs::read(&file.path).unwrap(), b"one\ntwo\ntheirs");
+        // Bytes that only begin like those of this process are not its own either.
+        let path = folder.path().join("torn");
+        fs::write(&path, "one\nTOR").unwrap();
+        assert!(matches!(AppendFile::open(path.clone(), b"tor", &disk), Err(WriteError::Changed(_))));
+        assert_eq!(AppendFile::open(path.clone(), b"TOR", &disk).unwrap().len(), 4);
+        assert_eq!(fs::read(path).unwrap(), b"one\n");
+    }
 }

@@ -20,9 +20,13 @@ const MAX_PID_BYTES: u64 = 20;
 /// The folder of a log that this process writes.
 pub(super) struct Folder {
     pub(super) path: PathBuf,
-    /// Closing the file releases the lock.
-    _lock: File,
+    /// Closing the files releases the locks.
+    _locks: FolderLocks,
 }
+
+/// The locks of a folder: the file `lock`, which file systems of every kind can lock, and the folder itself, since the file
+/// can be removed or replaced.
+type FolderLocks = (File, Option<File>);
 
 /// The reason why a folder cannot be taken.
 #[derive(Debug)]
@@ -51,17 +55,20 @@ impl Folder {
                 .map_err(|error| failed(&format!("`{shown}` cannot be created"), &error))?;
         }
         check(path).map_err(FolderError::Unfit)?;
+        let failed = |what: &'static str| {
+            move |error: io::Error| failed(&format!("`{}` cannot be {what}", path.display()), &error)
+        };
         let mut options = system::private();
         options.read(true).write(true).create(true).truncate(false);
-        let mut lock = options
-            .open(path.join(LOCK))
-            .map_err(|error| failed(&format!("`{shown}` cannot be written"), &error))?;
-        if !try_lock(&lock).map_err(|error| failed(&format!("`{shown}` cannot be locked"), &error))? {
+        let opened = options.open(path.join(LOCK)).and_then(system::regular);
+        let mut lock = opened.map_err(failed("written"))?;
+        let folder = system::open_folder(path).map_err(failed("read"))?;
+        if !try_lock(&lock).map_err(failed("locked"))? || !try_lock_folder(folder.as_ref()) {
             return Err(FolderError::Busy(busy(path, lock)));
         }
         // For people only: the system keeps the lock.
         let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), _locks: (lock, folder) })
     }
 }
 
@@ -99,6 +106,11 @@ fn try_lock(file: &File) -> io::Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// Takes the lock of the folder itself; `false` if another process holds it. Some file systems cannot lock a folder.
+fn try_lock_folder(folder: Option<&File>) -> bool {
+    folder.is_none_or(|folder| try_lock(folder).unwrap_or(true))
 }
 
 /// Checks that `path` is a folder that can hold a log.

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The most bytes of a key file.
-const MAX_KEY_BYTES: u64 = 64 * 1024;
+pub(crate) const MAX_KEY_BYTES: u64 = 64 * 1024;
 
 /// Returns a file beside the log's folder. Keys are never in the folder, so that a copy of the log contains no key.
 pub(crate) fn beside(folder: &Path, suffix: &str) -> PathBuf {

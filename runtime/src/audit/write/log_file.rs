@@ -1,35 +1,49 @@
 //! Appends chained records to the segments of a log.
 
+use std::time::{Duration, Instant};
+
 use jiff::Timestamp;
 
 use super::{
+    contexts::Contexts,
     disk::{AppendFile, Disk, WriteError},
     folder::Folder,
     options::LogOptions,
-    queue::QueuedRecord,
+    queue::{QueuedRecord, ReadRecord, RecordContent},
     record::RecordWriter,
     recover::{self, LogEnd},
 };
 use crate::{
     audit::{
-        chain::Head,
+        chain::{Head, RecordForm},
         segments,
-        signed_note::Checkpoint,
         system::{self, DiskSpace},
     },
     message::Message,
 };
+
+/// The time after which records that no call waits for are synced.
+const SYNC_INTERVAL: Duration = Duration::from_millis(100);
+/// The bytes of such records that are synced before that time is over.
+const MAX_UNSYNCED_BYTES: usize = 512 * 1024;
 
 /// The last segment of a log, and the end of its chain.
 pub(super) struct LogFile {
     folder: Folder,
     tail: AppendFile,
     head: Head,
+    /// The head up to the last sync.
+    synced: Head,
+    /// The time of the first record since the last sync.
+    unsynced_since: Option<Instant>,
+    contexts: Contexts,
     segment: u32,
     id: String,
     redaction: String,
     segment_bytes: u64,
     disk: Disk,
+    /// Memory for the records of a batch.
+    buffers: [RecordWriter; 2],
 }
 
 impl LogFile {
@@ -45,15 +59,20 @@ impl LogFile {
             Some(end) => resume(&folder, end, &options.disk)?,
         };
         let id = end.map(|end| &end.log).filter(|id| !id.is_empty());
+        let head = end.map_or(Head::START, |end| end.head);
         Ok(Self {
             folder,
             tail,
-            head: end.map_or(Head::START, |end| end.head),
+            head,
+            synced: head,
+            unsynced_since: None,
+            contexts: Contexts::default(),
             segment: end.map_or(1, |end| end.segment),
             id: id.map_or_else(recover::new_id, String::clone),
             redaction,
             segment_bytes: options.segment_bytes,
             disk: options.disk.clone(),
+            buffers: [RecordWriter::new(), RecordWriter::new()],
         })
     }
 
@@ -74,64 +93,115 @@ impl LogFile {
         self.tail.space()
     }
 
-    /// Writes and syncs records. After an error the head is the one before.
+    /// The time until the last records must be synced.
+    pub(super) fn time_to_sync(&self) -> Option<Duration> {
+        self.unsynced_since.map(|since| SYNC_INTERVAL.saturating_sub(since.elapsed()))
+    }
+
+    /// Whether the last records must be synced now.
+    pub(super) fn must_sync(&self) -> bool {
+        self.time_to_sync().is_some_and(|time| time.is_zero()) || self.tail.unsynced() >= MAX_UNSYNCED_BYTES
+    }
+
+    /// Whether a power cut takes no record away.
+    pub(super) fn is_synced(&self) -> bool {
+        self.unsynced_since.is_none()
+    }
+
+    /// Writes records, which are not synced yet. After an error the head is the one before.
     pub(super) fn write(&mut self, records: &[QueuedRecord]) -> Result<(), WriteError> {
         if self.tail.len() >= self.segment_bytes {
             self.rotate()?;
+        }
+        // A segment may be empty after a crash, or after a failed sync of its first records.
+        if self.tail.len() == 0 {
+            self.append(&[self.opening()])?;
         }
         self.append(records)
     }
 
     fn append(&mut self, records: &[QueuedRecord]) -> Result<(), WriteError> {
-        let (mut head, mut lines, before) = (self.head, Vec::new(), self.tail.len());
-        let (ts, mut buffer) = (format!("{:.6}", Timestamp::now()), RecordWriter::new());
-        for record in records {
-            head.append(&mut lines, &ts, record.members(&mut buffer).bytes());
+        let (mut head, ts) = (self.head, format!("{:.6}", Timestamp::now()));
+        let (contexts, buffers) = (&mut self.contexts, &mut self.buffers);
+        let appended = self.tail.append(|lines| {
+            for record in records {
+                match &record.content {
+                    RecordContent::Ready(record) => head.append(lines, &ts, record.bytes()),
+                    RecordContent::Deferred(write) => {
+                        buffers[0].clear();
+                        write(&mut buffers[0]);
+                        head.append(lines, &ts, buffers[0].bytes());
+                    }
+                    RecordContent::Read(read) => {
+                        append_read(read.as_ref(), contexts, buffers, |form, body| {
+                            head.append_form(form, lines, &ts, body);
+                        });
+                    }
+                }
+            }
+        });
+        match appended {
+            Ok(()) => {
+                self.head = head;
+                self.unsynced_since.get_or_insert_with(Instant::now);
+                Ok(())
+            }
+            Err(error) => {
+                self.contexts.clear();
+                Err(error)
+            }
         }
-        self.tail.append(&lines)?;
-        if let Err(error) = self.tail.sync() {
-            // Not one of these records was acknowledged, and a reader should not find them.
-            let _ = self.tail.cut(before);
-            return Err(error);
-        }
-        self.head = head;
-        Ok(())
     }
 
-    /// Begins the next segment. Its first record names the last digest of this one.
+    /// Makes the records survive a power cut. If that fails, those since the last sync are lost, and their number is the
+    /// error's.
+    pub(super) fn sync(&mut self) -> Result<(), (WriteError, u64)> {
+        if self.unsynced_since.take().is_none() {
+            return Ok(());
+        }
+        match self.tail.sync() {
+            Ok(()) => {
+                self.synced = self.head;
+                Ok(())
+            }
+            Err(error) => {
+                let lost = self.head.next - self.synced.next;
+                self.head = self.synced;
+                self.contexts.clear();
+                Err((error, lost))
+            }
+        }
+    }
+
+    /// Begins the next segment.
     fn rotate(&mut self) -> Result<(), WriteError> {
         self.tail.is_in_place()?;
+        self.sync().map_err(|(error, _)| error)?;
         let number = self.segment + 1;
-        let tail = AppendFile::create(segments::segment(&self.folder.path, number), &self.disk)?;
-        system::sync_folder(&self.folder.path)?;
-        let previous = std::mem::replace(&mut self.tail, tail);
+        self.tail = AppendFile::create(segments::segment(&self.folder.path, number), &self.disk)?;
         self.segment = number;
-        if let Err(error) = self.append(&[self.opening()]) {
-            let empty = std::mem::replace(&mut self.tail, previous);
-            self.segment -= 1;
-            std::fs::remove_file(empty.path())?;
-            return Err(error);
-        }
+        self.contexts.clear();
+        system::sync_folder(&self.folder.path)?;
         Ok(())
     }
 
-    /// Returns the first record of a segment.
-    pub(super) fn opening(&self) -> QueuedRecord {
+    /// Returns the first record of a segment, which follows the last record of the segment before.
+    fn opening(&self) -> QueuedRecord {
         let mut record = RecordWriter::of("server");
         record.text("event", "segment").text("log", &self.id).number("segment", self.segment.into());
         record.text("redaction_key", &self.redaction);
         QueuedRecord::of_server(record)
     }
 
-    /// Removes the bytes that a failed write may have left. They were never acknowledged.
+    /// Removes the bytes that a failed write of this process left. They were never acknowledged.
     pub(super) fn cut_back(&mut self) -> Result<(), WriteError> {
         self.tail.cut_back()
     }
 
     /// Opens the files again. They must be at their paths and end as this process left them.
-    pub(super) fn reopen(&mut self, signed: Option<&Checkpoint>) -> Result<(), WriteError> {
+    pub(super) fn reopen(&mut self) -> Result<(), WriteError> {
         self.tail.is_in_place()?;
-        let end = recover::recover(&self.folder.path, signed).map_err(WriteError::Changed)?;
+        let end = recover::recover(&self.folder.path).map_err(WriteError::Changed)?;
         let end = end.filter(|end| {
             (end.head, end.segment, &end.log) == (self.head, self.segment, &self.id) && end.torn.is_empty()
         });
@@ -139,6 +209,27 @@ impl LogFile {
         self.tail = resume(&self.folder, &end.ok_or_else(moved)?, &self.disk)?;
         Ok(())
     }
+}
+
+/// Appends the record of a read, and the record of its context before it if there is none yet.
+fn append_read(
+    read: &dyn ReadRecord,
+    contexts: &mut Contexts,
+    [context, record]: &mut [RecordWriter; 2],
+    mut append: impl FnMut(RecordForm, &[u8]),
+) {
+    context.clear();
+    read.context(context);
+    let (number, is_new) = contexts.number(context.bytes());
+    record.clear();
+    if is_new {
+        record.text("kind", "server").text("event", "context").number("context", number).members(context);
+        append(RecordForm::Full, record.bytes());
+        record.clear();
+    }
+    record.text("kind", "read").number("context", number);
+    read.write(record);
+    append(RecordForm::Read, record.bytes());
 }
 
 /// Creates the first segment of a log.
@@ -150,17 +241,18 @@ fn begin(folder: &Folder, disk: &Disk) -> Result<AppendFile, WriteError> {
 
 /// Continues the segment in which the last process stopped. A torn last line moves to a file of its own.
 fn resume(folder: &Folder, end: &LogEnd, disk: &Disk) -> Result<AppendFile, WriteError> {
-    let mut tail = AppendFile::open(segments::segment(&folder.path, end.segment), disk)?;
     if !end.torn.is_empty() {
         let aside = folder.path.join(format!("torn-before-{}", end.head.next));
         let mut file = system::private();
         let mut file = file.write(true).create(true).truncate(true).open(aside)?;
         std::io::Write::write_all(&mut file, &end.torn)?;
         file.sync_all()?;
-        tail.cut(end.len)?;
+        system::sync_folder(&folder.path)?;
     }
-    // A crash may have left records in memory only.
-    tail.sync()?;
-    system::sync_folder(&folder.path)?;
-    Ok(tail)
+    let tail = AppendFile::open(segments::segment(&folder.path, end.segment), &end.torn, disk)?;
+    if tail.len() == end.len {
+        Ok(tail)
+    } else {
+        Err(WriteError::Changed(Message::new("the log changed while it was read")))
+    }
 }

@@ -22,7 +22,7 @@ pub(crate) struct LogOptions {
     pub(crate) quiet: bool,
 }
 
-/// How interval a log is signed.
+/// How often a log is signed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CheckpointInterval {
     pub(crate) records: u64,

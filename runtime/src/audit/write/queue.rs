@@ -1,10 +1,11 @@
 //! Queues the records of calls for the writer, and tells a call when its record is on the disk.
 
 use std::{
+    collections::VecDeque,
     path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicU8, Ordering},
         mpsc,
     },
     time::Duration,
@@ -12,16 +13,22 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{denials::Denials, record::RecordWriter, redact::Redaction};
+use super::{denials::Denials, left_out::LeftOut, record::RecordWriter, redact::Redaction};
+use crate::tool::caller::Caller;
 
 /// The time in which a record must reach the disk.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most records in the queue that no tool requires.
+const MAX_OPTIONAL_RECORDS: usize = 16_384;
 /// The most records in the queue that no call waits for.
-const MAX_UNAWAITED_RECORDS: usize = 16_384;
-/// The time for which such records gather before they are written, unless a call waits for another one.
-const GATHERING_TIME: Duration = Duration::from_millis(100);
-/// The number of gathered records that are written before that time is over.
-const MAX_GATHERED_RECORDS: usize = 4_096;
+const MAX_UNAWAITED_RECORDS: usize = 65_536;
+/// The time for which records gather before they are written, unless one of them is required.
+const GATHERING_TIME: Duration = Duration::from_millis(4);
+/// The number of gathered records that are written before that time is over, and at once. The thread that writes them
+/// shares its core with those that answer calls, and a batch of thousands would hold these up for milliseconds.
+const MAX_GATHERED_RECORDS: usize = 64;
+/// The rest of the writer between two batches, unless a record is required.
+const BATCH_PAUSE: Duration = Duration::from_micros(100);
 
 /// The relation of a record to a call in flight.
 #[derive(Clone, Copy, Debug)]
@@ -31,40 +38,39 @@ pub(crate) enum RecordKind {
     Other,
 }
 
+/// The record of a read, written when the read has ended.
+pub(crate) trait ReadRecord: Send {
+    /// Writes the members that many reads have in common.
+    fn context(&self, record: &mut RecordWriter);
+    /// Writes the other members.
+    fn write(&self, record: &mut RecordWriter);
+}
+
 /// A record that the writer has not written yet.
 pub(super) struct QueuedRecord {
     pub(super) kind: RecordKind,
-    content: RecordContent,
+    pub(super) content: RecordContent,
+    is_required: bool,
     done: Option<oneshot::Sender<()>>,
 }
 
-enum RecordContent {
+pub(super) enum RecordContent {
     Ready(RecordWriter),
     /// Written by the writer's thread: the call has gone on.
     Deferred(Box<dyn Fn(&mut RecordWriter) + Send>),
+    Read(Box<dyn ReadRecord>),
 }
 
 impl QueuedRecord {
     /// A record of the server itself.
     pub(super) fn of_server(record: RecordWriter) -> Self {
-        Self { kind: RecordKind::Other, content: RecordContent::Ready(record), done: None }
+        let content = RecordContent::Ready(record);
+        Self { kind: RecordKind::Other, content, is_required: false, done: None }
     }
 
-    /// Whether a call waits for this record.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.done.is_some()
-    }
-
-    /// Returns the members of the record. A deferred record is written into `buffer`.
-    pub(super) fn members<'a>(&'a self, buffer: &'a mut RecordWriter) -> &'a RecordWriter {
-        match &self.content {
-            RecordContent::Ready(record) => record,
-            RecordContent::Deferred(write) => {
-                buffer.clear();
-                write(buffer);
-                buffer
-            }
-        }
+    /// Whether a tool requires this record.
+    pub(super) fn is_required(&self) -> bool {
+        self.is_required
     }
 
     /// Tells the call that its record is on the disk.
@@ -92,8 +98,10 @@ pub(super) enum LogHealth {
 pub(crate) struct NotWritten;
 
 /// The next task of the writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WriterTask {
-    Write(Vec<QueuedRecord>),
+    /// Records were taken from the queue.
+    Write,
     /// No record came, and it is time to check the log.
     Idle,
     /// An operator asked for the log to be reopened.
@@ -114,23 +122,28 @@ pub(super) struct WriterQueue {
     queue: Mutex<RecordQueue>,
     wake: Condvar,
     health: AtomicU8,
-    left_out: AtomicU64,
+    left_out: Mutex<LeftOut>,
     pub(super) denials: Denials,
 }
 
 #[derive(Default)]
 struct RecordQueue {
-    records: Vec<QueuedRecord>,
-    /// Whether a call waits for one of the records.
-    awaited: bool,
+    records: VecDeque<QueuedRecord>,
+    /// The number of required records.
+    required: usize,
     closing: bool,
     reopening: bool,
 }
 
 impl RecordQueue {
-    /// Whether the writer has something to do now.
+    /// Whether the writer has something to do at once.
     fn is_urgent(&self) -> bool {
-        self.awaited || self.closing || self.reopening || self.records.len() >= MAX_GATHERED_RECORDS
+        self.required > 0 || self.closing || self.reopening
+    }
+
+    /// Whether the writer gathers no more records.
+    fn is_due(&self) -> bool {
+        self.is_urgent() || self.records.len() >= MAX_GATHERED_RECORDS
     }
 }
 
@@ -139,19 +152,23 @@ impl WriterQueue {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the next task, but not longer than `timeout`. Records that no call waits for gather first.
-    pub(super) fn next(&self, timeout: Option<Duration>) -> WriterTask {
-        let mut queue =
-            self.wait(self.lock(), timeout, |queue| queue.records.is_empty() && !queue.is_urgent());
+    /// Waits for the next task, but not longer than `timeout`, and moves records into `batch`: all of them if one is
+    /// required, otherwise a few.
+    pub(super) fn next(&self, timeout: Option<Duration>, batch: &mut Vec<QueuedRecord>) -> WriterTask {
+        let mut queue = self.wait(self.lock(), timeout, |queue| queue.records.is_empty() && !queue.is_due());
         if !queue.records.is_empty() {
-            queue = self.wait(queue, Some(GATHERING_TIME), |queue| !queue.is_urgent());
+            queue = self.wait(queue, Some(GATHERING_TIME), |queue| !queue.is_due());
+            queue = self.wait(queue, Some(BATCH_PAUSE), |queue| !queue.is_urgent());
         }
         if std::mem::take(&mut queue.reopening) {
             return WriterTask::Reopen;
         }
-        queue.awaited = false;
-        match (queue.records.is_empty(), queue.closing) {
-            (false, _) => WriterTask::Write(std::mem::take(&mut queue.records)),
+        let records = queue.records.len();
+        let taken = if queue.is_urgent() { records } else { records.min(MAX_GATHERED_RECORDS) };
+        batch.extend(queue.records.drain(..taken));
+        queue.required = 0;
+        match (batch.is_empty(), queue.closing) {
+            (false, _) => WriterTask::Write,
             (true, true) => WriterTask::Stop,
             (true, false) => WriterTask::Idle,
         }
@@ -172,17 +189,22 @@ impl WriterQueue {
     }
 
     fn push(&self, record: QueuedRecord) {
+        let most = match (&record.done, record.is_required) {
+            (Some(_), _) => usize::MAX,
+            (None, true) => MAX_UNAWAITED_RECORDS,
+            (None, false) => MAX_OPTIONAL_RECORDS,
+        };
         let mut queue = self.lock();
-        if queue.closing || (!record.is_awaited() && queue.records.len() >= MAX_UNAWAITED_RECORDS) {
+        if queue.closing || queue.records.len() >= most {
             drop(queue);
-            self.refuse(vec![record]);
+            self.refuse([record]);
             return;
         }
-        let was_urgent = queue.is_urgent();
-        queue.awaited |= record.is_awaited();
-        queue.records.push(record);
+        let (was_due, was_urgent) = (queue.is_due(), queue.is_urgent());
+        queue.required += usize::from(record.is_required);
+        queue.records.push_back(record);
         // A writer that is writing or gathering looks at the queue again by itself.
-        let wakes = queue.records.len() == 1 || queue.is_urgent() != was_urgent;
+        let wakes = queue.records.len() == 1 || queue.is_due() != was_due || queue.is_urgent() != was_urgent;
         drop(queue);
         if wakes {
             self.wake.notify_one();
@@ -190,17 +212,22 @@ impl WriterQueue {
     }
 
     /// Drops records and counts them. A call that waits for one of them gets an error.
-    pub(super) fn refuse(&self, records: Vec<QueuedRecord>) {
-        self.leave_out(records.len() as u64);
+    pub(super) fn refuse(&self, records: impl IntoIterator<Item = QueuedRecord>) {
+        let mut left_out = LeftOut::default();
+        let records: Vec<_> = records.into_iter().inspect(|record| left_out.count(record)).collect();
+        // Counted before a call learns of it.
+        self.leave_out(left_out);
         drop(records);
     }
 
-    pub(super) fn leave_out(&self, records: u64) {
-        self.left_out.fetch_add(records, Ordering::Relaxed);
+    pub(super) fn leave_out(&self, records: LeftOut) {
+        if !records.is_empty() {
+            self.left_out.lock().unwrap_or_else(PoisonError::into_inner).add(records);
+        }
     }
 
-    pub(super) fn take_left_out(&self) -> u64 {
-        self.left_out.swap(0, Ordering::Relaxed)
+    pub(super) fn take_left_out(&self) -> LeftOut {
+        std::mem::take(&mut *self.left_out.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Refuses every record from now on, and those in the queue.
@@ -231,7 +258,8 @@ impl AuditHandle {
     /// Waits until the record is on the disk, even if the call is dropped in the meantime.
     pub(crate) async fn commit(&self, kind: RecordKind, record: RecordWriter) -> Result<(), NotWritten> {
         let (done, acknowledged) = oneshot::channel();
-        self.queue.push(QueuedRecord { kind, content: RecordContent::Ready(record), done: Some(done) });
+        let content = RecordContent::Ready(record);
+        self.queue.push(QueuedRecord { kind, content, is_required: true, done: Some(done) });
         match tokio::time::timeout(COMMIT_TIMEOUT, acknowledged).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(NotWritten),
@@ -240,13 +268,25 @@ impl AuditHandle {
 
     /// Records without waiting. If the record cannot be written, it is counted, and the count is recorded later. `write`
     /// holds its values until then, so it must not hold secrets.
-    pub(crate) fn note(&self, kind: RecordKind, write: impl Fn(&mut RecordWriter) + Send + 'static) {
-        self.queue.push(QueuedRecord { kind, content: RecordContent::Deferred(Box::new(write)), done: None });
+    pub(crate) fn note(
+        &self,
+        kind: RecordKind,
+        is_required: bool,
+        write: impl Fn(&mut RecordWriter) + Send + 'static,
+    ) {
+        let content = RecordContent::Deferred(Box::new(write));
+        self.queue.push(QueuedRecord { kind, content, is_required, done: None });
     }
 
-    /// Whether a denial is recorded by itself. If there are too many, it is only counted.
-    pub(crate) fn admits_denial(&self, by: &'static str) -> bool {
-        self.queue.denials.admit(by)
+    /// Records a read without waiting, as [`note`](Self::note) does.
+    pub(crate) fn note_read(&self, record: impl ReadRecord + 'static) {
+        let content = RecordContent::Read(Box::new(record));
+        self.queue.push(QueuedRecord { kind: RecordKind::Other, content, is_required: false, done: None });
+    }
+
+    /// Whether a denial is recorded by itself. If the caller has too many for one reason, it is only counted.
+    pub(crate) fn admits_denial(&self, caller: Option<&Arc<Caller>>, by: &'static str) -> bool {
+        self.queue.denials.admit(caller, by)
     }
 
     /// Asks the writer to reopen the log, as after a restart.

@@ -67,6 +67,19 @@ impl RecordWriter {
         self
     }
 
+    /// Adds a member whose value is a list of objects, of which these are the members.
+    pub(super) fn objects(&mut self, key: &str, objects: impl IntoIterator<Item = Self>) -> &mut Self {
+        self.key(key);
+        self.0.push(b'[');
+        for (at, object) in objects.into_iter().enumerate() {
+            self.0.extend_from_slice(if at > 0 { b",{" } else { b"{" });
+            self.0.extend_from_slice(&object.0);
+            self.0.push(b'}');
+        }
+        self.0.push(b']');
+        self
+    }
+
     /// Adds members that were written before.
     pub(crate) fn members(&mut self, members: &Self) -> &mut Self {
         if !members.0.is_empty() {

@@ -11,39 +11,94 @@ use super::{
     folder::{Folder, FolderError},
     keys,
     log_file::LogFile,
+    note_keeper::NoteKeeper,
     options::LogOptions,
     queue::{AuditHandle, LogLocation, WriterQueue},
     record::RecordWriter,
     recover::{self, LogEnd},
     redact::Redaction,
+    signed_end::Signed,
+    signing_state::{self, KeptNote},
     writer::LogWriter,
 };
 use crate::{audit::signed_note::Signer, message::Message, stderr};
 
+/// The reason why a log is not opened.
+#[derive(Clone, Debug)]
+pub(crate) enum OpenError {
+    /// Nothing can be recorded in this folder.
+    Unfit(Message),
+    /// The log is not the one that was written, or cannot be compared with it.
+    Changed(Message),
+}
+
+impl From<Message> for OpenError {
+    fn from(message: Message) -> Self {
+        Self::Unfit(message)
+    }
+}
+
+impl OpenError {
+    pub(crate) fn into_message(self) -> Message {
+        match self {
+            Self::Unfit(message) | Self::Changed(message) => message,
+        }
+    }
+}
+
 /// Takes the folder, recovers from a crash, and starts the writer's thread. `record` is the record of the start.
-pub(crate) fn start(options: &LogOptions, mut record: RecordWriter) -> Result<AuditHandle, Message> {
+pub(crate) fn start(options: &LogOptions, mut record: RecordWriter) -> Result<AuditHandle, OpenError> {
     let folder = take(options)?;
-    let signer = signer(options, &folder.path)?;
     let path = folder.path.clone();
-    let last = checkpoints::last(&path)?;
-    let end = recover::recover(&path, last.as_ref().map(|last| &last.checkpoint))?;
+    let signer = signer(options, &path)?;
+    let last = checkpoints::last(&path).map_err(OpenError::Changed)?;
+    let end = recover::recover(&path).map_err(OpenError::Changed)?;
+    let kept = signer.as_ref().map(|_| kept(options, &path, end.as_ref())).transpose();
+    let kept = kept.map_err(OpenError::Changed)?.flatten();
+    let signed = Signed { last: last.as_ref().map(|last| &last.checkpoint), kept: kept.as_ref() };
+    let signed = signed.check(&path, end.as_ref(), signer.as_ref()).map_err(OpenError::Changed)?;
     let redaction = redaction(options, end.as_ref())?;
-    let fact = "the audit log cannot be written";
-    let failed = |error: WriteError| match error {
-        WriteError::Failed(error) => Message::failure(fact, &error),
-        error => Message::new(format!("{fact}: {error}")),
-    };
-    let checkpoints =
-        signer.map(|signer| Checkpoints::open(&path, signer, last.as_ref(), options)).transpose();
-    let checkpoints = checkpoints.map_err(failed)?;
+    let checkpoints = signer.map(|signer| {
+        let keeper = NoteKeeper::new(signing_state::file(&options.signing_key(), &path), kept.as_ref());
+        Checkpoints::open(&path, signer, keeper, last.as_ref(), options)
+    });
+    let checkpoints = checkpoints.transpose().map_err(unwritten)?;
     match &checkpoints {
-        Some(checkpoints) => _ = record.text("signed_by", &checkpoints.verifier_key()),
+        Some(checkpoints) => {
+            record.text("signed_by", &checkpoints.verifier_key());
+            if let Some(end) = end.as_ref().filter(|end| end.head.next > 0) {
+                let unsigned = end.head.next - signed;
+                record.object("before", |before| {
+                    before.number("signed", signed).number("unsigned", unsigned);
+                });
+            }
+        }
         None => _ = record.flag("signed", false),
     }
     let location = LogLocation { folder: path, signed: checkpoints.is_some() };
-    let file = LogFile::open(folder, redaction.id().to_owned(), options, end.as_ref()).map_err(failed)?;
-    let writer = LogWriter::begin(file, checkpoints, end.as_ref(), record).map_err(failed)?;
-    spawn(writer, redaction, location)
+    let file = LogFile::open(folder, redaction.id().to_owned(), options, end.as_ref()).map_err(unwritten)?;
+    let mut writer = LogWriter::begin(file, checkpoints, end.as_ref(), record).map_err(unwritten)?;
+    let queue = Arc::<WriterQueue>::default();
+    if signed == 0 {
+        // Otherwise a log that is verified now would be one without a signature.
+        writer.settle(true, &queue).map_err(unwritten)?;
+    }
+    Ok(spawn(writer, queue, redaction, location)?)
+}
+
+fn unwritten(error: WriteError) -> Message {
+    let fact = "the audit log cannot be written";
+    match error {
+        WriteError::Failed(error) => Message::failure(fact, &error),
+        error => Message::new(format!("{fact}: {error}")),
+    }
+}
+
+/// Reads the last note that is kept beside the signing key. The folder may have been moved since.
+fn kept(options: &LogOptions, folder: &Path, end: Option<&LogEnd>) -> Result<Option<KeptNote>, Message> {
+    let key = options.signing_key();
+    let kept = signing_state::read(&signing_state::file(&key, folder))?;
+    Ok(kept.or_else(|| signing_state::read_of_log(&key, &end?.log)))
 }
 
 /// Takes the folder itself, or the next numbered one that no other process has.
@@ -101,8 +156,12 @@ impl Drop for WriterEnd<'_> {
     }
 }
 
-fn spawn(writer: LogWriter, redaction: Redaction, location: LogLocation) -> Result<AuditHandle, Message> {
-    let queue = Arc::<WriterQueue>::default();
+fn spawn(
+    writer: LogWriter,
+    queue: Arc<WriterQueue>,
+    redaction: Redaction,
+    location: LogLocation,
+) -> Result<AuditHandle, Message> {
     let (disconnects, ended) = mpsc::channel();
     let for_writer = Arc::clone(&queue);
     std::thread::Builder::new()
@@ -126,7 +185,7 @@ mod tests {
         let options = LogOptions::new(folder.path().join("audit"));
         let handle = start(&options, RecordWriter::of("server")).unwrap();
         assert!(handle.is_ready());
-        handle.note(RecordKind::Other, |_| panic!("the record of this test panics"));
+        handle.note(RecordKind::Other, false, |_| panic!("the record of this test panics"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let begin = std::time::Instant::now();
         let committed = runtime.block_on(handle.commit(RecordKind::Other, RecordWriter::of("x")));

@@ -1,10 +1,12 @@
 //! Writes queued records to the disk: those that wait together are written and synced at once.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use super::{
     checkpoints::{self, Checkpoints},
+    denials,
     disk::WriteError,
+    left_out::LeftOut,
     log_file::LogFile,
     queue::{LogHealth, QueuedRecord, RecordKind, WriterQueue, WriterTask},
     record::RecordWriter,
@@ -30,8 +32,8 @@ pub(super) struct LogWriter {
 }
 
 impl LogWriter {
-    /// Writes the first records of this process: the beginning of a segment, a crash, and the start. `end` is the end of
-    /// the log before.
+    /// Writes the first records of this process: of a crash, and of the start. `end` is the end of the log before. The records
+    /// are synced and signed by [`run`](Self::run), so that a start does not wait for the disk.
     pub(super) fn begin(
         file: LogFile,
         checkpoints: Option<Checkpoints>,
@@ -39,9 +41,6 @@ impl LogWriter {
         start: RecordWriter,
     ) -> Result<Self, WriteError> {
         let mut records = Vec::new();
-        if end.is_none_or(|end| end.len == 0) {
-            records.push(file.opening());
-        }
         if let Some(end) = end.filter(|end| !end.torn.is_empty()) {
             let mut record = RecordWriter::of("server");
             record.text("event", "recovered").number("set_aside", end.torn.len() as u64);
@@ -51,39 +50,43 @@ impl LogWriter {
         records.push(QueuedRecord::of_server(start));
         let mut writer = Self { file, checkpoints, in_flight: HashSet::new(), health: LogHealth::Up };
         writer.write(&records)?;
-        writer.sign(true)?;
         Ok(writer)
     }
 
     /// Writes records until the queue is closed and empty.
-    pub(super) fn run(mut self, queue: &Arc<WriterQueue>) {
+    pub(super) fn run(mut self, queue: &WriterQueue) {
+        if let Err(error) = self.settle(true, queue) {
+            self.fail(&error, queue);
+        }
+        let mut batch = Vec::new();
         loop {
-            match queue.next(self.idle_time()) {
-                WriterTask::Write(records) => self.turn(records, queue),
-                WriterTask::Idle => self.turn(Vec::new(), queue),
+            match queue.next(self.idle_time(), &mut batch) {
+                WriterTask::Write | WriterTask::Idle => self.turn(&mut batch, queue),
                 WriterTask::Reopen => self.reopen(queue),
                 WriterTask::Stop => break,
             }
         }
-        let _ = self.record_denials(queue, true);
+        let counted = self.record_left_out(queue).and_then(|()| self.record_denials(queue, true));
         let mut record = RecordWriter::of("server");
         record.text("event", "stop").number("at_work", self.in_flight.len() as u64);
-        let _ = self.write(&[QueuedRecord::of_server(record)]).and_then(|()| self.sign(true));
+        let _ = counted.and_then(|()| self.write(&[QueuedRecord::of_server(record)]));
+        let _ = self.settle(true, queue);
         queue.set_health(LogHealth::Failed);
     }
 
     /// The time until there is something to do although no record came.
     fn idle_time(&self) -> Option<Duration> {
-        if self.health == LogHealth::Low {
-            return Some(FULL_DISK_RETRY_DELAY);
-        }
-        self.checkpoints.as_ref().filter(|_| self.health == LogHealth::Up).and_then(Checkpoints::idle_time)
+        let retry = (self.health == LogHealth::Low).then_some(FULL_DISK_RETRY_DELAY);
+        let sync = self.file.time_to_sync().filter(|_| self.health != LogHealth::Failed);
+        let checkpoints = self.checkpoints.as_ref().filter(|_| self.health == LogHealth::Up);
+        let sign = checkpoints.and_then(Checkpoints::idle_time);
+        [retry, sync, sign].into_iter().flatten().min()
     }
 
-    fn turn(&mut self, records: Vec<QueuedRecord>, queue: &WriterQueue) {
-        self.commit(records, queue);
+    fn turn(&mut self, batch: &mut Vec<QueuedRecord>, queue: &WriterQueue) {
+        self.commit(batch, queue);
         let counted = self.record_left_out(queue).and_then(|()| self.record_denials(queue, false));
-        if let Err(error) = counted.and_then(|()| self.sign(false)) {
+        if let Err(error) = counted.and_then(|()| self.settle(false, queue)) {
             self.fail(&error, queue);
         }
     }
@@ -94,12 +97,11 @@ impl LogWriter {
             return Ok(());
         }
         let left_out = queue.take_left_out();
-        if left_out == 0 {
+        if left_out.is_empty() {
             return Ok(());
         }
-        let mut record = RecordWriter::of("server");
-        record.text("event", "left_out").number("records", left_out);
-        self.write(&[QueuedRecord::of_server(record)]).inspect_err(|_| queue.leave_out(left_out))
+        let record = QueuedRecord::of_server(left_out.record());
+        self.write(&[record]).inspect_err(|_| queue.leave_out(left_out))
     }
 
     /// Records how many denials were only counted.
@@ -111,25 +113,19 @@ impl LogWriter {
         if counted.is_empty() {
             return Ok(());
         }
-        let mut record = RecordWriter::of("server");
-        record.text("event", "denied_more").object("denied_by", |denied| {
-            for (by, denials) in &counted {
-                denied.number(by, *denials);
-            }
-        });
-        self.write(&[QueuedRecord::of_server(record)]).inspect_err(|_| queue.denials.put_back(counted))
+        let record = QueuedRecord::of_server(denials::record(&counted));
+        self.write(&[record]).inspect_err(|_| queue.denials.put_back(counted))
     }
 
     /// Opens the log again. After a failed sync this is the only way to go on.
     fn reopen(&mut self, queue: &WriterQueue) {
-        match self.try_reopen() {
+        match self.try_reopen(queue) {
             Ok(()) => {
                 self.health = LogHealth::Up;
                 let mut record = RecordWriter::of("server");
                 record.text("event", "reopened");
-                if let Err(error) =
-                    self.write(&[QueuedRecord::of_server(record)]).and_then(|()| self.sign(true))
-                {
+                let written = self.write(&[QueuedRecord::of_server(record)]);
+                if let Err(error) = written.and_then(|()| self.settle(true, queue)) {
                     return self.fail(&error, queue);
                 }
                 queue.set_health(self.health);
@@ -143,12 +139,17 @@ impl LogWriter {
         }
     }
 
-    fn try_reopen(&mut self) -> Result<(), WriteError> {
+    fn try_reopen(&mut self, queue: &WriterQueue) -> Result<(), WriteError> {
         if self.health == LogHealth::Failed {
             self.file.cut_back()?;
+            if let Some(checkpoints) = &mut self.checkpoints {
+                checkpoints.cut_back()?;
+            }
+        } else {
+            self.sync(queue)?;
         }
         let last = checkpoints::last(self.file.folder()).map_err(WriteError::Changed)?;
-        self.file.reopen(last.as_ref().map(|last| &last.checkpoint))?;
+        self.file.reopen()?;
         match &mut self.checkpoints {
             Some(checkpoints) => checkpoints.reopen(last.as_ref()),
             None => Ok(()),
@@ -156,43 +157,59 @@ impl LogWriter {
     }
 
     /// Writes one batch and tells the calls that wait for it. The health is set before, for a caller that asks for it.
-    fn commit(&mut self, records: Vec<QueuedRecord>, queue: &WriterQueue) {
+    fn commit(&mut self, batch: &mut Vec<QueuedRecord>, queue: &WriterQueue) {
         let low = self.is_low();
-        let (batch, refused) = self.select(records, low);
-        let written = if batch.is_empty() { Ok(()) } else { self.write(&batch) };
-        match written {
+        let refused = self.refuse_some(batch, low);
+        match self.commit_batch(batch, queue) {
             Ok(()) => {
                 self.set_health(if low { LogHealth::Low } else { LogHealth::Up }, queue);
-                for record in &batch {
+                for record in &*batch {
                     match record.kind {
                         RecordKind::Intent(call) => _ = self.in_flight.insert(call),
                         RecordKind::Outcome(call) => _ = self.in_flight.remove(&call),
                         RecordKind::Other => {}
                     }
                 }
-                batch.into_iter().for_each(QueuedRecord::acknowledge);
+                batch.drain(..).for_each(QueuedRecord::acknowledge);
             }
             Err(error) => {
                 self.fail(&error, queue);
-                queue.refuse(batch);
+                queue.refuse(batch.drain(..));
             }
         }
         queue.refuse(refused);
     }
 
-    /// Separates the records that can be written from those that are refused.
-    fn select(&self, records: Vec<QueuedRecord>, low: bool) -> (Vec<QueuedRecord>, Vec<QueuedRecord>) {
+    /// Writes a batch, and syncs it if one of its records is required.
+    fn commit_batch(&mut self, batch: &[QueuedRecord], queue: &WriterQueue) -> Result<(), WriteError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.write(batch)?;
+        if !batch.iter().any(QueuedRecord::is_required) {
+            return Ok(());
+        }
+        self.file.sync().map_err(|(error, lost)| {
+            // The batch itself is counted by its caller.
+            queue.leave_out(LeftOut::unrequired(lost.saturating_sub(batch.len() as u64)));
+            error
+        })
+    }
+
+    /// Takes those records out of a batch that cannot be written.
+    fn refuse_some(&self, batch: &mut Vec<QueuedRecord>, low: bool) -> Vec<QueuedRecord> {
         let failed = self.health == LogHealth::Failed;
         let mut begun: HashSet<u128> = HashSet::new();
-        records.into_iter().partition(|record| {
-            !failed
-                && match record.kind {
-                    RecordKind::Intent(call) => !low && begun.insert(call),
+        let is_refused = |record: &mut QueuedRecord| {
+            failed
+                || match record.kind {
+                    RecordKind::Intent(call) => low || !begun.insert(call),
                     // If its intent was left out, the log holds nothing of the call.
-                    RecordKind::Outcome(call) => self.in_flight.contains(&call) || begun.contains(&call),
-                    RecordKind::Other => !low || record.is_awaited(),
+                    RecordKind::Outcome(call) => !self.in_flight.contains(&call) && !begun.contains(&call),
+                    RecordKind::Other => low && !record.is_required(),
                 }
-        })
+        };
+        batch.extract_if(.., is_refused).collect()
     }
 
     fn fail(&mut self, error: &WriteError, queue: &WriterQueue) {
@@ -234,14 +251,30 @@ impl LogWriter {
         self.file.write(records)
     }
 
-    /// Signs the end of the log if it is time, or `now`, when the process begins or stops.
-    fn sign(&mut self, now: bool) -> Result<(), WriteError> {
+    /// Syncs the records since the last sync. Those that are lost are counted.
+    fn sync(&mut self, queue: &WriterQueue) -> Result<(), WriteError> {
+        self.file.sync().map_err(|(error, lost)| {
+            queue.leave_out(LeftOut::unrequired(lost));
+            error
+        })
+    }
+
+    /// Syncs and signs the end of the log if it is time, or `now`, when the process begins or stops.
+    pub(super) fn settle(&mut self, now: bool, queue: &WriterQueue) -> Result<(), WriteError> {
+        if self.health == LogHealth::Failed {
+            return Ok(());
+        }
+        if now || self.file.must_sync() {
+            self.sync(queue)?;
+        }
         let Some(checkpoints) = &mut self.checkpoints else { return Ok(()) };
-        if self.health == LogHealth::Up && (now || checkpoints.are_due(self.file.head())) {
-            checkpoints.sign(self.file.id(), self.file.head())?;
-            if now {
-                checkpoints.sync()?;
+        if self.health == LogHealth::Up {
+            // Only records that no power cut takes away are signed.
+            let is_due = checkpoints.are_due(self.file.head()) && self.file.is_synced();
+            if now || is_due {
+                checkpoints.sign(self.file.id(), self.file.head())?;
             }
+            checkpoints.keep(now)?;
         }
         Ok(())
     }

@@ -38,6 +38,12 @@ fn outcomes(record: &Value) -> Vec<&str> {
         Some("outcome") => {
             [&outcome["status"], &outcome["reason"]].iter().filter_map(|word| word.as_str()).collect()
         }
+        // A read says how it ended unless it succeeded.
+        Some("read") => {
+            let reason = record["reason"].as_str();
+            [record["status"].as_str().unwrap_or("ok")].into_iter().chain(reason).collect()
+        }
+        Some("asked") => vec!["asked"],
         Some("denied") => ["denied"].into_iter().chain(record["decision"]["denied_by"].as_str()).collect(),
         Some("unended") => vec!["none"],
         _ => Vec::new(),

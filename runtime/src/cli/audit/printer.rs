@@ -17,19 +17,35 @@ const STATUS_CHARS: usize = 32;
 const REASON_CHARS: usize = 40;
 const EVENT_CHARS: usize = 64;
 
+/// The members that many reads have in common.
+struct Context {
+    members: Value,
+    /// As they are written.
+    text: Vec<u8>,
+}
+
 /// Prints the records of one log.
 pub(super) struct Printer<'a> {
     filter: &'a Filter,
     json: bool,
     /// The intents of calls whose end was not read yet, by the id of the call.
     in_flight: BTreeMap<String, Value>,
+    /// The contexts of reads in this segment, by their numbers.
+    contexts: BTreeMap<u64, Context>,
     has_title: bool,
     wrong_lines: u64,
 }
 
 impl<'a> Printer<'a> {
     pub(super) fn new(filter: &'a Filter, json: bool) -> Self {
-        Self { filter, json, in_flight: BTreeMap::new(), has_title: false, wrong_lines: 0 }
+        Self {
+            filter,
+            json,
+            in_flight: BTreeMap::new(),
+            contexts: BTreeMap::new(),
+            has_title: false,
+            wrong_lines: 0,
+        }
     }
 
     /// The number of lines that were not records.
@@ -46,13 +62,9 @@ impl<'a> Printer<'a> {
             self.wrong_lines += 1;
             return Ok(());
         };
+        let record = self.with_context(record, line);
         if self.json {
-            let is_asked = record["kind"] != "server" || !self.filter.only_calls();
-            if is_asked && self.filter.matches(&record) {
-                out.write_all(line)?;
-                out.write_all(b"\n")?;
-            }
-            return Ok(());
+            return self.json_line(line, &record, out);
         }
         match record["kind"].as_str() {
             Some("intent") => {
@@ -63,13 +75,57 @@ impl<'a> Printer<'a> {
                 if record["event"] == "start" {
                     self.finish(out)?;
                 }
-                if self.filter.only_calls() { Ok(()) } else { self.row(&record, out) }
+                // A context is a part of reads.
+                let is_shown = record["event"] != "context" && !self.filter.only_calls();
+                if is_shown { self.row(&record, out) } else { Ok(()) }
             }
+            Some("asked") => self.row(&record, out),
             _ => {
                 self.in_flight.remove(record["call_id"].as_str().unwrap_or_default());
                 self.row(&record, out)
             }
         }
+    }
+
+    /// Adds to a read what its context says.
+    fn with_context(&mut self, mut record: Value, line: &[u8]) -> Value {
+        match (record["kind"].as_str(), record["event"].as_str()) {
+            (Some("server"), Some("segment" | "start")) => self.contexts.clear(),
+            (Some("server"), Some("context")) => {
+                if let Some(number) = record["context"].as_u64() {
+                    let text = members_after_tool(line).to_vec();
+                    self.contexts.insert(number, Context { members: record.clone(), text });
+                }
+            }
+            (Some("read"), _) => {
+                for member in ["tool_digest", "effect", "caller", "transport", "protocol", "scopes"] {
+                    if let Some(value) = self.context(&record).and_then(|context| context.members.get(member))
+                    {
+                        record[member] = value.clone();
+                    }
+                }
+            }
+            _ => {}
+        }
+        record
+    }
+
+    fn context(&self, read: &Value) -> Option<&Context> {
+        self.contexts.get(&read["context"].as_u64()?)
+    }
+
+    /// Prints a record for a program: as it is written, but a read with its context.
+    fn json_line(&self, line: &[u8], record: &Value, out: &mut impl Write) -> io::Result<()> {
+        let is_asked = record["kind"] != "server" || !self.filter.only_calls();
+        if !is_asked || !self.filter.matches(record) {
+            return Ok(());
+        }
+        let context = if record["kind"] == "read" { self.context(record) } else { None };
+        let (body, chain) = line.split_at(chain(line));
+        out.write_all(body)?;
+        out.write_all(context.map_or(b"", |context| &context.text))?;
+        out.write_all(chain)?;
+        out.write_all(b"\n")
     }
 
     /// Prints the calls that were in flight when the process or the log ended.
@@ -94,7 +150,8 @@ impl<'a> Printer<'a> {
                 "TIME (UTC)", "TOOL", "CALLER", "TOOK"
             )?;
         }
-        let duration = record["outcome"]["duration_us"].as_u64().map_or(String::new(), duration);
+        let took = record["outcome"]["duration_us"].as_u64().or(record["us"].as_u64());
+        let duration = took.map_or(String::new(), duration);
         let time = text(&record["ts"]).replace('T', " ");
         // To the millisecond.
         let time = short(time.get(..TIME_CHARS).unwrap_or(&time), TIME_CHARS);
@@ -108,19 +165,31 @@ impl<'a> Printer<'a> {
     }
 }
 
+/// Returns the place of the last two members of a record.
+fn chain(line: &[u8]) -> usize {
+    memchr::memmem::rfind(line, b",\"prev\":").unwrap_or(line.len())
+}
+
+/// Returns the members of a context that a read does not have, each after a comma.
+fn members_after_tool(line: &[u8]) -> &[u8] {
+    let body = &line[..chain(line)];
+    memchr::memmem::find(body, b",\"tool_digest\":").map_or(b"", |at| &body[at..])
+}
+
 /// Says how a call ended, or what the server did.
 fn end(record: &Value) -> String {
     let of = |key: &str| short(&text(&record[key]), EVENT_CHARS);
     match record["kind"].as_str() {
-        Some("outcome") => {
-            let outcome = &record["outcome"];
+        Some(kind @ ("outcome" | "read")) => {
+            let outcome = if kind == "read" { record } else { &record["outcome"] };
             let reason = text(&outcome["reason"]);
-            let status = short(&text(&outcome["status"]), STATUS_CHARS);
+            let status = short(outcome["status"].as_str().unwrap_or("ok"), STATUS_CHARS);
             if reason.is_empty() { status } else { format!("{status}: {}", short(&reason, REASON_CHARS)) }
         }
         Some("denied") => {
             format!("denied: {}", short(&text(&record["decision"]["denied_by"]), REASON_CHARS))
         }
+        Some("asked") => "asked the user".to_owned(),
         Some("unended") => "no outcome".to_owned(),
         Some("server") => format!("the server: {}", of("event")),
         _ => format!("a record of another kind: {}", of("kind")),

@@ -39,13 +39,13 @@ pub(super) struct Show {
     /// Only records before this time
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// Only calls that ended like this: `ok`, `error`, `denied`, `none`, or the reason, such as `scope` or `timeout`
+    /// Only calls that ended like this: `ok`, `error`, `denied`, `asked`, `none`, or the reason, such as `scope` or `timeout`
     #[arg(long, value_name = "WORD")]
     outcome: Option<String>,
     /// Go on with new records as they are written
     #[arg(long, short)]
     follow: bool,
-    /// Print the records as they are written, a line of JSON each
+    /// Print the records as they are written, a line of JSON each, but a read with its caller
     #[arg(long)]
     json: bool,
 }

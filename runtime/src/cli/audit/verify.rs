@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 use super::{FolderArg, plain, shown};
 use crate::{
-    audit::verify::{Checkpoint, Finding, Location, Verdict, VerifierKey, exported, verify},
+    audit::verify::{
+        Checkpoint, Finding, LeftOutCounts, Location, Verdict, VerifierKey, exported, read_key, verify,
+    },
     cli::{COULD_NOT, DONE, FAILED, fail, print_stdout},
     message::Message,
     server::Server,
@@ -47,9 +49,10 @@ impl Verify {
         let threads = self
             .threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+        let signing_key = self.signing_key().unwrap_or_else(|| log.usual_signing_key());
         let mut worst = DONE;
         for folder in folders {
-            let code = match verify(&folder, &keys, exported.clone(), threads) {
+            let code = match verify(&folder, &keys, exported.clone(), &signing_key, threads) {
                 Ok(verdict) => {
                     let text = if self.json {
                         as_json(&folder, &verdict)
@@ -76,7 +79,7 @@ impl Verify {
             let mut public = signing.as_os_str().to_owned();
             public.push(".pub");
             let public = PathBuf::from(public);
-            return match std::fs::read_to_string(&public) {
+            return match read_key(&public) {
                 Ok(text) => Ok((vec![key(&text)?], format!("the key in {}", shown(&public)))),
                 Err(_) => Ok((Vec::new(), String::new())),
             };
@@ -86,6 +89,13 @@ impl Verify {
             Err(_) => key(argument),
         });
         Ok((keys.collect::<Result<_, _>>()?, "the key that was given".to_owned()))
+    }
+
+    /// Returns the signing key beside a file of a verifier key that was given. The key itself is not read.
+    fn signing_key(&self) -> Option<PathBuf> {
+        let files = self.keys.iter().map(Path::new).filter(|file| file.exists());
+        let names = files.filter(|file| file.extension().is_some_and(|extension| extension == "pub"));
+        names.map(|file| file.with_extension("")).next()
     }
 
     /// Reads the checkpoints that were stored elsewhere.
@@ -149,6 +159,9 @@ fn counted(number: u64, of: &str) -> String {
     if number == 1 { format!("1 {of}") } else { format!("{number} {of}s") }
 }
 
+/// The most gaps that are listed one by one.
+const MAX_GAPS: usize = 5;
+
 /// Says what it means that no change is found, and what it does not mean.
 fn assurance(verdict: &Verdict, key_source: &str) -> String {
     let Verdict { summary, checkpoints, .. } = verdict;
@@ -157,12 +170,31 @@ fn assurance(verdict: &Verdict, key_source: &str) -> String {
                 A log that was written anew from some record on, or whose end was cut off, looks like this one.\n"
             .to_owned();
     };
-    let mut text = format!(
-        "  signed up to record {} of {}, by {key_source}: up to there only the owner of the signing key can have\n  \
-         changed it. Later records are chained only.\n",
-        upto.saturating_sub(1),
-        summary.records.saturating_sub(1)
-    );
+    let (last, all) = (upto.saturating_sub(1), summary.records.saturating_sub(1));
+    let mut text = format!("  signed up to record {last} of {all}, by {key_source}.\n");
+    for gap in summary.gaps.iter().take(MAX_GAPS) {
+        let _ = writeln!(
+            text,
+            "  Records {} to {} were not signed when a later start of the server found them: they may have been changed\n  \
+             before that start.",
+            gap.first, gap.last
+        );
+    }
+    if let Some(more) = summary.gaps.len().checked_sub(MAX_GAPS).filter(|more| *more > 0) {
+        let _ =
+            writeln!(text, "  {more} other ranges of records were not signed either (`--json` lists them).");
+    }
+    let _ = match summary.gaps.last() {
+        None => writeln!(text, "  Up to record {last}, nothing was changed without the signing key."),
+        Some(gap) => writeln!(
+            text,
+            "  Since record {}, up to record {last}, nothing was changed without the signing key.",
+            gap.last + 1
+        ),
+    };
+    if upto < summary.records {
+        text += "  The records after it are chained only.\n";
+    }
     if checkpoints.exported_signed.is_none() {
         text += "  A log whose end was cut off together with the end of its checkpoints looks like this one: compare with\n  \
                  checkpoints that were stored elsewhere (`--checkpoints FILE`).\n";
@@ -199,13 +231,33 @@ fn notes(verdict: &Verdict) -> Vec<String> {
     note(summary.unended > 0, format!("calls without an outcome: {}", summary.unended));
     let recovered = summary.recovered;
     note(recovered > 0, format!("ends that a crash cut off, and a restart set aside: {recovered}"));
-    let left_out = summary.left_out;
-    note(left_out > 0, format!("records that were left out, none of them required: {left_out}"));
+    note(summary.left_out.records > 0, left_out(&summary.left_out));
     note(
         summary.steps_back > 0,
         format!("the clock stepped back {} times: the order is that of `seq`", summary.steps_back),
     );
     notes
+}
+
+/// Says how many records were left out, and what became of the calls that required them.
+fn left_out(counts: &LeftOutCounts) -> String {
+    let LeftOutCounts { records, unknown, intents, outcomes, others } = *counts;
+    let mut text = format!("records that were left out: {records}");
+    let parts = [
+        (intents, "calls that must be recorded did not run"),
+        (outcomes, "calls ran, and their results were withheld"),
+        (others, "required records of refusals or questions"),
+        (unknown, "of an earlier version, which did not count those that were required"),
+    ];
+    let mut separator = ": ";
+    for (number, what) in parts.into_iter().filter(|(number, _)| *number > 0) {
+        let _ = write!(text, "{separator}{number} {what}");
+        separator = ", ";
+    }
+    if separator == ": " {
+        text += ", none of them required";
+    }
+    text
 }
 
 fn as_json(folder: &Path, verdict: &Verdict) -> String {
@@ -219,6 +271,7 @@ fn as_json(folder: &Path, verdict: &Verdict) -> String {
         }
         finding
     });
+    let gaps = summary.gaps.iter().map(|gap| json!({"first": gap.first, "last": gap.last}));
     let report = json!({
         "folder": folder.to_string_lossy(),
         "intact": summary.findings.is_empty(),
@@ -237,7 +290,14 @@ fn as_json(folder: &Path, verdict: &Verdict) -> String {
         "stopped": summary.stopped,
         "calls_without_outcome": summary.unended,
         "recovered": summary.recovered,
-        "left_out": summary.left_out,
+        "left_out": summary.left_out.records,
+        "left_out_required": {
+            "intents": summary.left_out.intents,
+            "outcomes": summary.left_out.outcomes,
+            "others": summary.left_out.others,
+            "unknown": summary.left_out.unknown,
+        },
+        "unsigned": gaps.collect::<Vec<Value>>(),
         "clock_steps_back": summary.steps_back,
     });
     format!("{report}\n")

@@ -31,7 +31,7 @@ impl HttpGate {
         match pipeline::admit(core, caller, index, name) {
             Ok(admission) => Ok(admission),
             Err(refusal) => {
-                pipeline::record_refusal(core, caller, index, name, &origin(), &refusal).await;
+                pipeline::record_refusal(core, caller, index, name, &origin(), &refusal);
                 Err(self.refused(refusal, legacy).to(Some(id.clone())))
             }
         }
