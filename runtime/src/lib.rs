@@ -32,6 +32,7 @@ mod client;
 mod clock;
 mod confirm;
 mod contract;
+mod idempotency;
 mod limits;
 mod message;
 mod pipeline;
@@ -46,6 +47,7 @@ mod serve;
 mod server;
 mod start_error;
 mod stderr;
+mod store;
 mod tasks;
 pub mod testing;
 mod text;
@@ -140,6 +142,7 @@ pub use rmcp;
 pub use sandbox::Sandbox;
 pub use server::{Server, Service};
 pub use start_error::StartError;
+pub use store::KeyStore;
 pub use tool::{
     ask::{Ask, ClientFeature},
     call::Call,

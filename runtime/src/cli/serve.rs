@@ -105,7 +105,7 @@ impl Serve {
     fn build<C: State>(&self, server: Server<C>) -> Result<Service, StartError> {
         let server = if self.read_only { server.read_only() } else { server };
         let server = if self.yes_destructive { server.yes_destructive() } else { server };
-        self.log.of(server, self.quiet).build()
+        self.log.keys_of(self.log.of(server, self.quiet)).build()
     }
 
     /// Prints on stderr what is served.
@@ -174,6 +174,7 @@ fn run(service: &Service, served: impl Future<Output = Result<Shutdown, Message>
     };
     let served = runtime.block_on(served);
     service.stop_audit();
+    service.stop_keys();
     // Drops what tasks still hold, such as a database of the state. A handler that outlived its deadline may still block
     // a thread, and the process does not wait for that.
     runtime.shutdown_timeout(THREADS_TIMEOUT);

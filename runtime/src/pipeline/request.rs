@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Core, Elicitor, Refusal, TaskMode,
     admission::{self, Admission, NotAdmitted},
 };
 use crate::{
-    record::{DeniedBy, Origin, Unrecorded},
+    idempotency::SentKey,
+    record::{DeniedBy, KeyMark, Origin, Unrecorded},
     revision::Revision,
     sandbox::UnsandboxedHandle,
+    tasks::Snapshot,
     tool::{ask::Question, call::Reports, caller::Caller, output::Reply},
 };
 
@@ -26,15 +28,17 @@ pub(crate) struct Request<'a> {
     pub(crate) caller: Arc<Caller>,
     pub(crate) entry: AdmissionStage,
     pub(crate) revision: Revision,
-    pub(crate) idempotency_key: Option<Value>,
+    pub(crate) idempotency_key: SentKey,
     pub(crate) reports: Option<Reports>,
     pub(crate) cancelled: CancellationToken,
     pub(crate) origin: &'a Origin,
     /// The threads without a sandbox, if the service itself runs on sandboxed ones.
-    pub(crate) unsandboxed: Option<&'a UnsandboxedHandle>,
+    pub(crate) unsandboxed: Option<&'a Arc<UnsandboxedHandle>>,
     /// The client, as something that can be asked.
     pub(crate) peer: &'a dyn Elicitor,
-    pub(crate) task: TaskMode<'a>,
+    pub(crate) task: TaskMode,
+    /// Tracks runs that outlive their request, for the connection that waits for them.
+    pub(crate) runs: &'a TaskTracker,
 }
 
 /// How far admission has come when a round reaches the pipeline.
@@ -67,6 +71,8 @@ impl AdmissionStage {
 /// How a round ended.
 pub(crate) enum CallAnswer {
     Reply(Reply),
+    /// The call was sent before, and runs or ran in this task.
+    Task(Box<Snapshot>),
     /// The client must answer first; it returns with its answers and the state.
     Ask {
         questions: Vec<(String, Question)>,
@@ -79,33 +85,35 @@ pub(super) struct Denial {
     /// `None` if the handler ran and its outcome is recorded.
     pub(super) by: Option<DeniedBy>,
     pub(super) answer: Result<Box<Reply>, Refusal>,
+    /// The idempotency key, if it is the reason.
+    pub(super) key: Option<KeyMark>,
 }
 
 impl Denial {
     /// A protocol error by the stage `by`.
     pub(super) fn refused(by: DeniedBy) -> impl Fn(Refusal) -> Self {
-        move |refusal| Self { by: Some(by), answer: Err(refusal) }
+        move |refusal| Self { by: Some(by), answer: Err(refusal), key: None }
     }
 
     /// A tool error by the stage `by`.
     pub(super) fn replied(by: DeniedBy) -> impl Fn(Box<Reply>) -> Self {
-        move |reply| Self { by: Some(by), answer: Ok(reply) }
+        move |reply| Self { by: Some(by), answer: Ok(reply), key: None }
     }
 
     /// A protocol error after the handler ran.
     pub(super) fn after_run(refusal: Refusal) -> Self {
-        Self { by: None, answer: Err(refusal) }
+        Self { by: None, answer: Err(refusal), key: None }
     }
 }
 
 impl From<NotAdmitted> for Denial {
     fn from(refusal: NotAdmitted) -> Self {
-        Self { by: Some(refusal.denied_by()), answer: Err(refusal.into()) }
+        Self { by: Some(refusal.denied_by()), answer: Err(refusal.into()), key: None }
     }
 }
 
 impl From<Unrecorded> for Denial {
     fn from(unrecorded: Unrecorded) -> Self {
-        Self { by: Some(DeniedBy::Audit), answer: Err(unrecorded.into()) }
+        Self { by: Some(DeniedBy::Audit), answer: Err(unrecorded.into()), key: None }
     }
 }

@@ -15,26 +15,34 @@ use crate::{
 /// The size of one result, in bytes of text.
 const MAX_RESULT_BYTES: usize = 1024 * 1024;
 
-pub(super) fn shape(tool: &Definition, mut reply: Reply, revision: Revision) -> Reply {
+/// Shapes a result in the same way for every revision.
+pub(super) fn shape(tool: &Definition, mut reply: Reply) -> Reply {
     if reply.error.is_none()
         && let Some(value) = reply.structured.take()
     {
         match (&tool.output, value) {
             (OutputShape::Unit, _) => reply.content = vec![Block::Text("done".to_owned())],
             (OutputShape::Text, serde_json::Value::String(text)) => reply.content = vec![Block::Text(text)],
-            (OutputShape::Structured { checker, object, .. }, value) => {
+            (OutputShape::Structured { checker, .. }, value) => {
                 if !checker.accepts(&value) {
                     return dishonest(tool.descriptor);
                 }
                 reply.content = vec![Block::Text(reply.json.take().unwrap_or_else(|| value.to_string()))];
-                let wrapped = !object && revision.is_legacy();
-                reply.structured = Some(if wrapped { wrap(value) } else { value });
+                reply.structured = Some(value);
             }
             (OutputShape::Text | OutputShape::Content, _) => return dishonest(tool.descriptor),
         }
     }
     if size(&reply) > MAX_RESULT_BYTES {
         return too_large(tool.descriptor);
+    }
+    reply
+}
+
+/// Puts a shaped result into the form that clients of `revision` take.
+pub(super) fn for_revision(tool: &Definition, mut reply: Reply, revision: Revision) -> Reply {
+    if revision.is_legacy() && matches!(tool.output, OutputShape::Structured { object: false, .. }) {
+        reply.structured = reply.structured.map(wrap);
     }
     reply
 }

@@ -73,6 +73,38 @@ impl CallIdentity {
     }
 }
 
+/// The idempotency key of a call, as a record names it.
+#[derive(Clone)]
+pub(crate) struct KeyMark {
+    /// The key itself; a record holds its HMAC.
+    pub(crate) key: String,
+    pub(crate) state: &'static str,
+    /// Whether the answer is that of an earlier call.
+    pub(crate) replayed: bool,
+}
+
+impl KeyMark {
+    /// Writes the mark. The key is replaced at once, since records wait in a queue.
+    fn writer(&self, log: &AuditHandle) -> impl Fn(&mut RecordWriter) + Send + 'static {
+        let (key, state, replayed) = (log.redaction.of(self.key.as_bytes()), self.state, self.replayed);
+        move |record: &mut RecordWriter| {
+            record.object("idempotency", |idempotency| {
+                idempotency.text("state", state).text("key", &key);
+                if replayed {
+                    idempotency.flag("replayed", true);
+                }
+            });
+        }
+    }
+}
+
+/// A pending record without its log, for a call that goes on after its request.
+pub(crate) struct OwnedPending {
+    pub(super) identity: Arc<CallIdentity>,
+    pub(super) class: Audit,
+    pub(super) start: Instant,
+}
+
 /// The scopes of a caller that a record lists.
 const MAX_SCOPES: usize = 64;
 
@@ -86,19 +118,50 @@ pub(crate) struct PendingRecord<'a> {
 
 impl<'a> PendingRecord<'a> {
     /// Records that the call was refused. The refusal stands even if its record cannot be written.
-    pub(crate) async fn denied(&self, by: DeniedBy) {
+    pub(crate) async fn denied(&self, by: DeniedBy, key: Option<&KeyMark>) {
         if !self.log.admits_denial(by.as_str()) {
             return;
         }
         let identity = Arc::clone(&self.identity);
+        let key = key.map(|key| key.writer(self.log));
         let write = move |record: &mut RecordWriter| {
             identity.write("denied", record);
+            if let Some(key) = &key {
+                key(record);
+            }
             by.write(record);
         };
         if self.class == Audit::Required {
             let _ = self.log.commit(RecordKind::Other, RecordWriter::with(write)).await;
         } else {
             self.log.note(RecordKind::Other, write);
+        }
+    }
+
+    /// Returns the id of the call in its records.
+    pub(crate) fn call_id(&self) -> u128 {
+        self.identity.call
+    }
+
+    /// Detaches the record from its request.
+    pub(crate) fn detach(&self) -> OwnedPending {
+        let Self { class, start, .. } = *self;
+        OwnedPending { identity: Arc::clone(&self.identity), class, start }
+    }
+
+    /// Records that the call is answered with the result of an earlier one. Nothing runs, so nothing waits for the disk.
+    pub(crate) async fn replayed(
+        &self,
+        tool: &Definition,
+        arguments: &Map<String, Value>,
+        key: &KeyMark,
+        reply: &Reply,
+    ) {
+        let class = if self.class == Audit::Required { Audit::BestEffort } else { self.class };
+        let read =
+            PendingRecord { log: self.log, identity: Arc::clone(&self.identity), class, start: self.start };
+        if let Ok(Some(in_flight)) = read.intent(tool, arguments, Some(key), false).await {
+            let _ = in_flight.outcome(reply).await;
         }
     }
 
@@ -109,7 +172,7 @@ impl<'a> PendingRecord<'a> {
         &self,
         tool: &Definition,
         arguments: &Map<String, Value>,
-        key: Option<&str>,
+        key: Option<&KeyMark>,
         confirmed: bool,
     ) -> Result<Option<InFlightRecord<'a>>, Unrecorded> {
         if self.class == Audit::Off {
@@ -118,7 +181,7 @@ impl<'a> PendingRecord<'a> {
         let log = self.log;
         // Redacted before the record is queued, so that arguments do not outlive the call in the queue.
         let arguments = log.redaction.arguments(tool.descriptor, &tool.input.schema, arguments);
-        let key = key.map(|key| log.redaction.of(key.as_bytes()));
+        let key = key.map(|key| key.writer(log));
         let confirm = match (confirmed, tool.descriptor.confirm) {
             (true, _) => "given",
             (false, true) => "nobody_asked",
@@ -129,7 +192,7 @@ impl<'a> PendingRecord<'a> {
             identity.write("intent", record);
             record.json("args", &arguments);
             if let Some(key) = &key {
-                record.object("idempotency", |idempotency| _ = idempotency.text("key", key));
+                key(record);
             }
             record
                 .text("confirm", confirm)
@@ -160,6 +223,11 @@ pub(crate) struct InFlightRecord<'a> {
 }
 
 impl InFlightRecord<'_> {
+    /// Records that the call does not run after all.
+    pub(crate) fn not_run(mut self) {
+        self.end("not_run");
+    }
+
     /// Records that the tool asked its client something: the call begins anew with the answers.
     pub(crate) async fn asked(self, ask: &Ask) -> Result<(), Unrecorded> {
         let reply = ToolError::not_applied(ask.to_string()).reason("question").into();

@@ -2,6 +2,7 @@
 
 use crate::{
     about::About,
+    idempotency::KeyKeeping,
     limits::Bounds,
     record::Recording,
     revision::Revision,
@@ -27,6 +28,8 @@ pub(crate) struct Config {
     pub(super) skip_confirmation: bool,
     pub(super) checks: Vec<ReadinessCheck>,
     pub(crate) recording: Recording,
+    pub(crate) keeping: KeyKeeping,
+    pub(super) key_argument: bool,
 }
 
 impl Config {
@@ -44,6 +47,8 @@ impl Config {
             skip_confirmation: false,
             checks: Vec::new(),
             recording: Recording::Unset,
+            keeping: KeyKeeping::Unset,
+            key_argument: false,
         }
     }
 

@@ -18,11 +18,14 @@ pub struct Reply {
     pub json: Option<String>,
     /// The error if the call failed (`isError`).
     pub error: Option<ToolError>,
+    /// Whether this is the answer to an earlier call with the same idempotency key.
+    pub replayed: bool,
 }
 
 impl Reply {
     /// An answer without content.
-    pub(crate) const EMPTY: Self = Self { content: Vec::new(), structured: None, json: None, error: None };
+    pub(crate) const EMPTY: Self =
+        Self { content: Vec::new(), structured: None, json: None, error: None, replayed: false };
 }
 
 impl From<ToolError> for Reply {

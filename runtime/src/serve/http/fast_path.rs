@@ -28,11 +28,13 @@ use super::{
     keep_alive,
 };
 use crate::{
+    idempotency::SentKey,
     pipeline::{Admission, TaskMode},
     record::Origin,
     revision::Revision,
     serve::{
         mcp::{
+            call::header_keys,
             peer,
             rounds::{CallInput, Invocation},
         },
@@ -53,6 +55,8 @@ pub(super) struct FastCall {
     params: CallToolRequestParams,
     meta: RequestMetaObject,
     features: ClientFeatures,
+    /// The idempotency keys in the headers.
+    header_keys: Vec<Box<[u8]>>,
 }
 
 impl FastCall {
@@ -86,7 +90,8 @@ impl FastCall {
                 if agrees && !reports && !takes_task && !shared.lists.has_headers(&params.name) =>
             {
                 let features = peer::features(Some(capabilities));
-                Ok(Self { id, tool, params, meta, features })
+                let header_keys = header_keys(headers);
+                Ok(Self { id, tool, params, meta, features, header_keys })
             }
             _ => Err((id, params.name.into_owned())),
         }
@@ -140,11 +145,15 @@ impl FastCall {
             name: self.params.name.into_owned(),
             caller,
             revision: Revision::V2026_07_28,
-            idempotency_key: self.meta.remove(wire_names::IDEMPOTENCY_KEY),
+            idempotency_key: SentKey {
+                meta: self.meta.remove(wire_names::IDEMPOTENCY_KEY),
+                headers: self.header_keys,
+            },
             origin,
             unsandboxed: None,
             reports: None,
             cancelled,
+            runs: shared.in_flight.clone(),
             shared,
         };
         invocation.modern(input, self.features, Some(admission), TaskMode::NotRequested).await
