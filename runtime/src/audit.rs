@@ -41,6 +41,12 @@ pub(crate) fn no_folder() -> Message {
     Message::new(NO_FOLDER).help("name one: `--audit DIR`")
 }
 
+/// The folder of the log that `serve` keeps of the server of this name, if none is named.
+#[cfg(feature = "redb")]
+pub(crate) fn default_folder(server: &str) -> Option<PathBuf> {
+    default_dir::folder(server)
+}
+
 /// The folder in which calls are recorded, and how.
 ///
 /// ```

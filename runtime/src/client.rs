@@ -14,7 +14,7 @@ use rmcp::{
 use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{revision::Revision, serve::Service};
+use crate::{revision::Revision, serve::Service, wire_names};
 pub use answer::{Answer, CallError};
 use builder::Listener;
 pub use builder::{ClientBuilder, ElicitAction, FilledForm};
@@ -52,7 +52,7 @@ pub struct Client {
 
 impl Client {
     /// Builds `server`, connects to it under the newest revision, and grants the caller no scopes. Calls are recorded only
-    /// if the server has an audit log.
+    /// if the server has an audit log. Idempotency keys are kept in memory unless the server has a store.
     ///
     /// # Panics
     ///
@@ -60,6 +60,7 @@ impl Client {
     pub async fn of<C: crate::tool::state::State>(server: crate::Server<C>) -> Self {
         let service = server
             .or_unaudited()
+            .or_keys_in_memory()
             .build()
             .unwrap_or_else(|error| panic!("the server does not start: {error}"));
         Self::to(service, Revision::V2026_07_28).await
@@ -91,6 +92,11 @@ impl Client {
     pub fn with_meta(&self, key: &str, value: impl Into<Value>) -> &Self {
         self.next_meta().insert(key.to_owned(), value.into());
         self
+    }
+
+    /// Sends the next call with an idempotency key.
+    pub fn with_idempotency_key(&self, key: &str) -> &Self {
+        self.with_meta(wire_names::IDEMPOTENCY_KEY, key)
     }
 
     fn next_meta(&self) -> std::sync::MutexGuard<'_, Map<String, Value>> {

@@ -23,7 +23,15 @@ pub struct Clock(Time);
 #[derive(Clone, Debug)]
 enum Time {
     Since(Instant),
-    Nanoseconds(Arc<AtomicU64>),
+    Manual(Arc<ManualTime>),
+}
+
+/// The time of a manual clock, in nanoseconds.
+#[derive(Debug, Default)]
+struct ManualTime {
+    elapsed: AtomicU64,
+    /// How far the time since 1970 was set back.
+    set_back: AtomicU64,
 }
 
 /// The start of a manual clock: 28 July 2026.
@@ -38,13 +46,21 @@ impl Default for Clock {
 impl Clock {
     /// Creates a manual clock, which stands still until it is advanced.
     pub fn manual() -> Self {
-        Self(Time::Nanoseconds(Arc::default()))
+        Self(Time::Manual(Arc::default()))
     }
 
     /// Advances a manual clock. Does nothing to the system's clock.
     pub fn advance(&self, by: Duration) {
-        if let Time::Nanoseconds(now) = &self.0 {
-            now.fetch_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::SeqCst);
+        if let Time::Manual(now) = &self.0 {
+            now.elapsed.fetch_add(nanoseconds(by), Ordering::SeqCst);
+        }
+    }
+
+    /// Sets the date of a manual clock back, as an operator or a time service does: time that has elapsed stays elapsed.
+    /// Does nothing to the system's clock.
+    pub fn set_back(&self, by: Duration) {
+        if let Time::Manual(now) = &self.0 {
+            now.set_back.fetch_add(nanoseconds(by), Ordering::SeqCst);
         }
     }
 
@@ -52,7 +68,10 @@ impl Clock {
     pub fn since_1970(&self) -> Duration {
         match &self.0 {
             Time::Since(_) => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
-            Time::Nanoseconds(_) => START + self.elapsed(),
+            Time::Manual(now) => {
+                let set_back = Duration::from_nanos(now.set_back.load(Ordering::SeqCst));
+                (START + self.elapsed()).saturating_sub(set_back)
+            }
         }
     }
 
@@ -60,7 +79,11 @@ impl Clock {
     pub(crate) fn elapsed(&self) -> Duration {
         match &self.0 {
             Time::Since(start) => start.elapsed(),
-            Time::Nanoseconds(now) => Duration::from_nanos(now.load(Ordering::SeqCst)),
+            Time::Manual(now) => Duration::from_nanos(now.elapsed.load(Ordering::SeqCst)),
         }
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

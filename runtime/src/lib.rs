@@ -32,6 +32,7 @@ mod client;
 mod clock;
 mod confirm;
 mod contract;
+mod idempotency;
 mod lifecycle;
 mod limits;
 mod message;
@@ -47,6 +48,7 @@ mod serve;
 mod server;
 mod start_error;
 mod stderr;
+mod store;
 mod tasks;
 pub mod testing;
 mod text;
@@ -152,6 +154,7 @@ pub use serve::{HttpOptions, HttpService};
 pub use server::NeedsStateWith;
 pub use server::{Server, Service, StopResult};
 pub use start_error::StartError;
+pub use store::KeyStore;
 pub use tool::{
     ask::{Ask, ClientFeature, FormAnswer},
     call::Call,

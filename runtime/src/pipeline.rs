@@ -13,7 +13,11 @@ mod result;
 mod run;
 mod task;
 
-use futures::future::BoxFuture;
+use std::sync::Arc;
+
+use futures::future::{self, BoxFuture};
+use serde_json::{Map, Value};
+use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
 #[cfg(feature = "http")]
 pub(crate) use self::admission::{admit, record_refusal};
@@ -29,17 +33,26 @@ pub(crate) use self::{
 use self::{
     confirmation::{Asked, Confirmation, Need},
     elicitation::Asker,
+    idempotency::{Found, HeldKey, LookUp, Waiting},
     preview::PreviewedCall,
     request::Denial,
+    run::KeyedEnd,
 };
 use crate::{
-    confirm::{Bound, RequestState},
-    record::{DeniedBy, PendingRecord},
-    tool::{ask::Round, call::Call, outcome::Outcome},
+    confirm::{Bound, CallDigest, RequestState},
+    limits::Slot,
+    record::{ConfirmedBy, DeniedBy, PendingRecord},
+    revision::Revision,
+    sandbox::UnsandboxedHandle,
+    store::AttemptId,
+    tool::{ask::Round, call::Call, outcome::Outcome, output::Reply},
 };
 
 /// Answers one round of a call, and records it if it was refused.
-pub(crate) fn call<'a>(core: &'a Core, request: Request<'a>) -> BoxFuture<'a, Result<CallAnswer, Refusal>> {
+pub(crate) fn call<'a>(
+    core: &'a Arc<Core>,
+    request: Request<'a>,
+) -> BoxFuture<'a, Result<CallAnswer, Refusal>> {
     // Boxed, so that the futures of all callers hold a pointer and not a copy of every stage.
     Box::pin(async move {
         let subject = core.subject(request.tool, request.name);
@@ -47,11 +60,19 @@ pub(crate) fn call<'a>(core: &'a Core, request: Request<'a>) -> BoxFuture<'a, Re
         let pending = core.audit.as_ref().map(|recorder| {
             recorder.pending(subject, &request.caller, request.origin, Some(request.revision))
         });
-        match stages(core, request, pending.as_ref()).await {
+        let answer = match decide(core, request, pending.as_ref()).await {
+            Ok(Decision::Answer(answer)) => Ok(answer),
+            Ok(Decision::Run(work)) if work.held_key.is_some() => {
+                idempotency::detached(core, pending.as_ref(), *work).await
+            }
+            Ok(Decision::Run(work)) => perform(core, pending.as_ref(), *work, &mut Waiting::none()).await,
+            Err(denial) => Err(denial),
+        };
+        match answer {
             Ok(answer) => Ok(answer),
             Err(denial) => {
                 if let (Some(pending), Some(by)) = (pending, denial.by) {
-                    pending.denied(by, peer.state());
+                    pending.denied(by, peer.state(), denial.key.as_ref());
                 }
                 denial.answer.map(|reply| CallAnswer::Reply(*reply))
             }
@@ -59,20 +80,61 @@ pub(crate) fn call<'a>(core: &'a Core, request: Request<'a>) -> BoxFuture<'a, Re
     })
 }
 
-/// The stages. The transport has authenticated the caller; everything else is decided here, in this order.
-async fn stages(
+/// The decision about a round.
+enum Decision {
+    Answer(CallAnswer),
+    Run(Box<Work>),
+}
+
+/// A call that may run.
+struct Work {
+    /// The index of the tool in the registry.
+    tool: usize,
+    call: Call,
+    arguments: Map<String, Value>,
+    slot: Slot,
+    revision: Revision,
+    /// How the call was confirmed.
+    confirmed_by: ConfirmedBy,
+    held_key: Option<HeldKey>,
+    /// Only a client that can be asked something needs a digest to return with.
+    digest: Option<CallDigest>,
+    is_stateless: bool,
+    /// The client returned with a state that could not be opened.
+    unusable: bool,
+    unsandboxed: Option<Arc<UnsandboxedHandle>>,
+    task: TaskMode,
+    /// While it runs, a server that shuts down and the connection wait for it.
+    _in_flight: Option<[TaskTrackerToken; 2]>,
+}
+
+/// The stages up to the decision. The transport has authenticated the caller; everything else is decided here, in this
+/// order.
+async fn decide(
     core: &Core,
-    request: Request<'_>,
+    mut request: Request<'_>,
     pending: Option<&PendingRecord<'_>>,
-) -> Result<CallAnswer, Denial> {
-    let Admission { tool: index, mut slot } =
+) -> Result<Decision, Denial> {
+    let Admission { tool: index, slot } =
         request.entry.admit(core, &request.caller, request.tool, request.name)?;
     let (tool, peer) = (core.tool(index), request.peer);
     task::check(tool.descriptor, &request.task).map_err(Denial::refused(DeniedBy::Task))?;
     // After admission: a malformed key must not tell a concealed tool from one that does not exist.
-    let key = idempotency::key(request.idempotency_key).map_err(Denial::refused(DeniedBy::Idempotency))?;
+    let sent = &request.idempotency_key;
+    let key = idempotency::read(core, tool.descriptor, &request.caller, sent, &mut request.arguments)
+        .map_err(Denial::refused(DeniedBy::Idempotency))?;
     let arguments = arguments::check(tool, request.arguments).map_err(Denial::replied(DeniedBy::Schema))?;
-    let bound = Bound { tool: tool.descriptor, arguments: &arguments, caller: &request.caller };
+    idempotency::require(core, tool.descriptor, &key)?;
+    let (caller, task, revision) = (&request.caller, &request.task, request.revision);
+    let look_up = LookUp { core, tool, caller, arguments: &arguments, task, revision, pending };
+    let mut slot = Some(slot);
+    if let Some(keyed) = &key.kept
+        && let Found::Answer(answer) = look_up.answer(keyed, false, &mut slot).await?
+    {
+        // A replay does not ask again.
+        return Ok(Decision::Answer(answer));
+    }
+    let bound = Bound { tool: tool.descriptor, arguments: &arguments, caller };
     // Opening a state uses it up, so that a declined question cannot be turned into consent with the same state.
     let state = peer.state().map(|state| core.confirmations.open(state, &bound.digest()));
     let unusable = matches!(state, Some(Err(_)));
@@ -89,7 +151,7 @@ async fn stages(
                     caller: &request.caller,
                     info: request.info.as_ref(),
                     cancelled: &request.cancelled,
-                    unsandboxed: request.unsandboxed,
+                    unsandboxed: request.unsandboxed.map(Arc::as_ref),
                 };
                 let shown = preview::text(core, &bound, call).await;
                 shown.map_err(Denial::replied(DeniedBy::Confirmation))?
@@ -97,55 +159,160 @@ async fn stages(
                 None
             };
             // A person may take minutes, and must not hold up other calls meanwhile.
-            drop(slot);
+            slot = None;
             let asked = Asked { tool, bound: &bound, preview: shown.as_deref() };
             match confirmation::check(core, &asked, state, peer, pending).await? {
-                Confirmation::Given => {
-                    slot = admission::slot(core, index)?;
-                    None
-                }
-                Confirmation::Pending(question) => return Ok(question),
+                Confirmation::Given => None,
+                Confirmation::Pending(question) => return Ok(Decision::Answer(question)),
                 Confirmation::Refused(reply) => return Err(Denial::replied(DeniedBy::Confirmation)(reply)),
             }
         }
     };
-    let in_flight = match pending {
-        Some(pending) => pending.intent(tool, &arguments, key.as_deref(), confirmed_by).await?,
+    let held_key = match key.kept {
         None => None,
+        // An equal call may have begun while the person was asked.
+        Some(keyed) => match look_up.answer(&keyed, true, &mut slot).await? {
+            Found::Answer(answer) => return Ok(Decision::Answer(answer)),
+            Found::Free(claim) => claim.map(|claim| HeldKey { keyed, _claim: claim }),
+        },
+    };
+    let slot = match slot {
+        Some(slot) => slot,
+        None => admission::slot(core, index)?,
     };
     let features = peer.features();
-    // Only a client that can be asked something needs a digest to return with.
     let digest = features.any().then(|| bound.digest());
+    // A client that goes away does not end a call whose result is stored; `tasks/cancel` does.
+    let goes_on = held_key.is_some() && !request.task.is_requested();
     let call = Call {
         descriptor: tool.descriptor,
-        caller: request.caller,
-        idempotency_key: key,
+        caller: Arc::clone(caller),
+        idempotency_key: key.text,
         reports: request.reports,
         request: request.info,
         round: Round { features, answers: peer.answers(), state },
-        cancelled: request.cancelled,
+        cancelled: if goes_on { CancellationToken::new() } else { request.cancelled },
         // tokio's clock, which tests can pause.
         deadline: tokio::time::Instant::now().into_std() + tool.descriptor.timeout,
     };
-    // A task that may not be repeated runs to its end even if it is cancelled: its client can still ask how it ended.
-    let runs_to_end = request.task.is_requested() && !tool.descriptor.may_repeat();
-    request.task.begin();
-    let executor = core.sandboxes.executor(tool.descriptor, request.unsandboxed).await;
-    match run::run(executor, &core.handlers[index], call, arguments, slot, runs_to_end).await {
-        Outcome::Done(reply) => {
-            let reply = result::shape(tool, reply, request.revision, core.max_output);
+    Ok(Decision::Run(Box::new(Work {
+        tool: index,
+        call,
+        arguments,
+        slot,
+        revision,
+        confirmed_by,
+        digest,
+        is_stateless: peer.is_stateless(),
+        unusable,
+        unsandboxed: request.unsandboxed.cloned(),
+        task: request.task,
+        _in_flight: held_key.is_some().then(|| [core.in_flight.token(), request.runs.token()]),
+        held_key,
+    })))
+}
+
+/// The stages from the decision to the answer, in this order.
+async fn perform(
+    core: &Core,
+    pending: Option<&PendingRecord<'_>>,
+    work: Work,
+    waiting: &mut Waiting,
+) -> Result<CallAnswer, Denial> {
+    let Work { tool: index, call, arguments, slot, revision, held_key, task, .. } = work;
+    let (tool, handler, confirmed_by) = (core.tool(index), &core.handlers[index], &work.confirmed_by);
+    let id = AttemptId(pending.map_or_else(|| fastrand::u128(..), PendingRecord::call_id));
+    let held_key = held_key.as_ref();
+    let intent = async {
+        let mark = held_key.map(|held| held.keyed.intent_mark());
+        match pending {
+            Some(pending) => pending.intent(tool, &arguments, mark.as_ref(), confirmed_by).await,
+            None => Ok(None),
+        }
+    };
+    let reservation = async {
+        match held_key {
+            Some(held) => held.reserve(core, tool.descriptor, id, task.id().map(str::to_owned)).await,
+            None => Ok(()),
+        }
+    };
+    // Both are on the disk before the handler runs; neither waits for the other.
+    let in_flight = match future::join(intent, reservation).await {
+        (Ok(in_flight), Ok(())) => in_flight,
+        (Ok(in_flight), Err(denial)) => {
             if let Some(in_flight) = in_flight {
-                in_flight.outcome(&reply).await?;
+                in_flight.not_run();
+                return Err(Denial { by: None, ..denial });
             }
-            Ok(CallAnswer::Reply(reply))
+            return Err(denial);
+        }
+        (Err(unrecorded), reserved) => {
+            if let (Some(held), Ok(())) = (held_key, reserved) {
+                held.release(core, id).await;
+            }
+            return Err(unrecorded.into());
+        }
+    };
+    let features = call.round.features;
+    // A task that may not be repeated runs to its end even if it is cancelled: its client can still ask how it ended.
+    let is_keyed_request = held_key.is_some() && !task.is_requested();
+    let runs_to_end = is_keyed_request || (task.is_requested() && !tool.descriptor.may_repeat());
+    task.begin();
+    let executor = core.sandboxes.executor(tool.descriptor, work.unsandboxed.as_deref()).await;
+    // Whether the reply is the handler's, and the rest of a handler that is late.
+    let (mut is_final, mut late) = (true, None);
+    let outcome = match held_key {
+        None => run::run(executor, handler, call, arguments, slot, runs_to_end).await,
+        Some(held) => match run::run_keyed(executor, handler, call, arguments, slot, runs_to_end).await {
+            KeyedEnd::Ended(outcome) => outcome,
+            KeyedEnd::Stopped(reply) => {
+                held.release(core, id).await;
+                is_final = false;
+                reply.into()
+            }
+            KeyedEnd::Late(reply, rest) => {
+                (is_final, late) = (false, Some(rest));
+                reply.into()
+            }
+        },
+    };
+    match outcome {
+        Outcome::Done(reply) => {
+            let reply = result::shape(tool, reply, core.max_output);
+            let recorded = async {
+                match in_flight {
+                    Some(in_flight) => in_flight.outcome(&reply).await,
+                    None => Ok(()),
+                }
+            };
+            let stored = async {
+                if let (Some(held), true) = (held_key, is_final) {
+                    held.settle(core, id, &reply).await;
+                }
+            };
+            let (recorded, ()) = future::join(recorded, stored).await;
+            let answer = recorded.map_err(Denial::from);
+            let answer = answer.map(|()| CallAnswer::Reply(result::for_revision(tool, reply, revision)));
+            let (Some(held), Some(rest)) = (held_key, late) else { return answer };
+            // The caller does not wait for a handler that is late; its key does.
+            waiting.answer(answer);
+            if let Outcome::Done(reply) = rest.await {
+                held.settle(core, id, &result::shape(tool, reply, core.max_output)).await;
+            }
+            Ok(CallAnswer::Reply(Reply::default()))
         }
         Outcome::Ask(ask) => {
+            // A question holds no key: it may never be answered.
+            if let Some(held) = held_key {
+                held.release(core, id).await;
+            }
             if let Some(in_flight) = in_flight {
                 in_flight.asked(&ask).await?;
             }
-            let is_stateless = peer.is_stateless();
+            let (is_stateless, unusable, digest) = (work.is_stateless, work.unusable, work.digest.as_ref());
             let tool = tool.descriptor;
-            let asker = Asker { tool, features, is_stateless, unusable, confirmed, digest: digest.as_ref() };
+            let confirmed = confirmed_by.is_confirmed();
+            let asker = Asker { tool, features, is_stateless, unusable, confirmed, digest };
             elicitation::put(core, &asker, ask).map_err(Denial::after_run)
         }
     }

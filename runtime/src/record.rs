@@ -8,7 +8,7 @@ mod origin;
 mod read;
 mod recorder;
 
-pub(crate) use call::{ConfirmedBy, NotRun, PendingRecord, ResultWithheld};
+pub(crate) use call::{ConfirmedBy, KeyMark, NotRun, OwnedPending, PendingRecord, ResultWithheld};
 pub(crate) use config::{Recording, open};
 pub(crate) use denied_by::DeniedBy;
 pub(crate) use origin::{Origin, TraceId};

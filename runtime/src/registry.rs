@@ -6,8 +6,16 @@ use crate::{
     schema::{Input, OutputShape},
     start_error::StartError,
     text,
-    tool::descriptor::Descriptor,
+    tool::descriptor::{Descriptor, IdempotencyKey},
 };
+
+/// The argument that carries a key, for models that can fill in nothing else (`Server::idempotency_argument`).
+pub(crate) const KEY_ARGUMENT: &str = "idempotency_key";
+/// Says how to use the argument, for a model.
+const KEY_ARGUMENT_DESCRIPTION: &str = "A key of your choice, 16 to 255 of `A-Z a-z 0-9 _ . : -`, such as a UUID. Use a \
+    new key for each effect that is intended. To send the same call again, for example after a timeout, repeat its key and \
+    its arguments: it does not run twice, and returns the first result.";
+const KEY_ARGUMENT_EXAMPLE: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 
 /// A tool with its schemas and validators.
 pub(crate) struct Definition {
@@ -47,6 +55,18 @@ impl Registry {
             tools.push(Definition { descriptor, input, output });
         }
         Ok(Self { tools, by_name })
+    }
+
+    /// Lets every tool that takes an idempotency key take it as an argument as well. A handler never sees it.
+    pub(crate) fn add_key_argument(&mut self) -> Result<(), StartError> {
+        let takes_key = |tool: &&mut Definition| tool.descriptor.idempotency_key != IdempotencyKey::None;
+        for tool in self.tools.iter_mut().filter(takes_key) {
+            if tool.descriptor.params.iter().any(|param| param.name == KEY_ARGUMENT) {
+                return Err(StartError::KeyArgument(tool.descriptor.name));
+            }
+            tool.input.add_carrier(KEY_ARGUMENT, KEY_ARGUMENT_DESCRIPTION, KEY_ARGUMENT_EXAMPLE);
+        }
+        Ok(())
     }
 
     /// The index of the tool of this name in [`Registry::tools`].

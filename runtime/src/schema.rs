@@ -27,6 +27,14 @@ impl Input {
         Ok(Self { schema, checker, usage })
     }
 
+    /// Publishes an optional string that is taken out of the arguments before they are checked.
+    pub(crate) fn add_carrier(&mut self, name: &str, description: &str, example: &str) {
+        let property = json!({"type": "string", "description": description, "examples": [example]});
+        let properties = self.schema.entry("properties").or_insert_with(|| json!({}));
+        properties[name] = property;
+        self.usage.push(format!("`{name}` (optional): {description}"));
+    }
+
     /// Returns whether `arguments` fit. Every call runs this check.
     pub(crate) fn accepts(&self, arguments: &Value) -> bool {
         self.checker.accepts(arguments)

@@ -17,11 +17,13 @@ pub use crate::serve::Service;
 use crate::{
     audit::AuditLog,
     clock::Clock,
+    idempotency::KeyKeeping,
     record::Recording,
     revision::Revision,
     sandbox::Sandbox,
     scopes::Visibility,
     serve::{ReadinessCheck, ServerHandler, UserHandler},
+    store::KeyStore,
     tool::{
         descriptor::{Descriptor, Rate},
         handler::{Entry, Tools},
@@ -217,6 +219,39 @@ impl<C> Server<C> {
     /// Records nothing unless a log is configured.
     pub(crate) fn or_unaudited(self) -> Self {
         if matches!(self.config.recording, Recording::Unset) { self.unaudited() } else { self }
+    }
+
+    /// Keeps callers' idempotency keys in a store, so that a write that is sent again does not run a second time.
+    ///
+    /// `serve` uses [`KeyStore::of_user`] by default, and `serve --keys DIR` uses another folder. A server that is
+    /// [built](Server::build) has no default: with a tool that requires a key, and neither this nor
+    /// [`Server::without_idempotency`], it does not start. A server whose tools take no key opens no store.
+    pub fn idempotency(mut self, store: KeyStore) -> Self {
+        self.config.keeping = KeyKeeping::In(store);
+        self
+    }
+
+    /// Keeps no idempotency keys, whatever the tools declare, for example if the handlers do so themselves
+    /// ([`Call::idempotency_key`](crate::Call::idempotency_key)). No tool then requires a key.
+    pub fn without_idempotency(mut self) -> Self {
+        self.config.keeping = KeyKeeping::Disabled;
+        self
+    }
+
+    /// Lets callers send the idempotency key as an optional argument `idempotency_key` as well, for models that can fill
+    /// in nothing but arguments. It is added to the published schema of each tool that takes a key; its handler never sees
+    /// it.
+    pub fn idempotency_argument(mut self) -> Self {
+        self.config.key_argument = true;
+        self
+    }
+
+    /// Keeps keys in memory unless a store is configured.
+    pub(crate) fn or_keys_in_memory(self) -> Self {
+        if matches!(self.config.keeping, KeyKeeping::Unset) {
+            return self.idempotency(KeyStore::memory().accept_loss());
+        }
+        self
     }
 
     /// Sets whether the kernel must enforce `read_only` and `closed_world`; [`Sandbox::WhereAvailable`] by default.

@@ -59,6 +59,14 @@ pub enum StartError {
         /// The parameter.
         param: &'static str,
     },
+    /// This tool requires an idempotency key, and no store of keys is configured.
+    NoKeyStore(&'static str),
+    /// This tool requires an idempotency key, and the store of keys is in memory.
+    ForgetfulKeyStore(&'static str),
+    /// The store of idempotency keys cannot be used.
+    KeyStore(Message),
+    /// This tool has a parameter with the name of the argument that carries idempotency keys.
+    KeyArgument(&'static str),
     /// The state could not be made.
     State(Message),
 }
@@ -103,7 +111,7 @@ impl StartError {
                     .note("it is declared `audit = \"required\"`, which is the default of a tool that writes")
                     .help("configure a log with `Server::audit`, or none with `Server::unaudited`")
             }
-            Self::Audit(message) | Self::Arguments(message) => message.clone(),
+            Self::Audit(message) | Self::KeyStore(message) | Self::Arguments(message) => message.clone(),
             Self::UnknownTool(name) => Message::new(format!("no tool is called `{}`", text::shown(name)))
                 .help("name a tool that this server has after `--yes`"),
             Self::Preview { tool, preview, param } => Message::new(format!(
@@ -111,6 +119,26 @@ impl StartError {
             ))
             .note("a preview runs with the arguments of the call that it shows")
             .help(format!("give tool `{tool}` the parameter, or remove it from `{preview}`")),
+            Self::NoKeyStore(tool) => Message::new(format!(
+                "tool `{tool}` requires an idempotency key, and no store of keys is configured"
+            ))
+            .note("`required` is the default of a `destructive` tool that is not `idempotent`")
+            .help(
+                "configure a store with `Server::idempotency`, or none with `Server::without_idempotency`; \
+                         or declare `idempotency_key = \"optional\"`",
+            ),
+            Self::ForgetfulKeyStore(tool) => Message::new(format!(
+                "tool `{tool}` requires an idempotency key, and the store of keys is in memory"
+            ))
+            .note("a restart forgets the keys, and a call that is sent again would run a second time")
+            .help("keep keys on disk with `KeyStore::at`, or accept the loss with `KeyStore::accept_loss`"),
+            Self::KeyArgument(tool) => Message::new(format!(
+                "tool `{tool}` has a parameter `idempotency_key` of its own"
+            ))
+            .note(
+                "`Server::idempotency_argument` adds an argument of this name to each tool that takes a key",
+            )
+            .help("rename the parameter, or leave out `Server::idempotency_argument`"),
             Self::State(why) => Message::new("the server's state could not be made").note(why.clone()),
         }
     }

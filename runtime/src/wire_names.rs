@@ -19,8 +19,10 @@ names! {
     TRANSIENT = "transient";
     /// On a failed result: the seconds to wait before the same call.
     RETRY_AFTER_SECONDS = "retry-after-seconds";
-    /// On a call: the caller's idempotency key.
+    /// On a call: the caller's idempotency key. On a tool: whether it takes one.
     IDEMPOTENCY_KEY = "idempotency-key";
+    /// On a result: it is that of an earlier call with the same idempotency key.
+    REPLAYED = "replayed";
     /// The key of the confirmation among the questions of a round; not used in `_meta`.
     CONFIRM = "confirm";
 }

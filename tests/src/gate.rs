@@ -19,6 +19,14 @@ impl Gate {
         self.0.add_permits(count);
     }
 
+    /// Takes the place of a handler that may pass, if there is one.
+    pub fn try_pass(&self) -> bool {
+        self.0.try_acquire().is_ok_and(|permit| {
+            permit.forget();
+            true
+        })
+    }
+
     /// Waits to be let through.
     pub async fn pass(&self) {
         self.0.acquire().await.expect("the semaphore is never closed").forget();

@@ -22,6 +22,11 @@ use crate::{
     record::Recording,
     server::Server,
 };
+#[cfg(feature = "redb")]
+use crate::{
+    idempotency::KeyKeeping,
+    store::{KeyStore, beside_log},
+};
 
 /// The flags that name the log of a server.
 #[derive(Args, Clone, Debug, Default)]
@@ -36,6 +41,13 @@ pub(super) struct Log {
     /// Sign the log with the key in this file, if it is not DIR.signing-key
     #[arg(long, value_name = "FILE")]
     audit_key: Option<PathBuf>,
+    /// Keep idempotency keys in this folder
+    ///
+    /// The default is DIR.keys beside the folder of the audit log. A call that is sent again with its key does not run
+    /// twice. One process at a time uses a folder.
+    #[cfg(feature = "redb")]
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
 }
 
 impl Log {
@@ -55,12 +67,36 @@ impl Log {
         server
     }
 
+    /// Returns the server with the key store that the flags name. Without flags it keeps its own store, or gets its user's.
+    #[cfg(feature = "redb")]
+    pub(super) fn keys_of<C>(&self, mut server: Server<C>) -> Server<C> {
+        let name = &server.config.about.name;
+        let keeping = match (&self.keys, &self.audit) {
+            (Some(folder), _) => KeyKeeping::In(KeyStore::at(folder)),
+            (None, Some(log)) => KeyKeeping::Default(Some(KeyStore::at(beside_log(log)))),
+            (None, None) => KeyKeeping::Default(KeyStore::of_user(name)),
+        };
+        if self.keys.is_some() || matches!(server.config.keeping, KeyKeeping::Unset) {
+            server.config.keeping = keeping;
+        }
+        server
+    }
+
+    /// Without a store on disk there is no default.
+    #[cfg(not(feature = "redb"))]
+    pub(super) fn keys_of<C>(&self, server: Server<C>) -> Server<C> {
+        server
+    }
+
     /// Returns the flags as arguments of a command line.
     pub(super) fn arguments(&self) -> Vec<OsString> {
         let flag = |flag: &str, path: &Option<PathBuf>| -> Vec<OsString> {
             path.as_ref().map_or_else(Vec::new, |path| vec![flag.into(), path.into()])
         };
-        [flag("--audit", &self.audit), flag("--audit-key", &self.audit_key)].concat()
+        let mut arguments = [flag("--audit", &self.audit), flag("--audit-key", &self.audit_key)].concat();
+        #[cfg(feature = "redb")]
+        arguments.extend(flag("--keys", &self.keys));
+        arguments
     }
 }
 

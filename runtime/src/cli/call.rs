@@ -44,6 +44,9 @@ pub(super) struct CallArgs {
     /// Do not ask before a call of this tool; repeatable
     #[arg(long, value_name = "TOOL", value_delimiter = ',')]
     yes: Vec<String>,
+    /// Send the call under this key: the same call with the same key does not run twice
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
     /// Print the result as the JSON that the server sent
     #[arg(long)]
     raw: bool,
@@ -107,6 +110,9 @@ impl CallArgs {
             }
         };
         let listed = client.tools().await.map_err(|refused| Message::new(refused.to_string()))?;
+        if let Some(key) = &self.idempotency_key {
+            client.with_idempotency_key(key);
+        }
         let answer = client.call(&self.tool, Value::Object(arguments)).await;
         client.close().await;
         wait_for_exit(&mut child).await;
@@ -128,6 +134,10 @@ impl CallArgs {
         }
         if answer.reason() == Some("confirmation_unavailable") {
             fail(&no_terminal(&self.tool));
+            return ExitCode::from(FAILED);
+        }
+        if answer.reason() == Some("idempotency_key_required") {
+            fail(&no_key(&self.tool));
             return ExitCode::from(FAILED);
         }
         let text = render::answer(answer);
@@ -252,6 +262,13 @@ fn no_terminal(tool: &str) -> Message {
         "tool `{tool}` needs the user's confirmation, and this command has no terminal to ask on"
     ))
     .help(format!("call it on a terminal, or add `--yes {tool}` to this command"))
+}
+
+/// Replaces the server's refusal, whose advice is for MCP clients.
+fn no_key(tool: &str) -> Message {
+    Message::new(format!("tool `{tool}` needs an idempotency key"))
+        .note("a call that is sent again under its key does not run a second time")
+        .help("add `--idempotency-key \"$(uuidgen)\"`, and repeat that key if you send the call again")
 }
 
 fn usage(tool: &Descriptor) -> String {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use crate::{
     contract::{EnforcedBy, Outline, enforcement},
     sandbox::{Support, WordSupport},
-    tool::descriptor::{Descriptor, Effect},
+    tool::descriptor::{Descriptor, Effect, IdempotencyKey},
     warnings::warnings,
 };
 
@@ -29,6 +29,7 @@ pub(super) fn report(outline: &Outline) -> String {
     enforced(&mut text, &tools, outline);
     sandbox(&mut text, &tools, &outline.support);
     log(&mut text, outline);
+    keys(&mut text, outline);
     for warning in warnings(outline.registry.tools()) {
         let _ = writeln!(text, "\nwarning: {warning}");
     }
@@ -57,7 +58,7 @@ fn scopes(text: &mut String, tools: &[&Descriptor]) {
 fn enforced(text: &mut String, tools: &[&Descriptor], outline: &Outline) {
     let mut words: BTreeMap<(&str, &[EnforcedBy]), Vec<&str>> = BTreeMap::new();
     for tool in tools {
-        for word in enforcement(tool, &outline.support, outline.recorded) {
+        for word in enforcement(tool, &outline.support, outline.recorded, outline.keys.is_some()) {
             words.entry(word).or_default().push(tool.name);
         }
     }
@@ -110,6 +111,21 @@ fn log(text: &mut String, outline: &Outline) {
             writeln!(text, "  {}", crate::audit::NO_FOLDER)
         }
         None => writeln!(text, "  none: this server is declared `unaudited`"),
+    };
+}
+
+/// Reports where idempotency keys are kept, if a tool takes one.
+fn keys(text: &mut String, outline: &Outline) {
+    let mut tools = outline.registry.tools().iter().map(|tool| tool.descriptor);
+    if tools.all(|tool| tool.idempotency_key == IdempotencyKey::None) {
+        return;
+    }
+    text.push_str("\nidempotency keys:\n");
+    let _ = match &outline.keys {
+        Some(place) => {
+            writeln!(text, "  {place}; results are replayed for 24 h, and keys are known for 7 days more")
+        }
+        None => writeln!(text, "  not kept: a call that is sent again runs again"),
     };
 }
 

@@ -38,6 +38,9 @@ pub(super) fn opening(reach: Reach, service: &Service, grants: &Grants) -> Strin
         }
     };
     text += &format!("  {}\n  {}\n", service.sandboxes(), service.audit());
+    if let Some(keys) = service.keys() {
+        text += &format!("  {keys}\n");
+    }
     let mut by_scopes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (tool, missing) in &hidden {
         by_scopes.entry(missing.join(" ")).or_default().push(tool);

@@ -180,7 +180,7 @@ impl ServeOptions {
             Some(bytes) => server.max_output(bytes),
             None => server,
         };
-        self.log.of(server).build()
+        self.log.keys_of(self.log.of(server)).build()
     }
 
     /// Prints on stderr what is served.

@@ -44,6 +44,11 @@ impl Answer {
         text.collect::<Vec<_>>().join("\n")
     }
 
+    /// Returns whether this is the answer to an earlier call with the same idempotency key.
+    pub fn is_replayed(&self) -> bool {
+        self.meta.get(wire_names::REPLAYED) == Some(&Value::Bool(true))
+    }
+
     /// Returns the reason code of a failure (`_meta["io.github.candor-mcp/reason"]`).
     pub fn reason(&self) -> Option<&str> {
         self.meta.get(wire_names::REASON).and_then(Value::as_str)

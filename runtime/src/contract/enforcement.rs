@@ -27,11 +27,12 @@ impl EnforcedBy {
 }
 
 /// Lists the keys that `tool` declares, each with the mechanisms that enforce it. `recorded` says whether the server
-/// writes an audit log.
+/// writes an audit log, and `keeps_keys` whether it keeps idempotency keys.
 pub(crate) fn enforcement(
     tool: &Descriptor,
     support: &Support,
     recorded: bool,
+    keeps_keys: bool,
 ) -> Vec<(&'static str, &'static [EnforcedBy])> {
     let sandboxed = |supported: bool| -> &'static [EnforcedBy] {
         if supported && Profile::of(tool).is_some() {
@@ -55,7 +56,8 @@ pub(crate) fn enforcement(
     add(!tool.scopes.is_empty(), "scope", &[EnforcedBy::Runtime]);
     add(tool.idempotent, "idempotent", &[]);
     add(tool.confirm.asks(), "confirm", &[EnforcedBy::Runtime]);
-    add(tool.idempotency_key != IdempotencyKey::None, "idempotency_key", &[]);
+    let by: &[EnforcedBy] = if keeps_keys { &[EnforcedBy::Runtime] } else { &[] };
+    add(tool.idempotency_key != IdempotencyKey::None, "idempotency_key", by);
     add(tool.rate.is_some(), "rate", &[EnforcedBy::Runtime]);
     add(tool.max_in_flight.is_some(), "max_in_flight", &[EnforcedBy::Runtime]);
     add(!tool.rules.is_empty(), "rules", &[EnforcedBy::Runtime]);

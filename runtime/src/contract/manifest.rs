@@ -6,7 +6,8 @@ use super::{enforcement, outline::Outline};
 use crate::{
     registry::Definition,
     scopes::Visibility,
-    tool::descriptor::{Descriptor, Param},
+    store::KEY_RETENTION,
+    tool::descriptor::{Descriptor, IdempotencyKey, Param},
 };
 
 /// Prints the manifest of a server.
@@ -36,6 +37,9 @@ pub(crate) fn manifest(outline: &Outline) -> String {
 fn tool(definition: &Definition, outline: &Outline) -> Value {
     let mut tool = declaration(definition);
     tool["enforced_by"] = enforced_by(definition.descriptor, outline).into();
+    if outline.keys.is_some() && definition.descriptor.idempotency_key != IdempotencyKey::None {
+        tool["idempotency_key_retention_seconds"] = KEY_RETENTION.as_secs().into();
+    }
     tool
 }
 
@@ -81,7 +85,7 @@ pub(crate) fn declaration(definition: &Definition) -> Value {
 }
 
 fn enforced_by(tool: &Descriptor, outline: &Outline) -> Map<String, Value> {
-    let keys = enforcement(tool, &outline.support, outline.recorded).into_iter();
+    let keys = enforcement(tool, &outline.support, outline.recorded, outline.keys.is_some()).into_iter();
     keys.map(|(key, by)| (key.to_owned(), by.iter().map(|by| by.word()).collect())).collect()
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Outline {
     pub(crate) scopes: Scopes,
     /// Whether `serve` records calls by default.
     pub(crate) recorded: bool,
+    /// The place in which `serve` keeps idempotency keys by default, if it keeps them.
+    pub(crate) keys: Option<String>,
     /// The default log, if this user has a folder for one.
     #[cfg(feature = "cli")]
     pub(crate) log: Option<AuditLog>,

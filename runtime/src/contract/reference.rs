@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::outline::Outline;
 use crate::{
     registry::Definition,
-    tool::descriptor::{Descriptor, Effect, Param, Task},
+    tool::descriptor::{Descriptor, Effect, IdempotencyKey, Param, Task},
 };
 
 /// Prints the reference of a server.
@@ -32,13 +32,13 @@ pub(crate) fn reference(outline: &Outline) -> String {
         );
     }
     for tool in outline.registry.tools() {
-        section(&mut page, &about.name, tool);
+        section(&mut page, outline, tool);
     }
     page
 }
 
-fn section(page: &mut String, program: &str, definition: &Definition) {
-    let tool = definition.descriptor;
+fn section(page: &mut String, outline: &Outline, definition: &Definition) {
+    let (tool, program) = (definition.descriptor, &outline.about.name);
     let _ = write!(page, "\n## {}\n\n", tool.name);
     if let Some(deprecated) = tool.deprecated {
         let instead =
@@ -62,6 +62,17 @@ fn section(page: &mut String, program: &str, definition: &Definition) {
         Some(Task::Required) => {
             page.push_str("- Answers with a task; only clients that support tasks can call it.\n");
         }
+    }
+    if outline.keys.is_some() {
+        page.push_str(match tool.idempotency_key {
+            IdempotencyKey::None => "",
+            IdempotencyKey::Optional => {
+                "- Takes an idempotency key: a call that is sent again within 24 h with its key does not run twice.\n"
+            }
+            IdempotencyKey::Required => {
+                "- Needs an idempotency key: a call that is sent again within 24 h with its key does not run twice.\n"
+            }
+        });
     }
     if tool.params.is_empty() {
         page.push_str("\nTakes no parameters.\n");
@@ -157,6 +168,9 @@ pub(crate) fn call_line(tool: &Descriptor) -> String {
         } else {
             write!(line, " {}={value}", param.name)
         };
+    }
+    if tool.idempotency_key == IdempotencyKey::Required {
+        line.push_str(" --idempotency-key \"$(uuidgen)\"");
     }
     match tool.scopes {
         [] => {}

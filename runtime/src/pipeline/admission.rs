@@ -99,7 +99,7 @@ pub(crate) fn record_refusal(
 ) {
     if let Some(recorder) = &core.audit {
         let pending = recorder.pending(core.subject(tool, name), caller, origin, None);
-        pending.denied(refusal.denied_by(), None);
+        pending.denied(refusal.denied_by(), None, None);
     }
 }
 

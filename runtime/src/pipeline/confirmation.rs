@@ -144,16 +144,16 @@ async fn record(
 }
 
 /// Says how a call that runs was confirmed. `state` is the one that its client returned with.
-pub(super) fn confirmed_by<'a>(
+pub(super) fn confirmed_by(
     need: Need,
     state: Option<&Result<RequestState, Unusable>>,
-    peer: &'a dyn Elicitor,
-) -> ConfirmedBy<'a> {
+    peer: &dyn Elicitor,
+) -> ConfirmedBy {
     match (need, state) {
         (Need::No, _) => ConfirmedBy::NotNeeded,
         (Need::Skipped, _) => ConfirmedBy::Skipped,
         (Need::Required, Some(Ok(RequestState::Confirmation))) => {
-            peer.state().map_or(ConfirmedBy::Answer, ConfirmedBy::State)
+            peer.state().map_or(ConfirmedBy::Answer, |state| ConfirmedBy::State(state.to_owned()))
         }
         // The user was asked within the call, or before the tool itself asked.
         (Need::Required, _) => ConfirmedBy::Answer,

@@ -2,9 +2,12 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use tokio_util::task::TaskTracker;
+
 use super::preview::Previews;
 use crate::{
     confirm::Confirmations,
+    idempotency::Idempotency,
     limits::Limits,
     record::{CallSubject, Recorder},
     registry::{Definition, Registry},
@@ -33,6 +36,10 @@ pub(crate) struct Core {
     pub(crate) max_output: usize,
     /// The audit log, if the server keeps one.
     pub(crate) audit: Option<Recorder>,
+    /// The idempotency keys of callers, if the server keeps them.
+    pub(crate) idempotency: Option<Idempotency>,
+    /// Calls whose handlers run, whether or not a client still waits for them.
+    pub(crate) in_flight: TaskTracker,
     /// Tools that exist but are not served: in read-only mode, those that may write.
     pub(crate) disabled_tools: HashSet<&'static str>,
 }

@@ -9,7 +9,6 @@ use crate::{
     confirm::Bound,
     limits::Slot,
     registry::{Definition, Registry},
-    revision::Revision,
     sandbox::UnsandboxedHandle,
     start_error::StartError,
     tool::{
@@ -108,7 +107,7 @@ pub(super) async fn text(
         let message = format!("preview `{}` asked a question, which a preview cannot", descriptor.name);
         return Err(Box::new(ToolError::not_applied(message).reason("internal").into()));
     };
-    let reply = result::shape(preview, reply, Revision::V2026_07_28, core.max_output);
+    let reply = result::shape(preview, reply, core.max_output);
     if reply.error.is_some() {
         return Err(Box::new(reply));
     }

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Core, Elicitor, Refusal, TaskMode,
     admission::{self, Admission, NotAdmitted},
 };
 use crate::{
-    record::{DeniedBy, NotRun, Origin, ResultWithheld},
+    idempotency::SentKey,
+    record::{DeniedBy, KeyMark, NotRun, Origin, ResultWithheld},
     revision::Revision,
     sandbox::UnsandboxedHandle,
+    tasks::Snapshot,
     tool::{ask::Question, call::Reports, caller::Caller, output::Reply, request_info::RequestInfo},
 };
 
@@ -26,17 +28,19 @@ pub(crate) struct Request<'a> {
     pub(crate) caller: Arc<Caller>,
     pub(crate) entry: AdmissionStage,
     pub(crate) revision: Revision,
-    pub(crate) idempotency_key: Option<Value>,
+    pub(crate) idempotency_key: SentKey,
     pub(crate) reports: Option<Reports>,
     /// What the handler can learn of the request, if it takes the context.
     pub(crate) info: Option<Arc<RequestInfo>>,
     pub(crate) cancelled: CancellationToken,
     pub(crate) origin: &'a Origin,
     /// The threads without a sandbox, if the service itself runs on sandboxed ones.
-    pub(crate) unsandboxed: Option<&'a UnsandboxedHandle>,
+    pub(crate) unsandboxed: Option<&'a Arc<UnsandboxedHandle>>,
     /// The client, as something that can be asked.
     pub(crate) peer: &'a dyn Elicitor,
-    pub(crate) task: TaskMode<'a>,
+    pub(crate) task: TaskMode,
+    /// Tracks runs that outlive their request, for the connection that waits for them.
+    pub(crate) runs: &'a TaskTracker,
 }
 
 /// How far admission has come when a round reaches the pipeline.
@@ -69,6 +73,8 @@ impl AdmissionStage {
 /// How a round ended.
 pub(crate) enum CallAnswer {
     Reply(Reply),
+    /// The call was sent before, and runs or ran in this task.
+    Task(Box<Snapshot>),
     /// The client must answer first; it returns with its answers and the state.
     Ask {
         questions: Vec<(String, Question)>,
@@ -81,35 +87,37 @@ pub(super) struct Denial {
     /// `None` if the handler ran, or if the log takes no record.
     pub(super) by: Option<DeniedBy>,
     pub(super) answer: Result<Box<Reply>, Refusal>,
+    /// The idempotency key, if it is the reason.
+    pub(super) key: Option<KeyMark>,
 }
 
 impl Denial {
     /// A protocol error by the stage `by`.
     pub(super) fn refused(by: DeniedBy) -> impl Fn(Refusal) -> Self {
-        move |refusal| Self { by: Some(by), answer: Err(refusal) }
+        move |refusal| Self { by: Some(by), answer: Err(refusal), key: None }
     }
 
     /// A tool error by the stage `by`.
     pub(super) fn replied(by: DeniedBy) -> impl Fn(Box<Reply>) -> Self {
-        move |reply| Self { by: Some(by), answer: Ok(reply) }
+        move |reply| Self { by: Some(by), answer: Ok(reply), key: None }
     }
 
     /// A protocol error after the handler ran.
     pub(super) fn after_run(refusal: Refusal) -> Self {
-        Self { by: None, answer: Err(refusal) }
+        Self { by: None, answer: Err(refusal), key: None }
     }
 }
 
 impl From<NotAdmitted> for Denial {
     fn from(refusal: NotAdmitted) -> Self {
-        Self { by: Some(refusal.denied_by()), answer: Err(refusal.into()) }
+        Self { by: Some(refusal.denied_by()), answer: Err(refusal.into()), key: None }
     }
 }
 
 impl From<NotRun> for Denial {
     fn from(NotRun: NotRun) -> Self {
         // A log that could not take the intent does not take a denial either; it counts the intent.
-        Self { by: None, answer: Err(Refusal::NotRun) }
+        Self { by: None, answer: Err(Refusal::NotRun), key: None }
     }
 }
 

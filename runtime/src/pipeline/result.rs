@@ -13,8 +13,9 @@ use crate::{
     },
 };
 
-/// Checks and shapes a reply. `max_bytes` bounds the result of a tool that declares no `output` of its own.
-pub(super) fn shape(tool: &Definition, mut reply: Reply, revision: Revision, max_bytes: usize) -> Reply {
+/// Checks and shapes a reply in the same way for every revision. `max_bytes` bounds the result of a tool that declares no
+/// `output` of its own.
+pub(super) fn shape(tool: &Definition, mut reply: Reply, max_bytes: usize) -> Reply {
     if reply.error.is_none()
         && let Some(value) = reply.structured.take()
     {
@@ -24,7 +25,7 @@ pub(super) fn shape(tool: &Definition, mut reply: Reply, revision: Revision, max
             (OutputShape::Text, serde_json::Value::String(text)) => {
                 reply.content.insert(0, Block::Text(text))
             }
-            (OutputShape::Structured { checker, object, .. }, value) => {
+            (OutputShape::Structured { checker, .. }, value) => {
                 if !checker.accepts(&value) {
                     return dishonest(tool.descriptor);
                 }
@@ -33,8 +34,7 @@ pub(super) fn shape(tool: &Definition, mut reply: Reply, revision: Revision, max
                 } else {
                     reply.json = json;
                 }
-                let wrapped = !object && revision.is_legacy();
-                reply.structured = Some(if wrapped { wrap(value) } else { value });
+                reply.structured = Some(value);
             }
             (OutputShape::Text | OutputShape::Content, _) => return dishonest(tool.descriptor),
         }
@@ -43,6 +43,14 @@ pub(super) fn shape(tool: &Definition, mut reply: Reply, revision: Revision, max
         tool.descriptor.max_output.map_or(max_bytes, |max| usize::try_from(max).unwrap_or(usize::MAX));
     if size(&reply) > max_bytes {
         return too_large(tool.descriptor, max_bytes);
+    }
+    reply
+}
+
+/// Puts a shaped result into the form that clients of `revision` take.
+pub(super) fn for_revision(tool: &Definition, mut reply: Reply, revision: Revision) -> Reply {
+    if revision.is_legacy() && matches!(tool.output, OutputShape::Structured { object: false, .. }) {
+        reply.structured = reply.structured.map(wrap);
     }
     reply
 }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use backon::Retryable as _;
+use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -26,24 +27,70 @@ pub(super) async fn run(
     runs_to_end: bool,
 ) -> Outcome {
     let tool = call.descriptor;
-    if matches!(executor, Executor::Unavailable) {
-        return unsandboxed(tool).into();
-    }
     let (deadline, cancelled) = (call.deadline, call.cancelled.clone());
-    let run = HandlerRun { executor, handler, call: Arc::new(call), slot: Arc::new(slot) };
-    let work =
-        async { if tool.retry == 0 { run.attempt(arguments).await } else { run.attempts(&arguments).await } };
+    let work = work(executor, handler, call, arguments, slot);
     tokio::select! {
         biased;
         outcome = work => outcome,
-        () = cancelled.cancelled(), if !runs_to_end => {
-            ToolError::new(format!("the call of tool `{}` was cancelled", tool.name)).reason("cancelled").into()
-        }
+        () = cancelled.cancelled(), if !runs_to_end => cancelled_call(tool).into(),
         () = tokio::time::sleep_until(deadline.into()) => {
             cancelled.cancel();
             late(tool).into()
         }
     }
+}
+
+/// The end of the wait for a handler whose result is stored under a key.
+pub(super) enum KeyedEnd<'a> {
+    Ended(Outcome),
+    /// The handler was stopped, and its tool may be called again.
+    Stopped(Reply),
+    /// The deadline has passed, and the handler goes on.
+    Late(Reply, BoxFuture<'a, Outcome>),
+}
+
+/// Waits for the handler's answer as [`run`] does, and does not lose the answer of a handler that goes on.
+pub(super) async fn run_keyed<'a>(
+    executor: Executor<'a>,
+    handler: &'a Run,
+    call: Call,
+    arguments: Map<String, Value>,
+    slot: Slot,
+    runs_to_end: bool,
+) -> KeyedEnd<'a> {
+    let tool = call.descriptor;
+    let (deadline, cancelled) = (call.deadline, call.cancelled.clone());
+    let mut work: BoxFuture<'a, Outcome> = Box::pin(work(executor, handler, call, arguments, slot));
+    tokio::select! {
+        biased;
+        outcome = &mut work => KeyedEnd::Ended(outcome),
+        () = cancelled.cancelled(), if !runs_to_end => KeyedEnd::Stopped(cancelled_call(tool)),
+        () = tokio::time::sleep_until(deadline.into()) => {
+            cancelled.cancel();
+            let reply = late(tool);
+            if tool.may_repeat() { KeyedEnd::Stopped(reply) } else { KeyedEnd::Late(reply, work) }
+        }
+    }
+}
+
+/// Runs the handler, with the retries that its tool declares.
+async fn work(
+    executor: Executor<'_>,
+    handler: &Run,
+    call: Call,
+    arguments: Map<String, Value>,
+    slot: Slot,
+) -> Outcome {
+    let tool = call.descriptor;
+    if matches!(executor, Executor::Unavailable) {
+        return unsandboxed(tool).into();
+    }
+    let run = HandlerRun { executor, handler, call: Arc::new(call), slot: Arc::new(slot) };
+    if tool.retry == 0 { run.attempt(arguments).await } else { run.attempts(&arguments).await }
+}
+
+fn cancelled_call(tool: &Descriptor) -> Reply {
+    ToolError::new(format!("the call of tool `{}` was cancelled", tool.name)).reason("cancelled").into()
 }
 
 /// A handler with everything that its runs need.

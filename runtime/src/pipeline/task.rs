@@ -4,29 +4,45 @@ use super::{NotAdmitted, Refusal};
 use crate::tool::descriptor::{Descriptor, Task};
 
 /// Whether a call runs in a task.
-pub(crate) enum TaskMode<'a> {
+pub(crate) enum TaskMode {
     /// The client did not declare that it takes tasks.
     NotRequested,
     /// The limit of tasks is reached.
     AtCapacity,
-    /// The call runs in a task. The callback is called once, in the first round, when every check has passed.
-    Requested(Option<Box<dyn FnOnce() + Send + 'a>>),
+    /// The call runs in this task.
+    Requested {
+        id: String,
+        /// Called once, in the first round, when every check has passed.
+        begin: Option<Box<dyn FnOnce() + Send + Sync>>,
+    },
 }
 
-impl TaskMode<'_> {
+impl TaskMode {
     pub(super) fn is_requested(&self) -> bool {
-        matches!(self, Self::Requested(_))
+        self.id().is_some()
+    }
+
+    pub(super) fn id(&self) -> Option<&str> {
+        match self {
+            Self::Requested { id, .. } => Some(id),
+            Self::NotRequested | Self::AtCapacity => None,
+        }
+    }
+
+    /// Whether the client does not know of the task yet.
+    pub(super) fn is_first_round(&self) -> bool {
+        matches!(self, Self::Requested { begin: Some(_), .. })
     }
 
     /// Announces that the handler begins.
     pub(super) fn begin(self) {
-        if let Self::Requested(Some(announce)) = self {
-            announce();
+        if let Self::Requested { begin: Some(begin), .. } = self {
+            begin();
         }
     }
 }
 
-pub(super) fn check(tool: &'static Descriptor, task: &TaskMode<'_>) -> Result<(), Refusal> {
+pub(super) fn check(tool: &'static Descriptor, task: &TaskMode) -> Result<(), Refusal> {
     match (tool.task, task) {
         (Some(Task::Required), TaskMode::NotRequested) => Err(Refusal::NeedsTask { tool: tool.name }),
         (Some(Task::Required), TaskMode::AtCapacity) => {

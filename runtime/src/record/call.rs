@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{
     DeniedBy, Origin,
-    read::{Read, ReadDetails, ReadEnd},
+    read::{Read, ReadDetails, ReadEnd, RedactedKey},
 };
 use crate::{
     audit::{AuditHandle, RecordKind, RecordWriter, hex_number, prefixed},
@@ -86,6 +86,30 @@ pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
+/// The idempotency key of a call, as a record names it.
+#[derive(Clone)]
+pub(crate) struct KeyMark {
+    /// The key itself; a record holds its HMAC.
+    pub(crate) key: String,
+    pub(crate) state: &'static str,
+    /// Whether the answer is that of an earlier call.
+    pub(crate) replayed: bool,
+}
+
+impl KeyMark {
+    /// Replaces the key by its HMAC, since records wait in a queue.
+    fn redacted(&self, log: &AuditHandle) -> RedactedKey {
+        RedactedKey { key: log.redaction.of(self.key.as_bytes()), state: self.state, replayed: self.replayed }
+    }
+}
+
+/// A pending record without its log, for a call that goes on after its request.
+pub(crate) struct OwnedPending {
+    pub(super) identity: Arc<CallIdentity>,
+    pub(super) class: Audit,
+    pub(super) start: Instant,
+}
+
 /// The scopes of a caller that a record lists.
 const MAX_SCOPES: usize = 64;
 
@@ -98,8 +122,8 @@ pub(crate) struct PendingRecord<'a> {
 }
 
 /// The end of the confirmation of a call that runs.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum ConfirmedBy<'a> {
+#[derive(Clone, Debug)]
+pub(crate) enum ConfirmedBy {
     /// The tool's declaration asks for no confirmation of this call.
     NotNeeded,
     /// The declaration asks for it, and the operator chose not to.
@@ -107,7 +131,13 @@ pub(crate) enum ConfirmedBy<'a> {
     /// The user was asked within the call.
     Answer,
     /// The client returned with this state and with the user's answer.
-    State(&'a str),
+    State(String),
+}
+
+impl ConfirmedBy {
+    pub(crate) fn is_confirmed(&self) -> bool {
+        matches!(self, Self::Answer | Self::State(_))
+    }
 }
 
 impl<'a> PendingRecord<'a> {
@@ -119,7 +149,7 @@ impl<'a> PendingRecord<'a> {
     /// the client returned with.
     ///
     /// The refusal does not wait for its record: the time it takes would tell tools with required records from others.
-    pub(crate) fn denied(&self, by: DeniedBy, state: Option<&str>) {
+    pub(crate) fn denied(&self, by: DeniedBy, state: Option<&str>, key: Option<&KeyMark>) {
         let Self { log, identity, .. } = self;
         let is_required = self.is_required();
         // No flood of other calls hides the denial of a tool whose records are required.
@@ -128,10 +158,14 @@ impl<'a> PendingRecord<'a> {
         }
         let identity = Arc::clone(identity);
         let question = state.filter(|_| by == DeniedBy::Confirmation).map(|state| self.question(state));
+        let key = key.map(|key| key.redacted(log));
         log.note(RecordKind::Other, is_required, move |record| {
             identity.write("denied", record);
             if let Some(question) = &question {
                 record.text("question", question);
+            }
+            if let Some(key) = &key {
+                key.write(record);
             }
             by.write(record);
         });
@@ -176,6 +210,33 @@ impl<'a> PendingRecord<'a> {
         self.log.redaction.of(state.as_bytes())
     }
 
+    /// Returns the id of the call in its records.
+    pub(crate) fn call_id(&self) -> u128 {
+        self.identity.call
+    }
+
+    /// Detaches the record from its request.
+    pub(crate) fn detach(&self) -> OwnedPending {
+        let Self { class, start, .. } = *self;
+        OwnedPending { identity: Arc::clone(&self.identity), class, start }
+    }
+
+    /// Records that the call is answered with the result of an earlier one. Nothing runs, so nothing waits for the disk.
+    pub(crate) async fn replayed(
+        &self,
+        tool: &Definition,
+        arguments: &Map<String, Value>,
+        key: &KeyMark,
+        reply: &Reply,
+    ) {
+        let class = if self.is_required() { Audit::BestEffort } else { self.class };
+        let read =
+            PendingRecord { log: self.log, identity: Arc::clone(&self.identity), class, start: self.start };
+        if let Ok(Some(in_flight)) = read.intent(tool, arguments, Some(key), &ConfirmedBy::NotNeeded).await {
+            let _ = in_flight.outcome(reply).await;
+        }
+    }
+
     /// Records that the call is about to run; if the tool requires records, waits until the record is on disk. A call whose
     /// tool does not require records has one record, which is written at its end.
     ///
@@ -184,8 +245,8 @@ impl<'a> PendingRecord<'a> {
         &self,
         tool: &Definition,
         arguments: &Map<String, Value>,
-        key: Option<&str>,
-        confirmed: ConfirmedBy<'_>,
+        key: Option<&KeyMark>,
+        confirmed: &ConfirmedBy,
     ) -> Result<Option<InFlightRecord<'a>>, NotRun> {
         if self.class == Audit::Off {
             return Ok(None);
@@ -195,7 +256,7 @@ impl<'a> PendingRecord<'a> {
         let arguments = log.redaction.arguments(tool.descriptor, &tool.input.schema, arguments);
         let details = ReadDetails {
             arguments,
-            key: key.map(|key| log.redaction.of(key.as_bytes())),
+            key: key.map(|key| key.redacted(log)),
             confirm: match confirmed {
                 ConfirmedBy::NotNeeded => "not_needed",
                 ConfirmedBy::Skipped => "nobody_asked",
@@ -240,6 +301,11 @@ pub(crate) struct InFlightRecord<'a> {
 }
 
 impl InFlightRecord<'_> {
+    /// Records that the call does not run after all.
+    pub(crate) fn not_run(mut self) {
+        self.end("not_run");
+    }
+
     /// Records that the tool asked its client something: the call begins anew with the answers.
     pub(crate) async fn asked(self, ask: &Ask) -> Result<(), ResultWithheld> {
         let reply = ToolError::not_applied(ask.to_string()).reason("question").into();

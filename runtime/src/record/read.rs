@@ -16,9 +16,28 @@ pub(super) struct Read {
 pub(super) struct ReadDetails {
     /// Redacted, as JSON.
     pub(super) arguments: Vec<u8>,
-    /// The digest of the idempotency key.
-    pub(super) key: Option<String>,
+    pub(super) key: Option<RedactedKey>,
     pub(super) confirm: &'static str,
+}
+
+/// The idempotency key of a call, as its records hold it.
+pub(super) struct RedactedKey {
+    /// The HMAC of the key.
+    pub(super) key: String,
+    pub(super) state: &'static str,
+    /// Whether the answer is that of an earlier call.
+    pub(super) replayed: bool,
+}
+
+impl RedactedKey {
+    pub(super) fn write(&self, record: &mut RecordWriter) {
+        record.object("idempotency", |idempotency| {
+            idempotency.text("state", self.state).text("key", &self.key);
+            if self.replayed {
+                idempotency.flag("replayed", true);
+            }
+        });
+    }
 }
 
 /// The end of a call.
@@ -35,7 +54,7 @@ impl ReadDetails {
     pub(super) fn write(&self, record: &mut RecordWriter) {
         record.json("args", &self.arguments);
         if let Some(key) = &self.key {
-            record.object("idempotency", |idempotency| _ = idempotency.text("key", key));
+            key.write(record);
         }
     }
 }

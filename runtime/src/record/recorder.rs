@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 #[cfg(feature = "http")]
 use super::DeniedBy;
-use super::{Origin, PendingRecord, call::CallIdentity};
+use super::{Origin, OwnedPending, PendingRecord, call::CallIdentity};
 #[cfg(feature = "http")]
 use crate::audit::RecordKind;
 use crate::{
@@ -93,6 +93,12 @@ impl Recorder {
             revision,
         };
         PendingRecord { log: &self.log, identity: Arc::new(identity), class, start: Instant::now() }
+    }
+
+    /// Takes up a record that was detached from its request.
+    pub(crate) fn resume(&self, pending: OwnedPending) -> PendingRecord<'_> {
+        let OwnedPending { identity, class, start } = pending;
+        PendingRecord { log: &self.log, identity, class, start }
     }
 
     /// Records a request that a transport refused before its caller or its tool was known.

@@ -31,6 +31,9 @@ pub(crate) fn result(reply: Reply, mut meta: Map<String, Value>) -> CallToolResu
         // The server's own identity stands.
         meta.entry(key).or_insert(value);
     }
+    if reply.replayed {
+        meta.insert(wire_names::REPLAYED.to_owned(), true.into());
+    }
     if let Some(error) = reply.error {
         if let Some(reason) = error.reason_code() {
             meta.insert(wire_names::REASON.to_owned(), reason.into());

@@ -1,6 +1,6 @@
 //! Answers the methods of the Model Context Protocol, for every transport.
 
-mod call;
+pub(crate) mod call;
 pub(super) mod handler;
 pub(super) mod info;
 mod logging;

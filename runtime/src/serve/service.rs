@@ -5,7 +5,6 @@ use std::time::Duration;
 use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::json;
-use tokio_util::task::TaskTracker;
 
 use super::{
     convert,
@@ -37,14 +36,15 @@ impl Service {
         checks: Vec<ReadinessCheck>,
         lifecycle: Lifecycle,
     ) -> Self {
-        let lists = Lists::new(&core.registry, core.visibility);
+        let honours_keys = core.idempotency.as_ref().is_some_and(|keys| keys.is_honoured);
+        let lists = Lists::new(&core.registry, core.visibility, honours_keys);
         let revisions = revisions.into_iter().map(convert::version).collect();
         let server_info = json!(convert::implementation(&about));
         let scopes = Arc::new(scopes);
-        let in_flight = TaskTracker::new();
+        let in_flight = core.in_flight.clone();
         let shared = Shared {
             about,
-            core,
+            core: Arc::new(core),
             lists,
             revisions,
             user_handler,
@@ -139,6 +139,18 @@ impl Service {
     pub fn stop_audit(&self) {
         if let Some(recorder) = &self.shared.core.audit {
             recorder.log.stop();
+        }
+    }
+
+    /// One line for the operator: where idempotency keys are kept. `None` if no tool takes one, or the server keeps none.
+    pub fn keys(&self) -> Option<String> {
+        self.shared.core.idempotency.as_ref().map(|keys| format!("keys: {}", keys.place))
+    }
+
+    /// Ends the store of idempotency keys, and waits for it. Later calls with a key are refused.
+    pub fn stop_keys(&self) {
+        if let Some(keys) = &self.shared.core.idempotency {
+            keys.store.close();
         }
     }
 

@@ -20,7 +20,7 @@ use crate::{
 /// Everything that the connections of one server share.
 pub(crate) struct Shared {
     pub(crate) about: About,
-    pub(crate) core: Core,
+    pub(crate) core: Arc<Core>,
     pub(super) lists: Lists,
     pub(super) revisions: Vec<ProtocolVersion>,
     pub(super) user_handler: Option<UserHandler>,

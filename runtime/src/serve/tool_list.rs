@@ -9,9 +9,10 @@ use crate::{
     registry::{Definition, Registry},
     revision::Revision,
     scopes::Visibility,
+    store::KEY_RETENTION,
     tool::{
         caller::Caller,
-        descriptor::{Deprecated, Descriptor, Effect},
+        descriptor::{Deprecated, Descriptor, Effect, IdempotencyKey},
     },
     wire_names,
 };
@@ -34,11 +35,11 @@ struct Listed {
 }
 
 impl Lists {
-    pub(crate) fn new(registry: &Registry, visibility: Visibility) -> Self {
+    pub(crate) fn new(registry: &Registry, visibility: Visibility, honours_keys: bool) -> Self {
         let list = |wrapped| {
             let listed = |definition: &Definition| Listed {
                 descriptor: definition.descriptor,
-                tool: tool(definition, wrapped),
+                tool: tool(definition, wrapped, honours_keys),
             };
             registry.tools().iter().map(listed).collect()
         };
@@ -90,7 +91,7 @@ fn has_headers(schema: &Map<String, Value>) -> bool {
     schema.get("properties").is_some_and(any)
 }
 
-fn tool(definition: &Definition, wrapped: bool) -> Tool {
+fn tool(definition: &Definition, wrapped: bool, honours_keys: bool) -> Tool {
     let descriptor = definition.descriptor;
     let mut tool =
         Tool::new(descriptor.name, description(descriptor), Arc::new(definition.input.schema.clone()));
@@ -104,7 +105,10 @@ fn tool(definition: &Definition, wrapped: bool) -> Tool {
         Some(descriptor.may_repeat()),
         Some(!descriptor.closed_world),
     ));
-    let meta = meta(descriptor);
+    let mut meta = meta(descriptor);
+    if honours_keys {
+        meta.insert(wire_names::IDEMPOTENCY_KEY.to_owned(), key_use(descriptor));
+    }
     tool.meta = (!meta.is_empty()).then_some(MetaObject(meta));
     tool
 }
@@ -118,6 +122,16 @@ fn description(descriptor: &Descriptor) -> Cow<'static, str> {
             Cow::Owned(format!("[deprecated, gone in {remove_in}{instead}] {}", descriptor.description))
         }
     }
+}
+
+/// Says whether a tool takes an idempotency key. A server that keeps no keys says nothing.
+fn key_use(descriptor: &Descriptor) -> Value {
+    let used = match descriptor.idempotency_key {
+        IdempotencyKey::None => return json!({"use": "ignored"}),
+        IdempotencyKey::Optional => "optional",
+        IdempotencyKey::Required => "required",
+    };
+    json!({"use": used, "retentionSeconds": KEY_RETENTION.as_secs()})
 }
 
 fn meta(descriptor: &Descriptor) -> Map<String, Value> {

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use tokio_util::task::TaskTracker;
+
 use super::{Server, config::Config, state::bind_hooks};
 #[cfg(feature = "cli")]
 use crate::audit::AuditLog;
 use crate::{
     confirm::Confirmations,
     contract::Outline,
+    idempotency::{self, KeyKeeping},
     lifecycle::Lifecycle,
     limits::Limits,
     pipeline::{Core, Previews, SkipConfirmation},
@@ -17,6 +20,7 @@ use crate::{
     sandbox::{self, Profile, Sandboxes, Support, SupportProbe},
     serve::Service,
     start_error::StartError,
+    store::KeyStore,
     tasks::Tasks,
     tool::{descriptor::Task, state::State},
 };
@@ -27,7 +31,7 @@ impl<C: State> Server<C> {
     /// # Errors
     ///
     /// Two tools have the same name, a type has no schema, the state cannot be made, or a tool requires an audit log
-    /// that is not configured or cannot be written.
+    /// that is not configured or cannot be written, or an idempotency key without a store that keeps it.
     pub fn build(self) -> Result<Service, StartError> {
         if self.config.revisions.is_empty() {
             return Err(StartError::NoRevision);
@@ -44,7 +48,7 @@ impl<C: State> Server<C> {
         let (mut tools, disabled): (Vec<_>, Vec<_>) =
             tools.into_iter().partition(|(tool, _)| config.serves(tool));
         tools.sort_by_key(|(tool, _)| tool.name);
-        let registry = Registry::new(tools.iter().map(|(tool, _)| *tool))?;
+        let mut registry = Registry::new(tools.iter().map(|(tool, _)| *tool))?;
         check_tasks(&config, &registry)?;
         let limits = Limits::new(&config.bounds, registry.tools().iter().map(|tool| tool.descriptor));
         let (support, prestarted) = probe.end();
@@ -54,9 +58,16 @@ impl<C: State> Server<C> {
             Recorder::open(log, &config.about, &registry, config.read_only, config.skip_confirmation)
         })?;
         let previews = Previews::new(std::mem::take(&mut config.previews), &registry)?;
+        let (keeping, clock) = (config.keeping, &config.bounds.clock);
+        let keys = idempotency::open(keeping, &registry, clock, config.key_argument)?;
+        if keys.as_ref().is_some_and(|keys| keys.takes_argument) {
+            registry.add_key_argument()?;
+        }
         let core = Core {
             audit,
             previews,
+            idempotency: keys,
+            in_flight: TaskTracker::new(),
             disabled_tools: disabled.into_iter().map(|(tool, _)| tool.name).collect(),
             registry,
             handlers: tools.into_iter().map(|(_, handler)| handler).collect(),
@@ -82,9 +93,15 @@ impl<C: State> Server<C> {
     pub(crate) fn outline(&self) -> Result<Outline, StartError> {
         let config = &self.config;
         let tools = self.declared().map(|(tool, _)| tool);
+        let mut registry = Registry::new(tools.filter(|tool| config.serves(tool)))?;
+        let keys = self.key_store().map(|store| store.place());
+        if keys.is_some() && config.key_argument {
+            registry.add_key_argument()?;
+        }
         Ok(Outline {
             about: config.about.clone(),
-            registry: Registry::new(tools.filter(|tool| config.serves(tool)))?,
+            registry,
+            keys,
             revisions: config.revisions.clone(),
             visibility: config.visibility,
             support: SupportProbe::begin(config.sandbox.clone(), None).end().0,
@@ -97,6 +114,18 @@ impl<C: State> Server<C> {
                 Recording::Unset | Recording::Default(_) => AuditLog::of_user(&config.about.name),
             },
         })
+    }
+
+    /// Returns the store in which `serve` keeps keys by default.
+    fn key_store(&self) -> Option<KeyStore> {
+        match &self.config.keeping {
+            KeyKeeping::In(store) => Some(store.clone()),
+            KeyKeeping::Disabled => None,
+            #[cfg(feature = "redb")]
+            KeyKeeping::Unset | KeyKeeping::Default(_) => KeyStore::of_user(&self.config.about.name),
+            #[cfg(not(feature = "redb"))]
+            KeyKeeping::Unset | KeyKeeping::Default(_) => None,
+        }
     }
 
     /// Returns those of `scopes` that no tool needs, each with the needed scope that it resembles most.

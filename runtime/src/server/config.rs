@@ -7,6 +7,7 @@ use super::arguments::OwnArguments;
 use super::state::ArgumentValues;
 use crate::{
     about::About,
+    idempotency::KeyKeeping,
     limits::Bounds,
     record::Recording,
     revision::Revision,
@@ -48,6 +49,8 @@ pub(crate) struct Config {
     #[cfg(feature = "cli")]
     pub(crate) own_arguments: Option<OwnArguments>,
     pub(crate) argument_values: Option<ArgumentValues>,
+    pub(crate) keeping: KeyKeeping,
+    pub(super) key_argument: bool,
 }
 
 impl Config {
@@ -71,6 +74,8 @@ impl Config {
             #[cfg(feature = "cli")]
             own_arguments: None,
             argument_values: None,
+            keeping: KeyKeeping::Unset,
+            key_argument: false,
         }
     }
 

@@ -2,9 +2,12 @@
 
 use std::{sync::Arc, time::Instant};
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use sha2::Sha256;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -59,7 +62,8 @@ impl Call {
         &self.caller
     }
 
-    /// Returns the caller's idempotency key (`_meta["candor/idempotency-key"]`).
+    /// Returns the caller's idempotency key. It identifies an intended effect of this caller; to pass it on to another
+    /// service, use [`Call::downstream_key`].
     pub fn idempotency_key(&self) -> Option<&str> {
         self.idempotency_key.as_deref()
     }
@@ -98,6 +102,31 @@ impl Call {
     /// Returns a value of the request's `_meta`, for example `traceparent`.
     pub fn meta(&self, key: &str) -> Option<&Value> {
         self.request.as_ref()?.meta.get(key)
+    }
+
+    /// Returns an idempotency key for a request to another service, so that a call that is sent again is one effect there
+    /// as well. `service` names the request, for example `stripe` or, if one call sends two, `stripe:charge`.
+    ///
+    /// The key depends on the caller, its key and `service` alone, and reveals none of them: it is an HMAC. `None` if the
+    /// caller sent no key.
+    ///
+    /// ```
+    /// # use candor::Call;
+    /// fn charge(call: &Call) -> Option<String> {
+    ///     let key = call.downstream_key("stripe")?;
+    ///     Some(format!("Idempotency-Key: {key}"))
+    /// }
+    /// # assert_eq!(charge(&candor::testing::call()), None);
+    /// ```
+    pub fn downstream_key(&self, service: &str) -> Option<String> {
+        let key = self.idempotency_key.as_deref()?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length");
+        let caller = self.caller.identity();
+        for part in ["candor downstream v1", caller.issuer.unwrap_or_default(), caller.subject, service] {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        Some(BASE64.encode(mac.finalize().into_bytes()))
     }
 
     /// Reports the progress of the call: `done` of `total`, in any unit, and a short message.

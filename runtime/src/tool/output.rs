@@ -20,6 +20,8 @@ pub struct Reply {
     pub meta: Map<String, Value>,
     /// The error if the call failed (`isError`).
     pub error: Option<ToolError>,
+    /// Whether this is the answer to an earlier call with the same idempotency key.
+    pub replayed: bool,
 }
 
 impl From<ToolError> for Reply {

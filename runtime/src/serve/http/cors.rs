@@ -11,8 +11,7 @@ use super::host::Hosts;
 /// The methods of all revisions.
 const METHODS: &str = "GET, POST, DELETE";
 /// Request headers that a browser sends for a page only if the server allows them.
-const HEADERS: &str =
-    "authorization, content-type, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id";
+const HEADERS: &str = "authorization, content-type, idempotency-key, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id";
 /// The prefix of headers that repeat arguments (SEP-2243): each tool has its own.
 const ARGUMENT: &str = "mcp-param-";
 /// Response headers that a page may read, besides those that it always may.

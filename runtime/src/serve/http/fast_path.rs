@@ -28,11 +28,13 @@ use super::{
     keep_alive,
 };
 use crate::{
+    idempotency::SentKey,
     pipeline::{Admission, TaskMode},
     record::Origin,
     revision::Revision,
     serve::{
         mcp::{
+            call::header_keys,
             info, peer,
             rounds::{CallInput, Invocation},
         },
@@ -54,6 +56,8 @@ pub(super) struct FastCall {
     meta: RequestMetaObject,
     features: ClientFeatures,
     info: Option<Arc<RequestInfo>>,
+    /// The idempotency keys in the headers.
+    header_keys: Vec<Box<[u8]>>,
 }
 
 impl FastCall {
@@ -92,7 +96,8 @@ impl FastCall {
                     info::add_headers(&mut request, headers);
                     Arc::new(request)
                 });
-                Ok(Self { id, tool, params, meta, features, info })
+                let header_keys = header_keys(headers);
+                Ok(Self { id, tool, params, meta, features, info, header_keys })
             }
             _ => Err((id, params.name.into_owned())),
         }
@@ -146,12 +151,16 @@ impl FastCall {
             name: self.params.name.into_owned(),
             caller,
             revision: Revision::V2026_07_28,
-            idempotency_key: self.meta.remove(wire_names::IDEMPOTENCY_KEY),
+            idempotency_key: SentKey {
+                meta: self.meta.remove(wire_names::IDEMPOTENCY_KEY),
+                headers: self.header_keys,
+            },
             origin,
             unsandboxed: None,
             reports: None,
             info: self.info,
             cancelled,
+            runs: shared.in_flight.clone(),
             shared,
         };
         invocation.modern(input, self.features, Some(admission), TaskMode::NotRequested).await

@@ -38,6 +38,11 @@ impl Health {
         if recorder.is_some_and(|recorder| !recorder.log.is_ready()) {
             failed.insert(0, "audit log".to_owned());
         }
+        if let Some(keys) = &self.shared.core.idempotency
+            && keys.store.check().await.is_err()
+        {
+            failed.insert(0, "idempotency keys".to_owned());
+        }
         failed
     }
 

@@ -20,6 +20,7 @@ use super::{
     task_call::TaskCall,
 };
 use crate::{
+    idempotency::SentKey,
     pipeline::{Admission, TaskMode},
     revision::Revision,
     tasks::Running,
@@ -97,12 +98,13 @@ impl McpHandler {
             name,
             caller,
             revision,
-            idempotency_key: context.meta.remove(wire_names::IDEMPOTENCY_KEY),
+            idempotency_key: sent_key(context),
             origin: self.shared.origin(self.callers.transport(), &context.meta, || context.client_info()),
             unsandboxed: self.unsandboxed.clone(),
             reports: None,
             info: self.info(tool, context),
             cancelled: context.ct.clone(),
+            runs: self.task_rounds.clone(),
             shared: Arc::clone(&self.shared),
         }
     }
@@ -148,4 +150,26 @@ impl McpHandler {
             }
         }
     }
+}
+
+/// The header of a caller's idempotency key (`draft-ietf-httpapi-idempotency-key-header`).
+#[cfg(feature = "http")]
+const KEY_HEADER: http::HeaderName = http::HeaderName::from_static("idempotency-key");
+
+/// Returns the idempotency keys in the headers of a request.
+#[cfg(feature = "http")]
+pub(crate) fn header_keys(headers: &http::HeaderMap) -> Vec<Box<[u8]>> {
+    headers.get_all(KEY_HEADER).iter().map(|value| value.as_bytes().into()).collect()
+}
+
+/// Takes the idempotency key of a call out of its request.
+fn sent_key(context: &mut RequestContext<RoleServer>) -> SentKey {
+    #[cfg(feature = "http")]
+    let headers = {
+        let parts = context.extensions.get::<http::request::Parts>();
+        parts.map(|parts| header_keys(&parts.headers)).unwrap_or_default()
+    };
+    #[cfg(not(feature = "http"))]
+    let headers = Vec::new();
+    SentKey { meta: context.meta.remove(wire_names::IDEMPOTENCY_KEY), headers }
 }

@@ -3,12 +3,18 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use rmcp::model::{CallToolRequestParams, CallToolResponse, ErrorData, InputResponses};
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CreateTaskResult, ErrorData, InputResponses, MetaObject,
+};
 use serde_json::{Map, Value, json};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::peer::{self, ClientPeer};
+use super::{
+    peer::{self, ClientPeer},
+    task_result,
+};
 use crate::{
+    idempotency::SentKey,
     pipeline::{self, Admission, AdmissionStage, CallAnswer, Elicitor, Refusal, Request, TaskMode},
     record::Origin,
     revision::Revision,
@@ -36,11 +42,13 @@ pub(crate) struct Invocation {
     pub(crate) origin: Origin,
     /// The threads without a sandbox, if the service runs on sandboxed ones.
     pub(crate) unsandboxed: Option<Arc<UnsandboxedHandle>>,
-    pub(crate) idempotency_key: Option<Value>,
+    pub(crate) idempotency_key: SentKey,
     pub(crate) reports: Option<Reports>,
     /// What the handler can learn of the request, if it takes the context.
     pub(crate) info: Option<Arc<RequestInfo>>,
     pub(crate) cancelled: CancellationToken,
+    /// Tracks runs that outlive their request, for the connection.
+    pub(crate) runs: TaskTracker,
 }
 
 /// The part of a call that differs from round to round.
@@ -69,7 +77,7 @@ impl Invocation {
         arguments: Map<String, Value>,
         peer: &dyn Elicitor,
         entry: AdmissionStage,
-        task: TaskMode<'_>,
+        task: TaskMode,
     ) -> Result<CallAnswer, Refusal> {
         let request = Request {
             name: &self.name,
@@ -83,9 +91,10 @@ impl Invocation {
             info: self.info.clone(),
             cancelled: self.cancelled.clone(),
             origin: &self.origin,
-            unsandboxed: self.unsandboxed.as_deref(),
+            unsandboxed: self.unsandboxed.as_ref(),
             peer,
             task,
+            runs: &self.runs,
         };
         pipeline::call(&self.shared.core, request).await
     }
@@ -96,7 +105,7 @@ impl Invocation {
         input: CallInput,
         features: ClientFeatures,
         admission: Option<Admission>,
-        task: TaskMode<'_>,
+        task: TaskMode,
     ) -> Result<CallToolResponse, ErrorData> {
         let peer = ClientPeer::stateless(features, input.state, input.responses);
         let answer = self.round(input.arguments, &peer, AdmissionStage::from(admission), task).await;
@@ -140,6 +149,9 @@ impl Invocation {
         let meta = self.shared.meta(self.revision);
         match answer {
             Ok(CallAnswer::Reply(reply)) => Ok(convert::result(reply, meta).into()),
+            Ok(CallAnswer::Task(snapshot)) => {
+                Ok(CreateTaskResult::new(task_result::task(&snapshot)).with_meta(MetaObject(meta)).into())
+            }
             Ok(CallAnswer::Ask { questions, state }) => {
                 Ok(peer::input_required(questions, state, meta)?.into())
             }

@@ -107,9 +107,8 @@ impl TaskCall {
             }
         };
         let in_flight = self.in_flight();
-        let first = self
-            .round(&peer, AdmissionStage::from(admission), TaskMode::Requested(Some(Box::new(announce))))
-            .await;
+        let task = TaskMode::Requested { id: self.running.id().to_owned(), begin: Some(Box::new(announce)) };
+        let first = self.round(&peer, AdmissionStage::from(admission), task).await;
         drop(in_flight);
         if !self.running.has_begun() {
             return Some(self.invocation.response(first));
@@ -130,6 +129,9 @@ impl TaskCall {
             let (questions, state) = match last {
                 Ok(CallAnswer::Reply(reply)) => return completed(reply, &self.running),
                 Ok(CallAnswer::Ask { questions, state }) => (questions, state),
+                Ok(CallAnswer::Task(_)) => {
+                    unreachable!("only a first round is answered with another task, and it begins none")
+                }
                 Err(refusal) => return failed(&convert::error(&refusal)),
             };
             round += 1;
@@ -159,19 +161,15 @@ impl TaskCall {
         };
         Some(match admission {
             Ok(admission) => {
-                self.round(peer, AdmissionStage::Admitted(admission), TaskMode::Requested(None)).await
+                let task = TaskMode::Requested { id: self.running.id().to_owned(), begin: None };
+                self.round(peer, AdmissionStage::Admitted(admission), task).await
             }
             Err(refusal) => Err(refusal.into()),
         })
     }
 
     /// Runs one round, and publishes its progress as the task's status.
-    async fn round(
-        &mut self,
-        peer: &ClientPeer<'_>,
-        entry: AdmissionStage,
-        task: TaskMode<'_>,
-    ) -> RoundResult {
+    async fn round(&mut self, peer: &ClientPeer<'_>, entry: AdmissionStage, task: TaskMode) -> RoundResult {
         let Self { invocation, input, running, reports, .. } = self;
         let mut answer = std::pin::pin!(invocation.round(input.arguments.clone(), peer, entry, task));
         loop {
