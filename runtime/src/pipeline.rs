@@ -14,10 +14,8 @@ mod task;
 
 use futures::future::BoxFuture;
 
-#[cfg(feature = "http")]
-pub(crate) use self::admission::{admit, record_refusal};
 pub(crate) use self::{
-    admission::{Admission, NotAdmitted, admit_in_turn},
+    admission::{Admission, NotAdmitted, admit, admit_in_turn, record_refusal},
     confirmation::{Choice, Elicitor},
     core::Core,
     refusal::Refusal,
@@ -58,8 +56,8 @@ async fn stages(
     request: Request<'_>,
     pending: Option<&PendingRecord<'_>>,
 ) -> Result<CallAnswer, Denial> {
-    let Admission { tool: index, mut slot } =
-        request.entry.admit(core, &request.caller, request.tool, request.name)?;
+    let Admission { tool: index, mut slot, .. } =
+        request.stage.admit(core, &request.caller, request.tool, request.name)?;
     let (tool, peer) = (core.tool(index), request.peer);
     task::check(tool.descriptor, &request.task).map_err(Denial::refused(DeniedBy::Task))?;
     // After admission: a malformed key must not tell a concealed tool from one that does not exist.
@@ -79,7 +77,7 @@ async fn stages(
             drop(slot);
             match confirmation::check(core, &bound, state, peer).await {
                 Confirmation::Given => {
-                    slot = admission::slot(core, index)?;
+                    slot = admission::slot(core, index, &request.caller)?;
                     None
                 }
                 Confirmation::Pending(question) => return Ok(question),

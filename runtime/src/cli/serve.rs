@@ -40,6 +40,10 @@ pub(super) struct Serve {
     /// Do not ask for confirmation before a destructive call
     #[arg(long)]
     yes_destructive: bool,
+    /// The maximum number of concurrent calls of one caller; those that their client has left count, too [default: 1000, or
+    /// what the program sets]
+    #[arg(long, value_name = "N")]
+    max_in_flight_per_caller: Option<u32>,
     /// How long calls in flight may take after a stop (SIGTERM, SIGINT, end of stdin), for example `30s`
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::timeout)]
     drain_timeout: Duration,
@@ -105,6 +109,10 @@ impl Serve {
     fn build<C: State>(&self, server: Server<C>) -> Result<Service, StartError> {
         let server = if self.read_only { server.read_only() } else { server };
         let server = if self.yes_destructive { server.yes_destructive() } else { server };
+        let server = match self.max_in_flight_per_caller {
+            Some(calls) => server.max_in_flight_per_caller(calls.max(1)),
+            None => server,
+        };
         self.log.of(server, self.quiet).build()
     }
 

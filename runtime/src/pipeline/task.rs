@@ -1,14 +1,18 @@
-//! Checks that a tool which answers only with a task is called by a client that takes one.
+//! Opens the task that a call runs in, and checks that a tool which answers only with a task gets one.
 
-use super::{NotAdmitted, Refusal};
-use crate::tool::descriptor::{Descriptor, Task};
+use super::{Core, Refusal};
+use crate::{
+    tasks::{Running, TaskLimit},
+    tool::{
+        caller::Caller,
+        descriptor::{Descriptor, Task},
+    },
+};
 
 /// Whether a call runs in a task.
 pub(crate) enum TaskMode<'a> {
-    /// The client did not declare that it takes tasks.
+    /// The call runs in no task.
     NotRequested,
-    /// The limit of tasks is reached.
-    AtCapacity,
     /// The call runs in a task. The callback is called once, in the first round, when every check has passed.
     Requested(Option<Box<dyn FnOnce() + Send + 'a>>),
 }
@@ -26,12 +30,24 @@ impl TaskMode<'_> {
     }
 }
 
+/// Opens a task for a call, if its tool takes one. A call whose tool can also answer plainly does without if there is no
+/// place for another task.
+pub(super) fn open(
+    core: &Core,
+    caller: &Caller,
+    tool: &'static Descriptor,
+) -> Result<Option<Running>, TaskLimit> {
+    let Some(task) = tool.task else { return Ok(None) };
+    match (core.tasks.open(caller, tool.scopes, tool.timeout), task) {
+        (Ok(running), _) => Ok(Some(running)),
+        (Err(_), Task::Optional) => Ok(None),
+        (Err(limit), Task::Required) => Err(limit),
+    }
+}
+
 pub(super) fn check(tool: &'static Descriptor, task: &TaskMode<'_>) -> Result<(), Refusal> {
     match (tool.task, task) {
         (Some(Task::Required), TaskMode::NotRequested) => Err(Refusal::NeedsTask { tool: tool.name }),
-        (Some(Task::Required), TaskMode::AtCapacity) => {
-            Err(NotAdmitted::TooManyInFlight { tool: tool.name }.into())
-        }
         _ => Ok(()),
     }
 }

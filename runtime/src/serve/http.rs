@@ -9,6 +9,7 @@ mod connections;
 mod cors;
 mod drain;
 mod error;
+mod event_log;
 mod fast_path;
 mod gate;
 mod header_names;
@@ -19,6 +20,9 @@ mod keep_alive;
 mod listen;
 mod metadata;
 mod peek;
+mod refusal;
+mod session_guard;
+mod session_table;
 mod sessions;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -43,7 +47,7 @@ use self::{
     drain::Drain, gate::HttpGate, health::Health, host::Hosts, metadata::ResourceMetadata, sessions::Sessions,
 };
 use super::{
-    mcp::handler::{CallerSource, McpHandler},
+    mcp::{callers::CallerSource, handler::McpHandler},
     service::Service,
     shared::Shared,
     shutdown::Shutdown,
@@ -86,7 +90,7 @@ impl Service {
         let metadata = metadata.map(|resource| ResourceMetadata::new(resource, &access, &self.shared));
         let drain = Drain::new(self.shared.in_flight.clone());
         let limits = config.limits;
-        let protocol = protocol(Arc::clone(&self.shared), Arc::clone(&sessions), &drain, limits.body_bytes);
+        let protocol = protocol(Arc::clone(&self.shared), Arc::clone(&sessions), &drain, &limits);
         let shared = self.shared;
         let gate = HttpGate { shared, drain, hosts, access, sessions, limits, protocol, metadata };
         Ok(Listening { listener, health, gate: Arc::new(gate) })
@@ -145,14 +149,17 @@ fn protocol(
     shared: Arc<Shared>,
     sessions: Arc<Sessions>,
     drain: &Drain,
-    body_bytes: usize,
+    limits: &HttpLimits,
 ) -> StreamableHttpService<McpHandler, Sessions> {
     // The gate has checked host, origin and size already.
     let config = StreamableHttpServerConfig::default()
         .disable_allowed_hosts()
         .disable_allowed_origins()
         .with_json_response(true)
-        .with_max_request_body_bytes(body_bytes)
+        .with_sse_keep_alive(Some(limits.keep_alive))
+        // The sessions start each stream themselves, with an event id of their own.
+        .with_sse_retry(None)
+        .with_max_request_body_bytes(limits.body_bytes)
         .with_cancellation_token(drain.timed_out.clone());
     // From then on, a client cannot answer a question any more.
     let gone = drain.refusing.clone();

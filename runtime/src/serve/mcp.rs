@@ -1,6 +1,7 @@
 //! Answers the methods of the Model Context Protocol, for every transport.
 
 mod call;
+pub(super) mod callers;
 pub(super) mod handler;
 mod logging;
 pub(super) mod peer;

@@ -169,11 +169,11 @@ impl TaskCall {
     async fn round(
         &mut self,
         peer: &ClientPeer<'_>,
-        entry: AdmissionStage,
+        stage: AdmissionStage,
         task: TaskMode<'_>,
     ) -> RoundResult {
         let Self { invocation, input, running, reports, .. } = self;
-        let mut answer = std::pin::pin!(invocation.round(input.arguments.clone(), peer, entry, task));
+        let mut answer = std::pin::pin!(invocation.round(input.arguments.clone(), peer, stage, task));
         loop {
             tokio::select! {
                 biased;
