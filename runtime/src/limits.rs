@@ -74,11 +74,11 @@ pub(crate) enum Wait {
 /// The calls that a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LimitOf {
-    /// Those of one tool; a rate counts them for each caller.
+    /// The calls of one tool; a rate counts them for each caller.
     Tool,
-    /// Those of one caller, over all tools.
+    /// The calls of one caller, over all tools.
     Caller,
-    /// All of them.
+    /// The calls of all callers.
     Server,
 }
 

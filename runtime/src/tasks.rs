@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-pub(crate) use bounds::{MAX_RESULT_BYTES, MAX_RESULT_BYTES_PER_CALLER, TaskLimit, TasksOf};
+pub(crate) use bounds::{MAX_KEPT_RESULT_BYTES, MAX_KEPT_RESULT_BYTES_PER_CALLER, TaskLimit, TasksOf};
 
 /// The bytes of the answers to one round of questions.
 const MAX_ANSWER_BYTES: usize = 1 << 20;

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{LimitOf, Wait};
 
 /// The number of parts of [`PerCaller`], which are locked one by one.
-const SHARDS: usize = 8;
+const CALLER_SHARDS: usize = 8;
 
 /// The share of a call in the limits of concurrency, until it is dropped.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ pub(super) async fn in_turn(slots: Option<&Slots>) -> Option<OwnedSemaphorePermi
 /// The calls of each caller that run at the same time. A caller without a call is forgotten.
 pub(super) struct PerCaller {
     max: u32,
-    running: Arc<[Mutex<HashMap<u64, u32>>; SHARDS]>,
+    running: Arc<[Mutex<HashMap<u64, u32>>; CALLER_SHARDS]>,
 }
 
 impl PerCaller {
@@ -76,7 +76,7 @@ impl PerCaller {
 /// One call of a caller, until it is dropped.
 #[derive(Debug)]
 pub(super) struct CallerSlot {
-    running: Arc<[Mutex<HashMap<u64, u32>>; SHARDS]>,
+    running: Arc<[Mutex<HashMap<u64, u32>>; CALLER_SHARDS]>,
     caller: u64,
 }
 
@@ -90,8 +90,11 @@ impl Drop for CallerSlot {
     }
 }
 
-fn lock(shards: &[Mutex<HashMap<u64, u32>>; SHARDS], caller: u64) -> MutexGuard<'_, HashMap<u64, u32>> {
-    let shard = usize::try_from(caller % SHARDS as u64).unwrap_or_default();
+fn lock(
+    shards: &[Mutex<HashMap<u64, u32>>; CALLER_SHARDS],
+    caller: u64,
+) -> MutexGuard<'_, HashMap<u64, u32>> {
+    let shard = usize::try_from(caller % CALLER_SHARDS as u64).unwrap_or_default();
     // Each count is a number, which is whole after any panic.
     shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -230,7 +230,7 @@ impl NotAdmitted {
         }
     }
 
-    /// What the exceeded limit counts, if a limit refuses the call.
+    /// The owner of the exceeded limit, if a limit refuses the call.
     pub(super) fn limit(&self) -> Option<&'static str> {
         match self {
             Self::RateLimited { of, .. } | Self::TooManyInFlight { of, .. } => Some(match of {

@@ -10,9 +10,9 @@ pub(super) const MAX_TASKS_PER_CALLER: usize = 64;
 /// The tasks of all callers.
 pub(super) const MAX_TASKS: usize = 512;
 /// The bytes of the results of one caller.
-pub(crate) const MAX_RESULT_BYTES_PER_CALLER: usize = 32 << 20;
+pub(crate) const MAX_KEPT_RESULT_BYTES_PER_CALLER: usize = 32 << 20;
 /// The bytes of all results.
-pub(crate) const MAX_RESULT_BYTES: usize = 256 << 20;
+pub(crate) const MAX_KEPT_RESULT_BYTES: usize = 256 << 20;
 
 /// The limit of tasks that is reached, with the time until one of its tasks is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,9 +61,9 @@ pub(super) fn drop_results(tasks: &mut HashMap<String, TaskEntry>, latest: &str)
         }
         let owner = tasks[latest].owner();
         let largest = bytes.iter().max_by_key(|(_, bytes)| **bytes).map(|(owner, _)| *owner);
-        let from = if bytes[&owner] > MAX_RESULT_BYTES_PER_CALLER {
+        let from = if bytes[&owner] > MAX_KEPT_RESULT_BYTES_PER_CALLER {
             owner
-        } else if bytes.values().sum::<usize>() > MAX_RESULT_BYTES {
+        } else if bytes.values().sum::<usize>() > MAX_KEPT_RESULT_BYTES {
             largest.unwrap_or(owner)
         } else {
             return;

@@ -142,8 +142,8 @@ fn results_over_the_limit_of_their_caller_drop_its_oldest_result() {
     let clock = Clock::manual();
     let tasks = Arc::new(Tasks::new(clock.clone()));
     let (ada, other) = (ada(&["read"]), numbered(0));
-    let untouched = ended(&tasks, &other, MAX_RESULT_BYTES_PER_CALLER);
-    let half = MAX_RESULT_BYTES_PER_CALLER / 2;
+    let untouched = ended(&tasks, &other, MAX_KEPT_RESULT_BYTES_PER_CALLER);
+    let half = MAX_KEPT_RESULT_BYTES_PER_CALLER / 2;
     let first = ended(&tasks, &ada, half);
     clock.advance(Duration::from_millis(1));
     let second = ended(&tasks, &ada, half);
@@ -162,7 +162,7 @@ fn fetched_results_are_dropped_before_those_that_are_not() {
     let clock = Clock::manual();
     let tasks = Arc::new(Tasks::new(clock.clone()));
     let ada = ada(&["read"]);
-    let part = MAX_RESULT_BYTES_PER_CALLER / 2;
+    let part = MAX_KEPT_RESULT_BYTES_PER_CALLER / 2;
     let unfetched = ended(&tasks, &ada, part);
     clock.advance(Duration::from_millis(1));
     let fetched = ended(&tasks, &ada, part);
@@ -175,10 +175,10 @@ fn fetched_results_are_dropped_before_those_that_are_not() {
 #[test]
 fn results_over_the_limit_in_total_drop_one_of_the_caller_with_the_most_bytes() {
     let tasks = Arc::new(Tasks::new(Clock::manual()));
-    let callers = MAX_RESULT_BYTES / MAX_RESULT_BYTES_PER_CALLER;
-    let heavy = ended(&tasks, &numbered(0), MAX_RESULT_BYTES_PER_CALLER);
+    let callers = MAX_KEPT_RESULT_BYTES / MAX_KEPT_RESULT_BYTES_PER_CALLER;
+    let heavy = ended(&tasks, &numbered(0), MAX_KEPT_RESULT_BYTES_PER_CALLER);
     let others: Vec<_> =
-        (1..callers).map(|n| ended(&tasks, &numbered(n), MAX_RESULT_BYTES_PER_CALLER - 1)).collect();
+        (1..callers).map(|n| ended(&tasks, &numbered(n), MAX_KEPT_RESULT_BYTES_PER_CALLER - 1)).collect();
     let fits = ended(&tasks, &numbered(callers), callers - 1);
     assert!(!is_dropped(&tasks, &numbered(0), &heavy), "exactly at the limit");
     let exceeds = ended(&tasks, &numbered(callers), 1);

@@ -25,7 +25,7 @@ use super::{
     metadata::ResourceMetadata,
     peek::{self, HttpMessage, Peek},
     refusal,
-    session_guard::{RequestGuard, Resumed, SessionGuard},
+    session_guard::{Resumed, SessionGuard, SessionRequest},
     sessions::{self, Reservation, Sessions},
 };
 use crate::{
@@ -57,7 +57,7 @@ struct Exchange {
     session: SessionGuard,
     id: Option<RequestId>,
     /// The request among those of its session.
-    request: Option<RequestGuard>,
+    request: Option<SessionRequest>,
 }
 
 /// The way of a message that was let in.

@@ -117,6 +117,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn limit_gives_an_answer_in_json_its_status_and_its_wait() {
+        for (kind, status) in [("application/json", 429), ("text/event-stream", 200)] {
+            let mut answer = Response::new(Body::empty());
+            answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+            limit_exceeded(&mut answer, 7);
+            assert_eq!(answer.status(), status);
+            let wait = answer.headers().get(header::RETRY_AFTER).map(HeaderValue::as_bytes);
+            assert_eq!(wait, (status == 429).then_some(&b"7"[..]));
+        }
+    }
+
     #[tokio::test]
     async fn text_becomes_an_error_of_the_request() {
         for (status, text) in [

@@ -42,13 +42,13 @@ enum Usage {
 }
 
 /// A request in flight, until its call ends. The client may be gone before.
-pub(super) struct RequestGuard {
+pub(super) struct SessionRequest {
     open: Arc<Mutex<SessionTable>>,
     session: SessionId,
     id: RequestId,
 }
 
-impl Drop for RequestGuard {
+impl Drop for SessionRequest {
     fn drop(&mut self) {
         if let Some(session) = lock(&self.open).get_mut(&self.session) {
             session.in_flight.remove(&self.id);
@@ -56,7 +56,7 @@ impl Drop for RequestGuard {
     }
 }
 
-/// What a client resumes.
+/// The kind of stream that a client resumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Resumed {
     /// The stream of the server's own messages.
@@ -76,7 +76,7 @@ impl SessionGuard {
         &mut self,
         id: &RequestId,
         max: usize,
-    ) -> Result<Option<RequestGuard>, HttpError> {
+    ) -> Result<Option<SessionRequest>, HttpError> {
         let start = Instant::now();
         // A client that has read an answer may use its id again before the end of the stream is noticed here.
         while start.elapsed() < END_OF_STREAM_TIMEOUT && self.is_in_flight(id) {
@@ -94,7 +94,7 @@ impl SessionGuard {
             session.waiting += 1;
             Ok(())
         })?;
-        Ok(self.session.as_ref().map(|session| RequestGuard {
+        Ok(self.session.as_ref().map(|session| SessionRequest {
             open: Arc::clone(&self.open),
             session: Arc::clone(session),
             id: id.clone(),

@@ -245,6 +245,19 @@ mod tests {
     }
 
     #[test]
+    fn calls_that_clients_left_do_not_protect_a_session() {
+        let [left, waiting] = ["left", "waiting"].map(SessionId::from);
+        let mut table = table(&[&left, &waiting]);
+        table.get_mut(&left).unwrap().in_flight.insert(RequestId::Number(1));
+        table.get_mut(&waiting).unwrap().in_flight.insert(RequestId::Number(1));
+        table.get_mut(&waiting).unwrap().waiting = 1;
+        let caller = Caller::new(None, "eve", [""; 0]);
+        assert_eq!(table.make_room(2, &caller).unwrap(), Some(left));
+        table.reserved = 1;
+        table.make_room(2, &caller).expect_err("a client waits for an answer");
+    }
+
+    #[test]
     fn kept_streams_of_a_session_are_bounded() {
         let id: SessionId = "a".into();
         let mut table = table(&[&id]);

@@ -21,7 +21,7 @@ use rmcp::{
 use super::{
     error::HttpError,
     event_log::{self, EventId, EventLog},
-    session_guard::{RequestGuard, SessionGuard, no_such_session},
+    session_guard::{SessionGuard, SessionRequest, no_such_session},
     session_table::{Session, SessionTable, lock},
 };
 use crate::{confirm::ANSWER_TIMEOUT, tool::caller::Caller};
@@ -40,13 +40,13 @@ tokio::task_local! {
 struct CurrentRequest {
     caller: Arc<Caller>,
     /// Until the request's stream takes it.
-    in_flight: Mutex<Option<RequestGuard>>,
+    in_flight: Mutex<Option<SessionRequest>>,
 }
 
 /// Runs a request on behalf of `caller`, which owns a session that it begins. `in_flight` lasts until its call ends.
 pub(super) async fn of<F: Future>(
     caller: Arc<Caller>,
-    in_flight: Option<RequestGuard>,
+    in_flight: Option<SessionRequest>,
     request: F,
 ) -> F::Output {
     REQUEST.scope(CurrentRequest { caller, in_flight: Mutex::new(in_flight) }, request).await
@@ -174,7 +174,7 @@ async fn record(
     log: Arc<EventLog>,
     open: Arc<Mutex<SessionTable>>,
     session: SessionId,
-    mut in_flight: Option<RequestGuard>,
+    mut in_flight: Option<SessionRequest>,
 ) {
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {

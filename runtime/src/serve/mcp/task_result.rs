@@ -12,7 +12,7 @@ use super::peer;
 use crate::{
     message::Message,
     serve::message::malformed_field,
-    tasks::{End, MAX_RESULT_BYTES, MAX_RESULT_BYTES_PER_CALLER, Snapshot, TaskState},
+    tasks::{End, MAX_KEPT_RESULT_BYTES, MAX_KEPT_RESULT_BYTES_PER_CALLER, Snapshot, TaskState},
 };
 
 /// The error code of a result that is not kept any more.
@@ -57,7 +57,7 @@ pub(crate) fn task(snapshot: &Snapshot) -> Task {
 
 /// The error in place of a result that is not kept any more.
 fn result_dropped() -> Map<String, Value> {
-    let [own, all] = [MAX_RESULT_BYTES_PER_CALLER, MAX_RESULT_BYTES].map(|bytes| bytes >> 20);
+    let [own, all] = [MAX_KEPT_RESULT_BYTES_PER_CALLER, MAX_KEPT_RESULT_BYTES].map(|bytes| bytes >> 20);
     let message = Message::new("the call ended, and its result is not kept any more")
         .note(format!("the results of one caller's tasks may hold {own} MiB, those of all callers {all} MiB"))
         .help("get each result soon after its task ends; check before you call again")

@@ -169,7 +169,7 @@ impl Field {
 }
 
 impl Kind {
-    /// What the value was expected to be, if it is not.
+    /// Says what the value was expected to be, if it is something else.
     fn refusal(self, value: &Value) -> Option<String> {
         let is_text = |value: &Value| value.is_string();
         let (fits, expected) = match self {
