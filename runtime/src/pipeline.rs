@@ -19,10 +19,8 @@ use futures::future::{self, BoxFuture};
 use serde_json::{Map, Value};
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
-#[cfg(feature = "http")]
-pub(crate) use self::admission::{admit, record_refusal};
 pub(crate) use self::{
-    admission::{Admission, NotAdmitted, admit_in_turn},
+    admission::{Admission, NotAdmitted, admit, admit_in_turn, record_refusal},
     confirmation::{Choice, Elicitor},
     core::{Core, SkipConfirmation},
     preview::Previews,
@@ -115,8 +113,8 @@ async fn decide(
     mut request: Request<'_>,
     pending: Option<&PendingRecord<'_>>,
 ) -> Result<Decision, Denial> {
-    let Admission { tool: index, slot } =
-        request.entry.admit(core, &request.caller, request.tool, request.name)?;
+    let Admission { tool: index, slot, .. } =
+        request.stage.admit(core, &request.caller, request.tool, request.name)?;
     let (tool, peer) = (core.tool(index), request.peer);
     task::check(tool.descriptor, &request.task).map_err(Denial::refused(DeniedBy::Task))?;
     // After admission: a malformed key must not tell a concealed tool from one that does not exist.
@@ -178,7 +176,7 @@ async fn decide(
     };
     let slot = match slot {
         Some(slot) => slot,
-        None => admission::slot(core, index)?,
+        None => admission::slot(core, index, caller)?,
     };
     let features = peer.features();
     let digest = features.any().then(|| bound.digest());

@@ -163,6 +163,13 @@ impl<C> Server<C> {
         self
     }
 
+    /// Sets the number of concurrent calls of one caller over all tools; 1,000 by default. A call counts until its handler
+    /// ends, also if its client has gone. Without authentication, all callers over HTTP are one.
+    pub fn max_in_flight_per_caller(mut self, calls: u32) -> Self {
+        self.config.bounds.max_in_flight_per_caller = Some(calls);
+        self
+    }
+
     /// Sets the number of concurrent calls of the whole server.
     pub fn max_in_flight(mut self, calls: u32) -> Self {
         self.config.bounds.max_in_flight = Some(calls);

@@ -1,5 +1,6 @@
 //! Keeps the calls that outlast their requests: their owners, their progress and their results, for a limited time.
 
+mod bounds;
 #[cfg(test)]
 mod tests;
 
@@ -21,15 +22,8 @@ use crate::{
     },
 };
 
-/// The tasks of one caller, including ended ones that are still kept.
-const MAX_TASKS_PER_CALLER: usize = 64;
-/// The tasks of all callers.
-const MAX_TASKS: usize = 512;
-/// The bytes of all results, including those that running tasks may still return.
-const MAX_KEPT_BYTES: usize = 256 << 20;
-/// The bytes reserved for the result of a running task: the most that a tool may return, as text and as structured
-/// content.
-const RESERVED_BYTES: usize = 2 << 20;
+pub(crate) use bounds::{MAX_KEPT_RESULT_BYTES, MAX_KEPT_RESULT_BYTES_PER_CALLER, TaskLimit, TasksOf};
+
 /// The bytes of the answers to one round of questions.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 /// The time that a task is kept beyond its tool's timeout, for users to answer and for clients to fetch the result.
@@ -51,8 +45,11 @@ struct TaskEntry {
     /// The time since 1970 by the clock.
     created: Duration,
     changed: Duration,
-    ttl: Duration,
+    /// The timeout of the tool.
+    timeout: Duration,
     stage: Stage,
+    /// Whether the call has put questions, so that it can end later than after one timeout.
+    has_asked: bool,
     /// The progress that the handler last reported.
     progress: Option<String>,
     cancelled: CancellationToken,
@@ -70,7 +67,11 @@ enum Stage {
         /// The bytes of the answers.
         size: usize,
     },
-    Ended(End),
+    Ended {
+        end: End,
+        /// Whether the client has got the end.
+        is_fetched: bool,
+    },
 }
 
 /// How a task ended.
@@ -80,6 +81,8 @@ pub(crate) enum End {
     Completed(Box<str>),
     /// Without a result: the JSON-RPC error in its place.
     Failed(Map<String, Value>),
+    /// With a result that is not kept any more: the results exceeded their size limit.
+    Dropped,
     /// The caller cancelled it, and its handler has stopped.
     Cancelled,
 }
@@ -120,20 +123,16 @@ impl Tasks {
         Self { clock, by_id: Mutex::default() }
     }
 
-    /// Opens a task for a call with this timeout; `None` if a limit is reached.
+    /// Opens a task for a call with this timeout, unless the caller or the server has too many.
     pub(crate) fn open(
         self: &Arc<Self>,
         caller: &Caller,
         scopes: &'static [&'static str],
         timeout: Duration,
-    ) -> Option<Running> {
+    ) -> Result<Running, TaskLimit> {
         let now = self.clock.since_1970();
         let mut tasks = self.tasks();
-        let own = tasks.values().filter(|entry| entry.owner() == caller.identity()).count();
-        let bytes = tasks.values().map(TaskEntry::result_bytes).sum::<usize>() + RESERVED_BYTES;
-        if own >= MAX_TASKS_PER_CALLER || tasks.len() >= MAX_TASKS || bytes > MAX_KEPT_BYTES {
-            return None;
-        }
+        bounds::check_number(&tasks, caller, now)?;
         let id = id();
         let cancelled = CancellationToken::new();
         let entry = TaskEntry {
@@ -142,21 +141,25 @@ impl Tasks {
             scopes,
             created: now,
             changed: now,
-            ttl: timeout.saturating_add(RETENTION),
+            timeout,
             stage: Stage::Opened,
+            has_asked: false,
             progress: None,
             cancelled: cancelled.clone(),
             answered: Arc::default(),
         };
         tasks.insert(id.clone(), entry);
         drop(tasks);
-        Some(Running { tasks: Arc::clone(self), id, cancelled })
+        Ok(Running { tasks: Arc::clone(self), id, cancelled })
     }
 
     /// The task `id`, if `caller` may see it. Another caller's task is reported as unknown.
     pub(crate) fn get(&self, caller: &Caller, id: &str) -> Option<Snapshot> {
-        let tasks = self.tasks();
-        let entry = tasks.get(id).filter(|entry| entry.is_visible_to(caller))?;
+        let mut tasks = self.tasks();
+        let entry = tasks.get_mut(id).filter(|entry| entry.is_visible_to(caller))?;
+        if let Stage::Ended { is_fetched, .. } = &mut entry.stage {
+            *is_fetched = true;
+        }
         entry.snapshot(id)
     }
 
@@ -210,21 +213,37 @@ impl Tasks {
     fn tasks(&self) -> MutexGuard<'_, HashMap<String, TaskEntry>> {
         let mut tasks = self.all();
         let now = self.clock.since_1970();
-        tasks.retain(|_, entry| {
-            let over = entry.created + entry.ttl <= now && entry.changed + MIN_RETENTION_AFTER_END <= now;
-            !(over && matches!(entry.stage, Stage::Ended(_)))
-        });
+        tasks.retain(|_, entry| !(entry.has_ended() && entry.expiry() <= now));
         tasks
     }
 }
 
 impl TaskEntry {
-    /// The bytes of the task's result, or those reserved for it.
+    /// The bytes of the task's result.
     fn result_bytes(&self) -> usize {
         match &self.stage {
-            Stage::Ended(End::Completed(result)) => result.len(),
-            Stage::Ended(_) => 0,
-            _ => RESERVED_BYTES,
+            Stage::Ended { end: End::Completed(result), .. } => result.len(),
+            _ => 0,
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self.stage, Stage::Ended { .. })
+    }
+
+    /// The time for which the client can ask for the task, from its creation.
+    fn ttl(&self) -> Duration {
+        self.timeout.saturating_add(RETENTION)
+    }
+
+    /// The time at which the task is forgotten. Before its end, the latest one.
+    fn expiry(&self) -> Duration {
+        let expiry = self.created.saturating_add(self.ttl());
+        match self.stage {
+            Stage::Ended { .. } => expiry.max(self.changed + MIN_RETENTION_AFTER_END),
+            // The last answer can come at that time, and the handler then has its timeout again.
+            _ if self.has_asked => expiry.saturating_add(self.timeout + MIN_RETENTION_AFTER_END),
+            _ => expiry,
         }
     }
 
@@ -248,10 +267,17 @@ impl TaskEntry {
             Stage::Asking { open, .. } => TaskState::Asking(
                 open.iter().map(|(key, question)| (key.clone(), question.clone())).collect(),
             ),
-            Stage::Ended(end) => TaskState::Ended(end.clone()),
+            Stage::Ended { end, .. } => TaskState::Ended(end.clone()),
         };
-        let Self { created, changed, ttl, .. } = *self;
-        Some(Snapshot { id: id.to_owned(), created, changed, ttl, progress: self.progress.clone(), state })
+        let Self { created, changed, .. } = *self;
+        Some(Snapshot {
+            id: id.to_owned(),
+            created,
+            changed,
+            ttl: self.ttl(),
+            progress: self.progress.clone(),
+            state,
+        })
     }
 }
 
@@ -293,9 +319,11 @@ impl Running {
         let (answered, left) = self.tasks.change(&self.id, |entry| {
             let open = questions.into_iter().collect();
             entry.stage = Stage::Asking { open, answers: BTreeMap::new(), size: 0 };
+            entry.has_asked = true;
             entry.progress = None;
             entry.answered = Arc::default();
-            (Arc::clone(&entry.answered), (entry.created + entry.ttl).saturating_sub(entry.changed))
+            let expiry = entry.created.saturating_add(entry.ttl());
+            (Arc::clone(&entry.answered), expiry.saturating_sub(entry.changed))
         })?;
         let in_time = tokio::select! {
             biased;
@@ -342,11 +370,13 @@ impl Tasks {
         let mut tasks = self.all();
         match tasks.get_mut(id) {
             Some(TaskEntry { stage: Stage::Opened, .. }) => _ = tasks.remove(id),
-            Some(TaskEntry { stage: Stage::Ended(_), .. }) | None => {}
+            None => {}
+            Some(entry) if entry.has_ended() => {}
             Some(entry) => {
                 entry.changed = now;
                 entry.progress = None;
-                entry.stage = Stage::Ended(end);
+                entry.stage = Stage::Ended { end, is_fetched: false };
+                bounds::drop_results(&mut tasks, id);
             }
         }
     }

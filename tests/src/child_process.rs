@@ -12,8 +12,13 @@ use tokio::process::{Child, Command};
 pub struct ChildProcess(pub(crate) Child);
 
 impl ChildProcess {
-    /// Starts a command with its stderr piped.
-    pub(crate) fn start(command: std::process::Command, stdin: Stdio, stdout: Stdio) -> Self {
+    /// Starts a command with its stderr piped. Unless it says otherwise, its logs stand below this checkout, apart from
+    /// those of the user and of other checkouts.
+    pub(crate) fn start(mut command: std::process::Command, stdin: Stdio, stdout: Stdio) -> Self {
+        let names_a_folder = ["HOME", "XDG_STATE_HOME"].map(std::ffi::OsStr::new);
+        if !command.get_envs().any(|(name, _)| names_a_folder.contains(&name)) {
+            command.env("XDG_STATE_HOME", concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tests-state"));
+        }
         let mut command = Command::from(command);
         command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).kill_on_drop(true);
         Self(command.spawn().expect("the program starts"))

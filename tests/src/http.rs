@@ -77,7 +77,7 @@ impl HttpServer {
         resident_kb(self.process.id())
     }
 
-    /// Returns the number of calls of `alone` in flight; for the server `web` only.
+    /// Returns the number of calls of `alone` and `linger` in flight; for the server `web` only.
     pub async fn in_flight(&self) -> u64 {
         let response = self.send(&call("in_flight", json!({}))).await;
         let count = response.message()["result"]["structuredContent"].as_u64();
@@ -146,7 +146,8 @@ impl HttpConnection {
         tokio::time::timeout(ANSWER_TIMEOUT, self.read()).await.expect("the server answers")
     }
 
-    async fn read(&mut self) -> Option<HttpResponse> {
+    /// Receives the status line and the headers of the next response.
+    pub(crate) async fn head(&mut self) -> Option<HttpResponse> {
         let mut head = String::new();
         loop {
             let mut line = String::new();
@@ -159,7 +160,11 @@ impl HttpConnection {
             head += &line;
         }
         let status = head.split(' ').nth(1)?.parse().ok()?;
-        let mut response = HttpResponse { status, head, body: String::new() };
+        Some(HttpResponse { status, head, body: String::new() })
+    }
+
+    async fn read(&mut self) -> Option<HttpResponse> {
+        let mut response = self.head().await?;
         let mut body = Vec::new();
         if let Some(length) = response.header("content-length") {
             body.resize(length.parse().ok()?, 0);
@@ -176,7 +181,8 @@ impl HttpConnection {
         Some(response)
     }
 
-    async fn chunk(&mut self) -> Option<Vec<u8>> {
+    /// Receives the next chunk of a body; an empty one is the last.
+    pub(crate) async fn chunk(&mut self) -> Option<Vec<u8>> {
         let mut size = String::new();
         self.0.read_line(&mut size).await.ok()?;
         let mut chunk = vec![0; usize::from_str_radix(size.trim(), 16).ok()? + 2];

@@ -6,6 +6,7 @@ use candor_tests::{
     http::{HttpConnection, HttpRequest, HttpServer, call, initialize, legacy, modern, write_token_file},
     wait::wait_until,
 };
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
 /// The pause between two pieces of a request that is sent too slowly, or of a response that is read slowly.
@@ -59,6 +60,47 @@ async fn slow_request_heads_at_the_connection_limit_do_not_delay_calls_or_health
     tokio::time::timeout(Duration::from_secs(5), server.assert_alive())
         .await
         .expect("calls are answered at once");
+}
+
+/// Raises the limit of open files of this process and its children as far as it may. Returns how many sockets a test can
+/// then open.
+fn max_sockets() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
+    // Other tests of this process open files at the same time.
+    let current = getrlimit(Resource::Nofile).current;
+    current.map_or(usize::MAX, |current| usize::try_from(current).unwrap() / 2)
+}
+
+#[tokio::test]
+async fn thousand_slow_sockets_do_not_delay_calls_or_health() {
+    let sockets = max_sockets().min(1_100);
+    let server = HttpServer::start(web(), &[]).await;
+    let mut slow = Vec::new();
+    for n in 0..sockets {
+        let mut connection = server.connect().await;
+        // Some send nothing, some a part of a head, and some a part of a body.
+        match n % 3 {
+            0 => {}
+            1 => connection.send(b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\n").await,
+            _ => {
+                connection
+                    .send(&call("measure", json!({})).with("content-length", "1000").bytes(server.address))
+                    .await
+            }
+        }
+        slow.push(connection);
+    }
+    let health = async {
+        for path in ["/livez", "/readyz"] {
+            assert_eq!(server.send(&HttpRequest::get(path)).await.status, 200);
+        }
+        server.assert_alive().await;
+    };
+    tokio::time::timeout(Duration::from_secs(5), health)
+        .await
+        .expect("health and calls are answered at once");
 }
 
 #[tokio::test]

@@ -1,13 +1,14 @@
 //! Tasks over HTTP: who may see them, their headers, their number, and what becomes of them at shutdown.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
 use candor_tests::{
-    http::{HttpRequest, HttpResponse, HttpServer, modern, write_token_file},
+    http::{HttpConnection, HttpRequest, HttpResponse, HttpServer, modern, write_token_file},
     log::records,
     messages,
     stdio_server::StdioServer,
@@ -91,16 +92,63 @@ async fn task_is_visible_to_its_caller_only() {
     assert_eq!((refused.status, &refused.message()["error"]["code"]), (400, &json!(-32020)));
 }
 
-#[tokio::test]
-async fn tasks_of_a_caller_are_limited_in_number() {
-    let server = HttpServer::start(conformance(), &[]).await;
-    let start = || request("tools/call", "failing_job", json!({"name": "failing_job", "arguments": {}}));
-    for _ in 0..64 {
-        task_id(&server.send(&start()).await);
+/// Starts this many tasks as one caller, all at once, and returns the responses that refuse one.
+async fn refusals(address: SocketAddr, token: String, tasks: usize) -> Vec<HttpResponse> {
+    let mut refused = Vec::new();
+    let mut connections = Vec::new();
+    let job = request("tools/call", "failing_job", json!({"name": "failing_job", "arguments": {}}));
+    for _ in 0..tasks {
+        let mut connection = HttpConnection::open(address).await;
+        connection.send(&job.clone().bearer(&token).bytes(address)).await;
+        connections.push(connection);
     }
-    let refused = server.send(&start()).await;
-    assert_eq!(refused.message()["error"]["code"], -31429, "{refused:?}");
-    let plain = server.send(&slow_compute(0)).await;
+    for mut connection in connections {
+        let response = connection.response().await.expect("a response");
+        if response.message()["result"]["resultType"] != "task" {
+            refused.push(response);
+        }
+    }
+    refused
+}
+
+#[tokio::test]
+async fn tasks_over_a_limit_are_refused_with_status_429_and_the_time_to_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..9).map(|n| format!("caller-{n}")).collect();
+    let keys: Vec<_> = names.iter().map(|name| (name.as_str(), name.as_str(), "")).collect();
+    let file = write_token_file(folder.path(), &keys);
+    let server = HttpServer::start(conformance(), &["--tokens", &file]).await;
+    // Eight callers with 64 tasks each. The first sends more at the same time.
+    let callers = names.iter().take(8).enumerate();
+    let starts: Vec<_> = callers
+        .map(|(n, name)| {
+            let tasks = if n == 0 { 70 } else { 64 };
+            tokio::spawn(refusals(server.address, name.clone(), tasks))
+        })
+        .collect();
+    let mut refused = Vec::new();
+    for start in starts {
+        refused.push(start.await.unwrap());
+    }
+    assert_eq!(refused.iter().map(Vec::len).collect::<Vec<_>>(), [6, 0, 0, 0, 0, 0, 0, 0]);
+    let of_server = refusals(server.address, names[8].clone(), 1).await;
+    for (refusals, limit, fact) in [
+        (&refused[0], "caller", "this caller is at its limit of 64 tasks\n"),
+        (&of_server, "server", "this server is at its limit of 512 tasks\n"),
+    ] {
+        for refused in refusals {
+            let error = &refused.message()["error"];
+            assert_eq!((refused.status, &error["code"]), (429, &json!(-31429)), "{refused:?}");
+            assert!(error["message"].as_str().unwrap().starts_with(fact), "{refused:?}");
+            let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+            // The tool's timeout of 30 s, and 10 min for the client to fetch the result.
+            assert!((600..=630).contains(&seconds), "{refused:?}");
+            let data = json!({"reason": "too_many_tasks", "limit": limit, "retryAfterSeconds": seconds});
+            assert_eq!(error["data"], data);
+        }
+    }
+    // A tool that can also answer plainly does so.
+    let plain = server.send(&slow_compute(0).bearer(&names[0])).await;
     assert_eq!(plain.message()["result"]["content"][0]["text"], "It took 0 s.", "{plain:?}");
 }
 

@@ -14,7 +14,7 @@ use candor::{
     tools,
 };
 use candor_tests::{gate::Gate, messages::call, raw_client::RawClient, wait::wait_until};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 #[derive(State)]
@@ -110,15 +110,18 @@ async fn assert_allowed(client: &Client, tool: &str) {
     assert!(!answer.is_error, "{answer:?}");
 }
 
-/// Checks that a call is refused for its rate, with these seconds to wait.
+/// Checks that a call is refused for its tool's rate, with these seconds to wait.
 async fn assert_rate_limited(client: &Client, tool: &str, seconds: u64) {
+    let fact = format!("tool `{tool}` is called too often");
+    assert_refused(client, tool, &fact, json!({"reason": "rate_limited", "limit": "tool"}), seconds).await;
+}
+
+/// Checks that a call is refused with this fact and this data, and these seconds to wait.
+async fn assert_refused(client: &Client, tool: &str, fact: &str, mut data: Value, seconds: u64) {
     let refused = client.call(tool, json!({})).await.unwrap_err();
-    let expected = CallError {
-        code: -31429,
-        message: format!("tool `{tool}` is called too often\nhelp: call again in {seconds} s"),
-        data: Some(json!({"reason": "rate_limited", "retryAfterSeconds": seconds})),
-    };
-    assert_eq!(refused, expected);
+    data["retryAfterSeconds"] = seconds.into();
+    let message = format!("{fact}\nhelp: call again in {seconds} s");
+    assert_eq!(refused, CallError { code: -31429, message, data: Some(data) });
 }
 
 #[tokio::test]
@@ -168,7 +171,11 @@ async fn default_rate_covers_each_tool_without_a_rate() {
 
 #[tokio::test]
 async fn rate_per_caller_and_rate_in_all_cover_all_tools() {
-    for in_total in [false, true] {
+    for (in_total, limit, fact) in [
+        (false, "caller", "this caller calls too often"),
+        (true, "server", "this server is called too often"),
+    ] {
+        let data = || json!({"reason": "rate_limited", "limit": limit});
         let fixture = Fixture::new();
         let configure = |server: Server<App>| {
             if in_total { server.rate_in_all(per_minute(3)) } else { server.rate_per_caller(per_minute(3)) }
@@ -177,10 +184,10 @@ async fn rate_per_caller_and_rate_in_all_cover_all_tools() {
         for tool in ["once", "other", "twice"] {
             assert_allowed(&client, tool).await;
         }
-        assert_rate_limited(&client, "once", 20).await;
+        assert_refused(&client, "once", fact, data(), 20).await;
         fixture.clock.advance(Duration::from_secs(20));
         assert_allowed(&client, "other").await;
-        assert_rate_limited(&client, "other", 20).await;
+        assert_refused(&client, "other", fact, data(), 20).await;
     }
 }
 
@@ -192,20 +199,23 @@ async fn rate_counts_invalid_arguments_but_not_unknown_tools() {
         assert_eq!(client.call("no_such_tool", json!({})).await.unwrap_err().code, -32602);
     }
     assert_eq!(client.call("once", json!({"x": 1})).await.unwrap().reason(), Some("invalid_arguments"));
-    assert_rate_limited(&client, "once", 60).await;
+    let data = json!({"reason": "rate_limited", "limit": "caller"});
+    assert_refused(&client, "once", "this caller calls too often", data, 60).await;
 }
 
 /// Sends a thousand calls over one connection, and checks that at most `limit` of them run at once.
 async fn assert_in_flight_limit(
     configure: impl FnOnce(Server<App>) -> Server<App>,
     tool: &str,
-    limit: usize,
+    (of, limit): (&str, usize),
 ) {
     let fixture = Fixture::new();
     let mut client = RawClient::initialized(fixture.service(configure)).await;
     for id in 0..1_000 {
         client.send(call(&json!(id), tool, json!({}))).await;
     }
+    let subject = if of == "tool" { format!("tool `{tool}`") } else { format!("this {of}") };
+    let calls = if limit == 1 { "call" } else { "calls" };
     // All but the calls in flight are refused while these still wait.
     let mut ids = Vec::new();
     for _ in 0..1_000 - limit {
@@ -214,8 +224,8 @@ async fn assert_in_flight_limit(
             answer["error"],
             json!({
                 "code": -31429,
-                "message": format!("tool `{tool}` is at its limit of concurrent calls\nhelp: call again in 1 s"),
-                "data": {"reason": "too_many_in_flight", "retryAfterSeconds": 1},
+                "message": format!("{subject} is at its limit of {limit} concurrent {calls}\nhelp: call again in 1 s"),
+                "data": {"reason": "too_many_in_flight", "limit": of, "retryAfterSeconds": 1},
             })
         );
         ids.push(answer["id"].as_u64().unwrap());
@@ -239,18 +249,24 @@ async fn assert_in_flight_limit(
 
 #[tokio::test]
 async fn max_in_flight_of_a_tool_limits_its_calls() {
-    assert_in_flight_limit(|server| server, "four", 4).await;
+    assert_in_flight_limit(|server| server, "four", ("tool", 4)).await;
 }
 
 #[tokio::test]
 async fn max_in_flight_of_the_server_and_its_default_limit_calls() {
-    assert_in_flight_limit(|server| server.default_max_in_flight(3), "many", 3).await;
-    assert_in_flight_limit(|server| server.max_in_flight(2), "four", 2).await;
+    assert_in_flight_limit(|server| server.default_max_in_flight(3), "many", ("tool", 3)).await;
+    assert_in_flight_limit(|server| server.max_in_flight(2), "four", ("server", 2)).await;
+}
+
+#[tokio::test]
+async fn max_in_flight_per_caller_limits_calls_of_all_tools() {
+    assert_in_flight_limit(|server| server.max_in_flight_per_caller(5), "many", ("caller", 5)).await;
+    assert_in_flight_limit(|server| server.max_in_flight_per_caller(1), "four", ("caller", 1)).await;
 }
 
 #[tokio::test]
 async fn max_in_flight_of_a_tool_overrides_the_default() {
-    assert_in_flight_limit(|server| server.default_max_in_flight(1), "four", 4).await;
+    assert_in_flight_limit(|server| server.default_max_in_flight(1), "four", ("tool", 4)).await;
 }
 
 #[tokio::test]
@@ -304,7 +320,8 @@ async fn call_without_a_free_slot_costs_no_rate() {
     fixture.load.gate.admit(1);
     running.await.unwrap().unwrap();
     assert_allowed(&client, "once").await;
-    assert_rate_limited(&client, "once", 30).await;
+    let data = json!({"reason": "rate_limited", "limit": "caller"});
+    assert_refused(&client, "once", "this caller calls too often", data, 30).await;
 }
 
 #[tokio::test]

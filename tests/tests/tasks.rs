@@ -1,7 +1,9 @@
 //! Tasks: `tools/call` answers with a task (SEP-2663), whose state and result the client polls.
 
+use std::time::Duration;
+
 use candor::{
-    AuditLog, Revision, StartError,
+    AuditLog, Per, Rate, Revision, StartError,
     rmcp::{
         ErrorData, RoleServer, ServerHandler,
         model::{
@@ -10,6 +12,7 @@ use candor::{
         },
         service::RequestContext,
     },
+    testing::Clock,
 };
 use candor_tests::{
     capability_client::CapabilityClient,
@@ -88,6 +91,30 @@ async fn task_request_with_invalid_params_gets_help() {
         let message = answer["error"]["message"].as_str().unwrap_or_default();
         assert_eq!((&answer["error"]["code"], message.contains(help)), (&json!(-32602), true), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn task_limit_refusal_tells_a_wait_after_which_a_call_succeeds() {
+    let (gate, clock) = (Gate::closed(), Clock::manual());
+    let rate = Rate { calls: 66, per: Per::Hour };
+    let service = server(&gate).clock(clock.clone()).default_rate(rate).unaudited().build();
+    let mut client = TaskClient::connect(service.unwrap().grant("wait")).await;
+    let mut ids = Vec::new();
+    for _ in 0..64 {
+        ids.push(client.start_task("only_wait", json!({})).await);
+    }
+    gate.admit(64);
+    for id in &ids {
+        assert_eq!(client.settled(id).await["status"], "completed");
+    }
+    for _ in 0..10 {
+        let answer = client.call("only_wait", json!({})).await;
+        let data = json!({"reason": "too_many_tasks", "limit": "caller", "retryAfterSeconds": 630});
+        assert_eq!((&answer["error"]["code"], &answer["error"]["data"]), (&json!(-31429), &data), "{answer}");
+    }
+    clock.advance(Duration::from_secs(630));
+    // The ten refused calls have not used up the rate.
+    client.start_task("only_wait", json!({})).await;
 }
 
 #[tokio::test]

@@ -58,10 +58,9 @@ impl fmt::Display for KeyFileError {
 
 /// Reads all entries.
 pub(crate) fn entries(text: &str) -> Result<Vec<KeyEntry>, KeyFileError> {
-    let file: KeyFile = toml_edit::de::from_str(text).map_err(|error| {
-        // The parser's own text quotes the file, which may hold a secret by mistake. The line is enough.
-        KeyFileError { line: line(text, error.span()), reason: error.message().trim().replace('\n', ", ") }
-    })?;
+    syntax(text)?;
+    let file: KeyFile = toml_edit::de::from_str(text)
+        .map_err(|error| KeyFileError { line: line(text, error.span()), reason: reason(error.message()) })?;
     let mut seen = HashSet::new();
     for entry in &file.token {
         if !seen.insert(entry.hash.0) {
@@ -70,6 +69,36 @@ pub(crate) fn entries(text: &str) -> Result<Vec<KeyEntry>, KeyFileError> {
         }
     }
     Ok(file.token)
+}
+
+/// Parses the file for editing. Messages about the syntax do not repeat the file.
+fn syntax(text: &str) -> Result<DocumentMut, KeyFileError> {
+    text.parse().map_err(|error: toml_edit::TomlError| {
+        let reason = error.message().trim().replace('\n', ", ");
+        KeyFileError { line: line(text, error.span()), reason }
+    })
+}
+
+/// Words an error of the parser without what it repeats from the file, where a key can stand by mistake.
+fn reason(message: &str) -> String {
+    const FIELDS: [&str; 6] = ["token", "subject", "scopes", "sha256", "created", "expires"];
+    if let Some(rest) = message.strip_prefix("unknown field `") {
+        let name = rest.split('`').next().unwrap_or_default();
+        return match crate::text::nearest(name, FIELDS.into_iter()) {
+            Some(nearest) => format!("unknown field: did you mean `{nearest}`?"),
+            None => "unknown field: expected `subject`, `scopes`, `sha256`, `created` or `expires`, below `[[token]]`"
+                .to_owned(),
+        };
+    }
+    let is_own = message.starts_with('`') || message.starts_with("expected a date, ");
+    if is_own || message.starts_with("missing field `") {
+        return message.to_owned();
+    }
+    // The type that was expected follows the value that was found.
+    match message.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("the value has the wrong type: expected {expected}"),
+        None => "the value has the wrong type".to_owned(),
+    }
 }
 
 fn line(text: &str, span: Option<Range<usize>>) -> Option<usize> {
@@ -125,10 +154,7 @@ pub(crate) fn without(text: &str, hash: &TokenHash) -> Result<String, KeyFileErr
 /// Parses the file for editing, after checking that every entry is valid.
 fn document(text: &str) -> Result<DocumentMut, KeyFileError> {
     entries(text)?;
-    text.parse().map_err(|error: toml_edit::TomlError| KeyFileError {
-        line: line(text, error.span()),
-        reason: error.message().to_owned(),
-    })
+    syntax(text)
 }
 
 /// The SHA-256 of a token. The time of a look-up by it reveals nothing about the tokens in the table.

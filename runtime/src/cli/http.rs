@@ -62,6 +62,9 @@ pub(super) struct Http {
     /// The maximum number of sessions (revisions before 2026-07-28)
     #[arg(long, value_name = "N", requires = "address", default_value_t = 1_000)]
     max_sessions: usize,
+    /// The maximum number of requests in flight in one session; a call that its client has left counts until it ends
+    #[arg(long, value_name = "N", requires = "address", default_value_t = 256)]
+    max_requests_per_session: usize,
     /// The maximum number of connections
     #[arg(long, value_name = "N", requires = "address", default_value_t = 1_000)]
     max_connections: usize,
@@ -110,6 +113,7 @@ impl Http {
             origins: self.allow_origin,
             limits: HttpLimits {
                 sessions: self.max_sessions.max(1),
+                requests_per_session: self.max_requests_per_session.max(1),
                 connections: self.max_connections.max(1),
                 body_bytes: self.max_body,
                 body_timeout: self.body_timeout,

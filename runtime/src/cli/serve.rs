@@ -58,6 +58,10 @@ pub struct ServeOptions {
     /// Do not ask for confirmation before calls of this tool; repeatable
     #[arg(long, value_name = "TOOL", value_delimiter = ',')]
     yes: Vec<String>,
+    /// The maximum number of concurrent calls of one caller; those that their client has left count, too [default: 1000, or
+    /// what the program sets]
+    #[arg(long, value_name = "N")]
+    max_in_flight_per_caller: Option<u32>,
     /// How long calls in flight may take after a stop (SIGTERM, SIGINT, end of stdin), for example `30s`
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::timeout)]
     drain_timeout: Duration,
@@ -178,6 +182,10 @@ impl ServeOptions {
         let server = self.yes.iter().fold(server, |server, tool| server.yes(tool));
         let server = match self.max_output {
             Some(bytes) => server.max_output(bytes),
+            None => server,
+        };
+        let server = match self.max_in_flight_per_caller {
+            Some(calls) => server.max_in_flight_per_caller(calls.max(1)),
             None => server,
         };
         self.log.keys_of(self.log.of(server)).build()

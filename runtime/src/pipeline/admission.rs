@@ -3,29 +3,35 @@
 //! HTTP must know the outcome before it answers, since the status depends on it. It calls [`admit`] itself and hands the
 //! [`Admission`] on, so that nothing is decided or counted twice.
 
-#[cfg(feature = "http")]
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::Core;
-#[cfg(feature = "http")]
-use crate::record::Origin;
+use super::{Core, task};
 use crate::{
-    limits::{Slot, Wait},
+    limits::{LimitOf, Slot, Wait},
     message::Message,
-    record::DeniedBy,
+    record::{DeniedBy, Origin},
     registry::Definition,
+    revision::Revision,
     scopes::Visibility,
+    tasks::{Running, TaskLimit, TasksOf},
     text,
     tool::{caller::Caller, descriptor::Descriptor},
 };
 
-/// An admitted call, with its share of the tool's concurrency.
-#[derive(Debug)]
+/// An admitted call, with its share of the limits of concurrency.
 pub(crate) struct Admission {
     /// The index of the tool in the registry.
     pub(crate) tool: usize,
     pub(super) slot: Slot,
+    /// The task that the call runs in, until its driver takes it.
+    task: Option<Running>,
+}
+
+impl Admission {
+    /// Takes the task that the call runs in.
+    pub(crate) fn take_task(&mut self) -> Option<Running> {
+        self.task.take()
+    }
 }
 
 /// Why a call is not admitted.
@@ -45,24 +51,46 @@ pub(crate) enum NotAdmitted {
     /// The caller, or all callers together, call too often.
     RateLimited {
         tool: &'static str,
+        of: LimitOf,
         wait: Duration,
     },
-    /// The tool, or the server, is at its limit of concurrent calls.
+    /// The tool, the caller or the server is at its limit of concurrent calls.
     TooManyInFlight {
         tool: &'static str,
+        of: LimitOf,
+        max: u32,
     },
+    /// The caller or the server is at its limit of tasks, and the tool answers only with one.
+    TooManyTasks(TaskLimit),
 }
 
-/// Decides whether a call is admitted: look-up, scopes, rate and concurrency, in this order.
+/// Decides whether a call is admitted: look-up, scopes, tasks, rate and concurrency, in this order. If the tool and the
+/// client take tasks, the call gets one.
 pub(crate) fn admit(
     core: &Core,
     caller: &Caller,
     tool: Option<usize>,
     name: &str,
+    takes_tasks: bool,
 ) -> Result<Admission, NotAdmitted> {
     let (index, tool) = authorized(core, caller, tool, name)?;
+    // Before the rate: a call that finds no place for its task costs its caller nothing.
+    let task = if takes_tasks { open_task(core, caller, index, tool.descriptor)? } else { None };
     let slot = core.limits.admit(index, caller).map_err(|wait| exceeded(tool.descriptor, wait))?;
-    Ok(Admission { tool: index, slot })
+    Ok(Admission { tool: index, slot, task })
+}
+
+/// Opens a task for a call. If there is no place for it, the refusal tells the longest wait of all limits.
+fn open_task(
+    core: &Core,
+    caller: &Caller,
+    index: usize,
+    tool: &'static Descriptor,
+) -> Result<Option<Running>, NotAdmitted> {
+    task::open(core, caller, tool).map_err(|limit| match core.limits.rate_wait(index, caller) {
+        Some(rate @ Wait::Rate { wait, .. }) if wait > limit.wait => exceeded(tool, rate),
+        _ => NotAdmitted::TooManyTasks(limit),
+    })
 }
 
 /// Admits a later round of a call, which was counted with its first.
@@ -73,7 +101,7 @@ pub(super) fn admit_next(
     name: &str,
 ) -> Result<Admission, NotAdmitted> {
     let (index, _) = authorized(core, caller, tool, name)?;
-    Ok(Admission { tool: index, slot: slot(core, index)? })
+    Ok(Admission { tool: index, slot: slot(core, index, caller)?, task: None })
 }
 
 /// Admits a later round of a call, and waits for a slot if none is free.
@@ -84,28 +112,27 @@ pub(crate) async fn admit_in_turn(
     name: &str,
 ) -> Result<Admission, NotAdmitted> {
     let (index, _) = authorized(core, caller, tool, name)?;
-    Ok(Admission { tool: index, slot: core.limits.slot_in_turn(index).await })
+    Ok(Admission { tool: index, slot: core.limits.slot_in_turn(index, caller).await, task: None })
 }
 
-/// Records a call that a transport refused because of [`admit`].
-#[cfg(feature = "http")]
+/// Records a call that was refused by [`admit`] before its first round.
 pub(crate) fn record_refusal(
     core: &Core,
     caller: &Arc<Caller>,
     tool: Option<usize>,
     name: &str,
-    origin: &Origin,
+    (origin, revision): (&Origin, Option<Revision>),
     refusal: &NotAdmitted,
 ) {
     if let Some(recorder) = &core.audit {
-        let pending = recorder.pending(core.subject(tool, name), caller, origin, None);
+        let pending = recorder.pending(core.subject(tool, name), caller, origin, revision);
         pending.denied(refusal.denied_by(), None, None);
     }
 }
 
-/// Takes the call's share of the tool's concurrency. The handler holds it until it ends.
-pub(super) fn slot(core: &Core, index: usize) -> Result<Slot, NotAdmitted> {
-    core.limits.slot(index).map_err(|wait| exceeded(core.tool(index).descriptor, wait))
+/// Takes the call's share of the limits of concurrency. The handler holds it until it ends.
+pub(super) fn slot(core: &Core, index: usize, caller: &Caller) -> Result<Slot, NotAdmitted> {
+    core.limits.slot(index, caller).map_err(|wait| exceeded(core.tool(index).descriptor, wait))
 }
 
 fn authorized<'a>(
@@ -138,8 +165,8 @@ fn unknown(core: &Core, caller: &Caller, name: &str) -> NotAdmitted {
 
 fn exceeded(tool: &'static Descriptor, wait: Wait) -> NotAdmitted {
     match wait {
-        Wait::Rate(wait) => NotAdmitted::RateLimited { tool: tool.name, wait },
-        Wait::InFlight => NotAdmitted::TooManyInFlight { tool: tool.name },
+        Wait::Rate { of, wait } => NotAdmitted::RateLimited { tool: tool.name, of, wait },
+        Wait::InFlight { of, max } => NotAdmitted::TooManyInFlight { tool: tool.name, of, max },
     }
 }
 
@@ -150,11 +177,12 @@ impl NotAdmitted {
             Self::UnknownTool { .. } => DeniedBy::UnknownTool,
             Self::MissingScopes { .. } => DeniedBy::Scope,
             Self::RateLimited { .. } | Self::TooManyInFlight { .. } => DeniedBy::Rate,
+            Self::TooManyTasks(_) => DeniedBy::Task,
         }
     }
 
     pub(crate) fn message(&self) -> Message {
-        match self {
+        let message = match self {
             Self::UnknownTool { name, nearest, .. } => {
                 let message = Message::new(format!("Unknown tool: {name}"));
                 match nearest {
@@ -170,12 +198,51 @@ impl NotAdmitted {
                 ))
                 .help(format!("on stdio, start the server with `--grant \"{}\"`", missing.join(" ")))
             }
-            Self::RateLimited { tool, wait } => Message::new(format!("tool `{tool}` is called too often"))
-                .help(format!("call again in {} s", text::whole_seconds(*wait))),
-            Self::TooManyInFlight { tool } => {
-                Message::new(format!("tool `{tool}` is at its limit of concurrent calls"))
-                    .help("call again in 1 s")
+            Self::RateLimited { tool, of, .. } => {
+                let fact = match of {
+                    LimitOf::Tool => format!("tool `{tool}` is called too often"),
+                    LimitOf::Caller => "this caller calls too often".to_owned(),
+                    LimitOf::Server => "this server is called too often".to_owned(),
+                };
+                Message::new(fact)
             }
+            Self::TooManyInFlight { tool, of, max } => {
+                let subject = match of {
+                    LimitOf::Tool => format!("tool `{tool}`"),
+                    LimitOf::Caller => "this caller".to_owned(),
+                    LimitOf::Server => "this server".to_owned(),
+                };
+                let calls = if *max == 1 { "call" } else { "calls" };
+                Message::new(format!("{subject} is at its limit of {max} concurrent {calls}"))
+            }
+            Self::TooManyTasks(TaskLimit { of, max, .. }) => {
+                let subject = match of {
+                    TasksOf::Caller => "this caller",
+                    TasksOf::Server => "this server",
+                };
+                Message::new(format!("{subject} is at its limit of {max} tasks"))
+                    .note("a task counts until its `ttlMs` is over, also if it has ended")
+            }
+        };
+        match self.retry_after() {
+            Some(seconds) => message.help(format!("call again in {seconds} s")),
+            None => message,
+        }
+    }
+
+    /// The owner of the exceeded limit, if a limit refuses the call.
+    pub(super) fn limit(&self) -> Option<&'static str> {
+        match self {
+            Self::RateLimited { of, .. } | Self::TooManyInFlight { of, .. } => Some(match of {
+                LimitOf::Tool => "tool",
+                LimitOf::Caller => "caller",
+                LimitOf::Server => "server",
+            }),
+            Self::TooManyTasks(limit) => Some(match limit.of {
+                TasksOf::Caller => "caller",
+                TasksOf::Server => "server",
+            }),
+            Self::UnknownTool { .. } | Self::MissingScopes { .. } => None,
         }
     }
 
@@ -184,6 +251,7 @@ impl NotAdmitted {
         match self {
             Self::RateLimited { wait, .. } => Some(text::whole_seconds(*wait)),
             Self::TooManyInFlight { .. } => Some(1),
+            Self::TooManyTasks(limit) => Some(text::whole_seconds(limit.wait)),
             Self::UnknownTool { .. } | Self::MissingScopes { .. } => None,
         }
     }

@@ -38,6 +38,9 @@ impl From<NotAdmitted> for Refusal {
 }
 
 impl Refusal {
+    /// The JSON-RPC error code of a call that a limit refuses.
+    pub(crate) const LIMIT_EXCEEDED: i32 = -31429;
+
     /// The JSON-RPC error code: the protocol's own if it names the case, otherwise one outside the reserved range (MCP
     /// 2026-07-28, basic, error codes).
     pub(crate) fn code(&self) -> i32 {
@@ -45,9 +48,11 @@ impl Refusal {
             Self::NotAdmitted(NotAdmitted::UnknownTool { .. }) | Self::Malformed(_) | Self::State => -32602,
             Self::CannotBeAsked { .. } | Self::NeedsTask { .. } => -32021,
             Self::NotAdmitted(NotAdmitted::MissingScopes { .. }) => -31403,
-            Self::NotAdmitted(NotAdmitted::RateLimited { .. } | NotAdmitted::TooManyInFlight { .. }) => {
-                -31429
-            }
+            Self::NotAdmitted(
+                NotAdmitted::RateLimited { .. }
+                | NotAdmitted::TooManyInFlight { .. }
+                | NotAdmitted::TooManyTasks(_),
+            ) => Self::LIMIT_EXCEEDED,
             Self::NotRun | Self::ResultWithheld => -32603,
         }
     }
@@ -95,11 +100,19 @@ impl Refusal {
                 json!({"reason": "insufficient_scope", "requiredScopes": required, "missingScopes": missing}),
             ),
             Self::NotAdmitted(refusal @ NotAdmitted::RateLimited { .. }) => {
-                Some(json!({"reason": "rate_limited", "retryAfterSeconds": refusal.retry_after()}))
+                Some(exceeded("rate_limited", refusal))
             }
             Self::NotAdmitted(refusal @ NotAdmitted::TooManyInFlight { .. }) => {
-                Some(json!({"reason": "too_many_in_flight", "retryAfterSeconds": refusal.retry_after()}))
+                Some(exceeded("too_many_in_flight", refusal))
+            }
+            Self::NotAdmitted(refusal @ NotAdmitted::TooManyTasks(_)) => {
+                Some(exceeded("too_many_tasks", refusal))
             }
         }
     }
+}
+
+/// The data of a refusal by a limit: what it counts, and when to call again.
+fn exceeded(reason: &str, refusal: &NotAdmitted) -> Value {
+    json!({"reason": reason, "limit": refusal.limit(), "retryAfterSeconds": refusal.retry_after()})
 }

@@ -26,7 +26,7 @@ pub(crate) struct Request<'a> {
     pub(crate) tool: Option<usize>,
     pub(crate) arguments: Map<String, Value>,
     pub(crate) caller: Arc<Caller>,
-    pub(crate) entry: AdmissionStage,
+    pub(crate) stage: AdmissionStage,
     pub(crate) revision: Revision,
     pub(crate) idempotency_key: SentKey,
     pub(crate) reports: Option<Reports>,
@@ -63,7 +63,8 @@ impl AdmissionStage {
         name: &str,
     ) -> Result<Admission, NotAdmitted> {
         match self {
-            Self::First => admission::admit(core, caller, tool, name),
+            // A call that may run in a task is admitted before its first round.
+            Self::First => admission::admit(core, caller, tool, name, false),
             Self::Admitted(admission) => Ok(admission),
             Self::Next => admission::admit_next(core, caller, tool, name),
         }

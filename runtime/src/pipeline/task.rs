@@ -1,14 +1,18 @@
-//! Checks that a tool which answers only with a task is called by a client that takes one.
+//! Opens the task that a call runs in, and checks that a tool which answers only with a task gets one.
 
-use super::{NotAdmitted, Refusal};
-use crate::tool::descriptor::{Descriptor, Task};
+use super::{Core, Refusal};
+use crate::{
+    tasks::{Running, TaskLimit},
+    tool::{
+        caller::Caller,
+        descriptor::{Descriptor, Task},
+    },
+};
 
 /// Whether a call runs in a task.
 pub(crate) enum TaskMode {
-    /// The client did not declare that it takes tasks.
+    /// The call runs in no task.
     NotRequested,
-    /// The limit of tasks is reached.
-    AtCapacity,
     /// The call runs in this task.
     Requested {
         id: String,
@@ -25,7 +29,7 @@ impl TaskMode {
     pub(super) fn id(&self) -> Option<&str> {
         match self {
             Self::Requested { id, .. } => Some(id),
-            Self::NotRequested | Self::AtCapacity => None,
+            Self::NotRequested => None,
         }
     }
 
@@ -42,12 +46,24 @@ impl TaskMode {
     }
 }
 
+/// Opens a task for a call, if its tool takes one. A call whose tool can also answer plainly does without if there is no
+/// place for another task.
+pub(super) fn open(
+    core: &Core,
+    caller: &Caller,
+    tool: &'static Descriptor,
+) -> Result<Option<Running>, TaskLimit> {
+    let Some(task) = tool.task else { return Ok(None) };
+    match (core.tasks.open(caller, tool.scopes, tool.timeout), task) {
+        (Ok(running), _) => Ok(Some(running)),
+        (Err(_), Task::Optional) => Ok(None),
+        (Err(limit), Task::Required) => Err(limit),
+    }
+}
+
 pub(super) fn check(tool: &'static Descriptor, task: &TaskMode) -> Result<(), Refusal> {
     match (tool.task, task) {
         (Some(Task::Required), TaskMode::NotRequested) => Err(Refusal::NeedsTask { tool: tool.name }),
-        (Some(Task::Required), TaskMode::AtCapacity) => {
-            Err(NotAdmitted::TooManyInFlight { tool: tool.name }.into())
-        }
         _ => Ok(()),
     }
 }

@@ -6,6 +6,7 @@ use rmcp::model::{
 };
 use serde_json::{Map, Value};
 
+use super::message::malformed_field;
 use crate::{
     about::About,
     message::Message,
@@ -107,6 +108,13 @@ pub(crate) fn error(refusal: &Refusal) -> ErrorData {
     ErrorData::new(ErrorCode(refusal.code()), refusal.message(), refusal.data())
 }
 
+/// The seconds that a client has to wait, if the error is a limit's refusal.
+#[cfg(feature = "http")]
+pub(crate) fn retry_after(error: &ErrorData) -> Option<u64> {
+    let data = error.data.as_ref().filter(|_| error.code == ErrorCode(Refusal::LIMIT_EXCEEDED));
+    data?.get("retryAfterSeconds")?.as_u64()
+}
+
 pub(crate) fn version(revision: Revision) -> ProtocolVersion {
     match revision {
         Revision::V2025_06_18 => ProtocolVersion::V_2025_06_18,
@@ -117,18 +125,7 @@ pub(crate) fn version(revision: Revision) -> ProtocolVersion {
 
 /// Says what is malformed about the parameters of a `tools/call`.
 pub(crate) fn malformed_call(params: Option<&Value>) -> Message {
-    let fault = match params {
-        None => "`params` is missing",
-        Some(Value::Object(params)) => match (params.get("name"), params.get("arguments")) {
-            (None, _) => "`name` is missing",
-            (Some(Value::String(_)), Some(arguments)) if !arguments.is_object() => {
-                "`arguments` is not an object"
-            }
-            (Some(Value::String(_)), _) => "a field of `params` has the wrong type",
-            (Some(_), _) => "`name` is not a string",
-        },
-        Some(_) => "`params` is not an object",
-    };
+    let fault = malformed_field("tools/call", params).unwrap_or_default();
     Message::new(format!("this `tools/call` is malformed: {fault}"))
         .help("send {\"name\": \"…\", \"arguments\": {…}}")
 }

@@ -10,6 +10,7 @@ mod cors;
 mod drain;
 mod embed;
 mod error;
+mod event_log;
 mod fast_path;
 mod gate;
 mod header_names;
@@ -21,6 +22,9 @@ mod listen;
 mod metadata;
 mod peek;
 mod public_url;
+mod refusal;
+mod session_guard;
+mod session_table;
 mod sessions;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -47,7 +51,7 @@ use self::{
     drain::Drain, gate::HttpGate, health::Health, host::Hosts, metadata::ResourceMetadata, sessions::Sessions,
 };
 use super::{
-    mcp::handler::{CallerSource, McpHandler},
+    mcp::{callers::CallerSource, handler::McpHandler},
     service::Service,
     shared::Shared,
     shutdown::Shutdown,
@@ -98,7 +102,7 @@ impl Service {
         let resource = public_url.filter(|_| !access.issuers().is_empty());
         let metadata = resource.map(|resource| ResourceMetadata::new(&resource, &access, &self.shared));
         let drain = Drain::new(self.shared.in_flight.clone());
-        let protocol = protocol(Arc::clone(&self.shared), Arc::clone(&sessions), &drain, limits.body_bytes);
+        let protocol = protocol(Arc::clone(&self.shared), Arc::clone(&sessions), &drain, &limits);
         let shared = self.shared;
         HttpGate { shared, drain, hosts, access, sessions, limits, protocol, metadata }
     }
@@ -156,14 +160,17 @@ fn protocol(
     shared: Arc<Shared>,
     sessions: Arc<Sessions>,
     drain: &Drain,
-    body_bytes: usize,
+    limits: &HttpLimits,
 ) -> StreamableHttpService<McpHandler, Sessions> {
     // The gate has checked host, origin and size already.
     let config = StreamableHttpServerConfig::default()
         .disable_allowed_hosts()
         .disable_allowed_origins()
         .with_json_response(true)
-        .with_max_request_body_bytes(body_bytes)
+        .with_sse_keep_alive(Some(limits.keep_alive))
+        // The sessions start each stream themselves, with an event id of their own.
+        .with_sse_retry(None)
+        .with_max_request_body_bytes(limits.body_bytes)
         .with_cancellation_token(drain.timed_out.clone());
     // From then on, a client cannot answer a question any more.
     let gone = drain.refusing.clone();

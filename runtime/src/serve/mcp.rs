@@ -1,6 +1,7 @@
 //! Answers the methods of the Model Context Protocol, for every transport.
 
 pub(crate) mod call;
+pub(super) mod callers;
 pub(super) mod handler;
 pub(super) mod info;
 mod logging;

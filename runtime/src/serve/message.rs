@@ -7,9 +7,9 @@ mod unique;
 
 #[cfg(feature = "http")]
 pub(super) use fast_path::plain_call;
-pub(super) use malformed::malformed;
+pub(super) use malformed::{malformed, malformed_field};
 #[cfg(feature = "http")]
-pub(super) use malformed::malformed_handshake;
+pub(super) use malformed::{malformed_handshake, malformed_unnoticed};
 pub(super) use parse::{Line, line, too_long};
 #[cfg(feature = "http")]
 pub(super) use unique::UniqueValue;

@@ -1,6 +1,9 @@
 //! Tests ownership, retention, limits and questions of tasks.
 
-use super::*;
+use super::{
+    bounds::{MAX_TASKS, MAX_TASKS_PER_CALLER},
+    *,
+};
 
 fn ada(scopes: &[&str]) -> Caller {
     Caller::new(Some("https://a.example"), "ada", scopes.iter().copied())
@@ -62,34 +65,130 @@ fn ended_task_is_kept_until_its_retention_ends() {
     assert!(!snapshot(&late_id));
 }
 
-#[test]
-fn tasks_are_limited_per_caller_and_in_total() {
-    let tasks = Arc::new(Tasks::new(Clock::manual()));
-    let caller = |n: usize| Caller::new(None, format!("caller {n}"), [""; 0]);
-    for n in 0..MAX_TASKS / MAX_TASKS_PER_CALLER {
-        for _ in 0..MAX_TASKS_PER_CALLER {
-            begun(&tasks, &caller(n)).end(End::Completed("{}".into()));
-        }
-        assert!(tasks.open(&caller(n), &[], Duration::ZERO).is_none());
-    }
-    assert!(tasks.open(&caller(MAX_TASKS), &[], Duration::ZERO).is_none());
+fn numbered(n: usize) -> Caller {
+    Caller::new(None, format!("caller {n}"), ["read"])
+}
+
+/// Ends a new task with a result of so many bytes, and returns its id.
+fn ended(tasks: &Arc<Tasks>, caller: &Caller, bytes: usize) -> String {
+    let running = begun(tasks, caller);
+    let id = running.id().to_owned();
+    running.end(End::Completed("x".repeat(bytes).into()));
+    id
+}
+
+fn is_dropped(tasks: &Tasks, caller: &Caller, id: &str) -> bool {
+    let state = tasks.get(caller, id).expect("it is still known").state;
+    matches!(state, TaskState::Ended(End::Dropped))
 }
 
 #[test]
-fn results_are_limited_including_reserved_bytes() {
+fn eight_callers_can_have_sixty_four_running_tasks_each() {
     let tasks = Arc::new(Tasks::new(Clock::manual()));
-    let caller = |n: usize| Caller::new(None, format!("caller {n}"), [""; 0]);
-    let mut at_work: Vec<_> =
-        (0..MAX_KEPT_BYTES / RESERVED_BYTES).map(|n| begun(&tasks, &caller(n))).collect();
-    let more = || tasks.open(&caller(MAX_TASKS), &[], Duration::ZERO).is_some();
-    assert!(!more(), "all the room is set aside");
-    let mut end = |result: String| at_work.pop().expect("there are many").end(End::Completed(result.into()));
-    end("x".repeat(RESERVED_BYTES));
-    assert!(!more(), "a result takes what was set aside for it");
-    end("x".to_owned());
-    assert!(!more(), "with its one byte there is not room enough for another");
-    end(String::new());
-    assert!(more(), "a result that takes less leaves room");
+    let _running: Vec<_> = (0..MAX_TASKS).map(|n| begun(&tasks, &numbered(n % 8))).collect();
+    let Err(of_caller) = tasks.open(&numbered(0), &[], Duration::ZERO) else { panic!("one too many") };
+    assert_eq!((of_caller.of, of_caller.max), (TasksOf::Caller, 64));
+    let Err(in_all) = tasks.open(&numbered(8), &[], Duration::ZERO) else { panic!("one too many") };
+    assert_eq!((in_all.of, in_all.max), (TasksOf::Server, 512));
+}
+
+#[test]
+fn caller_that_waits_as_told_can_open_a_task_again() {
+    let clock = Clock::manual();
+    let tasks = Arc::new(Tasks::new(clock.clone()));
+    // An earlier task that is kept for longer, and a later one that is kept for less.
+    let long = tasks.open(&numbered(0), &[], Duration::from_secs(3_600)).expect("there is room");
+    Running::begin(&tasks, long.id()).expect("it was opened");
+    clock.advance(Duration::from_secs(10));
+    for n in 1..MAX_TASKS {
+        let running = begun(&tasks, &numbered(n / MAX_TASKS_PER_CALLER));
+        clock.advance(Duration::from_millis(100));
+        if n % 2 == 0 {
+            running.end(End::Completed("{}".into()));
+        } else {
+            running.end(End::Cancelled);
+        }
+    }
+    let open = |caller: usize| tasks.open(&numbered(caller), &[], Duration::ZERO).map(drop);
+    let limit = open(0).expect_err("it has 64 tasks");
+    assert_eq!(limit.of, TasksOf::Caller);
+    clock.advance(limit.wait.saturating_sub(Duration::from_nanos(1)));
+    assert_eq!(open(0).expect_err("one nanosecond too early").wait, Duration::from_secs(1));
+    clock.advance(Duration::from_nanos(1));
+    // Takes the free place for good, so that the other caller has to wait for the next one.
+    begun(&tasks, &numbered(0)).end(End::Cancelled);
+    let limit = open(8).expect_err("there are 512 tasks");
+    assert_eq!(limit.of, TasksOf::Server);
+    clock.advance(limit.wait);
+    open(8).expect("the wait is over");
+}
+
+#[tokio::test]
+async fn wait_for_a_task_with_questions_lasts_until_its_last_round_ends() {
+    let clock = Clock::manual();
+    let tasks = Arc::new(Tasks::new(clock.clone()));
+    let running: Vec<_> = (0..MAX_TASKS_PER_CALLER).map(|_| begun(&tasks, &numbered(0))).collect();
+    let question = || vec![("a".to_owned(), Question::Roots)];
+    for running in &running {
+        assert!(tokio::time::timeout(Duration::ZERO, running.ask(question())).await.is_err());
+    }
+    let Err(limit) = tasks.open(&numbered(0), &[], Duration::ZERO) else { panic!("one too many") };
+    // 630 s to answer, 30 s to run, 60 s to fetch the result.
+    assert_eq!(limit.wait, Duration::from_secs(720));
+}
+
+#[test]
+fn results_over_the_limit_of_their_caller_drop_its_oldest_result() {
+    let clock = Clock::manual();
+    let tasks = Arc::new(Tasks::new(clock.clone()));
+    let (ada, other) = (ada(&["read"]), numbered(0));
+    let untouched = ended(&tasks, &other, MAX_KEPT_RESULT_BYTES_PER_CALLER);
+    let half = MAX_KEPT_RESULT_BYTES_PER_CALLER / 2;
+    let first = ended(&tasks, &ada, half);
+    clock.advance(Duration::from_millis(1));
+    let second = ended(&tasks, &ada, half);
+    let third = ended(&tasks, &ada, 1);
+    assert!(is_dropped(&tasks, &ada, &first));
+    assert!(!is_dropped(&tasks, &ada, &second) && !is_dropped(&tasks, &ada, &third));
+    // `second` and `third` are fetched by now, `fourth` is not.
+    let fourth = ended(&tasks, &ada, half);
+    assert!(is_dropped(&tasks, &ada, &second));
+    assert!(!is_dropped(&tasks, &ada, &third) && !is_dropped(&tasks, &ada, &fourth));
+    assert!(!is_dropped(&tasks, &other, &untouched));
+}
+
+#[test]
+fn fetched_results_are_dropped_before_those_that_are_not() {
+    let clock = Clock::manual();
+    let tasks = Arc::new(Tasks::new(clock.clone()));
+    let ada = ada(&["read"]);
+    let part = MAX_KEPT_RESULT_BYTES_PER_CALLER / 2;
+    let unfetched = ended(&tasks, &ada, part);
+    clock.advance(Duration::from_millis(1));
+    let fetched = ended(&tasks, &ada, part);
+    tasks.get(&ada, &fetched).expect("it is kept");
+    let latest = ended(&tasks, &ada, part);
+    assert!(is_dropped(&tasks, &ada, &fetched));
+    assert!(!is_dropped(&tasks, &ada, &unfetched) && !is_dropped(&tasks, &ada, &latest));
+}
+
+#[test]
+fn results_over_the_limit_in_total_drop_one_of_the_caller_with_the_most_bytes() {
+    let tasks = Arc::new(Tasks::new(Clock::manual()));
+    let callers = MAX_KEPT_RESULT_BYTES / MAX_KEPT_RESULT_BYTES_PER_CALLER;
+    let heavy = ended(&tasks, &numbered(0), MAX_KEPT_RESULT_BYTES_PER_CALLER);
+    let others: Vec<_> =
+        (1..callers).map(|n| ended(&tasks, &numbered(n), MAX_KEPT_RESULT_BYTES_PER_CALLER - 1)).collect();
+    let fits = ended(&tasks, &numbered(callers), callers - 1);
+    assert!(!is_dropped(&tasks, &numbered(0), &heavy), "exactly at the limit");
+    let exceeds = ended(&tasks, &numbered(callers), 1);
+    assert!(is_dropped(&tasks, &numbered(0), &heavy));
+    for (n, id) in (1..).zip(&others) {
+        assert!(!is_dropped(&tasks, &numbered(n), id));
+    }
+    for id in [fits, exceeds] {
+        assert!(!is_dropped(&tasks, &numbered(callers), &id));
+    }
 }
 
 #[tokio::test]

@@ -72,6 +72,37 @@ async fn alone(
     /// A file that ends the wait as soon as it exists.
     until: Option<PathBuf>,
 ) {
+    wait_in_flight(time, until).await;
+}
+
+/// Report progress, and wait for a time or for a file.
+#[mcp_tool(read_only, closed_world, public)]
+async fn linger(
+    call: &Call,
+    /// The longest time to wait, in milliseconds.
+    #[param(max = 60_000)]
+    time: u64,
+    /// A file that ends the wait as soon as it exists.
+    until: Option<PathBuf>,
+) {
+    call.progress(1.0, None, "waiting");
+    wait_in_flight(time, until).await;
+}
+
+/// Wait, and then report progress.
+#[mcp_tool(read_only, closed_world, public)]
+async fn late_report(
+    call: &Call,
+    /// The time to wait, in milliseconds.
+    #[param(max = 60_000)]
+    time: u64,
+) {
+    sleep(Duration::from_millis(time)).await;
+    call.progress(1.0, None, "waited");
+    sleep(Duration::from_millis(time)).await;
+}
+
+async fn wait_in_flight(time: u64, until: Option<PathBuf>) {
     IN_FLIGHT.fetch_add(1, Ordering::SeqCst);
     // A guard, because the call may be dropped at an `await`.
     let _guard = InFlightGuard;
@@ -91,7 +122,7 @@ impl Drop for InFlightGuard {
 
 static IN_FLIGHT: AtomicUsize = AtomicUsize::new(0);
 
-/// Return the number of calls of `alone` in flight.
+/// Return the number of calls of `alone` and `linger` in flight.
 #[mcp_tool(read_only, closed_world, public)]
 fn in_flight() -> usize {
     IN_FLIGHT.load(Ordering::SeqCst)
@@ -106,6 +137,8 @@ fn main() -> ExitCode {
         twice,
         wait,
         alone,
+        linger,
+        late_report,
         in_flight
     ]);
     for setting in std::env::var("WEB").unwrap_or_default().split_whitespace() {

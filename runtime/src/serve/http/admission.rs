@@ -17,8 +17,8 @@ use crate::{
 };
 
 impl HttpGate {
-    /// Admits a call, or refuses it. `origin` is recorded with a refusal. Before 2026-07-28 (`legacy`), a refusal that another token cannot change has status
-    /// 200: some clients of these revisions end with all their calls on any other.
+    /// Admits a call, or refuses it. `origin` is recorded with a refusal. Before 2026-07-28 (`legacy`), a refusal that
+    /// another token cannot change has status 200: some clients of these revisions end with all their calls on any other.
     pub(super) async fn admit(
         &self,
         called: CalledTool<'_>,
@@ -27,11 +27,11 @@ impl HttpGate {
         origin: impl FnOnce() -> Origin,
     ) -> Result<Admission, HttpError> {
         let core = &self.shared.core;
-        let CalledTool { index, name, id } = called;
-        match pipeline::admit(core, caller, index, name) {
+        let CalledTool { index, name, id, takes_tasks } = called;
+        match pipeline::admit(core, caller, index, name, takes_tasks) {
             Ok(admission) => Ok(admission),
             Err(refusal) => {
-                pipeline::record_refusal(core, caller, index, name, &origin(), &refusal);
+                pipeline::record_refusal(core, caller, index, name, (&origin(), None), &refusal);
                 Err(self.refused(refusal, legacy).to(Some(id.clone())))
             }
         }
@@ -56,7 +56,9 @@ impl HttpGate {
                 let message = Message::new(message.fact().to_owned()).help(help);
                 HttpError::refusal(unless_legacy(StatusCode::FORBIDDEN), &refusal.into(), message)
             }
-            NotAdmitted::RateLimited { .. } | NotAdmitted::TooManyInFlight { .. } => {
+            NotAdmitted::RateLimited { .. }
+            | NotAdmitted::TooManyInFlight { .. }
+            | NotAdmitted::TooManyTasks(_) => {
                 HttpError::refusal(unless_legacy(StatusCode::TOO_MANY_REQUESTS), &refusal.into(), message)
                     .retry_after(retry_after.unwrap_or(1))
             }

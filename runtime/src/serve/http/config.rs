@@ -23,6 +23,8 @@ pub(crate) struct HttpConfig {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HttpLimits {
     pub(crate) sessions: usize,
+    /// The requests of one session whose calls may run at the same time, also after their clients have gone.
+    pub(crate) requests_per_session: usize,
     pub(crate) connections: usize,
     /// The bytes of one request's body.
     pub(crate) body_bytes: usize,
@@ -42,6 +44,7 @@ impl Default for HttpLimits {
     fn default() -> Self {
         Self {
             sessions: 1_000,
+            requests_per_session: 256,
             connections: 1_000,
             body_bytes: 4 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),

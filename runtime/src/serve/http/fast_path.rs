@@ -25,14 +25,15 @@ use super::{
     drain::{self, Drain},
     error::{self, HttpError},
     header_names::{METHOD, NAME, VERSION},
-    keep_alive,
+    keep_alive, refusal,
 };
 use crate::{
     idempotency::SentKey,
-    pipeline::{Admission, TaskMode},
+    pipeline::Admission,
     record::Origin,
     revision::Revision,
     serve::{
+        convert,
         mcp::{
             call::header_keys,
             info, peer,
@@ -71,13 +72,13 @@ impl FastCall {
             && shared.revisions.contains(&revision)
     }
 
-    /// Takes a call with such headers; if it is not plain, gives back its id and its tool's name.
+    /// Takes a call with such headers; if it is not plain, gives back its id, its tool's name and its `_meta`.
     pub(super) fn new(
         shared: &Shared,
         headers: &HeaderMap,
         id: RequestId,
         mut params: CallToolRequestParams,
-    ) -> Result<Self, (RequestId, String)> {
+    ) -> Result<Self, (RequestId, String, RequestMetaObject)> {
         let meta = params.meta.take().unwrap_or_default();
         let agrees = once(headers, &NAME) == Some(&params.name)
             && meta.get(META_VERSION).and_then(Value::as_str) == Some(Revision::V2026_07_28.as_str());
@@ -99,7 +100,7 @@ impl FastCall {
                 let header_keys = header_keys(headers);
                 Ok(Self { id, tool, params, meta, features, info, header_keys })
             }
-            _ => Err((id, params.name.into_owned())),
+            _ => Err((id, params.name.into_owned(), meta)),
         }
     }
 
@@ -125,8 +126,8 @@ impl FastCall {
             () = drain.timed_out.cancelled() => Err(drain::timed_out().to(Some(id))),
             () = tokio::time::sleep(keep_alive) => {
                 let answered = id.clone();
-                let answer = async move { message(call.await, answered) };
-                Ok(keep_alive::stream(answer, id, keep_alive, drain.timed_out.clone()))
+                let answer = async move { response(call.await, answered) };
+                Ok(keep_alive::stream(answer, Some(id), keep_alive, drain.timed_out.clone()))
             }
         }
     }
@@ -163,13 +164,18 @@ impl FastCall {
             runs: shared.in_flight.clone(),
             shared,
         };
-        invocation.modern(input, self.features, Some(admission), TaskMode::NotRequested).await
+        invocation.modern(input, self.features, Some(admission)).await
     }
 }
 
 fn response(answer: Result<CallToolResponse, ErrorData>, id: RequestId) -> Response {
     let status = answer.as_ref().map_or_else(|error| status(error.code), |_| StatusCode::OK);
-    error::response(status, &message(answer, id))
+    let retry_after = answer.as_ref().err().and_then(convert::retry_after);
+    let mut response = error::response(status, &message(answer, id));
+    if let Some(seconds) = retry_after {
+        refusal::limit_exceeded(&mut response, seconds);
+    }
+    response
 }
 
 fn message(answer: Result<CallToolResponse, ErrorData>, id: RequestId) -> ServerJsonRpcMessage {

@@ -7,6 +7,7 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use http_body_util::Full;
 use rmcp::{model::RequestId, transport::streamable_http_server::StreamableHttpService};
@@ -17,18 +18,22 @@ use super::{
     cors,
     drain::{self, Drain, InFlightGuard},
     error::HttpError,
+    header_names::LAST_EVENT_ID,
     headers,
     host::Hosts,
+    keep_alive,
     metadata::ResourceMetadata,
     peek::{self, HttpMessage, Peek},
-    sessions::{self, Reservation, SessionGuard, Sessions},
+    refusal,
+    session_guard::{Resumed, SessionGuard, SessionRequest},
+    sessions::{self, Reservation, Sessions},
 };
 use crate::{
     access::Access,
     pipeline::Admission,
     record::{DeniedBy, Origin},
     serve::{
-        mcp::handler::{HttpIdentity, McpHandler},
+        mcp::{callers::HttpIdentity, handler::McpHandler},
         shared::Shared,
     },
     tool::caller::Caller,
@@ -51,6 +56,8 @@ struct Exchange {
     caller: Arc<Caller>,
     session: SessionGuard,
     id: Option<RequestId>,
+    /// The request among those of its session.
+    request: Option<SessionRequest>,
 }
 
 /// The way of a message that was let in.
@@ -68,6 +75,8 @@ pub(super) struct CalledTool<'a> {
     pub(super) name: &'a str,
     /// The id of the request.
     pub(super) id: &'a RequestId,
+    /// Whether the call may be answered with a task.
+    pub(super) takes_tasks: bool,
 }
 
 /// A message for rmcp.
@@ -93,7 +102,7 @@ pub(super) async fn metadata(State(gate): State<Arc<HttpGate>>, request: Request
 
 impl HttpGate {
     /// Answers one request. The order of the checks is a security property.
-    async fn answer(&self, mut request: Request) -> Result<Response, HttpError> {
+    async fn answer(self: &Arc<Self>, mut request: Request) -> Result<Response, HttpError> {
         let mut in_flight = self.drain.enter().inspect_err(|_| self.record(DeniedBy::Draining))?;
         let (caller, session) = match self.identify(&mut request).await {
             Ok(identified) => identified,
@@ -106,29 +115,55 @@ impl HttpGate {
         let (mut parts, body) = request.into_parts();
         let body = body::read(body, &self.limits).await?;
         headers::accept_both(&mut parts.headers);
-        let mut exchange = Exchange { caller, session, id: None };
+        let mut exchange = Exchange { caller, session, id: None, request: None };
         let admission = match self.admit_message(&mut parts, &body, &mut exchange, &mut in_flight).await? {
             Admitted::Answered(answer) => return Ok(in_flight.hold(answer)),
             Admitted::General(admission) => admission,
         };
-        let Exchange { caller, session, id } = exchange;
-        parts.extensions.insert(HttpIdentity::new(Arc::clone(&caller), admission.call));
+        let (id, interval) = (exchange.id.clone(), self.limits.keep_alive);
+        let answer = Arc::clone(self).answer_generally(parts, body, exchange, admission.call);
+        let answer = keep_alive::answer(answer, id, interval, self.drain.timed_out.clone()).await;
+        Ok(in_flight.hold(answer))
+    }
+
+    /// Answers a message with rmcp.
+    async fn answer_generally(
+        self: Arc<Self>,
+        mut parts: Parts,
+        body: Bytes,
+        exchange: Exchange,
+        call: Option<Admission>,
+    ) -> Response {
+        let Exchange { caller, session, id, request: in_session } = exchange;
+        let identity = HttpIdentity::new(Arc::clone(&caller), call);
+        parts.extensions.insert(identity.clone());
+        let ends_session = parts.method == Method::DELETE;
         // rmcp takes bytes only, so this path parses the body a second time.
         let request = Request::from_parts(parts, Full::new(body.clone()));
-        let ends_session = request.method() == Method::DELETE;
-        let mut answer = sessions::of(caller, self.protocol.handle(request)).await;
-        if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+        let answer = sessions::of(caller, in_session, self.protocol.handle(request)).await;
+        let refused = match answer.status() {
             // rmcp's status for JSON that is not a message, among other things.
-            peek::explain(&body)?;
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => peek::explain(&body),
+            StatusCode::INTERNAL_SERVER_ERROR if self.drain.timed_out.is_cancelled() => {
+                Err(drain::timed_out().to(id.clone()))
+            }
+            StatusCode::INTERNAL_SERVER_ERROR => {
+                session.check_exists().map_err(|refused| refused.to(id.clone()))
+            }
+            _ => Ok(()),
+        };
+        if let Err(refused) = refused {
+            return refused.into_response();
         }
-        if answer.status() == StatusCode::INTERNAL_SERVER_ERROR && self.drain.timed_out.is_cancelled() {
-            return Err(drain::timed_out().to(id));
+        let mut answer = refusal::worded(answer, id).await;
+        if let Some(seconds) = identity.retry_after() {
+            refusal::limit_exceeded(&mut answer, seconds);
         }
         if ends_session && answer.status() == StatusCode::ACCEPTED {
             // Clients expect this status at the end of a session.
             *answer.status_mut() = StatusCode::NO_CONTENT;
         }
-        Ok(in_flight.hold(answer.map(|body| session.hold(body))))
+        answer.map(|body| session.hold(body))
     }
 
     /// Decides everything that does not depend on the body.
@@ -148,17 +183,21 @@ impl HttpGate {
         in_flight: &mut InFlightGuard,
     ) -> Result<Admitted, HttpError> {
         if parts.method != Method::POST {
-            // A stream of the server's own messages lasts as long as the client likes.
-            in_flight.release();
-            if parts.method == Method::GET {
-                exchange.session.begin_stream()?;
+            let resumed = match parts.method {
+                Method::GET => read_session(&parts.headers, &mut exchange.session)?,
+                _ => Resumed::OwnMessages,
+            };
+            if resumed == Resumed::OwnMessages {
+                // A stream of the server's own messages lasts as long as the client likes.
+                in_flight.release();
             }
             return Ok(Admitted::General(General::default()));
         }
         let caller = &exchange.caller;
         match HttpMessage::read(&self.shared, &parts.headers, body)? {
             HttpMessage::FastCall(call) => {
-                let called = CalledTool { index: call.tool, name: call.name(), id: &call.id };
+                let called =
+                    CalledTool { index: call.tool, name: call.name(), id: &call.id, takes_tasks: false };
                 let admission = self.admit(called, caller, false, || call.origin(&self.shared)).await?;
                 let caller = Arc::clone(caller);
                 let keep_alive = self.limits.keep_alive;
@@ -166,20 +205,18 @@ impl HttpGate {
                 answer.await.map(Admitted::Answered)
             }
             HttpMessage::Other(peek) => {
-                exchange.id.clone_from(&peek.id);
+                exchange.id = peek.request_id().cloned();
                 let legacy = headers::check_version(parts, &peek, &self.shared)
-                    .map_err(|refused| refused.to(peek.id.clone()))?;
-                if legacy {
-                    peek.check_handshake()?;
-                }
+                    .map_err(|refused| refused.to(exchange.id.clone()))?;
+                peek.check_parameters(legacy)?;
                 if peek.is_endless() {
                     in_flight.release();
                 }
                 let reservation =
                     if peek.opens_session() { Some(self.sessions.reserve(caller).await?) } else { None };
                 if let Some(id) = peek.request_id() {
-                    let begun = exchange.session.begin_request(id).await;
-                    begun.map_err(|refused| refused.to(Some(id.clone())))?;
+                    let begun = exchange.session.begin_request(id, self.limits.requests_per_session).await;
+                    exchange.request = begun.map_err(|refused| refused.to(Some(id.clone())))?;
                 }
                 let call = self.admit_peeked(&peek, &parts.headers, caller, legacy).await?;
                 Ok(Admitted::General(General { call, _reservation: reservation }))
@@ -199,7 +236,8 @@ impl HttpGate {
         if !legacy {
             headers::check_call(headers, name).map_err(|refused| refused.to(Some(id.clone())))?;
         }
-        let called = CalledTool { index: self.shared.core.registry.index(name), name, id };
+        let takes_tasks = peek.takes_tasks && !legacy;
+        let called = CalledTool { index: self.shared.core.registry.index(name), name, id, takes_tasks };
         let origin = || Origin { transport: "http", ..Origin::default() };
         self.admit(called, caller, legacy, origin).await.map(Some)
     }
@@ -240,5 +278,14 @@ impl HttpGate {
 
     pub(super) fn metadata_url(&self) -> Option<&str> {
         self.metadata.as_ref().map(|metadata| metadata.url.as_str())
+    }
+}
+
+/// Marks a session as read by the sender of a `GET`.
+fn read_session(headers: &HeaderMap, session: &mut SessionGuard) -> Result<Resumed, HttpError> {
+    match headers.get(LAST_EVENT_ID) {
+        // A value that is not text names no event.
+        Some(event) => session.resume(event.to_str().unwrap_or_default()),
+        None => session.begin_stream().map(|()| Resumed::OwnMessages),
     }
 }

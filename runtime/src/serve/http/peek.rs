@@ -1,7 +1,7 @@
 //! Reads a body once, as far as the gate needs to know it: a plain call as a whole, any other message by its head.
 
 use http::{HeaderMap, StatusCode};
-use rmcp::model::{ErrorCode, RequestId};
+use rmcp::model::{ErrorCode, RequestId, RequestMetaObject};
 use serde_json::Value;
 
 use super::{error::HttpError, fast_path::FastCall};
@@ -24,7 +24,9 @@ pub(super) struct Peek {
     method: String,
     /// The name of the called tool.
     name: Option<String>,
-    /// The fault in the parameters of a handshake.
+    /// Whether the client of a call takes tasks (2026-07-28).
+    pub(super) takes_tasks: bool,
+    /// The fault in the parameters of a handshake, or one that rmcp does not notice.
     fault: Option<crate::message::Message>,
 }
 
@@ -36,7 +38,7 @@ impl HttpMessage {
         {
             return Ok(match FastCall::new(shared, headers, id, params) {
                 Ok(call) => Self::FastCall(Box::new(call)),
-                Err((id, name)) => Self::Other(Peek::call_of(id, name)),
+                Err((id, name, meta)) => Self::Other(Peek::call_of(id, name, &meta)),
             });
         }
         match serde_json::from_slice(body) {
@@ -52,32 +54,46 @@ impl HttpMessage {
 
 impl Peek {
     fn of(value: Value) -> Self {
+        let unnoticed = message::malformed_unnoticed(&value);
         let Value::Object(mut object) = value else { return Self::default() };
         let id = object.remove("id").and_then(|id| serde_json::from_value(id).ok());
         let Some(Value::String(method)) = object.remove("method") else {
             return Self { id, ..Self::default() };
         };
         let mut params = object.remove("params");
-        let fault = if method == "initialize" { message::malformed_handshake(params.as_ref()) } else { None };
-        let name = match &mut params {
-            Some(Value::Object(params)) if method == "tools/call" => params.remove("name"),
-            _ => None,
+        let fault = match method.as_str() {
+            "initialize" => message::malformed_handshake(params.as_ref()),
+            _ => unnoticed,
+        };
+        let (name, meta) = match &mut params {
+            Some(Value::Object(params)) if method == "tools/call" => {
+                (params.remove("name"), params.remove("_meta"))
+            }
+            _ => (None, None),
         };
         let name = name.and_then(|name| if let Value::String(name) = name { Some(name) } else { None });
-        Self { id, method, name, fault }
+        let meta = meta.and_then(|meta| serde_json::from_value(meta).ok());
+        Self { id, method, name, takes_tasks: meta.as_ref().is_some_and(takes_tasks), fault }
     }
 
-    fn call_of(id: RequestId, name: String) -> Self {
-        Self { id: Some(id), method: "tools/call".to_owned(), name: Some(name), fault: None }
+    /// The head of a call that was read as a whole.
+    fn call_of(id: RequestId, name: String, meta: &RequestMetaObject) -> Self {
+        let method = "tools/call".to_owned();
+        Self { id: Some(id), method, name: Some(name), takes_tasks: takes_tasks(meta), fault: None }
     }
 
-    /// Refuses a handshake whose parameters are malformed.
-    pub(super) fn check_handshake(&self) -> Result<(), HttpError> {
+    /// Refuses a request with malformed parameters, if rmcp would not.
+    pub(super) fn check_parameters(&self, legacy: bool) -> Result<(), HttpError> {
+        let status = match (self.opens_session(), legacy) {
+            (true, false) => return Ok(()),
+            (true, true) => StatusCode::BAD_REQUEST,
+            (false, _) => StatusCode::OK,
+        };
         match &self.fault {
             None => Ok(()),
             Some(fault) => {
                 let code = ErrorCode::INVALID_PARAMS.0;
-                Err(HttpError::new(StatusCode::BAD_REQUEST, code, fault.clone(), None).to(self.id.clone()))
+                Err(HttpError::new(status, code, fault.clone(), None).to(self.id.clone()))
             }
         }
     }
@@ -101,6 +117,11 @@ impl Peek {
     pub(super) fn call(&self) -> Option<(&str, &RequestId)> {
         self.name.as_deref().zip(self.id.as_ref())
     }
+}
+
+/// Whether a client declares that it takes tasks.
+fn takes_tasks(meta: &RequestMetaObject) -> bool {
+    meta.client_capabilities().is_some_and(|client| client.supports_tasks())
 }
 
 /// Says what is wrong with a body that is not a message.

@@ -11,9 +11,10 @@ use rmcp::{
 use tokio::sync::mpsc;
 
 #[cfg(feature = "http")]
-use super::handler::HttpIdentity;
+use super::callers::HttpIdentity;
 use super::{
-    handler::{CallerSource, McpHandler, revision},
+    callers::CallerSource,
+    handler::{McpHandler, revision},
     peer::{self, ClientPeer},
     progress,
     rounds::{CallInput, Invocation},
@@ -21,9 +22,9 @@ use super::{
 };
 use crate::{
     idempotency::SentKey,
-    pipeline::{Admission, TaskMode},
+    pipeline::{self, Admission},
     revision::Revision,
-    tasks::Running,
+    serve::convert,
     tool::{call::Reports, caller::Caller, progress::ReportFilter},
     wire_names,
 };
@@ -35,7 +36,16 @@ impl McpHandler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> BoxFuture<'_, Result<CallToolResponse, ErrorData>> {
-        Box::pin(self.answer(request, context))
+        #[cfg(feature = "http")]
+        let identity = http_identity(&context).cloned();
+        Box::pin(async move {
+            let answer = self.answer(request, context).await;
+            #[cfg(feature = "http")]
+            if let (Some(identity), Err(error)) = (identity, &answer) {
+                identity.note_refusal(error);
+            }
+            answer
+        })
     }
 
     async fn answer(
@@ -46,20 +56,19 @@ impl McpHandler {
         let revision = revision(&context);
         let (caller, admission) = self.identify(&context)?;
         // The transport admitted the tool that it read in the body; rmcp must have read the same one.
-        let admission =
+        let mut admission =
             admission.filter(|admission| self.shared.core.tool(admission.tool).name() == request.name);
         let input = CallInput::take(&mut request);
         let mut invocation =
             self.invocation(request.name.into_owned(), caller, admission.as_ref(), revision, &mut context);
-        let task = match self.open_task(&invocation, &context) {
-            None => TaskMode::NotRequested,
-            Some(None) => TaskMode::AtCapacity,
-            Some(Some(running)) => {
-                let features = peer::features(context.client_capabilities());
-                let call = TaskCall::new(invocation, input, features, running, self.task_rounds.clone());
-                return call.begin(admission, &context.ct).await;
-            }
-        };
+        if admission.is_none() && self.takes_tasks(&invocation, &context) {
+            admission = Some(self.admit_task(&invocation).await?);
+        }
+        if let Some(running) = admission.as_mut().and_then(Admission::take_task) {
+            let features = peer::features(context.client_capabilities());
+            let call = TaskCall::new(invocation, input, features, running, self.task_rounds.clone());
+            return call.begin(admission, &context.ct).await;
+        }
         let _in_flight = self.shared.in_flight.token();
         let token = context.meta.get_progress_token();
         let log = self.shared.about.logging.then(|| self.log.of(&context, revision)).flatten();
@@ -71,7 +80,7 @@ impl McpHandler {
                 invocation.legacy(input, ClientPeer::connected(&context, &self.gone), admission).await
             } else {
                 let features = peer::features(context.client_capabilities());
-                invocation.modern(input, features, admission, task).await
+                invocation.modern(input, features, admission).await
             }
         };
         match reports {
@@ -109,20 +118,26 @@ impl McpHandler {
         }
     }
 
-    /// Opens a task if both the tool and the client take one; the inner `None` means that the limit is reached.
-    #[expect(clippy::option_option, reason = "no task, and no place for a task, are different answers")]
-    fn open_task(
-        &self,
-        invocation: &Invocation,
-        context: &RequestContext<RoleServer>,
-    ) -> Option<Option<Running>> {
+    /// Whether both the tool and the client take tasks.
+    fn takes_tasks(&self, invocation: &Invocation, context: &RequestContext<RoleServer>) -> bool {
+        let tool = invocation.tool.map(|tool| self.shared.core.tool(tool).descriptor);
+        tool.is_some_and(|tool| tool.task.is_some())
+            && !invocation.revision.is_legacy()
+            && context.client_capabilities().is_some_and(|client| client.supports_tasks())
+    }
+
+    /// Admits a call whose task decides how it is answered.
+    async fn admit_task(&self, invocation: &Invocation) -> Result<Admission, ErrorData> {
+        let Invocation { caller, tool, name, origin, revision, .. } = invocation;
         let core = &self.shared.core;
-        let tool = core.tool(invocation.tool?).descriptor;
-        let takes_tasks = || context.client_capabilities().is_some_and(|client| client.supports_tasks());
-        if tool.task.is_none() || invocation.revision.is_legacy() || !takes_tasks() {
-            return None;
+        match pipeline::admit(core, caller, *tool, name, true) {
+            Ok(admission) => Ok(admission),
+            Err(refusal) => {
+                let origin = (origin, Some(*revision));
+                pipeline::record_refusal(core, caller, *tool, name, origin, &refusal);
+                Err(convert::error(&refusal.into()))
+            }
         }
-        Some(core.tasks.open(&invocation.caller, tool.scopes, tool.timeout))
     }
 
     /// Finds out who sent this request, and whether the transport admitted it.
@@ -141,10 +156,8 @@ impl McpHandler {
             }
             #[cfg(feature = "http")]
             CallerSource::Request => {
-                let parts = context.extensions.get::<http::request::Parts>();
-                let identity = parts.and_then(|parts| parts.extensions.get::<HttpIdentity>());
                 // The gate attaches an identity to every request, so a missing one is a defect of the server.
-                let identity = identity
+                let identity = http_identity(context)
                     .ok_or_else(|| ErrorData::internal_error("this request has no identity", None))?;
                 Ok((Arc::clone(&identity.caller), identity.take_admission()))
             }
@@ -172,4 +185,10 @@ fn sent_key(context: &mut RequestContext<RoleServer>) -> SentKey {
     #[cfg(not(feature = "http"))]
     let headers = Vec::new();
     SentKey { meta: context.meta.remove(wire_names::IDEMPOTENCY_KEY), headers }
+}
+
+/// The identity that the gate attached to an HTTP request.
+#[cfg(feature = "http")]
+fn http_identity(context: &RequestContext<RoleServer>) -> Option<&HttpIdentity> {
+    context.extensions.get::<http::request::Parts>()?.extensions.get()
 }

@@ -2,15 +2,7 @@
 
 #![expect(deprecated, reason = "older revisions still have logging levels and single subscriptions")]
 
-#[cfg(feature = "http")]
-use std::sync::{Mutex, PoisonError};
-use std::{
-    borrow::Cow,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{borrow::Cow, sync::Arc};
 
 use rmcp::{
     RoleServer, ServerHandler,
@@ -33,9 +25,8 @@ use rmcp::{
 use serde_json::Map;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) use super::callers::CallerSource;
 use super::{logging, task_result};
-#[cfg(feature = "http")]
-use crate::pipeline::Admission;
 use crate::{
     pipeline::Refusal,
     revision::Revision,
@@ -45,7 +36,6 @@ use crate::{
         shared::Shared,
         user_handler::{self, MethodResult},
     },
-    tool::caller::Caller,
 };
 
 /// The time for which a client may cache a list of tools, in milliseconds. Tools do not change while the process lives.
@@ -64,56 +54,6 @@ pub(crate) struct McpHandler {
     pub(super) connection: Option<String>,
     /// The threads without a sandbox, if the connection is served on sandboxed ones.
     pub(super) unsandboxed: Option<Arc<UnsandboxedHandle>>,
-}
-
-/// The source of each request's caller.
-pub(crate) enum CallerSource {
-    /// One caller sends every request of the connection.
-    Connection(Arc<Caller>),
-    /// Each request carries its own caller: [`HttpIdentity`].
-    #[cfg(feature = "http")]
-    Request,
-}
-
-impl CallerSource {
-    /// A name for a connection with one caller, different from all others of the process.
-    fn connection(&self) -> Option<String> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        match self {
-            Self::Connection(_) => Some(format!("connection-{}", NEXT.fetch_add(1, Ordering::Relaxed))),
-            #[cfg(feature = "http")]
-            Self::Request => None,
-        }
-    }
-
-    /// The transport's name in records.
-    pub(super) fn transport(&self) -> &'static str {
-        match self {
-            Self::Connection(_) => "stdio",
-            #[cfg(feature = "http")]
-            Self::Request => "http",
-        }
-    }
-}
-
-/// The caller of one HTTP request, and its admission if it is a call.
-#[cfg(feature = "http")]
-#[derive(Clone)]
-pub(crate) struct HttpIdentity {
-    pub(crate) caller: Arc<Caller>,
-    admission: Arc<Mutex<Option<Admission>>>,
-}
-
-#[cfg(feature = "http")]
-impl HttpIdentity {
-    pub(crate) fn new(caller: Arc<Caller>, admission: Option<Admission>) -> Self {
-        Self { caller, admission: Arc::new(Mutex::new(admission)) }
-    }
-
-    /// Takes the admission, which counts for one call.
-    pub(super) fn take_admission(&self) -> Option<Admission> {
-        self.admission.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
 }
 
 impl ServerHandler for McpHandler {
@@ -192,13 +132,9 @@ impl ServerHandler for McpHandler {
             "tools/call" => {
                 Err(convert::error(&Refusal::Malformed(convert::malformed_call(request.params.as_ref()))))
             }
-            "tools/list" => Err(ErrorData::invalid_params(
-                "`tools/list` takes an object with a `cursor`, or nothing",
-                None,
-            )),
             // Well-formed ones reach the methods below.
             "tasks/get" | "tasks/cancel" | "tasks/update" if self.has_tasks(&context) => {
-                Err(task_result::malformed(&request.method))
+                Err(task_result::malformed(&request.method, request.params.as_ref()))
             }
             method if self.serves(method, revision(&context)) => {
                 let message = message::malformed(method, request.params.as_ref());
@@ -413,7 +349,9 @@ impl McpHandler {
             {
                 false
             }
-            "initialize" => true,
+            "subscriptions/listen" if revision.is_legacy() => false,
+            "tasks/get" | "tasks/cancel" | "tasks/update" => false,
+            "initialize" | "tools/list" => true,
             "logging/setLevel" if self.shared.about.logging => true,
             _ => is_known && self.shared.user_handler.is_some(),
         }

@@ -76,7 +76,7 @@ impl Invocation {
         &self,
         arguments: Map<String, Value>,
         peer: &dyn Elicitor,
-        entry: AdmissionStage,
+        stage: AdmissionStage,
         task: TaskMode,
     ) -> Result<CallAnswer, Refusal> {
         let request = Request {
@@ -84,7 +84,7 @@ impl Invocation {
             tool: self.tool,
             arguments,
             caller: Arc::clone(&self.caller),
-            entry,
+            stage,
             revision: self.revision,
             idempotency_key: self.idempotency_key.clone(),
             reports: self.reports.clone(),
@@ -105,10 +105,10 @@ impl Invocation {
         input: CallInput,
         features: ClientFeatures,
         admission: Option<Admission>,
-        task: TaskMode,
     ) -> Result<CallToolResponse, ErrorData> {
         let peer = ClientPeer::stateless(features, input.state, input.responses);
-        let answer = self.round(input.arguments, &peer, AdmissionStage::from(admission), task).await;
+        let stage = AdmissionStage::from(admission);
+        let answer = self.round(input.arguments, &peer, stage, TaskMode::NotRequested).await;
         self.response(answer)
     }
 
@@ -120,11 +120,11 @@ impl Invocation {
         admission: Option<Admission>,
     ) -> Result<CallToolResponse, ErrorData> {
         let may_ask = peer.features().any();
-        let mut entry = AdmissionStage::from(admission);
+        let mut stage = AdmissionStage::from(admission);
         for _round in 0..MAX_ROUNDS {
             let arguments =
                 if may_ask { input.arguments.clone() } else { std::mem::take(&mut input.arguments) };
-            let answer = self.round(arguments, &peer, entry, TaskMode::NotRequested).await;
+            let answer = self.round(arguments, &peer, stage, TaskMode::NotRequested).await;
             let Ok(CallAnswer::Ask { questions, state }) = answer else { return self.response(answer) };
             let mut responses = BTreeMap::new();
             for (key, question) in questions {
@@ -136,7 +136,7 @@ impl Invocation {
                 }
             }
             peer = peer.with_answers(state, responses);
-            entry = AdmissionStage::Next;
+            stage = AdmissionStage::Next;
         }
         Err(too_many_rounds())
     }

@@ -169,9 +169,9 @@ impl TaskCall {
     }
 
     /// Runs one round, and publishes its progress as the task's status.
-    async fn round(&mut self, peer: &ClientPeer<'_>, entry: AdmissionStage, task: TaskMode) -> RoundResult {
+    async fn round(&mut self, peer: &ClientPeer<'_>, stage: AdmissionStage, task: TaskMode) -> RoundResult {
         let Self { invocation, input, running, reports, .. } = self;
-        let mut answer = std::pin::pin!(invocation.round(input.arguments.clone(), peer, entry, task));
+        let mut answer = std::pin::pin!(invocation.round(input.arguments.clone(), peer, stage, task));
         loop {
             tokio::select! {
                 biased;

@@ -6,14 +6,17 @@ use jiff::{SignedDuration, Timestamp};
 use rmcp::model::{
     DetailedTask, ErrorData, GetTaskResult, InputRequests, MetaObject, Task, TaskPayload, TaskStatus,
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::peer;
 use crate::{
     message::Message,
-    tasks::{End, Snapshot, TaskState},
+    serve::message::malformed_field,
+    tasks::{End, MAX_KEPT_RESULT_BYTES, MAX_KEPT_RESULT_BYTES_PER_CALLER, Snapshot, TaskState},
 };
 
+/// The error code of a result that is not kept any more.
+const RESULT_DROPPED: i32 = -31410;
 /// The interval at which clients should ask for a task, in milliseconds.
 const POLL_INTERVAL_MS: u64 = 1_000;
 
@@ -33,6 +36,7 @@ pub(crate) fn detailed(snapshot: Snapshot, meta: Map<String, Value>) -> Result<G
             TaskPayload::Completed { result: serde_json::from_str(&result).map_err(invalid)? }
         }
         TaskState::Ended(End::Failed(error)) => TaskPayload::Failed { error },
+        TaskState::Ended(End::Dropped) => TaskPayload::Failed { error: result_dropped() },
         TaskState::Ended(End::Cancelled) => TaskPayload::Cancelled,
     };
     let mut result = GetTaskResult::new(DetailedTask::new(task, payload));
@@ -51,16 +55,28 @@ pub(crate) fn task(snapshot: &Snapshot) -> Task {
     task.with_ttl_ms(ttl).with_poll_interval_ms(POLL_INTERVAL_MS)
 }
 
+/// The error in place of a result that is not kept any more.
+fn result_dropped() -> Map<String, Value> {
+    let [own, all] = [MAX_KEPT_RESULT_BYTES_PER_CALLER, MAX_KEPT_RESULT_BYTES].map(|bytes| bytes >> 20);
+    let message = Message::new("the call ended, and its result is not kept any more")
+        .note(format!("the results of one caller's tasks may hold {own} MiB, those of all callers {all} MiB"))
+        .help("get each result soon after its task ends; check before you call again")
+        .to_string();
+    let error = json!({"code": RESULT_DROPPED, "message": message, "data": {"reason": "result_dropped"}});
+    error.as_object().cloned().unwrap_or_default()
+}
+
 /// The error of answers that are too large to keep.
 pub(crate) fn too_large() -> ErrorData {
     invalid(Message::new("the answers to this task's questions hold more than 1 MiB").help("send less"))
 }
 
 /// The error of malformed parameters.
-pub(crate) fn malformed(method: &str) -> ErrorData {
+pub(crate) fn malformed(method: &str, params: Option<&Value>) -> ErrorData {
     let answers = if method == "tasks/update" { ", \"inputResponses\": {…}" } else { "" };
+    let fault = malformed_field(method, params).unwrap_or_default();
     invalid(
-        Message::new(format!("the parameters of `{method}` are malformed"))
+        Message::new(format!("the parameters of `{method}` are malformed: {fault}"))
             .help(format!("send {{\"taskId\": \"…\"{answers}}}")),
     )
 }

@@ -78,17 +78,17 @@ impl McpHandler {
 
     /// Whether this server answers requests about tasks under the request's revision.
     pub(crate) fn has_tasks(&self, context: &RequestContext<RoleServer>) -> bool {
-        modern(context) && self.shared.has_tasks()
+        modern(context) && (self.shared.has_tasks() || self.user_handler_has_tasks())
+    }
+
+    fn user_handler_has_tasks(&self) -> bool {
+        let user_handler = self.shared.user_handler.as_ref();
+        user_handler.is_some_and(|user_handler| user_handler.info().capabilities.supports_tasks())
     }
 
     /// Whether the user's own handler answers requests about tasks that no tool has.
     fn delegates_tasks(&self) -> bool {
-        let own = self
-            .shared
-            .user_handler
-            .as_ref()
-            .is_some_and(|user_handler| user_handler.info().capabilities.supports_tasks());
-        own || !self.shared.has_tasks()
+        self.user_handler_has_tasks() || !self.shared.has_tasks()
     }
 }
 

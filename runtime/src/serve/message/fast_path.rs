@@ -40,7 +40,9 @@ fn plain(text: &str) -> Option<(RequestId, CallToolRequestParams)> {
         return None;
     }
     let Object(CallBody { id, params: Object(params), .. }) = serde_json::from_str(text).ok()?;
-    Some((id, params.into()))
+    // Another type of token is refused where every message is checked.
+    let token = params.meta.as_ref().and_then(|meta| meta.0.get("progressToken"));
+    token.is_none_or(|token| token.is_string() || token.is_i64()).then(|| (id, params.into()))
 }
 
 #[derive(Deserialize)]

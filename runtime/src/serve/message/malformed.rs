@@ -5,46 +5,139 @@
 
 use serde_json::Value;
 
-use crate::message::Message;
+use crate::{message::Message, text};
+
+/// A field of `params`.
+struct Field {
+    /// The names from `params` to the field, separated by dots.
+    path: &'static str,
+    kind: Kind,
+    is_required: bool,
+}
 
 /// The type of a field.
 #[derive(Clone, Copy)]
 enum Kind {
     Text,
     Object,
+    Boolean,
+    Texts,
     /// A level of RFC 5424.
     Level,
+    /// A prompt or a resource whose arguments are completed.
+    Reference,
+    /// A string or a whole number.
+    Token,
 }
 
 const LEVEL_NAMES: [&str; 8] =
     ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
-/// The required fields of a method, as paths into `params`.
-fn fields(method: &str) -> Option<&'static [(&'static str, Kind)]> {
-    use Kind::{Level, Object, Text};
+/// The fields that every request may have.
+const COMMON: &[Field] = &[optional("_meta", Kind::Object), optional("_meta.progressToken", Kind::Token)];
+
+const fn required(path: &'static str, kind: Kind) -> Field {
+    Field { path, kind, is_required: true }
+}
+
+const fn optional(path: &'static str, kind: Kind) -> Field {
+    Field { path, kind, is_required: false }
+}
+
+/// The fields of a method.
+fn fields(method: &str) -> Option<&'static [Field]> {
+    use Kind::{Boolean, Level, Object, Reference, Text, Texts};
     Some(match method {
-        "initialize" => &[
-            ("protocolVersion", Text),
-            ("capabilities", Object),
-            ("clientInfo", Object),
-            ("clientInfo/name", Text),
-            ("clientInfo/version", Text),
-        ],
-        "logging/setLevel" => &[("level", Level)],
-        "prompts/get" => &[("name", Text)],
-        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => &[("uri", Text)],
-        "completion/complete" => {
-            &[("ref", Object), ("argument", Object), ("argument/name", Text), ("argument/value", Text)]
+        "initialize" => {
+            &const {
+                [
+                    required("protocolVersion", Text),
+                    required("capabilities", Object),
+                    optional("capabilities.elicitation", Object),
+                    optional("capabilities.experimental", Object),
+                    optional("capabilities.extensions", Object),
+                    optional("capabilities.roots", Object),
+                    optional("capabilities.roots.listChanged", Boolean),
+                    optional("capabilities.sampling", Object),
+                    required("clientInfo", Object),
+                    required("clientInfo.name", Text),
+                    required("clientInfo.version", Text),
+                    optional("clientInfo.title", Text),
+                ]
+            }
         }
-        "prompts/list" | "resources/list" | "resources/templates/list" => &[],
+        "logging/setLevel" => &const { [required("level", Level)] },
+        "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list" => {
+            &const { [optional("cursor", Text)] }
+        }
+        "tools/call" | "prompts/get" => {
+            &const {
+                [
+                    required("name", Text),
+                    optional("arguments", Object),
+                    optional("inputResponses", Object),
+                    optional("requestState", Text),
+                ]
+            }
+        }
+        "resources/read" => {
+            &const { [required("uri", Text), optional("inputResponses", Object), optional("requestState", Text)] }
+        }
+        "resources/subscribe" | "resources/unsubscribe" => &const { [required("uri", Text)] },
+        "completion/complete" => {
+            &const {
+                [
+                    required("ref", Reference),
+                    required("argument", Object),
+                    required("argument.name", Text),
+                    required("argument.value", Text),
+                    optional("context", Object),
+                    optional("context.arguments", Object),
+                ]
+            }
+        }
+        "tasks/get" | "tasks/cancel" => &const { [required("taskId", Text)] },
+        "tasks/update" => &const { [required("taskId", Text), required("inputResponses", Object)] },
+        "subscriptions/listen" => {
+            &const {
+                [
+                    required("notifications", Object),
+                    optional("notifications.toolsListChanged", Boolean),
+                    optional("notifications.promptsListChanged", Boolean),
+                    optional("notifications.resourcesListChanged", Boolean),
+                    optional("notifications.resourceSubscriptions", Texts),
+                ]
+            }
+        }
         _ => return None,
     })
 }
 
-/// Says what is malformed about a request of `method`; `None` if the method is not one of these.
+/// Says what is malformed about a request of `method`; `None` if the method is not one of the protocol's that have
+/// parameters.
 pub(in crate::serve) fn malformed(method: &str, params: Option<&Value>) -> Option<Message> {
-    let fault = fault(fields(method)?, params);
+    let fault = malformed_field(method, params)?;
     Some(Message::new(format!("the parameters of `{method}` are malformed: {fault}")))
+}
+
+/// As [`malformed`], the fault alone.
+pub(in crate::serve) fn malformed_field(method: &str, params: Option<&Value>) -> Option<String> {
+    let fault = first_fault(fields(method)?, params);
+    Some(fault.unwrap_or_else(|| "a field has the wrong type".to_owned()))
+}
+
+/// Says what is malformed about a request whose fault rmcp ignores: it reads a list's malformed cursor as none, and does
+/// not look at a malformed progress token.
+pub(in crate::serve) fn malformed_unnoticed(message: &Value) -> Option<Message> {
+    let (method, params) = (message.get("method")?.as_str()?, message.get("params")?);
+    message.get("id")?;
+    let is_list = method.ends_with("/list");
+    let fault = match fields(method) {
+        Some(fields) if is_list && !params.is_null() => first_fault(fields, Some(params)),
+        _ if params.is_object() => COMMON.iter().find_map(|field| field.fault(params)),
+        _ => None,
+    };
+    Some(Message::new(format!("the parameters of `{}` are malformed: {}", text::shown(method), fault?)))
 }
 
 /// Says what is malformed about the parameters of a handshake; `None` if they are well-formed.
@@ -54,29 +147,52 @@ pub(in crate::serve) fn malformed_handshake(params: Option<&Value>) -> Option<Me
     Some(Message::new(format!("the parameters of `initialize` are malformed: {fault}")))
 }
 
-fn fault(fields: &[(&str, Kind)], params: Option<&Value>) -> String {
-    first_fault(fields, params).unwrap_or_else(|| "a field has the wrong type".to_owned())
-}
-
-fn first_fault(fields: &[(&str, Kind)], params: Option<&Value>) -> Option<String> {
+fn first_fault(fields: &[Field], params: Option<&Value>) -> Option<String> {
     let Some(params) = params else {
-        return (!fields.is_empty()).then(|| "`params` is missing".to_owned());
+        return fields.iter().any(|field| field.is_required).then(|| "`params` is missing".to_owned());
     };
     if !params.is_object() {
         return Some("`params` is not an object".to_owned());
     }
-    fields.iter().find_map(|(path, kind)| {
-        let name = path.replace('/', ".");
-        let Some(value) = params.pointer(&format!("/{path}")) else {
-            return Some(format!("`{name}` is missing"));
-        };
-        match kind {
-            Kind::Text if !value.is_string() => Some(format!("`{name}` is not a string")),
-            Kind::Object if !value.is_object() => Some(format!("`{name}` is not an object")),
-            Kind::Level if !value.as_str().is_some_and(|level| LEVEL_NAMES.contains(&level)) => {
-                Some(format!("`{name}` is not one of {}", LEVEL_NAMES.join(", ")))
-            }
-            _ => None,
+    fields.iter().chain(COMMON).find_map(|field| field.fault(params))
+}
+
+impl Field {
+    fn fault(&self, params: &Value) -> Option<String> {
+        let Self { path, kind, is_required } = self;
+        match path.split('.').try_fold(params, |value, name| value.get(name)) {
+            None => is_required.then(|| format!("`{path}` is missing")),
+            Some(Value::Null) if !is_required => None,
+            Some(value) => Some(format!("`{path}` is not {}", kind.refusal(value)?)),
         }
-    })
+    }
+}
+
+impl Kind {
+    /// Says what the value was expected to be, if it is something else.
+    fn refusal(self, value: &Value) -> Option<String> {
+        let is_text = |value: &Value| value.is_string();
+        let (fits, expected) = match self {
+            Self::Text => (value.is_string(), "a string"),
+            Self::Object => (value.is_object(), "an object"),
+            Self::Boolean => (value.is_boolean(), "`true` or `false`"),
+            Self::Texts => {
+                (value.as_array().is_some_and(|items| items.iter().all(is_text)), "a list of strings")
+            }
+            Self::Token => (value.is_string() || value.is_i64(), "a string or a whole number"),
+            Self::Reference => {
+                let name = match value["type"].as_str() {
+                    Some("ref/prompt") => &value["name"],
+                    Some("ref/resource") => &value["uri"],
+                    _ => &Value::Null,
+                };
+                (name.is_string(), "a `ref/prompt` with a `name`, or a `ref/resource` with a `uri`")
+            }
+            Self::Level => {
+                let fits = value.as_str().is_some_and(|level| LEVEL_NAMES.contains(&level));
+                return (!fits).then(|| format!("one of {}", LEVEL_NAMES.join(", ")));
+            }
+        };
+        (!fits).then(|| expected.to_owned())
+    }
 }

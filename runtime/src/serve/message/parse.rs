@@ -7,9 +7,9 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
-use super::{fast_path, unique::UniqueValue};
+use super::{fast_path, malformed, unique::UniqueValue};
 use crate::text;
 
 /// The content of a line.
@@ -68,6 +68,9 @@ pub(in crate::serve) fn line(bytes: &[u8]) -> Line {
 /// Reads a message of any kind. The text is parsed once; rmcp's reader gets the parsed value.
 fn general(text: &str) -> Result<ClientJsonRpcMessage, serde_json::Error> {
     let UniqueValue(value) = serde_json::from_str(text)?;
+    if malformed::malformed_unnoticed(&value).is_some() {
+        return Err(serde::de::Error::custom("malformed"));
+    }
     serde_json::from_value(value)
 }
 
@@ -118,7 +121,12 @@ fn fault_of(envelope: &Envelope<'_>, has_id: bool, error: &str) -> ErrorData {
     } else if envelope.params.is_some() && !starts(envelope.params, '{') {
         ErrorData::invalid_params("`params` is not an object", None)
     } else {
-        ErrorData::invalid_params("a field of `params` has the wrong type", None)
+        let parse = |part: &RawValue| serde_json::from_str::<Value>(part.get()).ok();
+        let [method, params] = [envelope.method, envelope.params].map(|part| part.and_then(parse));
+        let method = method.as_ref().and_then(Value::as_str).unwrap_or_default();
+        let fault = malformed::malformed(method, params.as_ref());
+        let fault = fault.map_or_else(|| "a field of `params` has the wrong type".to_owned(), Into::into);
+        ErrorData::invalid_params(fault, None)
     }
 }
 
