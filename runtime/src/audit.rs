@@ -20,7 +20,8 @@ pub(crate) use chain::sha256;
 pub(crate) use hex::{hex_number, hex_text};
 pub use write::disk::Disk;
 pub(crate) use write::{
-    queue::{AuditHandle, ReadRecord, RecordKind},
+    queue::AuditHandle,
+    queued_record::{ReadRecord, RecordKind},
     record::{RecordWriter, cut},
     redact::prefixed,
     start::OpenError,

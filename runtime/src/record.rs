@@ -4,6 +4,7 @@
 mod call;
 mod config;
 mod denied_by;
+mod identity;
 mod origin;
 mod read;
 mod recorder;

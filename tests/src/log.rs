@@ -16,6 +16,23 @@ pub fn records(log: &Path) -> Vec<Value> {
     whole.lines().map(|line| serde_json::from_str(line).expect("a record is JSON")).collect()
 }
 
+/// Returns the end of each call of a tool: its status, and its reason if it has one.
+pub fn ends(log: &Path, tool: &str) -> Vec<(String, Value)> {
+    let of_tool = records(log).into_iter().filter(|record| record["tool"] == tool);
+    of_tool
+        .filter_map(|record| match record["kind"].as_str() {
+            Some("outcome") => {
+                Some((record["outcome"]["status"].as_str()?.to_owned(), record["outcome"]["reason"].clone()))
+            }
+            // A read without a status succeeded.
+            Some("read") => {
+                Some((record["status"].as_str().unwrap_or("ok").to_owned(), record["reason"].clone()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
 /// Runs `program audit verify --json` with more arguments, and returns its exit code and its report.
 pub fn verified(program: &str, log: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
     let mut command = Command::new(program);

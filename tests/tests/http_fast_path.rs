@@ -4,7 +4,7 @@ use std::process::Command;
 
 use candor_tests::{
     http::{HttpRequest, HttpResponse, HttpServer, call, modern},
-    log::records,
+    log::ends,
     wait::wait_until,
 };
 use serde_json::{Value, json};
@@ -90,14 +90,7 @@ async fn fast_path_records_a_call_that_its_client_abandoned() {
     wait_until(async || server.in_flight().await == 1).await;
     drop(connection);
     wait_until(async || server.in_flight().await == 0).await;
-    let recorded_reason = || {
-        let records = records(&log);
-        let intent = records.iter().find(|record| record["kind"] == "intent" && record["tool"] == "alone");
-        let id = intent.map(|record| record["call_id"].clone());
-        let is_outcome =
-            |record: &&Value| record["kind"] == "outcome" && Some(&record["call_id"]) == id.as_ref();
-        records.iter().find(is_outcome).map(|record| record["outcome"]["reason"].clone())
-    };
+    let recorded_reason = || ends(&log, "alone").into_iter().map(|(_, reason)| reason).next();
     wait_until(async || recorded_reason().is_some()).await;
     assert_eq!(recorded_reason(), Some(json!("cancelled")));
 }

@@ -9,7 +9,7 @@ use std::{
 
 use candor_tests::{
     http::{HttpConnection, HttpRequest, HttpResponse, HttpServer, modern, write_token_file},
-    log::records,
+    log::ends,
     messages,
     stdio_server::StdioServer,
     wait::wait_until,
@@ -58,8 +58,7 @@ fn task_id(response: &HttpResponse) -> String {
 
 /// The statuses of the calls of `alone`, from the audit log.
 fn recorded_statuses(log: &Path) -> Vec<String> {
-    let of_tool = records(log).into_iter().filter(|record| record["tool"] == "alone");
-    of_tool.filter_map(|record| Some(record["outcome"]["status"].as_str()?.to_owned())).collect()
+    ends(log, "alone").into_iter().map(|(status, _)| status).collect()
 }
 
 /// A folder with an audit log, and with the file that ends a call of `alone`.

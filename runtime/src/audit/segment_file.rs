@@ -9,7 +9,7 @@ use std::{
 use super::{blocks::MAX_LOG_LINE_BYTES, scan::begins, system};
 
 /// The number of bytes read for a line at first.
-const READ_BYTES: u64 = 4_096;
+const LINE_READ_BYTES: u64 = 4_096;
 
 /// A segment as it was when it was opened.
 pub(super) struct SegmentFile {
@@ -71,7 +71,7 @@ impl SegmentFile {
 
     /// Returns the line that begins at `start`, without its newline.
     fn line_at(&mut self, start: u64) -> io::Result<Option<Vec<u8>>> {
-        let mut bytes = READ_BYTES;
+        let mut bytes = LINE_READ_BYTES;
         loop {
             let mut line = self.read(start, bytes)?;
             if let Some(end) = memchr::memchr(b'\n', &line) {
@@ -107,7 +107,7 @@ impl SegmentFile {
     /// Looks at the first line in the second half of `low..high`, and returns the half in which the record begins.
     fn halve(&mut self, low: u64, high: u64, seq: u64) -> io::Result<(u64, u64)> {
         let (mut low, mut high) = (low, high);
-        while high.saturating_sub(low) > READ_BYTES {
+        while high.saturating_sub(low) > LINE_READ_BYTES {
             let middle = low.midpoint(high);
             let Some(rest) = self.line_at(middle)? else {
                 high = middle + 1;

@@ -12,6 +12,7 @@ mod log_file;
 mod note_keeper;
 pub(super) mod options;
 pub(super) mod queue;
+pub(super) mod queued_record;
 pub(super) mod record;
 mod recover;
 pub(super) mod redact;

@@ -1,21 +1,18 @@
 //! Records one call: pending until its stages have passed, in flight until its outcome is known.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use serde_json::{Map, Value};
 
 use super::{
-    DeniedBy, Origin,
-    read::{Read, ReadDetails, ReadEnd, RedactedKey},
+    DeniedBy,
+    identity::CallIdentity,
+    read::{ReadCall, ReadDetails, ReadEnd, RedactedKey},
 };
 use crate::{
-    audit::{AuditHandle, RecordKind, RecordWriter, hex_number, prefixed},
+    audit::{AuditHandle, RecordKind, RecordWriter, prefixed},
     registry::Definition,
-    revision::Revision,
-    tool::{ask::Ask, caller::Caller, descriptor::Audit, error::ToolError, output::Reply},
+    tool::{ask::Ask, descriptor::Audit, error::ToolError, output::Reply},
 };
 
 /// The intent of a call, or the question before it, could not be recorded: the handler did not run.
@@ -25,66 +22,6 @@ pub(crate) struct NotRun;
 /// The outcome of a call could not be recorded: the handler ran, and its result is withheld.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ResultWithheld;
-
-/// The beginning of each record of a call.
-pub(super) struct CallIdentity {
-    pub(super) call: u128,
-    pub(super) tool: Arc<RecordWriter>,
-    /// The name of the tool, if it is served.
-    pub(super) name: &'static str,
-    pub(super) caller: Arc<Caller>,
-    pub(super) origin: Origin,
-    pub(super) revision: Option<Revision>,
-}
-
-impl CallIdentity {
-    fn write(&self, kind: &str, record: &mut RecordWriter) {
-        record.text("kind", kind).text("call_id", &hex_number(self.call)).members(&self.tool);
-        self.write_origin(record);
-        if let Some(trace) = &self.origin.trace {
-            record.text("trace_id", trace.as_str());
-        }
-    }
-
-    /// Writes who calls, and how.
-    pub(super) fn write_origin(&self, record: &mut RecordWriter) {
-        let Self { caller, origin, revision, .. } = self;
-        record.object("caller", |object| {
-            if let Some(issuer) = caller.issuer() {
-                object.caller_text("iss", issuer);
-            }
-            object.caller_text("sub", caller.subject());
-            if let Some(client) = &origin.client {
-                object.text("client", client);
-            }
-        });
-        record.text("transport", origin.transport);
-        if let Some(revision) = revision {
-            record.text("protocol", revision.as_str());
-        }
-        let scopes: Vec<&str> = caller.scopes().take(MAX_SCOPES).collect();
-        record.caller_text("scopes", &scopes.join(" "));
-    }
-
-    fn write_outcome(
-        &self,
-        status: &str,
-        duration: Duration,
-        record: &mut RecordWriter,
-        more: impl FnOnce(&mut RecordWriter),
-    ) {
-        self.write("outcome", record);
-        record.object("outcome", |outcome| {
-            outcome.text("status", status).number("duration_us", micros(duration));
-            more(outcome);
-        });
-    }
-}
-
-/// Returns a duration in microseconds.
-pub(super) fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
 
 /// The idempotency key of a call, as a record names it.
 #[derive(Clone)]
@@ -109,9 +46,6 @@ pub(crate) struct OwnedPending {
     pub(super) class: Audit,
     pub(super) start: Instant,
 }
-
-/// The scopes of a caller that a record lists.
-const MAX_SCOPES: usize = 64;
 
 /// A call whose stages have not all passed.
 pub(crate) struct PendingRecord<'a> {
@@ -325,7 +259,7 @@ impl InFlightRecord<'_> {
         let duration = self.start.elapsed();
         if let Some(details) = self.read.take() {
             let end = ReadEnd { status, reason, duration, result: Some((digest, bytes)) };
-            self.log.note_read(Read { identity, details, end });
+            self.log.note_read(ReadCall { identity, details, end });
             return Ok(());
         }
         let mut record = RecordWriter::new();
@@ -346,7 +280,7 @@ impl InFlightRecord<'_> {
         let duration = self.start.elapsed();
         if let Some(details) = self.read.take() {
             let end = ReadEnd { status, reason: None, duration, result: None };
-            return self.log.note_read(Read { identity, details, end });
+            return self.log.note_read(ReadCall { identity, details, end });
         }
         let (kind, is_required) = (RecordKind::Outcome(identity.call), self.class == Audit::Required);
         self.log.note(kind, is_required, move |record| {

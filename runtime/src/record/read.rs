@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::call::{CallIdentity, micros};
+use super::identity::{CallIdentity, micros};
 use crate::audit::{ReadRecord, RecordWriter, prefixed};
 
 /// A call that has ended.
-pub(super) struct Read {
+pub(super) struct ReadCall {
     pub(super) identity: Arc<CallIdentity>,
     pub(super) details: ReadDetails,
     pub(super) end: ReadEnd,
@@ -59,7 +59,7 @@ impl ReadDetails {
     }
 }
 
-impl ReadRecord for Read {
+impl ReadRecord for ReadCall {
     fn context(&self, record: &mut RecordWriter) {
         record.members(&self.identity.tool);
         self.identity.write_origin(record);

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 #[cfg(feature = "http")]
 use super::DeniedBy;
-use super::{Origin, OwnedPending, PendingRecord, call::CallIdentity};
+use super::{Origin, OwnedPending, PendingRecord, identity::CallIdentity};
 #[cfg(feature = "http")]
 use crate::audit::RecordKind;
 use crate::{

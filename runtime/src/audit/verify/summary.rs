@@ -30,7 +30,7 @@ pub(crate) struct Gap {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LeftOutCounts {
     pub(crate) records: u64,
-    /// Those of which the log does not say whether they were required.
+    /// The number of records of which the log does not say whether they were required.
     pub(crate) unknown: u64,
     /// Required intents: these calls did not run.
     pub(crate) intents: u64,

@@ -16,9 +16,9 @@ use crate::audit::{
 };
 
 /// The record of a read.
-struct Read;
+struct TestRead;
 
-impl ReadRecord for Read {
+impl ReadRecord for TestRead {
     fn context(&self, record: &mut RecordWriter) {
         record.text("tool", "look").object("caller", |caller| _ = caller.text("sub", "local"));
     }
@@ -51,7 +51,7 @@ fn log(path: &Path, records: u128, segment: u64) -> Vec<VerifierKey> {
             runtime.block_on(handle.commit(kind, record)).unwrap();
         }
         if call % 4 == 0 {
-            handle.note_read(Read);
+            handle.note_read(TestRead);
         }
     }
     handle.stop();

@@ -1,7 +1,7 @@
 //! Counts the records that could not be written.
 
 use super::{
-    queue::{QueuedRecord, RecordKind},
+    queued_record::{QueuedRecord, RecordKind},
     record::RecordWriter,
 };
 
@@ -25,7 +25,7 @@ impl LeftOut {
 
     pub(super) fn count(&mut self, record: &QueuedRecord) {
         self.records += 1;
-        if record.is_required() {
+        if record.is_required {
             let counter = match record.kind {
                 RecordKind::Intent(_) => &mut self.intents,
                 RecordKind::Outcome(_) => &mut self.outcomes,

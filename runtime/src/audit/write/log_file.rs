@@ -9,7 +9,7 @@ use super::{
     disk::{AppendFile, Disk, WriteError},
     folder::Folder,
     options::LogOptions,
-    queue::{QueuedRecord, ReadRecord, RecordContent},
+    queued_record::{QueuedRecord, ReadRecord, RecordContent},
     record::RecordWriter,
     recover::{self, LogEnd},
 };

@@ -13,7 +13,13 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{denials::Denials, left_out::LeftOut, record::RecordWriter, redact::Redaction};
+use super::{
+    denials::Denials,
+    left_out::LeftOut,
+    queued_record::{QueuedRecord, ReadRecord, RecordContent, RecordKind},
+    record::RecordWriter,
+    redact::Redaction,
+};
 use crate::tool::caller::Caller;
 
 /// The time in which a record must reach the disk.
@@ -29,58 +35,6 @@ const GATHERING_TIME: Duration = Duration::from_millis(4);
 const MAX_GATHERED_RECORDS: usize = 64;
 /// The rest of the writer between two batches, unless a record is required.
 const BATCH_PAUSE: Duration = Duration::from_micros(100);
-
-/// The relation of a record to a call in flight.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum RecordKind {
-    Intent(u128),
-    Outcome(u128),
-    Other,
-}
-
-/// The record of a read, written when the read has ended.
-pub(crate) trait ReadRecord: Send {
-    /// Writes the members that many reads have in common.
-    fn context(&self, record: &mut RecordWriter);
-    /// Writes the other members.
-    fn write(&self, record: &mut RecordWriter);
-}
-
-/// A record that the writer has not written yet.
-pub(super) struct QueuedRecord {
-    pub(super) kind: RecordKind,
-    pub(super) content: RecordContent,
-    is_required: bool,
-    done: Option<oneshot::Sender<()>>,
-}
-
-pub(super) enum RecordContent {
-    Ready(RecordWriter),
-    /// Written by the writer's thread: the call has gone on.
-    Deferred(Box<dyn Fn(&mut RecordWriter) + Send>),
-    Read(Box<dyn ReadRecord>),
-}
-
-impl QueuedRecord {
-    /// A record of the server itself.
-    pub(super) fn of_server(record: RecordWriter) -> Self {
-        let content = RecordContent::Ready(record);
-        Self { kind: RecordKind::Other, content, is_required: false, done: None }
-    }
-
-    /// Whether a tool requires this record.
-    pub(super) fn is_required(&self) -> bool {
-        self.is_required
-    }
-
-    /// Tells the call that its record is on the disk.
-    pub(super) fn acknowledge(self) {
-        if let Some(done) = self.done {
-            // The call may have been dropped.
-            let _ = done.send(());
-        }
-    }
-}
 
 /// Whether records can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The bytes at the end of the last segment whose records are checked one by one.
-const TAIL_BYTES: u64 = 64 * 1024;
+const CHECKED_TAIL_BYTES: u64 = 64 * 1024;
 
 /// The end of a log as the last process left it.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(super) fn recover(path: &Path) -> Result<Option<LogEnd>, Message> {
     let Some(&segment) = segments::segments(path).map_err(unread)?.last() else { return Ok(None) };
     let mut file = open(path, segment)?;
     let SegmentTail { start, lines: tail, torn } =
-        file.tail(TAIL_BYTES).map_err(unread_segment(path, segment))?;
+        file.tail(CHECKED_TAIL_BYTES).map_err(unread_segment(path, segment))?;
     let at_end = |why| changed_line(path, segment, start + tail.len() as u64, why);
     if holds_more_than_a_record(&torn) {
         return Err(at_end("no crash leaves an end like this"));

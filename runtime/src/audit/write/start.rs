@@ -79,8 +79,8 @@ pub(crate) fn start(options: &LogOptions, mut record: RecordWriter) -> Result<Au
     let file = LogFile::open(folder, redaction.id().to_owned(), options, end.as_ref()).map_err(unwritten)?;
     let mut writer = LogWriter::begin(file, checkpoints, end.as_ref(), record).map_err(unwritten)?;
     let queue = Arc::<WriterQueue>::default();
-    if signed == 0 {
-        // Otherwise a log that is verified now would be one without a signature.
+    if location.signed && signed == 0 {
+        // A log that is verified from now on has a signature.
         writer.settle(true, &queue).map_err(unwritten)?;
     }
     Ok(spawn(writer, queue, redaction, location)?)

@@ -8,7 +8,8 @@ use super::{
     disk::WriteError,
     left_out::LeftOut,
     log_file::LogFile,
-    queue::{LogHealth, QueuedRecord, RecordKind, WriterQueue, WriterTask},
+    queue::{LogHealth, WriterQueue, WriterTask},
+    queued_record::{QueuedRecord, RecordKind},
     record::RecordWriter,
     recover::LogEnd,
 };
@@ -186,7 +187,7 @@ impl LogWriter {
             return Ok(());
         }
         self.write(batch)?;
-        if !batch.iter().any(QueuedRecord::is_required) {
+        if !batch.iter().any(|record| record.is_required) {
             return Ok(());
         }
         self.file.sync().map_err(|(error, lost)| {
@@ -206,7 +207,7 @@ impl LogWriter {
                     RecordKind::Intent(call) => low || !begun.insert(call),
                     // If its intent was left out, the log holds nothing of the call.
                     RecordKind::Outcome(call) => !self.in_flight.contains(&call) && !begun.contains(&call),
-                    RecordKind::Other => low && !record.is_required(),
+                    RecordKind::Other => low && !record.is_required,
                 }
         };
         batch.extract_if(.., is_refused).collect()
