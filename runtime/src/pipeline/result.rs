@@ -22,7 +22,7 @@ pub(super) fn shape(tool: &Definition, mut reply: Reply, revision: Revision, max
         match (&tool.output, value) {
             (OutputShape::Unit, _) => reply.content.insert(0, Block::Text("done".to_owned())),
             (OutputShape::Text, serde_json::Value::String(text)) => {
-                reply.content.insert(0, Block::Text(text))
+                reply.content.insert(0, Block::Text(text));
             }
             (OutputShape::Structured { checker, object, .. }, value) => {
                 if !checker.accepts(&value) {
