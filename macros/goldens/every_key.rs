@@ -20,7 +20,7 @@ const _: () = {
             effect: __candor::Effect::Additive,
             idempotent: true,
             scopes: &["write:alerts", "read:prices"],
-            confirm: true,
+            confirm: __candor::Confirm::Always,
             idempotency_key: __candor::IdempotencyKey::Required,
             task: __candor::Some(__candor::Task::Optional),
             unsandboxed: __candor::Some("writes to its own cache file"),

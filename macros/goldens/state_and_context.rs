@@ -24,9 +24,10 @@ const _: () = {
             idempotent: true,
             closed_world: true,
             scopes: &["write:alerts"],
-            confirm: true,
+            confirm: __candor::Confirm::Always,
             idempotency_key: __candor::IdempotencyKey::Optional,
             audit: __candor::Audit::Required,
+            takes_call: true,
             params: &[
                 __candor::param::<::std::vec::Vec<Symbol>>("symbols", "Ticker symbols."),
             ],

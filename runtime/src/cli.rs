@@ -7,6 +7,7 @@ mod duration;
 mod form;
 #[cfg(feature = "http")]
 mod health;
+mod host_config;
 #[cfg(feature = "http")]
 mod http;
 mod opening;
@@ -57,6 +58,8 @@ enum Command {
     ///
     /// Starts the server as an MCP host does, calls the tool over stdio, and stops the server.
     Call(call::CallArgs),
+    /// Print the configuration of an MCP host for this server
+    Config(host_config::HostConfigArgs),
     /// Print everything this server declares, as canonical JSON
     Manifest,
     /// Print the reference of the tools, in Markdown
@@ -96,7 +99,8 @@ impl Grants {
 }
 
 impl<C: State> Server<C> {
-    /// Runs the command line: `serve`, `call`, `manifest`, `docs`, `doctor`, `audit`, `health`, `token`, `completions`.
+    /// Runs the command line: `serve`, `call`, `config`, `manifest`, `docs`, `doctor`, `audit`, `health`, `token`,
+    /// `completions`.
     ///
     /// Without a command, and with a stdin that is not a terminal, it runs `serve`, since an MCP host is there. Every
     /// option of `serve` can also be set by an environment variable: `PRICES_HTTP` for `--http` of the server `prices`.
@@ -160,11 +164,10 @@ impl<C: State> Server<C> {
         match line.command {
             Command::Serve(serve) => self.serve(*serve, &matches),
             Command::Call(call) => {
-                let given = matches.subcommand().map(|(_, matches)| matches).zip(own);
-                let given = given.map(|(matches, own)| own_arguments::given(own, matches));
                 let variables = own_arguments::variables(&command, &name, own);
-                call.run(&self, given.unwrap_or_default(), variables)
+                call.run(&self, own_arguments::given(own, &matches), variables)
             }
+            Command::Config(config) => config.run(&name, own_arguments::given(own, &matches)),
             Command::Manifest => print(self.manifest()),
             Command::Docs => print(self.reference()),
             Command::Doctor => print(self.outline().map(|outline| doctor::report(&outline))),

@@ -30,7 +30,7 @@ use crate::{
     },
 };
 use config::Config;
-use state::{Source, StopWith};
+use state::{HandlerWith, Source, StopWith};
 
 /// The builder of a server.
 ///
@@ -57,6 +57,8 @@ pub struct Server<C = ()> {
     state: Source<C>,
     entries: Vec<Entry<C>>,
     on_stop: Vec<StopWith<C>>,
+    /// Makes the user's own handler of the state.
+    handler: Option<HandlerWith<C>>,
 }
 
 impl Server {
@@ -67,6 +69,7 @@ impl Server {
             state: Source::Ready(()),
             entries: Vec::new(),
             on_stop: Vec::new(),
+            handler: None,
         }
     }
 }
@@ -299,6 +302,9 @@ impl<C> Server<C> {
 
     /// Answers prompts, resources and all other requests that do not concern tools with an rmcp handler. Its tools are
     /// never called: tools must be declared.
+    ///
+    /// The handler runs outside every sandbox, and nothing that is declared for tools holds for it: it checks scopes,
+    /// arguments and limits itself, and its requests are not recorded. [`Server::handler_with`] gives it the state.
     pub fn handler(mut self, handler: impl ServerHandler) -> Self {
         self.config.user_handler = Some(UserHandler::new(handler));
         self

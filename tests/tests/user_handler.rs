@@ -1,13 +1,14 @@
 //! A server with a user's rmcp handler, which serves prompts and resources, while Candor serves the tools.
 
 use candor::{
-    Revision, Server, mcp_tool,
+    Revision, Server, State, mcp_tool,
     rmcp::{
         ErrorData, RoleServer, ServerHandler,
         model::{
             CallToolRequestParams, CallToolResponse, GetPromptRequestParams, GetPromptResponse,
             GetPromptResult, ListPromptsResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-            Prompt, PromptMessage, Resource, Role, ServerCapabilities, ServerConfig,
+            Prompt, PromptMessage, Resource, ResourceUpdatedNotificationParam, Role, ServerCapabilities,
+            ServerConfig, SubscribeRequestParams,
         },
         service::RequestContext,
     },
@@ -81,6 +82,71 @@ fn wind() {}
 
 fn server() -> Server {
     Server::new("clock", "1.0.0").unaudited().tools(tools![clock, wind]).handler(UserHandler)
+}
+
+/// The state of a server with a handler of its own.
+#[derive(State)]
+struct Memory {
+    notes: std::sync::Mutex<Vec<String>>,
+}
+
+/// Serves each note as a resource, and announces changes to a client that has subscribed.
+struct Notes(std::sync::Arc<Memory>);
+
+impl ServerHandler for Notes {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(
+            ServerCapabilities::builder().enable_resources().enable_resources_subscribe().build(),
+        )
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let notes = self.0.notes.lock().unwrap();
+        let resources = notes.iter().map(|note| Resource::new(format!("memo://{note}"), note));
+        Ok(ListResourcesResult::with_all_items(resources.collect()))
+    }
+
+    #[expect(deprecated, reason = "older revisions have single subscriptions")]
+    async fn subscribe(
+        &self,
+        params: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let updated = ResourceUpdatedNotificationParam::new(params.uri);
+        context
+            .peer
+            .notify_resource_updated(updated)
+            .await
+            .map_err(|error| ErrorData::internal_error(error.to_string(), None))
+    }
+}
+
+/// Remember a note.
+#[mcp_tool(additive, closed_world, public)]
+fn remember(
+    notes: &std::sync::Mutex<Vec<String>>,
+    /// The note.
+    note: String,
+) {
+    notes.lock().unwrap().push(note);
+}
+
+#[tokio::test]
+async fn user_handler_with_the_state_sees_what_tools_do() {
+    let server = Server::new("notes", "1").unaudited().state(Memory { notes: std::sync::Mutex::default() });
+    let service = server.tools(tools![remember]).handler_with(Notes).build().unwrap();
+    let mut client = RawClient::initialized(service).await;
+    client.call("remember", json!({"note": "milk"})).await;
+    let listed = client.exchange(request(&json!(1), "resources/list", json!({}))).await;
+    assert_eq!(listed["result"]["resources"][0]["uri"], "memo://milk", "{listed}");
+    client.send(request(&json!(2), "resources/subscribe", json!({"uri": "memo://milk"}))).await;
+    let messages = [client.receive().await, client.receive().await];
+    let updated = messages.iter().find(|message| message["method"] == "notifications/resources/updated");
+    assert_eq!(updated.expect("the update")["params"]["uri"], "memo://milk", "{messages:?}");
 }
 
 #[tokio::test]

@@ -53,9 +53,15 @@ pub(super) fn opening(reach: Reach, service: &Service, grants: &Grants) -> Strin
         text += &format!("warning: {warning}\n");
     }
     if !hidden.is_empty() {
-        let http = if matches!(reach, Reach::Stdio) { "" } else { " --http ADDRESS" };
         let scopes = grants_for_all(service, grants, &hidden).join(" ");
-        text += &format!("help: to show them all: {name} serve{http} --grant \"{scopes}\"\n");
+        text += &match reach {
+            Reach::Stdio => format!("help: to show them all: {name} serve --grant \"{scopes}\"\n"),
+            // Of the two ways, the first gives each caller no more than it needs.
+            #[cfg(feature = "http")]
+            _ => format!(
+                "help: to give each caller a key: {name} token new --subject NAME --scope \"{scopes}\" --file FILE, then {name} serve --http ADDRESS --tokens FILE\nhelp: to show them all to every program of this machine: {name} serve --http ADDRESS --grant \"{scopes}\"\n"
+            ),
+        };
     }
     text
 }

@@ -9,8 +9,8 @@ use crate::{
     server::arguments::{OwnArguments, variable, with_environment},
 };
 
-/// The commands that start the state.
-const COMMANDS: [&str; 2] = ["serve", "call"];
+/// The commands that start the state, or say how.
+const COMMANDS: [&str; 3] = ["serve", "call", "config"];
 
 /// Adds the program's own options to `command`, and environment variables to them and to the options of `serve`.
 pub(super) fn add(mut command: Command, server: &str, own: Option<OwnArguments>) -> Result<Command, Message> {
@@ -75,8 +75,9 @@ pub(super) fn variables(command: &Command, server: &str, own: Option<OwnArgument
 
 /// Writes the program's own options as they were given on the command line, for another process of the program. Those of
 /// the environment reach it by themselves.
-pub(super) fn given(own: OwnArguments, matches: &ArgMatches) -> Vec<OsString> {
+pub(super) fn given(own: Option<OwnArguments>, matches: &ArgMatches) -> Vec<OsString> {
     let mut given = Vec::new();
+    let (Some(own), Some((_, matches))) = (own, matches.subcommand()) else { return given };
     for arg in own.add_to(Command::new("own")).get_arguments() {
         let id = arg.get_id().as_str();
         if matches.value_source(id) != Some(ValueSource::CommandLine) {

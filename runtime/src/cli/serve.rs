@@ -179,7 +179,7 @@ impl ServeOptions {
     fn build<C: State>(&self, server: Server<C>) -> Result<Service, StartError> {
         let server = if self.read_only { server.read_only() } else { server };
         let server = if self.yes_destructive { server.yes_destructive() } else { server };
-        let server = self.yes.iter().fold(server, |server, tool| server.yes(tool));
+        let server = self.yes.iter().fold(server, Server::yes);
         let server = match self.max_output {
             Some(bytes) => server.max_output(bytes),
             None => server,

@@ -23,7 +23,7 @@ pub(super) fn shape(tool: &Definition, mut reply: Reply, max_bytes: usize) -> Re
         match (&tool.output, value) {
             (OutputShape::Unit, _) => reply.content.insert(0, Block::Text("done".to_owned())),
             (OutputShape::Text, serde_json::Value::String(text)) => {
-                reply.content.insert(0, Block::Text(text))
+                reply.content.insert(0, Block::Text(text));
             }
             (OutputShape::Structured { checker, .. }, value) => {
                 if !checker.accepts(&value) {

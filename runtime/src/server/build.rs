@@ -37,11 +37,18 @@ impl<C: State> Server<C> {
             return Err(StartError::NoRevision);
         }
         // The kernel is probed while everything else is made.
-        let profile = if self.config.user_handler.is_some() { None } else { self.likely_profile() };
+        let profile = if self.config.user_handler.is_some() || self.handler.is_some() {
+            None
+        } else {
+            self.likely_profile()
+        };
         let probe = SupportProbe::begin(self.config.sandbox.clone(), profile);
-        let Self { mut config, state, entries, on_stop } = self;
+        let Self { mut config, state, entries, on_stop, handler } = self;
         let (state, runtime) = state.make(config.argument_values()?)?;
         let state = Arc::new(state);
+        if let Some(handler) = handler {
+            config.user_handler = Some(handler(Arc::clone(&state)));
+        }
         let lifecycle = Lifecycle::new(bind_hooks(on_stop, &state), runtime);
         let bound = config.bind(entries, &state);
         let tools: Vec<_> = std::mem::take(&mut config.stateless).into_iter().chain(bound).collect();

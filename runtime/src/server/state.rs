@@ -8,6 +8,7 @@ use super::Server;
 use crate::{
     lifecycle::{StateRuntime, StopHook},
     message::Message,
+    serve::{ServerHandler, UserHandler},
     start_error::StartError,
     tool::state::State,
 };
@@ -27,6 +28,9 @@ type MakeState<C> = dyn FnOnce(ArgumentValues) -> Result<C, Message> + Send;
 type MakeStateAsync<C> = dyn FnOnce(ArgumentValues) -> BoxFuture<'static, Result<C, Message>> + Send;
 /// What runs at the end of a server with the state `C`.
 pub(super) type StopWith<C> = Box<dyn FnOnce(Arc<C>) -> BoxFuture<'static, Result<(), Message>> + Send>;
+
+/// What makes the user's own handler of the state `C`.
+pub(super) type HandlerWith<C> = Box<dyn FnOnce(Arc<C>) -> UserHandler + Send>;
 
 impl<C: Send + 'static> Source<C> {
     /// Makes the state. Returns the runtime with it that it was made on, if that is the server's own.
@@ -125,7 +129,7 @@ impl<B: Send + Sync + 'static> Server<B> {
         let Self { mut config, entries, .. } = self;
         let bound = config.bind(entries, &Arc::new(B::default()));
         config.stateless.extend(bound);
-        Server { config, state, entries: Vec::new(), on_stop: Vec::new() }
+        Server { config, state, entries: Vec::new(), on_stop: Vec::new(), handler: None }
     }
 }
 
@@ -154,6 +158,32 @@ impl<C: State> Server<C> {
         stop: impl FnOnce(Arc<C>) -> F + Send + 'static,
     ) -> Self {
         self.on_stop.push(Box::new(|state| stop(state).map(StopResult::into_result).boxed()));
+        self
+    }
+}
+
+impl<C: State> Server<C> {
+    /// As [`Server::handler`], with a handler that is made of the state.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use candor::{Server, State, rmcp::ServerHandler};
+    ///
+    /// #[derive(State)]
+    /// struct App {
+    ///     notes: Vec<String>,
+    /// }
+    ///
+    /// /// Serves each note as a resource.
+    /// struct Notes(Arc<App>);
+    ///
+    /// impl ServerHandler for Notes {}
+    ///
+    /// let server = Server::new("notes", "1.0.0").state(App { notes: Vec::new() }).handler_with(Notes);
+    /// # server.build().unwrap();
+    /// ```
+    pub fn handler_with<H: ServerHandler>(mut self, make: impl FnOnce(Arc<C>) -> H + Send + 'static) -> Self {
+        self.handler = Some(Box::new(|state| UserHandler::new(make(state))));
         self
     }
 }
