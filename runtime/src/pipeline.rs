@@ -69,7 +69,7 @@ pub(crate) fn call<'a>(
             Err(denial) => {
                 // A log that could not take the intent does not take the denial either; it counts both.
                 if let (Some(pending), Some(by)) = (pending, denial.by.filter(|by| *by != DeniedBy::Audit)) {
-                    pending.denied(by, denial.key.as_ref()).await;
+                    pending.denied(by, denial.key.as_deref()).await;
                 }
                 denial.answer.map(|reply| CallAnswer::Reply(*reply))
             }
@@ -80,11 +80,11 @@ pub(crate) fn call<'a>(
 /// The decision about a round.
 enum Decision {
     Answer(CallAnswer),
-    Run(Box<Work>),
+    Run(Box<CallWork>),
 }
 
 /// A call that may run.
-struct Work {
+struct CallWork {
     /// The index of the tool in the registry.
     tool: usize,
     call: Call,
@@ -176,7 +176,7 @@ async fn decide(
         // tokio's clock, which tests can pause.
         deadline: tokio::time::Instant::now().into_std() + tool.descriptor.timeout,
     };
-    Ok(Decision::Run(Box::new(Work {
+    Ok(Decision::Run(Box::new(CallWork {
         tool: index,
         call,
         arguments,
@@ -197,10 +197,10 @@ async fn decide(
 async fn perform(
     core: &Core,
     pending: Option<&PendingRecord<'_>>,
-    work: Work,
+    work: CallWork,
     waiting: &mut Waiting,
 ) -> Result<CallAnswer, Denial> {
-    let Work { tool: index, call, arguments, slot, revision, held_key, task, .. } = work;
+    let CallWork { tool: index, call, arguments, slot, revision, held_key, task, .. } = work;
     let (tool, handler, confirmed) = (core.tool(index), &core.handlers[index], work.confirmed);
     let id = AttemptId(pending.map_or_else(|| fastrand::u128(..), PendingRecord::call_id));
     let held_key = held_key.as_ref();

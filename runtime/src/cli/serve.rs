@@ -105,7 +105,7 @@ impl Serve {
     fn build<C: State>(&self, server: Server<C>) -> Result<Service, StartError> {
         let server = if self.read_only { server.read_only() } else { server };
         let server = if self.yes_destructive { server.yes_destructive() } else { server };
-        self.log.keys_of(self.log.of(server, self.quiet)).build()
+        self.log.keys_of(self.log.of(server, self.quiet), self.quiet).build()
     }
 
     /// Prints on stderr what is served.
