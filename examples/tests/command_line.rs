@@ -173,7 +173,7 @@ fn doctor_reports_each_declaration_and_its_enforcement() {
         "  scope            by the runtime                 7 tools",
         "  read_only        by the compiler and the kernel 5 tools",
         "  confirm          by the runtime                 1 tool",
-        "  idempotency_key  clear_alerts, set_alert",
+        "  idempotency_key  by the runtime                 2 tools",
     ] {
         assert!(report.lines().any(|reported| reported == line), "{line:?} is not in\n{report}");
     }

@@ -81,6 +81,7 @@ async fn serve_starts_lists_calls_and_stops_under_each_revision() {
             "prices 0.1.0 on stdio: 4 of 7 tools available\n  \
                the kernel enforces read_only and closed_world\n  \
                audit: LOG, not signed (`audit key new` makes a key)\n  \
+               keys: LOG.keys\n  \
                hidden without `read:alerts`: list_alerts\n  \
                hidden without `write:alerts`: clear_alerts, set_alert\n\
              help: to show them all: prices serve --grant \"read:prices write:alerts read:alerts\"\n"
@@ -88,7 +89,7 @@ async fn serve_starts_lists_calls_and_stops_under_each_revision() {
     }
     let files: Vec<_> =
         std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(files, ["prices"], "only the audit log is written");
+    assert_eq!(files, ["prices"], "only the audit log and the key store are written");
 }
 
 #[tokio::test]
@@ -98,7 +99,9 @@ async fn client_without_a_revision_gets_the_newest() {
     assert_eq!(server.client.revision().as_deref(), Some("2026-07-28"));
     let (status, stderr) = server.stop().await;
     let log = folder.path().join("prices/audit");
-    let startup = format!("{STARTUP}  audit: {}, not signed (`audit key new` makes a key)\n", log.display());
+    let log = log.display();
+    let startup =
+        format!("{STARTUP}  audit: {log}, not signed (`audit key new` makes a key)\n  keys: {log}.keys\n");
     assert_eq!((status.code(), stderr), (Some(0), startup));
 }
 

@@ -12,7 +12,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use self::claims::Claims;
+use self::claims::KeyClaims;
 pub(crate) use self::{
     claims::Claim,
     key::{SentKey, fingerprint, scoped},
@@ -28,7 +28,7 @@ const PRUNED_PER_CALL: usize = 8;
 /// The keys of one server.
 pub(crate) struct Idempotency {
     pub(crate) store: Arc<dyn IdempotencyStore>,
-    claims: Arc<Claims>,
+    claims: Arc<KeyClaims>,
     /// Whether the store could be opened.
     pub(crate) is_honoured: bool,
     /// Whether tools take the key as an argument as well.
@@ -39,7 +39,7 @@ pub(crate) struct Idempotency {
 }
 
 impl Idempotency {
-    /// Claims a key within this process.
+    /// KeyClaims a key within this process.
     pub(crate) fn claim(&self, key: &ScopedKey) -> Result<Claim, tokio_util::sync::CancellationToken> {
         self.claims.claim(key.key)
     }

@@ -70,7 +70,7 @@ pub(crate) fn call<'a>(
             Ok(answer) => Ok(answer),
             Err(denial) => {
                 if let (Some(pending), Some(by)) = (pending, denial.by) {
-                    pending.denied(by, peer.state(), denial.key.as_ref());
+                    pending.denied(by, peer.state(), denial.key.as_deref());
                 }
                 denial.answer.map(|reply| CallAnswer::Reply(*reply))
             }
@@ -81,11 +81,11 @@ pub(crate) fn call<'a>(
 /// The decision about a round.
 enum Decision {
     Answer(CallAnswer),
-    Run(Box<Work>),
+    Run(Box<CallWork>),
 }
 
 /// A call that may run.
-struct Work {
+struct CallWork {
     /// The index of the tool in the registry.
     tool: usize,
     call: Call,
@@ -193,7 +193,7 @@ async fn decide(
         // tokio's clock, which tests can pause.
         deadline: tokio::time::Instant::now().into_std() + tool.descriptor.timeout,
     };
-    Ok(Decision::Run(Box::new(Work {
+    Ok(Decision::Run(Box::new(CallWork {
         tool: index,
         call,
         arguments,
@@ -214,10 +214,10 @@ async fn decide(
 async fn perform(
     core: &Core,
     pending: Option<&PendingRecord<'_>>,
-    work: Work,
+    work: CallWork,
     waiting: &mut Waiting,
 ) -> Result<CallAnswer, Denial> {
-    let Work { tool: index, call, arguments, slot, revision, held_key, task, .. } = work;
+    let CallWork { tool: index, call, arguments, slot, revision, held_key, task, .. } = work;
     let (tool, handler, confirmed_by) = (core.tool(index), &core.handlers[index], &work.confirmed_by);
     let id = AttemptId(pending.map_or_else(|| fastrand::u128(..), PendingRecord::call_id));
     let held_key = held_key.as_ref();

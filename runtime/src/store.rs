@@ -59,6 +59,7 @@ pub(crate) trait IdempotencyStore: Send + Sync {
     fn prune(&self, limit: usize) -> BoxFuture<'_, Result<usize, KeyStoreError>>;
 
     /// Checks that keys can be reserved.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP has a readiness endpoint"))]
     fn check(&self) -> BoxFuture<'_, Result<(), KeyStoreError>>;
 
     /// Ends the store: everything that it has accepted is kept, and it accepts nothing more.

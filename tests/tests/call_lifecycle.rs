@@ -149,6 +149,7 @@ fn add(
 fn server(control: &Arc<Control>) -> Server<App> {
     let server = Server::new("s", "1")
         .unaudited()
+        .without_idempotency()
         .sandbox(Sandbox::Off)
         .yes_destructive()
         .state(App { control: Arc::clone(control) });

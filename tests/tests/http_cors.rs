@@ -6,7 +6,7 @@ use candor_tests::http::{HttpRequest, HttpResponse, HttpServer, call, initialize
 use serde_json::json;
 
 const ALLOWED_ORIGIN: &str = "https://app.example";
-const REQUESTED_HEADERS: &str = "authorization,content-type,mcp-method,mcp-name,mcp-param-region,mcp-protocol-version,mcp-session-id,last-event-id";
+const REQUESTED_HEADERS: &str = "authorization,content-type,idempotency-key,mcp-method,mcp-name,mcp-param-region,mcp-protocol-version,mcp-session-id,last-event-id";
 
 async fn start(flags: &[&str]) -> HttpServer {
     let program = Command::new(env!("CARGO_BIN_EXE_web"));

@@ -17,7 +17,7 @@ async fn result<C: State>(server: Server<C>, tool: &str, arguments: Value) -> Va
 }
 
 fn server() -> Server {
-    Server::new("hygiene", "1.0.0")
+    Server::new("hygiene", "1.0.0").without_idempotency()
 }
 
 /// Shadows every name that an expansion could use.

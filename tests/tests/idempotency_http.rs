@@ -129,8 +129,9 @@ async fn client_that_goes_away_finds_the_result_when_it_comes_back() {
         connection.send(&request.bytes(server.address)).await;
         wait_until(async || effects().len() == 2 * round + 1).await;
         drop(connection);
-        // The retry waits for the handler that goes on.
-        let again = server.send(&request).await.message();
+        // The retry, under another id, waits for the handler that goes on.
+        let retry = HttpRequest { body: request.body.replace("\"id\":7", "\"id\":8"), ..request };
+        let again = server.send(&retry).await.message();
         assert_eq!(again["result"]["_meta"].get(META_REASON), None, "{again}");
         assert!(is_replayed(&again), "{again}");
         assert_eq!(effects().len(), 2 * round + 2);

@@ -112,12 +112,7 @@ async fn audit_log_records_the_state_of_each_key() {
     server.client.exchange(keyed(&json!(1), KEY, "put", json!({"item": "x"}))).await;
     server.close().await;
     let records = log::records(&site.path("log"));
-    let hash = Command::new(ORDERS)
-        .env("ORDERS", "")
-        .args(["audit", "hash", KEY])
-        .arg(site.path("log"))
-        .output()
-        .unwrap();
+    let hash = Command::new(ORDERS).args(["audit", "hash", KEY]).arg(site.path("log")).output().unwrap();
     let hash = String::from_utf8(hash.stdout).unwrap().trim().to_owned();
     let entries: Vec<_> = records
         .iter()
@@ -150,7 +145,8 @@ async fn killed_call_is_unknown_and_an_idempotent_one_runs_again() {
     let site = Site::new();
     let mut server = site.start().await;
     server.client.send(keyed(&json!(1), KEY, "order_slowly", json!({"item": "slow"}))).await;
-    wait_until(async || site.effects().len() == 1).await;
+    server.client.send(keyed(&json!(2), "put-0123456789abcdef", "put_slowly", json!({"item": "put"}))).await;
+    wait_until(async || site.effects().len() == 2).await;
     server.process.signal("KILL");
     server.close().await;
     let mut server = site.start().await;
@@ -158,15 +154,22 @@ async fn killed_call_is_unknown_and_an_idempotent_one_runs_again() {
     let answer = server.client.exchange(keyed(&json!(2), KEY, "order_slowly", json!({"item": "slow"}))).await;
     assert_eq!(reason(&answer), Some("idempotency_outcome_unknown"), "{answer}");
     let text = answer["result"]["content"][0]["text"].as_str().unwrap();
-    let intent =
-        log::records(&site.path("log")).into_iter().find(|record| record["kind"] == "intent").unwrap();
+    let intent = log::records(&site.path("log"))
+        .into_iter()
+        .find(|record| record["kind"] == "intent" && record["tool"] == "order_slowly")
+        .unwrap();
     let call = intent["call_id"].as_str().unwrap();
     assert!(text.contains("began at 2") && text.contains(call) && text.contains("new key"), "{text}");
     // Another call under the key is told nothing of this one.
     let other = server.client.exchange(keyed(&json!(3), KEY, "order", json!({"item": "x"}))).await;
     assert_eq!(reason(&other), Some("idempotency_mismatch"), "{other}");
+    // A call that may be repeated begins anew.
+    server.client.send(keyed(&json!(4), "put-0123456789abcdef", "put_slowly", json!({"item": "put"}))).await;
+    wait_until(async || site.effects().len() == 3).await;
+    server.process.signal("KILL");
     server.close().await;
-    assert_eq!(site.effects(), ["slow"], "it never runs again");
+    let count = |item: &str| site.effects().iter().filter(|effect| *effect == item).count();
+    assert_eq!((count("slow"), count("put")), (1, 2), "one never runs again, the other does");
 }
 
 #[tokio::test]

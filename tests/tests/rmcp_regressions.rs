@@ -47,7 +47,13 @@ fn panic_in_the_error() -> Result<u8, PanickingError> {
 #[tokio::test]
 async fn handler_that_panics_gets_an_answer_with_a_fixed_text() {
     let tools = tools![panic_with_text, panic_with_number, panic_later, panic_in_the_error];
-    let service = Server::new("s", "1").unaudited().yes_destructive().tools(tools).build().unwrap();
+    let service = Server::new("s", "1")
+        .unaudited()
+        .without_idempotency()
+        .yes_destructive()
+        .tools(tools)
+        .build()
+        .unwrap();
     for_each_revision(&service, async |_, client| {
         for tool in ["panic_with_text", "panic_with_number", "panic_later", "panic_in_the_error"] {
             for _ in 0..2 {

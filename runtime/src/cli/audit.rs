@@ -69,12 +69,13 @@ impl Log {
 
     /// Returns the server with the key store that the flags name. Without flags it keeps its own store, or gets its user's.
     #[cfg(feature = "redb")]
-    pub(super) fn keys_of<C>(&self, mut server: Server<C>) -> Server<C> {
+    pub(super) fn keys_of<C>(&self, mut server: Server<C>, quiet: bool) -> Server<C> {
         let name = &server.config.about.name;
+        let by_default = |store: Option<KeyStore>| KeyKeeping::Default { store, quiet };
         let keeping = match (&self.keys, &self.audit) {
             (Some(folder), _) => KeyKeeping::In(KeyStore::at(folder)),
-            (None, Some(log)) => KeyKeeping::Default(Some(KeyStore::at(beside_log(log)))),
-            (None, None) => KeyKeeping::Default(KeyStore::of_user(name)),
+            (None, Some(log)) => by_default(Some(KeyStore::at(beside_log(log)))),
+            (None, None) => by_default(KeyStore::of_user(name)),
         };
         if self.keys.is_some() || matches!(server.config.keeping, KeyKeeping::Unset) {
             server.config.keeping = keeping;
@@ -84,7 +85,7 @@ impl Log {
 
     /// Without a store on disk there is no default.
     #[cfg(not(feature = "redb"))]
-    pub(super) fn keys_of<C>(&self, server: Server<C>) -> Server<C> {
+    pub(super) fn keys_of<C>(&self, server: Server<C>, _: bool) -> Server<C> {
         server
     }
 

@@ -140,6 +140,10 @@ impl CallArgs {
             fail(&no_key(&self.tool));
             return ExitCode::from(FAILED);
         }
+        if answer.reason() == Some("idempotency_unavailable") {
+            fail(&no_key_store());
+            return ExitCode::from(FAILED);
+        }
         let text = render::answer(answer);
         if answer.is_error {
             fail(&text.trim_end());
@@ -269,6 +273,13 @@ fn no_key(tool: &str) -> Message {
     Message::new(format!("tool `{tool}` needs an idempotency key"))
         .note("a call that is sent again under its key does not run a second time")
         .help("add `--idempotency-key \"$(uuidgen)\"`, and repeat that key if you send the call again")
+}
+
+/// Replaces the server's refusal: the server of this command says nothing at its start.
+fn no_key_store() -> Message {
+    Message::new("the key store cannot be used; nothing was done")
+        .note("another process of this server may have it, or it is damaged: `serve` says which")
+        .help("end the other process, or keep keys in another folder: `--keys DIR`")
 }
 
 fn usage(tool: &Descriptor) -> String {

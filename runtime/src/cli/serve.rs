@@ -188,7 +188,7 @@ impl ServeOptions {
             Some(calls) => server.max_in_flight_per_caller(calls.max(1)),
             None => server,
         };
-        self.log.keys_of(self.log.of(server)).build()
+        self.log.keys_of(self.log.of(server), self.quiet).build()
     }
 
     /// Prints on stderr what is served.

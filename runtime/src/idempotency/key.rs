@@ -12,7 +12,7 @@ use crate::{
     wire_names::IDEMPOTENCY_KEY,
 };
 
-/// What a valid key looks like.
+/// The help for a malformed key.
 const GRAMMAR: &str = "send 16 to 255 of `A-Z a-z 0-9 _ . : -`, for example a UUID";
 
 /// The key of a call as the transport received it.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use super::{Idempotency, claims::Claims};
+use super::{Idempotency, claims::KeyClaims};
 use crate::{
     clock::Clock,
     message::Message,
@@ -21,7 +21,11 @@ pub(crate) enum KeyKeeping {
     In(KeyStore),
     /// The store that `serve` takes if nothing was configured; a server without `required` keys goes on without it.
     #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only `serve` has a default"))]
-    Default(Option<KeyStore>),
+    Default {
+        store: Option<KeyStore>,
+        /// Whether the operator is not told that keys are refused.
+        quiet: bool,
+    },
 }
 
 /// Opens the store. A server with a tool that requires a key does not start without one, and a server whose tools take no
@@ -52,7 +56,7 @@ pub(crate) fn open(
             Err(StartError::ForgetfulKeyStore(tool))
         }
         (KeyKeeping::In(store), _) => opened(&store).map(keys).map_err(StartError::KeyStore),
-        (KeyKeeping::Default(store), required) => {
+        (KeyKeeping::Default { store, quiet }, required) => {
             match (store.ok_or_else(no_folder).and_then(|store| opened(&store)), required) {
                 (Ok(opened), _) => Ok(keys(opened)),
                 (Err(why), Some(tool)) => Err(StartError::KeyStore(why.note(format!(
@@ -60,7 +64,9 @@ pub(crate) fn open(
                 )))),
                 (Err(why), None) => {
                     // No tool requires a key, but a caller that sends one must not believe that it is kept.
-                    eprintln!("keys: calls with an idempotency key are refused: {why}");
+                    if !quiet {
+                        eprintln!("keys: calls with an idempotency key are refused: {why}");
+                    }
                     let store = Arc::new(UnavailableStore(KeyStoreError(why)));
                     let place = "not available".to_owned();
                     Ok(Some(Idempotency::new(OpenedStore { store, place }, false, takes_argument)))
@@ -79,7 +85,7 @@ impl Idempotency {
     fn new(opened: OpenedStore, is_honoured: bool, takes_argument: bool) -> Self {
         let OpenedStore { store, place } = opened;
         let takes_argument = takes_argument && is_honoured;
-        let (claims, is_pruning) = (Arc::<Claims>::default(), AtomicBool::default());
+        let (claims, is_pruning) = (Arc::<KeyClaims>::default(), AtomicBool::default());
         Self { store, claims, is_honoured, takes_argument, place, is_pruning }
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{CallAnswer, Core, Refusal, Work, perform, request::Denial, result, task::TaskMode};
+use super::{CallAnswer, CallWork, Core, Refusal, perform, request::Denial, result, task::TaskMode};
 use crate::{
     idempotency::{self, Claim, Idempotency, KeyDenial, SentKey},
     limits::Slot,
@@ -205,7 +205,11 @@ impl Keyed {
 
     fn deny(&self, tool: &Descriptor, denial: &KeyDenial<'_>) -> Denial {
         let answer = Ok(Box::new(idempotency::refusal(tool, denial)));
-        Denial { by: Some(DeniedBy::Idempotency), answer, key: Some(self.mark(denial.state(), false)) }
+        Denial {
+            by: Some(DeniedBy::Idempotency),
+            answer,
+            key: Some(Box::new(self.mark(denial.state(), false))),
+        }
     }
 }
 
@@ -283,7 +287,7 @@ impl Waiting {
 pub(super) async fn detached(
     core: &Arc<Core>,
     pending: Option<&PendingRecord<'_>>,
-    work: Work,
+    work: CallWork,
 ) -> Result<CallAnswer, Denial> {
     let (sender, answer) = oneshot::channel();
     let (core, pending) = (Arc::clone(core), pending.map(PendingRecord::detach));

@@ -89,7 +89,7 @@ pub(super) struct Denial {
     pub(super) by: Option<DeniedBy>,
     pub(super) answer: Result<Box<Reply>, Refusal>,
     /// The idempotency key, if it is the reason.
-    pub(super) key: Option<KeyMark>,
+    pub(super) key: Option<Box<KeyMark>>,
 }
 
 impl Denial {

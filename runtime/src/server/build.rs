@@ -129,9 +129,9 @@ impl<C: State> Server<C> {
             KeyKeeping::In(store) => Some(store.clone()),
             KeyKeeping::Disabled => None,
             #[cfg(feature = "redb")]
-            KeyKeeping::Unset | KeyKeeping::Default(_) => KeyStore::of_user(&self.config.about.name),
+            KeyKeeping::Unset | KeyKeeping::Default { .. } => KeyStore::of_user(&self.config.about.name),
             #[cfg(not(feature = "redb"))]
-            KeyKeeping::Unset | KeyKeeping::Default(_) => None,
+            KeyKeeping::Unset | KeyKeeping::Default { .. } => None,
         }
     }
 

@@ -1,6 +1,8 @@
 //! Configures the store of idempotency keys, and opens it.
 
-use std::{path::PathBuf, sync::Arc};
+#[cfg(feature = "redb")]
+use std::path::PathBuf;
+use std::sync::Arc;
 
 #[cfg(feature = "redb")]
 use super::redb::RedbStore;
@@ -41,6 +43,7 @@ pub(crate) struct OpenedStore {
 
 /// The reason why a store cannot be opened.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "redb"), expect(dead_code, reason = "memory can always hold keys"))]
 pub(crate) enum KeyStoreFault {
     /// Another process has it.
     Busy(Message),
@@ -82,8 +85,10 @@ impl KeyStore {
     /// Accepts for a store in memory that keys are lost at a restart, also those that tools require, for example in a
     /// test.
     pub fn accept_loss(mut self) -> Self {
-        if let Place::Memory { accepts_loss } = &mut self.place {
-            *accepts_loss = true;
+        match &mut self.place {
+            #[cfg(feature = "redb")]
+            Place::Folder(_) => {}
+            Place::Memory { accepts_loss } => *accepts_loss = true,
         }
         self
     }

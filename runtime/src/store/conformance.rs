@@ -11,6 +11,11 @@ use crate::clock::Clock;
 const LEASE: Duration = Duration::from_secs(60);
 const ONE_MS: Duration = Duration::from_millis(1);
 
+/// A time that is a moment shorter.
+fn just_before(time: Duration) -> Duration {
+    time.saturating_sub(ONE_MS)
+}
+
 pub(super) fn key(caller: u8, key: u8) -> ScopedKey {
     ScopedKey { caller: [caller; 32], key: [key; 32] }
 }
@@ -76,7 +81,7 @@ async fn one_attempt_holds_a_key(case: Case) {
     assert_eq!(case.reserve(own, first).await, Reserved::Yes);
     case.clock.advance(ONE_MS);
     let KeyState::InProgress(held) = case.state(own).await else { panic!("it is in progress") };
-    assert_eq!((held.id, held.fingerprint, held.lease_left), (AttemptId(1), [9; 32], LEASE - ONE_MS));
+    assert_eq!((held.id, held.fingerprint, held.lease_left), (AttemptId(1), [9; 32], just_before(LEASE)));
     assert_eq!(held.task.as_deref(), Some("task"));
     assert_eq!(case.reserve(own, attempt(2, false)).await, Reserved::Taken(KeyState::InProgress(held)));
     assert_eq!(case.state(other).await, KeyState::Absent);
@@ -100,7 +105,7 @@ async fn completed_key_expires_and_is_forgotten(case: Case) {
     let own = key(1, 1);
     assert_eq!(case.reserve(own, attempt(1, true)).await, Reserved::Yes);
     assert!(case.complete(own, 1, "done").await);
-    case.clock.advance(KEY_RETENTION - ONE_MS);
+    case.clock.advance(just_before(KEY_RETENTION));
     case.store.prune(100).await.unwrap();
     assert_eq!(case.completed(own).await, Some(kept("done")));
     case.clock.advance(ONE_MS);
@@ -110,7 +115,7 @@ async fn completed_key_expires_and_is_forgotten(case: Case) {
         assert_eq!(case.reserve(own, attempt(2, true)).await, Reserved::Taken(KeyState::Expired));
         case.store.prune(100).await.unwrap();
     }
-    case.clock.advance(TOMBSTONE_RETENTION - ONE_MS);
+    case.clock.advance(just_before(TOMBSTONE_RETENTION));
     assert_eq!(case.state(own).await, KeyState::Expired);
     case.clock.advance(ONE_MS);
     assert_eq!(case.state(own).await, KeyState::Absent);
@@ -120,7 +125,7 @@ async fn completed_key_expires_and_is_forgotten(case: Case) {
 async fn dead_attempt_of_a_repeatable_call_frees_its_key(case: Case) {
     let own = key(1, 1);
     assert_eq!(case.reserve(own, attempt(1, true)).await, Reserved::Yes);
-    case.clock.advance(LEASE - ONE_MS);
+    case.clock.advance(just_before(LEASE));
     assert!(matches!(case.state(own).await, KeyState::InProgress(_)));
     case.clock.advance(ONE_MS);
     assert_eq!(case.state(own).await, KeyState::Absent);
@@ -142,7 +147,7 @@ async fn dead_attempt_of_another_call_is_unknown(case: Case) {
     // The attempt was not dead after all: what it did is known now.
     assert!(case.complete(late, 2, "late").await);
     assert_eq!(case.completed(late).await, Some(kept("late")));
-    case.clock.advance(KEY_RETENTION + TOMBSTONE_RETENTION - ONE_MS);
+    case.clock.advance(just_before(KEY_RETENTION + TOMBSTONE_RETENTION));
     case.store.prune(100).await.unwrap();
     assert!(matches!(case.state(dead).await, KeyState::Unknown(_)));
     case.clock.advance(ONE_MS);
@@ -154,7 +159,7 @@ async fn clock_that_is_set_back_frees_nothing(case: Case) {
     assert_eq!(case.reserve(dead, attempt(1, false)).await, Reserved::Yes);
     assert_eq!(case.reserve(done, attempt(2, false)).await, Reserved::Yes);
     case.clock.set_back(Duration::from_secs(3600));
-    case.clock.advance(LEASE - ONE_MS);
+    case.clock.advance(just_before(LEASE));
     assert!(matches!(case.state(dead).await, KeyState::InProgress(_)), "a lease is elapsed time");
     assert!(case.complete(done, 2, "done").await);
     case.clock.advance(ONE_MS);

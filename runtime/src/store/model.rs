@@ -24,7 +24,6 @@ impl ModelKey {
     fn state(model: Option<&Self>, now: Duration) -> &'static str {
         let age = |since: Duration| now.saturating_sub(since);
         match model {
-            None => "absent",
             Some(Self { done: Some(done), .. }) if age(*done) < KEY_RETENTION => "completed",
             Some(Self { done: Some(done), .. }) if age(*done) < KEY_RETENTION + TOMBSTONE_RETENTION => {
                 "expired"
@@ -35,7 +34,7 @@ impl ModelKey {
             {
                 "unknown"
             }
-            Some(_) => "absent",
+            _ => "absent",
         }
     }
 }
@@ -183,7 +182,7 @@ impl<F: Fn(Clock) -> Arc<dyn IdempotencyStore>> Comparison<F> {
             self.store = None;
             self.store = Some((self.open)(self.clock.clone()));
             let last = self.recorded + Duration::from_millis(1);
-            self.start = self.clock.since_1970().max(last) - self.clock.elapsed();
+            self.start = self.clock.since_1970().max(last).saturating_sub(self.clock.elapsed());
             // The store knows that the process of these attempts is dead.
             let now = self.now();
             self.model.values_mut().for_each(|model| model.lease_end = model.lease_end.min(now));

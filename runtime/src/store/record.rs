@@ -168,8 +168,8 @@ impl KeyRecord {
     }
 }
 
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, tail) = rest.split_first_chunk::<N>()?;
+fn take<const BYTES: usize>(rest: &mut &[u8]) -> Option<[u8; BYTES]> {
+    let (taken, tail) = rest.split_first_chunk::<BYTES>()?;
     *rest = tail;
     Some(*taken)
 }

@@ -12,6 +12,17 @@ fn look() -> u64 {
     1
 }
 
+/// Put a thing on the list, and never end.
+#[candor::mcp_tool(additive, idempotent, public)]
+async fn put_slowly(
+    effects: &Effects,
+    /// The thing.
+    item: String,
+) {
+    effects.add(item);
+    std::future::pending::<()>().await;
+}
+
 /// Order a thing, which takes a moment.
 #[candor::mcp_tool(additive, public)]
 async fn order_briefly(
@@ -26,11 +37,21 @@ async fn order_briefly(
 }
 
 fn main() -> std::process::ExitCode {
-    let file = std::env::var_os("ORDERS").expect("ORDERS is set to a file");
+    // Commands that call no tool need no file.
+    let file = std::env::var_os("ORDERS").unwrap_or_default();
     let app = App { effects: Effects::File(file.into()), gate: Gate::closed() };
     Server::new("orders", "1.0.0")
         .state(app)
-        .tools(candor::tools![order, put, order_slowly, order_guarded, order_at_length, order_briefly, look])
+        .tools(candor::tools![
+            order,
+            put,
+            order_slowly,
+            order_guarded,
+            order_at_length,
+            order_briefly,
+            put_slowly,
+            look
+        ])
         .tools(if std::env::var_os("ORDERS_REQUIRED").is_some() {
             candor::tools![throw_away]
         } else {

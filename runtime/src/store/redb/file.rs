@@ -22,7 +22,7 @@ const FILE_NAME: &str = "keys.redb";
 /// The memory for pages that were read or written. The system caches the file as well.
 const PAGE_CACHE_BYTES: usize = 16 << 20;
 /// How often a file is tried that another process holds, which may be about to end.
-const OPEN_ATTEMPTS: u32 = 20;
+const OPEN_ATTEMPTS: u32 = 5;
 const OPEN_RETRY_DELAY: Duration = Duration::from_millis(25);
 /// The help for a folder that cannot hold a store.
 const OTHER_STORE_FOLDER: &str = "keep keys in another folder of your own: `--keys DIR`";
@@ -31,11 +31,11 @@ const OTHER_STORE_FOLDER: &str = "keep keys in another folder of your own: `--ke
 #[derive(Debug)]
 pub(super) struct StoreFile {
     path: PathBuf,
-    identity: Identity,
+    identity: FileIdentity,
 }
 
 /// Numbers that are equal only for the same file.
-type Identity = (u64, u64);
+type FileIdentity = (u64, u64);
 
 impl StoreFile {
     /// Opens the file in `folder`, or creates both. Also returns the last time that the store recorded.
@@ -128,7 +128,7 @@ fn initialize(file: File) -> Result<(), RowError> {
     Ok(())
 }
 
-fn open_existing(path: &Path) -> Result<(Database, Identity), KeyStoreFault> {
+fn open_existing(path: &Path) -> Result<(Database, FileIdentity), KeyStoreFault> {
     let shown = path.display();
     let fact = format!("`{shown}` cannot be opened");
     let file = private().read(true).write(true).open(path).map_err(|error| failure(&fact, &error))?;
@@ -197,7 +197,7 @@ mod unix {
 
     use rustix::fs::OFlags;
 
-    use super::{File, Identity, OpenOptions, Path, fs, io};
+    use super::{File, FileIdentity, OpenOptions, Path, fs, io};
 
     /// Options for a file that only its owner can read. A symbolic link is not followed, and a pipe is not waited for.
     pub(super) fn private() -> OpenOptions {
@@ -221,7 +221,7 @@ mod unix {
         Ok(())
     }
 
-    pub(super) fn identity(metadata: &fs::Metadata) -> Identity {
+    pub(super) fn identity(metadata: &fs::Metadata) -> FileIdentity {
         (metadata.dev(), metadata.ino())
     }
 
@@ -234,7 +234,7 @@ mod unix {
 /// Systems without the file modes of Unix: the access list of the folder protects it.
 #[cfg(not(unix))]
 mod other {
-    use super::{Identity, OpenOptions, Path, fs, io};
+    use super::{FileIdentity, OpenOptions, Path, fs, io};
 
     pub(super) fn private() -> OpenOptions {
         OpenOptions::new()
@@ -249,7 +249,7 @@ mod other {
         Ok(())
     }
 
-    pub(super) fn identity(metadata: &fs::Metadata) -> Identity {
+    pub(super) fn identity(metadata: &fs::Metadata) -> FileIdentity {
         let made = metadata.created().ok().and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok());
         (0, made.map_or(0, |made| u64::try_from(made.as_nanos()).unwrap_or(u64::MAX)))
     }

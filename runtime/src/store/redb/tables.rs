@@ -1,6 +1,6 @@
 //! Lays the rows of a store out in tables of the database.
 
-use ::redb::{ReadableTable as _, Table, TableDefinition, WriteTransaction};
+use ::redb::{Database, ReadableTable as _, Table, TableDefinition, WriteTransaction};
 
 use crate::store::{
     record::KeyRecord,
@@ -21,6 +21,20 @@ pub(super) const KEYS: TableDefinition<'static, &[u8; 32], &[u8]> = TableDefinit
 const DUE: TableDefinition<'static, (u64, &[u8; 32]), ()> = TableDefinition::new("due");
 /// Maps a caller's digest to its keys and the bytes of their results.
 const USAGE: TableDefinition<'static, &[u8; 32], (u64, u64)> = TableDefinition::new("usage");
+
+/// A row that is written and removed to find out whether the disk takes one.
+const PROBE: TableDefinition<'static, (), &[u8]> = TableDefinition::new("probe");
+
+/// Writes a row of `bytes` bytes to the disk, and removes it.
+pub(super) fn probe(database: &Database, bytes: usize) -> Result<(), RowError> {
+    let transaction = database.begin_write()?;
+    transaction.open_table(PROBE)?.insert((), vec![1; bytes].as_slice())?;
+    transaction.commit()?;
+    let transaction = database.begin_write()?;
+    transaction.delete_table(PROBE)?;
+    transaction.commit()?;
+    Ok(())
+}
 
 /// The reason why a row cannot be read or written.
 #[derive(Debug)]

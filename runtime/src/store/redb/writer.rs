@@ -15,12 +15,15 @@ use tokio::sync::oneshot;
 
 use super::{
     SharedStore,
-    tables::{LAST_TIME_ROW, RedbTables, RowError},
+    tables::{self, LAST_TIME_ROW, RedbTables, RowError},
 };
 use crate::{
     stderr,
     store::{Attempt, AttemptId, KeyStoreError, Reserved, ScopedKey, StoredResult, transition},
 };
+
+/// The size of the row that must fit before the store counts as usable again: a large result.
+const PROBE_BYTES: usize = 256 * 1024;
 
 type Done<T> = oneshot::Sender<Result<T, KeyStoreError>>;
 
@@ -88,10 +91,10 @@ impl WriteOp {
     fn answer(self, answer: Result<WriteAnswer, KeyStoreError>) {
         match (self, answer) {
             (Self::Reserve { done, .. }, Ok(WriteAnswer::Reserved(reserved))) => {
-                drop(done.send(Ok(reserved)))
+                drop(done.send(Ok(reserved)));
             }
             (Self::Complete { done, .. } | Self::Release { done, .. }, Ok(WriteAnswer::Held(held))) => {
-                drop(done.send(Ok(held)))
+                drop(done.send(Ok(held)));
             }
             (Self::Prune { done, .. }, Ok(WriteAnswer::Pruned(pruned))) => drop(done.send(Ok(pruned))),
             (Self::Check { done }, Ok(WriteAnswer::Checked)) => drop(done.send(Ok(()))),
@@ -218,7 +221,7 @@ impl StoreWriter {
         let had_failed = self.shared.queue.has_failed.swap(error.is_some(), Ordering::Relaxed);
         match (had_failed, error) {
             (false, Some(error)) => {
-                stderr::line(format_args!("keys: calls with a key are refused: {}", error.0))
+                stderr::line(format_args!("keys: calls with a key are refused: {}", error.0));
             }
             (true, None) => stderr::line("keys: the key store works again"),
             _ => {}
@@ -261,5 +264,8 @@ fn commit(
     }
     drop(tables);
     transaction.commit()?;
+    if ops.iter().any(|op| matches!(op, WriteOp::Check { .. })) {
+        tables::probe(database, PROBE_BYTES)?;
+    }
     Ok(answers)
 }
