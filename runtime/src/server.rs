@@ -15,12 +15,13 @@ use crate::{
     record::Recording,
     revision::Revision,
     sandbox::Sandbox,
+    schema::SchemaForm,
     scopes::Visibility,
     serve::{ReadinessCheck, ServerHandler, UserHandler},
     tool::{
         descriptor::{Descriptor, Rate},
         handler::{Entry, Handler, Tools},
-        state::State,
+        state::{NoState, State},
     },
 };
 use config::Config;
@@ -66,7 +67,9 @@ impl Server {
             entries: Vec::new(),
         }
     }
+}
 
+impl<N: NoState> Server<N> {
     /// Gives the tools their state.
     pub fn state<C: State>(self, state: C) -> Server<C> {
         self.with(Source::Ready(state))
@@ -85,7 +88,7 @@ impl Server {
 
     fn with<C: State>(self, state: Source<C>) -> Server<C> {
         let Self { mut config, entries, .. } = self;
-        let unit = Arc::new(());
+        let unit = Arc::new(N::none());
         let bound = entries.into_iter().map(|entry| (entry.descriptor, Handler::bind(entry.run, &unit)));
         config.stateless.extend(bound);
         Server { config, state, entries: Vec::new() }
@@ -130,6 +133,15 @@ impl<C> Server<C> {
     /// call. Undoes [`Server::conceal`].
     pub fn list_all(mut self) -> Self {
         self.config.visibility = Visibility::Listed;
+        self
+    }
+
+    /// Lists tools with the schemas that are enforced, in all of JSON Schema 2020-12 (SEP-2106), for clients that check
+    /// arguments themselves. By default, a list has a form of each schema that all known clients and model APIs take: a
+    /// plain object at the root, without bounds beyond 2^53, and with the rules between parameters in its description.
+    /// Some APIs refuse every tool of a server because of one exact schema.
+    pub fn exact_schemas(mut self) -> Self {
+        self.config.schemas = SchemaForm::Exact;
         self
     }
 

@@ -17,6 +17,7 @@ pub mod messages;
 pub mod raw_client;
 pub mod schema_types;
 pub mod stdio_server;
+pub mod syntax_tree;
 pub mod task_client;
 pub mod task_server;
 pub mod wait;

@@ -45,7 +45,7 @@ impl<C: State> Server<C> {
         let (mut tools, disabled): (Vec<_>, Vec<_>) =
             tools.into_iter().partition(|(tool, _)| config.serves(tool));
         tools.sort_by_key(|(tool, _)| tool.name);
-        let registry = Registry::new(tools.iter().map(|(tool, _)| *tool))?;
+        let registry = Registry::new(tools.iter().map(|(tool, _)| *tool), config.schemas)?;
         check_tasks(&config, &registry)?;
         let limits = Limits::new(&config.bounds, registry.tools().iter().map(|tool| tool.descriptor));
         let (support, prestarted) = probe.end();
@@ -81,7 +81,7 @@ impl<C: State> Server<C> {
         let tools = self.declared().map(|(tool, _)| tool);
         Ok(Outline {
             about: config.about.clone(),
-            registry: Registry::new(tools.filter(|tool| config.serves(tool)))?,
+            registry: Registry::new(tools.filter(|tool| config.serves(tool)), config.schemas)?,
             revisions: config.revisions.clone(),
             visibility: config.visibility,
             support: SupportProbe::begin(config.sandbox.clone(), None).end().0,
