@@ -38,25 +38,27 @@ const _: () = {
             }),
             params: &[
                 __candor::Param {
+                    name: "kind",
+                    description: "The kind of alert.",
                     example: __candor::Some(__candor::Literal::Text("above")),
                     min_len: __candor::Some(1u64),
                     max_len: __candor::Some(8u64),
-                    ..__candor::param::<
-                        ::std::string::String,
-                    >("kind", "The kind of alert.")
+                    ..<::std::string::String as __candor::Argument>::PARAM
                 },
                 __candor::Param {
+                    name: "price",
+                    description: "The price.",
                     optional: true,
                     min: __candor::Some(__candor::Literal::Float(-0.5)),
                     max: __candor::Some(__candor::Literal::Float(1000000.0)),
                     volatile: true,
-                    ..__candor::param::<Option<f64>>("price", "The price.")
+                    ..<Option<f64> as __candor::Argument>::PARAM
                 },
                 __candor::Param {
+                    name: "token",
+                    description: ::core::concat!(concat!("The caller's ", "token.")),
                     secret: true,
-                    ..__candor::param::<
-                        String,
-                    >("token", ::core::concat!(concat!("The caller's ", "token.")))
+                    ..<String as __candor::Argument>::PARAM
                 },
             ],
             rules: &[

@@ -29,9 +29,13 @@ const _: () = {
             audit: __candor::Audit::Required,
             takes_call: true,
             params: &[
-                __candor::param::<::std::vec::Vec<Symbol>>("symbols", "Ticker symbols."),
+                __candor::Param {
+                    name: "symbols",
+                    description: "Ticker symbols.",
+                    ..<::std::vec::Vec<Symbol> as __candor::Argument>::PARAM
+                },
             ],
-            output: __candor::Returned::<Result<Cleared, AlertError>>::schema,
+            output: <Cleared as __candor::Output>::schema,
             ..__candor::Descriptor::DEFAULT
         };
     }
@@ -48,8 +52,9 @@ const _: () = {
             mut __args|
         __candor::boxed(async move {
             let _ = (
-                __candor::param::<::std::vec::Vec<Symbol>>,
-                __candor::Returned::<Result<Cleared, AlertError>>::schema,
+                <::std::vec::Vec<Symbol> as __candor::Argument>::PARAM,
+                <Cleared as __candor::Output>::schema,
+                <AlertError as __candor::Failure>::HAS_TEXT,
             );
             let __candor::Some(__a0) = __args.take::<::std::vec::Vec<Symbol>>(0usize)
             else { return __args.refuse() };

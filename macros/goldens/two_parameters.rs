@@ -21,14 +21,18 @@ const _: () = {
             scopes: &["read:prices"],
             params: &[
                 __candor::Param {
+                    name: "symbol",
+                    description: "Ticker symbol.",
                     pattern: __candor::Some("^[A-Z]{1,5}$"),
-                    ..__candor::param::<String>("symbol", "Ticker symbol.")
+                    ..<String as __candor::Argument>::PARAM
                 },
                 __candor::Param {
+                    name: "days",
+                    description: "How many days ago.",
                     optional: true,
                     max: __candor::Some(__candor::Literal::Int(30)),
                     default: __candor::Some(__candor::Literal::Int(0)),
-                    ..__candor::param::<u32>("days", "How many days ago.")
+                    ..<u32 as __candor::Argument>::PARAM
                 },
             ],
             output: __candor::Returned::<f64>::schema,

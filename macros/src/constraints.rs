@@ -23,6 +23,7 @@ pub(crate) struct Constraint {
 pub(crate) enum Relation {
     OneOf(Vec<Ident>),
     AnyOf(Vec<Ident>),
+    AtMostOne(Vec<Ident>),
     /// The first needs the others.
     Needs(Vec<Ident>),
     When {
@@ -35,7 +36,7 @@ pub(crate) enum Relation {
 
 const GRAMMAR: Grammar = Grammar {
     list: "`rules`",
-    keys: &["one_of", "any_of", "needs", "when"],
+    keys: &["one_of", "any_of", "at_most_one", "needs", "when"],
     example: "rules(one_of(symbol, isin), needs(end, start))",
 };
 
@@ -62,6 +63,7 @@ fn relation(key: &Ident, item: &NestedMeta, mistakes: &mut Mistakes) -> Option<R
     let help = match key.to_string().as_str() {
         "one_of" => "for example `one_of(symbol, isin)`: a caller sends exactly one of them",
         "any_of" => "for example `any_of(phone, email)`: a caller sends at least one of them",
+        "at_most_one" => "for example `at_most_one(head, tail)`: a caller sends one of them or none",
         _ => "for example `needs(end, start)`: a caller that sends `end` also sends `start`",
     };
     let names = names(&items(item, help, mistakes)?, help, mistakes)?;
@@ -72,6 +74,7 @@ fn relation(key: &Ident, item: &NestedMeta, mistakes: &mut Mistakes) -> Option<R
     Some(match key.to_string().as_str() {
         "one_of" => Relation::OneOf(names),
         "any_of" => Relation::AnyOf(names),
+        "at_most_one" => Relation::AtMostOne(names),
         _ => Relation::Needs(names),
     })
 }

@@ -26,6 +26,7 @@ pub(crate) struct ParamAttr {
     pub(crate) name: Option<LitStr>,
     pub(crate) secret: Option<Ident>,
     pub(crate) volatile: Option<Ident>,
+    pub(crate) lenient: Option<Ident>,
     /// Whether the user wrote a description as a key.
     pub(crate) has_description_key: bool,
     first: Option<Path>,
@@ -58,6 +59,7 @@ const GRAMMAR: Grammar = Grammar {
     list: "`param`",
     keys: &[
         "min", "max", "min_len", "max_len", "pattern", "default", "example", "name", "secret", "volatile",
+        "lenient",
     ],
     example: "#[param(min = 1, max = 100)]",
 };
@@ -100,6 +102,7 @@ impl ParamAttr {
             "name" => self.name = mistakes.handle(text(item, "name = \"type\"")),
             "secret" => self.secret = mistakes.handle(flag(key, item)),
             "volatile" => self.volatile = mistakes.handle(flag(key, item)),
+            "lenient" => self.lenient = mistakes.handle(flag(key, item)),
             other => unreachable!("`{other}` is in the grammar and has no arm"),
         }
     }

@@ -32,6 +32,7 @@ pub(crate) fn check_tool(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
         parameter::numeric_bounds_on_numbers(param, argument, mistakes);
         parameter::length_bounds_on_text_and_lists(param, argument, mistakes);
         parameter::pattern_on_text(param, argument, mistakes);
+        parameter::lenient_on_lists_and_objects(param, argument, mistakes);
         parameter::values_fit(param, argument, mistakes);
         parameter::wire_name_in_grammar(param, mistakes);
     }

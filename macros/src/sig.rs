@@ -14,7 +14,7 @@ use crate::{
     key::spelled,
     param::ParamAttr,
     text::{Description, description},
-    ty::{Shape, borrow, elided, impl_trait, is_option, shape, ungroup},
+    ty::{Shape, borrow, elided, impl_trait, is_container, is_option, result, shape, ungroup},
 };
 
 /// A function with its body as tokens, so that rustc and not this macro reports a half-typed body.
@@ -69,6 +69,25 @@ impl Sig {
             }
             ReturnType::Type(_, ty) => elided(ty.to_token_stream()),
         }
+    }
+
+    /// The type of the value that the function returns if it succeeds, if its tokens show that this is not an alias of a
+    /// `Result`.
+    pub(crate) fn value(&self) -> Option<TokenStream> {
+        let ReturnType::Type(_, ty) = &self.function.signature.output else { return None };
+        let value = match result(ty) {
+            Some((value, _)) => value,
+            None if is_container(ty) => ty,
+            None => return None,
+        };
+        Some(elided(value.to_token_stream()))
+    }
+
+    /// The type of the error, if the result's type shows it.
+    pub(crate) fn error(&self) -> Option<TokenStream> {
+        let ReturnType::Type(_, ty) = &self.function.signature.output else { return None };
+        let (_, error) = result(ty)?;
+        Some(elided(error?.to_token_stream()))
     }
 
     /// Whether the result certainly implements the traits that a result needs.

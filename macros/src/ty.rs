@@ -114,6 +114,25 @@ pub(crate) fn shape(ty: &Type) -> Shape {
     }
 }
 
+/// Returns the types of the value and of the error of a type that is written `Result<…>`.
+pub(crate) fn result(ty: &Type) -> Option<(&Type, Option<&Type>)> {
+    let Type::Path(path) = ungroup(ty) else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == "Result")?;
+    let mut arguments = arguments(last);
+    Some((arguments.next()?, arguments.next()))
+}
+
+/// Whether a type is a list, an `Option` or a tuple, and so not an alias of a `Result`.
+pub(crate) fn is_container(ty: &Type) -> bool {
+    match ungroup(ty) {
+        Type::Array(_) | Type::Tuple(_) => true,
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| {
+            !last.arguments.is_empty() && CONTAINERS.iter().any(|name| last.ident == name)
+        }),
+        _ => false,
+    }
+}
+
 /// Types that only hold others, so that a capability of their content is their own.
 const CONTAINERS: [&str; 13] = [
     "Arc", "Box", "Cell", "LazyLock", "Mutex", "OnceCell", "OnceLock", "Option", "Rc", "RefCell", "RwLock",

@@ -183,13 +183,14 @@ pub mod __private {
     /// For the benchmark that runs it beside the crate `jsonschema`.
     pub use crate::schema::Checker;
     pub use crate::tool::{
-        args::param,
+        args::Argument,
         descriptor::{
             Audit, Confirm, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule,
             Task,
         },
         handler::{HandlerFuture, Named, Run, Tool, Tools, duplicate},
-        returned::{FailsWithBox, FailsWithText, Returned, Succeeds},
+        output::Output,
+        returned::{FailsWithBox, FailsWithText, Failure, Returned, Succeeds},
         state::{InClosedWorld, InReadOnly, Network, Plain, Provide, State, Write, WriteAndNetwork},
     };
 

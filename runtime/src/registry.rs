@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    schema::{Input, OutputShape},
+    schema::{Input, OutputShape, SchemaForm},
     start_error::StartError,
     text,
     tool::descriptor::{Descriptor, IdempotencyKey},
@@ -39,6 +39,7 @@ pub(crate) struct Registry {
 impl Registry {
     pub(crate) fn new(
         descriptors: impl IntoIterator<Item = &'static Descriptor>,
+        form: SchemaForm,
     ) -> Result<Self, StartError> {
         let mut descriptors: Vec<_> = descriptors.into_iter().collect();
         descriptors.sort_by_key(|descriptor| descriptor.name);
@@ -50,8 +51,8 @@ impl Registry {
                 return Err(StartError::SameName(descriptor.name));
             }
             check_descriptions(descriptor)?;
-            let input = Input::new(descriptor).map_err(schema)?;
-            let output = OutputShape::new(descriptor).map_err(schema)?;
+            let input = Input::new(descriptor, form).map_err(schema)?;
+            let output = OutputShape::new(descriptor, form).map_err(schema)?;
             tools.push(Definition { descriptor, input, output });
         }
         Ok(Self { tools, by_name })

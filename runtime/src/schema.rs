@@ -5,26 +5,31 @@ mod publish;
 
 use serde_json::{Map, Value, json};
 
+use self::publish::{Notes, Published};
 use crate::{
     message::Message,
     tool::{args::Fault, descriptor::Descriptor},
 };
 pub use check::Checker;
+pub(crate) use publish::SchemaForm;
 
-/// The schema of a tool's arguments, and its checker.
+/// The schema of a tool's arguments as clients read it, and the checker of the one that is enforced.
 pub(crate) struct Input {
     pub(crate) schema: Map<String, Value>,
     checker: Checker,
     /// One line per parameter and rule, for the answer to a call whose arguments do not fit.
     usage: Vec<String>,
+    /// The fields of the parameters' types that have no description, as `Type.field`.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "`doctor` prints them"))]
+    pub(crate) undescribed: Vec<String>,
 }
 
 impl Input {
     /// Publishes and compiles the schema of `descriptor`'s parameters.
-    pub(crate) fn new(descriptor: &Descriptor) -> Result<Self, Message> {
-        let (schema, usage) = publish::input(descriptor)?;
-        let checker = Checker::new(&Value::Object(schema.clone()))?;
-        Ok(Self { schema, checker, usage })
+    pub(crate) fn new(descriptor: &Descriptor, form: SchemaForm) -> Result<Self, Message> {
+        let (Published { enforced, listed }, Notes { usage, undescribed }) =
+            publish::input(descriptor, form)?;
+        Ok(Self { schema: listed, checker: Checker::new(&enforced)?, usage, undescribed })
     }
 
     /// Publishes an optional string that is taken out of the arguments before they are checked.
@@ -65,16 +70,24 @@ pub(crate) enum OutputShape {
 
 impl OutputShape {
     /// Publishes and compiles the schema of `descriptor`'s result.
-    pub(crate) fn new(descriptor: &Descriptor) -> Result<Self, Message> {
-        let Some(schema) = publish::output(descriptor)? else { return Ok(Self::Content) };
+    pub(crate) fn new(descriptor: &Descriptor, form: SchemaForm) -> Result<Self, Message> {
+        let published = publish::output(descriptor, form)?;
+        let Some(Published { enforced, listed: schema }) = published else { return Ok(Self::Content) };
         match schema.get("type").and_then(Value::as_str) {
             Some("null") => Ok(Self::Unit),
             Some("string") if !schema.contains_key("enum") => Ok(Self::Text),
             ty => {
                 let object = ty == Some("object");
-                let checker = Checker::new(&Value::Object(schema.clone()))?;
-                Ok(Self::Structured { schema, object, checker })
+                Ok(Self::Structured { schema, object, checker: Checker::new(&enforced)? })
             }
+        }
+    }
+
+    #[cfg(feature = "cli")]
+    fn listed(&self) -> Option<&Map<String, Value>> {
+        match self {
+            Self::Structured { schema, .. } => Some(schema),
+            _ => None,
         }
     }
 
@@ -99,6 +112,18 @@ impl OutputShape {
             _ => None,
         }
     }
+}
+
+/// Lists the places in a tool's schemas where an integer is beyond 2^53, so that JavaScript clients round it.
+#[cfg(feature = "cli")]
+pub(crate) fn unsafe_integers(input: &Input, output: &OutputShape) -> Vec<String> {
+    let mut places = Vec::new();
+    for (name, schema) in [("inputSchema", Some(&input.schema)), ("outputSchema", output.listed())] {
+        for (key, part) in schema.into_iter().flatten() {
+            publish::unsafe_integers(part, &format!("{name}.{key}"), &mut places);
+        }
+    }
+    places
 }
 
 /// Puts `value` under `result`, for clients before 2026-07-28.

@@ -21,6 +21,7 @@ use crate::{
     record::Recording,
     revision::Revision,
     sandbox::Sandbox,
+    schema::SchemaForm,
     scopes::Visibility,
     serve::{ReadinessCheck, ServerHandler, UserHandler},
     store::KeyStore,
@@ -112,6 +113,15 @@ impl<C> Server<C> {
     /// call. Undoes [`Server::conceal`].
     pub fn list_all(mut self) -> Self {
         self.config.visibility = Visibility::Listed;
+        self
+    }
+
+    /// Lists tools with the schemas that are enforced, in all of JSON Schema 2020-12 (SEP-2106), for clients that check
+    /// arguments themselves. By default, a list has a form of each schema that all known clients and model APIs take: a
+    /// plain object at the root, without bounds beyond 2^53, and with the rules between parameters in its description.
+    /// Some APIs refuse every tool of a server because of one exact schema.
+    pub fn exact_schemas(mut self) -> Self {
+        self.config.schemas = SchemaForm::Exact;
         self
     }
 

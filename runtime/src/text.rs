@@ -36,7 +36,7 @@ pub(crate) fn is_hidden(c: char) -> bool {
         | '\u{1160}'
         | '\u{17B4}'
         | '\u{17B5}'
-        | '\u{180E}'
+        | '\u{180B}'..='\u{180F}'
         | '\u{200B}'..='\u{200F}'
         | '\u{2028}'..='\u{202E}'
         | '\u{2060}'..='\u{206F}'
@@ -45,6 +45,8 @@ pub(crate) fn is_hidden(c: char) -> bool {
         | '\u{FEFF}'
         | '\u{FFA0}'
         | '\u{FFF0}'..='\u{FFFB}'
+        | '\u{1BCA0}'..='\u{1BCA3}'
+        | '\u{1D173}'..='\u{1D17A}'
         | '\u{E0000}'..='\u{E0FFF}' => true,
         c => c.is_control(),
     }

@@ -35,7 +35,9 @@ const PNG: &[u8] = &[
 
 /// Makes the server.
 pub fn server() -> Server {
+    // The suite looks for the keywords of JSON Schema 2020-12 in the list (SEP-2106).
     Server::new("conformance", "1.0.0")
+        .exact_schemas()
         .logging()
         .tools(tools![
             test_simple_text,

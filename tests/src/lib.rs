@@ -20,6 +20,7 @@ pub mod orders;
 pub mod raw_client;
 pub mod schema_types;
 pub mod stdio_server;
+pub mod syntax_tree;
 pub mod task_client;
 pub mod task_server;
 pub mod wait;

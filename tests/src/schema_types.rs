@@ -197,9 +197,119 @@ fn pair(
     vec![Some(pair), None]
 }
 
+/// The limits of a search.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Limits {
+    /// The most results.
+    most: Option<u64>,
+    /// The way to sort them.
+    #[serde(default)]
+    order: Option<Level>,
+    /// The form that they have.
+    form: Option<Inside>,
+    /// The corner where the search begins.
+    corner: (f64, f64),
+    /// A name and its weight.
+    weighted: Option<(String, u8)>,
+    /// Anything more.
+    more: Vec<Value>,
+    /// The rank.
+    #[schemars(range(min = 1, max = 9))]
+    rank: Option<i64>,
+    /// Not zero.
+    step: Option<std::num::NonZeroI32>,
+}
+
+/// The number of a page.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Page {
+    /// The number of the page.
+    page: Option<u32>,
+}
+
+/// A query with parts of other types.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Query {
+    /// The text.
+    text: String,
+    #[serde(flatten)]
+    page: Page,
+    #[serde(flatten)]
+    inside: Outside,
+}
+
+/// A query with anything else.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct OpenQuery {
+    /// The text.
+    text: String,
+    /// Everything else.
+    #[serde(flatten)]
+    rest: BTreeMap<String, Value>,
+}
+
+/// A shape with the fields of another type beside its tag.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Wrapped {
+    Page(Page),
+    Nothing,
+}
+
+/// Search.
+#[mcp_tool(read_only, closed_world, public, rules(one_of(limits, more), at_most_one(more, query, open)))]
+fn search(
+    /// The limits.
+    limits: Option<Limits>,
+    /// A number.
+    more: Option<i64>,
+    /// The query.
+    query: Option<Query>,
+    /// Another query.
+    open: Option<OpenQuery>,
+    /// The shape.
+    wrapped: Option<Wrapped>,
+) -> Option<Limits> {
+    let _ = (more, query, open, wrapped);
+    limits
+}
+
+/// Forms without a tag that hold each other.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Fork {
+    Left { left: Box<Fork> },
+    Both { left: Box<Fork>, right: Option<Box<Fork>> },
+    Third { left: Box<Fork>, right: Option<Box<Fork>>, third: Option<u8> },
+    End(u8),
+}
+
+/// Take a fork.
+#[mcp_tool(read_only, closed_world, public)]
+fn fork(
+    /// The fork.
+    fork: Fork,
+) -> Fork {
+    fork
+}
+
+/// Do nothing.
+#[mcp_tool(read_only, closed_world, public)]
+fn nothing() {}
+
+/// Take lists.
+#[mcp_tool(read_only, closed_world, public)]
+fn lists(
+    /// The rows.
+    #[param(lenient)]
+    rows: Vec<Vec<Option<f64>>>,
+) -> Vec<Value> {
+    rows.into_iter().map(|row| row.into()).collect()
+}
+
 /// The whole server.
 pub fn server() -> Server {
     Server::new("schema-types", "1.0.0")
         .unaudited()
-        .tools(tools![numbers, rich, tree, choose, anything, pair])
+        .tools(tools![numbers, rich, tree, choose, anything, pair, search, nothing, lists, fork])
 }

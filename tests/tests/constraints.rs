@@ -75,8 +75,21 @@ fn price(
     all.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
+/// Show a part of a file.
+#[mcp_tool(read_only, closed_world, public, rules(at_most_one(head, tail, from)))]
+fn show(
+    /// The number of first lines.
+    head: Option<u32>,
+    /// The number of last lines.
+    tail: Option<u32>,
+    /// The first line.
+    from: Option<u32>,
+) -> u32 {
+    head.or(tail).or(from).unwrap_or_default()
+}
+
 fn server() -> Server {
-    Server::new("rules", "1.0.0").tools(tools![reach, price])
+    Server::new("rules", "1.0.0").tools(tools![reach, price, show])
 }
 
 async fn schema_of(client: &Client, name: &str) -> Value {
@@ -85,8 +98,22 @@ async fn schema_of(client: &Client, name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn rules_are_published_at_the_root() {
+async fn rules_are_published_in_the_description_of_a_plain_object() {
     let client = Client::of(server()).await;
+    let mut schema = schema_of(&client, "reach").await;
+    schema.as_object_mut().unwrap().remove("properties");
+    let expected = json!({
+        "type": "object",
+        "description": "A call must have at least one of `phone` and `email`; \
+            `phone` where `means` is \"phone\" and `email` otherwise.",
+        "additionalProperties": false,
+    });
+    assert_eq!(schema, expected);
+}
+
+#[tokio::test]
+async fn exact_schemas_have_the_rules_at_the_root() {
+    let client = Client::of(server().exact_schemas()).await;
     let mut schema = schema_of(&client, "reach").await;
     schema.as_object_mut().unwrap().remove("properties");
     let expected = json!({
@@ -117,6 +144,7 @@ async fn rules_are_published_at_the_root() {
 #[tokio::test]
 async fn published_rules_are_the_enforced_ones() {
     let client = Client::of(server()).await;
+    let exact = Client::of(server().exact_schemas()).await;
     for (tool, arguments, fits) in [
         ("reach", json!({}), false),
         ("reach", json!({"phone": "1"}), false),
@@ -138,11 +166,18 @@ async fn published_rules_are_the_enforced_ones() {
         ("price", json!({"symbol": "A", "start": "1", "count": 2}), false),
         ("price", json!({"symbol": "A", "start": "1", "count": 2.0, "kind": "b"}), true),
         ("price", json!({"symbol": "A", "start": "1", "count": 3}), true),
+        ("show", json!({}), true),
+        ("show", json!({"head": 1}), true),
+        ("show", json!({"from": 1}), true),
+        ("show", json!({"head": 1, "tail": 1}), false),
+        ("show", json!({"tail": 1, "from": 1}), false),
     ] {
-        let published = jsonschema::validator_for(&schema_of(&client, tool).await).unwrap();
         let answer = client.call(tool, arguments.clone()).await.unwrap();
         assert_eq!(!answer.is_error, fits, "{arguments} {}", answer.text());
-        assert_eq!(published.is_valid(&arguments), fits, "published otherwise: {arguments}");
+        let listed = jsonschema::validator_for(&schema_of(&client, tool).await).unwrap();
+        assert!(!fits || listed.is_valid(&arguments), "listed otherwise: {arguments}");
+        let exact = jsonschema::validator_for(&schema_of(&exact, tool).await).unwrap();
+        assert_eq!(exact.is_valid(&arguments), fits, "exact otherwise: {arguments}");
     }
     // `null` counts as not sent.
     let answer = client.call("price", json!({"symbol": "A", "isin": null, "start": "1"})).await.unwrap();
@@ -167,6 +202,9 @@ async fn refusal_names_the_missing_parameter_and_its_rule() {
     assert!(text.contains("- `start` is missing, and `end` needs it\n"), "{text}");
     assert!(text.contains("exactly one of `symbol` and `isin`"), "{text}");
     assert!(text.contains("`start` wherever `end` is sent"), "{text}");
+    let text = refusal("show", json!({"head": 1, "from": 1})).await;
+    assert!(text.contains("- `arguments` holds more than one of `head`, `from`\n"), "{text}");
+    assert!(text.ends_with("at most one of `head` and `tail` and `from`"), "{text}");
 }
 
 #[test]

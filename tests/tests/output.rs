@@ -120,6 +120,12 @@ fn nan() -> f64 {
     f64::NAN
 }
 
+/// A list of numbers, one of which is not finite.
+#[mcp_tool(read_only, closed_world, public)]
+fn hidden_infinity() -> Vec<Point> {
+    vec![Point { x: 1, y: None }, Point { x: 2, y: Some(f64::INFINITY) }]
+}
+
 /// A long text.
 #[mcp_tool(read_only, closed_world, public)]
 fn long_text(
@@ -181,6 +187,7 @@ fn server() -> Server {
         io_error,
         rich_error,
         nan,
+        hidden_infinity,
         long_text,
         long_list,
         long_picture,
@@ -311,6 +318,19 @@ async fn result_outside_its_schema_is_an_error_without_the_value() {
             assert_eq!((answer.is_error, answer.structured.clone()), (true, None), "{tool}");
             assert_eq!(answer.reason(), Some("output_schema"));
             assert!(!answer.raw.to_string().contains("hunter2"));
+        })
+        .await;
+    }
+}
+
+/// serde_json writes NaN as `null`, which an `Option` would accept.
+#[tokio::test]
+async fn number_that_is_not_finite_is_an_error_with_its_place() {
+    for (tool, place) in [("nan", "`result`"), ("hidden_infinity", "`[1].y`")] {
+        each(tool, json!({}), |_, answer| {
+            assert_eq!((answer.is_error, answer.reason()), (true, Some("output_schema")), "{tool}");
+            let says = format!("a number at {place} that is not finite");
+            assert!(answer.text().contains(&says), "{}", answer.text());
         })
         .await;
     }

@@ -156,3 +156,22 @@ fn required_sandbox_without_landlock_is_a_start_error() {
         "error: tool `look` is declared `read_only`, and this machine cannot enforce it\nnote: no Landlock: ";
     assert!(stderr.starts_with(first), "{stderr}");
 }
+
+#[test]
+fn doctor_warns_of_integers_that_javascript_rounds() {
+    let warning = "warning: integers beyond 2^53 in schemas";
+    let report = Report::with("warnings");
+    assert!(report.doctor.contains(warning), "{}", report.doctor);
+    let place = "`count`: inputSchema.properties.to.maximum\n";
+    assert!(report.doctor.contains(place), "the type's own bounds are not named: {}", report.doctor);
+    assert!(!Report::with("").doctor.contains(warning));
+}
+
+#[test]
+fn doctor_warns_of_fields_without_a_description() {
+    let report = Report::with("warnings").doctor;
+    let (_, fields) =
+        report.split_once("warning: fields of parameters without a description").expect(&report);
+    assert!(fields.contains("\n  Step.unit\n"), "{report}");
+    assert!(!Report::with("").doctor.contains("warning: fields"));
+}

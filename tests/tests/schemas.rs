@@ -1,50 +1,119 @@
 //! Tests that published schemas hold nothing that clients reject, and that they are the ones enforced.
 
+use std::time::{Duration, Instant};
+
 use candor::{Revision, testing::Client};
-use candor_tests::schema_types::server;
+use candor_tests::{schema_types::server, syntax_tree};
 use serde_json::{Map, Value, json};
 
-/// Collects everything that some client rejects, each with its place.
+/// The largest integer that JavaScript, and so many clients, represent exactly.
+const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
+/// Keywords that some client or model API rejects wherever they stand.
+const REJECTED: [&str; 12] = [
+    "oneOf",
+    "allOf",
+    "not",
+    "const",
+    "if",
+    "prefixItems",
+    "definitions",
+    "$dynamicRef",
+    "nullable",
+    "unevaluatedProperties",
+    "dependentRequired",
+    "$anchor",
+];
+
+/// Collects everything that some client or model API rejects, each with its place.
 fn rejected(schema: &Value, place: &str, faults: &mut Vec<String>) {
-    let object = match schema {
-        Value::Object(object) => object,
-        Value::Bool(_) => return faults.push(format!("{place}: a boolean schema")),
-        other => return faults.push(format!("{place}: {other} is not a schema")),
-    };
-    if object.is_empty() {
-        faults.push(format!("{place}: {{}}"));
+    let Value::Object(object) = schema else { return faults.push(format!("{place}: {schema}")) };
+    let mut fault = |words: &str| faults.push(format!("{place}: {words}"));
+    let alone = |key: &str| object.keys().all(|other| other == key);
+    for key in REJECTED.into_iter().filter(|key| object.contains_key(*key)) {
+        fault(key);
     }
-    for key in ["$ref", "$defs", "definitions", "$schema", "$dynamicRef", "nullable"] {
-        if object.contains_key(key) {
-            faults.push(format!("{place}: {key}"));
-        }
+    for key in ["$ref", "anyOf"].into_iter().filter(|key| object.contains_key(*key) && !alone(key)) {
+        fault(&format!("{key} beside other keywords"));
     }
-    if object.get("type").is_some_and(Value::is_array) {
-        faults.push(format!("{place}: a list of types"));
+    let is_typed = object.get("type").is_some_and(Value::is_string);
+    if !is_typed && !object.contains_key("anyOf") && !object.contains_key("$ref") {
+        fault("no type");
+    }
+    if object.get("type") == Some(&json!("array")) && !object.get("items").is_some_and(Value::is_object) {
+        fault("an array without items");
+    }
+    if object.get("type") == Some(&json!("object")) && !object.get("properties").is_some_and(Value::is_object)
+    {
+        fault("an object without properties");
+    }
+    if object.get("enum").and_then(Value::as_array).is_some_and(|all| !all.iter().all(Value::is_string)) {
+        fault("an enum of other values than strings");
     }
     if let Some(format) = object.get("format").and_then(Value::as_str)
-        && (format.starts_with("int") || format.starts_with("uint") || ["float", "double"].contains(&format))
+        && (format.contains("int") || ["float", "double"].contains(&format))
     {
-        faults.push(format!("{place}: format {format}"));
+        fault(&format!("format {format}"));
     }
-    for key in ["properties", "patternProperties"] {
-        for (name, child) in object.get(key).and_then(Value::as_object).into_iter().flatten() {
-            rejected(child, &format!("{place}.{name}"), faults);
+    for (key, value) in object {
+        if value.as_i64().map_or(value.as_u64(), |value| Some(value.unsigned_abs())) > Some(MAX_SAFE_INTEGER)
+        {
+            fault(&format!("{key} is {value}"));
         }
     }
-    for key in ["items", "not", "contains", "propertyNames", "if", "then", "else"] {
-        if let Some(child) = object.get(key) {
-            rejected(child, &format!("{place}/{key}"), faults);
+    for (part, schema) in parts(object) {
+        rejected(schema, &format!("{place}{part}"), faults);
+    }
+}
+
+/// The schemas that are parts of `object`, each with its place.
+fn parts(object: &Map<String, Value>) -> Vec<(String, &Value)> {
+    let children = |key: &str| object.get(key).and_then(Value::as_object).into_iter().flatten();
+    let named = ["properties", "patternProperties", "$defs"].into_iter().flat_map(children);
+    let named = named.map(|(name, schema)| (format!(".{name}"), schema));
+    let one = ["items", "additionalProperties"].into_iter().filter_map(|key| Some((key, object.get(key)?)));
+    let one = one.filter(|(_, schema)| !schema.is_boolean()).map(|(key, schema)| (format!("/{key}"), schema));
+    let choice = object.get("anyOf").and_then(Value::as_array).into_iter().flatten().enumerate();
+    let choice = choice.map(|(at, schema)| (format!("/anyOf[{at}]"), schema));
+    named.chain(one).chain(choice).collect()
+}
+
+/// Collects what some client rejects in the schemas of these tools.
+fn rejected_of(tools: &[Value]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for tool in tools {
+        let name = tool["name"].as_str().unwrap();
+        let input = tool["inputSchema"].as_object().unwrap();
+        // Model APIs refuse a choice at the root, and pass on no other keyword.
+        let root =
+            ["type", "properties", "required", "additionalProperties", "description", "$defs", "$schema"];
+        let others = input.keys().filter(|key| !root.contains(&key.as_str()));
+        faults.extend(others.map(|key| format!("{name} in: {key} at the root")));
+        rejected(&tool["inputSchema"], &format!("{name} in"), &mut faults);
+        let mut output = tool.get("outputSchema").cloned().unwrap_or_else(|| json!({"type": "null"}));
+        // The protocol needs it at the root before 2026-07-28, and no model API reads this schema.
+        if output.get("anyOf").is_some() {
+            output.as_object_mut().unwrap().remove("type");
         }
-    }
-    if let Some(child @ Value::Object(_)) = object.get("additionalProperties") {
-        rejected(child, &format!("{place}/*"), faults);
-    }
-    for key in ["anyOf", "oneOf", "allOf", "prefixItems"] {
-        for (at, child) in object.get(key).and_then(Value::as_array).into_iter().flatten().enumerate() {
-            rejected(child, &format!("{place}/{key}[{at}]"), faults);
+        for (name, target) in
+            output.as_object_mut().unwrap().remove("$defs").iter().flat_map(Value::as_object).flatten()
+        {
+            rejected(target, &format!("{name} out"), &mut faults);
         }
+        output.as_object_mut().unwrap().remove("$schema");
+        rejected(&output, &format!("{name} out"), &mut faults);
     }
+    // Below some lists in lists, a result is any value.
+    let is_any = |fault: &str| {
+        fault.contains(" out") && fault.ends_with("/items/anyOf[5]/items/anyOf[5]/items: no type")
+    };
+    faults.retain(|fault| !is_any(fault));
+    faults
+}
+
+fn description_of(schema: &Value) -> Option<&str> {
+    let choice = schema["anyOf"].as_array().into_iter().flatten();
+    std::iter::once(schema).chain(choice).find_map(|schema| schema["description"].as_str())
 }
 
 #[tokio::test]
@@ -52,23 +121,15 @@ async fn schemas_hold_nothing_that_clients_reject() {
     let service = server().build().unwrap();
     for revision in Revision::ALL {
         let tools = Client::to(service.clone(), revision).await.tools().await.unwrap();
-        assert_eq!(tools.len(), 6);
-        let mut faults = Vec::new();
+        assert_eq!(tools.len(), 10);
+        assert_eq!(rejected_of(&tools), Vec::<String>::new(), "{revision}");
         for tool in &tools {
-            let name = tool["name"].as_str().unwrap();
             let input = &tool["inputSchema"];
-            assert_eq!(
-                (&input["type"], &input["additionalProperties"]),
-                (&json!("object"), &json!(false)),
-                "{name}"
-            );
-            rejected(input, &format!("{name} in"), &mut faults);
-            rejected(&tool["outputSchema"], &format!("{name} out"), &mut faults);
+            assert_eq!((&input["type"], &input["additionalProperties"]), (&json!("object"), &json!(false)));
             for (parameter, schema) in input["properties"].as_object().unwrap() {
-                assert!(schema["description"].is_string(), "{name} {parameter}");
+                assert!(description_of(schema).is_some(), "{parameter} {schema}");
             }
         }
-        assert_eq!(faults, Vec::<String>::new(), "{revision}");
     }
 }
 
@@ -217,11 +278,64 @@ fn other_cases() -> Vec<(&'static str, Value, bool)> {
     ]
 }
 
+fn search_cases() -> Vec<(&'static str, Value, bool)> {
+    let limits = |name: &str, value: Value| {
+        let mut limits = json!({"corner": [1, 2.5], "more": []});
+        limits[name] = value;
+        json!({"limits": limits})
+    };
+    let query = |rest: Value| {
+        let mut query = json!({"text": "a"});
+        query.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        json!({"limits": limits("most", Value::Null)["limits"], "query": query})
+    };
+    let open = json!({"limits": limits("most", Value::Null)["limits"], "open": {"text": "a", "other": [1]}});
+    let wrapped = |value: Value| json!({"more": 1, "wrapped": value});
+    [
+        (limits("most", json!(u64::MAX)), true),
+        (limits("most", json!(-1)), false),
+        (limits("order", json!("low")), true),
+        (limits("order", json!("high")), false),
+        (limits("order", Value::Null), true),
+        (limits("form", json!({"kind": "square", "side": 1})), true),
+        (limits("form", json!({"kind": "square"})), false),
+        (limits("corner", json!([1])), false),
+        (limits("corner", json!([1, 2, 3])), false),
+        (limits("corner", json!([1, "a"])), false),
+        (limits("weighted", json!(["a", 1])), true),
+        (limits("weighted", json!([1, "a"])), false),
+        (limits("weighted", Value::Null), true),
+        (limits("more", json!([[[1, {"a": [[[[1]]]]}]], null])), true),
+        (limits("rank", json!(10)), false),
+        (limits("step", json!(0)), false),
+        (limits("step", json!(-2)), true),
+        (limits("unknown", json!(1)), false),
+        (json!({}), false),
+        (json!({"more": i64::MIN}), true),
+        (json!({"more": 1, "open": {"text": "a"}}), false),
+        (query(json!({"Number": 1})), true),
+        (query(json!({"Nothing": null, "page": 2})), true),
+        (query(json!({"Number": 1, "page": -2})), false),
+        (query(json!({"Number": 1, "pgae": 2})), false),
+        (query(json!({})), false),
+        (open, true),
+        (wrapped(json!({"kind": "page", "page": 1})), true),
+        (wrapped(json!({"kind": "page", "pgae": 1})), false),
+        (wrapped(json!({"kind": "nothing"})), true),
+        (wrapped(json!({"kind": "page", "page": "1"})), false),
+    ]
+    .into_iter()
+    .map(|(arguments, fits)| ("search", arguments, fits))
+    .collect()
+}
+
 #[tokio::test]
 async fn published_schema_is_the_enforced_one() {
     let client = Client::of(server()).await;
     let tools = client.tools().await.unwrap();
-    for (tool, arguments, fits) in [number_cases(), rich_cases(), other_cases()].concat() {
+    let exact = Client::of(server().exact_schemas()).await.tools().await.unwrap();
+    let exact_of = |name| exact.iter().find(|tool| tool["name"] == name).unwrap()["inputSchema"].clone();
+    for (tool, arguments, fits) in [number_cases(), rich_cases(), other_cases(), search_cases()].concat() {
         let listed = tools.iter().find(|listed| listed["name"] == tool).unwrap();
         let published = jsonschema::validator_for(&listed["inputSchema"]).unwrap();
         let answer = client.call(tool, arguments.clone()).await.unwrap();
@@ -232,7 +346,8 @@ async fn published_schema_is_the_enforced_one() {
             let output = jsonschema::validator_for(&listed["outputSchema"]).unwrap();
             assert!(output.is_valid(&answer.structured.unwrap_or_default()), "{arguments}");
         }
-        // `null` for an absent argument is accepted, and need not be published.
+        // `null` for an absent argument is accepted, and need not be published. What fits is always published; what does
+        // not may be, if all clients take only a wider schema.
         let sent: Map<String, Value> = arguments
             .as_object()
             .unwrap()
@@ -240,6 +355,51 @@ async fn published_schema_is_the_enforced_one() {
             .into_iter()
             .filter(|(name, value)| !value.is_null() || name == "value")
             .collect();
-        assert_eq!(published.is_valid(&sent.into()), fits, "published otherwise: {arguments}");
+        let sent = Value::Object(sent);
+        assert!(!fits || published.is_valid(&sent), "published otherwise: {arguments}");
+        let exact = jsonschema::validator_for(&exact_of(tool)).unwrap();
+        assert_eq!(exact.is_valid(&sent), fits, "exact otherwise: {arguments}");
+    }
+}
+
+/// Lists of types that hold each other were written out anew for each path between them: 24.8 MB in 17.9 s for these four.
+#[tokio::test]
+async fn types_that_hold_each_other_are_listed_briefly_and_checked_at_any_depth() {
+    let begun = Instant::now();
+    let client = Client::of(syntax_tree::server()).await;
+    let tools = client.tools().await.unwrap();
+    let (time, bytes) = (begun.elapsed(), serde_json::to_vec(&tools).unwrap().len());
+    assert!(bytes < 64 * 1024, "{bytes} bytes");
+    assert!(time < Duration::from_secs(2), "{time:?}");
+    assert_eq!(rejected_of(&tools), Vec::<String>::new());
+    let published = jsonschema::validator_for(&tools[0]["inputSchema"]).unwrap();
+
+    let number = |value: Value| json!({"kind": "number", "value": value});
+    let deep = |inner: Value, depth: usize| {
+        (0..depth).fold(
+            inner,
+            |inner, _| json!({"kind": "match", "value": number(json!(1)), "arms": [["any", inner]]}),
+        )
+    };
+    for (depth, value, fits) in [(0, json!(1), true), (30, json!(1), true), (30, json!("1"), false)] {
+        let statement = json!({"kind": "expression", "value": deep(number(value), depth)});
+        let arguments = json!({"program": [statement]});
+        let answer = client.call("run", arguments.clone()).await.unwrap();
+        assert_eq!(!answer.is_error, fits, "{}", answer.text());
+        assert_eq!(published.is_valid(&arguments), fits, "published otherwise: {arguments}");
+        if !fits {
+            let place = format!("program[0].value{}.value", ".arms[0][1]".repeat(depth));
+            assert!(answer.text().contains(&format!("`{place}` is not a number")), "{}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn text_that_holds_json_is_read_if_the_parameter_is_lenient() {
+    let client = Client::of(server()).await;
+    let answer = client.call("lists", json!({"rows": "[[1, null], []]"})).await.unwrap();
+    assert_eq!(answer.structured, Some(json!([[1.0, null], []])), "{}", answer.text());
+    for rows in ["[[1]", "\"[]\"", "1", "{}"] {
+        assert!(client.call("lists", json!({"rows": rows})).await.unwrap().is_error, "{rows}");
     }
 }

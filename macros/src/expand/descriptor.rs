@@ -133,9 +133,16 @@ fn deprecated(deprecation: &Deprecation, private: &Ident) -> TokenStream {
     }
 }
 
-/// Expands to the function that makes the output schema.
+/// Expands to the function that makes the output schema. If the type is known, the function is named by its trait: the
+/// error about a type that does not implement it is then short.
 pub(super) fn output_schema(tool: &Tool, private: &Ident) -> TokenStream {
-    let output = tool.sig.output();
+    let output = match tool.sig.value() {
+        Some(value) => {
+            let private = private_at(private, &value);
+            return quote_spanned!(span_of(&value)=> <#value as #private::Output>::schema);
+        }
+        None => tool.sig.output(),
+    };
     let private = private_at(private, &output);
     quote_spanned!(span_of(&output)=> #private::Returned::<#output>::schema)
 }
@@ -155,6 +162,10 @@ fn rule(relation: &Relation, tool: &Tool, private: &Ident) -> TokenStream {
         Relation::AnyOf(names) => {
             let names = list(names);
             quote!(#private::Rule::AnyOf(#names))
+        }
+        Relation::AtMostOne(names) => {
+            let names = list(names);
+            quote!(#private::Rule::AtMostOne(#names))
         }
         Relation::Needs(names) => {
             let (name, needed) = names.split_first().expect("`needs` has at least two names");
@@ -179,10 +190,9 @@ fn wire(name: &Ident, tool: &Tool) -> String {
 fn parameter(param: &Param, argument: &Argument, private: &Ident) -> TokenStream {
     let name = param.wire_name();
     let description = description(&argument.description);
-    let new = constructor(argument, private);
-    let base = quote!(#new(#name, #description));
+    let base = base(argument, private);
     let attr = &argument.attr;
-    let mut fields = Vec::new();
+    let mut fields = vec![quote!(name: #name), quote!(description: #description)];
     if argument.is_optional() {
         fields.push(quote!(optional: true));
     }
@@ -204,20 +214,20 @@ fn parameter(param: &Param, argument: &Argument, private: &Ident) -> TokenStream
     if let Some((pattern, _)) = &attr.pattern {
         fields.push(quote!(pattern: #private::Some(#pattern)));
     }
-    for (key, flag) in [("secret", &attr.secret), ("volatile", &attr.volatile)] {
+    for (key, flag) in [("secret", &attr.secret), ("volatile", &attr.volatile), ("lenient", &attr.lenient)] {
         if flag.is_some() {
             let key = format_ident!("{key}");
             fields.push(quote!(#key: true));
         }
     }
-    if fields.is_empty() { base } else { quote!(#private::Param { #(#fields,)* ..#base }) }
+    quote!(#private::Param { #(#fields,)* ..#base })
 }
 
-/// Expands to the function that makes the parameter's `Param`.
-pub(super) fn constructor(argument: &Argument, private: &Ident) -> TokenStream {
+/// Expands to the `Param` of the parameter's type.
+pub(super) fn base(argument: &Argument, private: &Ident) -> TokenStream {
     let owned = &argument.owned;
     let private = private_at(private, owned);
-    quote_spanned!(span_of(owned)=> #private::param::<#owned>)
+    quote_spanned!(span_of(owned)=> <#owned as #private::Argument>::PARAM)
 }
 
 fn description(description: &Description) -> TokenStream {

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::{
-    descriptor::{constructor, output_schema},
+    descriptor::{base, output_schema},
     names::{hygienic, private_at, span_of},
 };
 use crate::{sig::Kind, tool::Tool};
@@ -81,12 +81,16 @@ impl Inputs {
     }
 }
 
-/// Names the descriptor's functions for the user's types once more. rustc then reports an unmet bound of such a type
-/// in the same words in both places, and so only once.
+/// Names the traits of the user's types once more. rustc then reports an unmet bound of such a type in the same words in
+/// both places, and so only once.
 fn name_bounds(tool: &Tool, private: &Ident) -> Option<TokenStream> {
     let arguments = tool.sig.arguments().filter(|(_, argument)| !argument.shape.is_supported());
-    let arguments = arguments.map(|(_, argument)| constructor(argument, private));
+    let arguments = arguments.map(|(_, argument)| base(argument, private));
     let output = (!tool.sig.output_is_supported()).then(|| output_schema(tool, private));
-    let functions: Vec<TokenStream> = arguments.chain(output).collect();
-    (!functions.is_empty()).then(|| quote!(let _ = (#(#functions,)*);))
+    let error = tool.sig.error().map(|error| {
+        let private = private_at(private, &error);
+        quote_spanned!(span_of(&error)=> <#error as #private::Failure>::HAS_TEXT)
+    });
+    let items: Vec<TokenStream> = arguments.chain(output).chain(error).collect();
+    (!items.is_empty()).then(|| quote!(let _ = (#(#items,)*);))
 }

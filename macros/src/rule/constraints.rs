@@ -15,9 +15,10 @@ use crate::{
 pub(super) fn constraints_fit_the_parameters(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
     for constraint in &attr.constraints {
         let names: Vec<&Ident> = match &constraint.relation {
-            Relation::OneOf(names) | Relation::AnyOf(names) | Relation::Needs(names) => {
-                names.iter().collect()
-            }
+            Relation::OneOf(names)
+            | Relation::AnyOf(names)
+            | Relation::AtMostOne(names)
+            | Relation::Needs(names) => names.iter().collect(),
             Relation::When { param, is, then, otherwise } => {
                 if let Some(argument) = named(param, sig, mistakes) {
                     has_the_type(&param.unraw().to_string(), argument, is, mistakes);

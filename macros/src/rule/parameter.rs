@@ -73,6 +73,21 @@ pub(super) fn pattern_on_text(param: &Param, argument: &Argument, mistakes: &mut
     }
 }
 
+pub(super) fn lenient_on_lists_and_objects(param: &Param, argument: &Argument, mistakes: &mut Mistakes) {
+    if let Some(key) = &argument.attr.lenient
+        && !matches!(argument.shape, Shape::List | Shape::Unknown)
+    {
+        let name = param.ident.unraw();
+        let fact =
+            format!("`lenient` reads a list or an object, and `{name}` is {}", described(&argument.shape));
+        mistakes.push(
+            Mistake::at(key, fact)
+                .note("some clients send a list or an object as text that holds JSON")
+                .help("delete `lenient`"),
+        );
+    }
+}
+
 pub(super) fn values_fit(param: &Param, argument: &Argument, mistakes: &mut Mistakes) {
     let name = param.ident.unraw().to_string();
     for value in [&argument.attr.default, &argument.attr.example].into_iter().flatten() {

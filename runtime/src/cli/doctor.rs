@@ -1,10 +1,14 @@
 //! `doctor`: reports what the server declares, and what enforces each declaration on this machine.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use crate::{
     contract::{EnforcedBy, Outline, enforcement},
     sandbox::{Support, WordSupport},
+    schema,
     tool::descriptor::{Descriptor, Effect, IdempotencyKey},
     warnings::warnings,
 };
@@ -30,6 +34,8 @@ pub(super) fn report(outline: &Outline) -> String {
     sandbox(&mut text, &tools, &outline.support);
     log(&mut text, outline);
     keys(&mut text, outline);
+    integers(&mut text, outline);
+    fields(&mut text, outline);
     for warning in warnings(outline.registry.tools()) {
         let _ = writeln!(text, "\nwarning: {warning}");
     }
@@ -127,6 +133,42 @@ fn keys(text: &mut String, outline: &Outline) {
         }
         None => writeln!(text, "  not kept: a call that is sent again runs again"),
     };
+}
+
+/// Warns of integers in schemas that JavaScript clients round.
+fn integers(text: &mut String, outline: &Outline) {
+    let places: Vec<(&str, Vec<String>)> = outline
+        .registry
+        .tools()
+        .iter()
+        .map(|tool| (tool.name(), schema::unsafe_integers(&tool.input, &tool.output)))
+        .filter(|(_, places)| !places.is_empty())
+        .collect();
+    if places.is_empty() {
+        return;
+    }
+    text.push_str("\nwarning: integers beyond 2^53 in schemas, which JavaScript clients round:\n");
+    for (tool, places) in places {
+        let _ = writeln!(text, "  `{tool}`: {}", places.join(", "));
+    }
+    text.push_str("  Choose bounds within ±(2^53 - 1), or take and return such numbers as text.\n");
+}
+
+/// Warns of fields of parameters that models know by their names only.
+fn fields(text: &mut String, outline: &Outline) {
+    let fields: BTreeSet<&str> = outline
+        .registry
+        .tools()
+        .iter()
+        .flat_map(|tool| tool.input.undescribed.iter().map(String::as_str))
+        .collect();
+    if !fields.is_empty() {
+        let fields: Vec<&str> = fields.into_iter().collect();
+        text.push_str(
+            "\nwarning: fields of parameters without a description, which models guess from their names:\n",
+        );
+        let _ = writeln!(text, "  {}\n  Add a `///` comment above each.", fields.join(", "));
+    }
 }
 
 fn count(tools: &[&str]) -> String {

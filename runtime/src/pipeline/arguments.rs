@@ -17,6 +17,11 @@ pub(super) fn check(
             arguments.remove(param.name);
         }
     }
+    for param in tool.descriptor.params.iter().filter(|param| param.lenient) {
+        if let Some(value) = arguments.get_mut(param.name) {
+            read_text(value);
+        }
+    }
     let arguments = Value::Object(arguments);
     if !tool.input.accepts(&arguments) {
         let faults = tool.input.faults(tool.descriptor, &arguments);
@@ -25,5 +30,14 @@ pub(super) fn check(
     match arguments {
         Value::Object(arguments) => Ok(arguments),
         _ => unreachable!("wrapped as an object above"),
+    }
+}
+
+/// Replaces text that holds a list or an object in JSON by what it holds.
+fn read_text(value: &mut Value) {
+    if let Value::String(text) = value
+        && let Ok(read @ (Value::Array(_) | Value::Object(_))) = serde_json::from_str(text)
+    {
+        *value = read;
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     limits::Slot,
     registry::{Definition, Registry},
     sandbox::UnsandboxedHandle,
+    schema::SchemaForm,
     start_error::StartError,
     tool::{
         ask::Round,
@@ -55,7 +56,7 @@ impl Previews {
             names.push((tool, preview.name));
             by_name.insert(preview.name, (preview, handler));
         }
-        let registry = Registry::new(by_name.values().map(|(preview, _)| *preview))?;
+        let registry = Registry::new(by_name.values().map(|(preview, _)| *preview), SchemaForm::Exact)?;
         let handlers = registry.tools().iter().map(|preview| by_name[preview.name()].1.clone()).collect();
         let index = |(tool, preview)| Some((tool, registry.index(preview)?));
         let by_tool = names.into_iter().filter_map(index).collect();

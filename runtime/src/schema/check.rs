@@ -129,6 +129,9 @@ impl Checker {
 impl Types {
     const NONE: Self = Self(0);
     const ANY: Self = Self(0b11_1111);
+    const NULL: Self = Self(1);
+    const ARRAY: Self = Self(1 << 4);
+    const OBJECT: Self = Self(1 << 5);
     const NAMES: [(&'static str, u8); 7] = [
         ("null", 1),
         ("boolean", 1 << 1),
@@ -166,6 +169,9 @@ impl Types {
 
     /// `a string or null`
     fn words(self) -> String {
+        if self == Self::ANY {
+            return "any value".to_owned();
+        }
         let named = Self::NAMES.iter().filter(|(_, bit)| self.0 & bit != 0);
         let with_article = |name| match name {
             "null" => "null".to_owned(),

@@ -1,104 +1,172 @@
-//! Writes the JSON Schemas that clients read, from types and from what `#[param]` declares.
+//! Writes the JSON Schemas of a tool, from types and from what `#[param]` declares: the one that is enforced, and the one
+//! that clients read.
 
+mod described;
+mod expand;
+mod number;
+mod portable;
 mod rules;
-mod shape;
+mod types;
 
-use schemars::{
-    Schema, SchemaGenerator,
-    generate::{Contract, SchemaSettings},
+use schemars::generate::Contract;
+use serde_json::{Map, Value, json};
+
+use self::{
+    expand::{Expanded, object_at_root},
+    portable::{Portable, Rewritten},
+    types::{TypeSchemas, forget_null},
 };
-use serde_json::{Map, Value};
-
 use super::check::Checker;
 use crate::{
     message::Message,
     tool::descriptor::{Descriptor, Literal, Param},
 };
+pub(super) use number::unsafe_integers;
 
 /// The dialect that a schema names if it uses keywords which not all dialects share.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// Writes the schema of `descriptor`'s parameters, and one line per parameter and rule for people.
-pub(super) fn input(descriptor: &Descriptor) -> Result<(Map<String, Value>, Vec<String>), Message> {
-    let mut properties = Map::new();
-    let mut required = Vec::new();
-    let mut definitions = Map::new();
-    for param in descriptor.params {
-        let property = property(param, &mut definitions)
-            .map_err(|why| Message::new(format!("parameter `{}`: {why}", param.name)))?;
-        if !param.optional {
-            required.push(Value::from(param.name));
-        }
-        properties.insert(param.name.to_owned(), property);
+/// The form in which a list of tools shows their schemas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum SchemaForm {
+    /// The form that all known clients and model APIs take. It may accept more than is enforced.
+    #[default]
+    Portable,
+    /// The form that is enforced, in all of JSON Schema 2020-12.
+    Exact,
+}
+
+/// The schema that is enforced, and the one that is listed.
+pub(super) struct Published {
+    pub(super) enforced: Value,
+    pub(super) listed: Map<String, Value>,
+}
+
+/// Texts about parameters for people.
+pub(super) struct Notes {
+    /// One line per parameter and rule.
+    pub(super) usage: Vec<String>,
+    /// The fields of the parameters' types that have no description.
+    pub(super) undescribed: Vec<String>,
+}
+
+/// Writes the schemas of `descriptor`'s parameters.
+pub(super) fn input(descriptor: &Descriptor, form: SchemaForm) -> Result<(Published, Notes), Message> {
+    let makers = descriptor.params.iter().map(|param| param.schema);
+    let (schemas, types) = types::generate(Contract::Deserialize, makers);
+    let mut properties = Vec::new();
+    for (param, schema) in descriptor.params.iter().zip(schemas) {
+        let property = property(param, schema.unwrap_or_default(), &types);
+        properties.push(property.map_err(|why| of_param(param, &why))?);
     }
-    let params = descriptor.params.iter().map(|param| usage(param, &properties[param.name]));
+    let enforced = enforced_input(descriptor, &types, &properties)?;
+    let listed = match form {
+        SchemaForm::Exact => enforced.clone(),
+        SchemaForm::Portable => listed_input(descriptor, &types, &properties),
+    };
+    let params = descriptor.params.iter().zip(&properties).map(|(param, property)| usage(param, property));
     let usage = params.chain(descriptor.rules.iter().map(ToString::to_string)).collect();
-    let mut schema = Map::new();
-    schema.insert("type".to_owned(), "object".into());
-    if !properties.is_empty() {
-        schema.insert("properties".to_owned(), properties.into());
+    let notes = Notes { usage, undescribed: described::undescribed_fields(&types) };
+    Ok((Published { enforced: enforced.into(), listed }, notes))
+}
+
+fn of_param(param: &Param, why: &Message) -> Message {
+    Message::new(format!("parameter `{}`: {why}", param.name))
+}
+
+fn enforced_input(
+    descriptor: &Descriptor,
+    types: &TypeSchemas,
+    properties: &[Value],
+) -> Result<Map<String, Value>, Message> {
+    let Expanded { schemas, targets } = exact(types, properties);
+    for (param, schema) in descriptor.params.iter().zip(&schemas) {
+        literals(param, schema, &targets).map_err(|why| of_param(param, &why))?;
     }
-    if !required.is_empty() {
-        schema.insert("required".to_owned(), required.into());
-    }
-    schema.insert("additionalProperties".to_owned(), false.into());
-    add_definitions(definitions, &mut schema);
+    let mut schema = arguments(descriptor, schemas);
+    add_definitions(targets, &mut schema);
     rules::write(descriptor, &mut schema)?;
     if !descriptor.rules.is_empty() {
         schema.insert("$schema".to_owned(), DIALECT.into());
     }
-    Ok((schema, usage))
+    Ok(schema)
 }
 
-/// Writes the schema of `descriptor`'s result; `None` if the handler makes content blocks itself.
-pub(super) fn output(descriptor: &Descriptor) -> Result<Option<Map<String, Value>>, Message> {
-    let mut definitions = Map::new();
-    let schema = type_schema(&Contract::Serialize, descriptor.output, &mut definitions)?;
-    let Some(Value::Object(mut schema)) = schema else { return Ok(None) };
-    add_definitions(definitions, &mut schema);
-    Ok(Some(schema))
+/// Resolves references for checking, and replaces the names of Rust's number types by their ranges.
+fn exact(types: &TypeSchemas, schemas: &[Value]) -> Expanded {
+    let mut expanded = expand::exact(types, schemas);
+    expanded.schemas.iter_mut().chain(expanded.targets.values_mut()).for_each(number::exact);
+    expanded
 }
 
-/// Writes the schema that `make` generates for a type. The targets of its references go to `definitions`.
-fn type_schema<S: Into<Option<Schema>>>(
-    contract: &Contract,
-    make: fn(&mut SchemaGenerator) -> S,
-    definitions: &mut Map<String, Value>,
-) -> Result<Option<Value>, Message> {
-    // Types are inlined, unless one of them has an anchor, which may stand in a schema once.
-    for inline in [true, false] {
-        let mut generator = generator(contract.clone(), inline);
-        let Some(schema) = make(&mut generator).into() else { return Ok(None) };
-        let (schema, generated) = (schema.to_value(), generator.definitions());
-        if inline && (has_anchor(&schema) || generated.values().any(has_anchor)) {
-            continue;
-        }
-        let mut targets = Map::new();
-        let schema = shape::clean(schema, generated, &mut targets);
-        for (name, target) in targets {
-            if definitions.insert(name.clone(), target.clone()).is_some_and(|earlier| earlier != target) {
-                return Err(Message::new(format!("two of its types are called `{name}`")));
-            }
-        }
-        return Ok(Some(schema));
+/// Writes the portable form: a plain object at the root, since model APIs refuse `allOf`, `anyOf` and others there. What
+/// the root cannot say is said in its description.
+fn listed_input(descriptor: &Descriptor, types: &TypeSchemas, properties: &[Value]) -> Map<String, Value> {
+    let Expanded { schemas, targets } = expand::listed(types, properties);
+    let mut lines = Vec::new();
+    let mut rewritten = Vec::new();
+    for (param, schema) in descriptor.params.iter().zip(schemas) {
+        let Rewritten { schema, description } = Portable::Input.rewrite(schema);
+        lines.extend(description.map(|text| format!("`{}`: {text}", param.name)));
+        rewritten.push(schema);
     }
-    unreachable!("the second turn returns")
+    lines.extend(rules::sentence(descriptor));
+    let mut schema = arguments(descriptor, rewritten);
+    types::describe(&mut schema, lines);
+    add_definitions(portable_targets(Portable::Input, targets), &mut schema);
+    schema
 }
 
-fn generator(contract: Contract, inline: bool) -> SchemaGenerator {
-    let mut settings = SchemaSettings::draft2020_12();
-    settings.meta_schema = None;
-    settings.inline_subschemas = inline;
-    settings.contract = contract;
-    settings.into_generator()
+fn portable_targets(direction: Portable, targets: Map<String, Value>) -> Map<String, Value> {
+    targets.into_iter().map(|(name, target)| (name, direction.rewrite(target).schema)).collect()
 }
 
-fn has_anchor(schema: &Value) -> bool {
-    match schema {
-        Value::Object(object) => object.contains_key("$anchor") || object.values().any(has_anchor),
-        Value::Array(schemas) => schemas.iter().any(has_anchor),
-        _ => false,
+/// The schema of an object with one property per parameter.
+fn arguments(descriptor: &Descriptor, properties: Vec<Value>) -> Map<String, Value> {
+    let params = descriptor.params;
+    let properties: Map<String, Value> =
+        params.iter().map(|param| param.name.to_owned()).zip(properties).collect();
+    let required: Vec<&str> = params.iter().filter(|param| !param.optional).map(|param| param.name).collect();
+    let mut schema = Map::new();
+    schema.insert("type".to_owned(), "object".into());
+    schema.insert("properties".to_owned(), properties.into());
+    if !required.is_empty() {
+        schema.insert("required".to_owned(), required.into());
     }
+    schema.insert("additionalProperties".to_owned(), false.into());
+    schema
+}
+
+/// Writes the schemas of `descriptor`'s result; `None` if the handler makes content blocks itself.
+pub(super) fn output(descriptor: &Descriptor, form: SchemaForm) -> Result<Option<Published>, Message> {
+    let (schemas, types) = types::generate(Contract::Serialize, std::iter::once(descriptor.output));
+    let Some(schema) = schemas.into_iter().next().flatten() else { return Ok(None) };
+    let schemas = [types.root(schema)];
+    let Expanded { schemas: exact, targets } = exact(&types, &schemas);
+    let enforced = at_root(exact, targets)?;
+    let listed = match form {
+        SchemaForm::Exact => enforced.clone(),
+        SchemaForm::Portable => {
+            let Expanded { schemas, targets } = expand::listed(&types, &schemas);
+            let schemas = schemas.into_iter().map(|schema| Portable::Output.rewrite(schema).schema).collect();
+            at_root(schemas, portable_targets(Portable::Output, targets))?
+        }
+    };
+    Ok(Some(Published { enforced: enforced.into(), listed }))
+}
+
+/// Completes the schema of a result.
+fn at_root(schemas: Vec<Value>, targets: Map<String, Value>) -> Result<Map<String, Value>, Message> {
+    let mut root = match schemas.into_iter().next() {
+        Some(Value::Object(root)) => Value::Object(root),
+        Some(Value::Bool(true)) => json!({}),
+        _ => return Err(Message::new("its result has no value")),
+    };
+    object_at_root(&mut root);
+    let Value::Object(mut root) = root else { unreachable!("an object above") };
+    root.remove("title");
+    add_definitions(targets, &mut root);
+    Ok(root)
 }
 
 /// Puts the targets of references at the root of `schema`, and names the dialect that has them.
@@ -110,12 +178,18 @@ fn add_definitions(definitions: Map<String, Value>, schema: &mut Map<String, Val
 }
 
 /// Writes the schema of one parameter: the schema of its type, and what `#[param]` adds.
-fn property(param: &Param, definitions: &mut Map<String, Value>) -> Result<Value, Message> {
-    let mut schema = type_schema(&Contract::Deserialize, param.schema, definitions)?.unwrap_or_default();
+fn property(param: &Param, schema: Value, types: &TypeSchemas) -> Result<Value, Message> {
+    let mut schema = types.root(schema);
     if param.optional {
-        shape::forget_null(&mut schema);
+        forget_null(&mut schema);
+        schema = types.root(schema);
     }
-    let Value::Object(mut schema) = schema else { return Err(Message::new("its type accepts nothing")) };
+    let mut schema = match schema {
+        Value::Object(schema) => schema,
+        Value::Bool(true) => Map::new(),
+        _ => return Err(Message::new("its type accepts nothing")),
+    };
+    schema.remove("title");
     bounds(param, &mut schema)?;
     if !param.description.is_empty() {
         let description = match schema.get("description").and_then(Value::as_str) {
@@ -130,23 +204,19 @@ fn property(param: &Param, definitions: &mut Map<String, Value>) -> Result<Value
     if let Some(example) = param.example {
         schema.insert("examples".to_owned(), vec![example.to_json()].into());
     }
-    literals(param, &schema, definitions)?;
     Ok(schema.into())
 }
 
 /// Checks that `default` and `example` fit the schema they stand in.
-fn literals(
-    param: &Param,
-    schema: &Map<String, Value>,
-    definitions: &Map<String, Value>,
-) -> Result<(), Message> {
-    if param.default.is_none() && param.example.is_none() {
+fn literals(param: &Param, schema: &Value, targets: &Map<String, Value>) -> Result<(), Message> {
+    let literals = [("default", param.default), ("example", param.example)];
+    if literals.iter().all(|(_, literal)| literal.is_none()) {
         return Ok(());
     }
-    let mut whole = schema.clone();
-    add_definitions(definitions.clone(), &mut whole);
+    let mut whole = schema.as_object().cloned().unwrap_or_default();
+    add_definitions(targets.clone(), &mut whole);
     let checker = Checker::new(&whole.into())?;
-    for (key, literal) in [("default", param.default), ("example", param.example)] {
+    for (key, literal) in literals {
         if literal.is_some_and(|literal| !checker.accepts(&literal.to_json())) {
             return Err(Message::new(format!("its `{key}` does not fit its own schema")));
         }

@@ -55,7 +55,7 @@ impl<C: State> Server<C> {
         let (mut tools, disabled): (Vec<_>, Vec<_>) =
             tools.into_iter().partition(|(tool, _)| config.serves(tool));
         tools.sort_by_key(|(tool, _)| tool.name);
-        let mut registry = Registry::new(tools.iter().map(|(tool, _)| *tool))?;
+        let mut registry = Registry::new(tools.iter().map(|(tool, _)| *tool), config.schemas)?;
         check_tasks(&config, &registry)?;
         let limits = Limits::new(&config.bounds, registry.tools().iter().map(|tool| tool.descriptor));
         let (support, prestarted) = probe.end();
@@ -100,7 +100,7 @@ impl<C: State> Server<C> {
     pub(crate) fn outline(&self) -> Result<Outline, StartError> {
         let config = &self.config;
         let tools = self.declared().map(|(tool, _)| tool);
-        let mut registry = Registry::new(tools.filter(|tool| config.serves(tool)))?;
+        let mut registry = Registry::new(tools.filter(|tool| config.serves(tool)), config.schemas)?;
         let keys = self.key_store().map(|store| store.place());
         if keys.is_some() && config.key_argument {
             registry.add_key_argument()?;

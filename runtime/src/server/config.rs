@@ -12,6 +12,7 @@ use crate::{
     record::Recording,
     revision::Revision,
     sandbox::SandboxConfig,
+    schema::SchemaForm,
     scopes::Scopes,
     scopes::Visibility,
     serve::{ReadinessCheck, UserHandler},
@@ -38,6 +39,8 @@ pub(crate) struct Config {
     pub(super) sandbox: SandboxConfig,
     pub(super) bounds: Bounds,
     pub(super) scopes: Scopes,
+    /// The form of the schemas in lists.
+    pub(super) schemas: SchemaForm,
     pub(super) read_only: bool,
     pub(super) skip_confirmation: bool,
     /// Tools that run without being confirmed.
@@ -65,6 +68,7 @@ impl Config {
             sandbox: SandboxConfig::default(),
             bounds: Bounds::default(),
             scopes: Scopes::default(),
+            schemas: SchemaForm::default(),
             read_only: false,
             skip_confirmation: false,
             confirmed_tools: Vec::new(),

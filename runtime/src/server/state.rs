@@ -10,7 +10,7 @@ use crate::{
     message::Message,
     serve::{ServerHandler, UserHandler},
     start_error::StartError,
-    tool::state::State,
+    tool::state::{NoState, State},
 };
 
 /// The values of a server's own arguments.
@@ -78,7 +78,7 @@ fn failure(error: impl Display) -> Message {
     Message::new(format!("{error:#}"))
 }
 
-impl Server {
+impl<N: NoState> Server<N> {
     /// Gives the tools their state.
     pub fn state<C: State>(self, state: C) -> Server<C> {
         self.with(Source::Ready(state))

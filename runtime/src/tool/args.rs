@@ -18,6 +18,10 @@ use crate::message::Message;
     note = "derive `serde::Deserialize` and `schemars::JsonSchema` on it, or take a field of the server's state as `&T`"
 )]
 pub trait Argument: Sized {
+    /// A parameter of this type without a name. An expansion reads it through the trait: the error about a type that does
+    /// not implement it is then short.
+    #[doc(hidden)]
+    const PARAM: Param = Param { schema: Self::schema, ..Param::DEFAULT };
     #[doc(hidden)]
     fn read(value: Value) -> Result<Self, serde_json::Error>;
     #[doc(hidden)]
@@ -32,26 +36,6 @@ impl<T: DeserializeOwned + schemars::JsonSchema> Argument for T {
 
     fn schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         generator.subschema_for::<T>()
-    }
-}
-
-/// Describes a parameter of type `T` that has only a name and a description.
-#[doc(hidden)]
-pub const fn param<T: Argument>(name: &'static str, description: &'static str) -> Param {
-    Param {
-        name,
-        description,
-        optional: false,
-        min: None,
-        max: None,
-        min_len: None,
-        max_len: None,
-        pattern: None,
-        default: None,
-        example: None,
-        secret: false,
-        volatile: false,
-        schema: T::schema,
     }
 }
 

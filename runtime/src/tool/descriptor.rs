@@ -261,6 +261,7 @@ pub struct Deprecated {
 }
 
 /// One parameter of a call.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of `#[param]`")]
 #[derive(Clone, Copy, Debug)]
 pub struct Param {
     /// The name on the wire.
@@ -287,8 +288,31 @@ pub struct Param {
     pub secret: bool,
     /// Whether the value is ignored when two calls are compared.
     pub volatile: bool,
+    /// Whether a string that holds JSON is taken for the list or object in it.
+    pub lenient: bool,
     /// Makes the schema of the parameter's type.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+impl Param {
+    /// The values that hold unless `#[param]` sets others.
+    #[doc(hidden)]
+    pub const DEFAULT: Self = Self {
+        name: "",
+        description: "",
+        optional: false,
+        min: None,
+        max: None,
+        min_len: None,
+        max_len: None,
+        pattern: None,
+        default: None,
+        example: None,
+        secret: false,
+        volatile: false,
+        lenient: false,
+        schema: |_| Schema::default(),
+    };
 }
 
 /// A constraint between parameters, with their names on the wire.
@@ -298,6 +322,8 @@ pub enum Rule {
     OneOf(&'static [&'static str]),
     /// At least one of them is sent.
     AnyOf(&'static [&'static str]),
+    /// One of them is sent, or none.
+    AtMostOne(&'static [&'static str]),
     /// A call that sends the first sends the others.
     Needs(&'static str, &'static [&'static str]),
     /// The value of one parameter decides which others are sent.
@@ -321,6 +347,7 @@ impl std::fmt::Display for Rule {
         match self {
             Self::OneOf(names) => write!(f, "exactly one of {}", listed(names)),
             Self::AnyOf(names) => write!(f, "at least one of {}", listed(names)),
+            Self::AtMostOne(names) => write!(f, "at most one of {}", listed(names)),
             Self::Needs(name, needed) => write!(f, "{} wherever `{name}` is sent", listed(needed)),
             Self::When { param, is, then, otherwise } => {
                 let is = is.to_json();

@@ -5,7 +5,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::error::ToolError;
+use super::{error::ToolError, finite};
+use crate::message::Message;
 
 /// The answer to a call: the protocol's `CallToolResult`, independent of its revision.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -290,12 +291,23 @@ impl<T: Serialize + JsonSchema> Output for T {
 
     fn reply(self) -> Reply {
         match (serde_json::to_value(&self), serde_json::to_string(&self)) {
-            (Ok(value), Ok(json)) => Reply { structured: Some(value), json: Some(json), ..Reply::default() },
+            (Ok(value), Ok(json)) => match finite::holds_null(&value).then(|| finite::not_finite(&self)) {
+                Some(Some(place)) => not_finite(&place).into(),
+                _ => Reply { structured: Some(value), json: Some(json), ..Reply::default() },
+            },
             // A map has keys that are not strings, or a `Serialize` fails by itself. The caller does not read the
             // reason, since it may quote a value.
             _ => ToolError::new("the tool's result could not be written as JSON").reason("output").into(),
         }
     }
+}
+
+/// The error of a result with NaN or an infinity, which JSON does not have.
+fn not_finite(place: &str) -> ToolError {
+    let message = Message::new(format!("the tool's result has a number at `{place}` that is not finite"))
+        .note("JSON has neither NaN nor infinity")
+        .help("report it to the operator of the server");
+    ToolError::new(message).reason("output_schema")
 }
 
 #[diagnostic::do_not_recommend]

@@ -95,6 +95,27 @@ impl AsError for dyn Error + Send + Sync {
     }
 }
 
+/// The error of a tool: any type with a text.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a tool's error: it has no text",
+    label = "returned by a tool",
+    note = "implement `std::fmt::Display` for it, for example by `thiserror`: a caller reads the text"
+)]
+pub trait Failure {
+    /// Names the trait in an expansion.
+    const HAS_TEXT: () = ();
+    /// Returns the text.
+    fn text(&self) -> String;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Display> Failure for E {
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
 /// Reads a `Result` whose error has a text and nothing else.
 #[doc(hidden)]
 pub trait FailsWithText {
@@ -103,7 +124,7 @@ pub trait FailsWithText {
     fn outcome(&self) -> Outcome
     where
         Self::Value: Output,
-        Self::Error: Display;
+        Self::Error: Failure;
 }
 
 impl<T, E> FailsWithText for Returned<Result<T, E>> {
@@ -113,9 +134,9 @@ impl<T, E> FailsWithText for Returned<Result<T, E>> {
     fn outcome(&self) -> Outcome
     where
         T: Output,
-        E: Display,
+        E: Failure,
     {
-        outcome(self.take(), |error| ToolError::new(error.to_string()))
+        outcome(self.take(), |error| ToolError::new(error.text()))
     }
 }
 

@@ -28,6 +28,16 @@ pub trait State: Send + Sync + 'static {}
 
 impl State for () {}
 
+/// The state of a server that was given none.
+#[diagnostic::on_unimplemented(
+    message = "the server already has the state `{Self}`",
+    label = "a second state",
+    note = "a server has one state: make both types fields of one struct with `#[derive(State)]`"
+)]
+pub trait NoState: State + Default {}
+
+impl NoState for () {}
+
 /// A state with a handle of type `T`.
 #[diagnostic::on_unimplemented(
     message = "the server's state `{Self}` has no field of type `{T}`",

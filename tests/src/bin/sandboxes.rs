@@ -1,6 +1,7 @@
 //! A server whose sandbox settings come from the environment, for tests of its report of them.
 //!
-//! `SANDBOXES` holds any of `off`, `required`, `unsandboxed`, `scratch=FOLDER` and `port=NUMBER`, separated by spaces.
+//! `SANDBOXES` holds any of `off`, `required`, `unsandboxed`, `warnings`, `scratch=FOLDER` and `port=NUMBER`, separated by
+//! spaces.
 
 use candor::{Sandbox, Server, mcp_tool, tools};
 
@@ -16,6 +17,26 @@ fn put() {}
 #[mcp_tool(read_only, closed_world, public, unsandboxed = "it keeps a cache on disk")]
 fn look_unsandboxed() {}
 
+/// A step of counting.
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Step {
+    /// Its size.
+    size: u64,
+    unit: String,
+}
+
+/// Count to a number that JavaScript does not have.
+#[mcp_tool(read_only, closed_world, public)]
+fn count(
+    /// The number.
+    #[param(max = 9_007_199_254_740_993)]
+    to: u64,
+    /// The step.
+    by: Option<Step>,
+) -> u64 {
+    to + by.map_or(0, |step| step.size + step.unit.len() as u64)
+}
+
 fn main() -> std::process::ExitCode {
     let mut server = Server::new("sandboxes", "1.0.0").unaudited().tools(tools![look, put]);
     for word in std::env::var("SANDBOXES").unwrap_or_default().split_whitespace() {
@@ -23,6 +44,7 @@ fn main() -> std::process::ExitCode {
             ("off", _) => server.sandbox(Sandbox::Off),
             ("required", _) => server.sandbox(Sandbox::Required),
             ("unsandboxed", _) => server.tools(tools![look_unsandboxed]),
+            ("warnings", _) => server.tools(tools![count]),
             ("scratch", folder) => server.scratch(folder),
             ("port", port) => server.closed_world_ports(port.parse::<u16>()),
             _ => panic!("`{word}` is not a setting"),

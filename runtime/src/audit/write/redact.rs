@@ -210,13 +210,16 @@ fn lists(schema: &Value, text: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use crate::{audit::write::redact::*, tool::args::param};
+    use crate::{
+        audit::write::redact::*,
+        tool::{args::Argument, descriptor::Param},
+    };
 
     const TOOL: Descriptor = Descriptor {
         params: &[
-            param::<String>("name", ""),
-            param::<Value>("more", ""),
-            crate::tool::descriptor::Param { secret: true, ..param::<u32>("pin", "") },
+            Param { name: "name", ..String::PARAM },
+            Param { name: "more", ..Value::PARAM },
+            Param { name: "pin", secret: true, ..u32::PARAM },
         ],
         ..Descriptor::DEFAULT
     };

@@ -49,9 +49,9 @@ impl Target {
         }
     }
 
-    /// Calls `look` with the compiled target.
-    pub(super) fn with<T>(&self, look: impl FnOnce(&Checker) -> T) -> Option<T> {
-        self.0.upgrade().as_ref().and_then(|target| target.get()).map(look)
+    /// Returns the compiled target.
+    pub(super) fn get(&self) -> Option<Arc<OnceLock<Checker>>> {
+        self.0.upgrade()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Writes the rules between parameters as keywords at the root of the arguments' schema.
+//! Writes the rules between parameters: as keywords at the root of the arguments' schema, and as a sentence.
 
 use serde_json::{Map, Value, json};
 
@@ -16,6 +16,7 @@ pub(super) fn write(descriptor: &Descriptor, schema: &mut Map<String, Value>) ->
         match rule {
             Rule::OneOf(names) => all.push(json!({"oneOf": alternatives(names)})),
             Rule::AnyOf(names) => all.push(json!({"anyOf": alternatives(names)})),
+            Rule::AtMostOne(names) => all.extend(pairs(names).map(|pair| json!({"not": required(&pair)}))),
             Rule::Needs(name, needed) => {
                 let dependencies = schema.entry("dependentRequired").or_insert_with(|| json!({}));
                 dependencies[*name] = dependencies[*name]
@@ -36,6 +37,18 @@ pub(super) fn write(descriptor: &Descriptor, schema: &mut Map<String, Value>) ->
         schema.insert("allOf".to_owned(), all.into());
     }
     Ok(())
+}
+
+/// The rules in words, for the description of a schema that does not have the keywords.
+pub(super) fn sentence(descriptor: &Descriptor) -> Option<String> {
+    let rules: Vec<String> = descriptor.rules.iter().map(ToString::to_string).collect();
+    (!rules.is_empty()).then(|| format!("A call must have {}.", rules.join("; ")))
+}
+
+/// Every two of `names`.
+fn pairs<'a>(names: &'a [&'a str]) -> impl Iterator<Item = [&'a str; 2]> {
+    let after = |at| names.iter().skip(at + 1);
+    names.iter().enumerate().flat_map(move |(at, first)| after(at).map(move |second| [*first, *second]))
 }
 
 /// One alternative per name, which fits if that parameter is sent.
