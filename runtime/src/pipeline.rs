@@ -10,6 +10,7 @@ mod refusal;
 mod request;
 mod result;
 mod run;
+mod suspicion;
 mod task;
 
 use futures::future::BoxFuture;
