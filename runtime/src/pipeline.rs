@@ -11,6 +11,7 @@ mod refusal;
 mod request;
 mod result;
 mod run;
+mod suspicion;
 mod task;
 
 use std::sync::Arc;

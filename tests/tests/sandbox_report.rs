@@ -106,9 +106,9 @@ fn scratch_folders_and_ports_are_reported() {
     let report = Report::with("scratch=/tmp port=5432 port=6379");
     report.assert_both("look", &kernel());
     report.assert_lines(
-        "the kernel enforces read_only and closed_world; read_only but for files in /tmp and the modes, owners and times of all; closed_world but for TCP to ports 5432, 6379",
+        "the kernel enforces read_only and closed_world; read_only but for files in /tmp and the modes and times of all; closed_world but for TCP to ports 5432, 6379",
         &[
-            "read_only        enforced but for files in /tmp and the modes, owners and times of all",
+            "read_only        enforced but for files in /tmp and the modes and times of all",
             "closed_world     enforced but for TCP to ports 5432, 6379",
         ],
     );

@@ -6,6 +6,7 @@ use backon::Retryable as _;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 
+use super::suspicion;
 use crate::{
     limits::Slot,
     message::Message,
@@ -148,12 +149,7 @@ impl HandlerRun<'_> {
             }
         };
         match outcome {
-            Some(Outcome::Done(reply))
-                if sandbox_id.is_some()
-                    && reply.error.as_ref().is_some_and(ToolError::is_permission_denied) =>
-            {
-                perhaps_sandbox(tool, reply).into()
-            }
+            Some(Outcome::Done(reply)) if sandbox_id.is_some() => suspicion::explain(tool, reply).into(),
             Some(outcome) => outcome,
             None => panicked(tool).into(),
         }
@@ -166,28 +162,6 @@ fn panicked(tool: &Descriptor) -> Reply {
         .help("the server's log says why");
     ToolError::new(message).reason("internal").into()
 }
-
-/// Adds to an error of a sandboxed handler that its sandbox may be the reason. Other refusals have the same error kind,
-/// for example a file that the server's user must not read.
-fn perhaps_sandbox(tool: &Descriptor, mut reply: Reply) -> Reply {
-    let Some(error) = reply.error.take() else { return reply };
-    let (declared, help) = match (tool.is_read_only(), tool.closed_world) {
-        (true, true) => ("`read_only` and `closed_world`", format!("{WRITE}; {CONNECT}")),
-        (true, false) => ("`read_only`", WRITE.to_owned()),
-        _ => ("`closed_world`", CONNECT.to_owned()),
-    };
-    let message = Message::new(error.message().to_owned())
-        .note(format!("tool `{}` is declared {declared}, so the sandbox may have refused this", tool.name))
-        .help(format!("{help}; a tool that cannot be sandboxed declares `unsandboxed = \"reason\"`"));
-    error.with_message(message.to_string()).or_reason("permission_denied").into()
-}
-
-/// The ways out of the sandbox of `read_only`.
-const WRITE: &str =
-    "to write, give the server a `scratch` folder, or declare the tool `additive` or `destructive`";
-/// The ways out of the sandbox of `closed_world`.
-const CONNECT: &str =
-    "to connect, give the server the port in `closed_world_ports`, or remove `closed_world`";
 
 /// The error of a call whose threads could not be sandboxed. It does not run outside the sandbox instead.
 fn unsandboxed(tool: &Descriptor) -> Reply {

@@ -117,7 +117,7 @@ impl Support {
                 enforced: &self.writes,
                 exceptions: unless_empty(
                     &scratch,
-                    format!(" but for files in {scratch} and the modes, owners and times of all"),
+                    format!(" but for files in {scratch} and the modes and times of all"),
                 ),
             },
             WordSupport {

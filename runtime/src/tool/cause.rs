@@ -47,10 +47,61 @@ pub(super) fn append(text: &mut String, error: &(dyn Error + 'static)) {
     }
 }
 
-/// Returns whether `error` or one of its causes is an I/O error of the kind `PermissionDenied`: on sandboxed threads, a
-/// system call that the sandbox refused comes back as one.
-pub(super) fn is_permission_denied(error: &(dyn Error + 'static)) -> bool {
-    chain(error).filter_map(io_error).any(|error| error.kind() == io::ErrorKind::PermissionDenied)
+/// What an error shows of the system, ordered by how much it says. On sandboxed threads, the sandbox may be behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Symptom {
+    /// A program that the handler started failed.
+    ChildFailed,
+    /// The address of a host could not be looked up.
+    LookUpFailed,
+    /// A database in a file could not be opened or written.
+    DatabaseFailed,
+    /// The system denied permission.
+    PermissionDenied,
+}
+
+/// Returns what `error` and its causes show. A refusal by the system is known by the kind of an I/O error: on sandboxed
+/// threads, a system call that the sandbox refused comes back as one. The other symptoms have no type that is known here.
+pub(super) fn symptom(error: &(dyn Error + 'static)) -> Option<Symptom> {
+    if is_permission_denied(error) { Some(Symptom::PermissionDenied) } else { symptom_of_text(&text(error)) }
+}
+
+fn is_permission_denied(error: &(dyn Error + 'static)) -> bool {
+    let kind = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    // Some errors hold an I/O error, and do not return it as their cause. The `Debug` text of an I/O error has its kind,
+    // which no quoted message has.
+    let is_inside = || {
+        let debug = format!("{error:?}");
+        ["kind: PermissionDenied", "Kind(PermissionDenied)"].iter().any(|kind| debug.contains(kind))
+    };
+    chain(error).filter_map(io_error).any(kind) || is_inside()
+}
+
+/// Returns what the text of an error shows, which is enough to mention the sandbox and not to blame it.
+pub(super) fn symptom_of_text(text: &str) -> Option<Symptom> {
+    /// How `rusqlite` and `sqlx` word codes 8 and 14 of their database.
+    const DATABASE: [&str; 3] = [
+        "attempt to write a readonly database",
+        "unable to open database file",
+        "unable to open the database file",
+    ];
+    /// How the standard library, and clients of HTTP, word a failed look-up.
+    const LOOK_UP: [&str; 3] = ["failed to lookup address information", "dns error", "name resolution"];
+    /// How the standard library writes the `ExitStatus` of a program.
+    const EXIT: &str = "exit status: ";
+    const SIGNAL: &str = "signal: ";
+    let text = text.to_ascii_lowercase();
+    let is_failure = |status: &str| status.starts_with(|digit: char| digit.is_ascii_digit() && digit != '0');
+    let has = |words: &[&str]| words.iter().any(|words| text.contains(words));
+    if has(&DATABASE) {
+        Some(Symptom::DatabaseFailed)
+    } else if has(&LOOK_UP) {
+        Some(Symptom::LookUpFailed)
+    } else if [EXIT, SIGNAL].iter().any(|before| text.split(before).skip(1).any(is_failure)) {
+        Some(Symptom::ChildFailed)
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -88,28 +139,69 @@ mod tests {
         assert_eq!(text(&quoting), "cannot read: no disk");
     }
 
+    /// An error that holds another and does not return it as its cause.
+    #[derive(Debug)]
+    struct Opaque(#[expect(dead_code, reason = "read by `Debug`")] io::Error);
+
+    impl fmt::Display for Opaque {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("no connection")
+        }
+    }
+
+    impl Error for Opaque {}
+
     #[test]
     fn denied_permission_is_known_by_its_kind_at_any_depth() {
         let not_found = || io::Error::from(io::ErrorKind::NotFound);
-        let wrapped: [Box<dyn Error + Send + Sync>; 6] = [
+        let wrapped: [Box<dyn Error + Send + Sync>; 8] = [
             denied().into(),
             Failed("a", denied().into()).into(),
             io::Error::other(denied()).into(),
             io::Error::new(io::ErrorKind::NotFound, Failed("a", io::Error::other(denied()).into())).into(),
             Failed("a", Box::new(Box::new(denied()))).into(),
             Failed("a", Box::new(Arc::new(denied()))).into(),
+            Opaque(denied()).into(),
+            Opaque(io::Error::new(io::ErrorKind::PermissionDenied, "no")).into(),
         ];
         for error in wrapped {
-            assert!(is_permission_denied(&*error), "{error:?}");
+            assert_eq!(symptom(&*error), Some(Symptom::PermissionDenied), "{error:?}");
         }
-        let others: [Box<dyn Error + Send + Sync>; 4] = [
+        let others: [Box<dyn Error + Send + Sync>; 5] = [
             not_found().into(),
             denied().to_string().into(),
             io::Error::other(denied().to_string()).into(),
             Failed("Permission denied (os error 13)", not_found().into()).into(),
+            Opaque(io::Error::other("PermissionDenied")).into(),
         ];
         for error in others {
-            assert!(!is_permission_denied(&*error), "{error:?}");
+            assert_eq!(symptom(&*error), None, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn failures_that_a_sandbox_may_cause_are_known_by_their_text() {
+        let failed = |cause: &str| symptom(&Failed("cannot save", cause.to_owned().into()));
+        for (cause, expected) in [
+            ("attempt to write a readonly database", Symptom::DatabaseFailed),
+            (
+                "error returned from database: (code: 8) attempt to write a readonly database",
+                Symptom::DatabaseFailed,
+            ),
+            ("unable to open database file: /srv/notes.db", Symptom::DatabaseFailed),
+            ("Error code 14: Unable to open the database file", Symptom::DatabaseFailed),
+            (
+                "failed to lookup address information: Temporary failure in name resolution",
+                Symptom::LookUpFailed,
+            ),
+            ("client error (Connect): dns error", Symptom::LookUpFailed),
+            ("git ended with exit status: 128", Symptom::ChildFailed),
+            ("signal: 6 (SIGABRT) (core dumped)", Symptom::ChildFailed),
+        ] {
+            assert_eq!(failed(cause), Some(expected), "{cause}");
+        }
+        for cause in ["exit status: 0", "exit status: unknown", "database is locked", "no signal: none"] {
+            assert_eq!(failed(cause), None, "{cause}");
         }
     }
 

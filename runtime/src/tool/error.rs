@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, error::Error, fmt, time::Duration};
 
-use super::{ask::Ask, cause};
+use super::{
+    ask::Ask,
+    cause::{self, Symptom},
+};
 
 /// A failure that the caller reads (`isError: true`), with what the caller can do about it.
 ///
@@ -39,8 +42,8 @@ pub struct ToolError {
     transient: bool,
     not_applied: bool,
     retry_after: Option<Duration>,
-    /// The operating system refused something. On sandboxed threads, the sandbox may have done so.
-    permission_denied: bool,
+    /// What the error shows that a sandbox may have caused.
+    symptom: Option<Symptom>,
     /// Questions that a handler returned with `?`. `Outcome` takes them out where the return value is read.
     ask: Option<Box<Ask>>,
 }
@@ -54,7 +57,7 @@ impl ToolError {
             transient: false,
             not_applied: false,
             retry_after: None,
-            permission_denied: false,
+            symptom: None,
             ask: None,
         }
     }
@@ -79,17 +82,13 @@ impl ToolError {
         }
         let inner = cause::chain(error).find_map(|cause| cause.downcast_ref::<Self>()).cloned();
         let inner = inner.unwrap_or_else(|| Self::new(""));
-        Self {
-            message: cause::text(error),
-            permission_denied: inner.permission_denied || cause::is_permission_denied(error),
-            ..inner
-        }
+        Self { message: cause::text(error), symptom: inner.symptom.max(cause::symptom(error)), ..inner }
     }
 
     /// Appends the text of `error` and of its causes to the message, joined by `: `.
     pub fn caused_by(mut self, error: &(dyn Error + 'static)) -> Self {
         cause::append(&mut self.message, error);
-        self.permission_denied |= cause::is_permission_denied(error);
+        self.symptom = self.symptom.max(cause::symptom(error));
         self
     }
 
@@ -135,9 +134,21 @@ impl ToolError {
         self.not_applied
     }
 
-    /// Returns whether the operating system refused something (an I/O error of the kind `PermissionDenied`).
+    /// Creates a failure from an error that is a text and nothing else.
+    pub(super) fn from_text(text: String) -> Self {
+        // A program that failed has no error of its own: handlers write its status into a text.
+        let symptom = cause::symptom_of_text(&text).filter(|symptom| *symptom == Symptom::ChildFailed);
+        Self { symptom, ..Self::new(text) }
+    }
+
+    /// Returns whether the system denied permission (an I/O error of the kind `PermissionDenied`).
     pub(crate) fn is_permission_denied(&self) -> bool {
-        self.permission_denied
+        self.symptom == Some(Symptom::PermissionDenied)
+    }
+
+    /// Returns what the error shows that a sandbox may have caused.
+    pub(crate) fn symptom(&self) -> Option<Symptom> {
+        self.symptom
     }
 
     /// Returns how long the caller should wait.
@@ -187,11 +198,15 @@ mod tests {
     fn error_from_a_cause_keeps_its_text_and_kind() {
         let denied = || io::Error::from_raw_os_error(13);
         let error = ToolError::from_error(&denied());
-        assert_eq!((error.message(), error.is_permission_denied()), (&*denied().to_string(), true));
+        assert_eq!(
+            (error.message(), error.symptom()),
+            (&*denied().to_string(), Some(Symptom::PermissionDenied))
+        );
         let error = ToolError::transient("busy").caused_by(&denied());
         assert_eq!(error.message(), format!("busy: {}", denied()));
-        assert!(error.is_transient() && error.is_permission_denied());
-        assert!(!ToolError::new(denied().to_string()).is_permission_denied());
+        assert!(error.is_transient());
+        assert_eq!(error.symptom(), Some(Symptom::PermissionDenied));
+        assert_eq!(ToolError::new(denied().to_string()).symptom(), None);
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl<T, E> FailsWithText for Returned<Result<T, E>> {
         T: Output,
         E: Failure,
     {
-        outcome(self.take(), |error| ToolError::new(error.text()))
+        outcome(self.take(), |error| ToolError::from_text(error.text()))
     }
 }
 
@@ -183,6 +183,7 @@ mod tests {
 
     use crate::tool::{
         ask::Ask,
+        cause::Symptom,
         returned::{FailsWithBox as _, FailsWithText as _, Succeeds as _, *},
     };
 
@@ -223,20 +224,17 @@ mod tests {
     fn errors_with_a_cause_are_read_with_it() {
         let error = error!(Err::<(), _>(StoreError::Read(denied()))).unwrap();
         assert_eq!(error.message(), format!("the store cannot be read: {}", denied()));
-        assert!(error.is_permission_denied());
+        assert_eq!(error.symptom(), Some(Symptom::PermissionDenied));
 
         let boxed: Box<dyn Error + Send + Sync> = StoreError::Read(denied()).into();
         let error = error!(Err::<(), _>(boxed)).unwrap();
         assert_eq!(error.message(), format!("the store cannot be read: {}", denied()));
-        assert!(error.is_permission_denied());
+        assert_eq!(error.symptom(), Some(Symptom::PermissionDenied));
 
         let boxed: Box<dyn Error> = denied().into();
-        assert!(error!(Err::<(), _>(boxed)).unwrap().is_permission_denied());
-        assert!(
-            !error!(Err::<(), _>(StoreError::Read(io::ErrorKind::NotFound.into())))
-                .unwrap()
-                .is_permission_denied()
-        );
+        assert_eq!(error!(Err::<(), _>(boxed)).unwrap().symptom(), Some(Symptom::PermissionDenied));
+        let not_found = StoreError::Read(io::ErrorKind::NotFound.into());
+        assert_eq!(error!(Err::<(), _>(not_found)).unwrap().symptom(), None);
     }
 
     #[test]
@@ -244,10 +242,14 @@ mod tests {
         let text = denied().to_string();
         for error in [error!(Err::<(), _>(text.clone())), error!(Err::<(), &str>(&text))] {
             let error = error.unwrap();
-            assert_eq!((error.message(), error.is_permission_denied()), (&*text, false));
+            assert_eq!((error.message(), error.symptom()), (&*text, None));
         }
         let quoting: Box<dyn Error + Send + Sync> = text.into();
-        assert!(!error!(Err::<(), _>(quoting)).unwrap().is_permission_denied());
+        assert_eq!(error!(Err::<(), _>(quoting)).unwrap().symptom(), None);
+        let database = "attempt to write a readonly database".to_owned();
+        assert_eq!(error!(Err::<(), _>(database)).unwrap().symptom(), None);
+        let status = "the compiler ended with exit status: 1".to_owned();
+        assert_eq!(error!(Err::<(), _>(status)).unwrap().symptom(), Some(Symptom::ChildFailed));
     }
 
     #[test]
