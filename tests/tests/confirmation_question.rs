@@ -67,6 +67,7 @@ impl Default for Options {
 
 /// One change of a file.
 #[derive(Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "only questions show its fields")]
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Edit {
     /// Remove it.

@@ -110,7 +110,6 @@ impl ServerHandler for Notes {
         Ok(ListResourcesResult::with_all_items(resources.collect()))
     }
 
-    #[expect(deprecated, reason = "older revisions have single subscriptions")]
     async fn subscribe(
         &self,
         params: SubscribeRequestParams,
