@@ -107,9 +107,14 @@ async fn stages(
     // A task that may not be repeated runs to its end even if it is cancelled: its client can still ask how it ended.
     let runs_to_end = request.task.is_requested() && !tool.descriptor.may_repeat();
     request.task.begin();
-    let executor = core.sandboxes.executor(tool.descriptor, request.unsandboxed).await;
-    match run::run(executor, &core.handlers[index], call, arguments, slot, runs_to_end).await {
+    let executor = core.sandboxes.executor(tool.descriptor);
+    let observer = core.sandboxes.observe(executor, index, tool.descriptor);
+    let outcome = run::run(executor, &core.handlers[index], call, arguments, slot, runs_to_end).await;
+    drop(observer);
+    match outcome {
         Outcome::Done(reply) => {
+            let is_sandboxed = executor.sandbox_id().is_some();
+            let reply = if is_sandboxed { reply } else { run::with_left_thread(core, reply) };
             let reply = result::shape(tool, reply, request.revision);
             if let Some(in_flight) = in_flight {
                 in_flight.outcome(&reply).await?;

@@ -19,6 +19,7 @@ use super::{
 #[cfg(feature = "http")]
 use crate::serve::http::{HttpConfig, ShutdownTimeouts};
 use crate::{
+    descriptors,
     message::Message,
     serve::{Service, Shutdown, Stdio},
     server::Server,
@@ -55,6 +56,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run<C: State>(self, server: Server<C>) -> ExitCode {
+        descriptors::raise_limit();
         #[cfg(feature = "http")]
         if self.http.is_wanted() {
             return self.over_http(server);
@@ -72,7 +74,8 @@ impl Serve {
         let reopen_audit = service.audit_reopener();
         run(&service.clone(), async {
             let stop = CancellationToken::new();
-            signals::listen(stop.clone(), reopen_audit).map_err(|error| connection_error(&error))?;
+            signals::listen(stop.clone(), reopen_audit, service.background())
+                .map_err(|error| connection_error(&error))?;
             let served = service.serve_stdio_until(stdio, stop, self.drain_timeout).await;
             served.map_err(|error| connection_error(&error))
         })
@@ -131,11 +134,19 @@ async fn over_http(
     reopen_audit: impl Fn() + Send + 'static,
 ) -> Result<Shutdown, Message> {
     let stop = CancellationToken::new();
-    let address = config.address;
+    let (address, connections) = (config.address, config.limits.connections);
     let bind_error = |error| Message::new(format!("the server cannot listen at {address}: {error}"));
+    let background = service.background().clone();
     let listening = service.listen(config).await.map_err(bind_error)?;
     // With port 0, this line is how a parent process learns the port.
     stderr::line(serde_json::json!({"listening": listening.url().map_err(bind_error)?}));
+    if listening.connections() < connections {
+        let fact = format!("at most {} connections are open at once", listening.connections());
+        let message = Message::new(fact)
+            .note("the limit of open files allows no more")
+            .help("raise it, as with `ulimit -n 4096`");
+        stderr::line(format_args!("warning: {message}"));
+    }
     let access = listening.access();
     for warning in access.warnings() {
         stderr::line(format_args!("warning: {warning}"));
@@ -145,7 +156,7 @@ async fn over_http(
         reload(&reloaded);
         reopen_audit();
     };
-    signals::listen(stop.clone(), on_hang_up).map_err(|error| connection_error(&error))?;
+    signals::listen(stop.clone(), on_hang_up, &background).map_err(|error| connection_error(&error))?;
     tokio::spawn(async move {
         if let Err(error) = access.prepare().await {
             // Not fatal: each request that needs the keys tries again.

@@ -12,7 +12,6 @@ use super::{
 use crate::{
     record::{DeniedBy, Origin, Unrecorded},
     revision::Revision,
-    sandbox::UnsandboxedHandle,
     tool::{ask::Question, call::Reports, caller::Caller, output::Reply},
 };
 
@@ -30,8 +29,6 @@ pub(crate) struct Request<'a> {
     pub(crate) reports: Option<Reports>,
     pub(crate) cancelled: CancellationToken,
     pub(crate) origin: &'a Origin,
-    /// The threads without a sandbox, if the service itself runs on sandboxed ones.
-    pub(crate) unsandboxed: Option<&'a UnsandboxedHandle>,
     /// The client, as something that can be asked.
     pub(crate) peer: &'a dyn Elicitor,
     pub(crate) task: TaskMode<'a>,

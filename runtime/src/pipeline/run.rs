@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use backon::Retryable as _;
 use serde_json::{Map, Value};
 
+use super::Core;
 use crate::{
     limits::Slot,
     message::Message,
@@ -135,6 +136,19 @@ fn perhaps_sandbox(tool: &Descriptor, mut reply: Reply) -> Reply {
     error.with_message(message.to_string()).or_reason("permission_denied").into()
 }
 
+/// Adds to a refusal of an unsandboxed handler that a thread which another tool left in its sandbox may be the reason.
+pub(super) fn with_left_thread(core: &Core, mut reply: Reply) -> Reply {
+    let is_refused = reply.error.as_ref().is_some_and(ToolError::is_permission_denied);
+    let thread = is_refused.then(|| core.sandboxes.watch().reported()).flatten();
+    match (reply.error.take(), thread) {
+        (Some(error), Some(thread)) => {
+            let message = Message::new(error.message().to_owned()).note(thread.note());
+            error.with_message(message.to_string()).into()
+        }
+        (error, _) => Reply { error, ..reply },
+    }
+}
+
 /// The ways out of the sandbox of `read_only`.
 const WRITE: &str =
     "to write, give the server a `scratch` folder, or declare the tool `additive` or `destructive`";
@@ -144,12 +158,13 @@ const CONNECT: &str =
 
 /// The error of a call whose threads could not be sandboxed. It does not run outside the sandbox instead.
 fn unsandboxed(tool: &Descriptor) -> Reply {
-    ToolError::not_applied(format!(
-        "tool `{}` did not run: the system refused the sandbox that it is declared with",
-        tool.name
-    ))
-    .reason("sandbox")
-    .into()
+    let refused = match (tool.unsandboxed, tool.is_read_only() || tool.closed_world) {
+        (None, true) => "the sandbox that it is declared with",
+        _ => "the threads that it needs",
+    };
+    let message = Message::new(format!("tool `{}` did not run: the system refused {refused}", tool.name))
+        .help("call again later; the server's log says why");
+    ToolError::not_applied(message).reason("sandbox").into()
 }
 
 fn late(tool: &Descriptor) -> Reply {

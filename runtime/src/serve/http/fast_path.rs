@@ -142,7 +142,6 @@ impl FastCall {
             revision: Revision::V2026_07_28,
             idempotency_key: self.meta.remove(wire_names::IDEMPOTENCY_KEY),
             origin,
-            unsandboxed: None,
             reports: None,
             cancelled,
             shared,

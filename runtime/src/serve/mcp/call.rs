@@ -99,7 +99,6 @@ impl McpHandler {
             revision,
             idempotency_key: context.meta.remove(wire_names::IDEMPOTENCY_KEY),
             origin: self.shared.origin(self.callers.transport(), &context.meta, || context.client_info()),
-            unsandboxed: self.unsandboxed.clone(),
             reports: None,
             cancelled: context.ct.clone(),
             shared: Arc::clone(&self.shared),

@@ -33,7 +33,6 @@ use crate::pipeline::Admission;
 use crate::{
     pipeline::Refusal,
     revision::Revision,
-    sandbox::UnsandboxedHandle,
     serve::{
         convert, message,
         shared::Shared,
@@ -54,8 +53,6 @@ pub(crate) struct McpHandler {
     /// Rounds of tasks that this connection began.
     pub(crate) task_rounds: TaskTracker,
     pub(super) log: logging::MinLevel,
-    /// The threads without a sandbox, if the connection is served on sandboxed ones.
-    pub(super) unsandboxed: Option<Arc<UnsandboxedHandle>>,
 }
 
 /// The source of each request's caller.
@@ -321,7 +318,7 @@ impl ServerHandler for McpHandler {
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         match &self.shared.user_handler {
-            Some(user_handler) => user_handler.listen(context).await,
+            Some(user_handler) => user_handler.listen(&self.shared.core, context).await,
             None => Err(user_handler::unknown("subscriptions/listen")),
         }
     }
@@ -332,25 +329,25 @@ impl ServerHandler for McpHandler {
         context: NotificationContext<RoleServer>,
     ) {
         if let Some(user_handler) = &self.shared.user_handler {
-            user_handler.tell(CancelledNotification::new(params), context).await;
+            user_handler.tell(&self.shared.core, CancelledNotification::new(params), context).await;
         }
     }
 
     async fn on_progress(&self, params: ProgressNotificationParam, context: NotificationContext<RoleServer>) {
         if let Some(user_handler) = &self.shared.user_handler {
-            user_handler.tell(ProgressNotification::new(params), context).await;
+            user_handler.tell(&self.shared.core, ProgressNotification::new(params), context).await;
         }
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         if let Some(user_handler) = &self.shared.user_handler {
-            user_handler.tell(InitializedNotification::default(), context).await;
+            user_handler.tell(&self.shared.core, InitializedNotification::default(), context).await;
         }
     }
 
     async fn on_roots_list_changed(&self, context: NotificationContext<RoleServer>) {
         if let Some(user_handler) = &self.shared.user_handler {
-            user_handler.tell(RootsListChangedNotification::default(), context).await;
+            user_handler.tell(&self.shared.core, RootsListChangedNotification::default(), context).await;
         }
     }
 
@@ -360,7 +357,7 @@ impl ServerHandler for McpHandler {
         context: NotificationContext<RoleServer>,
     ) {
         if let Some(user_handler) = &self.shared.user_handler {
-            user_handler.tell(params, context).await;
+            user_handler.tell(&self.shared.core, params, context).await;
         }
     }
 }
@@ -368,12 +365,7 @@ impl ServerHandler for McpHandler {
 impl McpHandler {
     pub(crate) fn new(shared: Arc<Shared>, callers: CallerSource, gone: CancellationToken) -> Self {
         let task_rounds = TaskTracker::new();
-        Self { shared, callers, gone, task_rounds, log: logging::MinLevel::new(), unsandboxed: None }
-    }
-
-    /// The same handler, served on sandboxed threads.
-    pub(crate) fn on_sandboxed_threads(self, unsandboxed: Option<UnsandboxedHandle>) -> Self {
-        Self { unsandboxed: unsandboxed.map(Arc::new), ..self }
+        Self { shared, callers, gone, task_rounds, log: logging::MinLevel::new() }
     }
 
     /// Whether this server has `method` in `revision`, so that a request that rmcp does not know has malformed parameters.
@@ -399,7 +391,8 @@ impl McpHandler {
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<T, ErrorData>> + Send + use<'_, T, R> {
         let is_modern = !revision(&context).is_legacy();
-        let answer = user_handler::request(self.shared.user_handler.as_ref(), request.into(), context);
+        let core = &self.shared.core;
+        let answer = user_handler::request(core, self.shared.user_handler.as_ref(), request.into(), context);
         async move { user_handler::signed(answer.await?, is_modern.then_some(&self.shared.server_info)) }
     }
 }

@@ -12,7 +12,6 @@ use crate::{
     pipeline::{self, Admission, AdmissionStage, CallAnswer, Elicitor, Refusal, Request, TaskMode},
     record::Origin,
     revision::Revision,
-    sandbox::UnsandboxedHandle,
     serve::{convert, shared::Shared},
     tool::{ask::ClientFeatures, call::Reports, caller::Caller},
 };
@@ -29,8 +28,6 @@ pub(crate) struct Invocation {
     pub(crate) caller: Arc<Caller>,
     pub(crate) revision: Revision,
     pub(crate) origin: Origin,
-    /// The threads without a sandbox, if the service runs on sandboxed ones.
-    pub(crate) unsandboxed: Option<Arc<UnsandboxedHandle>>,
     pub(crate) idempotency_key: Option<Value>,
     pub(crate) reports: Option<Reports>,
     pub(crate) cancelled: CancellationToken,
@@ -75,7 +72,6 @@ impl Invocation {
             reports: self.reports.clone(),
             cancelled: self.cancelled.clone(),
             origin: &self.origin,
-            unsandboxed: self.unsandboxed.as_deref(),
             peer,
             task,
         };
