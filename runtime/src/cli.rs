@@ -13,6 +13,7 @@ mod http;
 mod opening;
 mod own_arguments;
 mod print;
+mod probe;
 mod render;
 mod serve;
 mod signals;
@@ -65,7 +66,11 @@ enum Command {
     /// Print the reference of the tools, in Markdown
     Docs,
     /// Report what this server declares, and what enforces it on this machine
-    Doctor,
+    Doctor {
+        /// Start the server, and call each `read_only` tool with its examples: which threads does it leave behind?
+        #[arg(long)]
+        probe: bool,
+    },
     /// Verify, read and sign the audit log
     Audit(audit::AuditArgs),
     /// Ask a running server whether it is ready, for an image's `HEALTHCHECK`
@@ -170,7 +175,8 @@ impl<C: State> Server<C> {
             Command::Config(config) => config.run(&name, own_arguments::given(own, &matches)),
             Command::Manifest => print(self.manifest()),
             Command::Docs => print(self.reference()),
-            Command::Doctor => print(self.outline().map(|outline| doctor::report(&outline))),
+            Command::Doctor { probe: false } => print(self.outline().map(|outline| doctor::report(&outline))),
+            Command::Doctor { probe: true } => print(probe::report(self)),
             Command::Audit(audit) => audit.run(&self),
             #[cfg(feature = "http")]
             Command::Health(health) => health.run(),

@@ -3,6 +3,7 @@
 mod answer;
 mod builder;
 mod tasks;
+mod thread_check;
 
 use std::{io, sync::Mutex};
 
@@ -18,6 +19,7 @@ use crate::{revision::Revision, serve::Service, wire_names};
 pub use answer::{Answer, CallError};
 use builder::Listener;
 pub use builder::{ClientBuilder, ElicitAction, FilledForm};
+use thread_check::ThreadCheck;
 
 /// A client that speaks the real protocol to a server.
 ///
@@ -48,6 +50,8 @@ pub struct Client {
     tasks: bool,
     /// The keys for the `_meta` of the next call.
     meta: Mutex<Map<String, Value>>,
+    /// Fails the test if tools of a server in this process leave threads behind.
+    _threads: Option<ThreadCheck>,
 }
 
 impl Client {

@@ -8,6 +8,21 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+/// Returns whether a test has paused tokio's clock on the current runtime.
+pub(crate) fn is_paused() -> bool {
+    // Only a runtime with one thread can pause its clock.
+    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    if !matches!(flavor, Ok(RuntimeFlavor::CurrentThread)) {
+        return false;
+    }
+    // Once paused, it never again agrees with the system's clock.
+    let before = Instant::now();
+    let now = tokio::time::Instant::now().into_std();
+    now < before || now > Instant::now()
+}
+
 /// The clock of rates, confirmations, tasks and tokens: the system's, or a manual one in a test.
 ///
 /// ```

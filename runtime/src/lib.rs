@@ -26,12 +26,16 @@ mod about;
 #[cfg(feature = "http")]
 pub mod access;
 mod audit;
+#[cfg(any(feature = "cli", feature = "http"))]
+mod background;
 #[cfg(feature = "cli")]
 mod cli;
 mod client;
 mod clock;
 mod confirm;
 mod contract;
+#[cfg(any(feature = "cli", feature = "http"))]
+mod descriptors;
 mod idempotency;
 mod lifecycle;
 mod limits;
@@ -55,6 +59,9 @@ mod text;
 mod tool;
 mod warnings;
 mod wire_names;
+
+#[doc = include_str!("pools.md")]
+pub mod _pools {}
 
 pub use audit::AuditLog;
 /// Makes the fields of a struct handles that tools take by type.

@@ -42,7 +42,6 @@ use crate::{
     limits::Slot,
     record::{ConfirmedBy, DeniedBy, PendingRecord},
     revision::Revision,
-    sandbox::UnsandboxedHandle,
     store::AttemptId,
     tool::{ask::Round, call::Call, outcome::Outcome, output::Reply},
 };
@@ -101,7 +100,6 @@ struct CallWork {
     is_stateless: bool,
     /// The client returned with a state that could not be opened.
     unusable: bool,
-    unsandboxed: Option<Arc<UnsandboxedHandle>>,
     task: TaskMode,
     /// While it runs, a server that shuts down and the connection wait for it.
     _in_flight: Option<[TaskTrackerToken; 2]>,
@@ -150,7 +148,6 @@ async fn decide(
                     caller: &request.caller,
                     info: request.info.as_ref(),
                     cancelled: &request.cancelled,
-                    unsandboxed: request.unsandboxed.map(Arc::as_ref),
                 };
                 let shown = preview::text(core, &bound, call).await;
                 shown.map_err(Denial::replied(DeniedBy::Confirmation))?
@@ -204,7 +201,6 @@ async fn decide(
         digest,
         is_stateless: peer.is_stateless(),
         unusable,
-        unsandboxed: request.unsandboxed.cloned(),
         task: request.task,
         _in_flight: held_key.is_some().then(|| [core.in_flight.token(), request.runs.token()]),
         held_key,
@@ -257,7 +253,8 @@ async fn perform(
     let is_keyed_request = held_key.is_some() && !task.is_requested();
     let runs_to_end = is_keyed_request || (task.is_requested() && !tool.descriptor.may_repeat());
     task.begin();
-    let executor = core.sandboxes.executor(tool.descriptor, work.unsandboxed.as_deref()).await;
+    let executor = core.sandboxes.executor(tool.descriptor);
+    let observer = core.sandboxes.observe(executor, index, tool.descriptor);
     // Whether the reply is the handler's, and the rest of a handler that is late.
     let (mut is_final, mut late) = (true, None);
     let outcome = match held_key {
@@ -275,8 +272,11 @@ async fn perform(
             }
         },
     };
+    drop(observer);
     match outcome {
         Outcome::Done(reply) => {
+            let is_sandboxed = executor.sandbox_id().is_some();
+            let reply = if is_sandboxed { reply } else { suspicion::with_left_thread(core, reply) };
             let reply = result::shape(tool, reply, core.max_output);
             let recorded = async {
                 match in_flight {

@@ -1,48 +1,47 @@
-//! Runs handlers on threads that the kernel holds to the declared effects (Landlock and seccomp).
+//! Runs handlers on threads of their own, which the kernel holds to the declared effects (Landlock and seccomp).
 //!
 //! A handler runs on a tokio runtime whose threads gave up, when they started, the rights that its declaration does
-//! without. Threads and child processes that the handler starts inherit these restrictions. The sandbox does not cover file
-//! descriptors opened earlier, state shared with unsandboxed tools, or local IPC.
-//!
-//! A thread inherits the sandbox of the thread that starts it and cannot leave it. A service that itself runs on sandboxed
-//! threads ([`placement`]) must therefore not start threads of another sandbox: it sends that work through a
-//! [`Dispatcher`] to the unsandboxed runtime, which starts them.
+//! without; handlers that declare nothing have such a runtime, too. The service shares no thread with them, so that a
+//! handler that blocks delays no answer. Threads and child processes that a handler starts inherit its restrictions. The
+//! sandbox does not cover file descriptors opened earlier, state shared with unsandboxed tools, or local IPC.
 
+mod blocking;
 mod dispatch;
 mod executor;
+mod left_threads;
 #[cfg(target_os = "linux")]
 mod linux;
-mod placement;
 mod profile;
 mod runtimes;
 mod support;
+mod threads;
+#[cfg(not(target_os = "linux"))]
+mod unsupported;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::tool::descriptor::Descriptor;
-use dispatch::Dispatcher;
+use crate::{clock, tool::descriptor::Descriptor};
 pub(crate) use executor::Executor;
-pub(crate) use placement::{UnsandboxedHandle, best};
+pub(crate) use left_threads::{CallObserver, ThreadWatch};
+#[cfg(target_os = "linux")]
+use linux::Rules;
 pub(crate) use profile::Profile;
-pub(crate) use runtimes::{SandboxId, SandboxRuntime};
+pub(crate) use runtimes::{HandlerRuntime, SandboxId};
 #[cfg(feature = "cli")]
 pub(crate) use support::WordSupport;
 pub(crate) use support::{Support, SupportProbe};
+#[cfg(not(target_os = "linux"))]
+use unsupported::NoRules as Rules;
 
 use profile::BOTH;
-use runtimes::PrestartedRuntime;
+use runtimes::{LazyRuntime, PrestartedRuntime};
 
 /// How far the kernel enforces `read_only` and `closed_world`.
 ///
-/// Over this process's stdin and stdout, a server without a handler of its own ([`Server::handler`]) whose `async` tools
-/// mostly share one sandbox reads and answers on threads in that sandbox, too. The kernel then refuses the server's own
-/// code on those threads what it refuses a tool: a `tracing` subscriber that opens files must open them earlier, or write
-/// on a thread of its own.
-///
-/// [`Server::handler`]: crate::Server::handler
+/// Threads inherit the sandbox of the tool that starts them: see [Pools, drivers and threads](crate::_pools).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sandbox {
     /// The server does not start if the kernel cannot enforce everything that its tools declare.
@@ -52,6 +51,11 @@ pub enum Sandbox {
     WhereAvailable,
     /// The kernel enforces nothing: only the compiler does.
     Off,
+}
+
+/// Returns all profiles, and none.
+fn profiles() -> impl Iterator<Item = Option<Profile>> {
+    [None].into_iter().chain(Profile::ALL.map(Some))
 }
 
 /// A server's settings for its sandboxes.
@@ -64,24 +68,42 @@ pub(crate) struct SandboxConfig {
     pub(crate) ports: Vec<u16>,
 }
 
-/// The sandboxed threads of a server.
+/// The threads that run a server's handlers.
 pub(crate) struct Sandboxes {
     support: Support,
-    /// One per profile, started on first use.
-    runtimes: [OnceLock<Option<SandboxRuntime>>; 3],
+    /// The threads without a sandbox, then those of each profile. Started on first use.
+    runtimes: [LazyRuntime; 4],
     prestarted: Mutex<PrestartedRuntime>,
+    watch: Arc<ThreadWatch>,
 }
 
 impl Sandboxes {
-    pub(crate) fn new(support: Support, prestarted: PrestartedRuntime) -> Self {
-        Self { support, runtimes: Default::default(), prestarted: Mutex::new(prestarted) }
+    /// Makes the sandboxes of a server with so many tools.
+    pub(crate) fn new(support: Support, prestarted: PrestartedRuntime, tools: usize) -> Self {
+        let (prestarted, watch) = (Mutex::new(prestarted), ThreadWatch::new(tools));
+        Self { support, runtimes: Default::default(), prestarted, watch }
+    }
+
+    /// Returns the threads that calls have left behind.
+    pub(crate) fn watch(&self) -> &Arc<ThreadWatch> {
+        &self.watch
+    }
+
+    /// Watches a call of the tool at `index` of the registry, if it runs in a sandbox.
+    pub(crate) fn observe(
+        &self,
+        executor: Executor<'_>,
+        index: usize,
+        tool: &'static Descriptor,
+    ) -> Option<CallObserver> {
+        executor.sandbox_id().map(|_| self.watch.observe(index, tool.name))
     }
 
     /// Stops all threads, and waits up to `timeout` for those of each runtime. Tasks that are still on them are dropped.
     #[cfg(feature = "cli")]
     pub(crate) fn stop(&self, timeout: std::time::Duration) {
-        for runtime in self.runtimes.iter().filter_map(|runtime| runtime.get()?.as_ref()?.take()) {
-            runtime.shutdown_timeout(timeout);
+        for runtime in self.runtimes.iter().flat_map(LazyRuntime::running) {
+            runtime.stop(timeout);
         }
     }
 
@@ -90,27 +112,40 @@ impl Sandboxes {
         &self.support
     }
 
-    /// Chooses the threads for a call of `tool`. A service on sandboxed threads passes a handle of the unsandboxed ones.
-    pub(crate) async fn executor<'a>(
-        self: &'a Arc<Self>,
-        tool: &Descriptor,
-        unsandboxed: Option<&'a UnsandboxedHandle>,
-    ) -> Executor<'a> {
-        let Some(profile) = self.profile(tool) else {
-            return unsandboxed.map_or(Executor::Current(None), |unsandboxed| {
-                Executor::Dispatched(&unsandboxed.dispatcher, None)
-            });
-        };
-        match (self.runtime(profile, unsandboxed).await, unsandboxed) {
-            (None, _) => Executor::Unavailable,
-            (Some(sandboxed), None) => Executor::Sandboxed(sandboxed),
-            (Some(sandboxed), Some(_)) if sandboxed.sandbox_id.is_here() => {
-                Executor::Current(Some(sandboxed.sandbox_id))
-            }
-            (Some(sandboxed), Some(_)) => {
-                Executor::Dispatched(&sandboxed.dispatcher, Some(sandboxed.sandbox_id))
-            }
+    /// Starts the threads that calls of `tools` need, so that no later shortage of threads or descriptors can prevent it.
+    /// With `unsandboxed`, also those of the user's other code.
+    #[cfg(feature = "http")]
+    pub(crate) fn start<'a>(&self, tools: impl Iterator<Item = &'a Descriptor>, unsandboxed: bool) {
+        let mut needed: Vec<_> = tools.map(|tool| self.profile(tool)).collect();
+        needed.extend(unsandboxed.then_some(None));
+        for profile in profiles().filter(|profile| needed.contains(profile)) {
+            self.runtime(profile);
         }
+    }
+
+    /// Returns whether all threads that calls needed could be started. Those that could not are tried again.
+    pub(crate) fn is_ready(&self) -> bool {
+        for profile in profiles().filter(|profile| self.lazy(*profile).has_failed()) {
+            self.runtime(profile);
+        }
+        !self.runtimes.iter().any(LazyRuntime::has_failed)
+    }
+
+    /// Chooses the threads for a call of `tool`.
+    pub(crate) fn executor(&self, tool: &Descriptor) -> Executor<'_> {
+        self.executor_of(self.profile(tool))
+    }
+
+    /// Chooses the threads for the user's code that is not a tool.
+    pub(crate) fn unsandboxed(&self) -> Executor<'_> {
+        self.executor_of(None)
+    }
+
+    fn executor_of(&self, profile: Option<Profile>) -> Executor<'_> {
+        if profile.is_none() && clock::is_paused() {
+            return Executor::Paused;
+        }
+        self.runtime(profile).map_or(Executor::Unavailable, Executor::Threads)
     }
 
     /// Returns the part of `tool`'s profile that this kernel enforces.
@@ -118,30 +153,20 @@ impl Sandboxes {
         Profile::of(tool).and_then(|profile| self.support.enforced_part(profile))
     }
 
-    async fn runtime(
-        self: &Arc<Self>,
-        profile: Profile,
-        unsandboxed: Option<&UnsandboxedHandle>,
-    ) -> Option<&SandboxRuntime> {
-        let runtime = &self.runtimes[profile.index()];
-        if let (None, Some(unsandboxed)) = (runtime.get(), unsandboxed) {
-            // A thread inherits the sandbox of the thread that starts it.
-            let sandboxes = Arc::clone(self);
-            let start = async move { sandboxes.start(profile, runtimes::worker_count()).is_some() };
-            unsandboxed.dispatcher.run(start, false).await;
-            return runtime.get()?.as_ref();
-        }
-        self.start(profile, runtimes::worker_count())
-    }
-
-    /// Returns the threads of `profile`, and starts them with so many workers on first use.
-    fn start(&self, profile: Profile, workers: usize) -> Option<&SandboxRuntime> {
+    /// Returns the threads of `profile`, and starts them on first use.
+    fn runtime(&self, profile: Option<Profile>) -> Option<&HandlerRuntime> {
         let prestarted = || {
             let prestarted = self.prestarted.lock().unwrap_or_else(PoisonError::into_inner).take();
-            prestarted.and_then(|prestarted| prestarted.recv().ok()?)
+            prestarted.and_then(|prestarted| prestarted.recv().ok())
         };
-        let prestarted = || (profile == BOTH).then(prestarted).flatten();
-        let start = || prestarted().or_else(|| SandboxRuntime::start(&self.support.config, profile, workers));
-        self.runtimes[profile.index()].get_or_init(start).as_ref()
+        let start = || match (profile == Some(BOTH)).then(prestarted).flatten() {
+            Some(Ok(prestarted)) => Ok(prestarted),
+            _ => HandlerRuntime::start(&self.support.config, profile),
+        };
+        self.lazy(profile).get_or_start(profile, start)
+    }
+
+    fn lazy(&self, profile: Option<Profile>) -> &LazyRuntime {
+        &self.runtimes[profile.map_or(0, Profile::index)]
     }
 }

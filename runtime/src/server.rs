@@ -6,7 +6,7 @@ mod build;
 mod config;
 mod state;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use futures::future::BoxFuture;
 
@@ -305,7 +305,7 @@ impl<C> Server<C> {
         name: impl Into<String>,
         passes: impl Fn() -> F + Send + Sync + 'static,
     ) -> Self {
-        let passes = Box::new(move || -> BoxFuture<'static, bool> { Box::pin(passes()) });
+        let passes = Arc::new(move || -> BoxFuture<'static, bool> { Box::pin(passes()) });
         self.config.checks.push(ReadinessCheck { name: name.into(), passes });
         self
     }
@@ -320,9 +320,9 @@ impl<C> Server<C> {
         self
     }
 
-    /// Returns the declarations of all tools, with whether each handler is `async`.
-    fn declared(&self) -> impl Iterator<Item = (&'static Descriptor, bool)> {
-        let stateless = self.config.stateless.iter().map(|(tool, handler)| (*tool, handler.is_async()));
-        stateless.chain(self.entries.iter().map(|entry| (entry.descriptor, entry.run.is_async())))
+    /// Returns the declarations of all tools.
+    fn declared(&self) -> impl Iterator<Item = &'static Descriptor> {
+        let stateless = self.config.stateless.iter().map(|(tool, _)| *tool);
+        stateless.chain(self.entries.iter().map(|entry| entry.descriptor))
     }
 }

@@ -1,5 +1,5 @@
-//! Measures the cost of the sandbox: a sandboxed call beside the same handler unsandboxed, in memory, where it changes
-//! threads, and over stdio, where the service itself runs on sandboxed threads; and the memory of each profile.
+//! Measures the cost of the sandbox: a sandboxed call beside the same handler unsandboxed, in memory and over stdio; and the
+//! memory of each profile. On both sides a call changes threads, since the service shares none with handlers.
 //!
 //! `cargo bench -p candor-tests --bench sandbox`, or for figures that vary little from run to run
 //! `taskset -c 0 cargo bench -p candor-tests --bench sandbox`.

@@ -37,6 +37,18 @@ async fn handler_that_prints_writes_to_stderr() {
 }
 
 #[tokio::test]
+async fn stderr_that_is_the_same_pipe_as_stdout_gets_nothing() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$0\" serve 2>&1", env!("CARGO_BIN_EXE_fixture")]);
+    let mut server = StdioServer::start(command);
+    server.client.initialize(Revision::V2025_11_25).await;
+    let answer = server.client.call("print", json!({"words": "ahoy"})).await;
+    assert_eq!(answer["result"]["content"][0]["text"], "printed");
+    server.client.assert_alive().await;
+    assert_eq!(close(server).await.stderr, "");
+}
+
+#[tokio::test]
 async fn child_process_that_prints_writes_to_stderr() {
     let mut server = start().await;
     let answer = server.client.call("child_prints", json!({"words": "ahoy"})).await;

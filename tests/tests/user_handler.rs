@@ -1,5 +1,7 @@
 //! A server with a user's rmcp handler, which serves prompts and resources, while Candor serves the tools.
 
+use std::sync::{Arc, Barrier};
+
 use candor::{
     Revision, Server, State, mcp_tool,
     rmcp::{
@@ -195,4 +197,47 @@ async fn user_handler_gets_no_request_of_a_disabled_revision() {
         RawClient::initialized(server().revisions([Revision::V2025_11_25]).build().unwrap()).await;
     let answer = client.exchange(modern(&json!(1), "2026-07-28", "prompts/list", json!({}))).await;
     assert_eq!(answer["error"]["code"], -32022, "{answer}");
+}
+
+/// Blocks the thread until the test goes on, or panics.
+struct BadHandler(Arc<Barrier>);
+
+impl ServerHandler for BadHandler {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_prompts().enable_resources().build())
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        self.0.wait();
+        Ok(ListPromptsResult::with_all_items(Vec::new()))
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        panic!("on purpose")
+    }
+}
+
+#[tokio::test]
+async fn user_handler_that_blocks_or_panics_delays_no_other_answer() {
+    let barrier = Arc::new(Barrier::new(2));
+    let server = Server::new("clock", "1.0.0").unaudited().tools(tools![clock]);
+    let service = server.handler(BadHandler(Arc::clone(&barrier))).build().unwrap();
+    let mut client = RawClient::initialized(service).await;
+    client.send(request(&json!("blocks"), "prompts/list", json!({}))).await;
+    let answer = client.exchange(request(&json!("ping"), "ping", json!({}))).await;
+    assert_eq!(answer["id"], "ping", "{answer}");
+    assert_eq!(client.call("clock", json!({})).await["result"]["content"][0]["text"], "noon");
+    let answer = client.exchange(request(&json!("panics"), "resources/list", json!({}))).await;
+    assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!("panics"), &json!(-32603)), "{answer}");
+    barrier.wait();
+    let answer = client.receive().await;
+    assert_eq!((&answer["id"], &answer["result"]["prompts"]), (&json!("blocks"), &json!([])), "{answer}");
 }

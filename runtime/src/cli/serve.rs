@@ -21,6 +21,7 @@ use super::{
 #[cfg(feature = "http")]
 use crate::serve::http::{HttpConfig, ShutdownTimeouts};
 use crate::{
+    descriptors,
     message::Message,
     serve::{Service, Shutdown, Stdio},
     server::Server,
@@ -102,6 +103,7 @@ impl ServeOptions {
     }
 
     pub(super) fn run<C: State>(self, server: Server<C>) -> ExitCode {
+        descriptors::raise_limit();
         // Before anything else runs: a database that prints while it opens must not write to the protocol's stream.
         let stdio = match self.take_stdio() {
             Ok(stdio) => stdio,
@@ -280,7 +282,8 @@ async fn over_stdio(
     drain_timeout: Duration,
     reopen_audit: impl Fn() + Send + 'static,
 ) -> Result<Shutdown, Message> {
-    signals::listen(stop.clone(), reopen_audit).map_err(|error| connection_error(&error))?;
+    signals::listen(stop.clone(), reopen_audit, service.background())
+        .map_err(|error| connection_error(&error))?;
     let served = service.serve_stdio_until(stdio, stop, drain_timeout).await;
     served.map_err(|error| connection_error(&error))
 }
@@ -293,11 +296,19 @@ async fn over_http(
     stop: CancellationToken,
     reopen_audit: impl Fn() + Send + 'static,
 ) -> Result<Shutdown, Message> {
-    let address = config.address;
+    let (address, connections) = (config.address, config.limits.connections);
     let bind_error = |error| Message::new(format!("the server cannot listen at {address}: {error}"));
+    let background = service.background().clone();
     let listening = service.listen(config).await.map_err(bind_error)?;
     // With port 0, this line is how a parent process learns the port.
     stderr::line(serde_json::json!({"listening": listening.url().map_err(bind_error)?}));
+    if listening.connections() < connections {
+        let fact = format!("at most {} connections are open at once", listening.connections());
+        let message = Message::new(fact)
+            .note("the limit of open files allows no more")
+            .help("raise it, as with `ulimit -n 4096`");
+        stderr::line(format_args!("warning: {message}"));
+    }
     let access = listening.access();
     for warning in access.warnings() {
         stderr::line(format_args!("warning: {warning}"));
@@ -307,7 +318,7 @@ async fn over_http(
         reload(&reloaded);
         reopen_audit();
     };
-    signals::listen(stop.clone(), on_hang_up).map_err(|error| connection_error(&error))?;
+    signals::listen(stop.clone(), on_hang_up, &background).map_err(|error| connection_error(&error))?;
     tokio::spawn(async move {
         if let Err(error) = access.prepare().await {
             // Not fatal: each request that needs the keys tries again.

@@ -13,7 +13,7 @@ use rmcp::{
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Client, Service};
+use super::{Client, Service, thread_check::ThreadCheck};
 use crate::{revision::Revision, serve::convert};
 
 /// The buffer of an in-memory connection.
@@ -44,6 +44,7 @@ pub struct ClientBuilder {
     progress: Option<Box<OnProgress>>,
     status: Option<Box<OnStatus>>,
     tasks: bool,
+    may_leave_threads: bool,
 }
 
 impl ClientBuilder {
@@ -85,6 +86,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Lets sandboxed tools of a server in this process leave threads behind. By default, a test fails when its client is
+    /// dropped and a thread that such a tool started still runs.
+    pub fn may_leave_threads(mut self) -> Self {
+        self.may_leave_threads = true;
+        self
+    }
+
     /// Sets the reader of a task's status message, which is called at each change.
     pub fn on_status(mut self, status: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.status = Some(Box::new(status));
@@ -101,10 +109,11 @@ impl ClientBuilder {
             let (client, server) = tokio::io::duplex(PIPE_BYTES);
             (tokio::io::split(client), tokio::io::split(server))
         };
+        let threads = (!self.may_leave_threads).then(|| ThreadCheck::new(service.thread_watch()));
         tokio::spawn(service.serve(server_read, server_write));
-        self.connect(read, write, Some(revision))
-            .await
-            .unwrap_or_else(|error| panic!("no connection: {error}"))
+        let client = self.connect(read, write, Some(revision)).await;
+        let client = client.unwrap_or_else(|error| panic!("no connection: {error}"));
+        Client { _threads: threads, ..client }
     }
 
     /// Connects over byte streams. Without a revision, uses the newest that the server speaks.
@@ -145,7 +154,7 @@ impl ClientBuilder {
         let listener = Listener { config, confirm, form, progress, status };
         let running =
             listener.serve_with_lifecycle((read, write), lifecycle).await.map_err(io::Error::other)?;
-        Ok(Client { running, tasks: self.tasks, meta: Mutex::default() })
+        Ok(Client { running, tasks: self.tasks, meta: Mutex::default(), _threads: None })
     }
 }
 

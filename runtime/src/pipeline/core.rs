@@ -24,7 +24,7 @@ pub(crate) struct Core {
     pub(crate) handlers: Vec<Handler>,
     pub(crate) visibility: Visibility,
     /// The threads that handlers run on.
-    pub(crate) sandboxes: Arc<Sandboxes>,
+    pub(crate) sandboxes: Sandboxes,
     pub(crate) limits: Limits,
     pub(crate) confirmations: Confirmations,
     pub(crate) tasks: Arc<Tasks>,

@@ -9,7 +9,6 @@ use crate::{
     confirm::Bound,
     limits::Slot,
     registry::{Definition, Registry},
-    sandbox::UnsandboxedHandle,
     schema::SchemaForm,
     start_error::StartError,
     tool::{
@@ -30,7 +29,6 @@ pub(super) struct PreviewedCall<'a> {
     pub(super) caller: &'a Arc<Caller>,
     pub(super) info: Option<&'a Arc<RequestInfo>>,
     pub(super) cancelled: &'a CancellationToken,
-    pub(super) unsandboxed: Option<&'a UnsandboxedHandle>,
 }
 
 /// The previews of a server's tools. They need not be tools that callers can call.
@@ -86,7 +84,7 @@ pub(super) async fn text(
     call: PreviewedCall<'_>,
 ) -> Result<Option<String>, Box<Reply>> {
     let Some((preview, handler)) = core.previews.of(bound.tool) else { return Ok(None) };
-    let PreviewedCall { caller, info, cancelled, unsandboxed } = call;
+    let PreviewedCall { caller, info, cancelled } = call;
     let descriptor = preview.descriptor;
     let has = |name: &String| descriptor.params.iter().any(|param| param.name == name);
     let arguments = bound.arguments.iter().filter(|(name, _)| has(name));
@@ -102,7 +100,7 @@ pub(super) async fn text(
         cancelled: cancelled.child_token(),
         deadline: tokio::time::Instant::now().into_std() + descriptor.timeout,
     };
-    let executor = core.sandboxes.executor(descriptor, unsandboxed).await;
+    let executor = core.sandboxes.executor(descriptor);
     let outcome = run::run(executor, handler, call, arguments, Slot::default(), false).await;
     let Outcome::Done(reply) = outcome else {
         let message = format!("preview `{}` asked a question, which a preview cannot", descriptor.name);

@@ -13,7 +13,6 @@ use crate::{
     idempotency::SentKey,
     record::{DeniedBy, KeyMark, NotRun, Origin, ResultWithheld},
     revision::Revision,
-    sandbox::UnsandboxedHandle,
     tasks::Snapshot,
     tool::{ask::Question, call::Reports, caller::Caller, output::Reply, request_info::RequestInfo},
 };
@@ -34,8 +33,6 @@ pub(crate) struct Request<'a> {
     pub(crate) info: Option<Arc<RequestInfo>>,
     pub(crate) cancelled: CancellationToken,
     pub(crate) origin: &'a Origin,
-    /// The threads without a sandbox, if the service itself runs on sandboxed ones.
-    pub(crate) unsandboxed: Option<&'a Arc<UnsandboxedHandle>>,
     /// The client, as something that can be asked.
     pub(crate) peer: &'a dyn Elicitor,
     pub(crate) task: TaskMode,

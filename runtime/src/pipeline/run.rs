@@ -165,12 +165,13 @@ fn panicked(tool: &Descriptor) -> Reply {
 
 /// The error of a call whose threads could not be sandboxed. It does not run outside the sandbox instead.
 fn unsandboxed(tool: &Descriptor) -> Reply {
-    ToolError::not_applied(format!(
-        "tool `{}` did not run: the system refused the sandbox that it is declared with",
-        tool.name
-    ))
-    .reason("sandbox")
-    .into()
+    let refused = match (tool.unsandboxed, tool.is_read_only() || tool.closed_world) {
+        (None, true) => "the sandbox that it is declared with",
+        _ => "the threads that it needs",
+    };
+    let message = Message::new(format!("tool `{}` did not run: the system refused {refused}", tool.name))
+        .help("call again later; the server's log says why");
+    ToolError::not_applied(message).reason("sandbox").into()
 }
 
 fn late(tool: &Descriptor) -> Reply {

@@ -1,5 +1,6 @@
 //! Adds to an error of a sandboxed handler that its sandbox may be the reason, and names the ways out.
 
+use super::Core;
 use crate::{
     message::Message,
     tool::{cause::Symptom, descriptor::Descriptor, error::ToolError, output::Reply},
@@ -23,6 +24,19 @@ pub(super) fn explain(tool: &Descriptor, mut reply: Reply) -> Reply {
         .help(format!("{way_out}; a tool that cannot be sandboxed declares `unsandboxed = \"reason\"`"));
     let error = error.with_message(message.to_string());
     if error.is_permission_denied() { error.or_reason("permission_denied").into() } else { error.into() }
+}
+
+/// Adds to a refusal of an unsandboxed handler that a thread which another tool left in its sandbox may be the reason.
+pub(super) fn with_left_thread(core: &Core, mut reply: Reply) -> Reply {
+    let is_refused = reply.error.as_ref().is_some_and(ToolError::is_permission_denied);
+    let thread = is_refused.then(|| core.sandboxes.watch().reported()).flatten();
+    match (reply.error.take(), thread) {
+        (Some(error), Some(thread)) => {
+            let message = Message::new(error.message().to_owned()).note(thread.note());
+            error.with_message(message.to_string()).into()
+        }
+        (error, _) => Reply { error, ..reply },
+    }
 }
 
 /// Returns why the sandbox of these words may be behind a symptom, and the ways out; `None` if it cannot be.

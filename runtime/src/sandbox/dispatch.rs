@@ -6,8 +6,12 @@
 use std::{
     mem,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Poll,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -15,6 +19,9 @@ use tokio::{
     sync::{Notify, oneshot},
 };
 use tokio_util::task::AbortOnDropHandle;
+
+/// The time in which a runtime takes work, unless handlers block all of its threads.
+const STALL_TIME: Duration = Duration::from_millis(250);
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -28,7 +35,16 @@ pub(crate) struct Dispatcher {
 #[derive(Default)]
 struct Queue {
     waiting: Mutex<Vec<Work>>,
+    /// The time at which the first of them was queued, in milliseconds since [`FIRST_USE`]; 0 if the queue is empty.
+    waiting_since: AtomicU64,
     notify: Notify,
+}
+
+/// The first use of a queue.
+static FIRST_USE: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn now_ms() -> u64 {
+    u64::try_from(FIRST_USE.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 impl Queue {
@@ -39,7 +55,11 @@ impl Queue {
     async fn drain(self: Arc<Self>) {
         loop {
             self.notify.notified().await;
-            let waiting = mem::take(&mut *self.waiting());
+            let waiting = {
+                let mut waiting = self.waiting();
+                self.waiting_since.store(0, Ordering::Relaxed);
+                mem::take(&mut *waiting)
+            };
             // A task each: another worker can take the next one while the first computes.
             for work in waiting {
                 tokio::spawn(work);
@@ -53,8 +73,14 @@ impl Dispatcher {
         Self { runtime, queue: Arc::default(), drain_task: OnceLock::new() }
     }
 
-    /// Runs `work` on the other runtime and returns its answer; `None` if it panicked. With `abort_on_drop`, the work ends
-    /// as soon as its caller stops waiting.
+    /// Returns whether work waits for a runtime whose threads are all blocked.
+    pub(super) fn is_stalled(&self) -> bool {
+        let since = self.queue.waiting_since.load(Ordering::Relaxed);
+        since > 0 && Duration::from_millis(now_ms().saturating_sub(since)) > STALL_TIME
+    }
+
+    /// Runs `work` on the other runtime and returns its answer; `None` if it panicked. Work whose caller stops waiting
+    /// before it begins does not begin. With `abort_on_drop`, it also ends as soon as its caller stops waiting.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -62,6 +88,9 @@ impl Dispatcher {
     ) -> Option<T> {
         let (mut sender, answer) = oneshot::channel();
         self.submit(async move {
+            if sender.is_closed() {
+                return;
+            }
             if !abort_on_drop {
                 let _ = sender.send(work.await);
                 return;
@@ -76,30 +105,15 @@ impl Dispatcher {
         answer.await.ok()
     }
 
-    /// Runs a function that blocks on a thread that the other runtime starts, otherwise as [`Dispatcher::run`] does.
-    pub(super) async fn block<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-        abort_on_drop: bool,
-    ) -> Option<T> {
-        let (sender, answer) = oneshot::channel();
-        self.submit(async move {
-            tokio::task::spawn_blocking(move || {
-                if !(abort_on_drop && sender.is_closed()) {
-                    let _ = sender.send(work());
-                }
-            });
-        })
-        .await;
-        answer.await.ok()
-    }
-
     async fn submit(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.drain_task
             .get_or_init(|| AbortOnDropHandle::new(self.runtime.spawn(Arc::clone(&self.queue).drain())));
         let is_first = {
             let mut waiting = self.queue.waiting();
             waiting.push(Box::pin(work));
+            if waiting.len() == 1 {
+                self.queue.waiting_since.store(now_ms(), Ordering::Relaxed);
+            }
             waiting.len() == 1
         };
         if is_first {
@@ -213,17 +227,56 @@ mod tests {
                 receiver.await.is_ok()
             };
             let mut call = Box::pin(dispatcher.run(work, abort_on_drop));
-            let mut cx = Context::from_waker(Waker::noop());
-            assert!(call.as_mut().poll(&mut cx).is_pending());
-            drop(call);
-            // The runtime has one thread and runs tasks in order: after two more, the work has noticed.
+            // The runtime has one thread and runs tasks in order: after two more, the work has begun, or has noticed.
+            let two_more = || async {
+                dispatcher.run(async {}, false).await;
+                dispatcher.run(async {}, false).await;
+            };
             caller().block_on(async {
-                dispatcher.run(async {}, false).await;
-                dispatcher.run(async {}, false).await;
+                tokio::select! {
+                    biased;
+                    _ = &mut call => unreachable!("it waits"),
+                    () = two_more() => {}
+                }
             });
+            drop(call);
+            caller().block_on(two_more());
             assert_eq!(dropped.load(Ordering::SeqCst), abort_on_drop);
             assert_eq!(sender.send(()).is_ok(), !abort_on_drop);
             drop(runtime);
         }
+    }
+    #[test]
+    fn dispatched_work_whose_caller_left_before_it_began_does_not_begin() {
+        let (runtime, dispatcher) = runtime(1);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let mut call = Box::pin(dispatcher.run(async move { sender.send(()).is_ok() }, false));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(call.as_mut().poll(&mut cx).is_pending());
+        drop(call);
+        caller().block_on(dispatcher.run(async {}, false));
+        assert!(receiver.recv_timeout(ANSWER_TIMEOUT).is_err(), "the work was dropped");
+        drop(runtime);
+    }
+
+    #[test]
+    fn dispatcher_is_stalled_while_every_thread_of_its_runtime_is_blocked() {
+        let (runtime, dispatcher) = runtime(1);
+        let (begun_sender, begun) = std::sync::mpsc::channel();
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        runtime.spawn(async move { begun_sender.send(()).is_ok() && receiver.recv().is_ok() });
+        assert_eq!(begun.recv_timeout(ANSWER_TIMEOUT), Ok(()));
+        assert!(!dispatcher.is_stalled(), "nothing waits");
+        let mut waits = Box::pin(dispatcher.run(async { 5 }, false));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(waits.as_mut().poll(&mut cx).is_pending());
+        assert!(waits.as_mut().poll(&mut cx).is_pending());
+        while !dispatcher.is_stalled() {
+            std::thread::yield_now();
+        }
+        drop(sender);
+        assert_eq!(caller().block_on(waits), Some(5));
+        assert!(!dispatcher.is_stalled(), "it was taken");
+        drop(runtime);
     }
 }

@@ -3,9 +3,9 @@
 use std::{path::Path, sync::mpsc, thread};
 
 use super::{
-    Profile, Sandbox, SandboxConfig, SandboxRuntime, placement,
+    HandlerRuntime, Profile, Sandbox, SandboxConfig,
     profile::BOTH,
-    runtimes::{self, PrestartedRuntime},
+    runtimes::{PrestartedRuntime, Restriction},
 };
 use crate::{message::Message, tool::descriptor::Descriptor};
 
@@ -27,7 +27,7 @@ pub(crate) struct WordSupport<'a> {
     pub(crate) exceptions: String,
 }
 
-/// A thread that tries on itself what the kernel enforces. If it succeeds, it goes on to start the threads of the service.
+/// A thread that tries on itself what the kernel enforces. If it succeeds, it goes on to start the threads of that profile.
 pub(crate) struct SupportProbe {
     answer: Result<mpsc::Receiver<[Result<(), Message>; 2]>, Message>,
     prestarted: PrestartedRuntime,
@@ -35,38 +35,35 @@ pub(crate) struct SupportProbe {
 }
 
 impl SupportProbe {
-    /// Starts the thread. If the service will run in the sandbox of both words, the probe also starts that runtime.
-    pub(crate) fn begin(config: SandboxConfig, service: Option<Profile>) -> Self {
+    /// Starts the thread. If tools run in the sandbox of both words, the probe goes on to start their threads.
+    pub(crate) fn begin(config: SandboxConfig, mut profiles: impl Iterator<Item = Profile>) -> Self {
         // Scratch folders may be made later, and the kernel's support does not depend on them.
         let probed = SandboxConfig { scratch: Vec::new(), ..config.clone() };
-        let workers = service
-            .filter(|profile| *profile == BOTH && config.scratch.is_empty())
-            .map(|_| placement::worker_count());
+        let starts = config.scratch.is_empty() && profiles.any(|profile| profile == BOTH);
         let (answer_sender, answer) = mpsc::channel();
         let (runtime_sender, runtime) = mpsc::channel();
-        let probe = move || match runtimes::restrict_current_thread(&probed, BOTH) {
-            Ok((rules, sandbox_id)) => {
+        let probe = move || match Restriction::enter(&probed, BOTH) {
+            Ok(restriction) => {
                 let _ = answer_sender.send([Ok(()), Ok(())]);
-                if let Some(workers) = workers {
-                    let started = SandboxRuntime::start_here(rules, sandbox_id, BOTH, workers);
-                    let _ = runtime_sender.send(started);
+                if starts {
+                    HandlerRuntime::start_here(Some(restriction), Some(BOTH), &runtime_sender);
                 }
             }
             Err(_) => {
-                let words = [Profile { no_network: false, ..BOTH }, Profile { no_writes: false, ..BOTH }];
-                let words = words.map(|word| runtimes::restrict_current_thread(&probed, word).map(drop));
+                let [writes, network, _] = Profile::ALL;
+                let words = [writes, network].map(|word| Restriction::enter(&probed, word).map(drop));
                 let _ = answer_sender.send(words);
             }
         };
         let answer = if config.sandbox == Sandbox::Off {
             Err(Message::new("the server turned it off (`Sandbox::Off`)"))
         } else {
-            let thread = thread::Builder::new().name("sandbox-probe".to_owned()).spawn(probe);
+            let thread = thread::Builder::new().name(BOTH.thread_name().to_owned()).spawn(probe);
             thread
                 .map(|_| answer)
                 .map_err(|error| Message::new(format!("the probe's thread did not start: {error}")))
         };
-        Self { answer, prestarted: workers.map(|_| runtime), config }
+        Self { answer, prestarted: starts.then_some(runtime), config }
     }
 
     /// Waits for the answer.

@@ -56,7 +56,7 @@ use super::{
     shared::Shared,
     shutdown::Shutdown,
 };
-use crate::access::Access;
+use crate::{access::Access, descriptors};
 
 /// The path of the protocol.
 const MCP_PATH: &str = "/mcp";
@@ -67,7 +67,8 @@ const MAX_HEALTH_CONNECTIONS: usize = 64;
 /// A server that holds its port, and does not answer yet.
 pub(crate) struct Listening {
     listener: TcpListener,
-    health: Option<TcpListener>,
+    /// The separate address for health checks, and its number of connections.
+    health: Option<(TcpListener, usize)>,
     gate: Arc<HttpGate>,
 }
 
@@ -88,12 +89,15 @@ impl Service {
         let address = listener.local_addr()?;
         let health = bind(config.health).await?;
         let HttpConfig { access, resource: public_url, hosts, origins, limits, .. } = config;
+        let (limits, health_connections) = connection_limits(limits, health.is_some());
         let options = HttpOptions { access, public_url, hosts, origins, limits };
+        let health = health.map(|listener| (listener, health_connections));
         Ok(Listening { listener, health, gate: Arc::new(self.gate(Some(address), options)) })
     }
 
     /// Puts the checks of every request before the protocol. Without an `address`, the server has no name of its own.
     fn gate(self, address: Option<SocketAddr>, options: HttpOptions) -> HttpGate {
+        self.shared.start_threads();
         let HttpOptions { access, public_url, hosts, origins, limits } = options;
         let access = Arc::new(access.for_server(&self));
         let sessions = Arc::new(Sessions::new(limits.sessions, self.longest_timeout()));
@@ -114,6 +118,16 @@ impl Service {
     }
 }
 
+/// Lowers the number of connections to what the limit of open files leaves room for, and divides it between the two
+/// addresses.
+fn connection_limits(limits: HttpLimits, has_health: bool) -> (HttpLimits, usize) {
+    let health = if has_health { MAX_HEALTH_CONNECTIONS } else { 0 };
+    let room = descriptors::room_for_connections(limits.connections.saturating_add(health));
+    let health = health.min(room / 8);
+    let connections = limits.connections.min(room - health).max(1);
+    (HttpLimits { connections, ..limits }, health.max(1))
+}
+
 async fn bind(address: Option<SocketAddr>) -> io::Result<Option<TcpListener>> {
     match address {
         Some(address) => TcpListener::bind(address).await.map(Some),
@@ -127,6 +141,11 @@ impl Listening {
         Ok(format!("http://{}{MCP_PATH}", self.listener.local_addr()?))
     }
 
+    /// The number of connections that may be open at once.
+    pub(crate) fn connections(&self) -> usize {
+        self.gate.limits.connections
+    }
+
     /// The callers that are let in.
     pub(crate) fn access(&self) -> Arc<Access> {
         Arc::clone(&self.gate.access)
@@ -135,22 +154,25 @@ impl Listening {
     /// Answers requests until `stop` is cancelled, and then drains the calls in flight.
     pub(crate) async fn serve(self, stop: CancellationToken, timeouts: ShutdownTimeouts) -> Shutdown {
         let Self { listener, health, gate } = self;
-        let (drain, limits) = (&gate.drain, gate.limits);
+        let (drain, limits, background) = (&gate.drain, gate.limits, &gate.shared.background);
         let checks = Arc::new(Health::new(Arc::clone(&gate.shared), drain.stopping.clone()));
         let mut router = router(Arc::clone(&gate));
         match health {
             None => router = router.merge(health_router(checks)),
-            Some(health) => {
+            Some((health, connections)) => {
                 let router = health_router(checks);
-                let limits = HttpLimits { connections: MAX_HEALTH_CONNECTIONS, ..limits };
+                let limits = HttpLimits { connections, ..limits };
                 // Health is answered until the process ends.
                 let never = CancellationToken::new();
-                tokio::spawn(listen::connections(health, router, limits, never, TaskTracker::new()));
+                let answers = listen::connections(health, router, limits, never, TaskTracker::new());
+                background.spawn("answering health checks", answers);
             }
         }
-        let _expiry = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&gate.sessions).expire_idle()));
+        let expiry = background.spawn("ending idle sessions", Arc::clone(&gate.sessions).expire_idle());
+        let _expiry = AbortOnDropHandle::new(expiry);
         let (closing, connections) = (drain.closing.clone(), drain.connections.clone());
-        let accepting = tokio::spawn(listen::connections(listener, router, limits, closing, connections));
+        let accepting = listen::connections(listener, router, limits, closing, connections);
+        let accepting = background.spawn("accepting connections", accepting);
         stop.cancelled().await;
         drain.run(timeouts, || accepting.abort()).await
     }

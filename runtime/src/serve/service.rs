@@ -12,9 +12,11 @@ use super::{
     tool_list::Lists,
     user_handler::UserHandler,
 };
+#[cfg(any(feature = "cli", feature = "http"))]
+use crate::background::Background;
 use crate::{
-    about::About, lifecycle::Lifecycle, message::Message, pipeline::Core, revision::Revision, scopes::Scopes,
-    text, tool::caller::Caller, warnings::warnings,
+    about::About, lifecycle::Lifecycle, message::Message, pipeline::Core, revision::Revision,
+    sandbox::ThreadWatch, scopes::Scopes, text, tool::caller::Caller, warnings::warnings,
 };
 
 /// A server that is ready for connections. Clones share it.
@@ -53,6 +55,8 @@ impl Service {
             in_flight,
             checks,
             lifecycle,
+            #[cfg(any(feature = "cli", feature = "http"))]
+            background: Background::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -107,6 +111,23 @@ impl Service {
         self.shared.core.audit.as_ref().is_none_or(|recorder| recorder.log.is_ready())
     }
 
+    /// Whether the threads of all tools could be started, in their sandboxes. Threads that could not are tried again by the
+    /// next call, and by this method.
+    pub fn sandbox_is_ready(&self) -> bool {
+        self.shared.core.sandboxes.is_ready()
+    }
+
+    /// The threads that calls have left behind.
+    pub(crate) fn thread_watch(&self) -> Arc<ThreadWatch> {
+        Arc::clone(self.shared.core.sandboxes.watch())
+    }
+
+    /// The server's background work.
+    #[cfg(feature = "cli")]
+    pub(crate) fn background(&self) -> &Background {
+        &self.shared.background
+    }
+
     /// Opens the audit log again, as SIGHUP does. A log whose disk failed is used again if it is unchanged. A log that was
     /// replaced or shortened is refused from then on.
     pub fn reopen_audit(&self) {
@@ -154,9 +175,10 @@ impl Service {
         }
     }
 
-    /// Ends the sandboxed threads, and waits up to `timeout` for busy ones.
+    /// Ends the threads of handlers, and waits up to `timeout` for busy ones.
     #[cfg(feature = "cli")]
     pub(crate) fn stop_threads(&self, timeout: Duration) {
+        self.shared.core.sandboxes.watch().report();
         self.shared.core.sandboxes.stop(timeout);
     }
 

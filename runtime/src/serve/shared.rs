@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use tokio_util::task::TaskTracker;
 
 use super::{convert::SERVER_INFO, tool_list::Lists, user_handler::UserHandler};
+#[cfg(any(feature = "cli", feature = "http"))]
+use crate::background::Background;
 use crate::{
     about::About,
     lifecycle::Lifecycle,
@@ -31,6 +33,8 @@ pub(crate) struct Shared {
     pub(super) in_flight: TaskTracker,
     #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP has a readiness endpoint"))]
     pub(super) checks: Vec<ReadinessCheck>,
+    #[cfg(any(feature = "cli", feature = "http"))]
+    pub(super) background: Background,
     /// Dropped last: the state may need the runtime that it was made on until then.
     pub(super) lifecycle: Lifecycle,
 }
@@ -39,7 +43,7 @@ pub(crate) struct Shared {
 #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP has a readiness endpoint"))]
 pub(crate) struct ReadinessCheck {
     pub(crate) name: String,
-    pub(crate) passes: Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>,
+    pub(crate) passes: Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>,
 }
 
 impl Shared {
@@ -57,6 +61,14 @@ impl Shared {
             client: client.map(|client| format!("{}/{}", client.name, client.version)),
             trace: traceparent.and_then(TraceId::parse),
         }
+    }
+
+    /// Starts the threads that calls need.
+    #[cfg(feature = "http")]
+    pub(super) fn start_threads(&self) {
+        let tools = self.core.registry.tools().iter().map(|tool| tool.descriptor);
+        let has_user_code = self.user_handler.is_some() || !self.checks.is_empty();
+        self.core.sandboxes.start(tools, has_user_code);
     }
 
     /// Whether any tool answers with a task, under a revision that has tasks.

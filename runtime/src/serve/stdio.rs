@@ -2,7 +2,6 @@
 
 mod connection;
 mod descriptors;
-mod sandboxed;
 mod transport;
 
 pub(crate) use descriptors::Stdio;

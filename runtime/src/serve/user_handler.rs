@@ -1,6 +1,8 @@
 //! Passes prompts, resources and everything else besides tools on to the user's own handler.
 
-use futures::future::{self, BoxFuture};
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
 use rmcp::{
     RoleServer, ServerHandler, Service,
     model::{
@@ -14,14 +16,15 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use super::convert::SERVER_INFO;
-use crate::text;
+use crate::{pipeline::Core, text};
 
-/// The user's own handler of prompts, resources and other methods.
-pub(crate) struct UserHandler(Box<dyn AnyHandler>);
+/// The user's own handler of prompts, resources and other methods. Like a tool without a sandbox, it shares no thread with
+/// the service.
+pub(crate) struct UserHandler(Arc<dyn AnyHandler>);
 
 impl UserHandler {
     pub(crate) fn new(handler: impl ServerHandler) -> Self {
-        Self(Box::new(handler))
+        Self(Arc::new(handler))
     }
 
     pub(crate) fn info(&self) -> ServerConfig {
@@ -30,32 +33,43 @@ impl UserHandler {
 
     pub(crate) async fn tell(
         &self,
+        core: &Core,
         notification: impl Into<ClientNotification>,
         context: NotificationContext<RoleServer>,
     ) {
+        let (handler, notification) = (Arc::clone(&self.0), notification.into());
         // Notifications have no answer that could carry an error.
-        let _ = self.0.notification(notification.into(), context).await;
+        let told = async move { handler.notification(notification, context).await };
+        let _ = core.sandboxes.unsandboxed().run(told, false).await;
     }
 
     pub(crate) fn accepts(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
         self.0.accepts(requested)
     }
 
-    pub(crate) async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        self.0.listen(context).await
+    pub(crate) async fn listen(&self, core: &Core, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let handler = Arc::clone(&self.0);
+        let listening = async move { handler.listen(context).await };
+        core.sandboxes.unsandboxed().run(listening, true).await.unwrap_or_else(|| Err(failed()))
     }
 }
 
 /// Passes a request on; without a handler its method is unknown.
-pub(crate) fn request(
+pub(crate) async fn request(
+    core: &Core,
     user_handler: Option<&UserHandler>,
     request: ClientRequest,
     context: RequestContext<RoleServer>,
-) -> BoxFuture<'_, Result<ServerResult, ErrorData>> {
-    match user_handler {
-        Some(user_handler) => user_handler.0.request(request, context),
-        None => Box::pin(future::ready(Err(unknown(request.method())))),
-    }
+) -> Result<ServerResult, ErrorData> {
+    let Some(user_handler) = user_handler else { return Err(unknown(request.method())) };
+    let handler = Arc::clone(&user_handler.0);
+    let answer = async move { handler.request(request, context).await };
+    core.sandboxes.unsandboxed().run(answer, true).await.unwrap_or_else(|| Err(failed()))
+}
+
+/// The error of a handler that panicked, or that has no threads.
+fn failed() -> ErrorData {
+    ErrorData::internal_error("the handler failed inside; the server goes on", None)
 }
 
 /// The handler's answer, with the server's identity in its `_meta`.

@@ -17,7 +17,7 @@ use crate::{
     record::{self, Recorder, Recording},
     registry::Registry,
     revision::Revision,
-    sandbox::{self, Profile, Sandboxes, Support, SupportProbe},
+    sandbox::{Profile, Sandboxes, Support, SupportProbe},
     serve::Service,
     start_error::StartError,
     store::KeyStore,
@@ -37,12 +37,8 @@ impl<C: State> Server<C> {
             return Err(StartError::NoRevision);
         }
         // The kernel is probed while everything else is made.
-        let profile = if self.config.user_handler.is_some() || self.handler.is_some() {
-            None
-        } else {
-            self.likely_profile()
-        };
-        let probe = SupportProbe::begin(self.config.sandbox.clone(), profile);
+        let served = self.declared().filter(|tool| self.config.serves(tool));
+        let probe = SupportProbe::begin(self.config.sandbox.clone(), served.filter_map(Profile::of));
         let Self { mut config, state, entries, on_stop, handler } = self;
         let (state, runtime) = state.make(config.argument_values()?)?;
         let state = Arc::new(state);
@@ -59,7 +55,8 @@ impl<C: State> Server<C> {
         check_tasks(&config, &registry)?;
         let limits = Limits::new(&config.bounds, registry.tools().iter().map(|tool| tool.descriptor));
         let (support, prestarted) = probe.end();
-        let sandboxes = Arc::new(Sandboxes::new(check_support(support, &registry)?, prestarted));
+        let sandboxes =
+            Sandboxes::new(check_support(support, &registry)?, prestarted, registry.tools().len());
         let skip_confirmation = skip_confirmation(&config, &registry)?;
         let audit = record::open(config.recording, &registry, |log| {
             Recorder::open(log, &config.about, &registry, config.read_only, config.skip_confirmation)
@@ -90,17 +87,11 @@ impl<C: State> Server<C> {
         Ok(Service::new(about, core, revisions, user_handler, scopes, checks, lifecycle))
     }
 
-    /// Returns the sandbox that suits most of these tools, if the kernel supports all of it.
-    fn likely_profile(&self) -> Option<Profile> {
-        let tools = self.declared().filter(|(tool, _)| self.config.serves(tool));
-        sandbox::best(tools.map(|(tool, is_async)| (Profile::of(tool), is_async)))
-    }
-
     /// Describes the server without making the state.
     pub(crate) fn outline(&self) -> Result<Outline, StartError> {
         let config = &self.config;
-        let tools = self.declared().map(|(tool, _)| tool);
-        let mut registry = Registry::new(tools.filter(|tool| config.serves(tool)), config.schemas)?;
+        let tools = self.declared().filter(|tool| config.serves(tool));
+        let mut registry = Registry::new(tools, config.schemas)?;
         let keys = self.key_store().map(|store| store.place());
         if keys.is_some() && config.key_argument {
             registry.add_key_argument()?;
@@ -111,7 +102,7 @@ impl<C: State> Server<C> {
             keys,
             revisions: config.revisions.clone(),
             visibility: config.visibility,
-            support: SupportProbe::begin(config.sandbox.clone(), None).end().0,
+            support: SupportProbe::begin(config.sandbox.clone(), std::iter::empty()).end().0,
             scopes: config.scopes.clone(),
             recorded: !matches!(config.recording, Recording::Disabled),
             #[cfg(feature = "cli")]
@@ -141,7 +132,7 @@ impl<C: State> Server<C> {
         &self,
         scopes: impl Iterator<Item = &'a str>,
     ) -> Vec<(&'a str, Option<&'static str>)> {
-        let needed: Vec<&'static str> = self.declared().flat_map(|(tool, _)| tool.scopes).copied().collect();
+        let needed: Vec<&'static str> = self.declared().flat_map(|tool| tool.scopes).copied().collect();
         let idle = scopes.filter(|scope| self.config.scopes.is_idle(scope, needed.iter().copied()));
         idle.map(|scope| (scope, crate::text::nearest(scope, needed.iter().copied()))).collect()
     }

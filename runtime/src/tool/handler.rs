@@ -47,10 +47,6 @@ impl<C> Run<C> {
     /// The stand-in for a declaration that did not compile.
     #[doc(hidden)]
     pub const FALLBACK: Self = Self::Blocking(|_, _, _| Outcome::Done(Reply::default()));
-
-    pub(crate) const fn is_async(self) -> bool {
-        matches!(self, Self::Async(_))
-    }
 }
 
 impl<C> Clone for Run<C> {
@@ -90,10 +86,6 @@ type BlockingFn = dyn Fn(&Call, Args) -> Outcome + Send + Sync;
 type AsyncFn = dyn Fn(Arc<Call>, Args) -> HandlerFuture<'static> + Send + Sync;
 
 impl Handler {
-    pub(crate) fn is_async(&self) -> bool {
-        matches!(self, Self::Async(_))
-    }
-
     pub(crate) fn bind<C: Send + Sync + 'static>(run: Run<C>, state: &Arc<C>) -> Self {
         let state = Arc::clone(state);
         match run {

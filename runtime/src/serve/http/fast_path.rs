@@ -157,7 +157,6 @@ impl FastCall {
                 headers: self.header_keys,
             },
             origin,
-            unsandboxed: None,
             reports: None,
             info: self.info,
             cancelled,

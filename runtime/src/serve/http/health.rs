@@ -43,6 +43,10 @@ impl Health {
         {
             failed.insert(0, "idempotency keys".to_owned());
         }
+        if !self.shared.core.sandboxes.is_ready() {
+            failed.push("sandbox".to_owned());
+        }
+        failed.extend(self.shared.background.ended().into_iter().map(str::to_owned));
         failed
     }
 
@@ -54,7 +58,8 @@ impl Health {
         {
             return failed.clone();
         }
-        let failed = future::join_all(self.shared.checks.iter().map(failed)).await;
+        let checks = self.shared.checks.iter().map(|check| failed(&self.shared, check));
+        let failed = future::join_all(checks).await;
         let failed: Vec<String> = failed.into_iter().flatten().collect();
         *last = Some((Instant::now(), failed.clone()));
         failed
@@ -62,13 +67,12 @@ impl Health {
 }
 
 /// The name of a check that does not pass in time.
-async fn failed(check: &ReadinessCheck) -> Option<String> {
-    // Spawned, so that a panic only fails the check.
-    let passes = tokio::spawn((check.passes)());
-    let stop = passes.abort_handle();
+async fn failed(shared: &Shared, check: &ReadinessCheck) -> Option<String> {
+    // Not on the service's threads: a check that panics or blocks only fails itself.
+    let passes = Arc::clone(&check.passes);
+    let passes = shared.core.sandboxes.unsandboxed().run(async move { passes().await }, true);
     let passed = tokio::time::timeout(CHECK_TIMEOUT, passes).await;
-    stop.abort();
-    (!matches!(passed, Ok(Ok(true)))).then(|| check.name.clone())
+    (!matches!(passed, Ok(Some(true)))).then(|| check.name.clone())
 }
 
 /// Answers that the process lives.

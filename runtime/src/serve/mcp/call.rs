@@ -109,7 +109,6 @@ impl McpHandler {
             revision,
             idempotency_key: sent_key(context),
             origin: self.shared.origin(self.callers.transport(), &context.meta, || context.client_info()),
-            unsandboxed: self.unsandboxed.clone(),
             reports: None,
             info: self.info(tool, context),
             cancelled: context.ct.clone(),

@@ -30,7 +30,6 @@ use super::{logging, task_result};
 use crate::{
     pipeline::Refusal,
     revision::Revision,
-    sandbox::UnsandboxedHandle,
     serve::{
         convert, message,
         shared::Shared,
@@ -52,8 +51,6 @@ pub(crate) struct McpHandler {
     pub(super) log: logging::MinLevel,
     /// The name of the connection, for handlers; `None` over HTTP.
     pub(super) connection: Option<String>,
-    /// The threads without a sandbox, if the connection is served on sandboxed ones.
-    pub(super) unsandboxed: Option<Arc<UnsandboxedHandle>>,
 }
 
 impl ServerHandler for McpHandler {
@@ -275,7 +272,7 @@ impl ServerHandler for McpHandler {
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         match &self.shared.user_handler {
-            Some(user_handler) => user_handler.listen(context).await,
+            Some(user_handler) => user_handler.listen(&self.shared.core, context).await,
             None => Err(user_handler::unknown("subscriptions/listen")),
         }
     }
@@ -286,25 +283,25 @@ impl ServerHandler for McpHandler {
         context: NotificationContext<RoleServer>,
     ) {
         if let Some(user_handler) = &self.shared.user_handler {
-            user_handler.tell(CancelledNotification::new(params), context).await;
+            user_handler.tell(&self.shared.core, CancelledNotification::new(params), context).await;
         }
     }
 
     async fn on_progress(&self, params: ProgressNotificationParam, context: NotificationContext<RoleServer>) {
         if let Some(user_handler) = &self.shared.user_handler {
-            user_handler.tell(ProgressNotification::new(params), context).await;
+            user_handler.tell(&self.shared.core, ProgressNotification::new(params), context).await;
         }
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         if let Some(user_handler) = &self.shared.user_handler {
-            user_handler.tell(InitializedNotification::default(), context).await;
+            user_handler.tell(&self.shared.core, InitializedNotification::default(), context).await;
         }
     }
 
     async fn on_roots_list_changed(&self, context: NotificationContext<RoleServer>) {
         if let Some(user_handler) = &self.shared.user_handler {
-            user_handler.tell(RootsListChangedNotification::default(), context).await;
+            user_handler.tell(&self.shared.core, RootsListChangedNotification::default(), context).await;
         }
     }
 
@@ -314,7 +311,7 @@ impl ServerHandler for McpHandler {
         context: NotificationContext<RoleServer>,
     ) {
         if let Some(user_handler) = &self.shared.user_handler {
-            user_handler.tell(params, context).await;
+            user_handler.tell(&self.shared.core, params, context).await;
         }
     }
 }
@@ -323,20 +320,7 @@ impl McpHandler {
     pub(crate) fn new(shared: Arc<Shared>, callers: CallerSource, gone: CancellationToken) -> Self {
         let task_rounds = TaskTracker::new();
         let connection = callers.connection();
-        Self {
-            shared,
-            callers,
-            gone,
-            task_rounds,
-            log: logging::MinLevel::new(),
-            connection,
-            unsandboxed: None,
-        }
-    }
-
-    /// The same handler, served on sandboxed threads.
-    pub(crate) fn on_sandboxed_threads(self, unsandboxed: Option<UnsandboxedHandle>) -> Self {
-        Self { unsandboxed: unsandboxed.map(Arc::new), ..self }
+        Self { shared, callers, gone, task_rounds, log: logging::MinLevel::new(), connection }
     }
 
     /// Whether this server has `method` in `revision`, so that a request that rmcp does not know has malformed parameters.
@@ -364,7 +348,8 @@ impl McpHandler {
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<T, ErrorData>> + Send + use<'_, T, R> {
         let is_modern = !revision(&context).is_legacy();
-        let answer = user_handler::request(self.shared.user_handler.as_ref(), request.into(), context);
+        let core = &self.shared.core;
+        let answer = user_handler::request(core, self.shared.user_handler.as_ref(), request.into(), context);
         async move { user_handler::signed(answer.await?, is_modern.then_some(&self.shared.server_info)) }
     }
 }

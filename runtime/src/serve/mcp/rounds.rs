@@ -18,7 +18,6 @@ use crate::{
     pipeline::{self, Admission, AdmissionStage, CallAnswer, Elicitor, Refusal, Request, TaskMode},
     record::Origin,
     revision::Revision,
-    sandbox::UnsandboxedHandle,
     serve::{convert, shared::Shared},
     tool::{
         ask::{ClientFeatures, Question},
@@ -40,8 +39,6 @@ pub(crate) struct Invocation {
     pub(crate) caller: Arc<Caller>,
     pub(crate) revision: Revision,
     pub(crate) origin: Origin,
-    /// The threads without a sandbox, if the service runs on sandboxed ones.
-    pub(crate) unsandboxed: Option<Arc<UnsandboxedHandle>>,
     pub(crate) idempotency_key: SentKey,
     pub(crate) reports: Option<Reports>,
     /// What the handler can learn of the request, if it takes the context.
@@ -91,7 +88,6 @@ impl Invocation {
             info: self.info.clone(),
             cancelled: self.cancelled.clone(),
             origin: &self.origin,
-            unsandboxed: self.unsandboxed.as_ref(),
             peer,
             task,
             runs: &self.runs,

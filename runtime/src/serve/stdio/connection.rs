@@ -10,14 +10,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::transport::{LineTransport, ShutdownSignals};
-use crate::{
-    sandbox::UnsandboxedHandle,
-    serve::{
-        mcp::handler::{CallerSource, McpHandler},
-        service::Service,
-        shutdown::{DRAIN_TIMEOUT, Shutdown},
-    },
+use super::{
+    Stdio,
+    transport::{LineTransport, ShutdownSignals},
+};
+use crate::serve::{
+    mcp::handler::{CallerSource, McpHandler},
+    service::Service,
+    shutdown::{DRAIN_TIMEOUT, Shutdown},
 };
 
 impl Service {
@@ -46,16 +46,37 @@ impl Service {
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
     {
-        self.connection(read, write, None, stop, timeout).await
+        self.connection(read, write, stop, timeout).await
     }
 
-    /// Serves one connection; on sandboxed threads, it needs the handle of those without a sandbox. Boxed, since each
-    /// caller would otherwise hold a copy of rmcp's state machine.
-    pub(super) fn connection<R, W>(
+    /// Serves one client over this process's stdin and stdout, until the client closes its end.
+    ///
+    /// Reserves both for the protocol: afterwards, output of the process and its children goes to stderr, and their
+    /// stdin is empty.
+    ///
+    /// # Errors
+    ///
+    /// The descriptors cannot be taken, or the connection broke before the client sent its first request.
+    pub async fn serve_stdio(self) -> io::Result<()> {
+        self.serve_stdio_until(Stdio::take()?, CancellationToken::new(), DRAIN_TIMEOUT).await.map(drop)
+    }
+
+    /// Serves one client over `stdio`, as [`Service::serve_until`] does.
+    pub(crate) async fn serve_stdio_until(
+        self,
+        stdio: Stdio,
+        stop: CancellationToken,
+        timeout: Duration,
+    ) -> io::Result<Shutdown> {
+        let (read, write) = stdio.open()?;
+        self.connection(read, write, stop, timeout).await
+    }
+
+    /// Serves one connection. Boxed, since each caller would otherwise hold a copy of rmcp's state machine.
+    fn connection<R, W>(
         self,
         read: R,
         write: W,
-        unsandboxed: Option<UnsandboxedHandle>,
         stop: CancellationToken,
         timeout: Duration,
     ) -> BoxFuture<'static, io::Result<Shutdown>>
@@ -67,8 +88,7 @@ impl Service {
         let signals =
             ShutdownSignals { stop: stop.clone(), timeout, gone: gone.clone(), timed_out: timed_out.clone() };
         let transport = LineTransport::new(read, write, self.shared.revisions.clone(), signals);
-        let handler = McpHandler::new(self.shared, CallerSource::Connection(self.caller), gone.clone())
-            .on_sandboxed_threads(unsandboxed);
+        let handler = McpHandler::new(self.shared, CallerSource::Connection(self.caller), gone.clone());
         let task_rounds = handler.task_rounds.clone();
         Box::pin(async move {
             match handler.serve(transport).await {

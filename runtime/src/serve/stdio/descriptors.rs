@@ -19,7 +19,7 @@ pub(crate) struct Stdio {
 impl Stdio {
     /// Duplicates stdin and stdout, then points descriptor 0 at `/dev/null` and descriptor 1 at stderr. Output of a
     /// library, of C code or of a child process then stays out of the protocol, and a child that reads stdin consumes no
-    /// message.
+    /// message. If stderr is the same pipe or file as stdout (`2>&1`), what would go to stderr is discarded.
     pub(crate) fn take() -> io::Result<Self> {
         use rustix::{
             fs::{Mode, OFlags},
@@ -32,6 +32,9 @@ impl Stdio {
         let stdout = fcntl_dupfd_cloexec(stdio::stdout(), 3)?;
         let nothing = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
         stdio::dup2_stdin(&nothing)?;
+        if is_same_file(&stdout, stdio::stderr()) {
+            stdio::dup2_stderr(&nothing)?;
+        }
         // Without a stderr, stray output is discarded.
         if stdio::dup2_stdout(stdio::stderr()).is_err() {
             stdio::dup2_stdout(&nothing)?;
@@ -43,6 +46,17 @@ impl Stdio {
     pub(crate) fn open(self) -> io::Result<(Reader, Writer)> {
         Ok((reader(self.stdin)?, writer(self.stdout)?))
     }
+}
+
+/// Returns whether two descriptors lead to the same pipe, socket or file. Devices do not count: on a terminal, a person tells
+/// the two apart.
+#[cfg(unix)]
+fn is_same_file(one: impl std::os::fd::AsFd, other: impl std::os::fd::AsFd) -> bool {
+    use rustix::fs::{FileType, fstat};
+
+    let (Ok(one), Ok(other)) = (fstat(one), fstat(other)) else { return false };
+    let is_device = FileType::from_raw_mode(one.st_mode) == FileType::CharacterDevice;
+    !is_device && (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 }
 
 #[cfg(unix)]

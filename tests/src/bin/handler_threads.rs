@@ -1,9 +1,10 @@
-//! A server most of whose tools are `async` in one sandbox, so that its stdio service runs there too. Each tool writes and
-//! connects as its arguments say, whatever it declares.
+//! A server whose tools write and connect as their arguments say, whatever they declare, or hold their thread for a long
+//! time.
 //!
-//! `stdio` serves on a runtime that the program builds; every other argument goes to the command line.
+//! `stdio` serves on a runtime that the program builds; every other argument goes to the command line. `BLOCKING_CHECK` adds
+//! a readiness check that holds its thread, too.
 
-use std::{fs, io, net::TcpStream, path::PathBuf, process::ExitCode, time::Duration};
+use std::{fs, io, net::TcpStream, path::PathBuf, process::ExitCode, thread, time::Duration};
 
 use candor::{Server, State, mcp_tool, tools};
 
@@ -42,12 +43,12 @@ macro_rules! acts {
 }
 
 acts! {
-    /// In the service's sandbox.
+    /// May neither write nor connect.
     #[mcp_tool(read_only, closed_world, public)]
-    placed, async;
-    /// In the service's sandbox, on a thread of its own.
+    closed, async;
+    /// May neither write nor connect.
     #[mcp_tool(read_only, closed_world, public)]
-    placed_blocking;
+    closed_blocking;
     /// May write and connect.
     #[mcp_tool(additive, public)]
     open, async;
@@ -79,9 +80,9 @@ async fn open_in_a_task(
     tokio::spawn(async move { tokio::task::spawn_blocking(move || act(path, port)).await? }).await?
 }
 
-/// In the service's sandbox, in a task and on a thread that it starts.
+/// May neither write nor connect, in a task and on a thread that it starts.
 #[mcp_tool(read_only, closed_world, public)]
-async fn placed_in_a_task(
+async fn closed_in_a_task(
     /// A file to write.
     path: Option<PathBuf>,
     /// A port to connect to.
@@ -119,26 +120,57 @@ async fn panics_openly() {
     panic!("on purpose")
 }
 
-/// Another tool in the service's sandbox.
-#[mcp_tool(read_only, closed_world, public)]
-async fn one_more() {}
+/// Longer than any timeout, and than a test waits.
+const HELD: Duration = Duration::from_secs(60);
 
-/// Another tool in the service's sandbox.
-#[mcp_tool(read_only, closed_world, public)]
-async fn two_more() {}
+/// Hold a thread in a sandbox.
+#[mcp_tool(read_only, closed_world, public, timeout = "3s")]
+async fn hold() {
+    thread::sleep(HELD);
+}
 
-/// Another tool in the service's sandbox.
-#[mcp_tool(read_only, closed_world, public)]
-async fn three_more() {}
+/// Hold a thread without a sandbox.
+#[mcp_tool(additive, public, timeout = "3s")]
+async fn hold_open() {
+    thread::sleep(HELD);
+}
+
+/// Hold a thread in a sandbox, as a plain function may.
+#[mcp_tool(read_only, closed_world, public, timeout = "3s")]
+fn hold_blocking() {
+    thread::sleep(HELD);
+}
+
+/// Hold a thread without a sandbox, as a plain function may.
+#[mcp_tool(additive, public, timeout = "3s")]
+fn hold_open_blocking() {
+    thread::sleep(HELD);
+}
+
+/// Log more than a pipe holds.
+#[mcp_tool(additive, public, timeout = "3s")]
+async fn shout() {
+    for _ in 0..2_000 {
+        eprintln!("{}", "x".repeat(99));
+    }
+}
+
+/// Log more than a pipe holds, as a plain function may.
+#[mcp_tool(read_only, closed_world, public, timeout = "3s")]
+fn shout_blocking() {
+    for _ in 0..2_000 {
+        eprintln!("{}", "x".repeat(99));
+    }
+}
 
 fn main() -> ExitCode {
-    let server = Server::new("sandboxed-stdio", "1.0.0")
+    let mut server = Server::new("handler-threads", "1.0.0")
         .unaudited()
         .state(App { drop_report: DropReport })
         .tools(tools![
-            placed,
-            placed_blocking,
-            placed_in_a_task,
+            closed,
+            closed_blocking,
+            closed_in_a_task,
             open,
             open_blocking,
             open_in_a_task,
@@ -150,10 +182,19 @@ fn main() -> ExitCode {
             late,
             panics,
             panics_openly,
-            one_more,
-            two_more,
-            three_more
+            hold,
+            hold_open,
+            hold_blocking,
+            hold_open_blocking,
+            shout,
+            shout_blocking
         ]);
+    if std::env::var_os("BLOCKING_CHECK").is_some() {
+        server = server.ready_when("blocks", async || {
+            thread::sleep(HELD);
+            true
+        });
+    }
     if std::env::args().nth(1).as_deref() != Some("stdio") {
         return server.main();
     }
