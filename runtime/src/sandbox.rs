@@ -8,6 +8,8 @@
 //! threads ([`placement`]) must therefore not start threads of another sandbox: it sends that work through a
 //! [`Dispatcher`] to the unsandboxed runtime, which starts them.
 
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod dispatch;
 mod executor;
 #[cfg(target_os = "linux")]

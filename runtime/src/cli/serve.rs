@@ -2,7 +2,7 @@
 
 #[cfg(feature = "http")]
 use std::sync::Arc;
-use std::{process::ExitCode, time::Duration};
+use std::{path::Path, process::ExitCode, time::Duration};
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -69,6 +69,7 @@ impl Serve {
             Err(error) => return fail(&error),
         };
         self.print_opening(Reach::Stdio, &service);
+        self.warn_of_open_files(&service, stdio.output_file().as_deref());
         let reopen_audit = service.audit_reopener();
         run(&service.clone(), async {
             let stop = CancellationToken::new();
@@ -93,6 +94,7 @@ impl Serve {
         let reach = if config.access.requires_token() { Reach::HttpWithTokens } else { Reach::Http };
         let service = service.grant(&self.grants.joined());
         self.print_opening(reach, &service);
+        self.warn_of_open_files(&service, None);
         if !self.quiet {
             for warning in Http::warnings(&config) {
                 stderr::line(format_args!("  {warning}"));
@@ -106,6 +108,17 @@ impl Serve {
         let server = if self.read_only { server.read_only() } else { server };
         let server = if self.yes_destructive { server.yes_destructive() } else { server };
         self.log.of(server, self.quiet).build()
+    }
+
+    /// Names files on stderr that sandboxed tools could write, but for the protocol's own.
+    fn warn_of_open_files(&self, service: &Service, own: Option<&Path>) {
+        let files = service.open_files().iter().filter(|file| Some(file.as_path()) != own);
+        for file in files.filter(|_| !self.quiet) {
+            let file = file.display();
+            stderr::line(format_args!(
+                "  `{file}` is open for writing: no sandbox keeps a `read_only` tool from writing to it"
+            ));
+        }
     }
 
     /// Prints on stderr what is served.
