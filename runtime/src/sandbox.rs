@@ -37,14 +37,7 @@ pub(crate) use support::{Support, SupportProbe};
 use profile::BOTH;
 use runtimes::PrestartedRuntime;
 
-/// How far the kernel enforces `read_only` and `closed_world`.
-///
-/// Over this process's stdin and stdout, a server without a handler of its own ([`Server::handler`]) whose `async` tools
-/// mostly share one sandbox reads and answers on threads in that sandbox, too. The kernel then refuses the server's own
-/// code on those threads what it refuses a tool: a `tracing` subscriber that opens files must open them earlier, or write
-/// on a thread of its own.
-///
-/// [`Server::handler`]: crate::Server::handler
+#[doc = include_str!("sandbox/what_it_is.md")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sandbox {
     /// The server does not start if the kernel cannot enforce everything that its tools declare.
