@@ -133,13 +133,14 @@ pub(crate) fn is_container(ty: &Type) -> bool {
     }
 }
 
-/// Types that only hold others, so that a capability of their content is their own.
+/// Types that only hold others.
 const CONTAINERS: [&str; 13] = [
     "Arc", "Box", "Cell", "LazyLock", "Mutex", "OnceCell", "OnceLock", "Option", "Rc", "RefCell", "RwLock",
     "Vec", "VecDeque",
 ];
 
-/// Returns the names of the types in `ty`: its last path segment, without the containers and references around it.
+/// Returns the names of the types in `ty`: the last segment of each path, also of those between `<` and `>`, since what a
+/// type holds can do, the type can do.
 pub(crate) fn names(ty: &Type) -> Vec<String> {
     match ungroup(ty) {
         Type::Reference(reference) => names(&reference.elem),
@@ -154,10 +155,12 @@ pub(crate) fn names(ty: &Type) -> Vec<String> {
             bounds.map(|last| last.ident.to_string()).collect()
         }
         Type::Path(path) => match path.path.segments.last() {
-            Some(last) if CONTAINERS.iter().any(|name| last.ident == name) => {
-                arguments(last).flat_map(names).collect()
+            // It holds nothing.
+            Some(last) if last.ident == "PhantomData" => Vec::new(),
+            Some(last) => {
+                std::iter::once(last.ident.to_string()).chain(arguments(last).flat_map(names)).collect()
             }
-            last => last.map(|last| last.ident.to_string()).into_iter().collect(),
+            None => Vec::new(),
         },
         _ => Vec::new(),
     }

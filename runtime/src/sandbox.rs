@@ -6,6 +6,8 @@
 //! sandbox does not cover file descriptors opened earlier, state shared with unsandboxed tools, or local IPC.
 
 mod blocking;
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod dispatch;
 mod executor;
 mod left_threads;
@@ -39,9 +41,7 @@ use unsupported::NoRules as Rules;
 use profile::BOTH;
 use runtimes::{LazyRuntime, PrestartedRuntime};
 
-/// How far the kernel enforces `read_only` and `closed_world`.
-///
-/// Threads inherit the sandbox of the tool that starts them: see [Pools, drivers and threads](crate::_pools).
+#[doc = include_str!("sandbox/what_it_is.md")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sandbox {
     /// The server does not start if the kernel cannot enforce everything that its tools declare.

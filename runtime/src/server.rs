@@ -280,14 +280,15 @@ impl<C> Server<C> {
         self
     }
 
-    /// Lets `read_only` tools write in a folder, for data that may be lost, such as a cache.
+    /// Lets `read_only` tools write in a folder, for data that may be lost, such as a cache. They can then also change the
+    /// modes and times of all files: see [what the sandbox is and is not](crate::Sandbox).
     pub fn scratch(mut self, folder: impl Into<PathBuf>) -> Self {
         self.config.sandbox.scratch.push(folder.into());
         self
     }
 
     /// Lets `closed_world` tools connect to these TCP ports on any host, for example to the port of the server's own
-    /// database.
+    /// database. Such tools cannot listen on a socket then.
     pub fn closed_world_ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
         self.config.sandbox.ports.extend(ports);
         self

@@ -1,4 +1,4 @@
-//! What a caller reads when a sandboxed tool fails: the whole cause, and that the sandbox may be behind it if it may.
+//! The text that a caller reads when a sandboxed tool fails: the whole cause, and a note if the sandbox may be behind it.
 #![cfg(target_os = "linux")]
 
 use std::{

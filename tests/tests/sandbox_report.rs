@@ -122,6 +122,30 @@ fn missing_scratch_folder_is_a_start_error() {
     assert!(stderr.starts_with("error: the scratch folder `/nowhere` is not a folder\nhelp: "), "{stderr}");
 }
 
+#[test]
+fn file_that_is_open_for_writing_is_named_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let [path, answers] = ["log", "answers"].map(|name| folder.path().join(name));
+    std::fs::write(&path, "").unwrap();
+    let start = |setting: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sandboxes"));
+        command.arg("serve").env("SANDBOXES", setting).stdin(std::process::Stdio::null());
+        // The protocol's own file is not a danger that an author can remove.
+        let output = command.stdout(std::fs::File::create(&answers).unwrap()).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let open = |path: &std::path::Path| {
+        let path = path.display();
+        format!("  `{path}` is open for writing: no sandbox keeps a `read_only` tool from writing to it\n")
+    };
+    let stderr = start(&format!("open={}", path.display()));
+    assert!(stderr.contains(&open(&path)) && !stderr.contains("answers"), "{stderr}");
+    for setting in ["", "off open=LOG"] {
+        let stderr = start(&setting.replace("LOG", path.to_str().unwrap()));
+        assert!(!stderr.contains("open for writing"), "{stderr}");
+    }
+}
+
 /// Runs `work` on a thread to which the kernel adds no further Landlock rules: sixteen layers are its limit.
 fn without_landlock<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let exhaust = || {

@@ -43,16 +43,23 @@ pub(super) fn one_handle_for_each_type(state: &State, mistakes: &mut Mistakes) {
 }
 
 /// The ends of names of types that usually can write or reach the network, each with its usual marks.
-const CAPABLE: [(&str, &str); 9] = [
+const CAPABLE: [(&str, &str); 16] = [
+    ("Agent", "network"),
     ("Client", "network"),
+    ("Conn", "write"),
     ("Connection", "write"),
+    ("DB", "write"),
     ("Database", "write"),
+    ("Db", "write"),
     ("File", "write"),
     ("Handle", "write, network"),
+    ("Listener", "network"),
     ("Pool", "write"),
+    ("Runtime", "write, network"),
     ("Sender", "write"),
     ("Socket", "network"),
     ("Stream", "network"),
+    ("Writer", "write"),
 ];
 
 /// A type's name is only a hint, so any mark is accepted: it shows that the author has decided.

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "http")]
 use std::sync::Arc;
-use std::{ffi::OsString, process::ExitCode, time::Duration};
+use std::{ffi::OsString, path::Path, process::ExitCode, time::Duration};
 
 use clap::{Args, Command, FromArgMatches as _};
 use futures::{FutureExt as _, future::BoxFuture};
@@ -146,6 +146,7 @@ impl ServeOptions {
             Some(stdio) => {
                 let service = service.grant(&self.grants.joined());
                 self.print_opening(Reach::Stdio, &service);
+                self.warn_of_open_files(&service, stdio.output_file().as_deref());
                 let serving = over_stdio(service.clone(), stdio, stop.clone(), drain_timeout, reopen_audit);
                 (service, serving.boxed())
             }
@@ -170,6 +171,7 @@ impl ServeOptions {
         let reach = if config.access.requires_token() { Reach::HttpWithTokens } else { Reach::Http };
         let service = service.grant(&self.grants.joined());
         self.print_opening(reach, &service);
+        self.warn_of_open_files(&service, None);
         if !self.quiet {
             for warning in Http::warnings(&config) {
                 stderr::line(format_args!("  {warning}"));
@@ -191,6 +193,17 @@ impl ServeOptions {
             None => server,
         };
         self.log.keys_of(self.log.of(server), self.quiet).build()
+    }
+
+    /// Names files on stderr that sandboxed tools could write, but for the protocol's own.
+    fn warn_of_open_files(&self, service: &Service, own: Option<&Path>) {
+        let files = service.open_files().iter().filter(|file| Some(file.as_path()) != own);
+        for file in files.filter(|_| !self.quiet) {
+            let file = file.display();
+            stderr::line(format_args!(
+                "  `{file}` is open for writing: no sandbox keeps a `read_only` tool from writing to it"
+            ));
+        }
     }
 
     /// Prints on stderr what is served.
@@ -244,6 +257,7 @@ impl Prepared {
             }
         });
         service.stop_audit();
+        service.stop_keys();
         // Drops what tasks still hold, such as a database of the state. A handler that outlived its deadline may still
         // block a thread, and the process does not wait for that.
         runtime.shutdown_timeout(THREADS_TIMEOUT);

@@ -111,7 +111,7 @@ mod tests {
 
     use crate::{
         idempotency::key::*,
-        tool::{args::param, descriptor::Param},
+        tool::{args::Argument as _, descriptor::Param},
     };
 
     const KEY: &str = "0123456789abcdef";
@@ -193,7 +193,10 @@ mod tests {
 
     const TOOL: Descriptor = Descriptor {
         name: "order",
-        params: &[param::<Value>("item", ""), Param { volatile: true, ..param::<Value>("at", "") }],
+        params: &[
+            Param { name: "item", ..Value::PARAM },
+            Param { name: "at", volatile: true, ..Value::PARAM },
+        ],
         ..Descriptor::DEFAULT
     };
 

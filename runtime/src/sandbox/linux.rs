@@ -1,7 +1,10 @@
 //! Puts the Landlock rules and the seccomp filter of a profile in force on the current thread.
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 mod calls;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 mod policy;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 mod program;
 mod ruleset;
 mod thread;
@@ -39,12 +42,8 @@ impl Rules {
         let landlock =
             (profile.no_writes || ports).then(|| ruleset(config, profile.no_writes, ports)).transpose()?;
         let sign = sign(sandbox_id).ok_or(Message::new("the process has started too many sandboxes"))?;
-        let mut verdicts = policy::verdicts(config, profile, sign);
-        let seccomp = program::assemble(&verdicts);
-        policy::refuse_umask(&mut verdicts);
-        let programs = seccomp.zip(program::assemble(&verdicts));
-        let (seccomp, seccomp_without_umask) =
-            programs.ok_or_else(|| no_seccomp("this architecture has no list of system calls"))?;
+        let [seccomp, seccomp_without_umask] = filters(config, profile, sign)
+            .ok_or_else(|| no_seccomp("the system calls of this architecture were not reviewed"))?;
         Ok(Self { profile, landlock, seccomp, seccomp_without_umask, sign })
     }
 
@@ -74,6 +73,21 @@ impl Rules {
     }
 }
 
+/// Assembles the filter, and the one that refuses `umask`.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+#[expect(clippy::unnecessary_wraps, reason = "other architectures have no filter")]
+fn filters(config: &SandboxConfig, profile: Profile, sign: Pid) -> Option<[BpfProgram; 2]> {
+    let mut verdicts = policy::verdicts(config, profile, sign);
+    let filter = program::assemble(&verdicts);
+    policy::refuse_umask(&mut verdicts);
+    Some([filter, program::assemble(&verdicts)])
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+fn filters(_: &SandboxConfig, _: Profile, _: Pid) -> Option<[BpfProgram; 2]> {
+    None
+}
+
 fn no_seccomp(error: impl Display) -> Message {
     Message::new(format!("no seccomp: {error}"))
 }
@@ -86,4 +100,73 @@ const FREE_PID: i32 = 1 << 30;
 fn sign(sandbox_id: SandboxId) -> Option<Pid> {
     let sandbox_id = i32::try_from(sandbox_id.0.get()).ok()?;
     Pid::from_raw(FREE_PID.checked_add(sandbox_id)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, fs, num::NonZeroU32, panic, thread};
+
+    use rustix::{fs::Mode, process::umask};
+
+    use super::*;
+    use program::CallVerdict;
+
+    const READ_ONLY: Profile = Profile { no_writes: true, no_network: false };
+
+    fn rules(number: u32) -> Rules {
+        let sandbox_id = SandboxId(NonZeroU32::new(number).unwrap());
+        Rules::new(&SandboxConfig::default(), READ_ONLY, sandbox_id).unwrap()
+    }
+
+    /// Refuses `unshare`, as containers do.
+    fn refuse_unshare() {
+        let calls =
+            (0..=linux_raw_sys::general::__NR_file_setattr).map(|number| (number, CallVerdict::Allow));
+        let mut verdicts: BTreeMap<u32, CallVerdict> = calls.collect();
+        verdicts.insert(linux_raw_sys::general::__NR_unshare, CallVerdict::Refuse);
+        seccompiler::apply_filter(&program::assemble(&verdicts)).unwrap();
+    }
+
+    fn status(path: &str, name: &str) -> String {
+        let status = fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().to_owned()
+    }
+
+    #[test]
+    fn umask_of_other_threads_cannot_be_changed_where_it_must_be_shared() {
+        let own = || status("/proc/thread-self/status", "Umask:");
+        let before = own();
+        for (number, shared) in [(1, false), (2, true)] {
+            let set_umask = move || {
+                if shared {
+                    refuse_unshare();
+                }
+                rules(number).restrict().unwrap();
+                // The function has no error to return.
+                let _ = panic::catch_unwind(|| umask(Mode::from_bits_retain(0o761)));
+                status("/proc/thread-self/status", "Umask:")
+            };
+            let inside = thread::spawn(set_umask).join().unwrap();
+            assert_eq!(inside, if shared { before.clone() } else { "0761".to_owned() });
+            assert_eq!(own(), before);
+        }
+    }
+
+    #[test]
+    fn threads_keep_no_capability_that_changes_the_machine() {
+        const SYS_ADMIN: u64 = 1 << 21;
+        let capabilities = |name| {
+            let status = status("/proc/thread-self/status", name);
+            u64::from_str_radix(&status, 16).unwrap()
+        };
+        let restricted = move || {
+            rules(3).restrict().unwrap();
+            [capabilities("CapPrm:"), capabilities("CapEff:")]
+        };
+        let before = capabilities("CapPrm:");
+        let after = thread::spawn(restricted).join().unwrap();
+        assert!(after.iter().all(|after| after & SYS_ADMIN == 0 && after & !before == 0));
+        assert_eq!(capabilities("CapPrm:"), before, "other threads keep theirs");
+    }
 }

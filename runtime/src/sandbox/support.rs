@@ -1,7 +1,13 @@
 //! Asks the kernel which declared words it can enforce, and describes the answer.
 
-use std::{path::Path, sync::mpsc, thread};
+use std::{
+    path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
+};
 
+#[cfg(target_os = "linux")]
+use super::descriptors::files_open_for_writing as open_files;
 use super::{
     HandlerRuntime, Profile, Sandbox, SandboxConfig,
     profile::BOTH,
@@ -17,6 +23,8 @@ pub(crate) struct Support {
     /// `closed_world`, or the reason why the kernel does not enforce it.
     pub(crate) network: Result<(), Message>,
     pub(super) config: SandboxConfig,
+    /// Files that were open for writing when the server was built. A `read_only` tool that gets at one can write it.
+    pub(crate) open_files: Vec<PathBuf>,
 }
 
 /// A declared word, whether the kernel enforces it, and the exceptions that the configuration makes.
@@ -71,7 +79,7 @@ impl SupportProbe {
         let panicked = |_| Message::new("the probe of the kernel panicked");
         let answer = self.answer.and_then(|answer| answer.recv().map_err(panicked));
         let [writes, network] = answer.unwrap_or_else(|reason| [Err(reason.clone()), Err(reason)]);
-        (Support { writes, network, config: self.config }, self.prestarted)
+        (Support { writes, network, config: self.config, open_files: Vec::new() }, self.prestarted)
     }
 }
 
@@ -96,10 +104,18 @@ impl Support {
         check(profile.no_network, "closed_world", &self.network)
     }
 
+    /// Looks for files that are open for writing, if one of `tools` has a sandbox that does not cover them.
+    pub(crate) fn look_for_open_files<'a>(&mut self, mut tools: impl Iterator<Item = &'a Descriptor>) {
+        let no_writes = |tool| Profile::of(tool).is_some_and(|profile| profile.no_writes);
+        if self.writes.is_ok() && tools.any(no_writes) {
+            self.open_files = open_files();
+        }
+    }
+
     /// Returns the first scratch folder that does not exist or is not a folder; writing there would be refused.
     pub(crate) fn missing_scratch_folder(&self) -> Option<&Path> {
         let folders = self.config.scratch.iter().filter(|_| self.writes.is_ok());
-        folders.map(std::path::PathBuf::as_path).find(|folder| !folder.is_dir())
+        folders.map(PathBuf::as_path).find(|folder| !folder.is_dir())
     }
 
     /// Returns both words.
@@ -157,4 +173,9 @@ impl Support {
         };
         (profile.no_writes || profile.no_network).then_some(profile)
     }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_files() -> Vec<PathBuf> {
+    Vec::new()
 }

@@ -188,6 +188,12 @@ impl Service {
         core.sandboxes.support().summary(core.registry.tools().iter().map(|tool| tool.descriptor))
     }
 
+    /// Files that were open for writing when the server was built, and that a sandboxed `read_only` tool could write.
+    #[cfg(feature = "cli")]
+    pub(crate) fn open_files(&self) -> &[std::path::PathBuf] {
+        &self.shared.core.sandboxes.support().open_files
+    }
+
     /// Granted scopes that no tool needs, each with the most similar scope that one does.
     pub fn idle_grants(&self) -> Vec<(&str, Option<&'static str>)> {
         let idle = self.granted.iter().map(String::as_str).filter(|scope| self.is_idle(scope));

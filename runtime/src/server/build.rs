@@ -177,7 +177,7 @@ fn check_tasks(config: &Config, registry: &Registry) -> Result<(), StartError> {
 }
 
 /// Checks that this machine enforces all that the server requires.
-fn check_support(support: Support, registry: &Registry) -> Result<Support, StartError> {
+fn check_support(mut support: Support, registry: &Registry) -> Result<Support, StartError> {
     if let Some(folder) = support.missing_scratch_folder() {
         return Err(StartError::Scratch(folder.to_path_buf()));
     }
@@ -189,5 +189,6 @@ fn check_support(support: Support, registry: &Registry) -> Result<Support, Start
             }
         }
     }
+    support.look_for_open_files(registry.tools().iter().map(|tool| tool.descriptor));
     Ok(support)
 }

@@ -47,7 +47,8 @@ pub(super) fn append(text: &mut String, error: &(dyn Error + 'static)) {
     }
 }
 
-/// What an error shows of the system, ordered by how much it says. On sandboxed threads, the sandbox may be behind it.
+/// A failure of the system that an error shows, ordered by how much it says. On sandboxed threads, the sandbox may be
+/// behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Symptom {
     /// A program that the handler started failed.

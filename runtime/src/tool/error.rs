@@ -42,7 +42,7 @@ pub struct ToolError {
     transient: bool,
     not_applied: bool,
     retry_after: Option<Duration>,
-    /// What the error shows that a sandbox may have caused.
+    /// A failure of the system behind this error, which a sandbox may have caused.
     symptom: Option<Symptom>,
     /// Questions that a handler returned with `?`. `Outcome` takes them out where the return value is read.
     ask: Option<Box<Ask>>,
@@ -146,7 +146,7 @@ impl ToolError {
         self.symptom == Some(Symptom::PermissionDenied)
     }
 
-    /// Returns what the error shows that a sandbox may have caused.
+    /// Returns the failure of the system behind this error, which a sandbox may have caused.
     pub(crate) fn symptom(&self) -> Option<Symptom> {
         self.symptom
     }

@@ -1,6 +1,6 @@
 //! A server whose sandbox settings come from the environment, for tests of its report of them.
 //!
-//! `SANDBOXES` holds any of `off`, `required`, `unsandboxed`, `warnings`, `scratch=FOLDER` and `port=NUMBER`, separated by
+//! `SANDBOXES` holds any of `off`, `required`, `unsandboxed`, `warnings`, `scratch=FOLDER`, `port=NUMBER` and `open=FILE`, separated by
 //! spaces.
 
 use candor::{Sandbox, Server, mcp_tool, tools};
@@ -39,6 +39,7 @@ fn count(
 
 fn main() -> std::process::ExitCode {
     let mut server = Server::new("sandboxes", "1.0.0").unaudited().tools(tools![look, put]);
+    let mut files = Vec::new();
     for word in std::env::var("SANDBOXES").unwrap_or_default().split_whitespace() {
         server = match word.split_once('=').unwrap_or((word, "")) {
             ("off", _) => server.sandbox(Sandbox::Off),
@@ -46,6 +47,10 @@ fn main() -> std::process::ExitCode {
             ("unsandboxed", _) => server.tools(tools![look_unsandboxed]),
             ("warnings", _) => server.tools(tools![count]),
             ("scratch", folder) => server.scratch(folder),
+            ("open", path) => {
+                files.push(std::fs::File::options().append(true).open(path));
+                server
+            }
             ("port", port) => server.closed_world_ports(port.parse::<u16>()),
             _ => panic!("`{word}` is not a setting"),
         };

@@ -6,6 +6,10 @@ mod processes;
 
 use std::{
     net::{Ipv4Addr, TcpListener},
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::net::{SocketAddr, UnixListener},
+    },
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -37,7 +41,7 @@ pub(crate) struct Trick {
 /// The end of an attempt, or its error number.
 pub(crate) type Tried = Result<i64, i32>;
 
-/// What tricks are played on.
+/// The targets of the tricks.
 pub(crate) struct Place {
     /// A process of the same user.
     pub(crate) bystander: Child,
@@ -46,8 +50,10 @@ pub(crate) struct Place {
     pub(crate) other_port: u16,
     /// The name of an abstract socket outside the sandboxes.
     pub(crate) abstract_name: String,
+    /// A folder with a local socket of the name `socket` outside the sandboxes.
+    pub(crate) folder: tempfile::TempDir,
     _listeners: [TcpListener; 2],
-    _socket: std::os::unix::net::UnixListener,
+    _sockets: [UnixListener; 2],
 }
 
 impl Place {
@@ -56,15 +62,15 @@ impl Place {
         let [listed_port, other_port] =
             [&listeners[0], &listeners[1]].map(|listener| listener.local_addr().unwrap().port());
         let abstract_name = format!("candor-tricks-{listed_port}");
-        let address =
-            <std::os::unix::net::SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(
-                &abstract_name,
-            );
+        let address = SocketAddr::from_abstract_name(&abstract_name).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let by_path = UnixListener::bind(folder.path().join("socket")).unwrap();
         Self {
             bystander: Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap(),
             listed_port,
             other_port,
-            _socket: std::os::unix::net::UnixListener::bind_addr(&address.unwrap()).unwrap(),
+            _sockets: [UnixListener::bind_addr(&address).unwrap(), by_path],
+            folder,
             abstract_name,
             _listeners: listeners,
         }
@@ -130,6 +136,7 @@ pub(crate) const TRICKS: &[Trick] = &[
     trick("abstract socket", /*               */ [Nope, Nope, Yes, Yes], network::abstract_socket),
     trick("configuration of the network", /*  */ [Nope, Nope, Yes, Yes], network::configure),
     trick("addresses of this machine", /*     */ [Yes, Yes, Yes, Yes], network::addresses),
+    trick("socket pair", /*                   */ [Yes, Yes, Yes, Yes], network::path_socket),
     trick("socket pair", /*                   */ [Yes, Yes, Yes, Yes], network::socket_pair),
     trick("TCP to a listed port", /*          */ [Yes, Yes, No, Yes], network::connect_listed),
     trick("TCP to another port", /*           */ [Yes, Yes, No, No], network::connect_other),

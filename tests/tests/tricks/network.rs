@@ -92,6 +92,10 @@ pub(super) fn abstract_socket(place: &Place, _: &Path) -> Tried {
     tried(UnixStream::connect_addr(&SocketAddr::from_abstract_name(&place.abstract_name).unwrap()))
 }
 
+pub(super) fn path_socket(place: &Place, _: &Path) -> Tried {
+    tried(UnixStream::connect(place.folder.path().join("socket")))
+}
+
 fn tcp() -> Result<OwnedFd, i32> {
     socket(AF_INET, SOCK_STREAM, 0)
 }

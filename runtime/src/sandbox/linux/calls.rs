@@ -4,9 +4,14 @@
 //! the kernel does not have. They are the calls that Linux has removed, and those that came after Linux 6.18, the newest
 //! version that was reviewed.
 
-/// Names the numbers of calls on this architecture.
+/// Lists the numbers of calls on this architecture: those of all architectures, and those that only some have.
 macro_rules! numbers {
-    ($($call:ident)*) => { &[$(linux_raw_sys::general::$call),*] };
+    ($($call:ident)* $(; $($architecture:literal: $($special:ident)*)*)?) => {
+        &[
+            $(linux_raw_sys::general::$call,)*
+            $($($(#[cfg(target_arch = $architecture)] linux_raw_sys::general::$special,)*)*)?
+        ]
+    };
 }
 
 /// Calls that no declaration gives up. Landlock decides about those that take a path or a process.
@@ -52,29 +57,22 @@ pub(super) const ORDINARY: &[u32] = numbers! {
     __NR_landlock_create_ruleset __NR_landlock_add_rule __NR_landlock_restrict_self
     // Identity and machine
     __NR_getuid __NR_geteuid __NR_getgid __NR_getegid __NR_getresuid __NR_getresgid __NR_getgroups __NR_capget
-    __NR_capset __NR_lsm_get_self_attr __NR_lsm_list_modules __NR_uname __NR_sysinfo __NR_getrandom
+    __NR_capset __NR_lsm_get_self_attr __NR_lsm_list_modules __NR_uname __NR_sysinfo __NR_getrandom;
+    "x86_64":
+        __NR_open __NR_creat __NR_stat __NR_lstat __NR_access __NR_readlink __NR_mkdir __NR_rmdir __NR_mknod __NR_link
+        __NR_symlink __NR_unlink __NR_rename __NR_renameat __NR_ustat __NR_sysfs __NR_getdents __NR_dup2 __NR_poll
+        __NR_select __NR_pause __NR_alarm __NR_pipe __NR_eventfd __NR_signalfd __NR_inotify_init __NR_epoll_create
+        __NR_epoll_wait __NR_fork __NR_vfork __NR_getpgrp __NR_getrlimit __NR_time __NR_arch_prctl __NR_modify_ldt
+        // The kernel makes a thread whose functions are traced call this one.
+        __NR_uretprobe
+    "aarch64":
+        __NR_renameat __NR_getrlimit
+    "riscv64":
+        __NR_getrlimit __NR_riscv_hwprobe __NR_riscv_flush_icache
 };
 
-/// Ordinary calls that newer architectures do without.
-#[cfg(target_arch = "x86_64")]
-pub(super) const ORDINARY_HERE: &[u32] = numbers! {
-    __NR_open __NR_creat __NR_stat __NR_lstat __NR_access __NR_readlink __NR_mkdir __NR_rmdir __NR_mknod __NR_link
-    __NR_symlink __NR_unlink __NR_rename __NR_renameat __NR_ustat __NR_sysfs __NR_getdents __NR_dup2 __NR_poll
-    __NR_select __NR_pause __NR_alarm __NR_pipe __NR_eventfd __NR_signalfd __NR_inotify_init __NR_epoll_create
-    __NR_epoll_wait __NR_fork __NR_vfork __NR_getpgrp __NR_getrlimit __NR_time __NR_arch_prctl __NR_modify_ldt
-    // The kernel makes a thread whose functions are traced call this one.
-    __NR_uretprobe
-};
-/// `uprobe`, of the same kind, which came with Linux 6.18.
-#[cfg(target_arch = "x86_64")]
-pub(super) const ORDINARY_NEWER: &[u32] = &[336];
-#[cfg(not(target_arch = "x86_64"))]
-pub(super) const ORDINARY_NEWER: &[u32] = &[];
-#[cfg(target_arch = "aarch64")]
-pub(super) const ORDINARY_HERE: &[u32] = numbers! { __NR_renameat __NR_getrlimit };
-#[cfg(target_arch = "riscv64")]
-pub(super) const ORDINARY_HERE: &[u32] =
-    numbers! { __NR_getrlimit __NR_riscv_hwprobe __NR_riscv_flush_icache };
+/// `uprobe`, which came with Linux 6.18: the kernel makes a thread whose functions are traced call this one, too.
+pub(super) const UPROBE: &[u32] = if cfg!(target_arch = "x86_64") { &[336] } else { &[] };
 
 /// Calls that reach into other processes, or make calls which no filter sees. Refused in every sandbox: they lead out.
 pub(super) const ESCAPES: &[u32] = numbers! {
@@ -89,39 +87,33 @@ pub(super) const SYSTEM: &[u32] = numbers! {
     __NR_fsconfig __NR_fsmount __NR_fspick __NR_mount_setattr __NR_chroot __NR_unshare __NR_setns __NR_quotactl
     __NR_quotactl_fd __NR_open_by_handle_at __NR_fanotify_init __NR_fanotify_mark
     // The kernel and its clocks
-    __NR_reboot __NR_kexec_load __NR_init_module __NR_finit_module __NR_delete_module __NR_swapon __NR_swapoff
-    __NR_acct __NR_sethostname __NR_setdomainname __NR_settimeofday __NR_clock_settime __NR_clock_adjtime
+    __NR_reboot __NR_kexec_load __NR_kexec_file_load __NR_init_module __NR_finit_module __NR_delete_module
+    __NR_swapon __NR_swapoff __NR_acct __NR_sethostname __NR_setdomainname __NR_settimeofday __NR_clock_settime __NR_clock_adjtime
     __NR_adjtimex __NR_perf_event_open __NR_vhangup __NR_lsm_set_self_attr
     // Keyrings, queues, semaphores and shared memory
     __NR_add_key __NR_request_key __NR_keyctl __NR_mq_open __NR_mq_unlink __NR_mq_timedsend __NR_mq_timedreceive
     __NR_mq_notify __NR_mq_getsetattr __NR_msgget __NR_msgsnd __NR_msgrcv __NR_msgctl __NR_semget __NR_semop
     __NR_semtimedop __NR_semctl __NR_shmget __NR_shmat __NR_shmdt __NR_shmctl
     // The rights of this process
-    __NR_setrlimit __NR_setgroups
+    __NR_setrlimit __NR_setgroups;
+    "x86_64":
+        __NR_iopl __NR_ioperm
 };
-#[cfg(target_arch = "x86_64")]
-pub(super) const SYSTEM_HERE: &[u32] = numbers! { __NR_iopl __NR_ioperm __NR_kexec_file_load };
-#[cfg(target_arch = "aarch64")]
-pub(super) const SYSTEM_HERE: &[u32] = numbers! { __NR_kexec_file_load };
-#[cfg(target_arch = "riscv64")]
-pub(super) const SYSTEM_HERE: &[u32] = numbers! { __NR_kexec_file_load };
 
 /// Calls that change the owner or the attributes of a file. Landlock has no right for them.
 pub(super) const ATTRIBUTES: &[u32] = numbers! {
     __NR_fchown __NR_fchownat __NR_setxattr __NR_lsetxattr __NR_fsetxattr __NR_setxattrat __NR_removexattr
-    __NR_lremovexattr __NR_fremovexattr __NR_removexattrat __NR_file_setattr
+    __NR_lremovexattr __NR_fremovexattr __NR_removexattrat __NR_file_setattr;
+    "x86_64":
+        __NR_chown __NR_lchown
 };
-#[cfg(target_arch = "x86_64")]
-pub(super) const ATTRIBUTES_HERE: &[u32] = numbers! { __NR_chown __NR_lchown };
-#[cfg(not(target_arch = "x86_64"))]
-pub(super) const ATTRIBUTES_HERE: &[u32] = &[];
 
 /// Calls that change the mode or the times of a file, which programs do to files that they have just written.
-pub(super) const MODES: &[u32] = numbers! { __NR_fchmod __NR_fchmodat __NR_fchmodat2 __NR_utimensat };
-#[cfg(target_arch = "x86_64")]
-pub(super) const MODES_HERE: &[u32] = numbers! { __NR_chmod __NR_utime __NR_utimes __NR_futimesat };
-#[cfg(not(target_arch = "x86_64"))]
-pub(super) const MODES_HERE: &[u32] = &[];
+pub(super) const MODES: &[u32] = numbers! {
+    __NR_fchmod __NR_fchmodat __NR_fchmodat2 __NR_utimensat;
+    "x86_64":
+        __NR_chmod __NR_utime __NR_utimes __NR_futimesat
+};
 
 /// Calls that change who the current thread acts as. Each argument is an id.
 pub(super) const IDENTITY: &[u32] = numbers! {

@@ -7,29 +7,28 @@ use rustix::process::{Pid, getgid, getuid};
 
 use super::{
     calls,
-    program::{Condition, Verdict},
+    program::{CallVerdict, Condition},
 };
 use crate::sandbox::{Profile, SandboxConfig};
 
-pub(super) type Verdicts = BTreeMap<u32, Verdict>;
+pub(super) type Verdicts = BTreeMap<u32, CallVerdict>;
 
 /// Returns the verdict of each call that is not unknown. `getsid` of `sign` is refused, by which a thread recognises the
 /// filter.
 pub(super) fn verdicts(config: &SandboxConfig, profile: Profile, sign: Pid) -> Verdicts {
     let mut verdicts = Verdicts::new();
-    let mut set = |calls: &[&[u32]], verdict: Verdict| {
+    let mut set = |calls: &[&[u32]], verdict: CallVerdict| {
         verdicts.extend(calls.iter().copied().flatten().map(|number| (*number, verdict.clone())));
     };
-    let refuse_if = |refused| if refused { Verdict::Refuse } else { Verdict::Allow };
-    set(&[calls::ORDINARY, calls::ORDINARY_HERE, calls::ORDINARY_NEWER, CHECKED], Verdict::Allow);
-    set(&[calls::ESCAPES], Verdict::Refuse);
-    let system = [calls::SYSTEM, calls::SYSTEM_HERE, calls::ATTRIBUTES, calls::ATTRIBUTES_HERE];
-    set(&system, refuse_if(profile.no_writes));
+    let refuse_if = |refused| if refused { CallVerdict::Refuse } else { CallVerdict::Allow };
+    set(&[calls::ORDINARY, calls::UPROBE, CHECKED], CallVerdict::Allow);
+    set(&[calls::ESCAPES], CallVerdict::Refuse);
+    set(&[calls::SYSTEM, calls::ATTRIBUTES], refuse_if(profile.no_writes));
     // A program that writes a file often sets its mode and times. The filter sees no paths, and so cannot tell files in a
     // scratch folder from others.
     let modes = refuse_if(profile.no_writes && config.scratch.is_empty());
-    set(&[calls::MODES, calls::MODES_HERE], modes);
-    set(&[calls::IDENTITY], Verdict::Allow);
+    set(&[calls::MODES], modes);
+    set(&[calls::IDENTITY], CallVerdict::Allow);
     if profile.no_writes {
         read_only(&mut verdicts);
     }
@@ -37,13 +36,13 @@ pub(super) fn verdicts(config: &SandboxConfig, profile: Profile, sign: Pid) -> V
         closed_world(&mut verdicts, !config.ports.is_empty());
     }
     let sign = sign.as_raw_pid().cast_unsigned();
-    verdicts.insert(nr::__NR_getsid, Verdict::AllowIf(vec![vec![Condition::is_not(0, &[sign])]]));
+    verdicts.insert(nr::__NR_getsid, CallVerdict::AllowIf(vec![vec![Condition::is_not(0, &[sign])]]));
     verdicts
 }
 
 /// Refuses `umask`, which always succeeds otherwise and so is refused only where it would change other threads.
 pub(super) fn refuse_umask(verdicts: &mut Verdicts) {
-    verdicts.insert(nr::__NR_umask, Verdict::Refuse);
+    verdicts.insert(nr::__NR_umask, CallVerdict::Refuse);
 }
 
 /// The calls whose arguments some profile checks.
@@ -66,7 +65,7 @@ const CHECKED: &[u32] = &[
 /// Checks arguments for tools that must not change anything.
 fn read_only(verdicts: &mut Verdicts) {
     let mut allow_if = |number, conditions: Vec<Condition>| {
-        verdicts.insert(number, Verdict::AllowIf(vec![conditions]));
+        verdicts.insert(number, CallVerdict::AllowIf(vec![conditions]));
     };
     allow_if(nr::__NR_ioctl, vec![Condition::is(1, REQUESTS)]);
     allow_if(nr::__NR_fcntl, vec![Condition::is(1, COMMANDS)]);
@@ -190,8 +189,8 @@ fn closed_world(verdicts: &mut Verdicts, ports: bool) {
         let stream = Condition::is(1, &[libc::SOCK_STREAM.cast_unsigned()]).masked(0xF);
         sockets.push(vec![inet, stream, Condition::is(2, &[0, libc::IPPROTO_TCP.cast_unsigned()])]);
     }
-    verdicts.insert(nr::__NR_socket, Verdict::AllowIf(sockets));
-    verdicts.insert(nr::__NR_socketpair, Verdict::AllowIf(vec![local]));
+    verdicts.insert(nr::__NR_socket, CallVerdict::AllowIf(sockets));
+    verdicts.insert(nr::__NR_socketpair, CallVerdict::AllowIf(vec![local]));
     if ports {
         tcp(verdicts);
     }
@@ -200,11 +199,11 @@ fn closed_world(verdicts: &mut Verdicts, ports: bool) {
 /// Refuses the ways to use a TCP socket of which Landlock is not asked.
 fn tcp(verdicts: &mut Verdicts) {
     // A socket that listens without an address gets a free port.
-    verdicts.insert(nr::__NR_listen, Verdict::Refuse);
+    verdicts.insert(nr::__NR_listen, CallVerdict::Refuse);
     // With this flag, sending connects.
     let fast_open = |argument| {
         let plain = Condition::is(argument, &[0]).masked(libc::MSG_FASTOPEN.cast_unsigned());
-        Verdict::AllowIf(vec![vec![plain]])
+        CallVerdict::AllowIf(vec![vec![plain]])
     };
     verdicts.insert(nr::__NR_sendto, fast_open(3));
     verdicts.insert(nr::__NR_sendmsg, fast_open(2));
@@ -213,7 +212,7 @@ fn tcp(verdicts: &mut Verdicts) {
     let options = [libc::TCP_FASTOPEN, libc::TCP_FASTOPEN_CONNECT, libc::TCP_REPAIR, libc::TCP_ULP];
     let options = options.map(i32::cast_unsigned);
     let alternatives = vec![vec![Condition::is_not(1, &tcp)], vec![Condition::is_not(2, &options)]];
-    verdicts.insert(nr::__NR_setsockopt, Verdict::AllowIf(alternatives));
+    verdicts.insert(nr::__NR_setsockopt, CallVerdict::AllowIf(alternatives));
 }
 
 #[cfg(test)]
@@ -222,15 +221,11 @@ mod tests {
 
     const LISTS: &[&[u32]] = &[
         calls::ORDINARY,
-        calls::ORDINARY_HERE,
-        calls::ORDINARY_NEWER,
+        calls::UPROBE,
         calls::ESCAPES,
         calls::SYSTEM,
-        calls::SYSTEM_HERE,
         calls::ATTRIBUTES,
-        calls::ATTRIBUTES_HERE,
         calls::MODES,
-        calls::MODES_HERE,
         calls::IDENTITY,
         CHECKED,
         &[nr::__NR_getsid],

@@ -8,7 +8,7 @@ use seccompiler::{BpfProgram, sock_filter};
 /// The answer to a system call. A call without a verdict is answered as one that the kernel does not have (`ENOSYS`), so
 /// that a program falls back to an older call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum CallVerdict {
     Allow,
     /// `EACCES`.
     Refuse,
@@ -55,14 +55,15 @@ const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
 
-#[cfg(target_arch = "x86_64")]
-const NATIVE: Option<u32> = Some(0xC000_003E);
-#[cfg(target_arch = "aarch64")]
-const NATIVE: Option<u32> = Some(0xC000_00B7);
-#[cfg(target_arch = "riscv64")]
-const NATIVE: Option<u32> = Some(0xC000_00F3);
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
-const NATIVE: Option<u32> = None;
+/// The architecture that the kernel names for calls of this program.
+const NATIVE: u32 = if cfg!(target_arch = "x86_64") {
+    0xC000_003E
+} else if cfg!(target_arch = "aarch64") {
+    0xC000_00B7
+} else {
+    // riscv64
+    0xC000_00F3
+};
 
 const LOAD: u16 = 0x20;
 const AND: u16 = 0x54;
@@ -71,21 +72,20 @@ const JUMP_IF_EQUAL: u16 = 0x15;
 const JUMP_IF_NOT_LESS: u16 = 0x35;
 const RETURN: u16 = 0x06;
 
-/// Assembles the filter; `None` on an architecture whose calls were not reviewed.
+/// Assembles the filter.
 ///
 /// Calls of another architecture (`int 0x80` on x86-64, 32-bit programs) are unknown. Those of x32 carry numbers above
 /// all others, and are unknown, too.
-pub(super) fn assemble(verdicts: &BTreeMap<u32, Verdict>) -> Option<BpfProgram> {
+pub(super) fn assemble(verdicts: &BTreeMap<u32, CallVerdict>) -> BpfProgram {
     let ranges = ranges(verdicts);
-    let mut program =
-        vec![load(ARCHITECTURE), jump_if(JUMP_IF_EQUAL, NATIVE?, 1, 0), unknown(), load(NUMBER)];
+    let mut program = vec![load(ARCHITECTURE), jump_if(JUMP_IF_EQUAL, NATIVE, 1, 0), unknown(), load(NUMBER)];
     program.extend(search(&ranges));
-    Some(program)
+    program
 }
 
 /// Joins neighbouring calls of one verdict. Each range reaches to the next one.
-fn ranges(verdicts: &BTreeMap<u32, Verdict>) -> Vec<(u32, Option<&Verdict>)> {
-    let mut ranges: Vec<(u32, Option<&Verdict>)> = vec![(0, None)];
+fn ranges(verdicts: &BTreeMap<u32, CallVerdict>) -> Vec<(u32, Option<&CallVerdict>)> {
+    let mut ranges: Vec<(u32, Option<&CallVerdict>)> = vec![(0, None)];
     let mut add = |start, verdict| {
         if ranges.last().is_none_or(|(_, last)| *last != verdict) {
             ranges.push((start, verdict));
@@ -104,7 +104,7 @@ fn ranges(verdicts: &BTreeMap<u32, Verdict>) -> Vec<(u32, Option<&Verdict>)> {
 }
 
 /// Searches for the range of the loaded number by halving.
-fn search(ranges: &[(u32, Option<&Verdict>)]) -> Vec<sock_filter> {
+fn search(ranges: &[(u32, Option<&CallVerdict>)]) -> Vec<sock_filter> {
     match ranges {
         [] => vec![unknown()],
         [(_, verdict)] => answer(*verdict),
@@ -119,12 +119,12 @@ fn search(ranges: &[(u32, Option<&Verdict>)]) -> Vec<sock_filter> {
     }
 }
 
-fn answer(verdict: Option<&Verdict>) -> Vec<sock_filter> {
+fn answer(verdict: Option<&CallVerdict>) -> Vec<sock_filter> {
     match verdict {
         None => vec![unknown()],
-        Some(Verdict::Allow) => vec![instruction(RETURN, libc::SECCOMP_RET_ALLOW)],
-        Some(Verdict::Refuse) => vec![fail(Errno::ACCESS)],
-        Some(Verdict::AllowIf(alternatives)) => {
+        Some(CallVerdict::Allow) => vec![instruction(RETURN, libc::SECCOMP_RET_ALLOW)],
+        Some(CallVerdict::Refuse) => vec![fail(Errno::ACCESS)],
+        Some(CallVerdict::AllowIf(alternatives)) => {
             let mut program: Vec<_> =
                 alternatives.iter().flat_map(|conditions| alternative(conditions)).collect();
             program.push(fail(Errno::ACCESS));
@@ -215,20 +215,19 @@ mod tests {
 
     #[test]
     fn filter_answers_each_call_with_its_verdict() {
-        let (allow, refuse) = (Verdict::Allow, Verdict::Refuse);
-        let verdicts: BTreeMap<u32, Verdict> = (0..100)
+        let (allow, refuse) = (CallVerdict::Allow, CallVerdict::Refuse);
+        let verdicts: BTreeMap<u32, CallVerdict> = (0..100)
             .filter(|number| number % 7 != 3)
             .map(|number| (number, if number % 5 < 2 { refuse.clone() } else { allow.clone() }))
             .collect();
-        let program = assemble(&verdicts).unwrap();
-        let native = NATIVE.unwrap();
+        let program = assemble(&verdicts);
         for number in (0..120).chain([0x4000_0000, 0x4000_0002, u32::MAX]) {
             let expected = match verdicts.get(&number) {
                 None => refused(Errno::NOSYS),
-                Some(Verdict::Refuse) => refused(Errno::ACCESS),
+                Some(CallVerdict::Refuse) => refused(Errno::ACCESS),
                 Some(_) => ALLOWED,
             };
-            assert_eq!(run(&program, native, number, [0; 6]), expected, "{number}");
+            assert_eq!(run(&program, NATIVE, number, [0; 6]), expected, "{number}");
         }
         assert_eq!(run(&program, 0x4000_0003, 0, [0; 6]), refused(Errno::NOSYS), "another architecture");
     }
@@ -240,7 +239,7 @@ mod tests {
             vec![Condition::is(0, &[0x10]).masked(0xF0)],
             Condition::is_null(1).to_vec(),
         ];
-        let program = assemble(&BTreeMap::from([(5, Verdict::AllowIf(alternatives))])).unwrap();
+        let program = assemble(&BTreeMap::from([(5, CallVerdict::AllowIf(alternatives))]));
         for (arguments, allowed) in [
             ([1, 9, 0], true),
             ([3, 9, 0], true),
@@ -256,7 +255,7 @@ mod tests {
         ] {
             let arguments: [u64; 6] = [arguments[0], arguments[1], arguments[2], 0, 0, 0];
             let expected = if allowed { ALLOWED } else { refused(Errno::ACCESS) };
-            assert_eq!(run(&program, NATIVE.unwrap(), 5, arguments), expected, "{arguments:x?}");
+            assert_eq!(run(&program, NATIVE, 5, arguments), expected, "{arguments:x?}");
         }
     }
 }

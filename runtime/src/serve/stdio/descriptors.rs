@@ -42,6 +42,14 @@ impl Stdio {
         Ok(Self { stdin, stdout })
     }
 
+    /// Returns the path of stdout if it is a file.
+    #[cfg(feature = "cli")]
+    pub(crate) fn output_file(&self) -> Option<std::path::PathBuf> {
+        use std::os::fd::AsRawFd as _;
+
+        std::fs::read_link(format!("/proc/self/fd/{}", self.stdout.as_raw_fd())).ok()
+    }
+
     /// Opens both for asynchronous reading and writing, without blocking if they are pipes. Needs a tokio runtime.
     pub(crate) fn open(self) -> io::Result<(Reader, Writer)> {
         Ok((reader(self.stdin)?, writer(self.stdout)?))
@@ -99,6 +107,13 @@ impl Stdio {
     /// Other systems have no descriptors to redirect: handlers there must not print.
     pub(crate) fn take() -> io::Result<Self> {
         Ok(Self {})
+    }
+
+    /// Finds nothing: other systems do not look for open files.
+    #[cfg(feature = "cli")]
+    pub(crate) fn output_file(&self) -> Option<std::path::PathBuf> {
+        let _ = self;
+        None
     }
 
     pub(crate) fn open(self) -> io::Result<(Reader, Writer)> {
