@@ -14,7 +14,7 @@ use super::{
     audit::Log,
     duration, fail,
     opening::{Reach, opening},
-    signals,
+    signals::Signals,
 };
 #[cfg(feature = "http")]
 use crate::serve::http::{HttpConfig, ShutdownTimeouts};
@@ -74,8 +74,8 @@ impl Serve {
         let reopen_audit = service.audit_reopener();
         run(&service.clone(), async {
             let stop = CancellationToken::new();
-            signals::listen(stop.clone(), reopen_audit, service.background())
-                .map_err(|error| connection_error(&error))?;
+            let signals = Signals::install().map_err(|error| connection_error(&error))?;
+            signals.listen(stop.clone(), reopen_audit, service.background());
             let served = service.serve_stdio_until(stdio, stop, self.drain_timeout).await;
             served.map_err(|error| connection_error(&error))
         })
@@ -137,6 +137,8 @@ async fn over_http(
     let (address, connections) = (config.address, config.limits.connections);
     let bind_error = |error| Message::new(format!("the server cannot listen at {address}: {error}"));
     let background = service.background().clone();
+    // Before the port is open, so that no signal ends a process that clients can see.
+    let signals = Signals::install().map_err(|error| connection_error(&error))?;
     let listening = service.listen(config).await.map_err(bind_error)?;
     // With port 0, this line is how a parent process learns the port.
     stderr::line(serde_json::json!({"listening": listening.url().map_err(bind_error)?}));
@@ -156,7 +158,7 @@ async fn over_http(
         reload(&reloaded);
         reopen_audit();
     };
-    signals::listen(stop.clone(), on_hang_up, &background).map_err(|error| connection_error(&error))?;
+    signals.listen(stop.clone(), on_hang_up, &background);
     tokio::spawn(async move {
         if let Err(error) = access.prepare().await {
             // Not fatal: each request that needs the keys tries again.

@@ -77,10 +77,10 @@ impl Access {
 impl Service {
     /// Binds the port, so that its number is known before the first request.
     pub(crate) async fn listen(self, config: HttpConfig) -> io::Result<Listening> {
+        self.shared.start_threads();
         let listener = TcpListener::bind(config.address).await?;
         let address = listener.local_addr()?;
         let health = bind(config.health).await?;
-        self.shared.start_threads();
         let (limits, health_connections) = limits(config.limits, health.is_some());
         let access = Arc::new(config.access.for_server(&self));
         let sessions = Arc::new(Sessions::new(config.limits.sessions, self.longest_timeout()));
