@@ -6,7 +6,10 @@ use std::{
     net::TcpListener,
     path::Path,
     process::Stdio,
-    sync::{Arc, Barrier},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -208,19 +211,26 @@ async fn handlers_that_log_to_a_pipe_that_nothing_reads_delay_no_ping_and_no_sto
 
 /// Hold the thread until the test ends.
 #[mcp_tool(additive, public, timeout = "3s")]
-async fn hold_in_memory(latch: &Arc<Barrier>) {
-    latch.wait();
+async fn hold_in_memory(latch: &Arc<Latch>) {
+    let start = Instant::now();
+    while !latch.0.load(Ordering::Acquire) && start.elapsed() < LATEST {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
+/// Releases threads that hold.
+#[derive(Default)]
+struct Latch(AtomicBool);
+
 #[derive(State)]
-struct Latch {
-    latch: Arc<Barrier>,
+struct App {
+    latch: Arc<Latch>,
 }
 
 #[tokio::test]
 async fn handlers_that_block_delay_no_ping_on_a_runtime_with_one_thread() {
-    let latch = Arc::new(Barrier::new(4));
-    let server = Server::new("s", "1").unaudited().state(Latch { latch: Arc::clone(&latch) });
+    let latch = Arc::<Latch>::default();
+    let server = Server::new("s", "1").unaudited().state(App { latch: Arc::clone(&latch) });
     let mut client = RawClient::initialized(server.tools(tools![hold_in_memory]).build().unwrap()).await;
     for id in 0..3 {
         client.send(call(&json!(id), "hold_in_memory", json!({}))).await;
@@ -231,7 +241,7 @@ async fn handlers_that_block_delay_no_ping_on_a_runtime_with_one_thread() {
         let answer = client.receive().await;
         assert_eq!(answer["result"]["isError"], true, "{answer}");
     }
-    latch.wait();
+    latch.0.store(true, Ordering::Release);
 }
 
 #[tokio::test]

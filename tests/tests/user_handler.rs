@@ -1,6 +1,13 @@
 //! A server with a user's rmcp handler, which serves prompts and resources, while Candor serves the tools.
 
-use std::sync::{Arc, Barrier};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 use candor::{
     Revision, Server, State, mcp_tool,
@@ -200,7 +207,7 @@ async fn user_handler_gets_no_request_of_a_disabled_revision() {
 }
 
 /// Blocks the thread until the test goes on, or panics.
-struct BadHandler(Arc<Barrier>);
+struct BadHandler(Arc<AtomicBool>);
 
 impl ServerHandler for BadHandler {
     fn get_info(&self) -> ServerConfig {
@@ -212,7 +219,10 @@ impl ServerHandler for BadHandler {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        self.0.wait();
+        let start = Instant::now();
+        while !self.0.load(Ordering::Acquire) && start.elapsed() < Duration::from_secs(30) {
+            thread::sleep(Duration::from_millis(1));
+        }
         Ok(ListPromptsResult::with_all_items(Vec::new()))
     }
 
@@ -227,9 +237,9 @@ impl ServerHandler for BadHandler {
 
 #[tokio::test]
 async fn user_handler_that_blocks_or_panics_delays_no_other_answer() {
-    let barrier = Arc::new(Barrier::new(2));
+    let is_released = Arc::<AtomicBool>::default();
     let server = Server::new("clock", "1.0.0").unaudited().tools(tools![clock]);
-    let service = server.handler(BadHandler(Arc::clone(&barrier))).build().unwrap();
+    let service = server.handler(BadHandler(Arc::clone(&is_released))).build().unwrap();
     let mut client = RawClient::initialized(service).await;
     client.send(request(&json!("blocks"), "prompts/list", json!({}))).await;
     let answer = client.exchange(request(&json!("ping"), "ping", json!({}))).await;
@@ -237,7 +247,7 @@ async fn user_handler_that_blocks_or_panics_delays_no_other_answer() {
     assert_eq!(client.call("clock", json!({})).await["result"]["content"][0]["text"], "noon");
     let answer = client.exchange(request(&json!("panics"), "resources/list", json!({}))).await;
     assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!("panics"), &json!(-32603)), "{answer}");
-    barrier.wait();
+    is_released.store(true, Ordering::Release);
     let answer = client.receive().await;
     assert_eq!((&answer["id"], &answer["result"]["prompts"]), (&json!("blocks"), &json!([])), "{answer}");
 }

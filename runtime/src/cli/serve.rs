@@ -16,7 +16,8 @@ use super::{
     audit::Log,
     duration, fail,
     opening::{Reach, opening},
-    signals, size,
+    signals::Signals,
+    size,
 };
 #[cfg(feature = "http")]
 use crate::serve::http::{HttpConfig, ShutdownTimeouts};
@@ -296,8 +297,8 @@ async fn over_stdio(
     drain_timeout: Duration,
     reopen_audit: impl Fn() + Send + 'static,
 ) -> Result<Shutdown, Message> {
-    signals::listen(stop.clone(), reopen_audit, service.background())
-        .map_err(|error| connection_error(&error))?;
+    let signals = Signals::install().map_err(|error| connection_error(&error))?;
+    signals.listen(stop.clone(), reopen_audit, service.background());
     let served = service.serve_stdio_until(stdio, stop, drain_timeout).await;
     served.map_err(|error| connection_error(&error))
 }
@@ -313,6 +314,8 @@ async fn over_http(
     let (address, connections) = (config.address, config.limits.connections);
     let bind_error = |error| Message::new(format!("the server cannot listen at {address}: {error}"));
     let background = service.background().clone();
+    // Before the port is open, so that no signal ends a process that clients can see.
+    let signals = Signals::install().map_err(|error| connection_error(&error))?;
     let listening = service.listen(config).await.map_err(bind_error)?;
     // With port 0, this line is how a parent process learns the port.
     stderr::line(serde_json::json!({"listening": listening.url().map_err(bind_error)?}));
@@ -332,7 +335,7 @@ async fn over_http(
         reload(&reloaded);
         reopen_audit();
     };
-    signals::listen(stop.clone(), on_hang_up, &background).map_err(|error| connection_error(&error))?;
+    signals.listen(stop.clone(), on_hang_up, &background);
     tokio::spawn(async move {
         if let Err(error) = access.prepare().await {
             // Not fatal: each request that needs the keys tries again.

@@ -2,34 +2,51 @@
 
 use std::process;
 
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::FAILED;
 use crate::{background::Background, stderr};
 
-/// Installs the handlers: the first SIGTERM or SIGINT cancels `stop`, the next ends the process at once; each SIGHUP
-/// runs `reload`. Process 1 of a container has no default handlers, so without these it would ignore all three.
+/// The handlers of a serving process. A signal that comes before [`Signals::listen`] is handled then. Process 1 of a
+/// container has no default handlers, so without these it would ignore all three.
 #[cfg(unix)]
-pub(super) fn listen(
-    stop: CancellationToken,
-    reload: impl Fn() + Send + 'static,
-    background: &Background,
-) -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
 
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    background.spawn("waiting for signals", async move {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => end(&stop),
-                _ = interrupt.recv() => end(&stop),
-                _ = hang_up.recv() => try_reload(&reload),
+#[cfg(unix)]
+impl Signals {
+    /// Installs the handlers. Needs a tokio runtime.
+    pub(super) fn install() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for signals: the first SIGTERM or SIGINT cancels `stop`, the next ends the process at once; each SIGHUP runs
+    /// `reload`.
+    pub(super) fn listen(
+        mut self,
+        stop: CancellationToken,
+        reload: impl Fn() + Send + 'static,
+        background: &Background,
+    ) {
+        background.spawn("waiting for signals", async move {
+            loop {
+                tokio::select! {
+                    _ = self.terminate.recv() => end(&stop),
+                    _ = self.interrupt.recv() => end(&stop),
+                    _ = self.hang_up.recv() => try_reload(&reload),
+                }
             }
-        }
-    });
-    Ok(())
+        });
+    }
 }
 
 /// Reloads. A reload that panics must not keep the server from hearing the next signal.
@@ -40,18 +57,28 @@ fn try_reload(reload: &impl Fn()) {
     }
 }
 
+/// The handler of Ctrl+C, where there are no signals.
 #[cfg(not(unix))]
-pub(super) fn listen(
-    stop: CancellationToken,
-    _: impl Fn() + Send + 'static,
-    background: &Background,
-) -> std::io::Result<()> {
-    background.spawn("waiting for signals", async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            end(&stop);
-        }
-    });
-    Ok(())
+pub(super) struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    pub(super) fn install() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(super) fn listen(
+        self,
+        stop: CancellationToken,
+        _: impl Fn() + Send + 'static,
+        background: &Background,
+    ) {
+        background.spawn("waiting for signals", async move {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                end(&stop);
+            }
+        });
+    }
 }
 
 fn end(stop: &CancellationToken) {

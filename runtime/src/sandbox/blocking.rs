@@ -41,6 +41,8 @@ struct Jobs {
     waiting: VecDeque<BlockingCall>,
     threads: usize,
     idle: usize,
+    /// Whether one of the threads is starting, and will be idle or take a call.
+    is_starting: bool,
     closed: bool,
 }
 
@@ -129,10 +131,12 @@ impl Pool {
         SandboxId::set_current(self.sandbox_id);
         let _entered = self.runtime.enter();
         let mut jobs = self.lock();
+        jobs.is_starting = false;
         loop {
             if let Some(job) = jobs.waiting.pop_front() {
-                let grows = jobs.idle == 0 && jobs.threads < MAX_THREADS;
+                let grows = jobs.idle == 0 && !jobs.is_starting && jobs.threads < MAX_THREADS;
                 jobs.threads += usize::from(grows);
+                jobs.is_starting |= grows;
                 drop(jobs);
                 if grows {
                     self.start_thread();
@@ -175,7 +179,9 @@ impl Pool {
         let pool = Arc::clone(self);
         let thread = thread::Builder::new().name(self.thread_name.to_owned());
         if thread.spawn(move || pool.run()).is_err() {
-            self.lock().threads -= 1;
+            let mut jobs = self.lock();
+            jobs.threads -= 1;
+            jobs.is_starting = false;
         }
     }
 }
