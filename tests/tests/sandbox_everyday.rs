@@ -21,8 +21,11 @@ use serde_json::json;
 
 #[derive(State)]
 struct App {
-    scratch: PathBuf,
+    scratch: Scratch,
 }
+
+/// The folder in which tools may write.
+struct Scratch(PathBuf);
 
 /// A file outside the scratch folder.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
@@ -130,31 +133,31 @@ fn failures(scratch: &Path, is_scratch: bool) -> String {
 /// Do everyday work.
 #[mcp_tool(read_only, public)]
 fn read_only(
-    scratch: &PathBuf,
+    scratch: &Scratch,
     /// Whether to do the work that needs a scratch folder.
     in_scratch: bool,
 ) -> String {
-    failures(scratch, in_scratch)
+    failures(&scratch.0, in_scratch)
 }
 
 /// Do everyday work.
 #[mcp_tool(additive, closed_world, public)]
 fn closed_world(
-    scratch: &PathBuf,
+    scratch: &Scratch,
     /// Whether to do the work that needs a scratch folder.
     in_scratch: bool,
 ) -> String {
-    failures(scratch, in_scratch)
+    failures(&scratch.0, in_scratch)
 }
 
 /// Do everyday work.
 #[mcp_tool(read_only, closed_world, public)]
 fn both(
-    scratch: &PathBuf,
+    scratch: &Scratch,
     /// Whether to do the work that needs a scratch folder.
     in_scratch: bool,
 ) -> String {
-    failures(scratch, in_scratch)
+    failures(&scratch.0, in_scratch)
 }
 
 /// Wait, run a program, and work on other threads.
@@ -171,7 +174,7 @@ async fn wait() -> io::Result<String> {
 
 async fn client(exceptions: bool) -> (Client, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let app = App { scratch: folder.path().to_owned() };
+    let app = App { scratch: Scratch(folder.path().to_owned()) };
     let server = Server::new("s", "1").unaudited().state(app);
     let server = server.tools(tools![read_only, closed_world, both, wait]);
     let server = if exceptions { server.scratch(folder.path()) } else { server };

@@ -58,27 +58,27 @@ fn count(
 #[mcp_tool(additive, closed_world, public)]
 fn fetch(
     /// Its address.
-    url: String,
+    url: &str,
 ) -> Result<String, ureq::Error> {
-    ureq::get(&url).call()?.body_mut().read_to_string()
+    ureq::get(url).call()?.body_mut().read_to_string()
 }
 
 /// Fetch a page, as declared.
 #[mcp_tool(additive, public)]
 fn fetch_openly(
     /// Its address.
-    url: String,
+    url: &str,
 ) -> Result<String, ureq::Error> {
-    ureq::get(&url).call()?.body_mut().read_to_string()
+    ureq::get(url).call()?.body_mut().read_to_string()
 }
 
 /// Connect to a host by its name.
 #[mcp_tool(read_only, closed_world, public)]
 fn connect(
     /// Its name.
-    host: String,
+    host: &str,
 ) -> io::Result<()> {
-    std::net::TcpStream::connect((host.as_str(), 80)).map(drop)
+    std::net::TcpStream::connect((host, 80)).map(drop)
 }
 
 /// Read a file as a user without privileges.
@@ -202,7 +202,7 @@ async fn unreadable_file_does_not_accuse_the_tool() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret");
     fs::write(&path, "text").unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     let text = fails("read", json!({"path": path})).await;
     assert!(text.starts_with("Permission denied (os error 13)\n"), "{text}");
     let other = "it refuses no reading of files on disk, so for a file that was only read, the server's user has no permission";

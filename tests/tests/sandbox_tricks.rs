@@ -21,8 +21,8 @@ struct App {
     place: Place,
 }
 
-fn attempt(place: &Place, trick: usize, folder: &Path) -> String {
-    error_name((TRICKS[trick].attempt)(place, folder))
+fn attempt(place: &Place, trick: usize, folder: &str) -> String {
+    error_name((TRICKS[trick].attempt)(place, Path::new(folder)))
 }
 
 /// Attempt a trick without a sandbox.
@@ -32,9 +32,9 @@ fn open(
     /// Its position in the table.
     trick: usize,
     /// A folder with files for it.
-    folder: PathBuf,
+    folder: &str,
 ) -> String {
-    attempt(place, trick, &folder)
+    attempt(place, trick, folder)
 }
 
 /// Attempt a trick that changes something.
@@ -44,9 +44,9 @@ fn read_only(
     /// Its position in the table.
     trick: usize,
     /// A folder with files for it.
-    folder: PathBuf,
+    folder: &str,
 ) -> String {
-    attempt(place, trick, &folder)
+    attempt(place, trick, folder)
 }
 
 /// Attempt a trick that reaches out.
@@ -56,9 +56,9 @@ fn closed_world(
     /// Its position in the table.
     trick: usize,
     /// A folder with files for it.
-    folder: PathBuf,
+    folder: &str,
 ) -> String {
-    attempt(place, trick, &folder)
+    attempt(place, trick, folder)
 }
 
 /// Attempt any trick.
@@ -68,9 +68,9 @@ fn both(
     /// Its position in the table.
     trick: usize,
     /// A folder with files for it.
-    folder: PathBuf,
+    folder: &str,
 ) -> String {
-    attempt(place, trick, &folder)
+    attempt(place, trick, folder)
 }
 
 /// Make a system call with a value as each argument.

@@ -104,7 +104,7 @@ fn sign(sandbox_id: SandboxId) -> Option<Pid> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, fs, num::NonZeroU32, panic, thread};
+    use std::{collections::BTreeMap, fs, num::NonZeroU32, panic, process::Command, thread};
 
     use rustix::{fs::Mode, process::umask};
 
@@ -160,9 +160,16 @@ mod tests {
             let status = status("/proc/thread-self/status", name);
             u64::from_str_radix(&status, 16).unwrap()
         };
+        // A program of root would get all privileges when it starts.
+        let capabilities_of_a_child = || {
+            let mut child = Command::new("grep");
+            let output = child.args(["CapEff:", "/proc/self/status"]).output().unwrap();
+            let line = String::from_utf8(output.stdout).unwrap();
+            u64::from_str_radix(line.trim_start_matches("CapEff:").trim(), 16).unwrap()
+        };
         let restricted = move || {
             rules(3).restrict().unwrap();
-            [capabilities("CapPrm:"), capabilities("CapEff:")]
+            [capabilities("CapPrm:"), capabilities("CapEff:"), capabilities_of_a_child()]
         };
         let before = capabilities("CapPrm:");
         let after = thread::spawn(restricted).join().unwrap();

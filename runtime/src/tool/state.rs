@@ -17,8 +17,10 @@
 /// ```
 ///
 /// A `read_only` tool that takes `&Alerts` does not compile, because the handle is marked `write`. A `closed_world` tool
-/// that takes a handle marked `network` does not compile either. `#[state(skip)]` leaves a field out, and
-/// `#[state(read)]` says that a handle can do neither, although the name of its type suggests it.
+/// that takes a handle marked `network` does not compile either. `#[state(skip)]` leaves a field out. A
+/// field whose type, or a type between its `<` and `>`, has a name such as `File`, `Pool`, `Client` or `Sender` needs a mark;
+/// `#[state(read)]` says that its handle can do neither, although the name suggests it. The kernel's sandbox does not cover a
+/// descriptor that a field holds: [what the sandbox is and is not](crate::Sandbox).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the state of a server",
     label = "derive `State` on this type",

@@ -115,7 +115,7 @@ fn child() -> Vec<u8> {
     let mut elf = b"\x7FELF\x01\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
     let words = |elf: &mut Vec<u8>, words: &[u32]| elf.extend(words.iter().flat_map(|word| word.to_le_bytes()));
     // An executable for the 80386, its entry, and one program header.
-    words(&mut elf, &[2 | 3 << 16, 1, ADDRESS + headers, 52, 0, 0, 52 | 32 << 16, 1, 0]);
+    words(&mut elf, &[2 + (3 << 16), 1, ADDRESS + headers, 52, 0, 0, 52 + (32 << 16), 1, 0]);
     // One segment that is loaded, to be read and executed.
     words(&mut elf, &[1, 0, ADDRESS, ADDRESS, size, size, 5, 0x1000]);
     elf.extend(CODE);
