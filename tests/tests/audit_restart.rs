@@ -232,6 +232,40 @@ async fn checkpoints_removed_after_the_restart_are_missed() {
     );
 }
 
+/// The number of bytes that a process has read so far, from files, pipes and sockets.
+#[cfg(target_os = "linux")]
+fn bytes_read(process: u32) -> u64 {
+    let io = fs::read_to_string(format!("/proc/{process}/io")).unwrap();
+    let read = io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap();
+    read.parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn start_reads_the_end_of_a_large_log_only() {
+    let log = Log::new();
+    forged_log::large_log(&log.log, 13_000_000);
+    assert!(fs::metadata(segment(&log.log, 1)).unwrap().len() >= 13_000_000);
+    // The first start with the key, and one that continues signatures.
+    for _ in 0..2 {
+        let mut process = StdioServer::start(log.serve(true));
+        process.client.initialize(Revision::V2025_11_25).await;
+        let read = bytes_read(process.process.id());
+        assert!(read < 1_000_000, "{read} bytes");
+        assert_eq!(process.close().await.status.code(), Some(0));
+    }
+    assert_eq!(log.verified().0, Some(0));
+    // A change before the end is for `verify`, and one at the end for the start.
+    let whole = fs::read(segment(&log.log, 1)).unwrap();
+    for (at, started) in [(1_000_000, Some(0)), (whole.len() - 500, Some(2))] {
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        fs::write(segment(&log.log, 1), changed).unwrap();
+        assert_eq!(log.verified().0, Some(1));
+        assert_eq!(log.serve(true).stdin(Stdio::null()).output().unwrap().status.code(), started);
+    }
+}
+
 #[tokio::test]
 async fn quiet_server_still_prints_its_checkpoints() {
     let log = Log::new();
