@@ -73,11 +73,14 @@ impl Log {
 
     /// Checks that the server does not start and that it says why and what to type.
     fn refuses(&self, why: &str) {
+        self.refuses_with(&[why, &format!("`rm {}`", self.kept().display())]);
+    }
+
+    fn refuses_with(&self, parts: &[&str]) {
         let output = self.serve(true).stdin(Stdio::null()).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{why}: {stderr}");
-        let forget = format!("`rm {}`", self.kept().display());
-        for part in [why, "audit verify", "`--audit DIR`", &forget] {
+        assert_eq!(output.status.code(), Some(2), "{parts:?}: {stderr}");
+        for part in parts.iter().chain(&["audit verify", "`--audit DIR`"]) {
             assert!(stderr.contains(part), "{part}: {stderr}");
         }
     }
@@ -193,9 +196,15 @@ async fn moved_log_is_still_compared_with_what_was_signed() {
     fs::rename(&log.log, &moved).unwrap();
     fs::rename(log.log.with_extension("redaction-key"), moved.with_extension("redaction-key")).unwrap();
     log.log = moved;
+    log.run(true, 1).await;
+    // Now each folder has a file beside the key. The server must not sign an older state in a third one either.
+    let copied = log.log.with_file_name("copied");
+    fs::rename(&log.log, &copied).unwrap();
+    fs::rename(log.log.with_extension("redaction-key"), copied.with_extension("redaction-key")).unwrap();
+    log.log = copied;
     log.rewrite();
     fs::remove_file(log.checkpoints()).unwrap();
-    log.refuses("other records were signed than its first");
+    log.refuses_with(&["other records were signed than its first", "`audit key new --file FILE`"]);
 }
 
 #[tokio::test]
