@@ -128,7 +128,11 @@ impl Log {
 #[tokio::test]
 async fn rewritten_log_is_not_laundered_by_a_restart() {
     let log = Log::signed().await;
-    let records = log.verified().1["records"].as_u64().unwrap();
+    let (_, report) = log.verified();
+    let records = report["records"].as_u64().unwrap();
+    assert_eq!(report["signed_records_beside_key"], records, "{report}");
+    let text = log.verify_text();
+    assert!(text.contains("The checkpoint kept beside the signing key, up to record"), "{text}");
     log.rewrite();
     fs::remove_file(log.checkpoints()).unwrap();
     log.refuses("other records were signed than its first");

@@ -42,6 +42,17 @@ pub(crate) enum ConfirmedBy<'a> {
     State(&'a str),
 }
 
+impl ConfirmedBy<'_> {
+    /// Returns the text in a record of a tool that must be confirmed, or need not (`confirm`).
+    fn text(self, confirm: bool) -> &'static str {
+        match (self, confirm) {
+            (Self::NotAsked, true) => "nobody_asked",
+            (Self::NotAsked, false) => "not_needed",
+            (Self::Answer | Self::State(_), _) => "given",
+        }
+    }
+}
+
 impl<'a> PendingRecord<'a> {
     fn is_required(&self) -> bool {
         self.class == Audit::Required
@@ -124,15 +135,10 @@ impl<'a> PendingRecord<'a> {
         }
         let log = self.log;
         // Redacted before the record is queued, so that arguments do not outlive the call in the queue.
-        let arguments = log.redaction.arguments(tool.descriptor, &tool.input.schema, arguments);
         let details = ReadDetails {
-            arguments,
+            arguments: log.redaction.arguments(tool.descriptor, &tool.input.schema, arguments),
             key: key.map(|key| log.redaction.of(key.as_bytes())),
-            confirm: match (confirmed, tool.descriptor.confirm) {
-                (ConfirmedBy::NotAsked, true) => "nobody_asked",
-                (ConfirmedBy::NotAsked, false) => "not_needed",
-                _ => "given",
-            },
+            confirm: confirmed.text(tool.descriptor.confirm),
         };
         let Self { class, start, .. } = *self;
         let mut in_flight =
