@@ -1,9 +1,9 @@
 //! Records calls in a log that shows whether it was changed; a call that must be recorded runs only if it is.
 
-mod blocks;
 mod chain;
 mod checkpoint_file;
 mod hex;
+mod lines;
 mod scan;
 mod segment_file;
 mod segments;

@@ -29,18 +29,37 @@ pub fn record(prev: &mut [u8; 32], body: &str) -> String {
 /// Writes a log of segments of one record each, with its redaction key beside it.
 pub fn log(folder: &Path, segments: u32) {
     make(folder);
-    let mut key = folder.as_os_str().to_owned();
-    key.push(".redaction-key");
-    private(Path::new(&key), &format!("{}\n", "0".repeat(64)));
-    let key = &hex(&Sha256::digest(KEY))[..16];
     let mut prev = [0; 32];
     for number in 1..=segments {
-        let body = format!(
-            r#"{{"v":1,"seq":{},"ts":"2026-11-21T12:00:00.000000Z","kind":"server","event":"segment","log":"forged","segment":{number},"redaction_key":"{key}""#,
-            number - 1
-        );
+        let body = opening(number - 1, number);
         private(&segment(folder, number), &record(&mut prev, &body));
     }
+}
+
+/// Writes a log of one segment of about this many bytes, with its redaction key beside it.
+pub fn large_log(folder: &Path, bytes: usize) {
+    make(folder);
+    let mut prev = [0; 32];
+    let mut text = record(&mut prev, &opening(0, 1));
+    for seq in 1.. {
+        if text.len() >= bytes {
+            break;
+        }
+        let padding = "x".repeat(700);
+        let members = format!(r#""kind":"denied","decision":{{"denied_by":"{padding}"}}"#);
+        text += &record(&mut prev, &format!(r#"{{"v":1,"seq":{seq},"ts":"{TIME}",{members}"#));
+    }
+    private(&segment(folder, 1), &text);
+}
+
+const TIME: &str = "2026-11-21T12:00:00.000000Z";
+
+/// The first record of a segment.
+fn opening(seq: u32, number: u32) -> String {
+    let key = &hex(&Sha256::digest(KEY))[..16];
+    format!(
+        r#"{{"v":1,"seq":{seq},"ts":"{TIME}","kind":"server","event":"segment","log":"forged","segment":{number},"redaction_key":"{key}""#
+    )
 }
 
 /// Replaces text in the records of a log, and computes the whole chain again, as a person without the signing key can.
@@ -61,10 +80,14 @@ pub fn rewrite(log: &Path, from: &str, to: &str) -> bool {
     changed
 }
 
+/// Makes the folder of a log, and its redaction key.
 fn make(folder: &Path) {
     use std::os::unix::fs::DirBuilderExt as _;
 
     fs::DirBuilder::new().mode(0o700).create(folder).expect("the folder is new");
+    let mut key = folder.as_os_str().to_owned();
+    key.push(".redaction-key");
+    private(Path::new(&key), &format!("{}\n", "0".repeat(64)));
 }
 
 fn private(path: &Path, text: &str) {

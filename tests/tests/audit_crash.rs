@@ -132,9 +132,14 @@ fn verified(log: &Path) -> Value {
 fn answered_calls_have_their_records_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let mut random = Random(0x0005_eed1);
-    let (mut next, mut answered_in_all, mut unended) = (0, 0, 0);
+    let (mut next, mut answered_in_all, mut unended, mut signed) = (0, 0, 0, 0);
     for round in 0..ROUNDS {
         let log = folder.path().join(format!("log-{}", round / ROUNDS_PER_LOG));
+        if round % (2 * ROUNDS_PER_LOG) == 0 {
+            // Every other log is signed.
+            let made = Command::new(LEDGER).args(["audit", "key", "new"]).arg(&log).output();
+            assert!(made.is_ok_and(|made| made.status.success()));
+        }
         let load = Duration::from_micros(2_000 + random.below(60_000));
         let answered = Server::start(&log).kill_under_load(next, load);
         next += 1_000_000;
@@ -144,10 +149,12 @@ fn answered_calls_have_their_records_after_a_kill() {
         let report = verified(&log);
         assert_eq!(report["intact"], true, "{report}");
         answered_in_all += answered.len();
+        signed += u64::from(report["signed_records"].is_u64());
         unended = report["calls_without_outcome"].as_u64().unwrap().max(unended);
     }
     // There were calls to lose, and some were in flight when the server was killed.
     assert!(answered_in_all > 1_000 && unended > 0, "{answered_in_all} {unended}");
+    assert_eq!(signed, ROUNDS / 2);
 }
 
 #[test]

@@ -35,6 +35,10 @@ fn look(
     format!("{what} {}", times.unwrap_or_default())
 }
 
+/// Write something down.
+#[mcp_tool(additive, closed_world, public)]
+fn write_down() {}
+
 /// Open the drawer.
 #[mcp_tool(additive, closed_world, scope = "write:drawer")]
 fn open_drawer() {}
@@ -56,7 +60,8 @@ impl Recorded {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("audit");
         let server = Server::new("s", "1").audit(AuditLog::at(&log).disk(disk));
-        let service = server.tools(tools![forget, look, open_drawer, look_into_drawer]).build().unwrap();
+        let service =
+            server.tools(tools![forget, look, write_down, open_drawer, look_into_drawer]).build().unwrap();
         Self { _folder: folder, log, service }
     }
 
@@ -198,17 +203,20 @@ async fn records_left_out_say_which_of_them_were_required() {
     disk.set_full(true);
     for _ in 0..5 {
         client.call("open_drawer", json!({})).await;
+        client.call("write_down", json!({})).await;
         client.call("look", json!({"what": "x"})).await;
     }
     disk.set_full(false);
     recorded.service.stop_audit();
     let (code, report) = log::verified(LEDGER, &recorded.log, &[]);
     assert_eq!(code, Some(0), "{report}");
-    assert_eq!(report["left_out_required"]["others"], 5, "{report}");
-    assert!(report["left_out"].as_u64() >= Some(5), "{report}");
+    let required = &report["left_out_required"];
+    assert_eq!((&required["others"], &required["intents"]), (&json!(5), &json!(5)), "{report}");
+    assert!(report["left_out"].as_u64() >= Some(10), "{report}");
     let mut command = std::process::Command::new(LEDGER);
     let text = command.args(["audit", "verify"]).arg(&recorded.log).output().unwrap().stdout;
     let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("5 calls that must be recorded did not run"), "{text}");
     assert!(text.contains("5 required records of refusals or questions"), "{text}");
     assert!(!text.contains("none of them required"), "{text}");
 }

@@ -73,11 +73,14 @@ impl Log {
 
     /// Checks that the server does not start and that it says why and what to type.
     fn refuses(&self, why: &str) {
+        self.refuses_with(&[why, &format!("`rm {}`", self.kept().display())]);
+    }
+
+    fn refuses_with(&self, parts: &[&str]) {
         let output = self.serve(true).stdin(Stdio::null()).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{why}: {stderr}");
-        let forget = format!("`rm {}`", self.kept().display());
-        for part in [why, "audit verify", "`--audit DIR`", &forget] {
+        assert_eq!(output.status.code(), Some(2), "{parts:?}: {stderr}");
+        for part in parts.iter().chain(&["audit verify", "`--audit DIR`"]) {
             assert!(stderr.contains(part), "{part}: {stderr}");
         }
     }
@@ -125,7 +128,11 @@ impl Log {
 #[tokio::test]
 async fn rewritten_log_is_not_laundered_by_a_restart() {
     let log = Log::signed().await;
-    let records = log.verified().1["records"].as_u64().unwrap();
+    let (_, report) = log.verified();
+    let records = report["records"].as_u64().unwrap();
+    assert_eq!(report["signed_records_beside_key"], records, "{report}");
+    let text = log.verify_text();
+    assert!(text.contains("The checkpoint kept beside the signing key, up to record"), "{text}");
     log.rewrite();
     fs::remove_file(log.checkpoints()).unwrap();
     log.refuses("other records were signed than its first");
@@ -193,9 +200,15 @@ async fn moved_log_is_still_compared_with_what_was_signed() {
     fs::rename(&log.log, &moved).unwrap();
     fs::rename(log.log.with_extension("redaction-key"), moved.with_extension("redaction-key")).unwrap();
     log.log = moved;
+    log.run(true, 1).await;
+    // Now each folder has a file beside the key. The server must not sign an older state in a third one either.
+    let copied = log.log.with_file_name("copied");
+    fs::rename(&log.log, &copied).unwrap();
+    fs::rename(log.log.with_extension("redaction-key"), copied.with_extension("redaction-key")).unwrap();
+    log.log = copied;
     log.rewrite();
     fs::remove_file(log.checkpoints()).unwrap();
-    log.refuses("other records were signed than its first");
+    log.refuses_with(&["other records were signed than its first", "`audit key new --file FILE`"]);
 }
 
 #[tokio::test]
@@ -230,6 +243,40 @@ async fn checkpoints_removed_after_the_restart_are_missed() {
         code == Some(1) && report.to_string().contains("checkpoints are missing: a start recorded"),
         "{report}"
     );
+}
+
+/// The number of bytes that a process has read so far, from files, pipes and sockets.
+#[cfg(target_os = "linux")]
+fn bytes_read(process: u32) -> u64 {
+    let io = fs::read_to_string(format!("/proc/{process}/io")).unwrap();
+    let read = io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap();
+    read.parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn start_reads_the_end_of_a_large_log_only() {
+    let log = Log::new();
+    forged_log::large_log(&log.log, 13_000_000);
+    assert!(fs::metadata(segment(&log.log, 1)).unwrap().len() >= 13_000_000);
+    // The first start with the key, and one that continues signatures.
+    for _ in 0..2 {
+        let mut process = StdioServer::start(log.serve(true));
+        process.client.initialize(Revision::V2025_11_25).await;
+        let read = bytes_read(process.process.id());
+        assert!(read < 1_000_000, "{read} bytes");
+        assert_eq!(process.close().await.status.code(), Some(0));
+    }
+    assert_eq!(log.verified().0, Some(0));
+    // A change before the end is for `verify`, and one at the end for the start.
+    let whole = fs::read(segment(&log.log, 1)).unwrap();
+    for (at, started) in [(1_000_000, Some(0)), (whole.len() - 500, Some(2))] {
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        fs::write(segment(&log.log, 1), changed).unwrap();
+        assert_eq!(log.verified().0, Some(1));
+        assert_eq!(log.serve(true).stdin(Stdio::null()).output().unwrap().status.code(), started);
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,10 @@ const CHAIN_BYTES: usize = 9 + 64 + 10 + 64 + 2;
 pub(super) struct Scanned<'a> {
     pub(super) seq: u64,
     /// Whether the record has the short form of reads.
+    #[cfg_attr(
+        not(feature = "cli"),
+        expect(dead_code, reason = "only `audit verify` compares form and kind")
+    )]
     pub(super) is_read: bool,
     /// The part of the line that the digest covers.
     pub(super) body: &'a [u8],

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::{blocks::MAX_LOG_LINE_BYTES, scan::begins, system};
+use super::{lines::MAX_LOG_LINE_BYTES, scan::begins, system};
 
 /// The number of bytes read for a line at first.
 const LINE_READ_BYTES: u64 = 4_096;

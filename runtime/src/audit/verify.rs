@@ -1,5 +1,6 @@
 //! Verifies a log: reads its records and checkpoints, and finds what was changed.
 
+mod blocks;
 mod check;
 mod folders;
 mod keys;
@@ -20,14 +21,9 @@ pub(crate) use signatures::{CheckpointCheck, exported};
 pub(crate) use summary::{Finding, LeftOutCounts, Location, Summary};
 
 pub(crate) use super::signed_note::{Checkpoint, VerifierKey};
-use super::{
-    blocks::{LineBlock, LineBlocks},
-    chain::Hash,
-    scan::holds_more_than_a_record,
-    segments, system,
-    write::signing_state,
-};
+use super::{chain::Hash, scan::holds_more_than_a_record, segments, system, write::signing_state};
 use crate::message::Message;
+use blocks::{LineBlock, LineBlocks};
 use check::Check;
 use signatures::{EXPORTED, KEPT};
 use worker::{MAX_QUEUED_BLOCKS, Parsing, Worker};

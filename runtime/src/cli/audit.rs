@@ -39,6 +39,9 @@ pub(super) struct Log {
     #[arg(long, value_name = "DIR")]
     audit: Option<PathBuf>,
     /// Sign the log with the key in this file, if it is not DIR.signing-key
+    ///
+    /// The last checkpoint is kept beside it (FILE.signed-…), and a log that does not reach it is refused at the next start. The
+    /// folder of the key should not be writable by users who can write the log.
     #[arg(long, value_name = "FILE")]
     audit_key: Option<PathBuf>,
     /// Keep idempotency keys in this folder

@@ -72,6 +72,15 @@ impl ConfirmedBy {
     pub(crate) fn is_confirmed(&self) -> bool {
         matches!(self, Self::Answer | Self::State(_))
     }
+
+    /// Returns the text in a record (`confirm`).
+    fn text(&self) -> &'static str {
+        match self {
+            Self::NotNeeded => "not_needed",
+            Self::Skipped => "nobody_asked",
+            Self::Answer | Self::State(_) => "given",
+        }
+    }
 }
 
 impl<'a> PendingRecord<'a> {
@@ -187,15 +196,10 @@ impl<'a> PendingRecord<'a> {
         }
         let log = self.log;
         // Redacted before the record is queued, so that arguments do not outlive the call in the queue.
-        let arguments = log.redaction.arguments(tool.descriptor, &tool.input.schema, arguments);
         let details = ReadDetails {
-            arguments,
+            arguments: log.redaction.arguments(tool.descriptor, &tool.input.schema, arguments),
             key: key.map(|key| key.redacted(log)),
-            confirm: match confirmed {
-                ConfirmedBy::NotNeeded => "not_needed",
-                ConfirmedBy::Skipped => "nobody_asked",
-                ConfirmedBy::Answer | ConfirmedBy::State(_) => "given",
-            },
+            confirm: confirmed.text(),
         };
         let Self { class, start, .. } = *self;
         let mut in_flight =

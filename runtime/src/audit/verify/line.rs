@@ -2,9 +2,9 @@
 
 use super::template::Templates;
 use crate::audit::{
-    blocks::lines,
     chain::{Hash, hash},
     hex::unhex,
+    lines::lines,
 };
 
 /// The length of a time. All times have it, and so they sort as text.

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::audit::{blocks::MAX_LOG_LINE_BYTES, segments, system};
+use crate::audit::{lines::MAX_LOG_LINE_BYTES, segments, system};
 
 /// The number of bytes read at once.
 const CHUNK_BYTES: usize = 128 * 1024;

@@ -63,6 +63,8 @@ pub(crate) struct CheckpointCheck {
     pub(crate) signed: Option<u64>,
     /// The same of the checkpoints stored elsewhere.
     pub(crate) exported_signed: Option<u64>,
+    /// The same of the checkpoint kept beside the signing key.
+    pub(crate) kept_signed: Option<u64>,
 }
 
 impl CheckpointCheck {
@@ -98,6 +100,7 @@ impl CheckpointCheck {
             count: 0,
             signed: None,
             exported_signed: None,
+            kept_signed: None,
         }
     }
 
@@ -118,9 +121,8 @@ impl CheckpointCheck {
             let Some((checked, source)) = self.exported.pop_front() else { break };
             if self.holds(&checked, source, next, hash, summary) {
                 self.cover(checked.0.head.next, summary);
-                if source == EXPORTED {
-                    self.exported_signed = Some(checked.0.head.next);
-                }
+                let signed = if source == KEPT { &mut self.kept_signed } else { &mut self.exported_signed };
+                *signed = Some(checked.0.head.next);
             }
         }
         loop {

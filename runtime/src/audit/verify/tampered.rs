@@ -11,7 +11,7 @@ use super::{
     verify,
 };
 use crate::audit::{
-    AuditLog, ReadRecord, RecordKind, RecordWriter, blocks::lines, scan::holds_more_than_a_record, segments,
+    AuditLog, ReadRecord, RecordKind, RecordWriter, lines::lines, scan::holds_more_than_a_record, segments,
     write::keys::beside,
 };
 

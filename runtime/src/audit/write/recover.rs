@@ -7,9 +7,9 @@ use std::{io, path::Path};
 
 use crate::{
     audit::{
-        blocks::{MAX_LOG_LINE_BYTES, lines},
         chain::{Hash, Head, hash},
         hex::{hex_text, unhex},
+        lines::{MAX_LOG_LINE_BYTES, lines},
         scan::{holds_more_than_a_record, scan},
         segment_file::{SegmentFile, SegmentTail},
         segments,

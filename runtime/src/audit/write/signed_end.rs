@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     recover::{LogEnd, changed},
-    signing_state::{KeptNote, forget},
+    signing_state::KeptNote,
 };
 use crate::{
     audit::signed_note::{Checkpoint, Signer},
@@ -53,7 +53,7 @@ impl Signed<'_> {
                 ))
                 .help(format!(
                     "keep the folder as evidence (`audit verify` says more), and record in another folder (`--audit DIR`); or {}",
-                    forget(&kept.path)
+                    kept.acceptance()
                 ))
         };
         let Some(end) = end else { return Err(unreached("its records are missing")) };

@@ -31,6 +31,8 @@ pub(crate) struct KeptNote {
     pub(crate) path: PathBuf,
     /// The slot that it is in.
     pub(crate) slot: usize,
+    /// Whether the log was in another folder when it was kept.
+    pub(crate) is_moved: bool,
 }
 
 /// Returns the file for the log in `folder` that is signed with the key in the file `key`.
@@ -52,7 +54,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<KeptNote>, Message> {
         .map_err(|error| Message::failure(&format!("`{}` cannot be read", path.display()), &error))?;
     let slots = bytes.chunks(SLOT_BYTES).enumerate();
     let kept = slots.filter_map(|(slot, bytes)| {
-        Some(KeptNote { checkpoint: parse(bytes)?, path: path.to_owned(), slot })
+        Some(KeptNote { checkpoint: parse(bytes)?, path: path.to_owned(), slot, is_moved: false })
     });
     let newest = kept.max_by_key(|kept| kept.checkpoint.head.next);
     newest.map(Some).ok_or_else(|| {
@@ -74,15 +76,28 @@ pub(crate) fn read_of_log(key: &Path, log: &str) -> Option<KeptNote> {
         .filter(|file| file.file_name().as_encoded_bytes().starts_with(prefix.as_encoded_bytes()))
         .filter_map(|file| read(&file.path()).ok()?)
         .filter(|kept| kept.checkpoint.log == log);
-    kept.max_by_key(|kept| kept.checkpoint.head.next)
+    let newest = kept.max_by_key(|kept| kept.checkpoint.head.next)?;
+    Some(KeptNote { is_moved: true, ..newest })
 }
 
-/// Says how an operator accepts a log that does not fit to what was signed.
-pub(crate) fn forget(path: &Path) -> String {
+/// Says how an operator accepts a file beside the key that does not fit to the log.
+fn forget(path: &Path) -> String {
     format!(
         "run `rm {}` to accept the log as it is: the next start records how much of it is not known to be signed",
         path.display()
     )
+}
+
+impl KeptNote {
+    /// Says how an operator accepts a log that does not fit to this note.
+    pub(crate) fn acceptance(&self) -> String {
+        if self.is_moved {
+            // The file is that of the log in the other folder.
+            return "sign an older copy of the log with a key of its own (`audit key new --file FILE`)"
+                .to_owned();
+        }
+        forget(&self.path)
+    }
 }
 
 fn parse(slot: &[u8]) -> Option<Checkpoint> {

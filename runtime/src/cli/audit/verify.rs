@@ -195,10 +195,21 @@ fn assurance(verdict: &Verdict, key_source: &str) -> String {
     if upto < summary.records {
         text += "  The records after it are chained only.\n";
     }
-    if checkpoints.exported_signed.is_none() {
-        text += "  A log whose end was cut off together with the end of its checkpoints looks like this one: compare with\n  \
-                 checkpoints that were stored elsewhere (`--checkpoints FILE`).\n";
-    }
+    let _ = match (checkpoints.exported_signed, checkpoints.kept_signed) {
+        (Some(_), _) => Ok(()),
+        (None, Some(kept)) => writeln!(
+            text,
+            "  The checkpoint kept beside the signing key, up to record {}, agrees. A log whose end was cut off together with\n  \
+             its checkpoints and this one looks like this log: compare with checkpoints that were stored elsewhere\n  \
+             (`--checkpoints FILE`).",
+            kept.saturating_sub(1)
+        ),
+        (None, None) => writeln!(
+            text,
+            "  A log whose end was cut off together with the end of its checkpoints looks like this one: compare with\n  \
+             checkpoints that were stored elsewhere (`--checkpoints FILE`)."
+        ),
+    };
     text
 }
 
@@ -285,6 +296,7 @@ fn as_json(folder: &Path, verdict: &Verdict) -> String {
         "checkpoints": checkpoints.count,
         "signed_records": checkpoints.signed,
         "signed_records_elsewhere": checkpoints.exported_signed,
+        "signed_records_beside_key": checkpoints.kept_signed,
         "is_written": verdict.is_written,
         "torn_bytes": verdict.torn,
         "stopped": summary.stopped,

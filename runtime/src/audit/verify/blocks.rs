@@ -2,8 +2,8 @@
 
 use std::io::{self, Read};
 
-/// The most bytes of a line; several times those of the longest record.
-pub(super) const MAX_LOG_LINE_BYTES: usize = 512 * 1024;
+use crate::audit::lines::MAX_LOG_LINE_BYTES;
+
 /// The number of bytes read at once.
 const READ_BYTES: usize = 512 * 1024;
 
@@ -65,20 +65,9 @@ impl<R: Read> LineBlocks<R> {
     }
 }
 
-/// Returns the lines of a block, without their newlines.
-pub(super) fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = block;
-    std::iter::from_fn(move || {
-        let at = memchr::memchr(b'\n', rest)?;
-        let line = &rest[..at];
-        rest = &rest[at + 1..];
-        Some(line)
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::audit::{lines::lines, verify::blocks::*};
 
     fn all(text: &[u8]) -> Vec<LineBlock> {
         let mut blocks = LineBlocks::new(text);
