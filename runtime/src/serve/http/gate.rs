@@ -215,7 +215,7 @@ impl HttpGate {
                 let reservation =
                     if peek.opens_session() { Some(self.sessions.reserve(caller).await?) } else { None };
                 if let Some(id) = peek.request_id() {
-                    let begun = exchange.session.begin_request(id, self.limits.requests_per_session).await;
+                    let begun = exchange.session.begin_request(id, self.limits.requests_per_session);
                     exchange.request = begun.map_err(|refused| refused.to(Some(id.clone())))?;
                 }
                 let call = self.admit_peeked(&peek, &parts.headers, caller, legacy).await?;
