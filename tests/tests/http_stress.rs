@@ -250,6 +250,12 @@ async fn long_call_sends_signs_of_life_before_its_answer() {
     assert!(answer.body.starts_with(":\n\n"), "{answer:?}");
     assert_eq!(answer.body.matches("notifications/progress").count(), 1, "{answer:?}");
     assert_eq!(answer.message()["result"]["isError"], false);
+    // In a session of an older revision, the answer is a stream in any case.
+    let session = server.open_session(None).await;
+    let wait = json!({"name": "wait", "arguments": {"time": 700}});
+    let answer = server.send(&legacy(&session, "tools/call", wait)).await;
+    assert!(answer.body.lines().filter(|line| line.starts_with(':')).count() >= 3, "{answer:?}");
+    assert_eq!(answer.message()["result"]["content"][0]["text"], "waited 700");
     // A short call is answered as before.
     let short = server.send(&call("hello", json!({}))).await;
     assert_eq!(short.header("content-type"), Some("application/json"));
