@@ -2,8 +2,9 @@
 
 use std::{process::Command, time::Duration};
 
-use candor_tests::http::{
-    HttpConnection, HttpRequest, HttpServer, call, initialize, legacy, modern, write_token_file,
+use candor_tests::{
+    event_stream::EventStream,
+    http::{HttpConnection, HttpRequest, HttpServer, call, initialize, legacy, modern, write_token_file},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -27,15 +28,17 @@ async fn second_request_with_an_id_in_flight_is_refused_and_the_first_is_answere
     let session = server.open_session(None).await;
     let wait =
         |time: u64| legacy(&session, "tools/call", json!({"name": "wait", "arguments": {"time": time}}));
-    let mut first = server.connect().await;
-    first.send(&wait(700).bytes(server.address)).await;
-    candor_tests::wait::wait_until(async || {
-        let refused = server.send(&wait(1)).await;
-        // Several clients of this revision end on any status but 200.
-        refused.status == 200 && refused.message()["error"]["code"] == -32600
-    })
-    .await;
-    let answer = first.response().await.expect("an answer").message();
+    let mut first = EventStream::open(server.address, &wait(700)).await.expect("a response");
+    first.next().await.expect("the start of the stream");
+    // Several clients of this revision end on any status but 200.
+    let refused = server.send(&wait(1)).await;
+    assert_eq!((refused.status, &refused.message()["error"]["code"]), (200, &json!(-32600)), "{refused:?}");
+    let answer = loop {
+        let event = first.next().await.expect("an answer");
+        if event.is_answer() {
+            break event.message.expect("an answer has a message");
+        }
+    };
     assert_eq!(answer["result"]["content"][0]["text"], "waited 700", "{answer}");
     // The id is free again.
     assert_eq!(server.send(&wait(1)).await.message()["result"]["content"][0]["text"], "waited 1");
@@ -247,6 +250,12 @@ async fn long_call_sends_signs_of_life_before_its_answer() {
     assert!(answer.body.starts_with(":\n\n"), "{answer:?}");
     assert_eq!(answer.body.matches("notifications/progress").count(), 1, "{answer:?}");
     assert_eq!(answer.message()["result"]["isError"], false);
+    // In a session of an older revision, the answer is a stream in any case.
+    let session = server.open_session(None).await;
+    let wait = json!({"name": "wait", "arguments": {"time": 700}});
+    let answer = server.send(&legacy(&session, "tools/call", wait)).await;
+    assert!(answer.body.lines().filter(|line| line.starts_with(':')).count() >= 3, "{answer:?}");
+    assert_eq!(answer.message()["result"]["content"][0]["text"], "waited 700");
     // A short call is answered as before.
     let short = server.send(&call("hello", json!({}))).await;
     assert_eq!(short.header("content-type"), Some("application/json"));

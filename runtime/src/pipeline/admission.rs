@@ -199,34 +199,29 @@ impl NotAdmitted {
                 .help(format!("on stdio, start the server with `--grant \"{}\"`", missing.join(" ")))
             }
             Self::RateLimited { tool, of, .. } => {
-                let fact = match of {
-                    LimitOf::Tool => format!("tool `{tool}` is called too often"),
-                    LimitOf::Caller => "this caller calls too often".to_owned(),
-                    LimitOf::Server => "this server is called too often".to_owned(),
-                };
-                Message::new(fact)
+                let calls = if *of == LimitOf::Caller { "calls" } else { "is called" };
+                Message::new(format!("{} {calls} too often", self.owner(tool)))
             }
-            Self::TooManyInFlight { tool, of, max } => {
-                let subject = match of {
-                    LimitOf::Tool => format!("tool `{tool}`"),
-                    LimitOf::Caller => "this caller".to_owned(),
-                    LimitOf::Server => "this server".to_owned(),
-                };
+            Self::TooManyInFlight { tool, max, .. } => {
                 let calls = if *max == 1 { "call" } else { "calls" };
-                Message::new(format!("{subject} is at its limit of {max} concurrent {calls}"))
+                Message::new(format!("{} is at its limit of {max} concurrent {calls}", self.owner(tool)))
             }
-            Self::TooManyTasks(TaskLimit { of, max, .. }) => {
-                let subject = match of {
-                    TasksOf::Caller => "this caller",
-                    TasksOf::Server => "this server",
-                };
-                Message::new(format!("{subject} is at its limit of {max} tasks"))
+            Self::TooManyTasks(TaskLimit { max, .. }) => {
+                Message::new(format!("{} is at its limit of {max} tasks", self.owner("")))
                     .note("a task counts until its `ttlMs` is over, also if it has ended")
             }
         };
         match self.retry_after() {
             Some(seconds) => message.help(format!("call again in {seconds} s")),
             None => message,
+        }
+    }
+
+    /// Names the owner of the exceeded limit in a sentence.
+    fn owner(&self, tool: &str) -> String {
+        match self.limit() {
+            Some("tool") | None => format!("tool `{tool}`"),
+            Some(owner) => format!("this {owner}"),
         }
     }
 

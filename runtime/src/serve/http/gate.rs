@@ -18,6 +18,7 @@ use super::{
     cors,
     drain::{self, Drain, InFlightGuard},
     error::HttpError,
+    fast_path::FastCall,
     header_names::LAST_EVENT_ID,
     headers,
     host::Hosts,
@@ -195,15 +196,7 @@ impl HttpGate {
         }
         let caller = &exchange.caller;
         match HttpMessage::read(&self.shared, &parts.headers, body)? {
-            HttpMessage::FastCall(call) => {
-                let called =
-                    CalledTool { index: call.tool, name: call.name(), id: &call.id, takes_tasks: false };
-                let admission = self.admit(called, caller, false, || call.origin(&self.shared)).await?;
-                let caller = Arc::clone(caller);
-                let keep_alive = self.limits.keep_alive;
-                let answer = call.answer(&self.shared, caller, admission, &self.drain, keep_alive);
-                answer.await.map(Admitted::Answered)
-            }
+            HttpMessage::FastCall(call) => self.answer_fast(call, caller).await.map(Admitted::Answered),
             HttpMessage::Other(peek) => {
                 exchange.id = peek.request_id().cloned();
                 let legacy = headers::check_version(parts, &peek, &self.shared)
@@ -215,13 +208,21 @@ impl HttpGate {
                 let reservation =
                     if peek.opens_session() { Some(self.sessions.reserve(caller).await?) } else { None };
                 if let Some(id) = peek.request_id() {
-                    let begun = exchange.session.begin_request(id, self.limits.requests_per_session).await;
+                    let begun = exchange.session.begin_request(id, self.limits.requests_per_session);
                     exchange.request = begun.map_err(|refused| refused.to(Some(id.clone())))?;
                 }
                 let call = self.admit_peeked(&peek, &parts.headers, caller, legacy).await?;
                 Ok(Admitted::General(General { call, _reservation: reservation }))
             }
         }
+    }
+
+    /// Answers a call that takes the fast path.
+    async fn answer_fast(&self, call: Box<FastCall>, caller: &Arc<Caller>) -> Result<Response, HttpError> {
+        let called = CalledTool { index: call.tool, name: call.name(), id: &call.id, takes_tasks: false };
+        let admission = self.admit(called, caller, false, || call.origin(&self.shared)).await?;
+        let (caller, keep_alive) = (Arc::clone(caller), self.limits.keep_alive);
+        call.answer(&self.shared, caller, admission, &self.drain, keep_alive).await
     }
 
     /// Admits a call that takes the general path.

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use axum::body::Body;
@@ -19,9 +19,6 @@ use super::{
     session_table::{Session, SessionTable, lock},
 };
 use crate::message::Message;
-
-/// The time after an answer in which its stream ends.
-const END_OF_STREAM_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Marks a session as in use while a request or a stream of it is open.
 pub(super) struct SessionGuard {
@@ -72,16 +69,11 @@ impl SessionGuard {
 
     /// Marks the session as answering the request `id`. Refuses an id that is in flight already, since a client could not
     /// tell the two answers apart (JSON-RPC 2.0), and a request beyond `max` in flight.
-    pub(super) async fn begin_request(
+    pub(super) fn begin_request(
         &mut self,
         id: &RequestId,
         max: usize,
     ) -> Result<Option<SessionRequest>, HttpError> {
-        let start = Instant::now();
-        // A client that has read an answer may use its id again before the end of the stream is noticed here.
-        while start.elapsed() < END_OF_STREAM_TIMEOUT && self.is_in_flight(id) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
         self.begin(Usage::Waiting, |session| {
             if session.in_flight.len() >= max {
                 return Err(too_many(max));
@@ -99,11 +91,6 @@ impl SessionGuard {
             session: Arc::clone(session),
             id: id.clone(),
         }))
-    }
-
-    fn is_in_flight(&self, id: &RequestId) -> bool {
-        let Some(session) = &self.session else { return false };
-        lock(&self.open).get_mut(session).is_some_and(|session| session.in_flight.contains(id))
     }
 
     /// Marks the session as having an open stream of the server's messages.
