@@ -38,7 +38,7 @@ pub(crate) struct Invocation {
     pub(crate) unsandboxed: Option<Arc<UnsandboxedHandle>>,
     pub(crate) idempotency_key: Option<Value>,
     pub(crate) reports: Option<Reports>,
-    /// What the handler can learn of the request, if it takes the context.
+    /// The request as the handler can learn of it, if it takes the context.
     pub(crate) info: Option<Arc<RequestInfo>>,
     pub(crate) cancelled: CancellationToken,
 }
