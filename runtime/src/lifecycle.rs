@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{message::Message, start_error::StartError};
 
-/// What a server runs when it stops ([`Server::on_stop`](crate::Server::on_stop)).
+/// The function that a server runs when it stops ([`Server::on_stop`](crate::Server::on_stop)).
 pub(crate) type StopHook = Box<dyn FnOnce() -> BoxFuture<'static, Result<(), Message>> + Send>;
 
 /// The runtime of a server's state, and what runs at the server's end.

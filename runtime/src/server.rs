@@ -6,7 +6,7 @@ mod build;
 mod config;
 mod state;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt::Display, path::PathBuf, sync::Arc};
 
 use futures::future::BoxFuture;
 
@@ -28,6 +28,7 @@ use crate::{
     tool::{
         descriptor::{Descriptor, Rate},
         handler::{Entry, Tools},
+        state::{NoState, State},
     },
 };
 use config::Config;
@@ -72,6 +73,52 @@ impl Server {
             on_stop: Vec::new(),
             handler: None,
         }
+    }
+
+    /// Gives the tools a state that is made when the server starts to serve, and not for `manifest`, `docs` or `call`.
+    ///
+    /// At that time stdout is reserved for the protocol, so output of a database that opens cannot corrupt it. The
+    /// server's own tokio runtime is entered, for drivers that need one. Threads and pools that start here are outside
+    /// every sandbox.
+    pub fn state_with<C: State, E: Display>(
+        self,
+        make: impl FnOnce() -> Result<C, E> + Send + 'static,
+    ) -> Server<C> {
+        self.with(Source::later(|()| make()))
+    }
+
+    /// As [`Server::state_with`], for a state that is made by a future. It runs on the server's own runtime, outside every
+    /// sandbox.
+    ///
+    /// ```
+    /// # use candor::{Server, State};
+    /// #[derive(State)]
+    /// struct App {
+    ///     greeting: String,
+    /// }
+    ///
+    /// let server = Server::new("greeter", "1.0.0").state_with_async(|| async {
+    ///     let greeting = tokio::fs::read_to_string("greeting.txt").await;
+    ///     Ok::<_, std::io::Error>(App { greeting: greeting.unwrap_or_else(|_| "Hello".to_owned()) })
+    /// });
+    /// # server.build().unwrap();
+    /// ```
+    pub fn state_with_async<C: State, E: Display, F: Future<Output = Result<C, E>> + Send + 'static>(
+        self,
+        make: impl FnOnce() -> F + Send + 'static,
+    ) -> Server<C> {
+        self.with(Source::later_async(|()| make()))
+    }
+}
+
+impl<N> Server<N> {
+    /// Gives the tools their state.
+    // The condition is the method's, so that a second state is refused with the text of `NoState`.
+    pub fn state<C: State>(self, state: C) -> Server<C>
+    where
+        N: NoState,
+    {
+        self.with(Source::Ready(state))
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod cause;
 pub(crate) mod descriptor;
 pub(crate) mod error;
 pub(crate) mod finite;
+pub(crate) mod form;
 pub(crate) mod handler;
 pub(crate) mod outcome;
 pub(crate) mod output;

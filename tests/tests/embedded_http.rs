@@ -62,6 +62,14 @@ struct Held {
     release: Arc<tokio::sync::Semaphore>,
 }
 
+impl Held {
+    /// Waits until a call is in flight.
+    async fn begun(&self) {
+        let begun = tokio::time::timeout(Duration::from_secs(40), self.started.notified()).await;
+        begun.expect("the call begins");
+    }
+}
+
 fn held(server: impl FnOnce(Server<App>) -> Server<App>) -> Held {
     let (started, release) = (Arc::new(Notify::new()), Arc::new(tokio::sync::Semaphore::new(0)));
     let state = App { started: Arc::clone(&started), release: Arc::clone(&release) };
@@ -248,7 +256,7 @@ async fn embedder_drains_and_ends_the_server() {
     assert_eq!(send(address, &HttpRequest::get("/livez")).await.status, 200);
     assert_eq!(send(address, &HttpRequest::get("/readyz")).await.status, 200);
     let in_flight = tokio::spawn(async move { send(address, &call("hold", json!({}))).await });
-    held.started.notified().await;
+    held.begun().await;
     let draining = tokio::spawn({
         let mcp = mcp.clone();
         async move { mcp.drain(Duration::ZERO, Duration::from_secs(60)).await }
@@ -274,7 +282,7 @@ async fn drain_that_times_out_says_so() {
     let mcp = held.service.http(Access::everyone(""));
     let address = over_tcp(application(&mcp)).await;
     let in_flight = tokio::spawn(async move { send(address, &call("hold", json!({}))).await });
-    held.started.notified().await;
+    held.begun().await;
     assert!(mcp.drain(Duration::ZERO, Duration::ZERO).await.is_err());
     assert_eq!(in_flight.await.unwrap().status, 503);
 }

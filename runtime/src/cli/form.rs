@@ -26,30 +26,28 @@ pub(super) fn fill_in(
     let mut fields = Map::new();
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
         let is_required = required.contains(&name.as_str());
-        loop {
-            write(&prompt(name, field, is_required));
+        let prompt = prompt(name, field, is_required);
+        let value = loop {
+            write(&prompt);
             let Some(answer) = line(&mut input) else { return FilledForm::Cancelled };
-            if answer.is_empty() {
-                match field.get("default") {
-                    Some(default) => drop(fields.insert(name.clone(), default.clone())),
-                    None if is_required => {
-                        write("a value is needed\n");
-                        continue;
-                    }
-                    None => {}
-                }
-                break;
-            }
-            match typed(&answer, field) {
-                Ok(value) => {
-                    fields.insert(name.clone(), value);
-                    break;
-                }
+            match value(&answer, field, is_required) {
+                Ok(value) => break value,
                 Err(expected) => write(&format!("expected {expected}\n")),
             }
-        }
+        };
+        fields.extend(value.map(|value| (name.clone(), value)));
     }
     FilledForm::Filled(fields.into())
+}
+
+/// Reads the value of a field, which may be left out if it is not required, or says what was expected.
+fn value(answer: &str, field: &Value, is_required: bool) -> Result<Option<Value>, String> {
+    match (answer.is_empty(), field.get("default")) {
+        (true, Some(default)) => Ok(Some(default.clone())),
+        (true, None) if is_required => Err("a value".to_owned()),
+        (true, None) => Ok(None),
+        (false, _) => typed(answer, field).map(Some),
+    }
 }
 
 /// Reads a line without its end; `None` at the end of input.
@@ -157,7 +155,7 @@ mod tests {
         assert_eq!(form, FilledForm::Filled(fields));
         assert_eq!(
             written,
-            "Who are you?\n[Enter to fill in, n to decline] age [none]: name, Your name: a value is needed\nname, Your name: news (y, n) [false]: size (small, large): expected one of small, large\nsize (small, large): "
+            "Who are you?\n[Enter to fill in, n to decline] age [none]: name, Your name: expected a value\nname, Your name: news (y, n) [false]: size (small, large): expected one of small, large\nsize (small, large): "
         );
         let (form, written) = filled("\nold\n200\n\nAda\n\nsmall\n");
         assert_eq!(form, FilledForm::Filled(json!({"name": "Ada", "news": false, "size": "small"})));

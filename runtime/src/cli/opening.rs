@@ -54,16 +54,21 @@ pub(super) fn opening(reach: Reach, service: &Service, grants: &Grants) -> Strin
     }
     if !hidden.is_empty() {
         let scopes = grants_for_all(service, grants, &hidden).join(" ");
-        text += &match reach {
-            Reach::Stdio => format!("help: to show them all: {name} serve --grant \"{scopes}\"\n"),
-            // Of the two ways, the first gives each caller no more than it needs.
-            #[cfg(feature = "http")]
-            _ => format!(
-                "help: to give each caller a key: {name} token new --subject NAME --scope \"{scopes}\" --file FILE, then {name} serve --http ADDRESS --tokens FILE\nhelp: to show them all to every program of this machine: {name} serve --http ADDRESS --grant \"{scopes}\"\n"
-            ),
-        };
+        text += &help(reach, name, &scopes);
     }
     text
+}
+
+/// The commands that show hidden tools.
+fn help(reach: Reach, name: &str, scopes: &str) -> String {
+    match reach {
+        Reach::Stdio => format!("help: to show them all: {name} serve --grant \"{scopes}\"\n"),
+        // Of the two ways, the first gives each caller no more than it needs.
+        #[cfg(feature = "http")]
+        _ => format!(
+            "help: to give each caller a key: {name} token new --subject NAME --scope \"{scopes}\" --file FILE, then {name} serve --http ADDRESS --tokens FILE\nhelp: to show them all to every program of this machine: {name} serve --http ADDRESS --grant \"{scopes}\"\n"
+        ),
+    }
 }
 
 /// The scopes that were granted or implied although no tool requires them.

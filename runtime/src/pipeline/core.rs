@@ -30,7 +30,7 @@ pub(crate) struct Core {
     pub(crate) tasks: Arc<Tasks>,
     /// The calls that run without being confirmed, by the operator's choice.
     pub(crate) skip_confirmation: SkipConfirmation,
-    /// What the questions for a confirmation show beside the arguments.
+    /// The tools whose answers questions for a confirmation show.
     pub(crate) previews: Previews,
     /// The maximum size of a result of a tool that declares none, in bytes.
     pub(crate) max_output: usize,
@@ -47,7 +47,7 @@ pub(crate) struct Core {
 /// The tools that run without being confirmed.
 pub(crate) enum SkipConfirmation {
     All,
-    /// Those at these indices of the registry.
+    /// The tools at these indices of the registry.
     Tools(HashSet<usize>),
 }
 

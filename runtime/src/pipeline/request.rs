@@ -29,7 +29,7 @@ pub(crate) struct Request<'a> {
     pub(crate) revision: Revision,
     pub(crate) idempotency_key: SentKey,
     pub(crate) reports: Option<Reports>,
-    /// What the handler can learn of the request, if it takes the context.
+    /// The request as the handler can learn of it, if it takes the context.
     pub(crate) info: Option<Arc<RequestInfo>>,
     pub(crate) cancelled: CancellationToken,
     pub(crate) origin: &'a Origin,

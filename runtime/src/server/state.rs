@@ -10,7 +10,7 @@ use crate::{
     message::Message,
     serve::{ServerHandler, UserHandler},
     start_error::StartError,
-    tool::state::{NoState, State},
+    tool::state::State,
 };
 
 /// The values of a server's own arguments.
@@ -26,10 +26,10 @@ pub(super) enum Source<C> {
 
 type MakeState<C> = dyn FnOnce(ArgumentValues) -> Result<C, Message> + Send;
 type MakeStateAsync<C> = dyn FnOnce(ArgumentValues) -> BoxFuture<'static, Result<C, Message>> + Send;
-/// What runs at the end of a server with the state `C`.
+/// The function that runs at the end of a server with the state `C`.
 pub(super) type StopWith<C> = Box<dyn FnOnce(Arc<C>) -> BoxFuture<'static, Result<(), Message>> + Send>;
 
-/// What makes the user's own handler of the state `C`.
+/// The function that makes the user's own handler of the state `C`.
 pub(super) type HandlerWith<C> = Box<dyn FnOnce(Arc<C>) -> UserHandler + Send>;
 
 impl<C: Send + 'static> Source<C> {
@@ -76,48 +76,6 @@ fn typed<A: 'static>(values: ArgumentValues) -> A {
 fn failure(error: impl Display) -> Message {
     // `{:#}` makes `anyhow` print the causes too.
     Message::new(format!("{error:#}"))
-}
-
-impl<N: NoState> Server<N> {
-    /// Gives the tools their state.
-    pub fn state<C: State>(self, state: C) -> Server<C> {
-        self.with(Source::Ready(state))
-    }
-
-    /// Gives the tools a state that is made when the server starts to serve, and not for `manifest`, `docs` or `call`.
-    ///
-    /// At that time stdout is reserved for the protocol, so output of a database that opens cannot corrupt it. The
-    /// server's own tokio runtime is entered, for drivers that need one. Threads and pools that start here are outside
-    /// every sandbox.
-    pub fn state_with<C: State, E: Display>(
-        self,
-        make: impl FnOnce() -> Result<C, E> + Send + 'static,
-    ) -> Server<C> {
-        self.with(Source::later(|()| make()))
-    }
-
-    /// As [`Server::state_with`], for a state that is made by a future. It runs on the server's own runtime, outside every
-    /// sandbox.
-    ///
-    /// ```
-    /// # use candor::{Server, State};
-    /// #[derive(State)]
-    /// struct App {
-    ///     greeting: String,
-    /// }
-    ///
-    /// let server = Server::new("greeter", "1.0.0").state_with_async(|| async {
-    ///     let greeting = tokio::fs::read_to_string("greeting.txt").await;
-    ///     Ok::<_, std::io::Error>(App { greeting: greeting.unwrap_or_else(|_| "Hello".to_owned()) })
-    /// });
-    /// # server.build().unwrap();
-    /// ```
-    pub fn state_with_async<C: State, E: Display, F: Future<Output = Result<C, E>> + Send + 'static>(
-        self,
-        make: impl FnOnce() -> F + Send + 'static,
-    ) -> Server<C> {
-        self.with(Source::later_async(|()| make()))
-    }
 }
 
 impl<B: Send + Sync + 'static> Server<B> {

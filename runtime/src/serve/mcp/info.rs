@@ -19,7 +19,7 @@ use crate::{serve::shared::Shared, tool::request_info::RequestInfo, wire_names};
 
 /// The header of a session's id (revisions before 2026-07-28).
 #[cfg(feature = "http")]
-const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
 
 impl Shared {
     /// Whether the tool at `index` of the registry reads what is known of a request.
@@ -74,7 +74,7 @@ pub(crate) fn add_headers(info: &mut RequestInfo, headers: &HeaderMap) {
     let open = headers.iter().filter(|(name, value)| is_open_header(name.as_str()) && !value.is_sensitive());
     let texts = open.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
     info.headers.extend(texts);
-    if let Some(session) = headers.get(SESSION) {
+    if let Some(session) = headers.get(SESSION_HEADER) {
         let digest = Sha256::digest(session.as_bytes());
         info.session = Some(digest[..8].iter().map(|byte| format!("{byte:02x}")).collect());
     }

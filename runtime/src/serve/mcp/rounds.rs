@@ -41,7 +41,7 @@ pub(crate) struct Invocation {
     pub(crate) origin: Origin,
     pub(crate) idempotency_key: SentKey,
     pub(crate) reports: Option<Reports>,
-    /// What the handler can learn of the request, if it takes the context.
+    /// The request as the handler can learn of it, if it takes the context.
     pub(crate) info: Option<Arc<RequestInfo>>,
     pub(crate) cancelled: CancellationToken,
     /// Tracks runs that outlive their request, for the connection.
