@@ -141,6 +141,7 @@ pub use sandbox::Sandbox;
 pub use server::{Server, Service};
 pub use start_error::StartError;
 pub use tool::{
+    args::Argument,
     ask::{Ask, ClientFeature},
     call::Call,
     caller::Caller,
@@ -148,10 +149,11 @@ pub use tool::{
         Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
     },
     error::ToolError,
-    handler::Tools,
+    handler::{Tool, Tools},
     output::{Block, Content, Output},
     progress::Level,
-    state::State,
+    returned::Failure,
+    state::{NoState, Provide, State},
 };
 
 /// The items that expansions name. This module is not part of the public API.
@@ -160,23 +162,28 @@ pub mod __private {
     pub use std::{
         option::Option::{self, None, Some},
         primitive::str,
+        result::Result::{Err, Ok},
         time::Duration,
     };
 
-    use crate::tool::outcome::Outcome;
+    use crate::tool::{outcome::Outcome, output::Reply};
+    pub use crate::{Argument, Failure, Output, Provide, Tool};
 
     /// For the benchmark that runs it beside the crate `jsonschema`.
     pub use crate::schema::Checker;
     pub use crate::tool::{
-        args::Argument,
         descriptor::{
             Audit, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
         },
-        handler::{HandlerFuture, Named, Run, Tool, Tools, duplicate},
-        output::Output,
-        returned::{FailsWithBox, FailsWithText, Failure, Returned, Succeeds},
-        state::{InClosedWorld, InReadOnly, Network, Plain, Provide, State, Write, WriteAndNetwork},
+        handler::{HandlerFuture, Named, Run, Tools, duplicate},
+        returned::{Failed, FailedWithBox, FailedWithText, FailsWithBox, FailsWithText, Returned, Succeeds},
+        state::{InClosedWorld, InReadOnly, Network, Plain, State, Write, WriteAndNetwork},
     };
+
+    /// The outcome of a handler that did not fail.
+    pub fn done(reply: Reply) -> Outcome {
+        reply.into()
+    }
 
     /// Boxes a future that may cross threads.
     pub fn boxed<'a, F: Future<Output = Outcome> + Send + 'a>(future: F) -> HandlerFuture<'a> {

@@ -69,9 +69,10 @@ impl Server {
     }
 }
 
-impl<N: NoState> Server<N> {
-    /// Gives the tools their state.
-    pub fn state<C: State>(self, state: C) -> Server<C> {
+impl<N> Server<N> {
+    /// Gives the tools their state. A server has one.
+    #[rustfmt::skip]
+    pub fn state<C: State>(self, state: C) -> Server<C> where N: NoState {
         self.with(Source::Ready(state))
     }
 
@@ -81,12 +82,18 @@ impl<N: NoState> Server<N> {
     pub fn state_with<C: State, E: Display>(
         self,
         make: impl FnOnce() -> Result<C, E> + Send + 'static,
-    ) -> Server<C> {
+    ) -> Server<C>
+    where
+        N: NoState,
+    {
         // `{:#}` makes `anyhow` print the causes too.
         self.with(Source::Later(Box::new(|| make().map_err(|error| Message::new(format!("{error:#}"))))))
     }
 
-    fn with<C: State>(self, state: Source<C>) -> Server<C> {
+    fn with<C: State>(self, state: Source<C>) -> Server<C>
+    where
+        N: NoState,
+    {
         let Self { mut config, entries, .. } = self;
         let unit = Arc::new(N::none());
         let bound = entries.into_iter().map(|entry| (entry.descriptor, Handler::bind(entry.run, &unit)));

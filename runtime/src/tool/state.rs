@@ -39,6 +39,7 @@ pub trait NoState: State {
     fn none() -> Self;
 }
 
+#[diagnostic::do_not_recommend]
 impl NoState for () {
     fn none() -> Self {}
 }
@@ -47,7 +48,7 @@ impl NoState for () {
 #[diagnostic::on_unimplemented(
     message = "the server's state `{Self}` has no field of type `{T}`",
     label = "a tool here takes `&{T}`",
-    note = "call `.state(…)` before `.tools(…)`, with a state that has a field of type `{T}`; without `&`, the caller sends `{T}`"
+    note = "a tool takes fields of the state, not the state itself: call `.state(…)` before `.tools(…)`, with a state that has a field of type `{T}`; without `&`, the caller sends `{T}`"
 )]
 pub trait Provide<T: ?Sized> {
     /// The access of the handle to the world.
