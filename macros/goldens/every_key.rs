@@ -9,7 +9,8 @@ enum r#match {}
 const _: () = {
     #[allow(unused_imports)]
     use ::renamed::__private::{
-        self as __candor, FailsWithBox as _, FailsWithText as _, Succeeds as _,
+        self as __candor, FailedWithBox as _, FailedWithText as _, FailsWithBox as _,
+        FailsWithText as _, Succeeds as _,
     };
     impl __candor::Named for r#match {
         const NAME: &'static __candor::str = "set-alert";

@@ -12,7 +12,8 @@ enum set_price {}
 const _: () = {
     #[allow(unused_imports)]
     use ::candor::__private::{
-        self as __candor, FailsWithBox as _, FailsWithText as _, Succeeds as _,
+        self as __candor, FailedWithBox as _, FailedWithText as _, FailsWithBox as _,
+        FailsWithText as _, Succeeds as _,
     };
     impl __candor::Named for set_price {
         const NAME: &'static __candor::str = "set_price";

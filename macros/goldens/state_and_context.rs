@@ -12,7 +12,8 @@ pub(crate) enum clear_alerts {}
 const _: () = {
     #[allow(unused_imports)]
     use ::candor::__private::{
-        self as __candor, FailsWithBox as _, FailsWithText as _, Succeeds as _,
+        self as __candor, FailedWithBox as _, FailedWithText as _, FailsWithBox as _,
+        FailsWithText as _, Succeeds as _,
     };
     impl __candor::Named for clear_alerts {
         const NAME: &'static __candor::str = "clear_alerts";
@@ -54,19 +55,24 @@ const _: () = {
             let _ = (
                 <::std::vec::Vec<Symbol> as __candor::Argument>::PARAM,
                 <Cleared as __candor::Output>::schema,
-                <AlertError as __candor::Failure>::HAS_TEXT,
             );
             let __candor::Some(__a0) = __args.take::<::std::vec::Vec<Symbol>>(0usize)
             else { return __args.refuse() };
-            __candor::Returned::new(
-                    clear_alerts(
-                            __candor::Provide::<Alerts>::provide(__state),
-                            __call,
-                            &__a0,
-                        )
-                        .await,
+            match clear_alerts(
+                    __candor::Provide::<Alerts>::provide(__state),
+                    __call,
+                    &__a0,
                 )
-                .outcome()
+                .await
+            {
+                __candor::Ok(__value) => {
+                    __candor::done(<Cleared as __candor::Output>::reply(__value))
+                }
+                __candor::Err(__error) => {
+                    __candor::Failed::new(__error)
+                        .outcome(<AlertError as __candor::Failure>::text)
+                }
+            }
         }));
     }
 };

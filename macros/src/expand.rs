@@ -86,7 +86,7 @@ pub(crate) fn fallback(krate: &Path, sig: &Sig) -> TokenStream {
     let mut function = sig.function.clone();
     // Variadic functions are unstable, and the compiler would report that as a second error.
     function.signature.variadic = None;
-    if function.signature.receiver().is_some() {
+    if function.signature.receiver().is_some() || sig.self_type().is_some() {
         // A method is inside an `impl`, where a marker cannot be.
         return quote!(#[allow(unused)] #function);
     }
@@ -124,7 +124,10 @@ fn scope(krate: &Path, cfgs: &[&Attribute], impls: &TokenStream) -> TokenStream 
         #(#cfgs)*
         const _: () = {
             #[allow(unused_imports)]
-            use #krate::__private::{self as #private, FailsWithBox as _, FailsWithText as _, Succeeds as _};
+            use #krate::__private::{
+                self as #private, FailedWithBox as _, FailedWithText as _, FailsWithBox as _, FailsWithText as _,
+                Succeeds as _,
+            };
             #impls
         };
     }

@@ -52,6 +52,17 @@ impl Sig {
         &self.function.signature.ident
     }
 
+    /// Returns the first `Self` in a function without `self`: only a function inside an `impl` can name it.
+    pub(crate) fn self_type(&self) -> Option<TokenTree> {
+        let signature = &self.function.signature;
+        match signature.receiver() {
+            Some(_) => None,
+            None => {
+                word(signature.to_token_stream(), "Self").or_else(|| word(self.function.body.clone(), "Self"))
+            }
+        }
+    }
+
     /// The function's name without `r#`.
     pub(crate) fn name(&self) -> String {
         self.ident().unraw().to_string()
@@ -71,23 +82,15 @@ impl Sig {
         }
     }
 
-    /// The type of the value that the function returns if it succeeds, if its tokens show that this is not an alias of a
-    /// `Result`.
-    pub(crate) fn value(&self) -> Option<TokenStream> {
+    /// The types of the value and of the error that the function returns, if its tokens show them: the type is not an
+    /// alias of a `Result`.
+    pub(crate) fn outcome(&self) -> Option<(TokenStream, Option<TokenStream>)> {
         let ReturnType::Type(_, ty) = &self.function.signature.output else { return None };
-        let value = match result(ty) {
-            Some((value, _)) => value,
-            None if is_container(ty) => ty,
-            None => return None,
-        };
-        Some(elided(value.to_token_stream()))
-    }
-
-    /// The type of the error, if the result's type shows it.
-    pub(crate) fn error(&self) -> Option<TokenStream> {
-        let ReturnType::Type(_, ty) = &self.function.signature.output else { return None };
-        let (_, error) = result(ty)?;
-        Some(elided(error?.to_token_stream()))
+        let named = |ty: &Type| elided(ty.to_token_stream());
+        match result(ty) {
+            Some((value, error)) => Some((named(value), Some(named(error)))),
+            None => is_container(ty).then(|| (named(ty), None)),
+        }
     }
 
     /// Whether the result certainly implements the traits that a result needs.
@@ -308,6 +311,23 @@ fn is_path(ty: &Type) -> bool {
 /// Whether the type is written `Call`, the one reserved name.
 fn is_call(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Call"))
+}
+
+/// Returns the first token that is this word. Where a type is declared or implemented, the word may be about that type.
+fn word(tokens: TokenStream, name: &str) -> Option<TokenTree> {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let is_about_another = |token: &TokenTree| {
+        let words = ["impl", "trait", "struct", "enum", "union"];
+        matches!(token, TokenTree::Ident(ident) if words.iter().any(|word| ident == word))
+    };
+    if tokens.iter().any(is_about_another) {
+        return None;
+    }
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Group(group) => word(group.stream(), name),
+        TokenTree::Ident(ident) if ident == name => Some(ident.into()),
+        _ => None,
+    })
 }
 
 /// Returns each token of the body that writes to stdout: `print!`, `println!`, and `stdout()`, imported or not.

@@ -114,12 +114,13 @@ pub(crate) fn shape(ty: &Type) -> Shape {
     }
 }
 
-/// Returns the types of the value and of the error of a type that is written `Result<…>`.
-pub(crate) fn result(ty: &Type) -> Option<(&Type, Option<&Type>)> {
+/// Returns the types of the value and of the error of a type that is written `Result<T, E>`. An alias has one of the two
+/// at most, and may mean another type by it.
+pub(crate) fn result(ty: &Type) -> Option<(&Type, &Type)> {
     let Type::Path(path) = ungroup(ty) else { return None };
     let last = path.path.segments.last().filter(|last| last.ident == "Result")?;
     let mut arguments = arguments(last);
-    Some((arguments.next()?, arguments.next()))
+    Some((arguments.next()?, arguments.next()?))
 }
 
 /// Whether a type is a list, an `Option` or a tuple, and so not an alias of a `Result`.

@@ -163,6 +163,7 @@ pub use server::{Server, Service, StopResult};
 pub use start_error::StartError;
 pub use store::KeyStore;
 pub use tool::{
+    args::Argument,
     ask::{Ask, ClientFeature, FormAnswer},
     call::Call,
     caller::Caller,
@@ -170,10 +171,11 @@ pub use tool::{
         Audit, Confirm, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule, Task,
     },
     error::ToolError,
-    handler::Tools,
+    handler::{Tool, Tools},
     output::{Annotations, Audience, Block, Content, Output, Structured},
     progress::Level,
-    state::State,
+    returned::Failure,
+    state::{NoState, Provide, State},
 };
 
 /// The items that expansions name. This module is not part of the public API.
@@ -182,24 +184,29 @@ pub mod __private {
     pub use std::{
         option::Option::{self, None, Some},
         primitive::str,
+        result::Result::{Err, Ok},
         time::Duration,
     };
 
-    use crate::tool::outcome::Outcome;
+    use crate::tool::{outcome::Outcome, output::Reply};
+    pub use crate::{Argument, Failure, Output, Provide, Tool};
 
     /// For the benchmark that runs it beside the crate `jsonschema`.
     pub use crate::schema::Checker;
     pub use crate::tool::{
-        args::Argument,
         descriptor::{
             Audit, Confirm, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule,
             Task,
         },
-        handler::{HandlerFuture, Named, Run, Tool, Tools, duplicate},
-        output::Output,
-        returned::{FailsWithBox, FailsWithText, Failure, Returned, Succeeds},
-        state::{InClosedWorld, InReadOnly, Network, Plain, Provide, State, Write, WriteAndNetwork},
+        handler::{HandlerFuture, Named, Run, Tools, duplicate},
+        returned::{Failed, FailedWithBox, FailedWithText, FailsWithBox, FailsWithText, Returned, Succeeds},
+        state::{InClosedWorld, InReadOnly, Network, Plain, State, Write, WriteAndNetwork},
     };
+
+    /// The outcome of a handler that did not fail.
+    pub fn done(reply: Reply) -> Outcome {
+        reply.into()
+    }
 
     /// Boxes a future that may cross threads.
     pub fn boxed<'a, F: Future<Output = Outcome> + Send + 'a>(future: F) -> HandlerFuture<'a> {

@@ -112,12 +112,11 @@ impl Server {
 }
 
 impl<N> Server<N> {
-    /// Gives the tools their state.
-    // The condition is the method's, so that a second state is refused with the text of `NoState`.
-    pub fn state<C: State>(self, state: C) -> Server<C>
-    where
-        N: NoState,
-    {
+    /// Gives the tools their state. A server has one.
+    // The condition is the method's, so that a second state is refused with the text of `NoState`; on one line, so that the
+    // error quotes one.
+    #[rustfmt::skip]
+    pub fn state<C: State>(self, state: C) -> Server<C> where N: NoState {
         self.with(Source::Ready(state))
     }
 }

@@ -304,7 +304,7 @@ fn lists(
     #[param(lenient)]
     rows: Vec<Vec<Option<f64>>>,
 ) -> Vec<Value> {
-    rows.into_iter().map(|row| row.into()).collect()
+    rows.into_iter().map(Into::into).collect()
 }
 
 /// The whole server.

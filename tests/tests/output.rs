@@ -323,7 +323,7 @@ async fn result_outside_its_schema_is_an_error_without_the_value() {
     }
 }
 
-/// serde_json writes NaN as `null`, which an `Option` would accept.
+/// `serde_json` writes NaN as `null`, which an `Option` would accept.
 #[tokio::test]
 async fn number_that_is_not_finite_is_an_error_with_its_place() {
     for (tool, place) in [("nan", "`result`"), ("hidden_infinity", "`[1].y`")] {

@@ -96,7 +96,7 @@ fn rejected_of(tools: &[Value]) -> Vec<String> {
             output.as_object_mut().unwrap().remove("type");
         }
         for (name, target) in
-            output.as_object_mut().unwrap().remove("$defs").iter().flat_map(Value::as_object).flatten()
+            output.as_object_mut().unwrap().remove("$defs").iter().filter_map(Value::as_object).flatten()
         {
             rejected(target, &format!("{name} out"), &mut faults);
         }

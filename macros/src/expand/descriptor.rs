@@ -136,8 +136,8 @@ fn deprecated(deprecation: &Deprecation, private: &Ident) -> TokenStream {
 /// Expands to the function that makes the output schema. If the type is known, the function is named by its trait: the
 /// error about a type that does not implement it is then short.
 pub(super) fn output_schema(tool: &Tool, private: &Ident) -> TokenStream {
-    let output = match tool.sig.value() {
-        Some(value) => {
+    let output = match tool.sig.outcome() {
+        Some((value, _)) => {
             let private = private_at(private, &value);
             return quote_spanned!(span_of(&value)=> <#value as #private::Output>::schema);
         }

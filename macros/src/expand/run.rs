@@ -15,9 +15,14 @@ pub(super) fn run(tool: &Tool, private: &Ident) -> TokenStream {
     let Inputs { state, call, args, passed, .. } = &inputs;
     let (ident, output) = (tool.sig.ident(), tool.sig.output());
     let wait = tool.sig.is_async().then(|| quote!(.await));
-    let at_output = private_at(private, &output);
-    let reply =
-        quote_spanned!(span_of(&output)=> #at_output::Returned::new(#ident(#(#passed),*)#wait).outcome());
+    let call_of_function = quote!(#ident(#(#passed),*)#wait);
+    let reply = match tool.sig.outcome() {
+        Some((value, error)) => outcome(&call_of_function, &value, error.as_ref(), private),
+        None => {
+            let at_output = private_at(private, &output);
+            quote_spanned!(span_of(&output)=> #at_output::Returned::new(#call_of_function).outcome())
+        }
+    };
     let (bounds, read) = (name_bounds(tool, private), inputs.read(private));
     let body = quote!({ #bounds #read #reply });
     // A closure parameter that is not used is an underscore, so that the expansion causes no warning.
@@ -32,6 +37,28 @@ pub(super) fn run(tool: &Tool, private: &Ident) -> TokenStream {
         quote!(#private::Run::Async(|#state, #call, #args| #future))
     } else {
         quote!(#private::Run::Blocking(|#state, #call, #args| #body))
+    }
+}
+
+/// Expands to the outcome of a call whose types are known. Each trait is named together with the type that must have it,
+/// so that the error about a type which does not is short, and points at it.
+fn outcome(
+    call: &TokenStream,
+    value: &TokenStream,
+    error: Option<&TokenStream>,
+    private: &Ident,
+) -> TokenStream {
+    let at_value = private_at(private, value);
+    let reply = quote_spanned!(span_of(value)=> <#value as #at_value::Output>::reply);
+    let Some(error) = error else { return quote!(#private::done(#reply(#call))) };
+    let at_error = private_at(private, error);
+    let text = quote_spanned!(span_of(error)=> <#error as #at_error::Failure>::text);
+    let (value, error) = (hygienic("__value"), hygienic("__error"));
+    quote! {
+        match #call {
+            #private::Ok(#value) => #private::done(#reply(#value)),
+            #private::Err(#error) => #private::Failed::new(#error).outcome(#text),
+        }
     }
 }
 
@@ -87,10 +114,6 @@ fn name_bounds(tool: &Tool, private: &Ident) -> Option<TokenStream> {
     let arguments = tool.sig.arguments().filter(|(_, argument)| !argument.shape.is_supported());
     let arguments = arguments.map(|(_, argument)| base(argument, private));
     let output = (!tool.sig.output_is_supported()).then(|| output_schema(tool, private));
-    let error = tool.sig.error().map(|error| {
-        let private = private_at(private, &error);
-        quote_spanned!(span_of(&error)=> <#error as #private::Failure>::HAS_TEXT)
-    });
-    let items: Vec<TokenStream> = arguments.chain(output).chain(error).collect();
+    let items: Vec<TokenStream> = arguments.chain(output).collect();
     (!items.is_empty()).then(|| quote!(let _ = (#(#items,)*);))
 }

@@ -18,6 +18,13 @@ pub(super) fn plain_function(sig: &Sig, mistakes: &mut Mistakes) {
                 .help("move it out of the `impl` and take `&T`, where `T` is the type of a field of the server's state"),
         );
     }
+    if let Some(word) = sig.self_type() {
+        mistakes.push(
+            Mistake::at(word, format!("tool `{name}` is inside an `impl`"))
+                .note("a tool is a free function; the server passes its state as `&T`")
+                .help("move it out of the `impl`, and write the name of the type in place of `Self`"),
+        );
+    }
     for generic in &signature.generics.params {
         if !matches!(generic, GenericParam::Lifetime(_)) {
             mistakes.push(

@@ -21,6 +21,7 @@ use crate::{
     message::Message,
     tool::descriptor::{Descriptor, Literal, Param},
 };
+#[cfg(feature = "cli")]
 pub(super) use number::unsafe_integers;
 
 /// The dialect that a schema names if it uses keywords which not all dialects share.

@@ -96,15 +96,12 @@ impl AsError for dyn Error + Send + Sync {
 }
 
 /// The error of a tool: any type with a text.
-#[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a tool's error: it has no text",
     label = "returned by a tool",
     note = "implement `std::fmt::Display` for it, for example by `thiserror`: a caller reads the text"
 )]
 pub trait Failure {
-    /// Names the trait in an expansion.
-    const HAS_TEXT: () = ();
     /// Returns the text.
     fn text(&self) -> String;
 }
@@ -137,6 +134,56 @@ impl<T, E> FailsWithText for Returned<Result<T, E>> {
         E: Failure,
     {
         outcome(self.take(), |error| ToolError::from_text(error.text()))
+    }
+}
+
+/// The error of a `Result` whose types an expansion knows. It calls `Failed::new(error).outcome(text)`, and the compiler
+/// takes one of three methods, as for [`Returned`].
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Failed<E>(E);
+
+#[doc(hidden)]
+impl<E> Failed<E> {
+    pub const fn new(error: E) -> Self {
+        Self(error)
+    }
+}
+
+#[doc(hidden)]
+impl<E: Error + 'static> Failed<E> {
+    pub fn outcome(self, _: fn(&E) -> String) -> Outcome {
+        ToolError::from_error(&self.0).into()
+    }
+}
+
+/// Reads an error that dereferences to an `Error`.
+#[doc(hidden)]
+pub trait FailedWithBox {
+    type Error;
+    fn outcome(self, text: fn(&Self::Error) -> String) -> Outcome;
+}
+
+impl<E: Deref<Target: AsError>> FailedWithBox for Failed<E> {
+    type Error = E;
+
+    fn outcome(self, _: fn(&E) -> String) -> Outcome {
+        ToolError::from_error(self.0.as_error()).into()
+    }
+}
+
+/// Reads an error that has a text and nothing else.
+#[doc(hidden)]
+pub trait FailedWithText {
+    type Error;
+    fn outcome(&self, text: fn(&Self::Error) -> String) -> Outcome;
+}
+
+impl<E> FailedWithText for Failed<E> {
+    type Error = E;
+
+    fn outcome(&self, text: fn(&E) -> String) -> Outcome {
+        ToolError::new(text(&self.0)).into()
     }
 }
 
@@ -184,7 +231,10 @@ mod tests {
     use crate::tool::{
         ask::Ask,
         cause::Symptom,
-        returned::{FailsWithBox as _, FailsWithText as _, Succeeds as _, *},
+        output::Reply,
+        returned::{
+            FailedWithBox as _, FailedWithText as _, FailsWithBox as _, FailsWithText as _, Succeeds as _, *,
+        },
     };
 
     /// Reads a value as an expansion does: a function would not know the type.
@@ -261,10 +311,26 @@ mod tests {
     }
 
     #[test]
+    fn errors_of_known_types_are_read_as_those_of_others() {
+        let boxed: Box<dyn Error + Send + Sync> = StoreError::Read(denied()).into();
+        for outcome in [
+            Failed::new(StoreError::Read(denied())).outcome(Failure::text),
+            Failed::new(boxed).outcome(Failure::text),
+        ] {
+            let Outcome::Done(Reply { error: Some(error), .. }) = outcome else { panic!("{outcome:?}") };
+            assert_eq!(error.message(), format!("the store cannot be read: {}", denied()));
+            assert!(error.is_permission_denied());
+        }
+        let Outcome::Done(reply) = Failed::new("busy").outcome(Failure::text) else { panic!("no question") };
+        assert_eq!(reply.error.unwrap().message(), "busy");
+    }
+
+    #[test]
     fn questions_are_not_errors() {
         let ask = || Ask::default().roots("roots");
         let asked = Outcome::Ask(ask());
         assert_eq!(Returned::new(Err::<(), _>(ask())).outcome(), asked);
+        assert_eq!(Failed::new(ask()).outcome(Failure::text), asked);
         assert_eq!(Returned::new(Err::<(), _>(ToolError::from(ask()))).outcome(), asked);
         let boxed: Box<dyn Error + Send + Sync> = ask().into();
         assert_eq!(Returned::new(Err::<(), _>(boxed)).outcome(), asked);

@@ -38,13 +38,14 @@ impl State for () {}
 )]
 pub trait NoState: State + Default {}
 
+#[diagnostic::do_not_recommend]
 impl NoState for () {}
 
 /// A state with a handle of type `T`.
 #[diagnostic::on_unimplemented(
     message = "the server's state `{Self}` has no field of type `{T}`",
     label = "a tool here takes `&{T}`",
-    note = "call `.state(…)` before `.tools(…)`, with a state that has a field of type `{T}`; without `&`, the caller sends `{T}`"
+    note = "a tool takes fields of the state, not the state itself: call `.state(…)` before `.tools(…)`, with a state that has a field of type `{T}`; without `&`, the caller sends `{T}`"
 )]
 pub trait Provide<T: ?Sized> {
     /// The access of the handle to the world.
