@@ -66,6 +66,10 @@ pub struct Bought {
 }
 
 /// Buy shares of one company at the market price.
+#[expect(
+    clippy::missing_errors_doc,
+    reason = "a tool's docs are for clients, which read its errors as they come"
+)]
 #[mcp_tool(additive, scope = "write:orders", idempotency_key = "required")]
 pub fn buy_shares(
     call: &Call,

@@ -82,7 +82,7 @@ impl CountingBroker {
             reader.read_line(&mut line).unwrap();
             let Some((name, value)) = line.trim().split_once(": ") else { break };
             match name.to_ascii_lowercase().as_str() {
-                "idempotency-key" => key = value.to_owned(),
+                "idempotency-key" => value.clone_into(&mut key),
                 "content-length" => length = value.parse().unwrap(),
                 _ => {}
             }

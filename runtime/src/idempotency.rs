@@ -39,7 +39,7 @@ pub(crate) struct Idempotency {
 }
 
 impl Idempotency {
-    /// KeyClaims a key within this process.
+    /// Claims a key within this process.
     pub(crate) fn claim(&self, key: &ScopedKey) -> Result<Claim, tokio_util::sync::CancellationToken> {
         self.claims.claim(key.key)
     }

@@ -23,7 +23,7 @@ impl KeyClaims {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// KeyClaims a key. If it is claimed already, returns the token that is cancelled at its end.
+    /// Claims a key. If it is claimed already, returns the token that is cancelled at its end.
     pub(super) fn claim(self: &Arc<Self>, key: [u8; 32]) -> Result<Claim, CancellationToken> {
         let mut claims = self.lock();
         if let Some(ended) = claims.get(&key) {
