@@ -1,4 +1,5 @@
 //! Example servers built with Candor, on real data.
 
+pub mod broker;
 pub mod liars;
 pub mod prices;

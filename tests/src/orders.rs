@@ -1,7 +1,5 @@
 //! A server whose tools order things and count their effects, for tests of idempotency keys.
 
-#![expect(clippy::needless_pass_by_value, reason = "the arguments of a tool are owned")]
-
 use std::{
     fs::OpenOptions,
     io::Write as _,

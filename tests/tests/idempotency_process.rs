@@ -59,6 +59,7 @@ impl Site {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a `json!` literal reads better without a `&`")]
 fn keyed(id: &Value, key: &str, tool: &str, arguments: Value) -> String {
     request(id, "tools/call", json!({"name": tool, "arguments": arguments, "_meta": {META_KEY: key}}))
 }
