@@ -44,73 +44,76 @@ const fn optional(path: &'static str, kind: Kind) -> Field {
     Field { path, kind, is_required: false }
 }
 
-/// The fields of a method.
+/// The fields of each method of the protocol that has parameters of its own.
+const METHOD_FIELDS: &[(&[&str], &[Field])] = &[
+    (
+        &["initialize"],
+        &[
+            required("protocolVersion", Kind::Text),
+            required("capabilities", Kind::Object),
+            optional("capabilities.elicitation", Kind::Object),
+            optional("capabilities.experimental", Kind::Object),
+            optional("capabilities.extensions", Kind::Object),
+            optional("capabilities.roots", Kind::Object),
+            optional("capabilities.roots.listChanged", Kind::Boolean),
+            optional("capabilities.sampling", Kind::Object),
+            required("clientInfo", Kind::Object),
+            required("clientInfo.name", Kind::Text),
+            required("clientInfo.version", Kind::Text),
+            optional("clientInfo.title", Kind::Text),
+        ],
+    ),
+    (&["logging/setLevel"], &[required("level", Kind::Level)]),
+    (
+        &["tools/list", "prompts/list", "resources/list", "resources/templates/list"],
+        &[optional("cursor", Kind::Text)],
+    ),
+    (
+        &["tools/call", "prompts/get"],
+        &[
+            required("name", Kind::Text),
+            optional("arguments", Kind::Object),
+            optional("inputResponses", Kind::Object),
+            optional("requestState", Kind::Text),
+        ],
+    ),
+    (
+        &["resources/read"],
+        &[
+            required("uri", Kind::Text),
+            optional("inputResponses", Kind::Object),
+            optional("requestState", Kind::Text),
+        ],
+    ),
+    (&["resources/subscribe", "resources/unsubscribe"], &[required("uri", Kind::Text)]),
+    (
+        &["completion/complete"],
+        &[
+            required("ref", Kind::Reference),
+            required("argument", Kind::Object),
+            required("argument.name", Kind::Text),
+            required("argument.value", Kind::Text),
+            optional("context", Kind::Object),
+            optional("context.arguments", Kind::Object),
+        ],
+    ),
+    (&["tasks/get", "tasks/cancel"], &[required("taskId", Kind::Text)]),
+    (&["tasks/update"], &[required("taskId", Kind::Text), required("inputResponses", Kind::Object)]),
+    (
+        &["subscriptions/listen"],
+        &[
+            required("notifications", Kind::Object),
+            optional("notifications.toolsListChanged", Kind::Boolean),
+            optional("notifications.promptsListChanged", Kind::Boolean),
+            optional("notifications.resourcesListChanged", Kind::Boolean),
+            optional("notifications.resourceSubscriptions", Kind::Texts),
+        ],
+    ),
+];
+
+/// The fields of a method, if it has parameters of its own.
 fn fields(method: &str) -> Option<&'static [Field]> {
-    use Kind::{Boolean, Level, Object, Reference, Text, Texts};
-    Some(match method {
-        "initialize" => {
-            &const {
-                [
-                    required("protocolVersion", Text),
-                    required("capabilities", Object),
-                    optional("capabilities.elicitation", Object),
-                    optional("capabilities.experimental", Object),
-                    optional("capabilities.extensions", Object),
-                    optional("capabilities.roots", Object),
-                    optional("capabilities.roots.listChanged", Boolean),
-                    optional("capabilities.sampling", Object),
-                    required("clientInfo", Object),
-                    required("clientInfo.name", Text),
-                    required("clientInfo.version", Text),
-                    optional("clientInfo.title", Text),
-                ]
-            }
-        }
-        "logging/setLevel" => &const { [required("level", Level)] },
-        "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list" => {
-            &const { [optional("cursor", Text)] }
-        }
-        "tools/call" | "prompts/get" => {
-            &const {
-                [
-                    required("name", Text),
-                    optional("arguments", Object),
-                    optional("inputResponses", Object),
-                    optional("requestState", Text),
-                ]
-            }
-        }
-        "resources/read" => {
-            &const { [required("uri", Text), optional("inputResponses", Object), optional("requestState", Text)] }
-        }
-        "resources/subscribe" | "resources/unsubscribe" => &const { [required("uri", Text)] },
-        "completion/complete" => {
-            &const {
-                [
-                    required("ref", Reference),
-                    required("argument", Object),
-                    required("argument.name", Text),
-                    required("argument.value", Text),
-                    optional("context", Object),
-                    optional("context.arguments", Object),
-                ]
-            }
-        }
-        "tasks/get" | "tasks/cancel" => &const { [required("taskId", Text)] },
-        "tasks/update" => &const { [required("taskId", Text), required("inputResponses", Object)] },
-        "subscriptions/listen" => {
-            &const {
-                [
-                    required("notifications", Object),
-                    optional("notifications.toolsListChanged", Boolean),
-                    optional("notifications.promptsListChanged", Boolean),
-                    optional("notifications.resourcesListChanged", Boolean),
-                    optional("notifications.resourceSubscriptions", Texts),
-                ]
-            }
-        }
-        _ => return None,
-    })
+    METHOD_FIELDS.iter().find(|(methods, _)| methods.contains(&method)).map(|(_, fields)| *fields)
 }
 
 /// Says what is malformed about a request of `method`; `None` if the method is not one of the protocol's that have
