@@ -11,17 +11,28 @@ use std::{
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Condvar, Mutex},
     time::Duration,
 };
 
 use candor::{Server, State, mcp_tool, testing::Client, tools};
 use candor_syscalls::call;
 use serde_json::json;
+use tokio::sync::Notify;
 
 #[derive(State)]
 struct App {
     scratch: Scratch,
+    program: Arc<Program>,
+}
+
+/// A program that one call starts and another stops.
+#[derive(Default)]
+struct Program {
+    child: Mutex<Option<Child>>,
+    started: Notify,
+    stopped: Condvar,
 }
 
 /// The folder in which tools may write.
@@ -160,6 +171,29 @@ fn both(
     failures(&scratch.0, in_scratch)
 }
 
+/// Start a program, and hold the thread until another call has stopped it.
+#[mcp_tool(read_only, public)]
+fn start(program: &Arc<Program>) -> io::Result<()> {
+    let child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    *program.child.lock().unwrap() = Some(child);
+    program.started.notify_one();
+    let mut child = program.child.lock().unwrap();
+    while child.is_some() {
+        child = program.stopped.wait(child).unwrap();
+    }
+    Ok(())
+}
+
+/// Stop the program that another call has started.
+#[mcp_tool(read_only, public)]
+fn stop(program: &Arc<Program>) -> io::Result<()> {
+    let mut child = program.child.lock().unwrap();
+    let result = child.as_mut().map_or(Ok(()), std::process::Child::kill);
+    *child = None;
+    program.stopped.notify_one();
+    result
+}
+
 /// Wait, run a program, and work on other threads.
 #[mcp_tool(read_only, closed_world, public)]
 async fn wait() -> io::Result<String> {
@@ -174,9 +208,9 @@ async fn wait() -> io::Result<String> {
 
 async fn client(exceptions: bool) -> (Client, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let app = App { scratch: Scratch(folder.path().to_owned()) };
+    let app = App { scratch: Scratch(folder.path().to_owned()), program: Arc::default() };
     let server = Server::new("s", "1").unaudited().state(app);
-    let server = server.tools(tools![read_only, closed_world, both, wait]);
+    let server = server.tools(tools![read_only, closed_world, both, wait, start, stop]);
     let server = if exceptions { server.scratch(folder.path()) } else { server };
     (Client::of(server).await, folder)
 }
@@ -195,4 +229,18 @@ async fn everyday_work_goes_on_in_each_sandbox() {
         }
         assert_eq!(client.call("wait", json!({})).await.unwrap().text(), "2\n");
     }
+}
+
+#[tokio::test]
+async fn program_of_one_call_can_be_stopped_by_another() {
+    let program = Arc::<Program>::default();
+    let app = App { scratch: Scratch(PathBuf::new()), program: Arc::clone(&program) };
+    let server = Server::new("s", "1").unaudited().state(app).tools(tools![start, stop]);
+    let client = Client::of(server).await;
+    let stop = async {
+        program.started.notified().await;
+        client.call("stop", json!({})).await
+    };
+    let (started, stopped) = tokio::join!(client.call("start", json!({})), stop);
+    assert_eq!((started.unwrap().text(), stopped.unwrap().text()), ("done".to_owned(), "done".to_owned()));
 }

@@ -206,7 +206,7 @@ async fn unreadable_file_does_not_accuse_the_tool() {
     let text = fails("read", json!({"path": path})).await;
     assert!(text.starts_with("Permission denied (os error 13)\n"), "{text}");
     let other = "it refuses no reading of files on disk, so for a file that was only read, the server's user has no permission";
-    assert!(text.contains("may have refused a write") && text.contains(other), "{text}");
+    assert!(text.contains("may have refused to change something") && text.contains(other), "{text}");
 }
 
 #[tokio::test]

@@ -68,15 +68,15 @@ fn suspicion(symptom: Symptom, read_only: bool, closed_world: bool) -> Option<(&
 fn denial(read_only: bool, closed_world: bool) -> &'static str {
     match (read_only, closed_world) {
         (true, true) => {
-            "its sandbox may have refused a write or a connection; it refuses no reading of files on disk, \
+            "its sandbox may have refused to change something or to connect; it refuses no reading of files on disk, \
              so for a file that was only read, the server's user has no permission"
         }
         (true, false) => {
-            "its sandbox may have refused a write; it refuses no reading of files on disk, \
+            "its sandbox may have refused to change something; it refuses no reading of files on disk, \
              so for a file that was only read, the server's user has no permission"
         }
         _ => {
-            "its sandbox may have refused a connection; it refuses no access to files, \
+            "its sandbox may have refused to connect; it refuses no access to files, \
              so for a file, the server's user has no permission"
         }
     }
