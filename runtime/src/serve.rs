@@ -2,6 +2,10 @@
 
 pub(crate) mod convert;
 #[cfg(feature = "http")]
+#[cfg_attr(
+    not(feature = "cli"),
+    expect(dead_code, unused_imports, reason = "only the command line has a listener of its own")
+)]
 pub(crate) mod http;
 mod mcp;
 mod message;

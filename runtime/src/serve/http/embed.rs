@@ -44,7 +44,8 @@ use crate::{
 /// let options = HttpOptions::new(Access::everyone("read:prices"))
 ///     .allow_host("prices.example.com")?
 ///     .max_body(64 * 1024);
-/// # Ok::<_, candor::Message>(options)
+/// # drop(options);
+/// # Ok::<_, candor::Message>(())
 /// ```
 #[must_use = "options do nothing until a service is made with them"]
 #[derive(Debug)]
