@@ -11,6 +11,7 @@ use candor_tests::{
     forged_log,
     log::{self, segment},
     stdio_server::StdioServer,
+    wait::wait_until,
 };
 use serde_json::{Value, json};
 
@@ -292,6 +293,26 @@ async fn quiet_server_still_prints_its_checkpoints() {
         &["--key", log.public().to_str().unwrap(), "--checkpoints", exported.to_str().unwrap()],
     );
     assert_eq!((code, &report["signed_records_elsewhere"]), (Some(0), &report["records"]), "{report}");
+}
+
+#[tokio::test]
+async fn reopened_log_is_signed_and_kept_further() {
+    let log = Log::new();
+    let mut process = StdioServer::start(log.serve(true));
+    process.client.initialize(Revision::V2025_11_25).await;
+    for n in 1..4_usize {
+        let answer = process.client.call("enter", json!({"n": n})).await;
+        assert!(answer["result"]["structuredContent"].is_object(), "{answer}");
+        process.process.signal("HUP");
+        let stderr = || process.stderr();
+        wait_until(async || stderr().matches("the log was reopened").count() == n).await;
+    }
+    // The file beside the key is gone, and is written anew.
+    fs::remove_file(log.kept()).unwrap();
+    assert_eq!(process.close().await.status.code(), Some(0));
+    let (code, report) = log.verified();
+    assert_eq!((code, &report["signed_records_beside_key"]), (Some(0), &report["records"]), "{report}");
+    assert_eq!(log.run(true, 1).await.matches("audit checkpoint: ").count(), 2);
 }
 
 /// Returns a command that runs `serve` while the folder of the key is mounted read-only. `None` if this machine does not allow
