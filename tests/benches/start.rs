@@ -26,15 +26,15 @@ const LARGE_SEGMENT_BYTES: u64 = 13_000_000;
 #[derive(Clone)]
 struct Program {
     name: &'static str,
-    program: &'static str,
+    binary: &'static str,
     arguments: Vec<String>,
 }
 
 /// Returns the sides; the yardstick is the last.
 fn programs(small: &Path, large: &Path) -> [Program; 5] {
-    let program = |name, program, arguments: &[&str]| Program {
+    let program = |name, binary, arguments: &[&str]| Program {
         name,
-        program,
+        binary,
         arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
     };
     let plain = |path: &Path| path.to_str().expect("a plain path").to_owned();
@@ -155,7 +155,7 @@ struct Server {
 
 impl Server {
     fn start(folder: &Path, program: &Program) -> Self {
-        let mut process = Command::new(folder.join(program.program))
+        let mut process = Command::new(folder.join(program.binary))
             .args(&program.arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

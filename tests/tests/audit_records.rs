@@ -187,7 +187,7 @@ async fn flood_of_denials_hides_neither_other_reasons_nor_required_tools() {
     let lines = counted.flat_map(|record| record["denied"].as_array().unwrap().clone());
     let counted: u64 = lines
         .inspect(|line| {
-            assert_eq!((&line["sub"], &line["denied_by"]), (&json!("local"), &json!("unknown_tool")))
+            assert_eq!((&line["sub"], &line["denied_by"]), (&json!("local"), &json!("unknown_tool")));
         })
         .map(|line| line["denials"].as_u64().unwrap())
         .sum();

@@ -11,20 +11,21 @@ use candor_tests::{
     forged_log,
     log::{self, segment},
     stdio_server::StdioServer,
+    wait::wait_until,
 };
 use serde_json::{Value, json};
 
 const LEDGER: &str = env!("CARGO_BIN_EXE_ledger");
 
 /// A log and the key that signs it, in folders of their own.
-struct Log {
+struct SignedLog {
     /// Removed when dropped.
     _folder: tempfile::TempDir,
     log: PathBuf,
     key: PathBuf,
 }
 
-impl Log {
+impl SignedLog {
     /// Makes a key for a log that does not exist.
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -127,7 +128,7 @@ impl Log {
 
 #[tokio::test]
 async fn rewritten_log_is_not_laundered_by_a_restart() {
-    let log = Log::signed().await;
+    let log = SignedLog::signed().await;
     let (_, report) = log.verified();
     let records = report["records"].as_u64().unwrap();
     assert_eq!(report["signed_records_beside_key"], records, "{report}");
@@ -142,8 +143,7 @@ async fn rewritten_log_is_not_laundered_by_a_restart() {
     // The operator accepts the log as it is: the start says what was not signed, and signs that.
     fs::remove_file(log.kept()).unwrap();
     log.run(true, 1).await;
-    let start =
-        log::records(&log.log).into_iter().filter(|record| record["event"] == "start").last().unwrap();
+    let start = log::records(&log.log).into_iter().rfind(|record| record["event"] == "start").unwrap();
     assert_eq!(start["before"], json!({"signed": 0, "unsigned": records}));
     let (code, report) = log.verified();
     assert_eq!(code, Some(0), "{report}");
@@ -156,11 +156,11 @@ async fn rewritten_log_is_not_laundered_by_a_restart() {
 
 #[tokio::test]
 async fn start_refuses_every_log_that_does_not_reach_what_was_signed() {
-    type Change = fn(&Log);
+    type Change = fn(&SignedLog);
     let changes: [(Change, &str); 7] = [
         (|log| fs::remove_file(log.checkpoints()).unwrap(), "its checkpoints are missing"),
         (|log| _ = log.cut_checkpoints(), "its checkpoints end after"),
-        (Log::rewrite, "other records were signed than its first"),
+        (SignedLog::rewrite, "other records were signed than its first"),
         (
             |log| {
                 // The log as it was at its first checkpoint.
@@ -184,7 +184,7 @@ async fn start_refuses_every_log_that_does_not_reach_what_was_signed() {
         ),
     ];
     for (change, why) in changes {
-        let log = Log::signed().await;
+        let log = SignedLog::signed().await;
         change(&log);
         log.refuses(why);
         log.refuses(why);
@@ -195,7 +195,7 @@ async fn start_refuses_every_log_that_does_not_reach_what_was_signed() {
 
 #[tokio::test]
 async fn moved_log_is_still_compared_with_what_was_signed() {
-    let mut log = Log::signed().await;
+    let mut log = SignedLog::signed().await;
     let moved = log.log.with_file_name("moved");
     fs::rename(&log.log, &moved).unwrap();
     fs::rename(log.log.with_extension("redaction-key"), moved.with_extension("redaction-key")).unwrap();
@@ -213,7 +213,7 @@ async fn moved_log_is_still_compared_with_what_was_signed() {
 
 #[tokio::test]
 async fn first_start_with_a_key_records_how_much_of_the_log_was_unsigned() {
-    let log = Log::new();
+    let log = SignedLog::new();
     log.run(false, 3).await;
     let unsigned = log::records(&log.log).len() as u64;
     log.run(true, 3).await;
@@ -233,7 +233,7 @@ async fn first_start_with_a_key_records_how_much_of_the_log_was_unsigned() {
 
 #[tokio::test]
 async fn checkpoints_removed_after_the_restart_are_missed() {
-    let log = Log::signed().await;
+    let log = SignedLog::signed().await;
     // The second run's start names the signatures of the first run.
     let notes = fs::read_to_string(log.checkpoints()).unwrap();
     let of_last_run = notes.match_indices("candor audit log").nth(2).unwrap().0;
@@ -256,7 +256,7 @@ fn bytes_read(process: u32) -> u64 {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn start_reads_the_end_of_a_large_log_only() {
-    let log = Log::new();
+    let log = SignedLog::new();
     forged_log::large_log(&log.log, 13_000_000);
     assert!(fs::metadata(segment(&log.log, 1)).unwrap().len() >= 13_000_000);
     // The first start with the key, and one that continues signatures.
@@ -281,7 +281,7 @@ async fn start_reads_the_end_of_a_large_log_only() {
 
 #[tokio::test]
 async fn quiet_server_still_prints_its_checkpoints() {
-    let log = Log::new();
+    let log = SignedLog::new();
     let stderr = log.run(true, 1).await;
     assert_eq!(stderr.matches("audit checkpoint: ").count(), 2, "{stderr}");
     let exported = log.log.with_extension("stderr");
@@ -294,9 +294,29 @@ async fn quiet_server_still_prints_its_checkpoints() {
     assert_eq!((code, &report["signed_records_elsewhere"]), (Some(0), &report["records"]), "{report}");
 }
 
+#[tokio::test]
+async fn reopened_log_is_signed_and_kept_further() {
+    let log = SignedLog::new();
+    let mut process = StdioServer::start(log.serve(true));
+    process.client.initialize(Revision::V2025_11_25).await;
+    for n in 1..4_usize {
+        let answer = process.client.call("enter", json!({"n": n})).await;
+        assert!(answer["result"]["structuredContent"].is_object(), "{answer}");
+        process.process.signal("HUP");
+        let stderr = || process.stderr();
+        wait_until(async || stderr().matches("the log was reopened").count() == n).await;
+    }
+    // The file beside the key is gone, and is written anew.
+    fs::remove_file(log.kept()).unwrap();
+    assert_eq!(process.close().await.status.code(), Some(0));
+    let (code, report) = log.verified();
+    assert_eq!((code, &report["signed_records_beside_key"]), (Some(0), &report["records"]), "{report}");
+    assert_eq!(log.run(true, 1).await.matches("audit checkpoint: ").count(), 2);
+}
+
 /// Returns a command that runs `serve` while the folder of the key is mounted read-only. `None` if this machine does not allow
 /// that.
-fn with_unwritable_keys(log: &Log) -> Option<Command> {
+fn with_unwritable_keys(log: &SignedLog) -> Option<Command> {
     let script = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && exec \"$@\"";
     let keys = log.key.parent().unwrap();
     let unshare = |program: &Path| {
@@ -316,7 +336,7 @@ fn with_unwritable_keys(log: &Log) -> Option<Command> {
 
 #[tokio::test]
 async fn unwritable_folder_of_the_key_is_reported_and_stops_no_call() {
-    let log = Log::new();
+    let log = SignedLog::new();
     let Some(command) = with_unwritable_keys(&log) else { return };
     let mut process = StdioServer::start(command);
     process.client.initialize(Revision::V2025_11_25).await;

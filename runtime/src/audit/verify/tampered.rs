@@ -88,7 +88,7 @@ fn every_changed_byte_is_detected() {
     let whole = verdict(&path, &keys);
     let numbers = segments::segments(&path).unwrap();
     // In addition to the calls, there are reads and their contexts, and a record of each segment, of the start and of the stop.
-    assert!(whole.summary.findings.is_empty() && whole.summary.records > 302 + 75, "{whole:?}");
+    assert!(whole.summary.findings.is_empty() && whole.summary.records >= 302 + 38, "{whole:?}");
     let last = *numbers.last().unwrap();
     assert!(last > 3);
     let (mut check, mut changed, mut templates) = (Check::new(), 0_u32, Templates::new());

@@ -269,3 +269,40 @@ impl Drop for AuditHandle {
         self.stop();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::audit::write::queue::*;
+
+    fn record(is_required: bool) -> QueuedRecord {
+        QueuedRecord { is_required, ..QueuedRecord::of_server(RecordWriter::of("x")) }
+    }
+
+    #[test]
+    fn batches_are_small_unless_a_record_is_required() {
+        let (queue, mut batch) = (WriterQueue::default(), Vec::new());
+        for _ in 0..1_000 {
+            queue.push(record(false));
+        }
+        assert_eq!(queue.next(None, &mut batch), WriterTask::Write);
+        assert_eq!(batch.len(), MAX_GATHERED_RECORDS);
+        queue.push(record(true));
+        batch.clear();
+        assert_eq!(queue.next(None, &mut batch), WriterTask::Write);
+        assert_eq!(batch.len(), 1_001 - MAX_GATHERED_RECORDS);
+    }
+
+    #[test]
+    fn queue_is_bounded_and_counts_what_it_leaves_out() {
+        let queue = WriterQueue::default();
+        for _ in 0..2 * MAX_OPTIONAL_RECORDS {
+            queue.push(record(false));
+        }
+        assert_eq!(queue.lock().records.len(), MAX_OPTIONAL_RECORDS);
+        // A flood of optional records leaves room for required ones.
+        queue.push(record(true));
+        assert_eq!(queue.lock().records.len(), MAX_OPTIONAL_RECORDS + 1);
+        assert_eq!(queue.take_left_out(), LeftOut::unrequired(MAX_OPTIONAL_RECORDS as u64));
+        assert!(queue.take_left_out().is_empty());
+    }
+}
