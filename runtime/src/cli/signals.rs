@@ -59,7 +59,7 @@ fn try_reload(reload: &impl Fn()) {
     }
 }
 
-/// Where there are no signals, only Ctrl+C is handled.
+/// Handles Ctrl+C: this system has no signals.
 #[cfg(not(unix))]
 impl Signals {
     pub(super) fn install() -> std::io::Result<Self> {
