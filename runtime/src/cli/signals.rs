@@ -11,10 +11,12 @@ use crate::{background::Background, stderr};
 
 /// The handlers of a serving process. A signal that comes before [`Signals::listen`] is handled then. Process 1 of a
 /// container has no default handlers, so without these it would ignore all three.
-#[cfg(unix)]
 pub(super) struct Signals {
+    #[cfg(unix)]
     terminate: Signal,
+    #[cfg(unix)]
     interrupt: Signal,
+    #[cfg(unix)]
     hang_up: Signal,
 }
 
@@ -57,14 +59,11 @@ fn try_reload(reload: &impl Fn()) {
     }
 }
 
-/// The handler of Ctrl+C, where there are no signals.
-#[cfg(not(unix))]
-pub(super) struct Signals;
-
+/// Handles Ctrl+C: this system has no signals.
 #[cfg(not(unix))]
 impl Signals {
     pub(super) fn install() -> std::io::Result<Self> {
-        Ok(Self)
+        Ok(Self {})
     }
 
     pub(super) fn listen(

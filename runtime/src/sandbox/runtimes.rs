@@ -180,6 +180,7 @@ impl LazyRuntime {
     }
 
     /// Returns the runtimes that run.
+    #[cfg(feature = "cli")]
     pub(super) fn running(&self) -> impl Iterator<Item = &HandlerRuntime> {
         self.runtimes.iter().filter_map(OnceLock::get)
     }
