@@ -14,6 +14,7 @@ pub mod http;
 pub mod issuer;
 pub mod log;
 pub mod messages;
+pub mod portable_schemas;
 pub mod raw_client;
 pub mod schema_types;
 pub mod stdio_server;
