@@ -265,7 +265,7 @@ async fn types_that_hold_each_other_are_listed_briefly_and_checked_at_any_depth(
     let tools = client.tools().await.unwrap();
     let (time, bytes) = (begun.elapsed(), serde_json::to_vec(&tools).unwrap().len());
     assert!(bytes < 64 * 1024, "{bytes} bytes");
-    assert!(time < Duration::from_secs(2), "{time:?}");
+    assert!(time < Duration::from_secs(5), "{time:?}");
     assert_eq!(rejected_of(&tools), Vec::<String>::new());
     let published = jsonschema::validator_for(&tools[0]["inputSchema"]).unwrap();
 
