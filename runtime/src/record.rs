@@ -6,7 +6,7 @@ mod denied_by;
 mod origin;
 mod recorder;
 
-pub(crate) use call::{KeyMark, OwnedPending, PendingRecord, Unrecorded};
+pub(crate) use call::{InFlightRecord, KeyMark, OwnedPending, PendingRecord, Unrecorded};
 pub(crate) use config::{Recording, open};
 pub(crate) use denied_by::DeniedBy;
 pub(crate) use origin::{Origin, TraceId};

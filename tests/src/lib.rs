@@ -15,6 +15,7 @@ pub mod issuer;
 pub mod log;
 pub mod messages;
 pub mod orders;
+pub mod orders_site;
 pub mod raw_client;
 pub mod schema_types;
 pub mod stdio_server;
