@@ -2,8 +2,10 @@
 
 mod admission;
 mod arguments;
+mod call_run;
 mod confirmation;
 mod core;
+mod detached;
 mod elicitation;
 mod idempotency;
 mod preview;
@@ -17,8 +19,7 @@ mod task;
 use std::sync::Arc;
 
 use futures::future::{self, BoxFuture};
-use serde_json::{Map, Value};
-use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
     admission::{Admission, NotAdmitted, admit, admit_in_turn, record_refusal},
@@ -30,19 +31,17 @@ pub(crate) use self::{
     task::TaskMode,
 };
 use self::{
+    call_run::{CallRun, CallWork, HandlerEnd},
     confirmation::{Asked, Confirmation, Need},
+    detached::{Waiting, detached},
     elicitation::Asker,
-    idempotency::{Found, HeldKey, LookUp, Waiting},
+    idempotency::{Found, HeldKey, LookUp},
     preview::PreviewedCall,
     request::Denial,
-    run::KeyedEnd,
 };
 use crate::{
-    confirm::{Bound, CallDigest, RequestState},
-    limits::Slot,
-    record::{ConfirmedBy, DeniedBy, PendingRecord},
-    revision::Revision,
-    store::AttemptId,
+    confirm::{Bound, RequestState},
+    record::{DeniedBy, PendingRecord},
     tool::{ask::Round, call::Call, outcome::Outcome, output::Reply},
 };
 
@@ -61,7 +60,7 @@ pub(crate) fn call<'a>(
         let answer = match decide(core, request, pending.as_ref()).await {
             Ok(Decision::Answer(answer)) => Ok(answer),
             Ok(Decision::Run(work)) if work.held_key.is_some() => {
-                idempotency::detached(core, pending.as_ref(), *work).await
+                detached(core, pending.as_ref(), *work).await
             }
             Ok(Decision::Run(work)) => perform(core, pending.as_ref(), *work, &mut Waiting::none()).await,
             Err(denial) => Err(denial),
@@ -82,27 +81,6 @@ pub(crate) fn call<'a>(
 enum Decision {
     Answer(CallAnswer),
     Run(Box<CallWork>),
-}
-
-/// A call that may run.
-struct CallWork {
-    /// The index of the tool in the registry.
-    tool: usize,
-    call: Call,
-    arguments: Map<String, Value>,
-    slot: Slot,
-    revision: Revision,
-    /// How the call was confirmed.
-    confirmed_by: ConfirmedBy,
-    held_key: Option<HeldKey>,
-    /// Only a client that can be asked something needs a digest to return with.
-    digest: Option<CallDigest>,
-    is_stateless: bool,
-    /// The client returned with a state that could not be opened.
-    unusable: bool,
-    task: TaskMode,
-    /// While it runs, a server that shuts down and the connection wait for it.
-    _in_flight: Option<[TaskTrackerToken; 2]>,
 }
 
 /// The stages up to the decision. The transport has authenticated the caller; everything else is decided here, in this
@@ -177,7 +155,14 @@ async fn decide(
         None => admission::slot(core, index, caller)?,
     };
     let features = peer.features();
-    let digest = features.any().then(|| bound.digest());
+    let asker = Asker {
+        tool: tool.descriptor,
+        features,
+        is_stateless: peer.is_stateless(),
+        unusable,
+        confirmed,
+        digest: features.any().then(|| bound.digest()),
+    };
     // A client that goes away does not end a call whose result is stored; `tasks/cancel` does.
     let goes_on = held_key.is_some() && !request.task.is_requested();
     let call = Call {
@@ -198,9 +183,7 @@ async fn decide(
         slot,
         revision,
         confirmed_by,
-        digest,
-        is_stateless: peer.is_stateless(),
-        unusable,
+        asker,
         task: request.task,
         _in_flight: held_key.is_some().then(|| [core.in_flight.token(), request.runs.token()]),
         held_key,
@@ -214,104 +197,45 @@ async fn perform(
     work: CallWork,
     waiting: &mut Waiting,
 ) -> Result<CallAnswer, Denial> {
-    let CallWork { tool: index, call, arguments, slot, revision, held_key, task, .. } = work;
-    let (tool, handler, confirmed_by) = (core.tool(index), &core.handlers[index], &work.confirmed_by);
-    let id = AttemptId(pending.map_or_else(|| fastrand::u128(..), PendingRecord::call_id));
-    let held_key = held_key.as_ref();
-    let intent = async {
-        let mark = held_key.map(|held| held.keyed.intent_mark());
-        match pending {
-            Some(pending) => pending.intent(tool, &arguments, mark.as_ref(), confirmed_by).await,
-            None => Ok(None),
-        }
-    };
-    let reservation = async {
-        match held_key {
-            Some(held) => held.reserve(core, tool.descriptor, id, task.id().map(str::to_owned)).await,
-            None => Ok(()),
-        }
-    };
+    let CallWork { tool, call, arguments, slot, revision, confirmed_by, held_key, asker, task, _in_flight } =
+        work;
+    let run = CallRun::new(core, pending, tool, held_key.as_ref(), &confirmed_by);
     // Both are on the disk before the handler runs; neither waits for the other.
-    let in_flight = match future::join(intent, reservation).await {
-        (Ok(in_flight), Ok(())) => in_flight,
-        (Ok(in_flight), Err(denial)) => {
-            if let Some(in_flight) = in_flight {
-                in_flight.not_run();
-                return Err(Denial { by: None, ..denial });
-            }
-            return Err(denial);
-        }
-        (Err(unrecorded), reserved) => {
-            if let (Some(held), Ok(())) = (held_key, reserved) {
-                held.release(core, id).await;
-            }
-            return Err(unrecorded.into());
-        }
-    };
-    let features = call.round.features;
-    // A task that may not be repeated runs to its end even if it is cancelled: its client can still ask how it ended.
-    let is_keyed_request = held_key.is_some() && !task.is_requested();
-    let runs_to_end = is_keyed_request || (task.is_requested() && !tool.descriptor.may_repeat());
+    let intent = run.record_intent(pending, &arguments);
+    let in_flight = run.begin(future::join(intent, run.reserve_key(&task)).await).await?;
+    let runs_to_end = run.runs_to_end(&task);
     task.begin();
-    let executor = core.sandboxes.executor(tool.descriptor);
-    let observer = core.sandboxes.observe(executor, index, tool.descriptor);
-    // Whether the reply is the handler's, and the rest of a handler that is late.
-    let (mut is_final, mut late) = (true, None);
-    let outcome = match held_key {
-        None => run::run(executor, handler, call, arguments, slot, runs_to_end).await,
-        Some(held) => match run::run_keyed(executor, handler, call, arguments, slot, runs_to_end).await {
-            KeyedEnd::Ended(outcome) => outcome,
-            KeyedEnd::Stopped(reply) => {
-                held.release(core, id).await;
-                is_final = false;
-                reply.into()
-            }
-            KeyedEnd::Late(reply, rest) => {
-                (is_final, late) = (false, Some(rest));
-                reply.into()
-            }
-        },
-    };
+    let executor = core.sandboxes.executor(run.tool.descriptor);
+    let observer = core.sandboxes.observe(executor, tool, run.tool.descriptor);
+    let HandlerEnd { outcome, is_final, rest } =
+        run.handler(executor, call, arguments, slot, runs_to_end).await;
     drop(observer);
     match outcome {
         Outcome::Done(reply) => {
             let is_sandboxed = executor.sandbox_id().is_some();
             let reply = if is_sandboxed { reply } else { suspicion::with_left_thread(core, reply) };
-            let reply = result::shape(tool, reply, core.max_output);
-            let recorded = async {
-                match in_flight {
-                    Some(in_flight) => in_flight.outcome(&reply).await,
-                    None => Ok(()),
-                }
-            };
-            let stored = async {
-                if let (Some(held), true) = (held_key, is_final) {
-                    held.settle(core, id, &reply).await;
-                }
-            };
-            let (recorded, ()) = future::join(recorded, stored).await;
-            let answer = recorded.map_err(Denial::from);
-            let answer = answer.map(|()| CallAnswer::Reply(result::for_revision(tool, reply, revision)));
-            let (Some(held), Some(rest)) = (held_key, late) else { return answer };
+            let reply = result::shape(run.tool, reply, core.max_output);
+            let stored = run.store(&reply, is_final);
+            let (recorded, ()) = future::join(call_run::record_outcome(in_flight, &reply), stored).await;
+            let reply = result::for_revision(run.tool, reply, revision);
+            let answer = recorded.map(|()| CallAnswer::Reply(reply)).map_err(Denial::from);
+            let Some(rest) = rest else { return answer };
             // The caller does not wait for a handler that is late; its key does.
             waiting.answer(answer);
-            if let Outcome::Done(reply) = rest.await {
-                held.settle(core, id, &result::shape(tool, reply, core.max_output)).await;
+            match rest.await {
+                Outcome::Done(reply) => {
+                    run.store(&result::shape(run.tool, reply, core.max_output), true).await;
+                }
+                Outcome::Ask(_) => run.release_key().await,
             }
             Ok(CallAnswer::Reply(Reply::default()))
         }
         Outcome::Ask(ask) => {
             // A question holds no key: it may never be answered.
-            if let Some(held) = held_key {
-                held.release(core, id).await;
-            }
+            run.release_key().await;
             if let Some(in_flight) = in_flight {
                 in_flight.asked(&ask).await?;
             }
-            let (is_stateless, unusable, digest) = (work.is_stateless, work.unusable, work.digest.as_ref());
-            let tool = tool.descriptor;
-            let confirmed = confirmed_by.is_confirmed();
-            let asker = Asker { tool, features, is_stateless, unusable, confirmed, digest };
             elicitation::put(core, &asker, ask).map_err(Denial::after_run)
         }
     }

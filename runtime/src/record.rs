@@ -9,7 +9,9 @@ mod origin;
 mod read;
 mod recorder;
 
-pub(crate) use call::{ConfirmedBy, KeyMark, NotRun, OwnedPending, PendingRecord, ResultWithheld};
+pub(crate) use call::{
+    ConfirmedBy, InFlightRecord, KeyMark, NotRun, OwnedPending, PendingRecord, ResultWithheld,
+};
 pub(crate) use config::{Recording, open};
 pub(crate) use denied_by::DeniedBy;
 pub(crate) use origin::{Origin, TraceId};

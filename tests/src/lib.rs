@@ -17,6 +17,7 @@ pub mod issuer;
 pub mod log;
 pub mod messages;
 pub mod orders;
+pub mod orders_site;
 pub mod portable_schemas;
 pub mod raw_client;
 pub mod schema_types;

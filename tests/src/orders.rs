@@ -8,12 +8,21 @@ use std::{
     time::Duration,
 };
 
-use candor::{Call, Content, KeyStore, Sandbox, Server, State, ToolError, mcp_tool, tools};
+use candor::{
+    Call, Content, KeyStore, Revision, Sandbox, Server, Service, State, ToolError, mcp_tool,
+    testing::{Answer, Client},
+    tools,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::gate::Gate;
 
+/// A key.
+pub const KEY: &str = "0123456789abcdef";
+/// Another one.
+pub const OTHER_KEY: &str = "fedcba9876543210";
 /// The key of a call in `_meta`.
 pub const META_KEY: &str = "io.github.candor-mcp/idempotency-key";
 /// The mark of a replayed result in `_meta`.
@@ -260,3 +269,13 @@ pub fn in_memory(effects: &Effects, gate: &Gate) -> Server<App> {
 
 /// The timeout of `order_slowly`, and of the lease after it.
 pub const SLOW_LEASE: Duration = Duration::from_secs(20 + 30);
+
+/// Connects under 2026-07-28.
+pub async fn connect(service: Service) -> Client {
+    Client::to(service, Revision::V2026_07_28).await
+}
+
+/// Calls a tool under a key.
+pub async fn keyed(client: &Client, key: &str, tool: &str, arguments: Value) -> Answer {
+    client.with_idempotency_key(key).call(tool, arguments).await.expect("the call is well-formed")
+}

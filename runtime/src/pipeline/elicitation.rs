@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The call whose handler asks.
-pub(super) struct Asker<'a> {
+pub(super) struct Asker {
     pub(super) tool: &'static Descriptor,
     pub(super) features: ClientFeatures,
     /// The client answers by calling again (2026-07-28).
@@ -23,10 +23,11 @@ pub(super) struct Asker<'a> {
     pub(super) unusable: bool,
     /// The call was confirmed; its next round is not confirmed again.
     pub(super) confirmed: bool,
-    pub(super) digest: Option<&'a CallDigest>,
+    /// Only a client that can be asked something needs a digest to return with.
+    pub(super) digest: Option<CallDigest>,
 }
 
-pub(super) fn put(core: &Core, asker: &Asker<'_>, ask: Ask) -> Result<CallAnswer, Refusal> {
+pub(super) fn put(core: &Core, asker: &Asker, ask: Ask) -> Result<CallAnswer, Refusal> {
     if asker.unusable {
         return Err(Refusal::State);
     }
@@ -44,7 +45,7 @@ pub(super) fn put(core: &Core, asker: &Asker<'_>, ask: Ask) -> Result<CallAnswer
             Ok(reply(refusal.message(), "question_unavailable"))
         };
     }
-    let Some(digest) = asker.digest.filter(|_| !ask.questions.is_empty()) else {
+    let Some(digest) = asker.digest.as_ref().filter(|_| !ask.questions.is_empty()) else {
         let message = format!("tool `{}` asked for answers without a question", tool.name);
         return Ok(reply(Message::new(message), "internal"));
     };

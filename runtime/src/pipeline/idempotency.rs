@@ -1,11 +1,11 @@
 //! Runs a call once under its caller's key: reads the key, replays, reserves, and stores the result.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
-use tokio::{sync::oneshot, time::Instant};
+use tokio::time::Instant;
 
-use super::{CallAnswer, CallWork, Core, Refusal, perform, request::Denial, result, task::TaskMode};
+use super::{CallAnswer, Core, Refusal, request::Denial, result, task::TaskMode};
 use crate::{
     idempotency::{self, Claim, Idempotency, KeyDenial, SentKey},
     limits::Slot,
@@ -268,46 +268,5 @@ impl HeldKey {
         // The caller gets the result also if it cannot be stored. Its key then stays in progress, and the call does not
         // run again unless it may.
         let _ = Self::keys(core).store.complete(self.keyed.key, id, idempotency::store_reply(reply)).await;
-    }
-}
-
-/// The request that waits for the answer of a detached call.
-pub(super) struct Waiting(Option<oneshot::Sender<Result<CallAnswer, Denial>>>);
-
-impl Waiting {
-    /// Answers the request, unless it has an answer already or is gone.
-    pub(super) fn answer(&mut self, answer: Result<CallAnswer, Denial>) {
-        if let Some(sender) = self.0.take() {
-            let _ = sender.send(answer);
-        }
-    }
-}
-
-/// Performs a call that goes on if its request is dropped, so that its result is stored.
-pub(super) async fn detached(
-    core: &Arc<Core>,
-    pending: Option<&PendingRecord<'_>>,
-    work: CallWork,
-) -> Result<CallAnswer, Denial> {
-    let (sender, answer) = oneshot::channel();
-    let (core, pending) = (Arc::clone(core), pending.map(PendingRecord::detach));
-    tokio::spawn(async move {
-        let recorder = core.audit.as_ref().zip(pending);
-        let pending = recorder.map(|(recorder, pending)| recorder.resume(pending));
-        let mut waiting = Waiting(Some(sender));
-        let answer = perform(&core, pending.as_ref(), work, &mut waiting).await;
-        waiting.answer(answer);
-        if let Some(keys) = &core.idempotency {
-            keys.prune().await;
-        }
-    });
-    // A defect of the server may have ended the task after the handler ran.
-    answer.await.unwrap_or_else(|_| Err(Denial::after_run(Refusal::ResultWithheld)))
-}
-
-impl Waiting {
-    /// No request waits: the call is not detached.
-    pub(super) fn none() -> Self {
-        Self(None)
     }
 }

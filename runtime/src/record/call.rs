@@ -69,10 +69,6 @@ pub(crate) enum ConfirmedBy {
 }
 
 impl ConfirmedBy {
-    pub(crate) fn is_confirmed(&self) -> bool {
-        matches!(self, Self::Answer | Self::State(_))
-    }
-
     /// Returns the text in a record (`confirm`).
     fn text(&self) -> &'static str {
         match self {

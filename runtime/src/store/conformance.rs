@@ -227,12 +227,18 @@ async fn memory_store_conforms() {
     conform(|limits, clock| Arc::new(MemoryStore::new(limits, clock))).await;
 }
 
+/// Makes a folder in memory where there is one: these tests commit thousands of times, and cut no power.
+#[cfg(feature = "redb")]
+pub(super) fn folder_in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 #[cfg(feature = "redb")]
 #[tokio::test]
 async fn redb_store_conforms() {
     use super::redb::RedbStore;
 
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder_in_memory();
     conform(|limits, clock| {
         let folder = folder.path().join(format!("{:x}", fastrand::u64(..)));
         Arc::new(RedbStore::open(&folder, limits, clock).unwrap())

@@ -208,10 +208,10 @@ async fn memory_store_behaves_as_the_model() {
 #[cfg(feature = "redb")]
 #[tokio::test]
 async fn redb_store_behaves_as_the_model() {
-    use super::redb::RedbStore;
+    use super::{conformance::folder_in_memory, redb::RedbStore};
 
-    let folder = tempfile::tempdir().unwrap();
-    for seed in 0..4 {
+    let folder = folder_in_memory();
+    for seed in 0..10 {
         let folder = folder.path().join(seed.to_string());
         let open = |clock: Clock| -> Arc<dyn IdempotencyStore> {
             Arc::new(RedbStore::open(&folder, StoreLimits::default(), clock).unwrap())

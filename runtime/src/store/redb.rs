@@ -128,7 +128,15 @@ impl IdempotencyStore for RedbStore {
 
     /// Reads on the calling thread: rows are small, and most of those that are asked for were just written.
     fn get(&self, key: ScopedKey) -> BoxFuture<'_, Result<KeyState, KeyStoreError>> {
-        Box::pin(std::future::ready(self.shared.read(&key)))
+        let state = self.shared.read(&key);
+        if state.is_ok() {
+            return Box::pin(std::future::ready(state));
+        }
+        // The database may have failed for a while. The writer opens it again.
+        Box::pin(async move {
+            self.write(|done| WriteOp::Check { done }).await?;
+            self.shared.read(&key)
+        })
     }
 
     fn prune(&self, limit: usize) -> BoxFuture<'_, Result<usize, KeyStoreError>> {

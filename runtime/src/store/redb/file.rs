@@ -264,3 +264,75 @@ mod other {
 use other::{check_owner, identity, make_folder, private, sync_folder};
 #[cfg(unix)]
 use unix::{check_owner, identity, make_folder, private, sync_folder};
+
+#[cfg(test)]
+mod tests {
+    use crate::store::redb::file::*;
+
+    fn refused(folder: &Path) -> String {
+        StoreFile::open(folder).map(drop).unwrap_err().into_message().to_string()
+    }
+
+    #[test]
+    fn store_is_created_once_and_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("a/b");
+        let (file, database, last) = StoreFile::open(&folder).unwrap();
+        assert_eq!((last, file.is_in_place()), (0, true));
+        let busy = StoreFile::open(&folder).map(drop).unwrap_err();
+        assert!(matches!(busy, KeyStoreFault::Busy(_)), "{busy:?}");
+        let transaction = database.begin_write().unwrap();
+        RedbTables::open(&transaction, 0).unwrap().set_meta(LAST_TIME_ROW, 7).unwrap();
+        transaction.commit().unwrap();
+        drop(database);
+        assert_eq!(StoreFile::open(&folder).unwrap().2, 7);
+        let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, [FILE_NAME], "nothing is left aside");
+        fs::remove_file(folder.join(FILE_NAME)).unwrap();
+        assert!(!file.is_in_place());
+    }
+
+    #[test]
+    fn store_of_a_newer_version_is_refused_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, database, _) = StoreFile::open(folder.path()).unwrap();
+        let transaction = database.begin_write().unwrap();
+        RedbTables::open(&transaction, 0).unwrap().set_meta(FORMAT_ROW, FORMAT + 1).unwrap();
+        transaction.commit().unwrap();
+        drop(database);
+        let message = refused(folder.path());
+        assert!(message.contains("has format 2") && message.contains("reads format 1"), "{message}");
+        let database = Database::open(folder.path().join(FILE_NAME)).unwrap();
+        let meta = database.begin_read().unwrap().open_table(META).unwrap();
+        assert_eq!(meta.get(FORMAT_ROW).unwrap().unwrap().value(), FORMAT + 1);
+    }
+
+    #[test]
+    fn database_of_another_program_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Database::create(folder.path().join(FILE_NAME)).unwrap());
+        let message = refused(folder.path());
+        assert!(message.contains("cannot be read") && message.contains("left as it is"), "{message}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn folder_or_file_that_others_control_is_refused() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+        let folder = tempfile::tempdir().unwrap();
+        let open = folder.path().join("open");
+        fs::create_dir(&open).unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(refused(&open).contains("other users can write in it (mode 777)"));
+        symlink(folder.path(), folder.path().join("link")).unwrap();
+        assert!(refused(&folder.path().join("link")).contains("is not a folder"));
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o700)).unwrap();
+        symlink("/dev/null", open.join(FILE_NAME)).unwrap();
+        assert!(refused(&open).contains("cannot be opened"));
+        fs::remove_file(open.join(FILE_NAME)).unwrap();
+        drop(StoreFile::open(&open).unwrap());
+        let mode = fs::metadata(open.join(FILE_NAME)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

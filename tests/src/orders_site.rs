@@ -1,0 +1,83 @@
+//! Runs the server `orders` as a process, with its effects, its log and its keys in one folder.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use candor::Revision;
+use serde_json::{Value, json};
+
+use crate::{
+    messages::request,
+    orders::{META_KEY, META_REASON, META_REPLAYED, read_effects},
+    stdio_server::StdioServer,
+};
+
+/// The folder of a server.
+pub struct OrdersSite {
+    program: &'static str,
+    folder: PathBuf,
+}
+
+impl OrdersSite {
+    /// Makes a site in an empty folder.
+    pub fn new(program: &'static str, folder: &Path) -> Self {
+        Self { program, folder: folder.to_owned() }
+    }
+
+    /// Returns the path of a file in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Returns all effects so far.
+    pub fn effects(&self) -> Vec<String> {
+        read_effects(&self.path("effects"))
+    }
+
+    /// Returns the file of the keys.
+    pub fn keys(&self) -> PathBuf {
+        self.path("log.keys/keys.redb")
+    }
+
+    /// Returns the command that serves over stdio.
+    pub fn serve(&self) -> Command {
+        let mut command = Command::new(self.program);
+        command.env("ORDERS", self.path("effects")).arg("serve").arg("--audit").arg(self.path("log"));
+        command
+    }
+
+    /// Starts the server over stdio.
+    pub async fn start(&self) -> StdioServer {
+        let mut server = StdioServer::start(self.serve());
+        server.client.initialize(Revision::V2025_11_25).await;
+        server
+    }
+
+    /// Runs `serve` with an empty stdin, so that it ends at once.
+    pub fn run(&self) -> Output {
+        self.serve().stdin(Stdio::null()).output().expect("it starts")
+    }
+}
+
+/// Writes a call under a key.
+#[expect(clippy::needless_pass_by_value, reason = "a `json!` literal reads better without a `&`")]
+pub fn keyed_call(id: &Value, key: &str, tool: &str, arguments: Value) -> String {
+    request(id, "tools/call", json!({"name": tool, "arguments": arguments, "_meta": {META_KEY: key}}))
+}
+
+/// Orders a thing that has the name of the key.
+pub async fn order_under(server: &mut StdioServer, key: &str) -> Value {
+    server.client.exchange(keyed_call(&json!(1), key, "order", json!({"item": key}))).await
+}
+
+/// Returns the reason of a refusal.
+pub fn reason(answer: &Value) -> Option<&str> {
+    answer["result"]["_meta"][META_REASON].as_str()
+}
+
+/// Whether an answer is that of an earlier call.
+pub fn is_replayed(answer: &Value) -> bool {
+    answer["result"]["_meta"][META_REPLAYED] == true
+}
