@@ -123,6 +123,19 @@ async fn flipped_bytes_never_lead_to_a_second_effect_or_a_wrong_answer() {
 }
 
 #[tokio::test]
+async fn server_whose_store_is_damaged_is_not_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = OrdersSite::new(ORDERS, folder.path());
+    assert!(site.run().status.success());
+    fs::write(site.keys(), "not a store").unwrap();
+    let mut command = site.serve();
+    command.args(["--http", "127.0.0.1:0"]);
+    let server = HttpServer::start_command(command).await;
+    let answer = server.send(&HttpRequest::get("/readyz")).await;
+    assert_eq!((answer.status, &answer.message()["failed"]), (503, &json!(["idempotency keys"])));
+}
+
+#[tokio::test]
 async fn store_that_is_removed_refuses_keys_and_readiness() {
     let folder = tempfile::tempdir().unwrap();
     let site = OrdersSite::new(ORDERS, folder.path());

@@ -119,6 +119,10 @@ impl KeyStore {
         }
     }
 
+    #[cfg_attr(
+        not(feature = "redb"),
+        expect(clippy::unnecessary_wraps, reason = "memory can always hold keys")
+    )]
     pub(crate) fn open(&self, clock: Clock) -> Result<OpenedStore, KeyStoreFault> {
         let store: Arc<dyn IdempotencyStore> = match &self.place {
             #[cfg(feature = "redb")]
