@@ -65,7 +65,7 @@ pub(crate) fn default_folder(server: &str) -> Option<PathBuf> {
 /// | record | of | on the disk |
 /// | --- | --- | --- |
 /// | `intent`, `outcome` | a call of a tool whose audit is `required` | the intent before the handler runs, the outcome before the answer |
-/// | `read` | a call of a tool whose audit is `best_effort`: one short record | about 0.1 s after the answer |
+/// | `read` | a call of a tool whose audit is `best_effort`, or an answer that an idempotency key repeats: one short record | about 0.1 s after the answer |
 /// | `asked` | a question whether a call may run; its answer is an `intent` or a `denied` with the same `call_id` or `question` | before the user is asked, if the tool's audit is `required` |
 /// | `denied` | a call that was refused; beyond 32 a second of one caller for one reason they are counted (`denied_more`), but never those of a tool whose audit is `required` | about 0.1 s after the answer |
 /// | `server` | a start, a stop and the like | with the next record |

@@ -33,9 +33,9 @@ pub(crate) use self::{
 use self::{
     call_run::{CallRun, CallWork, HandlerEnd},
     confirmation::{Asked, Confirmation, Need},
-    detached::{Waiting, detached},
+    detached::{WaitingRequest, detached},
     elicitation::Asker,
-    idempotency::{Found, HeldKey, LookUp},
+    idempotency::{HeldKey, KeyAnswer, LookUp},
     preview::PreviewedCall,
     request::Denial,
 };
@@ -62,7 +62,9 @@ pub(crate) fn call<'a>(
             Ok(Decision::Run(work)) if work.held_key.is_some() => {
                 detached(core, pending.as_ref(), *work).await
             }
-            Ok(Decision::Run(work)) => perform(core, pending.as_ref(), *work, &mut Waiting::none()).await,
+            Ok(Decision::Run(work)) => {
+                perform(core, pending.as_ref(), *work, &mut WaitingRequest::none()).await
+            }
             Err(denial) => Err(denial),
         };
         match answer {
@@ -104,7 +106,7 @@ async fn decide(
     let look_up = LookUp { core, tool, caller, arguments: &arguments, task, revision, pending };
     let mut slot = Some(slot);
     if let Some(keyed) = &key.kept
-        && let Found::Answer(answer) = look_up.answer(keyed, false, &mut slot).await?
+        && let KeyAnswer::Answer(answer) = look_up.answer(keyed, false, &mut slot).await?
     {
         // A replay does not ask again.
         return Ok(Decision::Answer(answer));
@@ -146,8 +148,8 @@ async fn decide(
         None => None,
         // An equal call may have begun while the person was asked.
         Some(keyed) => match look_up.answer(&keyed, true, &mut slot).await? {
-            Found::Answer(answer) => return Ok(Decision::Answer(answer)),
-            Found::Free(claim) => claim.map(|claim| HeldKey { keyed, _claim: claim }),
+            KeyAnswer::Answer(answer) => return Ok(Decision::Answer(answer)),
+            KeyAnswer::Free(claim) => claim.map(|claim| HeldKey { keyed, _claim: claim }),
         },
     };
     let slot = match slot {
@@ -195,7 +197,7 @@ async fn perform(
     core: &Core,
     pending: Option<&PendingRecord<'_>>,
     work: CallWork,
-    waiting: &mut Waiting,
+    waiting: &mut WaitingRequest,
 ) -> Result<CallAnswer, Denial> {
     let CallWork { tool, call, arguments, slot, revision, confirmed_by, held_key, asker, task, _in_flight } =
         work;

@@ -53,7 +53,8 @@ impl ChildProcess {
     }
 }
 
-fn send_signal(process: impl Display, name: &str) {
+/// Sends a signal by its name to a process.
+pub fn send_signal(process: impl Display, name: &str) {
     let status = std::process::Command::new("kill").args(["-s", name, &process.to_string()]).status();
     assert!(status.expect("kill is installed").success(), "{name}");
 }

@@ -10,6 +10,7 @@ use std::{
 
 use candor::Revision;
 use candor_tests::{
+    child_process::send_signal,
     messages::{modern, request},
     stdio_server::StdioServer,
 };
@@ -183,7 +184,8 @@ fn log_contains_no_token_cookie_or_header_of_an_http_request() {
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#""structuredContent":5"#), "{answer}");
     assert!(post(&format!("cnd_{MARK}"), enter).starts_with("HTTP/1.1 401"));
     assert!(post(&key, json!({"name": "open_drawer", "arguments": {}})).starts_with("HTTP/1.1 403"));
-    let _ = child.kill();
+    // No denial waits for its record.
+    send_signal(child.id(), "TERM");
     stderr.read_to_string(&mut lines).unwrap();
     child.wait().unwrap();
     assert!(!lines.contains(MARK) && !lines.contains(&key), "{lines}");

@@ -133,7 +133,7 @@ async fn thread_that_an_unsandboxed_thread_starts_for_a_sandbox_runs_nothing_unt
 
 #[tokio::test]
 async fn sandbox_that_cannot_start_is_not_ready_until_it_can() {
-    let server = HttpServer::start(scarce(128), &[]).await;
+    let server = HttpServer::start(scarce(160), &[]).await;
     let mut control = server.connect().await;
     let mut holders = Vec::new();
     for _ in 0..64 {

@@ -10,18 +10,18 @@ use crate::{
 };
 
 /// The commands that start the state, or say how.
-const COMMANDS: [&str; 3] = ["serve", "call", "config"];
+const COMMANDS_WITH_OPTIONS: [&str; 3] = ["serve", "call", "config"];
 
 /// Adds the program's own options to `command`, and environment variables to them and to the options of `serve`.
 pub(super) fn add(mut command: Command, server: &str, own: Option<OwnArguments>) -> Result<Command, Message> {
     let mut with_variable = ids(subcommand(&command, "serve"));
     if let Some(own) = own {
-        for name in COMMANDS {
+        for name in COMMANDS_WITH_OPTIONS {
             check(own, subcommand(&command, name))?;
         }
         with_variable.extend(ids(&own.add_to(Command::new("own"))));
     }
-    for name in COMMANDS {
+    for name in COMMANDS_WITH_OPTIONS {
         command = command.mut_subcommand(name, |subcommand| {
             let subcommand = match own {
                 Some(own) => own.add_to(subcommand.next_help_heading(format!("Options of {server}"))),

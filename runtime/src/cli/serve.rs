@@ -112,7 +112,9 @@ impl ServeOptions {
         };
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
-            Err(error) => return fail(&format!("the threads of the server cannot be started: {error}")),
+            Err(error) => {
+                return fail(&Message::failure("the threads of the server cannot be started", &error));
+            }
         };
         let prepared = {
             // The state is made on the runtime that serves it.

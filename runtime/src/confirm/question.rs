@@ -230,9 +230,18 @@ fn fits(branch: &Value, value: &Value) -> bool {
     let properties = branch.get("properties").and_then(Value::as_object).into_iter().flatten();
     required.filter_map(Value::as_str).all(|key| object.contains_key(key))
         && properties
-            .filter_map(|(key, schema)| Some((key, schema.get("const")?)))
+            .filter_map(|(key, schema)| Some((key, constant(schema)?)))
             .all(|(key, constant)| object.get(key).is_none_or(|value| value == constant))
         && branch.get("type").is_some_and(|ty| ty == "object")
+}
+
+/// Returns the one value that a schema allows, if it allows one.
+fn constant(schema: &Value) -> Option<&Value> {
+    let only = || match schema.get("enum")?.as_array()?.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    };
+    schema.get("const").or_else(only)
 }
 
 /// Returns the step of a path to a field. A key that is not a plain word is quoted.

@@ -8,9 +8,9 @@ use super::{CallAnswer, Core, Refusal, call_run::CallWork, perform, request::Den
 use crate::record::PendingRecord;
 
 /// The request that waits for the answer of a detached call.
-pub(super) struct Waiting(Option<oneshot::Sender<Result<CallAnswer, Denial>>>);
+pub(super) struct WaitingRequest(Option<oneshot::Sender<Result<CallAnswer, Denial>>>);
 
-impl Waiting {
+impl WaitingRequest {
     /// Answers the request, unless it has an answer already or is gone.
     pub(super) fn answer(&mut self, answer: Result<CallAnswer, Denial>) {
         if let Some(sender) = self.0.take() {
@@ -30,7 +30,7 @@ pub(super) async fn detached(
     tokio::spawn(async move {
         let recorder = core.audit.as_ref().zip(pending);
         let pending = recorder.map(|(recorder, pending)| recorder.resume(pending));
-        let mut waiting = Waiting(Some(sender));
+        let mut waiting = WaitingRequest(Some(sender));
         let answer = perform(&core, pending.as_ref(), work, &mut waiting).await;
         waiting.answer(answer);
         if let Some(keys) = &core.idempotency {
@@ -41,7 +41,7 @@ pub(super) async fn detached(
     answer.await.unwrap_or_else(|_| Err(Denial::after_run(Refusal::ResultWithheld)))
 }
 
-impl Waiting {
+impl WaitingRequest {
     /// No request waits: the call is not detached.
     pub(super) fn none() -> Self {
         Self(None)

@@ -85,7 +85,7 @@ pub(super) struct LookUp<'a> {
 }
 
 /// The result of a look-up.
-pub(super) enum Found {
+pub(super) enum KeyAnswer {
     /// The key is free; it was claimed if that was wanted.
     Free(Option<Claim>),
     Answer(CallAnswer),
@@ -98,8 +98,8 @@ impl LookUp<'_> {
         keyed: &Keyed,
         wants_claim: bool,
         slot: &mut Option<Slot>,
-    ) -> Result<Found, Denial> {
-        let Some(keys) = &self.core.idempotency else { return Ok(Found::Free(None)) };
+    ) -> Result<KeyAnswer, Denial> {
+        let Some(keys) = &self.core.idempotency else { return Ok(KeyAnswer::Free(None)) };
         let deadline = Instant::now() + EQUAL_CALL_TIMEOUT;
         loop {
             let (claim, holder) = match (wants_claim, keys.holder(&keyed.key)) {
@@ -113,10 +113,10 @@ impl LookUp<'_> {
             let state = keys.store.get(keyed.key).await;
             let state = state.map_err(|_| self.deny(keyed, &KeyDenial::Unavailable))?;
             let lease_left = match (&state, &holder) {
-                (KeyState::Absent, None) => return Ok(Found::Free(claim)),
+                (KeyState::Absent, None) => return Ok(KeyAnswer::Free(claim)),
                 (KeyState::InProgress(past), _) => {
                     if let Some(answer) = self.running(keyed, past)? {
-                        return Ok(Found::Answer(answer));
+                        return Ok(KeyAnswer::Answer(answer));
                     }
                     past.lease_left
                 }
@@ -125,7 +125,7 @@ impl LookUp<'_> {
                 (KeyState::Unknown(past), Some(_)) if past.fingerprint == keyed.fingerprint => {
                     EQUAL_CALL_TIMEOUT
                 }
-                _ => return self.settled(keyed, &state).await.map(Found::Answer),
+                _ => return self.settled(keyed, &state).await.map(KeyAnswer::Answer),
             };
             drop(claim);
             let left = deadline.saturating_duration_since(Instant::now());

@@ -85,6 +85,8 @@ impl Access {
 impl Service {
     /// Binds the port, so that its number is known before the first request.
     pub(crate) async fn listen(self, config: HttpConfig) -> io::Result<Listening> {
+        // Before free descriptors are counted: these threads take some.
+        self.shared.start_threads();
         let listener = TcpListener::bind(config.address).await?;
         let address = listener.local_addr()?;
         let health = bind(config.health).await?;
@@ -97,7 +99,6 @@ impl Service {
 
     /// Puts the checks of every request before the protocol. Without an `address`, the server has no name of its own.
     fn gate(self, address: Option<SocketAddr>, options: HttpOptions) -> HttpGate {
-        self.shared.start_threads();
         let HttpOptions { access, public_url, hosts, origins, limits } = options;
         let access = Arc::new(access.for_server(&self));
         let sessions = Arc::new(Sessions::new(limits.sessions, self.longest_timeout()));

@@ -147,6 +147,7 @@ fn results_over_the_limit_of_their_caller_drop_its_oldest_result() {
     let first = ended(&tasks, &ada, half);
     clock.advance(Duration::from_millis(1));
     let second = ended(&tasks, &ada, half);
+    clock.advance(Duration::from_millis(1));
     let third = ended(&tasks, &ada, 1);
     assert!(is_dropped(&tasks, &ada, &first));
     assert!(!is_dropped(&tasks, &ada, &second) && !is_dropped(&tasks, &ada, &third));

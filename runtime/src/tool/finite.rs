@@ -58,11 +58,11 @@ impl serde::ser::Error for Stop {
     }
 }
 
-type Found = Result<(), Stop>;
+type SearchResult = Result<(), Stop>;
 
 impl NumberFinder {
     /// Looks into a part. If a number is found there, its place remains.
-    fn inside(&mut self, place: fmt::Arguments<'_>, value: &(impl Serialize + ?Sized)) -> Found {
+    fn inside(&mut self, place: fmt::Arguments<'_>, value: &(impl Serialize + ?Sized)) -> SearchResult {
         let outer = self.place.len();
         self.enter(place);
         value.serialize(&mut *self)?;
@@ -105,13 +105,13 @@ impl<'a> Compound<'a> {
         Self { outer, ..Self::of(finder) }
     }
 
-    fn item(&mut self, value: &(impl Serialize + ?Sized)) -> Found {
+    fn item(&mut self, value: &(impl Serialize + ?Sized)) -> SearchResult {
         let at = self.at;
         self.at += 1;
         self.finder.inside(format_args!("[{at}]"), value)
     }
 
-    fn field(&mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Found {
+    fn field(&mut self, name: &str, value: &(impl Serialize + ?Sized)) -> SearchResult {
         let dot = self.finder.dot();
         self.finder.inside(format_args!("{dot}{name}"), value)
     }
@@ -124,7 +124,7 @@ impl<'a> Compound<'a> {
 /// Methods for values that hold no number with a fraction.
 macro_rules! pass {
     ($($method:ident($($ty:ty),*))*) => {
-        $(fn $method(self, $(_: $ty),*) -> Found {
+        $(fn $method(self, $(_: $ty),*) -> SearchResult {
             Ok(())
         })*
     };
@@ -162,19 +162,19 @@ impl<'a> Serializer for &'a mut NumberFinder {
         serialize_map(Option<usize>) serialize_struct(&'static str, usize)
     }
 
-    fn serialize_f32(self, number: f32) -> Found {
+    fn serialize_f32(self, number: f32) -> SearchResult {
         self.serialize_f64(number.into())
     }
 
-    fn serialize_f64(self, number: f64) -> Found {
+    fn serialize_f64(self, number: f64) -> SearchResult {
         if number.is_finite() { Ok(()) } else { Err(Stop::Found) }
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Found {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> SearchResult {
         value.serialize(self)
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Found {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> SearchResult {
         value.serialize(self)
     }
 
@@ -184,7 +184,7 @@ impl<'a> Serializer for &'a mut NumberFinder {
         _: u32,
         variant: &'static str,
         value: &T,
-    ) -> Found {
+    ) -> SearchResult {
         Compound::of(self).field(variant, value)
     }
 
@@ -215,11 +215,11 @@ macro_rules! lists {
             type Ok = ();
             type Error = Stop;
 
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Found {
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> SearchResult {
                 self.item(value)
             }
 
-            fn end(self) -> Found {
+            fn end(self) -> SearchResult {
                 self.leave();
                 Ok(())
             }
@@ -233,11 +233,11 @@ macro_rules! structs {
             type Ok = ();
             type Error = Stop;
 
-            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Found {
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> SearchResult {
                 self.field(name, value)
             }
 
-            fn end(self) -> Found {
+            fn end(self) -> SearchResult {
                 self.leave();
                 Ok(())
             }
@@ -255,7 +255,7 @@ impl SerializeMap for Compound<'_> {
     type Ok = ();
     type Error = Stop;
 
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Found {
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> SearchResult {
         self.key = match serde_json::to_value(key) {
             Ok(Value::String(key)) => text::shown(&key),
             Ok(key) => key.to_string(),
@@ -264,12 +264,12 @@ impl SerializeMap for Compound<'_> {
         Ok(())
     }
 
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Found {
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> SearchResult {
         let key = std::mem::take(&mut self.key);
         self.field(&key, value)
     }
 
-    fn end(self) -> Found {
+    fn end(self) -> SearchResult {
         self.leave();
         Ok(())
     }

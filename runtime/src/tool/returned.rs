@@ -183,7 +183,7 @@ impl<E> FailedWithText for Failed<E> {
     type Error = E;
 
     fn outcome(&self, text: fn(&E) -> String) -> Outcome {
-        ToolError::new(text(&self.0)).into()
+        ToolError::from_text(text(&self.0)).into()
     }
 }
 

@@ -68,7 +68,7 @@ fn read_only(verdicts: &mut Verdicts) {
         verdicts.insert(number, CallVerdict::AllowIf(vec![conditions]));
     };
     allow_if(nr::__NR_ioctl, vec![Condition::is(1, REQUESTS)]);
-    allow_if(nr::__NR_fcntl, vec![Condition::is(1, COMMANDS)]);
+    allow_if(nr::__NR_fcntl, vec![Condition::is(1, FCNTL_COMMANDS)]);
     // Limits are read, and not set.
     allow_if(nr::__NR_prlimit64, Condition::is_null(2).to_vec());
     // The current thread may change its priority: `PRIO_PROCESS` and `IOPRIO_WHO_PROCESS`, of 0.
@@ -146,7 +146,7 @@ const REQUESTS: &[u32] = &[
 
 /// The commands of `fcntl` that change only the caller's descriptors, and its locks. Others break leases, or have signals
 /// sent to a process of the caller's choice.
-const COMMANDS: &[u32] = &[
+const FCNTL_COMMANDS: &[u32] = &[
     nr::F_GETFL,
     nr::F_SETFL,
     nr::F_GETFD,

@@ -7,7 +7,7 @@ use rustix::{
 
 /// The privileges with which a server of root may read what it could read without a sandbox, act as its users do, and
 /// write to a scratch folder.
-const KEPT: CapabilitySet = CapabilitySet::CHOWN
+const KEPT_CAPABILITIES: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::DAC_READ_SEARCH)
     .union(CapabilitySet::FOWNER)
@@ -27,12 +27,12 @@ const KEPT: CapabilitySet = CapabilitySet::CHOWN
 /// socket, and so passes a filter of system calls. A program that the thread starts cannot get them back.
 pub(super) fn drop_capabilities() -> io::Result<()> {
     let sets = capabilities(None)?;
-    if KEPT.contains(sets.permitted) {
+    if KEPT_CAPABILITIES.contains(sets.permitted) {
         return Ok(());
     }
     let mut kept = sets;
     for set in [&mut kept.effective, &mut kept.permitted, &mut kept.inheritable] {
-        *set = set.intersection(KEPT);
+        *set = set.intersection(KEPT_CAPABILITIES);
     }
     set_capabilities(None, kept)
 }

@@ -171,6 +171,7 @@ pub struct HttpService {
 impl Service {
     /// Answers HTTP requests inside another program; see [`HttpService`]. Each result has its own sessions.
     pub fn http(&self, options: impl Into<HttpOptions>) -> HttpService {
+        self.shared.start_threads();
         let gate = self.clone().gate(None, options.into());
         HttpService { gate: Arc::new(gate), expiry: Arc::default() }
     }
