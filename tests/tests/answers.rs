@@ -1,4 +1,5 @@
 //! Answers that hold more than one value: data with content, hints for the client, binary resources, and large ones.
+#![expect(clippy::unnecessary_wraps, reason = "tools that can fail, and that cannot, answer alike")]
 
 use candor::{
     Annotations, Audience, Block, Content, Revision, Server, Structured, mcp_tool,

@@ -114,8 +114,7 @@ async fn question(tool: &str, arguments: Value) -> String {
     let client = client.to(server.build().unwrap(), Revision::V2026_07_28).await;
     let answer = client.call(tool, arguments).await.unwrap();
     assert_eq!(answer.reason(), Some("confirmation_declined"), "{answer:?}");
-    let question = question.lock().unwrap().clone();
-    question
+    question.lock().unwrap().clone()
 }
 
 /// Calls a tool, and returns the lines of the question that show arguments.

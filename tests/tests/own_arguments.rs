@@ -201,22 +201,24 @@ struct Options {
     number: u32,
 }
 
+struct Number(u32);
+
 #[derive(State)]
 struct App {
-    number: u32,
+    number: Number,
 }
 
 /// Return the number of the state.
 #[mcp_tool(read_only, closed_world, public)]
-fn number(number: &u32) -> u32 {
-    *number
+fn number(number: &Number) -> u32 {
+    number.0
 }
 
 fn server() -> Server<App> {
     let server = Server::new("own arguments", "1.0.0").args::<Options>();
     let server = server.state_with_async(|options: Options| async move {
         tokio::time::sleep(Duration::from_millis(1)).await;
-        Ok::<_, String>(App { number: options.number })
+        Ok::<_, String>(App { number: Number(options.number) })
     });
     server.tools(tools![number])
 }
@@ -249,7 +251,7 @@ fn state_with_runs_inside_a_runtime() {
         let handle = tokio::runtime::Handle::try_current().map_err(|error| error.to_string())?;
         // A driver that blocks may do so here.
         let number = handle.block_on(async { tokio::spawn(async { 7 }).await });
-        number.map(|number| App { number }).map_err(|error| error.to_string())
+        number.map(|number| App { number: Number(number) }).map_err(|error| error.to_string())
     });
     server.tools(tools![number]).build().unwrap();
 }

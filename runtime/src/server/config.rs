@@ -96,6 +96,10 @@ impl Config {
     }
 
     /// Returns the values of the program's own arguments; those that no command line gave are read from the environment.
+    #[cfg_attr(
+        not(feature = "cli"),
+        expect(clippy::unnecessary_wraps, reason = "only a command line can be wrong")
+    )]
     pub(super) fn argument_values(&mut self) -> Result<ArgumentValues, StartError> {
         if let Some(values) = self.argument_values.take() {
             return Ok(values);

@@ -106,6 +106,7 @@ fn server() -> Server<App> {
 
 /// The command line of a program that embeds the server.
 #[derive(clap::Parser)]
+#[expect(clippy::large_enum_variant, reason = "a program has one value of it")]
 enum CommandLine {
     /// Serve MCP clients.
     Mcp {

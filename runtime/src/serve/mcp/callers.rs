@@ -25,6 +25,10 @@ pub(crate) enum CallerSource {
 
 impl CallerSource {
     /// A name for a connection with one caller, different from all others of the process.
+    #[cfg_attr(
+        not(feature = "http"),
+        expect(clippy::unnecessary_wraps, reason = "only an HTTP request belongs to no connection")
+    )]
     pub(super) fn connection(&self) -> Option<String> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         match self {
