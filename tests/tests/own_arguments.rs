@@ -194,6 +194,16 @@ async fn end_that_fails_or_takes_too_long_is_reported() {
     assert!(!file.exists());
 }
 
+#[tokio::test]
+async fn tasks_of_the_state_that_block_delay_no_answer() {
+    let mut command = greeter(&["serve", "--quiet"]);
+    command.env("BLOCKED", "1");
+    let mut server = StdioServer::start(command);
+    server.client.initialize(Revision::V2025_11_25).await;
+    let answer = server.client.exchange(request(&json!("ping"), "ping", json!({}))).await;
+    assert_eq!(answer["id"], "ping", "{answer}");
+}
+
 #[derive(clap::Args)]
 struct Options {
     /// A number

@@ -110,6 +110,11 @@ impl ServeOptions {
             Ok(stdio) => stdio,
             Err(error) => return fail(&Message::failure("stdin and stdout cannot be taken", &error)),
         };
+        // Outside the runtime of the service: a state that blocks the threads it is made on must delay no answer.
+        let service = match self.build(server) {
+            Ok(service) => service,
+            Err(error) => return fail(&error),
+        };
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -117,9 +122,8 @@ impl ServeOptions {
             }
         };
         let prepared = {
-            // The state is made on the runtime that serves it.
             let _entered = runtime.enter();
-            self.prepare(server, stdio)
+            self.prepare(service, stdio)
         };
         match prepared {
             Ok(prepared) => prepared.run(runtime),
@@ -139,11 +143,10 @@ impl ServeOptions {
         Stdio::take().map(Some)
     }
 
-    /// Builds the service, says what is served, and returns what serves it.
-    fn prepare<C: State>(self, server: Server<C>, stdio: Option<Stdio>) -> Result<Prepared, Message> {
+    /// Says what is served, and returns what serves it.
+    fn prepare(self, service: Service, stdio: Option<Stdio>) -> Result<Prepared, Message> {
         let drain_timeout = self.drain_timeout;
         let stop = CancellationToken::new();
-        let service = self.build(server).map_err(|error| Message::new(error.to_string()))?;
         let reopen_audit = service.audit_reopener();
         let (service, serving) = match stdio {
             Some(stdio) => {

@@ -1,5 +1,6 @@
-//! A server with options of its own, a state that is made by a future, and an end. `OUTER` holds the tokio runtime that
-//! `Server::main` is called in: `multi`, `single` or none. With `embedded`, the program has a command line of its own.
+//! A server with options of its own, a state that is made by a future, and an end. With `BLOCKED`, tasks of the state block
+//! their threads. `OUTER` holds the tokio runtime that `Server::main` is called in: `multi`, `single` or none. With
+//! `embedded`, the program has a command line of its own.
 
 use std::{
     path::PathBuf,
@@ -65,6 +66,11 @@ impl App {
                 let _ = answer.send(format!("{greeting}, {names}{marks}"));
             }
         });
+        if std::env::var_os("BLOCKED").is_some() {
+            for _ in 0..16 {
+                tokio::spawn(async { std::thread::sleep(Duration::from_secs(60)) });
+            }
+        }
         Ok(Self { greeter: Greeter(sender), calls: AtomicUsize::new(0), options })
     }
 
