@@ -6,27 +6,34 @@ use std::{
     time::Duration,
 };
 
+use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 /// A running program, which is killed at the end of the test.
-pub struct ChildProcess(pub(crate) Child);
+pub struct ChildProcess {
+    pub(crate) child: Child,
+    /// Where it keeps its logs and keys, unless its command says otherwise.
+    _state: Option<TempDir>,
+}
 
 impl ChildProcess {
-    /// Starts a command with its stderr piped. Unless it says otherwise, its logs stand below this checkout, apart from
-    /// those of the user and of other checkouts.
+    /// Starts a command with its stderr piped. Unless it says otherwise, its logs and keys have a folder of their own, since
+    /// two servers cannot share one.
     pub(crate) fn start(mut command: std::process::Command, stdin: Stdio, stdout: Stdio) -> Self {
         let names_a_folder = ["HOME", "XDG_STATE_HOME"].map(std::ffi::OsStr::new);
-        if !command.get_envs().any(|(name, _)| names_a_folder.contains(&name)) {
-            command.env("XDG_STATE_HOME", concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tests-state"));
+        let is_free = !command.get_envs().any(|(name, _)| names_a_folder.contains(&name));
+        let state = is_free.then(|| tempfile::tempdir().expect("a folder"));
+        if let Some(folder) = &state {
+            command.env("XDG_STATE_HOME", folder.path());
         }
         let mut command = Command::from(command);
         command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).kill_on_drop(true);
-        Self(command.spawn().expect("the program starts"))
+        Self { child: command.spawn().expect("the program starts"), _state: state }
     }
 
     /// Returns its process id.
     pub fn id(&self) -> u32 {
-        self.0.id().expect("it runs")
+        self.child.id().expect("it runs")
     }
 
     /// Sends a signal by its name: `TERM`, `INT`, `HUP`.
@@ -43,12 +50,12 @@ impl ChildProcess {
 
     /// Whether it ends by itself within a time.
     pub async fn ends_within(&mut self, time: Duration) -> bool {
-        tokio::time::timeout(time, self.0.wait()).await.is_ok()
+        tokio::time::timeout(time, self.child.wait()).await.is_ok()
     }
 
     /// Waits until it ends by itself, and fails after `timeout`.
     pub(crate) async fn wait(&mut self, timeout: Duration) -> ExitStatus {
-        let status = tokio::time::timeout(timeout, self.0.wait()).await;
+        let status = tokio::time::timeout(timeout, self.child.wait()).await;
         status.expect("it ends by itself").expect("it can be waited for")
     }
 }

@@ -42,7 +42,7 @@ impl HttpServer {
     /// Starts a command, and waits until it prints the address that it listens on.
     pub async fn start_command(command: std::process::Command) -> Self {
         let mut process = ChildProcess::start(command, Stdio::null(), Stdio::null());
-        let mut lines = BufReader::new(process.0.stderr.take().expect("it is piped")).lines();
+        let mut lines = BufReader::new(process.child.stderr.take().expect("it is piped")).lines();
         let stderr = Arc::new(Mutex::new(String::new()));
         let address = loop {
             let line = lines.next_line().await.expect("stderr is text").expect("the server listens");

@@ -42,7 +42,7 @@ impl StdioServer {
     /// Starts `command` with pipes to its stdin, stdout and stderr.
     pub fn start(command: std::process::Command) -> Self {
         let mut process = ChildProcess::start(command, Stdio::piped(), Stdio::piped());
-        let child = &mut process.0;
+        let child = &mut process.child;
         let (Some(stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
