@@ -93,7 +93,7 @@ export async function confirmation(client, user, states) {
     user.action = action;
     const answer = await client.callTool({ name: "clear_alerts", arguments: { symbol: "MSFT" } });
     assert.deepEqual([answer.isError, answer._meta["io.github.candor-mcp/reason"]], [true, "confirmation_declined"]);
-    assert.ok(user.question.includes("`clear_alerts`") && user.question.includes("symbol: MSFT"), user.question);
+    assert.ok(user.question.includes("`clear_alerts`") && user.question.includes('- `symbol`: `"MSFT"`'), user.question);
   }
   await states?.(client);
   user.action = "accept";

@@ -129,7 +129,7 @@ async def confirmation(client: Client, user: User):
     for user.action, reason in [("decline", "confirmation_declined"), ("cancel", "confirmation_declined")]:
         answer = wire(await client.call_tool("clear_alerts", {"symbol": "MSFT"}))
         same([answer["isError"], answer["_meta"]["io.github.candor-mcp/reason"]], [True, reason])
-        assert "`clear_alerts`" in user.question and "symbol: MSFT" in user.question, user.question
+        assert "`clear_alerts`" in user.question and '- `symbol`: `"MSFT"`' in user.question, user.question
     if client.protocol_version == "2026-07-28":
         await states(client)
     user.action = "accept"
