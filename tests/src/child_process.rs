@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 /// A running program, which is killed at the end of the test.
 pub struct ChildProcess {
     pub(crate) child: Child,
-    /// Where it keeps its logs and keys, unless its command says otherwise.
+    /// The folder of its logs and keys, unless its command names one.
     _state: Option<TempDir>,
 }
 

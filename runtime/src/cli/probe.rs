@@ -1,6 +1,6 @@
 //! `doctor --probe`: calls each `read_only` tool with its examples, and reports the threads that it leaves behind.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde_json::{Map, Value};
 
@@ -34,19 +34,19 @@ pub(super) fn report<C: State>(server: Server<C>) -> Result<String, Message> {
         let revision = *outline.revisions.last().unwrap_or(&Revision::V2026_07_28);
         let client = ClientBuilder::new().may_leave_threads().with_tasks().to(service, revision).await;
         let mut text = doctor::report(&outline) + "\nthe `read_only` tools, called with their examples:\n";
-        let mut known = 0;
+        let mut reported = BTreeSet::new();
         for tool in tools {
             let outcome = match arguments(tool) {
                 Ok(arguments) => outcome(client.call(tool.name, arguments).await),
                 Err(param) => format!("not called: parameter `{}` has no example", param.name),
             };
             let _ = writeln!(text, "  {:<16} {outcome}", tool.name);
-            let left = watch.certain();
-            for thread in &left[known.min(left.len())..] {
-                let _ =
-                    writeln!(text, "  {:<16} {}", "", thread.message().to_string().replace('\n', "\n    "));
+            for thread in watch.certain() {
+                let message = thread.message().to_string();
+                if reported.insert(message.clone()) {
+                    let _ = writeln!(text, "  {:<16} {}", "", message.replace('\n', "\n    "));
+                }
             }
-            known = left.len();
         }
         client.close().await;
         Ok(text)
