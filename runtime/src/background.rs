@@ -8,7 +8,7 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-use crate::stderr;
+use crate::{message::Message, stderr};
 
 /// The background work of one server. Clones share it.
 #[derive(Clone, Default)]
@@ -53,10 +53,9 @@ struct EndReporter {
 impl Drop for EndReporter {
     fn drop(&mut self) {
         if (self.has_ended || thread::panicking()) && self.background.lock().insert(self.name) {
-            stderr::line(format_args!(
-                "error: {} ended, which is a defect of the server\nhelp: restart the server",
-                self.name
-            ));
+            let fact = format!("{} ended, which is a defect of the server", self.name);
+            let message = Message::new(fact).help("restart the server");
+            stderr::line(format_args!("error: {message}"));
         }
     }
 }

@@ -20,7 +20,7 @@ impl Drop for ThreadCheck {
             return;
         }
         if let Some(left) = self.0.certain().first() {
-            panic!("{}\nnote: a test allows it with `ClientBuilder::may_leave_threads`", left.message());
+            panic!("{}", left.message().note("a test allows it with `ClientBuilder::may_leave_threads`"));
         }
     }
 }

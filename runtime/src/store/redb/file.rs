@@ -197,7 +197,7 @@ mod unix {
 
     use rustix::fs::OFlags;
 
-    use super::{File, FileIdentity, OpenOptions, Path, fs, io};
+    use super::{File, FileIdentity, Message, OpenOptions, Path, fs, io};
 
     /// Options for a file that only its owner can read. A symbolic link is not followed, and a pipe is not waited for.
     pub(super) fn private() -> OpenOptions {
@@ -211,12 +211,13 @@ mod unix {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
     }
 
-    pub(super) fn check_owner(metadata: &fs::Metadata) -> Result<(), String> {
+    pub(super) fn check_owner(metadata: &fs::Metadata) -> Result<(), Message> {
         if metadata.uid() != rustix::process::geteuid().as_raw() {
-            return Err(format!("it belongs to another user (uid {})", metadata.uid()));
+            return Err(Message::new(format!("it belongs to another user (uid {})", metadata.uid())));
         }
         if metadata.mode() & 0o022 != 0 {
-            return Err(format!("other users can write in it (mode {:o})", metadata.mode() & 0o7777));
+            let mode = metadata.mode() & 0o7777;
+            return Err(Message::new(format!("other users can write in it (mode {mode:o})")));
         }
         Ok(())
     }
@@ -234,7 +235,7 @@ mod unix {
 /// Systems without the file modes of Unix: the access list of the folder protects it.
 #[cfg(not(unix))]
 mod other {
-    use super::{FileIdentity, OpenOptions, Path, fs, io};
+    use super::{FileIdentity, Message, OpenOptions, Path, fs, io};
 
     pub(super) fn private() -> OpenOptions {
         OpenOptions::new()
@@ -245,7 +246,7 @@ mod other {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "the same as on Unix")]
-    pub(super) fn check_owner(_: &fs::Metadata) -> Result<(), String> {
+    pub(super) fn check_owner(_: &fs::Metadata) -> Result<(), Message> {
         Ok(())
     }
 
