@@ -44,7 +44,7 @@ impl Idempotency {
         self.claims.claim(key.key)
     }
 
-    /// The token that is cancelled when the call of this process that holds the key ends; `None` if there is none.
+    /// A token that is cancelled when the call that holds the key ends; `None` if no call of this process holds it.
     pub(crate) fn holder(&self, key: &ScopedKey) -> Option<tokio_util::sync::CancellationToken> {
         self.claims.holder(key.key)
     }

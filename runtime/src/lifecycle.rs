@@ -45,7 +45,7 @@ impl Lifecycle {
     }
 }
 
-/// A runtime of the server itself, for a state that is made where there is no other that it could run on.
+/// A runtime that the server starts for its state, if the state is made outside any other runtime.
 pub(crate) struct StateRuntime(Option<Runtime>);
 
 impl StateRuntime {

@@ -118,7 +118,7 @@ impl Limits {
         self.cells(index, self.key(caller)).as_ref().and_then(longest)
     }
 
-    /// Locks the places of a caller in all rates; `None` if there is no rate.
+    /// Locks the places of a caller in all rates; `None` if no rate is declared.
     fn cells(&self, index: usize, key: u64) -> Option<Cells<'_>> {
         let rates = [
             (&self.tools[index].rate, LimitOf::Tool, key),

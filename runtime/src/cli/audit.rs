@@ -86,7 +86,7 @@ impl Log {
         server
     }
 
-    /// Without a store on disk there is no default.
+    /// Leaves the server as it is: without the feature `redb`, the flags name no store.
     #[cfg(not(feature = "redb"))]
     pub(super) fn keys_of<C>(&self, server: Server<C>, _: bool) -> Server<C> {
         server

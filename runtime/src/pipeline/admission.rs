@@ -80,7 +80,7 @@ pub(crate) fn admit(
     Ok(Admission { tool: index, slot, task })
 }
 
-/// Opens a task for a call. If there is no place for it, the refusal tells the longest wait of all limits.
+/// Opens a task for a call. A refusal tells the longest wait of all limits.
 fn open_task(
     core: &Core,
     caller: &Caller,

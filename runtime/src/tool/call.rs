@@ -156,7 +156,8 @@ impl Call {
         self.round.features.has(feature)
     }
 
-    /// Returns the user's answer to the question `key` ([`Ask::form`](crate::Ask::form)): the fields, or why there are none.
+    /// Returns the user's answer to the question `key` ([`Ask::form`](crate::Ask::form)): the fields, or the reason why the
+    /// user gave no answer.
     /// The values are the client's: nothing checks them.
     pub fn form(&self, key: &str) -> FormAnswer<&Map<String, Value>> {
         self.round.form(key)

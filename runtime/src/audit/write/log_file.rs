@@ -211,7 +211,7 @@ impl LogFile {
     }
 }
 
-/// Appends the record of a read, and the record of its context before it if there is none yet.
+/// Appends the record of a read. If the segment does not hold its context yet, the context's record comes first.
 fn append_read(
     read: &dyn ReadRecord,
     contexts: &mut Contexts,
