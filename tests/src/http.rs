@@ -79,7 +79,16 @@ impl HttpServer {
 
     /// Returns the number of calls of `alone` and `linger` in flight; for the server `web` only.
     pub async fn in_flight(&self) -> u64 {
-        let response = self.send(&call("in_flight", json!({}))).await;
+        self.count("in_flight").await
+    }
+
+    /// Returns the number of bytes that it has allocated and not freed; for the server `web` with `memory` only.
+    pub async fn live_memory(&self) -> u64 {
+        self.count("live_memory").await
+    }
+
+    async fn count(&self, tool: &str) -> u64 {
+        let response = self.send(&call(tool, json!({}))).await;
         let count = response.message()["result"]["structuredContent"].as_u64();
         count.unwrap_or_else(|| panic!("{response:?}"))
     }

@@ -1,7 +1,9 @@
 //! A server for tests over HTTP: its tools have scopes and limits, or wait. `WEB` holds settings, separated by spaces:
-//! `conceal`, `ready=FILE` (not ready until the file exists), `slow` (a readiness check that never ends).
+//! `conceal`, `memory` (adds the tool `live_memory`), `ready=FILE` (not ready until the file exists), `slow` (a readiness
+//! check that never ends).
 
 use std::{
+    alloc::System,
     path::PathBuf,
     process::ExitCode,
     sync::atomic::{AtomicUsize, Ordering},
@@ -9,7 +11,12 @@ use std::{
 };
 
 use candor::{Call, Server, mcp_tool, tools};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::time::{Instant, sleep};
+
+/// Counts the bytes that are allocated. Resident memory also holds what the allocator keeps for later.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Say hello to the caller.
 #[mcp_tool(read_only, closed_world, public)]
@@ -128,6 +135,13 @@ fn in_flight() -> usize {
     IN_FLIGHT.load(Ordering::SeqCst)
 }
 
+/// Return the number of bytes that this process has allocated and not freed.
+#[mcp_tool(read_only, closed_world, public)]
+fn live_memory() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated.saturating_sub(stats.bytes_deallocated)
+}
+
 fn main() -> ExitCode {
     let mut server = Server::new("web", "1.0.0").tools(tools![
         hello,
@@ -144,6 +158,7 @@ fn main() -> ExitCode {
     for setting in std::env::var("WEB").unwrap_or_default().split_whitespace() {
         server = match setting.split_once('=').unwrap_or((setting, "")) {
             ("conceal", _) => server.conceal(),
+            ("memory", _) => server.tools(tools![live_memory]),
             ("ready", file) => {
                 let file = PathBuf::from(file);
                 server.ready_when("file", move || {
