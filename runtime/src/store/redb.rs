@@ -94,7 +94,10 @@ impl SharedStore {
         let Some(database) = database.as_ref() else { return Err(self.file.failed("it is not open")) };
         let read = || -> Result<Option<KeyRecord>, RowError> {
             let table = database.begin_read()?.open_table(KEYS)?;
-            table.get(&key.key)?.map(|row| tables::decode(&key.key, row.value(), self.opened)).transpose()
+            table
+                .get(key.key.as_slice())?
+                .map(|row| tables::decode(&key.key, row.value(), self.opened))
+                .transpose()
         };
         // The database may panic on pages that were changed under it.
         match catch_unwind(AssertUnwindSafe(read)) {

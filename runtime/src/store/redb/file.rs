@@ -11,7 +11,7 @@ use std::{
 
 use ::redb::{Builder, Database, DatabaseError, ReadableDatabase as _, backends::FileBackend};
 
-use super::tables::{FORMAT, FORMAT_ROW, LAST_TIME_ROW, META, RedbTables, RowError};
+use super::tables::{FORMAT, FORMAT_ROW, LAST_TIME_ROW, META, RedbTables, RowError, meta};
 use crate::{
     message::Message,
     store::{KeyStoreError, KeyStoreFault},
@@ -173,10 +173,8 @@ fn damaged(path: &Path, why: &str) -> KeyStoreFault {
 /// Checks the version of the layout, and returns the last time that the store recorded.
 fn last_time(path: &Path, database: &Database) -> Result<u64, KeyStoreFault> {
     let read = || -> Result<(u64, u64), RowError> {
-        let meta = database.begin_read()?.open_table(META)?;
-        let row =
-            |row: &str| -> Result<u64, RowError> { Ok(meta.get(row)?.map_or(0, |value| value.value())) };
-        Ok((row(FORMAT_ROW)?, row(LAST_TIME_ROW)?))
+        let rows = database.begin_read()?.open_table(META)?;
+        Ok((meta(&rows, FORMAT_ROW)?, meta(&rows, LAST_TIME_ROW)?))
     };
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok((FORMAT, last))) => Ok(last),
@@ -304,8 +302,8 @@ mod tests {
         let message = refused(folder.path());
         assert!(message.contains("has format 2") && message.contains("reads format 1"), "{message}");
         let database = Database::open(folder.path().join(FILE_NAME)).unwrap();
-        let meta = database.begin_read().unwrap().open_table(META).unwrap();
-        assert_eq!(meta.get(FORMAT_ROW).unwrap().unwrap().value(), FORMAT + 1);
+        let rows = database.begin_read().unwrap().open_table(META).unwrap();
+        assert_eq!(meta(&rows, FORMAT_ROW).unwrap(), FORMAT + 1);
     }
 
     #[test]

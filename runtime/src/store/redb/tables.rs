@@ -1,6 +1,6 @@
 //! Lays the rows of a store out in tables of the database.
 
-use ::redb::{Database, ReadableTable as _, Table, TableDefinition, WriteTransaction};
+use ::redb::{Database, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use crate::store::{
     record::KeyRecord,
@@ -14,21 +14,25 @@ pub(super) const FORMAT_ROW: &str = "format";
 /// The row of [`META`] with the last time that was recorded, in milliseconds since 1970.
 pub(super) const LAST_TIME_ROW: &str = "last_time";
 
-pub(super) const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
+/// All tables have rows of one type: the code of the database is compiled again for each other pair of types.
+type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+/// Maps the name of a value to the value, a number.
+pub(super) const META: Rows = TableDefinition::new("meta");
 /// Maps a key's digest to its row.
-pub(super) const KEYS: TableDefinition<'static, &[u8; 32], &[u8]> = TableDefinition::new("keys");
-/// The times at which keys are pruned.
-const DUE: TableDefinition<'static, (u64, &[u8; 32]), ()> = TableDefinition::new("due");
-/// Maps a caller's digest to its keys and the bytes of their results.
-const USAGE: TableDefinition<'static, &[u8; 32], (u64, u64)> = TableDefinition::new("usage");
+pub(super) const KEYS: Rows = TableDefinition::new("keys");
+/// The times at which keys are pruned: the time, then the digest. Numbers are big-endian, so that rows are in their order.
+const DUE: Rows = TableDefinition::new("due");
+/// Maps a caller's digest to the number of its keys and of the bytes of their results.
+const USAGE: Rows = TableDefinition::new("usage");
 
 /// A row that is written and removed to find out whether the disk takes one.
-const PROBE: TableDefinition<'static, (), &[u8]> = TableDefinition::new("probe");
+const PROBE: Rows = TableDefinition::new("probe");
 
 /// Writes a row of `bytes` bytes to the disk, and removes it.
 pub(super) fn probe(database: &Database, bytes: usize) -> Result<(), RowError> {
     let transaction = database.begin_write()?;
-    transaction.open_table(PROBE)?.insert((), vec![1; bytes].as_slice())?;
+    transaction.open_table(PROBE)?.insert([].as_slice(), vec![1; bytes].as_slice())?;
     transaction.commit()?;
     let transaction = database.begin_write()?;
     transaction.delete_table(PROBE)?;
@@ -59,12 +63,14 @@ impl<E: Into<::redb::Error>> From<E> for RowError {
     }
 }
 
+type RowTable<'t> = Table<'t, &'static [u8], &'static [u8]>;
+
 /// The tables within one transaction.
 pub(super) struct RedbTables<'t> {
-    keys: Table<'t, &'static [u8; 32], &'static [u8]>,
-    due: Table<'t, (u64, &'static [u8; 32]), ()>,
-    usage: Table<'t, &'static [u8; 32], (u64, u64)>,
-    meta: Table<'t, &'static str, u64>,
+    keys: RowTable<'t>,
+    due: RowTable<'t>,
+    usage: RowTable<'t>,
+    meta: RowTable<'t>,
     /// The time at which this process opened the store.
     opened: u64,
 }
@@ -81,9 +87,29 @@ impl<'t> RedbTables<'t> {
     }
 
     pub(super) fn set_meta(&mut self, row: &str, value: u64) -> Result<(), RowError> {
-        self.meta.insert(row, value)?;
+        self.meta.insert(row.as_bytes(), value.to_be_bytes().as_slice())?;
         Ok(())
     }
+}
+
+/// Reads a value of [`META`]; 0 if it was never set.
+pub(super) fn meta(
+    rows: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    row: &str,
+) -> Result<u64, RowError> {
+    rows.get(row.as_bytes())?.map_or(Ok(0), |value| number(value.value()))
+}
+
+fn number(bytes: &[u8]) -> Result<u64, RowError> {
+    bytes.try_into().map(u64::from_be_bytes).map_err(|_| RowError::Damaged)
+}
+
+/// The row of [`DUE`] for a key that is pruned at a time.
+fn due_row(at: u64, key: &[u8; 32]) -> [u8; 40] {
+    let mut row = [0; 40];
+    row[..8].copy_from_slice(&at.to_be_bytes());
+    row[8..].copy_from_slice(key);
+    row
 }
 
 /// Reads the row of `key` in a store that this process opened at `opened`.
@@ -100,48 +126,49 @@ impl KeyTables for RedbTables<'_> {
     type Error = RowError;
 
     fn record(&mut self, key: &[u8; 32]) -> Result<Option<KeyRecord>, RowError> {
-        self.keys.get(key)?.map(|row| decode(key, row.value(), self.opened)).transpose()
+        self.keys.get(key.as_slice())?.map(|row| decode(key, row.value(), self.opened)).transpose()
     }
 
     fn put(&mut self, key: &[u8; 32], record: &KeyRecord) -> Result<(), RowError> {
-        self.keys.insert(key, record.encode(key).as_slice())?;
+        self.keys.insert(key.as_slice(), record.encode(key).as_slice())?;
         Ok(())
     }
 
     fn remove(&mut self, key: &[u8; 32]) -> Result<(), RowError> {
-        self.keys.remove(key)?;
+        self.keys.remove(key.as_slice())?;
         Ok(())
     }
 
     fn usage(&mut self, of: &[u8; 32]) -> Result<KeyUsage, RowError> {
-        let row = self.usage.get(of)?;
-        Ok(row.map_or(KeyUsage::default(), |row| {
-            let (keys, bytes) = row.value();
-            KeyUsage { keys, bytes }
-        }))
+        let Some(row) = self.usage.get(of.as_slice())? else { return Ok(KeyUsage::default()) };
+        let (keys, bytes) = row.value().split_at_checked(8).ok_or(RowError::Damaged)?;
+        Ok(KeyUsage { keys: number(keys)?, bytes: number(bytes)? })
     }
 
     fn set_usage(&mut self, of: &[u8; 32], usage: KeyUsage) -> Result<(), RowError> {
         if usage == KeyUsage::default() {
-            self.usage.remove(of)?;
+            self.usage.remove(of.as_slice())?;
         } else {
-            self.usage.insert(of, (usage.keys, usage.bytes))?;
+            let row = [usage.keys.to_be_bytes(), usage.bytes.to_be_bytes()];
+            self.usage.insert(of.as_slice(), row.as_flattened())?;
         }
         Ok(())
     }
 
     fn add_due(&mut self, at: u64, key: &[u8; 32]) -> Result<(), RowError> {
-        self.due.insert((at, key), ())?;
+        self.due.insert(due_row(at, key).as_slice(), [].as_slice())?;
         Ok(())
     }
 
     fn take_due(&mut self, now: u64) -> Result<Option<[u8; 32]>, RowError> {
-        let first = self.due.first()?.map(|(row, _)| {
-            let (at, key) = row.value();
-            (at, *key)
-        });
-        let Some((at, key)) = first.filter(|(at, _)| *at <= now) else { return Ok(None) };
-        self.due.remove((at, &key))?;
+        let Some((row, _)) = self.due.first()? else { return Ok(None) };
+        let (at, key) = row.value().split_at_checked(8).ok_or(RowError::Damaged)?;
+        let (at, key) = (number(at)?, key.try_into().map_err(|_| RowError::Damaged)?);
+        drop(row);
+        if at > now {
+            return Ok(None);
+        }
+        self.due.remove(due_row(at, &key).as_slice())?;
         Ok(Some(key))
     }
 }
