@@ -1,5 +1,7 @@
 //! Reads the flags of `serve --http`: where the server listens and which callers it accepts. Refuses unsafe combinations.
 
+#[cfg(not(feature = "oauth"))]
+use std::convert::Infallible;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
@@ -15,7 +17,11 @@ use crate::{
 };
 
 /// The flags that make callers identify themselves.
-const TOKEN_FLAGS: &str = "`--tokens FILE`, or `--oauth-issuer URL --oauth-audience URL`";
+const TOKEN_FLAGS: &str = if cfg!(feature = "oauth") {
+    "`--tokens FILE`, or `--oauth-issuer URL --oauth-audience URL`"
+} else {
+    "`--tokens FILE`"
+};
 
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "HTTP")]
@@ -37,6 +43,10 @@ pub(super) struct Http {
     #[cfg(feature = "oauth")]
     #[arg(long, value_name = "AUDIENCE", requires_all = ["address", "oauth_issuer"])]
     oauth_audience: Option<String>,
+    /// Refused: the program was built without feature `oauth`
+    #[cfg(not(feature = "oauth"))]
+    #[arg(long, value_name = "URL", alias = "oauth-audience", hide = true, value_parser = without_oauth)]
+    oauth_issuer: Option<Infallible>,
     /// The address of this server as clients write it, for example `https://prices.example.com/mcp`
     ///
     /// Its metadata tells clients where to get a token (RFC 9728). Its host is accepted as with `--allow-host`. Default:
@@ -208,7 +218,7 @@ impl Http {
             _ => None,
         };
         #[cfg(not(feature = "oauth"))]
-        let oauth: Option<Access> = None;
+        let oauth: Option<Access> = self.oauth_issuer.map(|never| match never {});
         Ok(match (tokens, oauth) {
             (Some(tokens), Some(oauth)) => Some(tokens.or(oauth)),
             (tokens, oauth) => tokens.or(oauth),
@@ -216,9 +226,41 @@ impl Http {
     }
 }
 
+/// Refuses the flags of a feature that this program was built without.
+#[cfg(not(feature = "oauth"))]
+fn without_oauth(_: &str) -> Result<Infallible, Message> {
+    Err(Message::new("this program was built without feature `oauth`").help(format!(
+        "build it with `candor = {{ version = \"{}\", features = [\"oauth\"] }}` in its Cargo.toml",
+        concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"))
+    )))
+}
+
 /// Reads an IP address and a port. `localhost` means 127.0.0.1.
 pub(super) fn address(text: &str) -> Result<SocketAddr, Message> {
     let ip = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     let expected = "expected an IP address and a port, for example `127.0.0.1:8080`";
     ip.as_deref().unwrap_or(text).parse().map_err(|_| Message::new(expected))
+}
+
+#[cfg(all(test, not(feature = "oauth")))]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Flags {
+        #[command(flatten)]
+        http: Http,
+    }
+
+    #[test]
+    fn flags_of_a_missing_feature_name_the_line_for_cargo_toml() {
+        for flag in ["--oauth-issuer", "--oauth-audience"] {
+            let error = Flags::try_parse_from(["prices", "--http", "127.0.0.1:0", flag, "https://a.example"]);
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains("this program was built without feature `oauth`"), "{error}");
+            assert!(error.contains(r#"candor = { version = "0.1", features = ["oauth"] }"#), "{error}");
+        }
+    }
 }
