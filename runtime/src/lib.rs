@@ -21,6 +21,19 @@
 //! assert_eq!(client.call("hello", json!({"name": "Ada"})).await.unwrap().text(), "Hello, Ada!");
 //! # });
 //! ```
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! | --- | --- | --- |
+//! | `cli` | yes | the command line of [`Server::main`]. Without it a server is embedded: [`Server::build`] |
+//! | `http` | yes | Streamable HTTP, API keys in a file, and health checks |
+//! | `redb` | yes | idempotency keys on disk. Without it they are kept in memory |
+//! | `oauth` | no | access tokens of an OAuth 2.1 authorization server; implies `http` |
+//!
+//! The minimum Rust version is 1.90. The kernel enforces declared effects on Linux; other systems enforce the rest.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod about;
 #[cfg(feature = "http")]
