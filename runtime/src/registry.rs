@@ -22,6 +22,8 @@ pub(crate) struct Definition {
     pub(crate) descriptor: &'static Descriptor,
     pub(crate) input: Input,
     pub(crate) output: OutputShape,
+    /// The digest of the whole definition, as in `tools.lock.json`; empty until [`Registry::digest`].
+    pub(crate) digest: String,
 }
 
 impl Definition {
@@ -53,7 +55,7 @@ impl Registry {
             check_descriptions(descriptor)?;
             let input = Input::new(descriptor, form).map_err(schema)?;
             let output = OutputShape::new(descriptor, form).map_err(schema)?;
-            tools.push(Definition { descriptor, input, output });
+            tools.push(Definition { descriptor, input, output, digest: String::new() });
         }
         Ok(Self { tools, by_name })
     }
@@ -68,6 +70,14 @@ impl Registry {
             tool.input.add_carrier(KEY_ARGUMENT, KEY_ARGUMENT_DESCRIPTION, KEY_ARGUMENT_EXAMPLE);
         }
         Ok(())
+    }
+
+    /// Keeps the digest of each tool, and drops the schemas that only it was made of.
+    pub(crate) fn digest(&mut self, digest: impl Fn(&Definition) -> String) {
+        for tool in &mut self.tools {
+            tool.digest = digest(tool);
+            tool.input.enforced = None;
+        }
     }
 
     /// The index of the tool of this name in [`Registry::tools`].

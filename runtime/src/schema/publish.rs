@@ -23,6 +23,7 @@ use crate::{
 };
 #[cfg(feature = "cli")]
 pub(super) use number::unsafe_integers;
+pub(super) use rules::without as without_rules;
 
 /// The dialect that a schema names if it uses keywords which not all dialects share.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";

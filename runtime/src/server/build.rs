@@ -67,6 +67,7 @@ impl<C: State> Server<C> {
         if keys.as_ref().is_some_and(|keys| keys.takes_argument) {
             registry.add_key_argument()?;
         }
+        registry.digest(crate::contract::digest_of);
         let core = Core {
             audit,
             previews,
@@ -144,6 +145,16 @@ impl<C: State> Server<C> {
     /// As for [`Server::build`], except for the state, which is not made.
     pub fn manifest(&self) -> Result<String, StartError> {
         Ok(crate::contract::manifest(&self.outline()?))
+    }
+
+    /// Returns the lock of this server, its whole contract with a digest of each tool's definition, as canonical JSON. It is
+    /// the same on every machine, so that it can be committed: see [`assert_locked!`](crate::testing::assert_locked).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Server::manifest`].
+    pub fn lock(&self) -> Result<String, StartError> {
+        Ok(crate::contract::lock(&self.outline()?))
     }
 
     /// Returns the reference of this server's tools in Markdown.
