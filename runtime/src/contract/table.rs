@@ -153,3 +153,59 @@ fn fingerprints_of_different_changes_differ() {
     }
     assert!(fingerprints.len() >= 80, "{} fingerprints", fingerprints.len());
 }
+
+/// Writes a value with the keys of every object in the opposite order, and with other white space.
+fn reversed(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let members: Vec<String> = members
+                .iter()
+                .rev()
+                .map(|(key, value)| format!("{}\t:{}", json!(key), reversed(value)))
+                .collect();
+            format!("{{ {} }}", members.join(" ,\r\n"))
+        }
+        Value::Array(values) => {
+            format!("[\n{}]", values.iter().map(reversed).collect::<Vec<_>>().join(",\n\n"))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[test]
+fn lock_in_another_order_layout_and_form_of_references_is_the_same() {
+    let point = json!({"type": "object", "properties": {"x": {"type": "integer"}, "y": {"type": "integer"}}, "required": ["x", "y"]});
+    let by_reference = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": {"Line": {"type": "object", "properties": {"from": {"$ref": "#/$defs/Point"}, "to": {"$ref": "#/$defs/Point"}}}, "Point": point},
+        "type": "object",
+        "properties": {"line": {"$ref": "#/$defs/Line", "description": "A line."}},
+    });
+    let line =
+        json!({"type": "object", "properties": {"from": point, "to": point}, "description": "A line."});
+    let in_place = json!({"type": "object", "properties": {"line": line}});
+    let mut tool = plain();
+    tool.insert("input_schema".to_owned(), by_reference.clone());
+    tool.insert("output_schema".to_owned(), by_reference);
+    let lock = json!({
+        "lock_format": 1,
+        "server": {"name": "table", "version": "1.0.0"},
+        "instructions": "Read this.",
+        "tools": [{"digest": digest(&tool), "definition": tool}],
+    });
+    let mut inlined = lock.clone();
+    inlined["tools"][0]["definition"]["input_schema"] = in_place.clone();
+    inlined["tools"][0]["definition"]["output_schema"] = in_place;
+    let original = Lock::read(&lock.to_string()).unwrap_or_else(|fault| panic!("{fault:?}"));
+    for text in
+        [lock.to_string(), format!("{lock:#}"), reversed(&lock), inlined.to_string(), reversed(&inlined)]
+    {
+        let other = Lock::read(&text).unwrap_or_else(|fault| panic!("{fault:?}: {text}"));
+        assert_eq!(spelled(&compare(&original, &other).changes), "none", "{text}");
+        assert_eq!(spelled(&compare(&other, &original).changes), "none", "{text}");
+    }
+    // Also when nothing but the rules decides.
+    let mut unsigned = Lock::read(&inlined.to_string()).unwrap_or_else(|fault| panic!("{fault:?}"));
+    unsigned.tools.values_mut().for_each(|tool| tool.digest = None);
+    assert_eq!(spelled(&compare(&original, &unsigned).changes), "none");
+}
