@@ -7,7 +7,7 @@ mod change;
 mod definition;
 mod diff;
 mod enforcement;
-#[cfg(all(feature = "cli", feature = "oauth"))]
+#[cfg(all(feature = "cli", feature = "http"))]
 mod listed;
 mod lock;
 mod locked;
@@ -31,7 +31,7 @@ pub(crate) use diff::compare;
 #[cfg(feature = "cli")]
 pub(crate) use enforcement::EnforcedBy;
 pub(crate) use enforcement::enforcement;
-#[cfg(all(feature = "cli", feature = "oauth"))]
+#[cfg(all(feature = "cli", feature = "http"))]
 pub(crate) use listed::listed_tool;
 #[cfg(feature = "cli")]
 pub(crate) use lock::Lock;

@@ -72,10 +72,16 @@ impl Registry {
         Ok(())
     }
 
-    /// Keeps the digest of each tool, and drops the schemas that only it was made of.
+    /// Keeps the digest of each tool.
     pub(crate) fn digest(&mut self, digest: impl Fn(&Definition) -> String) {
         for tool in &mut self.tools {
             tool.digest = digest(tool);
+        }
+    }
+
+    /// Drops the schemas of which only digests and locks are made.
+    pub(crate) fn drop_enforced_schemas(&mut self) {
+        for tool in &mut self.tools {
             tool.input.enforced = None;
         }
     }

@@ -1,7 +1,9 @@
 //! `lock`, `check` and `diff`: print the contract of this server, and compare it with what was published before.
 
 mod base;
-#[cfg(feature = "oauth")]
+#[cfg(feature = "http")]
+mod exchange;
+#[cfg(feature = "http")]
 mod listing;
 
 use std::{fs, path::PathBuf, process::ExitCode};

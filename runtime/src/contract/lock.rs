@@ -78,10 +78,8 @@ impl LockFault {
 
 /// Writes the lock of a server: canonical JSON with sorted keys, two spaces and one newline at the end.
 pub(crate) fn lock(outline: &Outline) -> String {
-    let tools = outline.registry.tools().iter().map(|tool| {
-        let definition = definition(tool);
-        json!({"digest": digest(&definition), "definition": definition})
-    });
+    let tools = outline.registry.tools().iter();
+    let tools = tools.map(|tool| json!({"digest": tool.digest, "definition": definition(tool)}));
     let about = &outline.about;
     let mut lock = json!({
         "lock_format": LOCK_FORMAT,

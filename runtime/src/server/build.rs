@@ -9,7 +9,7 @@ use super::{Server, config::Config, state::bind_hooks};
 use crate::audit::AuditLog;
 use crate::{
     confirm::Confirmations,
-    contract::Outline,
+    contract::{self, Outline},
     idempotency::{self, KeyKeeping},
     lifecycle::Lifecycle,
     limits::Limits,
@@ -67,7 +67,8 @@ impl<C: State> Server<C> {
         if keys.as_ref().is_some_and(|keys| keys.takes_argument) {
             registry.add_key_argument()?;
         }
-        registry.digest(crate::contract::digest_of);
+        registry.digest(contract::digest_of);
+        registry.drop_enforced_schemas();
         let core = Core {
             audit,
             previews,
@@ -97,6 +98,7 @@ impl<C: State> Server<C> {
         if keys.is_some() && config.key_argument {
             registry.add_key_argument()?;
         }
+        registry.digest(contract::digest_of);
         Ok(Outline {
             about: config.about.clone(),
             registry,
@@ -144,7 +146,7 @@ impl<C: State> Server<C> {
     ///
     /// As for [`Server::build`], except for the state, which is not made.
     pub fn manifest(&self) -> Result<String, StartError> {
-        Ok(crate::contract::manifest(&self.outline()?))
+        Ok(contract::manifest(&self.outline()?))
     }
 
     /// Returns the lock of this server, its whole contract with a digest of each tool's definition, as canonical JSON. It is
@@ -154,7 +156,7 @@ impl<C: State> Server<C> {
     ///
     /// As for [`Server::manifest`].
     pub fn lock(&self) -> Result<String, StartError> {
-        Ok(crate::contract::lock(&self.outline()?))
+        Ok(contract::lock(&self.outline()?))
     }
 
     /// Returns the reference of this server's tools in Markdown.
@@ -163,7 +165,7 @@ impl<C: State> Server<C> {
     ///
     /// As for [`Server::manifest`].
     pub fn reference(&self) -> Result<String, StartError> {
-        Ok(crate::contract::reference(&self.outline()?))
+        Ok(contract::reference(&self.outline()?))
     }
 }
 

@@ -110,19 +110,19 @@ fn at_revision(revision: &str, file: &Path) -> Result<String, Uncompared> {
         .map_err(|_| unreadable(Message::new(format!("the lock of git revision `{shown}` is not text"))))
 }
 
-#[cfg(feature = "oauth")]
+#[cfg(feature = "http")]
 fn listing(url: &str) -> Result<Contract, Uncompared> {
     let lock = super::listing::fetch(url)?;
     let shown = format!("{} {} at {}", text::shown(&lock.name), text::shown(&lock.version), text::shown(url));
     Ok(Contract { lock, shown })
 }
 
-#[cfg(not(feature = "oauth"))]
+#[cfg(not(feature = "http"))]
 fn listing(url: &str) -> Result<Contract, Uncompared> {
     let message = Message::new(format!(
         "{} cannot be asked: this program was built without an HTTP client",
         text::shown(url)
     ))
-    .help("turn on the feature `oauth` of `candor`, or give a file or a git revision");
+    .help("turn on the feature `http` of `candor`, or give a file or a git revision");
     Err(Uncompared { id: "server-unreachable", message })
 }

@@ -1,14 +1,9 @@
 //! Reads the contract of a running server from its list of tools, over streamable HTTP.
 
-use std::time::Duration;
-
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::{Map, Value, json};
-use ureq::{
-    Agent,
-    http::{HeaderMap, Response},
-    tls::{RootCerts, TlsConfig},
-};
 
+use super::exchange::{Endpoint, HttpAnswer};
 use crate::{
     contract::{Lock, Uncompared, listed_tool},
     message::Message,
@@ -16,10 +11,6 @@ use crate::{
     text,
 };
 
-/// The time for one request.
-const LISTING_TIMEOUT: Duration = Duration::from_secs(20);
-/// The longest page of a list.
-const MAX_PAGE_BYTES: u64 = 32 * 1024 * 1024;
 /// The pages of one list.
 const MAX_PAGES: usize = 1_000;
 const MODERN: &str = "2026-07-28";
@@ -31,14 +22,14 @@ const TOKEN_VARIABLE: &str = "CANDOR_DIFF_TOKEN";
 pub(super) fn fetch(url: &str) -> Result<Lock, Uncompared> {
     let unreachable = |message| Uncompared { id: "server-unreachable", message };
     let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty());
-    if token.is_some() && !url.starts_with("https://") && !is_local(url) {
+    let endpoint = Endpoint::new(url).map_err(unreachable)?;
+    if token.is_some() && !endpoint.is_private() {
         return Err(unreachable(
             Message::new("a token is sent over `https` or to this machine only")
                 .help(format!("use `https`, or unset `{TOKEN_VARIABLE}`")),
         ));
     }
-    let mut connection =
-        Connection { agent: agent(), url, token, revision: MODERN, session: None, next_id: 1 };
+    let mut connection = Connection { endpoint, token, revision: MODERN, session: None, next_id: 1 };
     let listed = match connection.list() {
         // A server of earlier revisions does not know a request without a session.
         Err(modern) => connection.open_session().and_then(|server| Ok((server, connection.list()?.1))).map_err(|legacy| {
@@ -61,16 +52,15 @@ pub(super) fn fetch(url: &str) -> Result<Lock, Uncompared> {
     Ok(Lock { name, version, settings, tools, is_listed: true })
 }
 
-struct Connection<'a> {
-    agent: Agent,
-    url: &'a str,
+struct Connection {
+    endpoint: Endpoint,
     token: Option<String>,
     revision: &'static str,
-    session: Option<String>,
+    session: Option<HeaderValue>,
     next_id: u64,
 }
 
-impl Connection<'_> {
+impl Connection {
     /// Asks for every page of the list. Returns the server's identity, if the answers hold it, and the tools.
     fn list(&mut self) -> Result<(Value, Vec<Value>), Message> {
         let (mut server, mut tools, mut cursor) = (Value::Null, Vec::new(), None::<String>);
@@ -101,7 +91,7 @@ impl Connection<'_> {
         let client = json!({"name": "candor", "version": env!("CARGO_PKG_VERSION")});
         let params = json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client});
         let (headers, mut result) = self.request("initialize", params)?;
-        self.session = headers.get("mcp-session-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+        self.session = headers.get("mcp-session-id").cloned();
         self.post(
             &json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
             "notifications/initialized",
@@ -120,10 +110,7 @@ impl Connection<'_> {
         let id = self.next_id;
         self.next_id += 1;
         let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
-        let mut response = self.post(&request, method)?;
-        let status = response.status().as_u16();
-        let body = response.body_mut().with_config().limit(MAX_PAGE_BYTES).read_to_string();
-        let body = body.map_err(|error| Message::new(format!("its answer cannot be read: {error}")))?;
+        let HttpAnswer { status, headers, body } = self.post(&request, method)?;
         let Some(mut answer) = answer_in(&body, id) else {
             return Err(Message::new(format!(
                 "it answers `{method}` with status {status}, and not with JSON-RPC"
@@ -132,30 +119,30 @@ impl Connection<'_> {
         if let Some(error) = answer["error"]["message"].as_str() {
             return Err(Message::new(format!("it refuses `{method}`: {}", text::shown(error))));
         }
-        Ok((response.headers().clone(), answer["result"].take()))
+        Ok((headers, answer["result"].take()))
     }
 
-    fn post(&self, message: &Value, method: &str) -> Result<Response<ureq::Body>, Message> {
-        let mut request = self
-            .agent
-            .post(self.url)
-            .header("Content-Type", "application/json")
-            .header("Accept", "application/json, text/event-stream");
+    fn post(&self, message: &Value, method: &str) -> Result<HttpAnswer, Message> {
+        let mut headers = HeaderMap::new();
+        let mut add = |name: HeaderName, value: &str| {
+            // Only a token can hold characters that a header does not take; the server then refuses the request.
+            headers.extend(HeaderValue::from_str(value).ok().map(|value| (name, value)));
+        };
+        add(header::CONTENT_TYPE, "application/json");
+        add(header::ACCEPT, "application/json, text/event-stream");
+        add(header::USER_AGENT, concat!("candor/", env!("CARGO_PKG_VERSION")));
         if method != "initialize" {
-            request = request.header("MCP-Protocol-Version", self.revision);
+            add(HeaderName::from_static("mcp-protocol-version"), self.revision);
         }
         if self.revision == MODERN {
-            request = request.header("Mcp-Method", method);
-        }
-        if let Some(session) = &self.session {
-            request = request.header("Mcp-Session-Id", session);
+            add(HeaderName::from_static("mcp-method"), method);
         }
         if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
+            add(header::AUTHORIZATION, &format!("Bearer {token}"));
         }
-        request
-            .send(message.to_string())
-            .map_err(|error| Message::new(format!("the request failed: {error}")))
+        headers
+            .extend(self.session.clone().map(|session| (HeaderName::from_static("mcp-session-id"), session)));
+        self.endpoint.post(&headers, message.to_string())
     }
 }
 
@@ -173,24 +160,4 @@ fn answer_in(body: &str, id: u64) -> Option<Value> {
         data.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
     });
     events.filter_map(|data| serde_json::from_str::<Value>(&data).ok()).find(is_answer)
-}
-
-fn is_local(url: &str) -> bool {
-    let uri = url.parse::<ureq::http::Uri>().ok();
-    let host = uri.as_ref().and_then(|uri| uri.host()).unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-fn agent() -> Agent {
-    // The certificates of this machine: a company's server may have one of the company's own.
-    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-    let config = Agent::config_builder()
-        .tls_config(tls)
-        .timeout_global(Some(LISTING_TIMEOUT))
-        // A token must not follow to another address.
-        .max_redirects(0)
-        .http_status_as_error(false)
-        .user_agent(concat!("candor/", env!("CARGO_PKG_VERSION")));
-    config.build().into()
 }
