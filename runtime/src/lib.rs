@@ -163,6 +163,7 @@ pub use clap;
 #[cfg(feature = "cli")]
 pub use cli::ServeOptions;
 pub use message::Message;
+pub use pipeline::OutdatedCalls;
 pub use retry::{retry, retry_blocking};
 pub use revision::Revision;
 /// The protocol library, for a handler of prompts and resources: [`Server::handler`].
@@ -212,7 +213,7 @@ pub mod __private {
             Audit, Confirm, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule,
             Task,
         },
-        handler::{HandlerFuture, Named, Run, Tools, duplicate},
+        handler::{HandlerFuture, Named, Run, Tools, duplicate, taken_alias},
         returned::{Failed, FailedWithBox, FailedWithText, FailsWithBox, FailsWithText, Returned, Succeeds},
         state::{InClosedWorld, InReadOnly, Network, Plain, State, Write, WriteAndNetwork},
     };
