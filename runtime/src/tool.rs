@@ -15,4 +15,5 @@ pub(crate) mod output;
 pub(crate) mod progress;
 pub(crate) mod request_info;
 pub(crate) mod returned;
+pub(crate) mod session_state;
 pub(crate) mod state;

@@ -1,14 +1,20 @@
 //! Defines what a handler can learn of the request behind its call.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
+use super::session_state::SessionState;
+
 /// The request behind a call, as its transport knows it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RequestInfo {
     /// The id of the JSON-RPC request, as text.
     pub(crate) id: Option<String>,
     /// The session, under a name that does not give access to it.
     pub(crate) session: Option<String>,
+    /// The values that handlers keep for the session, if there is one.
+    pub(crate) session_state: Option<Arc<SessionState>>,
     /// The client's name and version, as it gives them.
     pub(crate) client: Option<(String, String)>,
     /// The headers of the HTTP request without credentials; names are in lower case.
