@@ -159,7 +159,7 @@ pub use serve::{HttpOptions, HttpService};
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub use server::NeedsStateWith;
-pub use server::{Server, Service, StopResult};
+pub use server::{NoState, Server, Service, StopResult};
 pub use start_error::StartError;
 pub use store::KeyStore;
 pub use tool::{
@@ -175,7 +175,7 @@ pub use tool::{
     output::{Annotations, Audience, Block, Content, Output, Structured},
     progress::Level,
     returned::Failure,
-    state::{NoState, Provide, State},
+    state::{Provide, State, Takes},
 };
 
 /// The items that expansions name. This module is not part of the public API.
@@ -188,8 +188,12 @@ pub mod __private {
         time::Duration,
     };
 
-    use crate::tool::{outcome::Outcome, output::Reply};
-    pub use crate::{Argument, Failure, Output, Provide, Tool};
+    use std::marker::PhantomData;
+
+    pub use candor_macros::append;
+
+    use crate::tool::{handler::Entry, outcome::Outcome, output::Reply};
+    pub use crate::{Argument, Failure, Output, Provide, Takes, Tool};
 
     /// For the benchmark that runs it beside the crate `jsonschema`.
     pub use crate::schema::Checker;
@@ -206,6 +210,11 @@ pub mod __private {
     /// The outcome of a handler that did not fail.
     pub fn done(reply: Reply) -> Outcome {
         reply.into()
+    }
+
+    /// The entry of a tool whose handles this state has.
+    pub fn entry<C>(_: PhantomData<C>, entry: Entry<C>) -> Entry<C> {
+        entry
     }
 
     /// Boxes a future that may cross threads.

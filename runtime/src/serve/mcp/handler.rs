@@ -323,7 +323,15 @@ impl McpHandler {
     pub(crate) fn new(shared: Arc<Shared>, callers: CallerSource, gone: CancellationToken) -> Self {
         let task_rounds = TaskTracker::new();
         let connection = callers.connection();
-        Self { shared, callers, gone, task_rounds, log: logging::MinLevel::new(), connection, session_state: Arc::default() }
+        Self {
+            shared,
+            callers,
+            gone,
+            task_rounds,
+            log: logging::MinLevel::new(),
+            connection,
+            session_state: Arc::default(),
+        }
     }
 
     /// Whether this server has `method` in `revision`, so that a request that rmcp does not know has malformed parameters.
