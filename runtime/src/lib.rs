@@ -164,6 +164,7 @@ pub use start_error::StartError;
 pub use store::KeyStore;
 pub use tool::{
     args::Argument,
+    as_text::{AsText, WholeNumber},
     ask::{Ask, ClientFeature, FormAnswer},
     call::Call,
     caller::Caller,
