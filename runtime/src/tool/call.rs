@@ -141,7 +141,8 @@ impl Call {
     }
 
     /// Returns a header of the HTTP request, if it is text. Headers with credentials are left out: those whose name has
-    /// `auth`, `cookie`, `credential`, `key`, `password`, `secret`, `session`, `signature` or `token` in it.
+    /// a word such as `auth`, `authorization`, `cookie`, `credential`, `jwt`, `key`, `password`, `secret`, `session`,
+    /// `signature` or `token`, between `-`, `_` and `.` (`x-api-key`, but not `x-author`).
     ///
     /// Clients and proxies can send any header, so a decision about access must not depend on one.
     pub fn header(&self, name: &str) -> Option<&str> {
