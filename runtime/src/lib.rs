@@ -172,11 +172,12 @@ pub use serve::{HttpOptions, HttpService};
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub use server::NeedsStateWith;
-pub use server::{Server, Service, StopResult};
+pub use server::{NoState, Server, Service, StopResult};
 pub use start_error::StartError;
 pub use store::KeyStore;
 pub use tool::{
     args::Argument,
+    as_text::{AsText, WholeNumber},
     ask::{Ask, ClientFeature, FormAnswer},
     call::Call,
     caller::Caller,
@@ -188,7 +189,7 @@ pub use tool::{
     output::{Annotations, Audience, Block, Content, Output, Structured},
     progress::Level,
     returned::Failure,
-    state::{NoState, Provide, State},
+    state::{Provide, State, Takes},
 };
 
 /// The items that expansions name. This module is not part of the public API.
@@ -201,8 +202,12 @@ pub mod __private {
         time::Duration,
     };
 
-    use crate::tool::{outcome::Outcome, output::Reply};
-    pub use crate::{Argument, Failure, Output, Provide, Tool};
+    use std::marker::PhantomData;
+
+    pub use candor_macros::append;
+
+    use crate::tool::{handler::Entry, outcome::Outcome, output::Reply};
+    pub use crate::{Argument, Failure, Output, Provide, Takes, Tool};
 
     /// For the benchmark that runs it beside the crate `jsonschema`.
     pub use crate::schema::Checker;
@@ -219,6 +224,11 @@ pub mod __private {
     /// The outcome of a handler that did not fail.
     pub fn done(reply: Reply) -> Outcome {
         reply.into()
+    }
+
+    /// The entry of a tool whose handles this state has.
+    pub fn entry<C>(_: PhantomData<C>, entry: Entry<C>) -> Entry<C> {
+        entry
     }
 
     /// Boxes a future that may cross threads.

@@ -28,10 +28,11 @@ use crate::{
     tool::{
         descriptor::{Descriptor, Rate},
         handler::{Entry, Tools},
-        state::{NoState, State},
+        state::State,
     },
 };
 use config::Config;
+pub use state::NoState;
 use state::{HandlerWith, Source, StopWith};
 
 /// The builder of a server.
@@ -116,8 +117,8 @@ impl<N> Server<N> {
     // The condition is the method's, so that a second state is refused with the text of `NoState`; on one line, so that the
     // error quotes one.
     #[rustfmt::skip]
-    pub fn state<C: State>(self, state: C) -> Server<C> where N: NoState {
-        self.with(Source::Ready(state))
+    pub fn state<C: State>(self, state: C) -> Server<C> where Self: NoState<N> {
+        self.without_state().with(Source::Ready(state))
     }
 }
 

@@ -8,7 +8,6 @@ use std::{
 use crate::{
     contract::{EnforcedBy, Outline, enforcement},
     sandbox::{Support, WordSupport},
-    schema,
     tool::descriptor::{Descriptor, Effect, IdempotencyKey},
     warnings::warnings,
 };
@@ -34,7 +33,6 @@ pub(super) fn report(outline: &Outline) -> String {
     sandbox(&mut text, &tools, &outline.support);
     log(&mut text, outline);
     keys(&mut text, outline);
-    integers(&mut text, outline);
     fields(&mut text, outline);
     for warning in warnings(outline.registry.tools()) {
         let _ = writeln!(text, "\nwarning: {warning}");
@@ -133,25 +131,6 @@ fn keys(text: &mut String, outline: &Outline) {
         }
         None => writeln!(text, "  not kept: a call that is sent again runs again"),
     };
-}
-
-/// Warns of integers in schemas that JavaScript clients round.
-fn integers(text: &mut String, outline: &Outline) {
-    let places: Vec<(&str, Vec<String>)> = outline
-        .registry
-        .tools()
-        .iter()
-        .map(|tool| (tool.name(), schema::unsafe_integers(&tool.input, &tool.output)))
-        .filter(|(_, places)| !places.is_empty())
-        .collect();
-    if places.is_empty() {
-        return;
-    }
-    text.push_str("\nwarning: integers beyond 2^53 in schemas, which JavaScript clients round:\n");
-    for (tool, places) in places {
-        let _ = writeln!(text, "  `{tool}`: {}", places.join(", "));
-    }
-    text.push_str("  Choose bounds within ±(2^53 - 1), or take and return such numbers as text.\n");
 }
 
 /// Warns of fields of parameters that models know by their names only.

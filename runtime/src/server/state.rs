@@ -78,6 +78,24 @@ fn failure(error: impl Display) -> Message {
     Message::new(format!("{error:#}"))
 }
 
+/// A server that was given no state, so that it can be given one.
+// Without a label, and about the server in place of the state, so that rustc's error has twelve lines.
+#[diagnostic::on_unimplemented(
+    message = "the server already has the state `{C}`",
+    note = "a server has one state: make both types fields of one struct with `#[derive(State)]`"
+)]
+pub trait NoState<C>: Sized {
+    /// Returns the server.
+    fn without_state(self) -> Server<()>;
+}
+
+#[diagnostic::do_not_recommend]
+impl NoState<()> for Server<()> {
+    fn without_state(self) -> Server<()> {
+        self
+    }
+}
+
 impl<B: Send + Sync + 'static> Server<B> {
     /// Replaces the state of a server. Tools that were added before need none.
     pub(super) fn with<C>(self, state: Source<C>) -> Server<C>

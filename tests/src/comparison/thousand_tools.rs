@@ -35,6 +35,7 @@ impl<const N: usize> Named for Numbered<N> {
     };
     const DESCRIPTOR: &'static Descriptor =
         &Descriptor { name: Self::NAME, ..*<get_price_async as Named>::DESCRIPTOR };
+    type Holder = <get_price_async as Named>::Holder;
 }
 
 impl<const N: usize> Tool<App> for Numbered<N> {

@@ -35,6 +35,7 @@ use crate::{
         shared::Shared,
         user_handler::{self, MethodResult},
     },
+    tool::session_state::SessionState,
 };
 
 /// The time for which a client may cache a list of tools, in milliseconds. Tools do not change while the process lives.
@@ -51,6 +52,8 @@ pub(crate) struct McpHandler {
     pub(super) log: logging::MinLevel,
     /// The name of the connection, for handlers; `None` over HTTP.
     pub(super) connection: Option<String>,
+    /// The values that handlers keep for the connection, or for the HTTP session whose requests this handler answers.
+    pub(super) session_state: Arc<SessionState>,
 }
 
 impl ServerHandler for McpHandler {
@@ -320,7 +323,15 @@ impl McpHandler {
     pub(crate) fn new(shared: Arc<Shared>, callers: CallerSource, gone: CancellationToken) -> Self {
         let task_rounds = TaskTracker::new();
         let connection = callers.connection();
-        Self { shared, callers, gone, task_rounds, log: logging::MinLevel::new(), connection }
+        Self {
+            shared,
+            callers,
+            gone,
+            task_rounds,
+            log: logging::MinLevel::new(),
+            connection,
+            session_state: Arc::default(),
+        }
     }
 
     /// Whether this server has `method` in `revision`, so that a request that rmcp does not know has malformed parameters.

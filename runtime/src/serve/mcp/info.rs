@@ -44,6 +44,8 @@ impl McpHandler {
         if let Some(parts) = context.extensions.get::<http::request::Parts>() {
             add_headers(&mut info, &parts.headers);
         }
+        // Over HTTP, a request without a session has a handler of its own, whose state would not outlive the call.
+        info.session_state = info.session.as_ref().map(|_| Arc::clone(&self.session_state));
         Some(Arc::new(info))
     }
 }
