@@ -23,7 +23,7 @@ mod token;
 
 use std::{ffi::OsString, io::IsTerminal as _, process::ExitCode, thread};
 
-use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::{about::About, message::Message, server::Server, stderr, tool::state::State};
@@ -63,8 +63,12 @@ enum Command {
     Config(host_config::HostConfigArgs),
     /// Print everything this server declares, as canonical JSON
     Manifest,
-    /// Print the reference of the tools, in Markdown
-    Docs,
+    /// Print the reference of the tools
+    Docs {
+        /// The form: Markdown, or one HTML page that needs no server
+        #[arg(long, value_enum, default_value_t)]
+        format: DocsFormat,
+    },
     /// Report what this server declares, and what enforces it on this machine
     Doctor {
         /// Start the server, and call each `read_only` tool with its examples: which threads does it leave behind?
@@ -84,6 +88,14 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// The form of a reference.
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum DocsFormat {
+    #[default]
+    Markdown,
+    Html,
 }
 
 /// The scopes that the local caller is granted.
@@ -174,7 +186,8 @@ impl<C: State> Server<C> {
             }
             Command::Config(config) => config.run(&name, own_arguments::given(own, &matches)),
             Command::Manifest => print(self.manifest()),
-            Command::Docs => print(self.reference()),
+            Command::Docs { format: DocsFormat::Markdown } => print(self.reference()),
+            Command::Docs { format: DocsFormat::Html } => print(self.reference_page()),
             Command::Doctor { probe: false } => print(self.outline().map(|outline| doctor::report(&outline))),
             Command::Doctor { probe: true } => print(probe::report(self)),
             Command::Audit(audit) => audit.run(&self),

@@ -1,5 +1,7 @@
 //! Holds everything about a server that is known without running it.
 
+use serde_json::Value;
+
 #[cfg(feature = "cli")]
 use crate::audit::AuditLog;
 use crate::{
@@ -14,6 +16,8 @@ use crate::{
 pub(crate) struct Outline {
     pub(crate) about: About,
     pub(crate) registry: Registry,
+    /// The tools as `tools/list` shows them in the newest revision, in the order of the registry.
+    pub(crate) listed: Vec<Value>,
     pub(crate) revisions: Vec<Revision>,
     pub(crate) visibility: Visibility,
     pub(crate) support: Support,

@@ -18,7 +18,7 @@ use crate::{
     registry::Registry,
     revision::Revision,
     sandbox::{Profile, Sandboxes, Support, SupportProbe},
-    serve::Service,
+    serve::{self, Service},
     start_error::StartError,
     store::KeyStore,
     tasks::Tasks,
@@ -98,6 +98,7 @@ impl<C: State> Server<C> {
         }
         Ok(Outline {
             about: config.about.clone(),
+            listed: serve::listed(&registry, keys.is_some()),
             registry,
             keys,
             revisions: config.revisions.clone(),
@@ -153,6 +154,17 @@ impl<C: State> Server<C> {
     /// As for [`Server::manifest`].
     pub fn reference(&self) -> Result<String, StartError> {
         Ok(crate::contract::reference(&self.outline()?))
+    }
+
+    /// Returns the reference as one HTML page without anything to fetch: an index, a search, and for each tool its words
+    /// and what enforces them on this machine, its parameters, its schemas and example calls. Texts of declarations are
+    /// shown as text; a content security policy keeps everything else from running.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Server::manifest`].
+    pub fn reference_page(&self) -> Result<String, StartError> {
+        Ok(crate::contract::page(&self.outline()?))
     }
 }
 
