@@ -242,6 +242,17 @@ impl<C> Server<C> {
         self
     }
 
+    /// Limits the tokens that `tools/list` costs a model that sees every tool. A server beyond it is not
+    /// [built](Server::build): every conversation pays for the list, whether it calls a tool or not.
+    ///
+    /// Tokens are estimated from the name, the description and the input schema of each tool, which is what hosts hand to a
+    /// model. A model's own tokenizer differs by some percent. `doctor` prints the cost of each tool;
+    /// [`assert_list_fits!`](macro@crate::testing::assert_list_fits) checks it in a test.
+    pub fn list_budget(mut self, tokens: u64) -> Self {
+        self.config.list_budget = Some(tokens);
+        self
+    }
+
     /// Sets the clock of rates, confirmations and tasks, for tests.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.config.bounds.clock = clock;

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::{registry::Registry, start_error::StartError};
+
 // The longest run of letters, digits or signs that counts as one token. With these numbers, 48 tools cost 1 % more than by
 // `o200k_base` and 4 % less than by Claude's published tokenizer, and each tool is within 6 % of the mean of the two.
 const LETTERS_PER_TOKEN: usize = 10;
@@ -16,6 +18,19 @@ pub(crate) fn tokens(listed: &Value) -> u64 {
         "name": part("name"), "description": part("description"), "inputSchema": part("inputSchema"),
     });
     estimate(&parts.to_string())
+}
+
+/// Checks that the tools cost at most `budget` tokens in all.
+pub(crate) fn check_budget(registry: &Registry, listed: &[Value], budget: u64) -> Result<(), StartError> {
+    let costs = || listed.iter().map(tokens);
+    let total = costs().sum();
+    let most = costs().zip(registry.tools()).max_by_key(|(tokens, _)| *tokens);
+    match most {
+        Some((most_tokens, most)) if total > budget => {
+            Err(StartError::ListBudget { tokens: total, budget, most: most.name(), most_tokens })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Counts runs of letters, digits and signs, as tokenizers of models do; blanks belong to the word after them. Text in

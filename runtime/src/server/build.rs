@@ -9,7 +9,7 @@ use super::{Server, config::Config, state::bind_hooks};
 use crate::audit::AuditLog;
 use crate::{
     confirm::Confirmations,
-    contract::Outline,
+    contract::{Outline, cost},
     idempotency::{self, KeyKeeping},
     lifecycle::Lifecycle,
     limits::Limits,
@@ -66,6 +66,9 @@ impl<C: State> Server<C> {
         let keys = idempotency::open(keeping, &registry, clock, config.key_argument)?;
         if keys.as_ref().is_some_and(|keys| keys.takes_argument) {
             registry.add_key_argument()?;
+        }
+        if let Some(budget) = config.list_budget {
+            cost::check_budget(&registry, &serve::listed(&registry, keys.is_some()), budget)?;
         }
         let core = Core {
             audit,
@@ -136,6 +139,16 @@ impl<C: State> Server<C> {
         let needed: Vec<&'static str> = self.declared().flat_map(|tool| tool.scopes).copied().collect();
         let idle = scopes.filter(|scope| self.config.scopes.is_idle(scope, needed.iter().copied()));
         idle.map(|scope| (scope, crate::text::nearest(scope, needed.iter().copied()))).collect()
+    }
+
+    /// Checks that the list of tools costs a model at most `budget` tokens, as [`Server::list_budget`] does.
+    ///
+    /// # Errors
+    ///
+    /// The list costs more, or as for [`Server::manifest`].
+    pub fn check_list_budget(&self, budget: u64) -> Result<(), StartError> {
+        let Outline { registry, listed, .. } = self.outline()?;
+        cost::check_budget(&registry, &listed, budget)
     }
 
     /// Returns the manifest, the full description of this server, as canonical JSON (sorted keys, two spaces).

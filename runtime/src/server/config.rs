@@ -46,6 +46,8 @@ pub(crate) struct Config {
     /// Tools that run without being confirmed.
     pub(super) confirmed_tools: Vec<String>,
     pub(super) max_output: usize,
+    /// The most tokens that the list of tools may cost.
+    pub(super) list_budget: Option<u64>,
     pub(super) checks: Vec<ReadinessCheck>,
     pub(crate) recording: Recording,
     /// The options of the program's own, and their values once a command line was read.
@@ -73,6 +75,7 @@ impl Config {
             skip_confirmation: false,
             confirmed_tools: Vec::new(),
             max_output: MAX_RESULT_BYTES,
+            list_budget: None,
             checks: Vec::new(),
             recording: Recording::Unset,
             #[cfg(feature = "cli")]
