@@ -7,6 +7,7 @@ mod manifest;
 mod outline;
 mod page;
 mod reference;
+mod store;
 
 #[cfg(feature = "cli")]
 pub(crate) use enforcement::EnforcedBy;
@@ -17,3 +18,5 @@ pub(crate) use page::page;
 #[cfg(feature = "cli")]
 pub(crate) use reference::call_line;
 pub(crate) use reference::reference;
+pub(crate) use store::manifest_as;
+pub use store::{Manifest, ManifestFormat};

@@ -18,6 +18,7 @@ use crate::{
     audit::AuditLog,
     clock::Clock,
     idempotency::KeyKeeping,
+    publication::Publication,
     record::Recording,
     revision::Revision,
     sandbox::Sandbox,
@@ -125,6 +126,12 @@ impl<C> Server<C> {
     /// Sets a name for people.
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.config.about.title = Some(title.into());
+        self
+    }
+
+    /// Says how the server is presented in registries and stores (`manifest --format`).
+    pub fn publication(mut self, publication: Publication) -> Self {
+        self.config.publication = Some(publication);
         self
     }
 

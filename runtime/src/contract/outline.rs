@@ -6,9 +6,10 @@ use serde_json::Value;
 use crate::audit::AuditLog;
 use crate::{
     about::About,
+    publication::Publication,
     registry::Registry,
     revision::Revision,
-    sandbox::Support,
+    sandbox::{SandboxConfig, Support},
     scopes::{Scopes, Visibility},
 };
 
@@ -18,9 +19,13 @@ pub(crate) struct Outline {
     pub(crate) registry: Registry,
     /// The tools as `tools/list` shows them in the newest revision, in the order of the registry.
     pub(crate) listed: Vec<Value>,
+    /// How the server is published, if it is.
+    pub(crate) publication: Option<Publication>,
     pub(crate) revisions: Vec<Revision>,
     pub(crate) visibility: Visibility,
     pub(crate) support: Support,
+    /// The sandbox as it is configured, on whatever machine.
+    pub(crate) sandbox: SandboxConfig,
     pub(crate) scopes: Scopes,
     /// Whether `serve` records calls by default.
     pub(crate) recorded: bool,

@@ -16,6 +16,7 @@ use super::{
     outline::Outline,
 };
 use crate::tool::descriptor::{Descriptor, Effect};
+pub(super) use example::arguments;
 use markup::{escaped, prose};
 
 const PAGE_TEMPLATE: &str = include_str!("page/page.html");

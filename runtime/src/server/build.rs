@@ -9,7 +9,7 @@ use super::{Server, config::Config, state::bind_hooks};
 use crate::audit::AuditLog;
 use crate::{
     confirm::Confirmations,
-    contract::{Outline, cost},
+    contract::{Manifest, ManifestFormat, Outline, cost},
     idempotency::{self, KeyKeeping},
     lifecycle::Lifecycle,
     limits::Limits,
@@ -104,8 +104,10 @@ impl<C: State> Server<C> {
             listed: serve::listed(&registry, keys.is_some()),
             registry,
             keys,
+            publication: config.publication.clone(),
             revisions: config.revisions.clone(),
             visibility: config.visibility,
+            sandbox: config.sandbox.clone(),
             support: SupportProbe::begin(config.sandbox.clone(), std::iter::empty()).end().0,
             scopes: config.scopes.clone(),
             recorded: !matches!(config.recording, Recording::Disabled),
@@ -158,6 +160,15 @@ impl<C: State> Server<C> {
     /// As for [`Server::build`], except for the state, which is not made.
     pub fn manifest(&self) -> Result<String, StartError> {
         Ok(crate::contract::manifest(&self.outline()?))
+    }
+
+    /// Returns the manifest in the format of a host, a registry or a store, with what its reader will refuse.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Server::manifest`].
+    pub fn manifest_as(&self, format: ManifestFormat) -> Result<Manifest, StartError> {
+        Ok(crate::contract::manifest_as(format, &self.outline()?))
     }
 
     /// Returns the reference of this server's tools in Markdown.

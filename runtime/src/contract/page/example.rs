@@ -42,7 +42,7 @@ impl Example {
 }
 
 /// The arguments of an example: those that have an example, and those that a call must have.
-fn arguments(definition: &Definition) -> Map<String, Value> {
+pub(in crate::contract) fn arguments(definition: &Definition) -> Map<String, Value> {
     let tool = definition.descriptor;
     let properties = definition.input.schema.get("properties");
     let sent = tool.params.iter().filter(|param| is_in_example(tool, param));
