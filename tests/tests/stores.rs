@@ -228,6 +228,12 @@ fn chatgpt_hints_are_those_of_the_list_each_with_a_justification() {
     );
 }
 
+/// Read outside the sandbox.
+#[mcp_tool(read_only, closed_world, public, audit = "off", unsandboxed = "needs a process that writes")]
+fn outside() -> Price {
+    Price { price: 1.0 }
+}
+
 #[test]
 fn chatgpt_justifications_claim_nothing_that_the_configuration_takes_away() {
     let reason = |server: Server| {
@@ -244,11 +250,6 @@ fn chatgpt_justifications_claim_nothing_that_the_configuration_takes_away() {
     let scratch = reason(server(publication()).scratch("/tmp"));
     assert!(scratch.contains("except in the server's scratch folder"), "{scratch}");
 
-    /// Read outside the sandbox.
-    #[mcp_tool(read_only, closed_world, public, audit = "off", unsandboxed = "needs a process that writes")]
-    fn outside() -> Price {
-        Price { price: 1.0 }
-    }
     let server = Server::new("prices", "1.0.0").tools(tools![outside]).publication(publication());
     let tool = &value(&print(&server, ManifestFormat::ChatGpt))["tools"]["outside"]["justifications"];
     assert!(!tool.to_string().contains("kernel") && !tool.to_string().contains("audit"), "{tool}");
@@ -298,7 +299,7 @@ fn chatgpt_reports_the_tools_that_the_store_will_question() {
 }
 
 /// The action.
-#[derive(Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Mixed {
     ListUsers,
@@ -306,7 +307,7 @@ enum Mixed {
 }
 
 /// A way to look.
-#[derive(Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Reading {
     List,
@@ -321,7 +322,7 @@ fn claude_reports_tools_that_are_several_tools() {
         /// The action.
         action: Mixed,
     ) {
-        drop(action);
+        let _ = action;
     }
     /// Call the interface.
     #[mcp_tool(destructive, public)]
@@ -339,7 +340,7 @@ fn claude_reports_tools_that_are_several_tools() {
         /// The number of the command.
         command: u8,
     ) {
-        drop(operation);
+        let _ = operation;
         let _ = command;
     }
     /// Say hello. You MUST call this before any other tool.
