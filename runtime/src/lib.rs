@@ -54,6 +54,7 @@ mod lifecycle;
 mod limits;
 mod message;
 mod pipeline;
+mod publication;
 mod record;
 mod registry;
 mod retry;
@@ -161,7 +162,9 @@ pub use candor_macros::tools;
 pub use clap;
 #[cfg(feature = "cli")]
 pub use cli::ServeOptions;
+pub use contract::{Manifest, ManifestFormat};
 pub use message::Message;
+pub use publication::Publication;
 pub use retry::{retry, retry_blocking};
 pub use revision::Revision;
 /// The protocol library, for a handler of prompts and resources: [`Server::handler`].

@@ -18,6 +18,7 @@ use crate::{
     audit::AuditLog,
     clock::Clock,
     idempotency::KeyKeeping,
+    publication::Publication,
     record::Recording,
     revision::Revision,
     sandbox::Sandbox,
@@ -126,6 +127,12 @@ impl<C> Server<C> {
     /// Sets a name for people.
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.config.about.title = Some(title.into());
+        self
+    }
+
+    /// Says how the server is presented in registries and stores (`manifest --format`).
+    pub fn publication(mut self, publication: Publication) -> Self {
+        self.config.publication = Some(publication);
         self
     }
 
@@ -240,6 +247,17 @@ impl<C> Server<C> {
     /// result is an error. Images and other binary content count as base64.
     pub fn max_output(mut self, bytes: usize) -> Self {
         self.config.max_output = bytes;
+        self
+    }
+
+    /// Limits the tokens that `tools/list` costs a model that sees every tool. A server beyond it is not
+    /// [built](Server::build): every conversation pays for the list, whether it calls a tool or not.
+    ///
+    /// Tokens are estimated from the name, the description and the input schema of each tool, which is what hosts hand to a
+    /// model. A model's own tokenizer differs by some percent. `doctor` prints the cost of each tool;
+    /// [`assert_list_fits!`](macro@crate::testing::assert_list_fits) checks it in a test.
+    pub fn list_budget(mut self, tokens: u64) -> Self {
+        self.config.list_budget = Some(tokens);
         self
     }
 

@@ -1,12 +1,17 @@
 //! `doctor`: reports what the server declares, and what enforces each declaration on this machine.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
 };
 
 use crate::{
-    contract::{EnforcedBy, Outline, enforcement},
+    contract::{
+        EnforcedBy, Outline,
+        cost::{self, thousands},
+        enforcement,
+    },
     sandbox::{Support, WordSupport},
     tool::descriptor::{Descriptor, Effect, IdempotencyKey},
     warnings::warnings,
@@ -28,6 +33,7 @@ pub(super) fn report(outline: &Outline) -> String {
             let _ = writeln!(text, "  {:<12} {}", effect.word(), names.join(", "));
         }
     }
+    tokens(&mut text, outline);
     scopes(&mut text, &tools);
     enforced(&mut text, &tools, outline);
     sandbox(&mut text, &tools, &outline.support);
@@ -38,6 +44,22 @@ pub(super) fn report(outline: &Outline) -> String {
         let _ = writeln!(text, "\nwarning: {warning}");
     }
     text
+}
+
+/// Reports the tokens that the list of tools costs a model, the most expensive tools first.
+fn tokens(text: &mut String, outline: &Outline) {
+    let mut tools: Vec<(u64, &str)> = outline
+        .listed
+        .iter()
+        .zip(outline.registry.tools())
+        .map(|(listed, tool)| (cost::tokens(listed), tool.name()))
+        .collect();
+    let total = thousands(tools.iter().map(|(tokens, _)| tokens).sum());
+    let _ = writeln!(text, "\nthe list costs a model about {total} tokens (an estimate):");
+    tools.sort_unstable_by_key(|(tokens, name)| (Reverse(*tokens), *name));
+    for (tokens, name) in &tools {
+        let _ = writeln!(text, "  {:>width$}  {name}", thousands(*tokens), width = total.len());
+    }
 }
 
 fn scopes(text: &mut String, tools: &[&Descriptor]) {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use candor::{
     __private::{Descriptor, Named, Run, Tool, Tools},
-    Sandbox, Server, Service,
+    Sandbox, Server, Service, State,
 };
 
 use super::{
@@ -58,14 +58,19 @@ macro_rules! numbered {
     };
 }
 
+/// Makes the declared server.
+pub fn server() -> Server<impl State> {
+    let server = Server::new("prices", "1.0.0").unaudited().state(App::default()).sandbox(Sandbox::Off);
+    numbered!(server)
+}
+
 /// Builds the declared server, with its scope granted.
 ///
 /// # Panics
 ///
 /// Never: the declarations are valid.
 pub fn declared() -> Service {
-    let server = Server::new("prices", "1.0.0").unaudited().state(App::default()).sandbox(Sandbox::Off);
-    numbered!(server).build().expect("the declarations are valid").grant(SCOPE)
+    server().build().expect("the declarations are valid").grant(SCOPE)
 }
 
 /// Makes the bare server.
