@@ -6,7 +6,7 @@ mod build;
 mod config;
 mod state;
 
-use std::{fmt::Display, path::PathBuf, sync::Arc};
+use std::{error::Error, path::PathBuf, sync::Arc};
 
 use futures::future::BoxFuture;
 
@@ -80,7 +80,7 @@ impl Server {
     /// At that time stdout is reserved for the protocol, so output of a database that opens cannot corrupt it. The
     /// server's own tokio runtime is entered, for drivers that need one. Threads and pools that start here are outside
     /// every sandbox.
-    pub fn state_with<C: State, E: Display>(
+    pub fn state_with<C: State, E: Into<Box<dyn Error + Send + Sync>>>(
         self,
         make: impl FnOnce() -> Result<C, E> + Send + 'static,
     ) -> Server<C> {
@@ -103,7 +103,11 @@ impl Server {
     /// });
     /// # server.build().unwrap();
     /// ```
-    pub fn state_with_async<C: State, E: Display, F: Future<Output = Result<C, E>> + Send + 'static>(
+    pub fn state_with_async<
+        C: State,
+        E: Into<Box<dyn Error + Send + Sync>>,
+        F: Future<Output = Result<C, E>> + Send + 'static,
+    >(
         self,
         make: impl FnOnce() -> F + Send + 'static,
     ) -> Server<C> {
