@@ -187,6 +187,7 @@ pub use tool::{
     handler::{Tool, Tools},
     output::{Annotations, Audience, Block, Content, Output, Structured},
     progress::Level,
+    request_info::SessionName,
     returned::Failure,
     state::{NoState, Provide, State},
 };

@@ -365,7 +365,9 @@ impl<C> Server<C> {
     /// never called: tools must be declared.
     ///
     /// The handler runs outside every sandbox, and nothing that is declared for tools holds for it: it checks scopes,
-    /// arguments and limits itself, and its requests are not recorded. [`Server::handler_with`] gives it the state.
+    /// arguments and limits itself, and its requests are not recorded. It finds the caller in the extensions of the
+    /// request's context, as `Arc<Caller>`, and the session as [`SessionName`](crate::SessionName). A subscription
+    /// (`subscriptions/listen`) has neither. [`Server::handler_with`] gives the handler the state.
     pub fn handler(mut self, handler: impl ServerHandler) -> Self {
         self.config.user_handler = Some(UserHandler::new(handler));
         self

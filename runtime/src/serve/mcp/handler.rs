@@ -345,12 +345,16 @@ impl McpHandler {
     pub(super) fn delegate<T: MethodResult, R: Into<ClientRequest>>(
         &self,
         request: R,
-        context: RequestContext<RoleServer>,
+        mut context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<T, ErrorData>> + Send + use<'_, T, R> {
         let is_modern = !revision(&context).is_legacy();
+        let introduced = self.introduce(&mut context);
         let core = &self.shared.core;
         let answer = user_handler::request(core, self.shared.user_handler.as_ref(), request.into(), context);
-        async move { user_handler::signed(answer.await?, is_modern.then_some(&self.shared.server_info)) }
+        async move {
+            introduced?;
+            user_handler::signed(answer.await?, is_modern.then_some(&self.shared.server_info))
+        }
     }
 }
 
