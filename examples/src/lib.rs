@@ -3,3 +3,4 @@
 pub mod broker;
 pub mod liars;
 pub mod prices;
+pub mod weather;
