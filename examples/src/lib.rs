@@ -2,5 +2,6 @@
 
 pub mod broker;
 pub mod liars;
+pub mod notes;
 pub mod prices;
 pub mod weather;
