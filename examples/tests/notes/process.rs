@@ -1,8 +1,11 @@
 //! Level three: the built program, called over its pipes and over HTTP.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use candor::Revision;
+use candor::{Revision, rmcp::model::SubscriptionFilter};
 use serde_json::{Value, json};
 
 use crate::program::{HttpProgram, StdioProgram};
@@ -71,6 +74,22 @@ async fn sigterm_writes_the_log_of_the_database_into_its_file() {
     let server = start(&copy, Revision::V2025_11_25).await;
     assert_eq!(titles(&server).await, ["one"]);
     assert_eq!(server.close().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn open_subscription_does_not_delay_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    for by_signal in [true, false] {
+        let server = start(folder.path(), Revision::V2026_07_28).await;
+        let filter = SubscriptionFilter::builder().resource_subscriptions(["memo://notes"]).build();
+        let mut listening = server.client.peer().listen(filter).await.unwrap();
+        add(&server, "one").await;
+        assert!(listening.next().await.unwrap().is_some());
+        let start = Instant::now();
+        let exit = if by_signal { server.terminate().await } else { server.close().await };
+        assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    }
 }
 
 #[test]

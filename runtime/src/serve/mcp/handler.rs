@@ -46,6 +46,8 @@ pub(crate) struct McpHandler {
     pub(super) callers: CallerSource,
     /// Cancelled when the client closes its end.
     pub(super) gone: CancellationToken,
+    /// Cancelled when the server stops.
+    stop: CancellationToken,
     /// Rounds of tasks that this connection began.
     pub(crate) task_rounds: TaskTracker,
     pub(super) log: logging::MinLevel,
@@ -272,7 +274,12 @@ impl ServerHandler for McpHandler {
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         match &self.shared.user_handler {
-            Some(user_handler) => user_handler.listen(&self.shared.core, context).await,
+            // A subscription has no end of its own, which a server that stops could wait for.
+            Some(user_handler) => tokio::select! {
+                ended = user_handler.listen(&self.shared.core, context) => ended,
+                () = self.gone.cancelled() => Ok(()),
+                () = self.stop.cancelled() => Ok(()),
+            },
             None => Err(user_handler::unknown("subscriptions/listen")),
         }
     }
@@ -317,10 +324,15 @@ impl ServerHandler for McpHandler {
 }
 
 impl McpHandler {
-    pub(crate) fn new(shared: Arc<Shared>, callers: CallerSource, gone: CancellationToken) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        callers: CallerSource,
+        gone: CancellationToken,
+        stop: CancellationToken,
+    ) -> Self {
         let task_rounds = TaskTracker::new();
         let connection = callers.connection();
-        Self { shared, callers, gone, task_rounds, log: logging::MinLevel::new(), connection }
+        Self { shared, callers, gone, stop, task_rounds, log: logging::MinLevel::new(), connection }
     }
 
     /// Whether this server has `method` in `revision`, so that a request that rmcp does not know has malformed parameters.
