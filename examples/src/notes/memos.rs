@@ -6,7 +6,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use candor::{
@@ -31,7 +31,7 @@ use tokio::{
 
 use super::{
     App,
-    store::{Change, NoteError, Reader, today},
+    store::{NoteError, Reader, today},
 };
 
 /// The scope that a caller needs to read notes.
@@ -41,13 +41,17 @@ const ALL: &str = "memo://notes";
 const MARKDOWN: &str = "text/markdown";
 /// The most notes that are listed.
 const MAX_LISTED_NOTES: u32 = 1_000;
+/// The most subscriptions of all sessions.
+const MAX_SUBSCRIPTIONS: usize = 1_000;
 
 /// The handler of resources and prompts.
 pub struct Memos {
     app: Arc<App>,
-    /// The task that tells a session of the changes of one resource.
-    subscriptions: Mutex<HashMap<(Option<SessionName>, String), AbortHandle>>,
+    subscriptions: Mutex<Subscriptions>,
 }
+
+/// The task that tells a session of the changes of one resource.
+type Subscriptions = HashMap<(Option<SessionName>, String), AbortHandle>;
 
 impl Memos {
     /// Makes the handler of the state that the tools share.
@@ -68,9 +72,7 @@ impl Memos {
         })
     }
 
-    fn subscriptions(
-        &self,
-    ) -> std::sync::MutexGuard<'_, HashMap<(Option<SessionName>, String), AbortHandle>> {
+    fn subscriptions(&self) -> MutexGuard<'_, Subscriptions> {
         self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -132,6 +134,15 @@ impl ServerHandler for Memos {
     ) -> Result<(), ErrorData> {
         check_scope(&context.extensions)?;
         let resource = Watched::parse(&params.uri)?;
+        let mut subscriptions = self.subscriptions();
+        // Those of sessions that have ended.
+        subscriptions.retain(|_, task| !task.is_finished());
+        if subscriptions.len() >= MAX_SUBSCRIPTIONS {
+            return Err(ErrorData::invalid_request(
+                "there are too many subscriptions; end others first",
+                None,
+            ));
+        }
         let (mut changes, peer, uri) = (self.app.writer.changes(), context.peer, params.uri.clone());
         let task = tokio::spawn(async move {
             while let Some(change) = next(&mut changes).await {
@@ -144,8 +155,7 @@ impl ServerHandler for Memos {
             }
         });
         let key = (context.extensions.get::<SessionName>().cloned(), params.uri);
-        let earlier = self.subscriptions().insert(key, task.abort_handle());
-        earlier.inspect(AbortHandle::abort);
+        subscriptions.insert(key, task.abort_handle()).inspect(AbortHandle::abort);
         Ok(())
     }
 
@@ -233,17 +243,17 @@ impl Watched {
         if uri == ALL { Ok(Self::All) } else { id_of(uri).map(Self::Note) }
     }
 
-    /// Whether a change is one of this resource. `None` stands for changes that were missed.
-    fn is_changed_by(self, change: Option<Change>) -> bool {
+    /// Whether the change of a note is one of this resource. `None` stands for changes that were missed.
+    fn is_changed_by(self, change: Option<u32>) -> bool {
         match (self, change) {
             (Self::All, _) | (_, None) => true,
-            (Self::Note(id), Some(Change::Added(changed) | Change::Deleted(changed))) => id == changed,
+            (Self::Note(id), Some(changed)) => id == changed,
         }
     }
 }
 
 /// Waits for the next change: `Some(None)` if this receiver was too slow for some, `None` at the end.
-async fn next(changes: &mut Receiver<Change>) -> Option<Option<Change>> {
+async fn next(changes: &mut Receiver<u32>) -> Option<Option<u32>> {
     match changes.recv().await {
         Ok(change) => Some(Some(change)),
         Err(RecvError::Lagged(_)) => Some(None),

@@ -65,16 +65,8 @@ pub struct Reader(Pool<SqliteConnectionManager>);
 pub struct Writer {
     /// `SQLite` has one writer at a time, so this pool has one connection.
     pool: Pool<SqliteConnectionManager>,
-    changes: broadcast::Sender<Change>,
-}
-
-/// A change that a subscriber may want to know of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// A note was added.
-    Added(u32),
-    /// A note was deleted.
-    Deleted(u32),
+    /// The numbers of the notes that were added or deleted.
+    changes: broadcast::Sender<u32>,
 }
 
 impl Writer {
@@ -110,7 +102,7 @@ impl Writer {
             params![title, text, created.to_string()],
             |row| row.get(0),
         )?;
-        self.announce(Change::Added(id));
+        self.announce(id);
         Ok(Note { id, title: title.to_owned(), text: text.to_owned(), created })
     }
 
@@ -128,19 +120,19 @@ impl Writer {
             .collect::<Result<Vec<_>, _>>()?;
         transaction.commit()?;
         for note in &deleted {
-            self.announce(Change::Deleted(note.id));
+            self.announce(note.id);
         }
         Ok(deleted)
     }
 
-    /// Returns a receiver of the changes from now on.
-    pub fn changes(&self) -> broadcast::Receiver<Change> {
+    /// Returns a receiver of the numbers of the notes that are added or deleted from now on.
+    pub fn changes(&self) -> broadcast::Receiver<u32> {
         self.changes.subscribe()
     }
 
-    fn announce(&self, change: Change) {
+    fn announce(&self, id: u32) {
         // Without a subscriber, there is no receiver.
-        let _ = self.changes.send(change);
+        let _ = self.changes.send(id);
     }
 
     /// Writes the log of the database into its file, so that a copy of the file has all notes.

@@ -6,10 +6,15 @@ use std::{
 };
 
 use candor::{
-    Revision, Service,
+    Revision, Server, Service, State,
     testing::{Client, ClientBuilder, ElicitAction, assert_idempotent},
+    tools,
 };
-use candor_examples::notes::server;
+use candor_examples::notes::{
+    server,
+    store::{Reader, Writer},
+    tools,
+};
 use serde_json::{Value, json};
 
 /// Builds the server with a database in `folder`.
@@ -95,6 +100,25 @@ async fn futures_of<T, F: Future<Output = T>>(count: usize, make: impl Fn() -> F
     })
     .await;
     done.into_iter().flatten().collect()
+}
+
+/// A state without a writer.
+#[derive(State)]
+struct ReadingApp {
+    #[state(read)]
+    reader: Reader,
+}
+
+#[tokio::test]
+async fn sandboxed_reader_needs_no_writer_in_its_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("notes.db");
+    Writer::open(&file).unwrap().add("Shopping", "Milk").unwrap();
+    let app = ReadingApp { reader: Reader::open(&file, 2).unwrap() };
+    let service = Server::new("notes", "1").state(app).tools(tools![tools::list_notes]).build().unwrap();
+    let client = Client::to(service.grant("notes:read"), Revision::V2026_07_28).await;
+    let answer = client.call("list_notes", json!({})).await.unwrap();
+    assert!(!answer.is_error, "{}", answer.text());
 }
 
 #[tokio::test]
