@@ -276,7 +276,7 @@ impl Search<'_> {
     }
 }
 
-/// What is known of a file or folder.
+/// A description of a file or folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Info {
     /// The absolute path.
