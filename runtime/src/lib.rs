@@ -191,6 +191,7 @@ pub use tool::{
     handler::{Tool, Tools},
     output::{Annotations, Audience, Block, Content, Output, Structured},
     progress::Level,
+    request_info::SessionName,
     returned::Failure,
     state::{Provide, State, Takes},
 };

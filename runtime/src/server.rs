@@ -6,7 +6,7 @@ mod build;
 mod config;
 mod state;
 
-use std::{fmt::Display, path::PathBuf, sync::Arc};
+use std::{error::Error, path::PathBuf, sync::Arc};
 
 use futures::future::BoxFuture;
 
@@ -82,7 +82,7 @@ impl Server {
     /// At that time stdout is reserved for the protocol, so output of a database that opens cannot corrupt it. The
     /// server's own tokio runtime is entered, for drivers that need one. Threads and pools that start here are outside
     /// every sandbox.
-    pub fn state_with<C: State, E: Display>(
+    pub fn state_with<C: State, E: Into<Box<dyn Error + Send + Sync>>>(
         self,
         make: impl FnOnce() -> Result<C, E> + Send + 'static,
     ) -> Server<C> {
@@ -105,7 +105,11 @@ impl Server {
     /// });
     /// # server.build().unwrap();
     /// ```
-    pub fn state_with_async<C: State, E: Display, F: Future<Output = Result<C, E>> + Send + 'static>(
+    pub fn state_with_async<
+        C: State,
+        E: Into<Box<dyn Error + Send + Sync>>,
+        F: Future<Output = Result<C, E>> + Send + 'static,
+    >(
         self,
         make: impl FnOnce() -> F + Send + 'static,
     ) -> Server<C> {
@@ -380,7 +384,9 @@ impl<C> Server<C> {
     /// never called: tools must be declared.
     ///
     /// The handler runs outside every sandbox, and nothing that is declared for tools holds for it: it checks scopes,
-    /// arguments and limits itself, and its requests are not recorded. [`Server::handler_with`] gives it the state.
+    /// arguments and limits itself, and its requests are not recorded. It finds the caller in the extensions of the
+    /// request's context, as `Arc<Caller>`, and the session as [`SessionName`](crate::SessionName). A subscription
+    /// (`subscriptions/listen`) has neither. [`Server::handler_with`] gives the handler the state.
     pub fn handler(mut self, handler: impl ServerHandler) -> Self {
         self.config.user_handler = Some(UserHandler::new(handler));
         self

@@ -6,6 +6,21 @@ use serde_json::{Map, Value};
 
 use super::session_state::SessionState;
 
+/// The name of a session, which a handler of prompts and resources finds in the extensions of its request's context
+/// ([`Server::handler`](crate::Server::handler)).
+///
+/// It is the text of [`Call::session`](crate::Call::session), and does not give access to the session. Requests over HTTP
+/// under 2026-07-28 have none.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SessionName(pub(crate) String);
+
+impl SessionName {
+    /// Returns the name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The request behind a call, as its transport knows it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestInfo {
