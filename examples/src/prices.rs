@@ -7,7 +7,7 @@ pub mod tools;
 
 use std::path::Path;
 
-use candor::{Server, State, tools};
+use candor::{Publication, Server, State, tools};
 
 use alerts::{AlertList, Alerts};
 use exchange::Exchange;
@@ -55,6 +55,16 @@ impl App {
     }
 }
 
+/// The presentation of the server in registries and stores.
+fn publication() -> Publication {
+    Publication::new("io.github.candor-mcp/prices", "Stock prices and price alerts")
+        .package("candor-examples")
+        .author("The authors of Candor")
+        .repository("https://github.com/candor-mcp/candor")
+        .privacy_policy("https://github.com/candor-mcp/candor/blob/main/examples/PRIVACY.md")
+        .category("FINANCE")
+}
+
 /// Makes the server.
 pub fn server() -> Server<App> {
     server_of(App::open)
@@ -68,6 +78,7 @@ pub fn server_of(state: impl FnOnce() -> Result<App, String> + Send + 'static) -
             "Monthly closing prices of AAPL, AMZN, GOOG, IBM and MSFT in US dollars, January 2000 to March 2010. \
              Dates are the first of a month. Alerts are kept until they are cleared.",
         )
+        .publication(publication())
         .state_with(state)
         .tools(tools![
             tools::get_stock_price,

@@ -5,7 +5,6 @@ fn r#match(r#type: &str, price: Option<f64>, token: String) {}
 #[doc(hidden)]
 #[allow(non_camel_case_types, unreachable_pub)]
 enum r#match {}
-#[cfg(unix)]
 const _: () = {
     #[allow(unused_imports)]
     use ::renamed::__private::{
@@ -74,6 +73,7 @@ const _: () = {
             output: __candor::Returned::<()>::schema,
             ..__candor::Descriptor::DEFAULT
         };
+        type Holder = __tool_match;
     }
     impl<__C: __candor::State> __candor::Tool<__C> for r#match {
         const RUN: __candor::Run<__C> = __candor::Run::Blocking(|_, _, mut __args| {
@@ -85,4 +85,8 @@ const _: () = {
             __candor::Returned::new(r#match(&__a0, __a1, __a2)).outcome()
         });
     }
+    #[allow(non_camel_case_types, unreachable_pub)]
+    pub enum __tool_match {}
+    #[diagnostic::do_not_recommend]
+    impl<__C: __candor::State> __candor::Takes<__C, ()> for &__tool_match {}
 };

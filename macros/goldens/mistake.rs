@@ -18,8 +18,12 @@ const _: () = {
     impl __candor::Named for set_price {
         const NAME: &'static __candor::str = "set_price";
         const DESCRIPTOR: &'static __candor::Descriptor = &__candor::Descriptor::FALLBACK;
+        type Holder = __tool_set_price;
     }
+    #[allow(non_camel_case_types, unreachable_pub)]
+    pub enum __tool_set_price {}
     impl<__C> __candor::Tool<__C> for set_price {
         const RUN: __candor::Run<__C> = __candor::Run::FALLBACK;
     }
+    impl<__C> __candor::Takes<__C, ()> for &__tool_set_price {}
 };

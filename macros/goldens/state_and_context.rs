@@ -39,6 +39,7 @@ const _: () = {
             output: <Cleared as __candor::Output>::schema,
             ..__candor::Descriptor::DEFAULT
         };
+        type Holder = __tool_clear_alerts;
     }
     impl<__C: __candor::Provide<Alerts> + __candor::State> __candor::Tool<__C>
     for clear_alerts
@@ -75,4 +76,9 @@ const _: () = {
             }
         }));
     }
+    #[allow(non_camel_case_types, unreachable_pub)]
+    pub enum __tool_clear_alerts {}
+    #[diagnostic::do_not_recommend]
+    impl<__C: __candor::Provide<Alerts> + __candor::State> __candor::Takes<__C, Alerts>
+    for &__tool_clear_alerts {}
 };

@@ -39,6 +39,7 @@ const _: () = {
             output: __candor::Returned::<f64>::schema,
             ..__candor::Descriptor::DEFAULT
         };
+        type Holder = __tool_get_stock_price;
     }
     impl<__C: __candor::State> __candor::Tool<__C> for get_stock_price {
         const RUN: __candor::Run<__C> = __candor::Run::Blocking(|_, _, mut __args| {
@@ -49,4 +50,8 @@ const _: () = {
             __candor::Returned::new(get_stock_price(__a0, __a1)).outcome()
         });
     }
+    #[allow(non_camel_case_types, unreachable_pub)]
+    pub enum __tool_get_stock_price {}
+    #[diagnostic::do_not_recommend]
+    impl<__C: __candor::State> __candor::Takes<__C, ()> for &__tool_get_stock_price {}
 };

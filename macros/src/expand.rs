@@ -6,8 +6,8 @@ mod run;
 mod state;
 mod tools;
 
-use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Attribute, Path, Visibility, parse_quote};
 
 use self::{
@@ -27,11 +27,12 @@ pub(crate) fn tool(tool: &Tool) -> TokenStream {
     let private = private();
     let function = &tool.sig.function;
     let ident = tool.sig.ident();
-    let marker = marker(ident, &function.visibility, &cfgs(&tool.sig));
     let descriptor = descriptor(tool, &private);
     let run = run(tool, &private);
     let name = &tool.name;
     let (c, provides, bounds) = state_bounds(tool, &private);
+    let handles = handles(tool);
+    let holder = holder(ident);
     // Rust's own `#[deprecated]` warns Rust callers, and the expansion is not one of them.
     let is_deprecated = function.attributes.iter().any(|attribute| attribute.path().is_ident("deprecated"));
     let allow_deprecated = is_deprecated.then(|| quote!(#[allow(deprecated)]));
@@ -40,16 +41,23 @@ pub(crate) fn tool(tool: &Tool) -> TokenStream {
         impl #private::Named for #ident {
             const NAME: &'static #private::str = #name;
             const DESCRIPTOR: &'static #private::Descriptor = &#descriptor;
+            type Holder = #holder;
         }
         #allow_deprecated
         impl<#c: #provides> #private::Tool<#c> for #ident #bounds {
             const RUN: #private::Run<#c> = #run;
             #constant
         }
+        // Not the marker, which would then count as used, and a tool in no list would cause no warning.
+        #[allow(non_camel_case_types, unreachable_pub)]
+        pub enum #holder {}
+        // Without its conditions, so that rustc's error about a missing handle is short.
+        #[diagnostic::do_not_recommend]
+        impl<#c: #provides> #private::Takes<#c, #handles> for &#holder {}
         #check
     };
-    let impls = scope(&tool.krate, &cfgs(&tool.sig), &impls);
-    quote!(#function #marker #impls)
+    let marker = marker(&tool.krate, ident, &function.visibility, &cfgs(&tool.sig), &impls);
+    quote!(#function #marker)
 }
 
 /// The expansion of `preview = …`.
@@ -101,27 +109,51 @@ pub(crate) fn marker_alone(krate: &Path, ident: &Ident) -> TokenStream {
 
 fn fallback_marker(krate: &Path, ident: &Ident, visibility: &Visibility, cfgs: &[&Attribute]) -> TokenStream {
     let private = private();
-    let marker = marker(ident, visibility, cfgs);
     let name = ident.to_string();
+    let holder = holder(ident);
     let impls = quote! {
         impl #private::Named for #ident {
             const NAME: &'static #private::str = #name;
             const DESCRIPTOR: &'static #private::Descriptor = &#private::Descriptor::FALLBACK;
+            type Holder = #holder;
         }
+        #[allow(non_camel_case_types, unreachable_pub)]
+        pub enum #holder {}
         impl<__C> #private::Tool<__C> for #ident {
             const RUN: #private::Run<__C> = #private::Run::FALLBACK;
         }
+        impl<__C> #private::Takes<__C, ()> for &#holder {}
     };
-    let impls = scope(krate, cfgs, &impls);
-    quote!(#marker #impls)
+    marker(krate, ident, visibility, cfgs, &impls)
+}
+
+/// Expands to the marker type with its impls. Types and values are separate namespaces, so one `use` imports the function
+/// and its marker.
+///
+/// The impls are in an attribute of the marker, which puts them after it: inside an `impl`, where neither can be, rustc then
+/// reports one error in place of four.
+fn marker(
+    krate: &Path,
+    ident: &Ident,
+    visibility: &Visibility,
+    cfgs: &[&Attribute],
+    impls: &TokenStream,
+) -> TokenStream {
+    let impls = scope(krate, impls);
+    quote_spanned! {span_of(ident)=>
+        #(#cfgs)*
+        #[#krate::__private::append(#impls)]
+        #[doc(hidden)]
+        #[allow(non_camel_case_types, unreachable_pub)]
+        #visibility enum #ident {}
+    }
 }
 
 /// Puts `impls` into a scope of their own that imports [`private`]. `Returned` has a method for each
 /// kind of return value there.
-fn scope(krate: &Path, cfgs: &[&Attribute], impls: &TokenStream) -> TokenStream {
+fn scope(krate: &Path, impls: &TokenStream) -> TokenStream {
     let private = private();
     quote! {
-        #(#cfgs)*
         const _: () = {
             #[allow(unused_imports)]
             use #krate::__private::{
@@ -136,16 +168,6 @@ fn scope(krate: &Path, cfgs: &[&Attribute], impls: &TokenStream) -> TokenStream 
 /// Returns the `#[cfg(…)]`s below `#[mcp_tool]`, which apply to the whole expansion.
 fn cfgs(sig: &Sig) -> Vec<&Attribute> {
     sig.function.attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect()
-}
-
-/// Types and values are separate namespaces, so one `use` imports the function and its marker.
-fn marker(ident: &Ident, visibility: &Visibility, cfgs: &[&Attribute]) -> TokenStream {
-    quote! {
-        #(#cfgs)*
-        #[doc(hidden)]
-        #[allow(non_camel_case_types, unreachable_pub)]
-        #visibility enum #ident {}
-    }
 }
 
 /// Returns the state's type parameter, the handles that the state must provide, and the limits that `read_only` and
@@ -176,6 +198,19 @@ fn state_bounds(tool: &Tool, private: &Ident) -> (Ident, TokenStream, TokenStrea
     });
     let bounds = quote!(where #preview #(#bounds,)*);
     (c, provides, bounds)
+}
+
+/// The name of the type that says which handles the tool takes. It stands for the tool in rustc's errors.
+fn holder(tool: &Ident) -> Ident {
+    format_ident!("__tool_{}", tool, span = Span::call_site())
+}
+
+/// Returns the type of the tool's handles as an error shows it.
+fn handles(tool: &Tool) -> TokenStream {
+    match tool.state().as_slice() {
+        [handle] => quote!(#handle),
+        handles => quote!((#(&'static #handles),*)),
+    }
 }
 
 impl ToTokens for Function {

@@ -4,6 +4,7 @@ use std::{env, fs, path::Path};
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::{Attribute, File, Item};
 
 use crate::declare;
 
@@ -120,7 +121,8 @@ fn state() {
 
 /// Compares an expansion with the file of its name.
 fn assert_golden(name: &str, expansion: TokenStream) {
-    let file = syn::parse2(expansion).expect("an expansion is Rust");
+    let mut file: File = syn::parse2(expansion).expect("an expansion is Rust");
+    file.items = file.items.into_iter().flat_map(appended).collect();
     let text = prettyplease::unparse(&file);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("goldens").join(name).with_extension("rs");
     if env::var_os("UPDATE_GOLDENS").is_some() {
@@ -128,4 +130,16 @@ fn assert_golden(name: &str, expansion: TokenStream) {
     }
     let golden = fs::read_to_string(&path).unwrap_or_default();
     assert!(golden == text, "{} differs from the expansion:\n{text}", path.display());
+}
+
+/// Does what the attribute `append` does, so that a golden shows formatted code.
+fn appended(item: Item) -> Vec<Item> {
+    let Item::Enum(mut marker) = item else { return vec![item] };
+    let is_append = |attribute: &Attribute| {
+        attribute.path().segments.last().is_some_and(|segment| segment.ident == "append")
+    };
+    let Some(at) = marker.attrs.iter().position(is_append) else { return vec![Item::Enum(marker)] };
+    let attribute = marker.attrs.remove(at);
+    let appended: File = attribute.parse_args().expect("appended items are Rust");
+    [Item::Enum(marker)].into_iter().chain(appended.items).collect()
 }

@@ -42,3 +42,11 @@ pub fn state(input: TokenStream) -> TokenStream {
 pub fn tools(input: TokenStream) -> TokenStream {
     declare::tools(input.into()).into()
 }
+
+/// Puts its input after the item. For expansions alone.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn append(input: TokenStream, mut item: TokenStream) -> TokenStream {
+    item.extend(input);
+    item
+}

@@ -8,7 +8,7 @@ use syn::{
     punctuated::Punctuated,
 };
 
-use crate::error::Mistake;
+use crate::{error::Mistake, key::spelled};
 
 /// An optional `crate = ::path;`, then the paths of tools.
 pub(crate) struct ToolList {
@@ -18,11 +18,26 @@ pub(crate) struct ToolList {
 
 impl ToolList {
     pub(crate) fn read(tokens: TokenStream) -> Result<Self, Mistake> {
-        syn::parse2(tokens).map_err(|error| {
+        let list: Self = syn::parse2(tokens).map_err(|error| {
             Mistake::unparsed(&error, "the list of `tools!` cannot be parsed here")
                 .help("it takes paths of tools: `tools![get_price, alerts::clear]`")
-        })
+        })?;
+        match list.tools.iter().find_map(of_a_type) {
+            Some(mistake) => Err(mistake),
+            None => Ok(list),
+        }
     }
+}
+
+/// A mistake if this path is a function of a type. The names of modules begin with a lower-case letter.
+fn of_a_type(tool: &Path) -> Option<Mistake> {
+    let parent = tool.segments.iter().nth_back(1)?;
+    parent.ident.to_string().starts_with(char::is_uppercase).then(|| {
+        let name = tool.segments.last().map(|name| name.ident.to_string()).unwrap_or_default();
+        Mistake::at(tool, format!("`{}` is a function of a type, and not a tool", spelled(tool)))
+            .note("a tool is a free function; the server passes its state as `&T`")
+            .help(format!("move the function out of the `impl`, and list it as `{name}`"))
+    })
 }
 
 impl Parse for ToolList {

@@ -24,10 +24,17 @@ mod token;
 
 use std::{ffi::OsString, io::IsTerminal as _, process::ExitCode, thread};
 
-use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use crate::{about::About, message::Message, server::Server, stderr, tool::state::State};
+use crate::{
+    about::About,
+    contract::{Manifest, ManifestFormat},
+    message::Message,
+    server::Server,
+    stderr,
+    tool::state::State,
+};
 use print::{fail, print, print_stdout};
 pub use serve::ServeOptions;
 
@@ -62,10 +69,20 @@ enum Command {
     Call(call::CallArgs),
     /// Print the configuration of an MCP host for this server
     Config(host_config::HostConfigArgs),
-    /// Print everything this server declares, as canonical JSON
-    Manifest,
-    /// Print the reference of the tools, in Markdown
-    Docs,
+    /// Print everything this server declares, for a program, a registry or a store
+    ///
+    /// The exit code is 1 if the reader of the format will refuse the server: stderr says why.
+    Manifest {
+        /// The format
+        #[arg(long, value_enum, default_value_t)]
+        format: ManifestFormat,
+    },
+    /// Print the reference of the tools
+    Docs {
+        /// The form: Markdown, or one HTML page that needs no server
+        #[arg(long, value_enum, default_value_t)]
+        format: DocsFormat,
+    },
     /// Print the contract of this server for a file that is committed: every definition, with its digest
     Lock(contract::LockArgs),
     /// Check that the committed lock is the contract of this program
@@ -93,6 +110,14 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// The form of a reference.
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum DocsFormat {
+    #[default]
+    Markdown,
+    Html,
 }
 
 /// The scopes that the local caller is granted.
@@ -182,11 +207,15 @@ impl<C: State> Server<C> {
                 call.run(&self, own_arguments::given(own, &matches), variables)
             }
             Command::Config(config) => config.run(&name, own_arguments::given(own, &matches)),
-            Command::Manifest => print(self.manifest()),
+            Command::Manifest { format } => match self.manifest_as(format) {
+                Ok(manifest) => print_manifest(&manifest),
+                Err(error) => fail(&error),
+            },
+            Command::Docs { format: DocsFormat::Markdown } => print(self.reference()),
+            Command::Docs { format: DocsFormat::Html } => print(self.reference_page()),
             Command::Lock(lock) => lock.run(&self),
             Command::Check(check) => check.run(&self),
             Command::Diff(diff) => diff.run(&self),
-            Command::Docs => print(self.reference()),
             Command::Doctor { probe: false } => print(self.outline().map(|outline| doctor::report(&outline))),
             Command::Doctor { probe: true } => print(probe::report(self)),
             Command::Audit(audit) => audit.run(&self),
@@ -232,6 +261,18 @@ fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
         arguments.insert(arguments.len().min(1), "serve".into());
     }
     arguments
+}
+
+/// Prints a manifest on stdout and the findings about it on stderr.
+fn print_manifest(manifest: &Manifest) -> ExitCode {
+    let printed = manifest.text.as_deref().map_or(ExitCode::from(DONE), print_stdout);
+    for finding in &manifest.findings {
+        stderr::line(format_args!("finding: {finding}"));
+    }
+    if printed == ExitCode::from(DONE) && !manifest.findings.is_empty() {
+        return ExitCode::from(FAILED);
+    }
+    printed
 }
 
 /// Runs a command on a thread that may wait: inside `#[tokio::main]` the current one may not.

@@ -4,9 +4,11 @@
 #[cfg(feature = "cli")]
 mod approvals;
 mod change;
+pub(crate) mod cost;
 mod definition;
 mod diff;
 mod enforcement;
+mod explanation;
 #[cfg(all(feature = "cli", feature = "http"))]
 mod listed;
 mod lock;
@@ -14,10 +16,12 @@ mod locked;
 mod manifest;
 mod normal;
 mod outline;
+mod page;
 mod reference;
 #[cfg(feature = "cli")]
 mod report;
 mod schema_diff;
+mod store;
 #[cfg(all(test, feature = "cli"))]
 mod table;
 
@@ -40,8 +44,11 @@ pub(crate) use locked::LockCheck;
 pub(crate) use locked::check_locked;
 pub(crate) use manifest::{declaration, manifest};
 pub(crate) use outline::Outline;
+pub(crate) use page::page;
 #[cfg(feature = "cli")]
 pub(crate) use reference::call_line;
 pub(crate) use reference::reference;
 #[cfg(feature = "cli")]
 pub(crate) use report::{Report, ReportFormat, Uncompared, Verdict};
+pub(crate) use store::manifest_as;
+pub use store::{Manifest, ManifestFormat};

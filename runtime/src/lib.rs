@@ -55,6 +55,7 @@ mod lifecycle;
 mod limits;
 mod message;
 mod pipeline;
+mod publication;
 mod record;
 mod registry;
 mod retry;
@@ -162,8 +163,10 @@ pub use candor_macros::tools;
 pub use clap;
 #[cfg(feature = "cli")]
 pub use cli::ServeOptions;
+pub use contract::{Manifest, ManifestFormat};
 pub use message::Message;
 pub use pipeline::OutdatedCalls;
+pub use publication::Publication;
 pub use retry::{retry, retry_blocking};
 pub use revision::Revision;
 /// The protocol library, for a handler of prompts and resources: [`Server::handler`].
@@ -174,11 +177,12 @@ pub use serve::{HttpOptions, HttpService};
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub use server::NeedsStateWith;
-pub use server::{Server, Service, StopResult};
+pub use server::{NoState, Server, Service, StopResult};
 pub use start_error::StartError;
 pub use store::KeyStore;
 pub use tool::{
     args::Argument,
+    as_text::{AsText, WholeNumber},
     ask::{Ask, ClientFeature, FormAnswer},
     call::Call,
     caller::Caller,
@@ -189,8 +193,9 @@ pub use tool::{
     handler::{Tool, Tools},
     output::{Annotations, Audience, Block, Content, Output, Structured},
     progress::Level,
+    request_info::SessionName,
     returned::Failure,
-    state::{NoState, Provide, State},
+    state::{Provide, State, Takes},
 };
 
 /// The items that expansions name. This module is not part of the public API.
@@ -203,8 +208,12 @@ pub mod __private {
         time::Duration,
     };
 
-    use crate::tool::{outcome::Outcome, output::Reply};
-    pub use crate::{Argument, Failure, Output, Provide, Tool};
+    use std::marker::PhantomData;
+
+    pub use candor_macros::append;
+
+    use crate::tool::{handler::Entry, outcome::Outcome, output::Reply};
+    pub use crate::{Argument, Failure, Output, Provide, Takes, Tool};
 
     /// For the benchmark that runs it beside the crate `jsonschema`.
     pub use crate::schema::Checker;
@@ -221,6 +230,11 @@ pub mod __private {
     /// The outcome of a handler that did not fail.
     pub fn done(reply: Reply) -> Outcome {
         reply.into()
+    }
+
+    /// The entry of a tool whose handles this state has.
+    pub fn entry<C>(_: PhantomData<C>, entry: Entry<C>) -> Entry<C> {
+        entry
     }
 
     /// Boxes a future that may cross threads.

@@ -34,9 +34,13 @@ impl Message {
         self
     }
 
-    /// Says what to type next.
+    /// Says what to type next. A second one, for another way, stands on a line of its own.
     pub fn help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
-        self.help = Some(help.into());
+        let help = help.into();
+        self.help = Some(match self.help {
+            None => help,
+            Some(first) => format!("{first}\nhelp: {help}").into(),
+        });
         self
     }
 

@@ -90,7 +90,6 @@ impl OutputShape {
         }
     }
 
-    #[cfg(feature = "cli")]
     fn listed(&self) -> Option<&Map<String, Value>> {
         match self {
             Self::Structured { schema, .. } => Some(schema),
@@ -121,8 +120,7 @@ impl OutputShape {
     }
 }
 
-/// Lists the places in a tool's schemas where an integer is beyond 2^53, so that JavaScript clients round it.
-#[cfg(feature = "cli")]
+/// Lists the places in a tool's schemas where an integer is beyond ±(2^53 − 1), so that JavaScript clients round it.
 pub(crate) fn unsafe_integers(input: &Input, output: &OutputShape) -> Vec<String> {
     let mut places = Vec::new();
     for (name, schema) in [("inputSchema", Some(&input.schema)), ("outputSchema", output.listed())] {

@@ -26,4 +26,5 @@ pub(crate) use shared::ReadinessCheck;
 pub(crate) use shutdown::Shutdown;
 #[cfg(feature = "cli")]
 pub(crate) use stdio::Stdio;
+pub(crate) use tool_list::listed;
 pub(crate) use user_handler::UserHandler;

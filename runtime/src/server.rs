@@ -6,7 +6,7 @@ mod build;
 mod config;
 mod state;
 
-use std::{fmt::Display, path::PathBuf, sync::Arc};
+use std::{error::Error, path::PathBuf, sync::Arc};
 
 use futures::future::BoxFuture;
 
@@ -18,6 +18,7 @@ use crate::{
     audit::AuditLog,
     clock::Clock,
     idempotency::KeyKeeping,
+    publication::Publication,
     record::Recording,
     revision::Revision,
     sandbox::Sandbox,
@@ -28,10 +29,11 @@ use crate::{
     tool::{
         descriptor::{Descriptor, Rate},
         handler::{Entry, Tools},
-        state::{NoState, State},
+        state::State,
     },
 };
 use config::Config;
+pub use state::NoState;
 use state::{HandlerWith, Source, StopWith};
 
 /// The builder of a server.
@@ -80,7 +82,7 @@ impl Server {
     /// At that time stdout is reserved for the protocol, so output of a database that opens cannot corrupt it. The
     /// server's own tokio runtime is entered, for drivers that need one. Threads and pools that start here are outside
     /// every sandbox.
-    pub fn state_with<C: State, E: Display>(
+    pub fn state_with<C: State, E: Into<Box<dyn Error + Send + Sync>>>(
         self,
         make: impl FnOnce() -> Result<C, E> + Send + 'static,
     ) -> Server<C> {
@@ -103,7 +105,11 @@ impl Server {
     /// });
     /// # server.build().unwrap();
     /// ```
-    pub fn state_with_async<C: State, E: Display, F: Future<Output = Result<C, E>> + Send + 'static>(
+    pub fn state_with_async<
+        C: State,
+        E: Into<Box<dyn Error + Send + Sync>>,
+        F: Future<Output = Result<C, E>> + Send + 'static,
+    >(
         self,
         make: impl FnOnce() -> F + Send + 'static,
     ) -> Server<C> {
@@ -116,8 +122,8 @@ impl<N> Server<N> {
     // The condition is the method's, so that a second state is refused with the text of `NoState`; on one line, so that the
     // error quotes one.
     #[rustfmt::skip]
-    pub fn state<C: State>(self, state: C) -> Server<C> where N: NoState {
-        self.with(Source::Ready(state))
+    pub fn state<C: State>(self, state: C) -> Server<C> where Self: NoState<N> {
+        self.without_state().with(Source::Ready(state))
     }
 }
 
@@ -125,6 +131,12 @@ impl<C> Server<C> {
     /// Sets a name for people.
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.config.about.title = Some(title.into());
+        self
+    }
+
+    /// Says how the server is presented in registries and stores (`manifest --format`).
+    pub fn publication(mut self, publication: Publication) -> Self {
+        self.config.publication = Some(publication);
         self
     }
 
@@ -239,6 +251,17 @@ impl<C> Server<C> {
     /// result is an error. Images and other binary content count as base64.
     pub fn max_output(mut self, bytes: usize) -> Self {
         self.config.max_output = bytes;
+        self
+    }
+
+    /// Limits the tokens that `tools/list` costs a model that sees every tool. A server beyond it is not
+    /// [built](Server::build): every conversation pays for the list, whether it calls a tool or not.
+    ///
+    /// Tokens are estimated from the name, the description and the input schema of each tool, which is what hosts hand to a
+    /// model. A model's own tokenizer differs by some percent. `doctor` prints the cost of each tool;
+    /// [`assert_list_fits!`](macro@crate::testing::assert_list_fits) checks it in a test.
+    pub fn list_budget(mut self, tokens: u64) -> Self {
+        self.config.list_budget = Some(tokens);
         self
     }
 
@@ -361,7 +384,9 @@ impl<C> Server<C> {
     /// never called: tools must be declared.
     ///
     /// The handler runs outside every sandbox, and nothing that is declared for tools holds for it: it checks scopes,
-    /// arguments and limits itself, and its requests are not recorded. [`Server::handler_with`] gives it the state.
+    /// arguments and limits itself, and its requests are not recorded. It finds the caller in the extensions of the
+    /// request's context, as `Arc<Caller>`, and the session as [`SessionName`](crate::SessionName). A subscription
+    /// (`subscriptions/listen`) has neither. [`Server::handler_with`] gives the handler the state.
     pub fn handler(mut self, handler: impl ServerHandler) -> Self {
         self.config.user_handler = Some(UserHandler::new(handler));
         self

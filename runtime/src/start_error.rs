@@ -83,6 +83,17 @@ pub enum StartError {
     KeyStore(Message),
     /// This tool has a parameter with the name of the argument that carries idempotency keys.
     KeyArgument(&'static str),
+    /// The list of tools costs a model more tokens than `Server::list_budget` allows.
+    ListBudget {
+        /// The estimated tokens of all tools.
+        tokens: u64,
+        /// The most that they may cost.
+        budget: u64,
+        /// The tool that costs the most.
+        most: &'static str,
+        /// Its tokens.
+        most_tokens: u64,
+    },
     /// The state could not be made.
     State(Message),
 }
@@ -166,6 +177,11 @@ impl StartError {
                 "`Server::idempotency_argument` adds an argument of this name to each tool that takes a key",
             )
             .help("rename the parameter, or leave out `Server::idempotency_argument`"),
+            Self::ListBudget { tokens, budget, most, most_tokens } => Message::new(format!(
+                "the list of tools costs a model about {tokens} tokens, and its budget is {budget}"
+            ))
+            .note(format!("tool `{most}` costs the most, {most_tokens} tokens; `doctor` lists them all"))
+            .help("shorten descriptions and schemas, serve fewer tools, or raise `Server::list_budget`"),
             Self::State(why) => Message::new("the server's state could not be made").note(why.clone()),
         }
     }

@@ -89,6 +89,37 @@ macro_rules! __assert_idempotent {
     }};
 }
 
+/// Checks that the list of a server's tools costs a model at most this many tokens, as estimated by
+/// [`Server::list_budget`](crate::Server::list_budget).
+///
+/// ```
+/// use candor::{Server, mcp_tool, testing::assert_list_fits, tools};
+///
+/// /// Say hello.
+/// #[mcp_tool(read_only, closed_world, public)]
+/// fn hello() -> &'static str {
+///     "Hello!"
+/// }
+///
+/// assert_list_fits!(Server::new("greeter", "1.0.0").tools(tools![hello]), 100);
+/// ```
+///
+/// # Panics
+///
+/// The list costs more, or the server's tools cannot be described.
+#[doc(inline)]
+pub use crate::__assert_list_fits as assert_list_fits;
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __assert_list_fits {
+    ($server:expr, $tokens:expr $(,)?) => {
+        if let ::core::result::Result::Err(error) = $server.check_list_budget($tokens) {
+            ::core::panic!("{error}");
+        }
+    };
+}
+
 /// Calls a tool for [`assert_idempotent!`], with a new idempotency key if it takes one.
 #[doc(hidden)]
 pub async fn call_declared_idempotent(client: &Client, tool: &str, arguments: &Value) {

@@ -1,6 +1,7 @@
 //! Defines what a tool is made of: its descriptor, handler, arguments, output, errors, state and call context.
 
 pub(crate) mod args;
+pub(crate) mod as_text;
 pub(crate) mod ask;
 pub(crate) mod call;
 pub(crate) mod caller;
@@ -16,4 +17,5 @@ pub(crate) mod output;
 pub(crate) mod progress;
 pub(crate) mod request_info;
 pub(crate) mod returned;
+pub(crate) mod session_state;
 pub(crate) mod state;

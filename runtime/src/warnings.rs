@@ -3,11 +3,27 @@
 use regex_syntax::hir::Look;
 use serde_json::Value;
 
-use crate::{message::Message, registry::Definition};
+use crate::{message::Message, registry::Definition, schema};
 
-/// The warnings about these tools, in their order.
+/// The warnings about these tools, in their order, and about their schemas.
 pub(crate) fn warnings(tools: &[Definition]) -> Vec<Message> {
-    tools.iter().filter_map(unbounded_in_question).collect()
+    tools.iter().filter_map(unbounded_in_question).chain(unsafe_integers(tools)).collect()
+}
+
+/// A warning of integers in schemas that JavaScript clients round, for all tools together.
+fn unsafe_integers(tools: &[Definition]) -> Option<Message> {
+    let places = |tool: &Definition| {
+        let places = schema::unsafe_integers(&tool.input, &tool.output);
+        (!places.is_empty()).then(|| format!("`{}`: {}", tool.name(), places.join(", ")))
+    };
+    let places: Vec<String> = tools.iter().filter_map(places).collect();
+    (!places.is_empty()).then(|| {
+        Message::new("integers beyond 2^53 in schemas, which JavaScript clients round")
+            .note(places.join("; "))
+            .help(
+                "choose bounds within ±(2^53 − 1), or take and return such numbers as `candor::AsText<u64>`",
+            )
+    })
 }
 
 /// A warning for a tool that must be confirmed and accepts text or lists of any length: its question cannot show all.

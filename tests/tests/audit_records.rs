@@ -196,6 +196,35 @@ async fn flood_of_denials_hides_neither_other_reasons_nor_required_tools() {
 }
 
 #[tokio::test]
+async fn concealed_tool_is_refused_without_waiting_for_the_disk() {
+    let (folder, disk) = (tempfile::tempdir().unwrap(), Disk::faulty());
+    let server = Server::new("s", "1").conceal().audit(AuditLog::at(folder.path()).disk(disk.clone()));
+    let service = server.tools(tools![write_down, open_drawer, look_into_drawer]).build().unwrap();
+    let mut client = RawClient::initialized(service.clone()).await;
+    disk.set_stalled(true);
+    // A call that does wait for the disk, as the records of this tool must be on it.
+    client.send(messages::call(&json!("waits"), "write_down", json!({}))).await;
+    // Sent afterwards and answered before: the refusals of a tool whose records are required as well, of one whose records
+    // are not, and of one that does not exist.
+    for tool in ["open_drawer", "look_into_drawer", "no_such_tool"] {
+        let refused = client.exchange(messages::call(&json!(tool), tool, json!({}))).await;
+        assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(tool), &json!(-32602)), "{refused}");
+    }
+    disk.set_stalled(false);
+    let written = client.receive().await;
+    assert_eq!(
+        (&written["id"], &written["result"]["isError"]),
+        (&json!("waits"), &json!(false)),
+        "{written}"
+    );
+    // The refusals are recorded nevertheless.
+    service.stop_audit();
+    let records = records(folder.path());
+    let denied = |tool: &str| records.iter().filter(|record| record["tool"] == tool).count();
+    assert_eq!((denied("open_drawer"), denied("look_into_drawer")), (1, 1), "{records:?}");
+}
+
+#[tokio::test]
 async fn records_left_out_say_which_of_them_were_required() {
     let disk = Disk::faulty();
     let recorded = Recorded::new(disk.clone());

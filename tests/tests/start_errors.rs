@@ -62,6 +62,30 @@ fn server_whose_state_fails_reports_the_reason() {
     assert_eq!(error, "the server's state could not be made\nnote: the disk is full");
 }
 
+/// An error whose text leaves its cause to `source`.
+#[derive(Debug)]
+struct Unreadable(std::io::Error);
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the list cannot be read")
+    }
+}
+
+impl std::error::Error for Unreadable {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+#[test]
+fn state_that_cannot_be_made_names_the_causes() {
+    let state = || Err::<App, _>(Unreadable(std::io::Error::other("the disk is full")));
+    let error = Server::new("s", "1").state_with(state).tools(tools![word]).build().err().unwrap();
+    let expected = "the server's state could not be made\nnote: the list cannot be read: the disk is full";
+    assert_eq!(error.to_string(), expected);
+}
+
 #[tokio::test]
 async fn state_is_made_once_and_only_to_serve() {
     let made = Arc::new(AtomicUsize::new(0));

@@ -1,4 +1,4 @@
-//! `call` of a destructive tool: asks on a terminal, is refused without one, and runs with `--yes-destructive`.
+//! `call` on a terminal: asks before a destructive call, and fills in forms; without one, it does neither.
 
 use std::{
     fs::File,
@@ -14,34 +14,39 @@ fn fixture(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs `call forget` with a terminal for stdin and stderr, types `line` at the prompt, and returns the terminal's text.
+/// Runs `call forget` on a terminal, and types `line` at the prompt.
 fn on_a_terminal(line: &str) -> (Output, String) {
+    run_on_a_terminal(fixture(&["call", "forget", "what=it", "word=s3cr3t-4711"]), &[("[y/N] ", line)])
+}
+
+/// Runs a command with a terminal for stdin and stderr. At each prompt, in this order, types its line. Returns the
+/// terminal's text as well.
+fn run_on_a_terminal(mut command: Command, answers: &[(&str, &str)]) -> (Output, String) {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
     let mut keyboard = openpt(flags).map(File::from).expect("the system has pseudo-terminals");
     grantpt(&keyboard).unwrap();
     unlockpt(&keyboard).unwrap();
     let terminal = ioctl_tiocgptpeer(&keyboard, flags).unwrap();
-    let child = fixture(&["call", "forget", "what=it", "word=s3cr3t-4711"])
-        .stdin(terminal.try_clone().unwrap())
-        .stderr(terminal)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut seen = Vec::new();
+    let child =
+        command.stdin(terminal.try_clone().unwrap()).stderr(terminal).stdout(Stdio::piped()).spawn().unwrap();
+    // It holds the terminal too.
+    drop(command);
+    let (mut seen, mut answered) = (Vec::new(), 0);
+    let mut answers = answers.iter();
+    let mut next = answers.next();
     let mut part = [0; 1024];
     // The terminal ends, with an error, when the last process that holds it ends.
     while let Ok(count @ 1..) = keyboard.read(&mut part) {
-        let was_prompted = has_prompt(&seen);
         seen.extend_from_slice(&part[..count]);
-        if !was_prompted && has_prompt(&seen) {
+        if let Some((prompt, line)) = next
+            && String::from_utf8_lossy(&seen[answered..]).contains(prompt)
+        {
             keyboard.write_all(line.as_bytes()).unwrap();
+            (answered, next) = (seen.len(), answers.next());
         }
     }
+    assert_eq!(next, None, "{}", String::from_utf8_lossy(&seen));
     (child.wait_with_output().unwrap(), String::from_utf8(seen).unwrap().replace("\r\n", "\n"))
-}
-
-fn has_prompt(seen: &[u8]) -> bool {
-    String::from_utf8_lossy(seen).contains("[y/N] ")
 }
 
 #[test]
@@ -88,5 +93,68 @@ fn destructive_call_with_the_flag_runs_without_a_prompt() {
     let output =
         fixture(&["call", "forget", "what=it", "--yes-destructive"]).stdin(Stdio::null()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "forgot it\n");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+/// Runs `call order`, whose tool asks for a form, on a terminal.
+fn order_on_a_terminal(answers: &[(&str, &str)]) -> (String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forms"));
+    command.args(["call", "order"]);
+    let (output, seen) = run_on_a_terminal(command, answers);
+    assert_eq!(output.status.code(), Some(0), "{seen}");
+    (String::from_utf8(output.stdout).unwrap(), seen)
+}
+
+const FORM: &str = "What do you want?\n[Enter to fill in, n to decline] ";
+const START: &str = "n to decline] ";
+const SIZE: &str = "size, The size (small, large): ";
+const PIECES: &str = "pieces, The number of pieces [none]: ";
+
+#[test]
+fn form_is_filled_in_on_the_terminal() {
+    // The fields are in the order of their names.
+    let answers = [
+        (START, "\n"),
+        (PIECES, "eleven\n"),
+        (PIECES, "11\n"),
+        (PIECES, " 3\n"),
+        (SIZE, "\n"),
+        (SIZE, "huge\n"),
+        (SIZE, "large\n"),
+    ];
+    let (printed, seen) = order_on_a_terminal(&answers);
+    assert_eq!(printed, "Large Some(3)\n", "{seen}");
+    assert!(seen.starts_with(FORM), "{seen}");
+    assert_eq!(seen.matches("expected a whole number from 1 to 10\n").count(), 2, "{seen}");
+    assert!(seen.contains("expected a value\n") && seen.contains("expected one of small, large\n"), "{seen}");
+
+    let (printed, seen) = order_on_a_terminal(&[(START, "\n"), (PIECES, "\n"), (SIZE, "small\n")]);
+    assert_eq!(printed, "Small None\n", "{seen}");
+}
+
+#[test]
+fn form_is_declined_on_the_terminal() {
+    for no in ["n\n", "NO\n"] {
+        let (printed, seen) = order_on_a_terminal(&[(START, no)]);
+        assert_eq!(printed, "declined\n", "{seen}");
+        assert!(!seen.contains("size"), "{seen}");
+    }
+}
+
+#[test]
+fn form_is_dismissed_by_the_end_of_the_terminals_input() {
+    // Control-D is the end of input.
+    let ends: [&[_]; 2] = [&[(START, "\u{4}")], &[(START, "\n"), (PIECES, "3\n"), (SIZE, "\u{4}")]];
+    for answers in ends {
+        let (printed, seen) = order_on_a_terminal(answers);
+        assert_eq!(printed, "cancelled\n", "{seen}");
+    }
+}
+
+#[test]
+fn form_without_a_terminal_is_never_asked() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forms"));
+    let output = command.args(["call", "order"]).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "never asked\n");
     assert_eq!(output.status.code(), Some(0));
 }

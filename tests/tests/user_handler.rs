@@ -10,7 +10,7 @@ use std::{
 };
 
 use candor::{
-    Revision, Server, State, mcp_tool,
+    Caller, Revision, Server, SessionName, State, mcp_tool,
     rmcp::{
         ErrorData, RoleServer, ServerHandler,
         model::{
@@ -155,6 +155,45 @@ async fn user_handler_with_the_state_sees_what_tools_do() {
     let messages = [client.receive().await, client.receive().await];
     let updated = messages.iter().find(|message| message["method"] == "notifications/resources/updated");
     assert_eq!(updated.expect("the update")["params"]["uri"], "memo://milk", "{messages:?}");
+}
+
+/// Lists a resource for the caller, its scopes and its session.
+struct Mirror;
+
+impl ServerHandler for Mirror {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_resources().build())
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let caller = context.extensions.get::<Arc<Caller>>().expect("every request has a caller");
+        let session = context.extensions.get::<SessionName>().map(SessionName::as_str);
+        let known = [caller.subject()].into_iter().chain(caller.scopes()).chain(session);
+        let resources = known.map(|name| Resource::new(format!("mem://{name}"), name));
+        Ok(ListResourcesResult::with_all_items(resources.collect()))
+    }
+}
+
+#[tokio::test]
+async fn user_handler_knows_the_caller_and_the_session() {
+    let service = Server::new("mirror", "1").unaudited().handler(Mirror).build().unwrap();
+    let service = service.grant("read:a read:b");
+    let mut sessions = Vec::new();
+    for_each_revision(&service, async |revision, client| {
+        let known = client.peer().list_all_resources().await.unwrap();
+        let names: Vec<&str> = known.iter().map(|resource| &*resource.name).collect();
+        assert_eq!(names[..3], ["local", "read:a", "read:b"], "{revision}");
+        let again = client.peer().list_all_resources().await.unwrap();
+        assert_eq!(again[3].name, names[3], "one connection");
+        sessions.push(names[3].to_owned());
+    })
+    .await;
+    sessions.dedup();
+    assert_eq!(sessions.len(), Revision::ALL.len(), "each connection has a name of its own");
 }
 
 #[tokio::test]

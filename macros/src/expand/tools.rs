@@ -14,7 +14,15 @@ pub(crate) fn tools(ToolList { krate, tools }: &ToolList) -> TokenStream {
     }
     let name = |tool| quote_spanned!(Spanned::span(tool)=> <#tool as #private::Named>::NAME);
     let (names, names_again) = (tools.iter().map(name), tools.iter().map(name));
-    let entries = tools.iter().map(|tool| quote_spanned!(tool.span()=> <#tool as #private::Tool<_>>::ENTRY));
+    // Of two errors about one handle at one place, rustc reports the first.
+    let entries = tools.iter().map(|tool| {
+        quote_spanned!(tool.span()=>
+            #private::entry(
+                <&<#tool as #private::Named>::Holder as #private::Takes<_, _>>::STATE,
+                <#tool as #private::Tool<_>>::ENTRY,
+            )
+        )
+    });
     // The names are compared once; the constant of the second tool of a pair carries the error.
     let checks = tools.iter().enumerate().map(|(at, tool)| {
         let message = format!(

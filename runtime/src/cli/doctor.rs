@@ -1,14 +1,18 @@
 //! `doctor`: reports what the server declares, and what enforces each declaration on this machine.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
 };
 
 use crate::{
-    contract::{EnforcedBy, Outline, enforcement},
+    contract::{
+        EnforcedBy, Outline,
+        cost::{self, thousands},
+        enforcement,
+    },
     sandbox::{Support, WordSupport},
-    schema,
     tool::descriptor::{Descriptor, Effect, IdempotencyKey},
     warnings::warnings,
 };
@@ -29,17 +33,33 @@ pub(super) fn report(outline: &Outline) -> String {
             let _ = writeln!(text, "  {:<12} {}", effect.word(), names.join(", "));
         }
     }
+    tokens(&mut text, outline);
     scopes(&mut text, &tools);
     enforced(&mut text, &tools, outline);
     sandbox(&mut text, &tools, &outline.support);
     log(&mut text, outline);
     keys(&mut text, outline);
-    integers(&mut text, outline);
     fields(&mut text, outline);
     for warning in warnings(outline.registry.tools()) {
         let _ = writeln!(text, "\nwarning: {warning}");
     }
     text
+}
+
+/// Reports the tokens that the list of tools costs a model, the most expensive tools first.
+fn tokens(text: &mut String, outline: &Outline) {
+    let mut tools: Vec<(u64, &str)> = outline
+        .listed
+        .iter()
+        .zip(outline.registry.tools())
+        .map(|(listed, tool)| (cost::tokens(listed), tool.name()))
+        .collect();
+    let total = thousands(tools.iter().map(|(tokens, _)| tokens).sum());
+    let _ = writeln!(text, "\nthe list costs a model about {total} tokens (an estimate):");
+    tools.sort_unstable_by_key(|(tokens, name)| (Reverse(*tokens), *name));
+    for (tokens, name) in &tools {
+        let _ = writeln!(text, "  {:>width$}  {name}", thousands(*tokens), width = total.len());
+    }
 }
 
 fn scopes(text: &mut String, tools: &[&Descriptor]) {
@@ -133,25 +153,6 @@ fn keys(text: &mut String, outline: &Outline) {
         }
         None => writeln!(text, "  not kept: a call that is sent again runs again"),
     };
-}
-
-/// Warns of integers in schemas that JavaScript clients round.
-fn integers(text: &mut String, outline: &Outline) {
-    let places: Vec<(&str, Vec<String>)> = outline
-        .registry
-        .tools()
-        .iter()
-        .map(|tool| (tool.name(), schema::unsafe_integers(&tool.input, &tool.output)))
-        .filter(|(_, places)| !places.is_empty())
-        .collect();
-    if places.is_empty() {
-        return;
-    }
-    text.push_str("\nwarning: integers beyond 2^53 in schemas, which JavaScript clients round:\n");
-    for (tool, places) in places {
-        let _ = writeln!(text, "  `{tool}`: {}", places.join(", "));
-    }
-    text.push_str("  Choose bounds within ±(2^53 - 1), or take and return such numbers as text.\n");
 }
 
 /// Warns of fields of parameters that models know by their names only.

@@ -1,6 +1,6 @@
 //! Fills in a tool's form at the terminal, field by field.
 
-use std::io::BufRead;
+use std::{fmt, io::BufRead};
 
 use serde_json::{Map, Value};
 
@@ -40,11 +40,33 @@ pub(super) fn fill_in(
     FilledForm::Filled(fields.into())
 }
 
-/// Reads the value of a field, which may be left out if it is not required, or says what was expected.
-fn value(answer: &str, field: &Value, is_required: bool) -> Result<Option<Value>, String> {
+/// The answer that a field takes, where the user gave another.
+#[derive(Debug)]
+enum Expected<'a> {
+    Any,
+    WholeNumber(&'a Value),
+    Number(&'a Value),
+    YesOrNo,
+    OneOf(Vec<&'a str>),
+}
+
+impl fmt::Display for Expected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("a value"),
+            Self::WholeNumber(field) => write!(f, "a whole number{}", range(field)),
+            Self::Number(field) => write!(f, "a number{}", range(field)),
+            Self::YesOrNo => f.write_str("y or n"),
+            Self::OneOf(choices) => write!(f, "one of {}", choices.join(", ")),
+        }
+    }
+}
+
+/// Reads the value of a field, which may be left out if it is not required.
+fn value<'a>(answer: &str, field: &'a Value, is_required: bool) -> Result<Option<Value>, Expected<'a>> {
     match (answer.is_empty(), field.get("default")) {
         (true, Some(default)) => Ok(Some(default.clone())),
-        (true, None) if is_required => Err("a value".to_owned()),
+        (true, None) if is_required => Err(Expected::Any),
         (true, None) => Ok(None),
         (false, _) => typed(answer, field).map(Some),
     }
@@ -83,8 +105,8 @@ fn choices(field: &Value) -> Option<Vec<&str>> {
     Some(field["enum"].as_array()?.iter().filter_map(Value::as_str).collect())
 }
 
-/// Reads an answer as the type of its field, or says what was expected.
-fn typed(answer: &str, field: &Value) -> Result<Value, String> {
+/// Reads an answer as the type of its field.
+fn typed<'a>(answer: &str, field: &'a Value) -> Result<Value, Expected<'a>> {
     let in_range = |number: f64| {
         field["minimum"].as_f64().is_none_or(|min| number >= min)
             && field["maximum"].as_f64().is_none_or(|max| number <= max)
@@ -96,19 +118,19 @@ fn typed(answer: &str, field: &Value) -> Result<Value, String> {
                 let number = *number as f64;
                 in_range(number)
             });
-            number.map(Value::from).ok_or_else(|| format!("a whole number{}", range(field)))
+            number.map(Value::from).ok_or(Expected::WholeNumber(field))
         }
         Some("number") => {
             let number = answer.parse::<f64>().ok().filter(|number| number.is_finite() && in_range(*number));
-            number.map(Value::from).ok_or_else(|| format!("a number{}", range(field)))
+            number.map(Value::from).ok_or(Expected::Number(field))
         }
         Some("boolean") => match answer.to_ascii_lowercase().as_str() {
             "y" | "yes" | "true" => Ok(true.into()),
             "n" | "no" | "false" => Ok(false.into()),
-            _ => Err("y or n".to_owned()),
+            _ => Err(Expected::YesOrNo),
         },
         _ => match choices(field) {
-            Some(choices) if !choices.contains(&answer) => Err(format!("one of {}", choices.join(", "))),
+            Some(choices) if !choices.contains(&answer) => Err(Expected::OneOf(choices)),
             _ => Ok(answer.into()),
         },
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Grants;
-use crate::serve::Service;
+use crate::{message::Message, serve::Service};
 
 /// How callers reach the server.
 #[derive(Clone, Copy)]
@@ -45,29 +45,34 @@ pub(super) fn opening(reach: Reach, service: &Service, grants: &Grants) -> Strin
     for (tool, missing) in &hidden {
         by_scopes.entry(missing.join(" ")).or_default().push(tool);
     }
-    for (scopes, tools) in &by_scopes {
-        text += &format!("  hidden without `{scopes}`: {}\n", tools.join(", "));
+    if !hidden.is_empty() {
+        let facts: Vec<String> = by_scopes
+            .iter()
+            .map(|(scopes, tools)| format!("hidden without `{scopes}`: {}", tools.join(", ")))
+            .collect();
+        let scopes = grants_for_all(service, grants, &hidden).join(" ");
+        text += &format!("  {}\n", help(Message::new(facts.join("\n  ")), reach, name, &scopes));
     }
     text += &unused_scopes(service);
     for warning in service.warnings() {
         text += &format!("warning: {warning}\n");
     }
-    if !hidden.is_empty() {
-        let scopes = grants_for_all(service, grants, &hidden).join(" ");
-        text += &help(reach, name, &scopes);
-    }
     text
 }
 
-/// The commands that show hidden tools.
-fn help(reach: Reach, name: &str, scopes: &str) -> String {
+/// Adds the commands that show hidden tools.
+fn help(hidden: Message, reach: Reach, name: &str, scopes: &str) -> Message {
     match reach {
-        Reach::Stdio => format!("help: to show them all: {name} serve --grant \"{scopes}\"\n"),
+        Reach::Stdio => hidden.help(format!("to show them all: {name} serve --grant \"{scopes}\"")),
         // Of the two ways, the first gives each caller no more than it needs.
         #[cfg(feature = "http")]
-        _ => format!(
-            "help: to give each caller a key: {name} token new --subject NAME --scope \"{scopes}\" --file FILE, then {name} serve --http ADDRESS --tokens FILE\nhelp: to show them all to every program of this machine: {name} serve --http ADDRESS --grant \"{scopes}\"\n"
-        ),
+        _ => hidden
+            .help(format!(
+                "to give each caller a key: {name} token new --subject NAME --scope \"{scopes}\" --file FILE, then {name} serve --http ADDRESS --tokens FILE"
+            ))
+            .help(format!(
+                "to show them all to every program of this machine: {name} serve --http ADDRESS --grant \"{scopes}\""
+            )),
     }
 }
 

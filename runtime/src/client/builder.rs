@@ -6,7 +6,8 @@ use rmcp::{
     ClientHandler, RoleClient,
     model::{
         ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationAction, ErrorData,
-        Implementation, ProgressNotificationParam, ProtocolVersion, TASKS_EXTENSION_ID,
+        Implementation, ProgressNotificationParam, ProtocolVersion, ResourceUpdatedNotificationParam,
+        TASKS_EXTENSION_ID,
     },
     service::{ClientLifecycleMode, ClientServiceExt as _, NotificationContext, RequestContext},
 };
@@ -43,6 +44,7 @@ pub struct ClientBuilder {
     form: Option<Box<OnForm>>,
     progress: Option<Box<OnProgress>>,
     status: Option<Box<OnStatus>>,
+    updated: Option<Box<OnUpdated>>,
     tasks: bool,
     may_leave_threads: bool,
 }
@@ -99,6 +101,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets the reader of notifications that a resource has changed (`notifications/resources/updated`), which is called
+    /// with its address. Before 2026-07-28, `client.peer().subscribe(…)` asks for them; since then,
+    /// `client.peer().listen(…)` does, and returns them.
+    pub fn on_updated(mut self, updated: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.updated = Some(Box::new(updated));
+        self
+    }
+
     /// Connects to a built server in memory, with the scopes that it grants, under `revision`.
     ///
     /// # Panics
@@ -150,8 +160,8 @@ impl ClientBuilder {
                 legacy_version: Some(ProtocolVersion::V_2025_11_25),
             },
         };
-        let Self { confirm, form, progress, status, .. } = self;
-        let listener = Listener { config, confirm, form, progress, status };
+        let Self { confirm, form, progress, status, updated, .. } = self;
+        let listener = Listener { config, confirm, form, progress, status, updated };
         let running =
             listener.serve_with_lifecycle((read, write), lifecycle).await.map_err(io::Error::other)?;
         Ok(Client { running, tasks: self.tasks, meta: Mutex::default(), _threads: None })
@@ -187,12 +197,14 @@ pub(super) struct Listener {
     form: Option<Box<OnForm>>,
     progress: Option<Box<OnProgress>>,
     status: Option<Box<OnStatus>>,
+    updated: Option<Box<OnUpdated>>,
 }
 
 type OnConfirm = dyn Fn(&str) -> ElicitAction + Send + Sync;
 type OnForm = dyn Fn(&str, &Value) -> FilledForm + Send + Sync;
 type OnProgress = dyn Fn(f64, Option<f64>, &str) + Send + Sync;
 type OnStatus = dyn Fn(&str) + Send + Sync;
+type OnUpdated = dyn Fn(&str) + Send + Sync;
 
 impl ClientHandler for Listener {
     fn get_info(&self) -> ClientConfig {
@@ -210,6 +222,16 @@ impl ClientHandler for Listener {
     async fn on_progress(&self, report: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
         if let Some(progress) = &self.progress {
             progress(report.progress, report.total, report.message.as_deref().unwrap_or_default());
+        }
+    }
+
+    async fn on_resource_updated(
+        &self,
+        change: ResourceUpdatedNotificationParam,
+        _: NotificationContext<RoleClient>,
+    ) {
+        if let Some(updated) = &self.updated {
+            updated(&change.uri);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{enforcement, outline::Outline};
+use super::{cost, enforcement, outline::Outline};
 use crate::{
     registry::Definition,
     scopes::Visibility,
@@ -26,7 +26,9 @@ pub(crate) fn manifest(outline: &Outline) -> String {
         "list_all": outline.visibility == Visibility::Listed,
         "basic_scopes": outline.scopes.basic(),
         "scope_implies": outline.scopes.implied(),
-        "tools": outline.registry.tools().iter().map(|definition| tool(definition, outline)).collect::<Vec<_>>(),
+        "list_tokens": outline.listed.iter().map(cost::tokens).sum::<u64>(),
+        "tools": outline.registry.tools().iter().zip(&outline.listed)
+            .map(|(definition, listed)| tool(definition, listed, outline)).collect::<Vec<_>>(),
     });
     // Maps of serde_json sort their keys, so equal declarations have equal manifests, byte for byte.
     let mut text = serde_json::to_string_pretty(&manifest).expect("JSON values have string keys");
@@ -34,8 +36,9 @@ pub(crate) fn manifest(outline: &Outline) -> String {
     text
 }
 
-fn tool(definition: &Definition, outline: &Outline) -> Value {
+fn tool(definition: &Definition, listed: &Value, outline: &Outline) -> Value {
     let mut tool = declaration(definition);
+    tool["list_tokens"] = cost::tokens(listed).into();
     tool["enforced_by"] = enforced_by(definition.descriptor, outline).into();
     if outline.keys.is_some() && definition.descriptor.idempotency_key != IdempotencyKey::None {
         tool["idempotency_key_retention_seconds"] = KEY_RETENTION.as_secs().into();

@@ -1,12 +1,15 @@
 //! Holds everything about a server that is known without running it.
 
+use serde_json::Value;
+
 #[cfg(feature = "cli")]
 use crate::audit::AuditLog;
 use crate::{
     about::About,
+    publication::Publication,
     registry::Registry,
     revision::Revision,
-    sandbox::Support,
+    sandbox::{SandboxConfig, Support},
     scopes::{Scopes, Visibility},
 };
 
@@ -14,9 +17,15 @@ use crate::{
 pub(crate) struct Outline {
     pub(crate) about: About,
     pub(crate) registry: Registry,
+    /// The tools as `tools/list` shows them in the newest revision, in the order of the registry.
+    pub(crate) listed: Vec<Value>,
+    /// How the server is published, if it is.
+    pub(crate) publication: Option<Publication>,
     pub(crate) revisions: Vec<Revision>,
     pub(crate) visibility: Visibility,
     pub(crate) support: Support,
+    /// The sandbox as it is configured, on whatever machine.
+    pub(crate) sandbox: SandboxConfig,
     pub(crate) scopes: Scopes,
     /// Whether `serve` records calls by default.
     pub(crate) recorded: bool,

@@ -4,10 +4,13 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::outline::Outline;
+use super::{
+    cost::{self, thousands},
+    outline::Outline,
+};
 use crate::{
     registry::Definition,
-    tool::descriptor::{Descriptor, Effect, IdempotencyKey, Param, Task},
+    tool::descriptor::{Descriptor, Effect, IdempotencyKey, Param, Rule, Task},
 };
 
 /// Prints the reference of a server.
@@ -19,6 +22,8 @@ pub(crate) fn reference(outline: &Outline) -> String {
     }
     let revisions: Vec<_> = outline.revisions.iter().map(|revision| revision.as_str()).collect();
     let _ = writeln!(page, "Version {}. MCP revisions {}.\n", about.version, revisions.join(", "));
+    let tokens = outline.listed.iter().map(cost::tokens).sum();
+    let _ = writeln!(page, "The list costs a model about {} tokens.\n", thousands(tokens));
     page.push_str("| tool | effect | needs | what it does |\n| --- | --- | --- | --- |\n");
     for tool in outline.registry.tools() {
         let tool = tool.descriptor;
@@ -31,13 +36,13 @@ pub(crate) fn reference(outline: &Outline) -> String {
             first = cell(first_line(tool.description)),
         );
     }
-    for tool in outline.registry.tools() {
-        section(&mut page, outline, tool);
+    for (tool, listed) in outline.registry.tools().iter().zip(&outline.listed) {
+        section(&mut page, outline, tool, listed);
     }
     page
 }
 
-fn section(page: &mut String, outline: &Outline, definition: &Definition) {
+fn section(page: &mut String, outline: &Outline, definition: &Definition, listed: &Value) {
     let (tool, program) = (definition.descriptor, &outline.about.name);
     let _ = write!(page, "\n## {}\n\n", tool.name);
     if let Some(deprecated) = tool.deprecated {
@@ -60,6 +65,7 @@ fn section(page: &mut String, outline: &Outline, definition: &Definition) {
     let _ = writeln!(page, "- Reaches {reach}.");
     let _ = writeln!(page, "- Needs {}.", needs(tool));
     let _ = writeln!(page, "- Answers within {} s.", tool.timeout.as_secs_f64());
+    let _ = writeln!(page, "- Costs about {} tokens in the list.", thousands(cost::tokens(listed)));
     match tool.task {
         None => {}
         Some(Task::Optional) => page.push_str("- Answers with a task if the client supports tasks.\n"),
@@ -115,7 +121,7 @@ fn row(page: &mut String, param: &Param, schema: Option<&Map<String, Value>>) {
 }
 
 /// `integer, 1 to 120`
-fn ty(schema: &Map<String, Value>) -> String {
+pub(super) fn ty(schema: &Map<String, Value>) -> String {
     let mut ty = match schema.get("type").and_then(Value::as_str) {
         Some("array") => {
             let of = schema
@@ -153,10 +159,25 @@ fn ty(schema: &Map<String, Value>) -> String {
     ty
 }
 
+/// Returns whether an example call sends a parameter: it is required or has an example, and stands before all others that
+/// cannot be sent with it.
+pub(super) fn is_in_example(tool: &Descriptor, param: &Param) -> bool {
+    let is_shown = |param: &Param| !param.optional || param.example.is_some();
+    let is_first = |names: &[&str]| {
+        let shown = |name: &&&str| tool.params.iter().any(|other| other.name == **name && is_shown(other));
+        !names.contains(&param.name) || names.iter().find(shown) == Some(&param.name)
+    };
+    let is_chosen = |rule: &Rule| match rule {
+        Rule::OneOf(names) | Rule::AtMostOne(names) => is_first(names),
+        Rule::AnyOf(_) | Rule::Needs(..) | Rule::When { .. } => true,
+    };
+    is_shown(param) && tool.rules.iter().all(is_chosen)
+}
+
 /// `call get_stock_price symbol=AAPL --grant read:prices`
 pub(crate) fn call_line(tool: &Descriptor) -> String {
     let mut line = format!("call {}", tool.name);
-    for param in tool.params.iter().filter(|param| !param.optional || param.example.is_some()) {
+    for param in tool.params.iter().filter(|param| is_in_example(tool, param)) {
         let value = match param.example.or(param.default).map(crate::tool::descriptor::Literal::to_json) {
             Some(Value::String(text)) => text,
             Some(Value::Array(values)) => values
@@ -189,7 +210,7 @@ fn effect(tool: &Descriptor) -> String {
     if tool.idempotent { format!("{word}, idempotent") } else { word }
 }
 
-fn effect_in_words(tool: &Descriptor) -> &'static str {
+pub(super) fn effect_in_words(tool: &Descriptor) -> &'static str {
     match (tool.effect, tool.idempotent) {
         (Effect::ReadOnly, _) => "reads and changes nothing",
         (Effect::Additive, false) => "adds and removes nothing; a second call adds again",
@@ -203,7 +224,7 @@ fn effect_in_words(tool: &Descriptor) -> &'static str {
     }
 }
 
-fn needs(tool: &Descriptor) -> String {
+pub(super) fn needs(tool: &Descriptor) -> String {
     match tool.scopes {
         [] => "no scope".to_owned(),
         scopes => scopes.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(" and "),

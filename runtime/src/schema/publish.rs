@@ -11,6 +11,7 @@ mod types;
 use schemars::generate::Contract;
 use serde_json::{Map, Value, json};
 
+pub(super) use self::number::unsafe_integers;
 use self::{
     expand::{Expanded, object_at_root},
     portable::{Portable, Rewritten},
@@ -21,8 +22,6 @@ use crate::{
     message::Message,
     tool::descriptor::{Descriptor, Literal, Param},
 };
-#[cfg(feature = "cli")]
-pub(super) use number::unsafe_integers;
 pub(super) use rules::without as without_rules;
 
 /// The dialect that a schema names if it uses keywords which not all dialects share.

@@ -196,8 +196,9 @@ fn protocol(
         .with_max_request_body_bytes(limits.body_bytes)
         .with_cancellation_token(drain.timed_out.clone());
     // From then on, a client cannot answer a question any more.
-    let gone = drain.refusing.clone();
-    let handler = move || Ok(McpHandler::new(Arc::clone(&shared), CallerSource::Request, gone.clone()));
+    let stop = drain.refusing.clone();
+    let handler =
+        move || Ok(McpHandler::new(Arc::clone(&shared), CallerSource::Request, stop.clone(), stop.clone()));
     StreamableHttpService::new(handler, sessions, config)
 }
 

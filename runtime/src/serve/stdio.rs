@@ -2,6 +2,7 @@
 
 mod connection;
 mod descriptors;
+mod in_flight;
 mod transport;
 
 pub(crate) use descriptors::Stdio;

@@ -82,6 +82,12 @@ impl Lists {
     }
 }
 
+/// Returns the tools as a list of 2026-07-28 or later shows them to a caller with every scope.
+pub(crate) fn listed(registry: &Registry, honours_keys: bool) -> Vec<Value> {
+    let shown = |definition| serde_json::to_value(tool(definition, false, honours_keys));
+    registry.tools().iter().map(|definition| shown(definition).expect("a tool is JSON")).collect()
+}
+
 fn has_headers(schema: &Map<String, Value>) -> bool {
     fn any(value: &Value) -> bool {
         match value {

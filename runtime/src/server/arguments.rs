@@ -1,6 +1,6 @@
 //! Adds arguments of a program's own to its command line, and reads them for its state.
 
-use std::{ffi::OsString, fmt::Display, marker::PhantomData};
+use std::{error::Error, ffi::OsString, marker::PhantomData};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::BoolishValueParser};
 
@@ -126,7 +126,7 @@ impl Server {
 impl<A: 'static> Server<NeedsStateWith<A>> {
     /// Gives the tools a state that is made of the program's own options when the server starts to serve; see
     /// [`Server::state_with`](Server#method.state_with).
-    pub fn state_with<C: State, E: Display>(
+    pub fn state_with<C: State, E: Into<Box<dyn Error + Send + Sync>>>(
         self,
         make: impl FnOnce(A) -> Result<C, E> + Send + 'static,
     ) -> Server<C> {
@@ -134,7 +134,11 @@ impl<A: 'static> Server<NeedsStateWith<A>> {
     }
 
     /// As `state_with`, for a state that is made by a future. It runs on the server's own runtime, outside every sandbox.
-    pub fn state_with_async<C: State, E: Display, F: Future<Output = Result<C, E>> + Send + 'static>(
+    pub fn state_with_async<
+        C: State,
+        E: Into<Box<dyn Error + Send + Sync>>,
+        F: Future<Output = Result<C, E>> + Send + 'static,
+    >(
         self,
         make: impl FnOnce(A) -> F + Send + 'static,
     ) -> Server<C> {

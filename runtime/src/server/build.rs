@@ -9,7 +9,7 @@ use super::{Server, config::Config, state::bind_hooks};
 use crate::audit::AuditLog;
 use crate::{
     confirm::Confirmations,
-    contract::{self, Outline},
+    contract::{self, Manifest, ManifestFormat, Outline, cost},
     idempotency::{self, KeyKeeping},
     lifecycle::Lifecycle,
     limits::Limits,
@@ -18,7 +18,7 @@ use crate::{
     registry::Registry,
     revision::Revision,
     sandbox::{Profile, Sandboxes, Support, SupportProbe},
-    serve::Service,
+    serve::{self, Service},
     start_error::StartError,
     store::KeyStore,
     tasks::Tasks,
@@ -69,6 +69,9 @@ impl<C: State> Server<C> {
             registry.add_key_argument()?;
         }
         registry.digest(contract::digest_of);
+        if let Some(budget) = config.list_budget {
+            cost::check_budget(&registry, &serve::listed(&registry, keys.is_some()), budget)?;
+        }
         registry.drop_enforced_schemas();
         let core = Core {
             audit,
@@ -104,10 +107,13 @@ impl<C: State> Server<C> {
         registry.digest(contract::digest_of);
         Ok(Outline {
             about: config.about.clone(),
+            listed: serve::listed(&registry, keys.is_some()),
             registry,
             keys,
+            publication: config.publication.clone(),
             revisions: config.revisions.clone(),
             visibility: config.visibility,
+            sandbox: config.sandbox.clone(),
             support: SupportProbe::begin(config.sandbox.clone(), std::iter::empty()).end().0,
             scopes: config.scopes.clone(),
             recorded: !matches!(config.recording, Recording::Disabled),
@@ -143,6 +149,16 @@ impl<C: State> Server<C> {
         idle.map(|scope| (scope, crate::text::nearest(scope, needed.iter().copied()))).collect()
     }
 
+    /// Checks that the list of tools costs a model at most `budget` tokens, as [`Server::list_budget`] does.
+    ///
+    /// # Errors
+    ///
+    /// The list costs more, or as for [`Server::manifest`].
+    pub fn check_list_budget(&self, budget: u64) -> Result<(), StartError> {
+        let Outline { registry, listed, .. } = self.outline()?;
+        cost::check_budget(&registry, &listed, budget)
+    }
+
     /// Returns the manifest, the full description of this server, as canonical JSON (sorted keys, two spaces).
     ///
     /// # Errors
@@ -162,6 +178,15 @@ impl<C: State> Server<C> {
         Ok(contract::lock(&self.outline()?))
     }
 
+    /// Returns the manifest in the format of a host, a registry or a store, with what its reader will refuse.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Server::manifest`].
+    pub fn manifest_as(&self, format: ManifestFormat) -> Result<Manifest, StartError> {
+        Ok(contract::manifest_as(format, &self.outline()?))
+    }
+
     /// Returns the reference of this server's tools in Markdown.
     ///
     /// # Errors
@@ -169,6 +194,17 @@ impl<C: State> Server<C> {
     /// As for [`Server::manifest`].
     pub fn reference(&self) -> Result<String, StartError> {
         Ok(contract::reference(&self.outline()?))
+    }
+
+    /// Returns the reference as one HTML page without anything to fetch: an index, a search, and for each tool its words
+    /// and what enforces them on this machine, its parameters, its schemas and example calls. Texts of declarations are
+    /// shown as text; a content security policy keeps everything else from running.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Server::manifest`].
+    pub fn reference_page(&self) -> Result<String, StartError> {
+        Ok(contract::page(&self.outline()?))
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     about::About,
     idempotency::KeyKeeping,
     limits::Bounds,
+    publication::Publication,
     record::Recording,
     revision::Revision,
     sandbox::SandboxConfig,
@@ -46,6 +47,9 @@ pub(crate) struct Config {
     /// Tools that run without being confirmed.
     pub(super) confirmed_tools: Vec<String>,
     pub(super) max_output: usize,
+    pub(super) publication: Option<Publication>,
+    /// The most tokens that the list of tools may cost.
+    pub(super) list_budget: Option<u64>,
     pub(super) checks: Vec<ReadinessCheck>,
     pub(crate) recording: Recording,
     /// The options of the program's own, and their values once a command line was read.
@@ -73,6 +77,8 @@ impl Config {
             skip_confirmation: false,
             confirmed_tools: Vec::new(),
             max_output: MAX_RESULT_BYTES,
+            publication: None,
+            list_budget: None,
             checks: Vec::new(),
             recording: Recording::Unset,
             #[cfg(feature = "cli")]

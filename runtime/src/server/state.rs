@@ -1,6 +1,6 @@
 //! Gives a server its state: a value, or a function that makes it when the server starts.
 
-use std::{any::Any, fmt::Display, sync::Arc};
+use std::{any::Any, error::Error, sync::Arc};
 
 use futures::{FutureExt as _, future::BoxFuture};
 
@@ -10,7 +10,7 @@ use crate::{
     message::Message,
     serve::{ServerHandler, UserHandler},
     start_error::StartError,
-    tool::state::State,
+    tool::{error::ToolError, state::State},
 };
 
 /// The values of a server's own arguments.
@@ -54,14 +54,18 @@ impl<C: Send + 'static> Source<C> {
     }
 
     /// The state that `make` makes of a server's own arguments.
-    pub(super) fn later<A: 'static, E: Display>(
+    pub(super) fn later<A: 'static, E: Into<Box<dyn Error + Send + Sync>>>(
         make: impl FnOnce(A) -> Result<C, E> + Send + 'static,
     ) -> Self {
         Self::Later(Box::new(|values| make(typed(values)).map_err(failure)))
     }
 
     /// The state that `make` makes of a server's own arguments, as a future.
-    pub(super) fn later_async<A: 'static, E: Display, F: Future<Output = Result<C, E>> + Send + 'static>(
+    pub(super) fn later_async<
+        A: 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+        F: Future<Output = Result<C, E>> + Send + 'static,
+    >(
         make: impl FnOnce(A) -> F + Send + 'static,
     ) -> Self {
         Self::Async(Box::new(|values| make(typed(values)).map(|made| made.map_err(failure)).boxed()))
@@ -73,9 +77,27 @@ fn typed<A: 'static>(values: ArgumentValues) -> A {
     *values.downcast().expect("`Server::args` gives the arguments and the state one type")
 }
 
-fn failure(error: impl Display) -> Message {
-    // `{:#}` makes `anyhow` print the causes too.
-    Message::new(format!("{error:#}"))
+fn failure(error: impl Into<Box<dyn Error + Send + Sync>>) -> Message {
+    // With the text of its causes.
+    Message::new(ToolError::from_error(&*error.into()).message().to_owned())
+}
+
+/// A server that was given no state, so that it can be given one.
+// Without a label, and about the server in place of the state, so that rustc's error has twelve lines.
+#[diagnostic::on_unimplemented(
+    message = "the server already has the state `{C}`",
+    note = "a server has one state: make both types fields of one struct with `#[derive(State)]`"
+)]
+pub trait NoState<C>: Sized {
+    /// Returns the server.
+    fn without_state(self) -> Server<()>;
+}
+
+#[diagnostic::do_not_recommend]
+impl NoState<()> for Server<()> {
+    fn without_state(self) -> Server<()> {
+        self
+    }
 }
 
 impl<B: Send + Sync + 'static> Server<B> {
@@ -155,7 +177,7 @@ pub(super) fn bind_hooks<C: Send + Sync + 'static>(hooks: Vec<StopWith<C>>, stat
     hooks.into_iter().map(bind).collect()
 }
 
-/// The output of a future for [`Server::on_stop`]: nothing, or a result whose error can be printed.
+/// The output of a future for [`Server::on_stop`]: nothing, or a result whose error is an error or a text.
 pub trait StopResult: sealed::Sealed {
     #[doc(hidden)]
     fn into_result(self) -> Result<(), Message>;
@@ -167,7 +189,7 @@ impl StopResult for () {
     }
 }
 
-impl<E: Display> StopResult for Result<(), E> {
+impl<E: Into<Box<dyn Error + Send + Sync>>> StopResult for Result<(), E> {
     fn into_result(self) -> Result<(), Message> {
         self.map_err(failure)
     }

@@ -257,6 +257,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::tool::form::example::{Person, Size};
 
     fn answered(answer: &Value) -> Round {
         Round { answers: Map::from_iter([("Person".to_owned(), answer.clone())]), ..Round::default() }
@@ -277,27 +278,6 @@ mod tests {
         ] {
             assert_eq!(answered(&answer).form("Person"), expected, "{answer}");
         }
-    }
-
-    #[derive(Debug, PartialEq, serde::Deserialize, JsonSchema)]
-    #[serde(rename_all = "lowercase")]
-    enum Size {
-        /// Up to ten.
-        Small,
-        Large,
-    }
-
-    /// A person.
-    #[derive(Debug, PartialEq, serde::Deserialize, JsonSchema)]
-    struct Person {
-        /// Your name.
-        #[schemars(length(min = 1, max = 40))]
-        name: String,
-        age: Option<u8>,
-        /// The size.
-        size: Option<Size>,
-        #[serde(default)]
-        news: bool,
     }
 
     #[test]

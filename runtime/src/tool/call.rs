@@ -1,6 +1,6 @@
 //! Defines the context of one call: its caller, its deadline, and the client that it reports to.
 
-use std::{sync::Arc, time::Instant};
+use std::{any::Any, sync::Arc, time::Instant};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -90,8 +90,59 @@ impl Call {
         self.request.as_ref()?.session.as_deref()
     }
 
+    /// Returns the value of type `T` that belongs to the session ([`Call::session`]); the first call of the session that asks
+    /// for it makes it, by `T::default`. All tools of the server share it, and calls of one session can use it at the same
+    /// time. It is dropped when the session ends and the calls that use it have ended.
+    ///
+    /// `None` over HTTP under 2026-07-28, which has no sessions: what must last from one call to the next is kept in the
+    /// server's state, under an id that one call returns and the next one sends. `None` as well if a test calls the function
+    /// itself with [`testing::call`](crate::testing::call).
+    ///
+    /// A session has at most one value of each type, a session over HTTP belongs to one caller, and the number of sessions is
+    /// limited (`--max-sessions`). The handler limits the size of the value. It is lost with the process.
+    ///
+    /// ```
+    /// use std::sync::Mutex;
+    ///
+    /// use candor::{Call, Server, mcp_tool, testing::Client, tools};
+    /// use serde_json::json;
+    ///
+    /// /// The symbols that this session asked for.
+    /// #[derive(Default)]
+    /// struct Asked(Mutex<Vec<String>>);
+    ///
+    /// const MAX_SYMBOLS: usize = 100;
+    ///
+    /// /// Ask for a company, and list the companies so far.
+    /// #[mcp_tool(read_only, closed_world, public)]
+    /// fn ask(
+    ///     call: &Call,
+    ///     /// Ticker symbol.
+    ///     #[param(max_len = 8)]
+    ///     symbol: String,
+    /// ) -> Result<Vec<String>, &'static str> {
+    ///     let asked = call.session_state::<Asked>().ok_or("this client has no session")?;
+    ///     let mut asked = asked.0.lock().map_err(|_| "an earlier call failed")?;
+    ///     if asked.len() < MAX_SYMBOLS {
+    ///         asked.push(symbol);
+    ///     }
+    ///     Ok(asked.clone())
+    /// }
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let client = Client::of(Server::new("prices", "1.0.0").tools(tools![ask])).await;
+    /// client.call("ask", json!({"symbol": "AAPL"})).await.unwrap();
+    /// let answer = client.call("ask", json!({"symbol": "MSFT"})).await.unwrap();
+    /// assert_eq!(answer.structured, Some(json!(["AAPL", "MSFT"])));
+    /// # });
+    /// ```
+    pub fn session_state<T: Any + Default + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.request.as_ref()?.session_state.as_ref()?.get()
+    }
+
     /// Returns a header of the HTTP request, if it is text. Headers with credentials are left out: those whose name has
-    /// `auth`, `cookie`, `credential`, `key`, `password`, `secret`, `session`, `signature` or `token` in it.
+    /// a word such as `auth`, `authorization`, `cookie`, `credential`, `jwt`, `key`, `password`, `secret`, `session`,
+    /// `signature` or `token`, between `-`, `_` and `.` (`x-api-key`, but not `x-author`).
     ///
     /// Clients and proxies can send any header, so a decision about access must not depend on one.
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -34,17 +34,29 @@ pub(super) fn text(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// Appends the text of `error` and of its causes to `text`.
+/// Appends the text of `error` and of its causes to `text`. Their lines of notes and help stay at the end.
 pub(super) fn append(text: &mut String, error: &(dyn Error + 'static)) {
+    let mut advice = text.split_off(advice_start(text));
     for error in chain(error) {
         let more = error.to_string();
-        if !text.contains(&more) {
+        let (fact, more_advice) = more.split_at(advice_start(&more));
+        if !text.contains(fact) {
             if !text.is_empty() {
                 text.push_str(": ");
             }
-            text.push_str(&more);
+            text.push_str(fact);
+        }
+        if !advice.contains(more_advice) {
+            advice.push_str(more_advice);
         }
     }
+    text.push_str(&advice);
+}
+
+/// Returns the place in a message where its notes and its help begin.
+fn advice_start(text: &str) -> usize {
+    let starts = ["\nnote: ", "\nhelp: "].into_iter().filter_map(|line| text.find(line));
+    starts.min().unwrap_or(text.len())
 }
 
 /// A failure of the system that an error shows, ordered by how much it says. On sandboxed threads, the sandbox may be
@@ -138,6 +150,17 @@ mod tests {
         assert_eq!(text(&io::Error::other(failed)), format!("cannot load: cannot read: {}", denied()));
         let quoting = Failed("cannot read: no disk", io::Error::other("no disk").into());
         assert_eq!(text(&quoting), "cannot read: no disk");
+    }
+
+    #[test]
+    fn error_text_names_the_causes_before_the_help() {
+        let inner = Failed("no route\nnote: the cable is out\nhelp: plug it in", denied().into());
+        let text = text(&Failed("cannot send\nhelp: set `--api`", inner.into()));
+        let expected = format!(
+            "cannot send: no route: {}\nhelp: set `--api`\nnote: the cable is out\nhelp: plug it in",
+            denied()
+        );
+        assert_eq!(text, expected);
     }
 
     /// An error that holds another and does not return it as its cause.

@@ -81,13 +81,14 @@ fn choices(schema: &Value) -> Option<Vec<&Value>> {
     choices.iter().all(|choice| choice.is_string()).then_some(choices)
 }
 
+/// The type of the form in the tests of forms and of questions.
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub(super) mod example {
+    use schemars::JsonSchema;
 
     #[derive(Debug, PartialEq, serde::Deserialize, JsonSchema)]
     #[serde(rename_all = "lowercase")]
-    enum Size {
+    pub(in crate::tool) enum Size {
         /// Up to ten.
         Small,
         Large,
@@ -95,16 +96,21 @@ mod tests {
 
     /// A person.
     #[derive(Debug, PartialEq, serde::Deserialize, JsonSchema)]
-    struct Person {
+    pub(in crate::tool) struct Person {
         /// Your name.
         #[schemars(length(min = 1, max = 40))]
-        name: String,
-        age: Option<u8>,
+        pub(in crate::tool) name: String,
+        pub(in crate::tool) age: Option<u8>,
         /// The size.
-        size: Option<Size>,
+        pub(in crate::tool) size: Option<Size>,
         #[serde(default)]
-        news: bool,
+        pub(in crate::tool) news: bool,
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{example::Person, *};
 
     #[test]
     fn typed_forms_have_plain_fields() {

@@ -15,6 +15,8 @@ pub trait Named {
     const NAME: &'static str;
     /// The whole declaration.
     const DESCRIPTOR: &'static Descriptor;
+    /// The type whose reference says which handles the tool takes ([`Takes`](crate::Takes)).
+    type Holder;
 }
 
 /// A tool that a server with the state `C` can run.

@@ -1,5 +1,7 @@
 //! Defines the state that tools share: handles that are found by type, each with its access to the world.
 
+use std::marker::PhantomData;
+
 /// The state that a server's tools share. Derive it on a struct; each field becomes a handle.
 ///
 /// ```
@@ -28,18 +30,19 @@
 )]
 pub trait State: Send + Sync + 'static {}
 
+#[diagnostic::do_not_recommend]
 impl State for () {}
 
-/// The state of a server that was given none.
+/// A type that stands for a tool whose handles the state `C` has: `Handles` is the handle or, of several, a tuple of references.
 #[diagnostic::on_unimplemented(
-    message = "the server already has the state `{Self}`",
-    label = "a second state",
-    note = "a server has one state: make both types fields of one struct with `#[derive(State)]`"
+    message = "the server's state `{C}` lacks a field that this tool takes: `{Handles}`",
+    label = "takes `&` of a field",
+    note = "a tool takes fields of the state, not the state itself: call `.state(…)` before `.tools(…)`, with a state that has a field of each such type; without `&`, the caller sends the value"
 )]
-pub trait NoState: State + Default {}
-
-#[diagnostic::do_not_recommend]
-impl NoState for () {}
+pub trait Takes<C, Handles: ?Sized> {
+    /// The state's type.
+    const STATE: PhantomData<C> = PhantomData;
+}
 
 /// A state with a handle of type `T`.
 #[diagnostic::on_unimplemented(

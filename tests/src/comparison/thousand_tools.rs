@@ -38,6 +38,7 @@ impl<const N: usize, const CHANGED: bool> Named for Numbered<N, CHANGED> {
         let description = if CHANGED { "Look up another price." } else { declared.description };
         &Descriptor { name: Self::NAME, description, ..*declared }
     };
+    type Holder = <get_price_async as Named>::Holder;
 }
 
 impl<const N: usize, const CHANGED: bool> Tool<App> for Numbered<N, CHANGED> {

@@ -35,6 +35,7 @@ struct FaultState {
     syncs_fail: bool,
     full: bool,
     stalled: bool,
+    panics: bool,
 }
 
 impl Disk {
@@ -58,6 +59,11 @@ impl Disk {
         self.change(|state| state.stalled = stalled);
     }
 
+    /// Makes the next operation panic, as a defect of the log would: its thread ends.
+    pub fn panic_next(&self) {
+        self.change(|state| state.panics = true);
+    }
+
     fn change(&self, change: impl FnOnce(&mut FaultState)) {
         if let Some(faults) = &self.0 {
             change(&mut faults.lock());
@@ -69,7 +75,9 @@ impl Disk {
     fn faults(&self) -> FaultState {
         let Some(faults) = &self.0 else { return FaultState::default() };
         let state = faults.changed.wait_while(faults.lock(), |state| state.stalled);
-        *state.unwrap_or_else(PoisonError::into_inner)
+        let state = *state.unwrap_or_else(PoisonError::into_inner);
+        assert!(!state.panics, "this test's disk panics");
+        state
     }
 }
 

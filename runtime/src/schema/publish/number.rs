@@ -68,7 +68,6 @@ pub(super) fn bounds(object: &mut Map<String, Value>, safe: bool) {
 }
 
 /// Lists the places of integers in a schema that JavaScript rounds.
-#[cfg(feature = "cli")]
 pub(in crate::schema) fn unsafe_integers(schema: &Value, place: &str, places: &mut Vec<String>) {
     match schema {
         Value::Number(number) => {

@@ -35,6 +35,7 @@ use crate::{
         shared::Shared,
         user_handler::{self, MethodResult},
     },
+    tool::session_state::SessionState,
 };
 
 /// The time for which a client may cache a list of tools, in milliseconds. Tools do not change while the process lives.
@@ -46,11 +47,15 @@ pub(crate) struct McpHandler {
     pub(super) callers: CallerSource,
     /// Cancelled when the client closes its end.
     pub(super) gone: CancellationToken,
+    /// Cancelled when the server stops.
+    stop: CancellationToken,
     /// Rounds of tasks that this connection began.
     pub(crate) task_rounds: TaskTracker,
     pub(super) log: logging::MinLevel,
     /// The name of the connection, for handlers; `None` over HTTP.
     pub(super) connection: Option<String>,
+    /// The values that handlers keep for the connection, or for the HTTP session whose requests this handler answers.
+    pub(super) session_state: Arc<SessionState>,
 }
 
 impl ServerHandler for McpHandler {
@@ -272,7 +277,12 @@ impl ServerHandler for McpHandler {
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         match &self.shared.user_handler {
-            Some(user_handler) => user_handler.listen(&self.shared.core, context).await,
+            // A subscription has no end of its own, which a server that stops could wait for.
+            Some(user_handler) => tokio::select! {
+                ended = user_handler.listen(&self.shared.core, context) => ended,
+                () = self.gone.cancelled() => Ok(()),
+                () = self.stop.cancelled() => Ok(()),
+            },
             None => Err(user_handler::unknown("subscriptions/listen")),
         }
     }
@@ -317,10 +327,24 @@ impl ServerHandler for McpHandler {
 }
 
 impl McpHandler {
-    pub(crate) fn new(shared: Arc<Shared>, callers: CallerSource, gone: CancellationToken) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        callers: CallerSource,
+        gone: CancellationToken,
+        stop: CancellationToken,
+    ) -> Self {
         let task_rounds = TaskTracker::new();
         let connection = callers.connection();
-        Self { shared, callers, gone, task_rounds, log: logging::MinLevel::new(), connection }
+        Self {
+            shared,
+            callers,
+            gone,
+            stop,
+            task_rounds,
+            log: logging::MinLevel::new(),
+            connection,
+            session_state: Arc::default(),
+        }
     }
 
     /// Whether this server has `method` in `revision`, so that a request that rmcp does not know has malformed parameters.
@@ -345,12 +369,16 @@ impl McpHandler {
     pub(super) fn delegate<T: MethodResult, R: Into<ClientRequest>>(
         &self,
         request: R,
-        context: RequestContext<RoleServer>,
+        mut context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<T, ErrorData>> + Send + use<'_, T, R> {
         let is_modern = !revision(&context).is_legacy();
+        let introduced = self.introduce(&mut context);
         let core = &self.shared.core;
         let answer = user_handler::request(core, self.shared.user_handler.as_ref(), request.into(), context);
-        async move { user_handler::signed(answer.await?, is_modern.then_some(&self.shared.server_info)) }
+        async move {
+            introduced?;
+            user_handler::signed(answer.await?, is_modern.then_some(&self.shared.server_info))
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName};
 use rmcp::{
     RoleServer,
-    model::{Implementation, NumberOrString, RequestId, RequestMetaObject},
+    model::{ErrorData, Implementation, NumberOrString, RequestId, RequestMetaObject},
     service::RequestContext,
 };
 #[cfg(feature = "http")]
@@ -15,7 +15,11 @@ use sha2::{Digest as _, Sha256};
 use super::handler::McpHandler;
 #[cfg(feature = "http")]
 use crate::tool::request_info::is_open_header;
-use crate::{serve::shared::Shared, tool::request_info::RequestInfo, wire_names};
+use crate::{
+    serve::shared::Shared,
+    tool::request_info::{RequestInfo, SessionName},
+    wire_names,
+};
 
 /// The header of a session's id (revisions before 2026-07-28).
 #[cfg(feature = "http")]
@@ -44,7 +48,25 @@ impl McpHandler {
         if let Some(parts) = context.extensions.get::<http::request::Parts>() {
             add_headers(&mut info, &parts.headers);
         }
+        // Over HTTP, a request without a session has a handler of its own, whose state would not outlive the call.
+        info.session_state = info.session.as_ref().map(|_| Arc::clone(&self.session_state));
         Some(Arc::new(info))
+    }
+
+    /// Puts the caller and the session of a request into its context, for a handler that checks access itself.
+    pub(super) fn introduce(&self, context: &mut RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        let (caller, _) = self.identify(context)?;
+        let session = self.connection.clone();
+        #[cfg(feature = "http")]
+        let session = session.or_else(|| {
+            let parts = context.extensions.get::<http::request::Parts>()?;
+            session_name(&parts.headers)
+        });
+        context.extensions.insert(caller);
+        if let Some(session) = session {
+            context.extensions.insert(SessionName(session));
+        }
+        Ok(())
     }
 }
 
@@ -74,8 +96,14 @@ pub(crate) fn add_headers(info: &mut RequestInfo, headers: &HeaderMap) {
     let open = headers.iter().filter(|(name, value)| is_open_header(name.as_str()) && !value.is_sensitive());
     let texts = open.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
     info.headers.extend(texts);
-    if let Some(session) = headers.get(SESSION_HEADER) {
-        let digest = Sha256::digest(session.as_bytes());
-        info.session = Some(digest[..8].iter().map(|byte| format!("{byte:02x}")).collect());
+    if let Some(session) = session_name(headers) {
+        info.session = Some(session);
     }
+}
+
+/// Returns a name for the session of an HTTP request that does not give access to it.
+#[cfg(feature = "http")]
+fn session_name(headers: &HeaderMap) -> Option<String> {
+    let digest = Sha256::digest(headers.get(SESSION_HEADER)?.as_bytes());
+    Some(digest[..8].iter().map(|byte| format!("{byte:02x}")).collect())
 }

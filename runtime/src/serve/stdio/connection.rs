@@ -88,7 +88,8 @@ impl Service {
         let signals =
             ShutdownSignals { stop: stop.clone(), timeout, gone: gone.clone(), timed_out: timed_out.clone() };
         let transport = LineTransport::new(read, write, self.shared.revisions.clone(), signals);
-        let handler = McpHandler::new(self.shared, CallerSource::Connection(self.caller), gone.clone());
+        let callers = CallerSource::Connection(self.caller);
+        let handler = McpHandler::new(self.shared, callers, gone.clone(), stop.clone());
         let task_rounds = handler.task_rounds.clone();
         Box::pin(async move {
             match handler.serve(transport).await {

@@ -2,29 +2,24 @@
 //!
 //! rmcp's own reader drops a line that it cannot parse, so that its sender waits for ever; this one answers with the reason.
 
-use std::{
-    collections::HashSet,
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
 use rmcp::{
     RoleServer,
     model::{
         ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, ErrorData, GetMeta as _,
-        JsonRpcMessage, JsonRpcRequest, ProtocolVersion, RequestId, ServerJsonRpcMessage,
+        JsonRpcMessage, JsonRpcRequest, ProtocolVersion, ServerJsonRpcMessage,
     },
     transport::Transport,
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
-    sync::Notify,
     task::JoinSet,
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
+use super::in_flight::{AnswerWrite, InFlight};
 use crate::{
     message::Message,
     serve::{
@@ -37,11 +32,6 @@ use crate::{
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 /// The capacity of the write buffer that is reused for the next line: a list of a thousand tools.
 const MAX_REUSED_BYTES: usize = 1024 * 1024;
-
-/// The requests that a connection may have in flight.
-const MAX_REQUESTS_IN_FLIGHT: usize = 1_024;
-/// The error code of a request over that limit.
-const TOO_MANY_IN_FLIGHT: i32 = -31429;
 
 /// A connection that carries one message per line.
 pub(crate) struct LineTransport<R, W> {
@@ -81,94 +71,6 @@ struct LineWriter<W> {
     half: W,
     /// Reused, since allocating a megabyte costs more than filling it.
     line: Vec<u8>,
-}
-
-/// Requests whose answers have not been written.
-#[derive(Default)]
-struct InFlight {
-    requests: Mutex<Requests>,
-    changed: Notify,
-}
-
-#[derive(Default)]
-struct Requests {
-    /// The ids of requests without an answer.
-    ids: HashSet<RequestId>,
-    /// The number of answers that are being written. Their ids are free: a client that has read an answer may use its id
-    /// again before the writer learns that the write has ended.
-    writing: usize,
-}
-
-impl Requests {
-    fn is_empty(&self) -> bool {
-        self.ids.is_empty() && self.writing == 0
-    }
-}
-
-impl InFlight {
-    fn requests(&self) -> std::sync::MutexGuard<'_, Requests> {
-        // A panic cannot leave the set inconsistent.
-        self.requests.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// Adds a request. An id that is in flight is refused, since its two answers could not be told apart.
-    fn insert(&self, id: &RequestId) -> Result<(), ErrorData> {
-        let ids = &mut self.requests().ids;
-        if ids.len() >= MAX_REQUESTS_IN_FLIGHT {
-            let message = Message::new("this connection is at its limit of requests in flight")
-                .help("wait for an answer, then call again");
-            let data = serde_json::json!({"reason": "too_many_in_flight", "retryAfterSeconds": 1});
-            return Err(ErrorData::new(ErrorCode(TOO_MANY_IN_FLIGHT), message, Some(data)));
-        }
-        if !ids.insert(id.clone()) {
-            let message = Message::new("a request with this `id` is in flight")
-                .help("send each request under an `id` of its own");
-            return Err(ErrorData::invalid_request(message, None));
-        }
-        Ok(())
-    }
-
-    fn cancel(&self, id: &RequestId) {
-        self.requests().ids.remove(id);
-        self.changed.notify_one();
-    }
-
-    fn begin_write(&self, id: &RequestId) {
-        let mut requests = self.requests();
-        requests.ids.remove(id);
-        requests.writing += 1;
-    }
-
-    fn end_write(&self) {
-        self.requests().writing -= 1;
-        self.changed.notify_one();
-    }
-
-    /// Waits until every request is answered, or until the deadline.
-    async fn drained(&self, until: Instant) {
-        loop {
-            let changed = self.changed.notified();
-            if self.requests().is_empty() || tokio::time::timeout_at(until, changed).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-/// Counts an answer as being written until it is dropped.
-struct AnswerWrite(Arc<InFlight>);
-
-impl AnswerWrite {
-    fn begin(in_flight: &Arc<InFlight>, id: &RequestId) -> Self {
-        in_flight.begin_write(id);
-        Self(Arc::clone(in_flight))
-    }
-}
-
-impl Drop for AnswerWrite {
-    fn drop(&mut self) {
-        self.0.end_write();
-    }
 }
 
 /// The result of one read.
@@ -235,7 +137,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport
     /// Waits until every answer is written, or until the deadline.
     async fn drained(&mut self, until: Instant) {
         self.in_flight.drained(until).await;
-        if !self.in_flight.requests().is_empty() {
+        if !self.in_flight.is_empty() {
             self.signals.timed_out.cancel();
         }
         while let Ok(Some(_)) = tokio::time::timeout_at(until, self.answers.join_next()).await {}

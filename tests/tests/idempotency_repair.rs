@@ -1,0 +1,76 @@
+//! The file of the keys after a `kill -9`: the next start walks all of it, and every stored result is there.
+
+use std::{cell::Cell, fs, path::Path, rc::Rc};
+
+use candor_tests::orders_site::{OrdersSite, is_replayed, order_under};
+use redb::{Builder, Database, ReadableDatabase as _, ReadableTableMetadata as _, TableHandle as _};
+
+const ORDERS: &str = env!("CARGO_BIN_EXE_orders");
+const CALLS: usize = 100;
+
+fn key(call: usize) -> String {
+    format!("call-{call:012}")
+}
+
+/// A copy of the keys' file, opened as the store opens it.
+struct Copy {
+    database: Database,
+    /// Whether the database walked the file, as it does if it was not closed.
+    is_walked: bool,
+    _folder: tempfile::TempDir,
+}
+
+impl Copy {
+    fn of(file: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path().join("keys.redb");
+        fs::copy(file, &copy).unwrap();
+        let is_walked = Rc::new(Cell::new(false));
+        let walked = Rc::clone(&is_walked);
+        let mut builder = Builder::new();
+        builder.set_repair_callback(move |_| walked.set(true));
+        let database = builder.open(&copy).unwrap();
+        Self { database, is_walked: is_walked.get(), _folder: folder }
+    }
+
+    /// The number of rows of the largest table, which is that of the keys.
+    fn rows(&self) -> u64 {
+        let read = self.database.begin_read().unwrap();
+        let tables = read.list_tables().unwrap();
+        let rows = tables.map(|table| {
+            let name = table.name().to_owned();
+            read.open_untyped_table(table).unwrap_or_else(|error| panic!("{name}: {error}")).len().unwrap()
+        });
+        rows.max().unwrap_or_default()
+    }
+}
+
+#[tokio::test]
+async fn store_of_a_killed_server_is_walked_and_has_every_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = OrdersSite::new(ORDERS, folder.path());
+    let mut server = site.start().await;
+    for call in 0..CALLS {
+        let answer = order_under(&mut server, &key(call)).await;
+        assert!(!is_replayed(&answer), "{answer}");
+    }
+    server.process.signal("KILL");
+    server.close().await;
+
+    let mut killed = Copy::of(&site.keys());
+    assert!(killed.is_walked, "a file that was not closed is walked");
+    assert_eq!(killed.rows(), CALLS as u64);
+    assert!(killed.database.check_integrity().unwrap(), "nothing is left to repair");
+
+    let mut server = site.start().await;
+    for call in 0..CALLS {
+        let again = order_under(&mut server, &key(call)).await;
+        assert!(is_replayed(&again), "{call}: {again}");
+    }
+    assert_eq!(site.effects().len(), CALLS, "nothing ran again");
+    assert_eq!(server.close().await.status.code(), Some(0));
+
+    let closed = Copy::of(&site.keys());
+    assert!(!closed.is_walked, "a file that was closed is not");
+    assert_eq!(closed.rows(), CALLS as u64);
+}
