@@ -2,6 +2,7 @@
 
 mod audit;
 mod call;
+mod contract;
 mod doctor;
 mod duration;
 mod form;
@@ -82,6 +83,14 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: DocsFormat,
     },
+    /// Print the contract of this server for a file that is committed: every definition, with its digest
+    Lock(contract::LockArgs),
+    /// Check that the committed lock is the contract of this program
+    Check(contract::CheckArgs),
+    /// Compare the contract of this program with an earlier one, and say which changes break callers
+    ///
+    /// Exit codes: 0 the same or compatible; 1 a change breaks callers or must be approved; 2 they could not be compared.
+    Diff(contract::DiffArgs),
     /// Report what this server declares, and what enforces it on this machine
     Doctor {
         /// Start the server, and call each `read_only` tool with its examples: which threads does it leave behind?
@@ -129,8 +138,8 @@ impl Grants {
 }
 
 impl<C: State> Server<C> {
-    /// Runs the command line: `serve`, `call`, `config`, `manifest`, `docs`, `doctor`, `audit`, `health`, `token`,
-    /// `completions`.
+    /// Runs the command line: `serve`, `call`, `config`, `manifest`, `docs`, `lock`, `check`, `diff`, `doctor`,
+    /// `audit`, `health`, `token`, `completions`.
     ///
     /// Without a command, and with a stdin that is not a terminal, it runs `serve`, since an MCP host is there. Every
     /// option of `serve` can also be set by an environment variable: `PRICES_HTTP` for `--http` of the server `prices`.
@@ -204,6 +213,9 @@ impl<C: State> Server<C> {
             },
             Command::Docs { format: DocsFormat::Markdown } => print(self.reference()),
             Command::Docs { format: DocsFormat::Html } => print(self.reference_page()),
+            Command::Lock(lock) => lock.run(&self),
+            Command::Check(check) => check.run(&self),
+            Command::Diff(diff) => diff.run(&self),
             Command::Doctor { probe: false } => print(self.outline().map(|outline| doctor::report(&outline))),
             Command::Doctor { probe: true } => print(probe::report(self)),
             Command::Audit(audit) => audit.run(&self),

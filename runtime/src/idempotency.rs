@@ -1,6 +1,5 @@
 //! Runs a write once under a caller's key: reads keys, compares calls, and words the answers.
 
-mod canonical;
 mod claims;
 mod key;
 mod open;

@@ -41,6 +41,7 @@ pub mod access;
 mod audit;
 #[cfg(any(feature = "cli", feature = "http"))]
 mod background;
+mod canonical;
 #[cfg(feature = "cli")]
 mod cli;
 mod client;

@@ -22,6 +22,8 @@ pub(crate) struct Definition {
     pub(crate) descriptor: &'static Descriptor,
     pub(crate) input: Input,
     pub(crate) output: OutputShape,
+    /// The digest of the whole definition, as in `tools.lock.json`; empty until [`Registry::digest`].
+    pub(crate) digest: String,
 }
 
 impl Definition {
@@ -53,7 +55,7 @@ impl Registry {
             check_descriptions(descriptor)?;
             let input = Input::new(descriptor, form).map_err(schema)?;
             let output = OutputShape::new(descriptor, form).map_err(schema)?;
-            tools.push(Definition { descriptor, input, output });
+            tools.push(Definition { descriptor, input, output, digest: String::new() });
         }
         Ok(Self { tools, by_name })
     }
@@ -68,6 +70,20 @@ impl Registry {
             tool.input.add_carrier(KEY_ARGUMENT, KEY_ARGUMENT_DESCRIPTION, KEY_ARGUMENT_EXAMPLE);
         }
         Ok(())
+    }
+
+    /// Keeps the digest of each tool.
+    pub(crate) fn digest(&mut self, digest: impl Fn(&Definition) -> String) {
+        for tool in &mut self.tools {
+            tool.digest = digest(tool);
+        }
+    }
+
+    /// Drops the schemas of which only digests and locks are made.
+    pub(crate) fn drop_enforced_schemas(&mut self) {
+        for tool in &mut self.tools {
+            tool.input.enforced = None;
+        }
     }
 
     /// The index of the tool of this name in [`Registry::tools`].

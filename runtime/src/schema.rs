@@ -16,6 +16,8 @@ pub(crate) use publish::SchemaForm;
 /// The schema of a tool's arguments as clients read it, and the checker of the one that is enforced.
 pub(crate) struct Input {
     pub(crate) schema: Map<String, Value>,
+    /// The schema that is enforced, if it is not the one that clients read, without the rules between parameters.
+    pub(crate) enforced: Option<Map<String, Value>>,
     checker: Checker,
     /// One line per parameter and rule, for the answer to a call whose arguments do not fit.
     usage: Vec<String>,
@@ -29,14 +31,19 @@ impl Input {
     pub(crate) fn new(descriptor: &Descriptor, form: SchemaForm) -> Result<Self, Message> {
         let (Published { enforced, listed }, Notes { usage, undescribed }) =
             publish::input(descriptor, form)?;
-        Ok(Self { schema: listed, checker: Checker::new(&enforced)?, usage, undescribed })
+        let checker = Checker::new(&enforced)?;
+        let enforced = publish::without_rules(enforced);
+        let enforced = (enforced != listed).then_some(enforced);
+        Ok(Self { schema: listed, enforced, checker, usage, undescribed })
     }
 
     /// Publishes an optional string that is taken out of the arguments before they are checked.
     pub(crate) fn add_carrier(&mut self, name: &str, description: &str, example: &str) {
         let property = json!({"type": "string", "description": description, "examples": [example]});
-        let properties = self.schema.entry("properties").or_insert_with(|| json!({}));
-        properties[name] = property;
+        for schema in self.enforced.iter_mut().chain([&mut self.schema]) {
+            let properties = schema.entry("properties").or_insert_with(|| json!({}));
+            properties[name] = property.clone();
+        }
         self.usage.push(format!("`{name}` (optional): {description}"));
     }
 

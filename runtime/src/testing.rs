@@ -5,6 +5,7 @@
 
 use std::{
     fmt::Debug,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -146,6 +147,47 @@ pub fn compare_states<T: PartialEq + Debug>(tool: &str, first: &T, second: &T) {
         "tool `{tool}` is declared `idempotent`, and a second call changed the state\n  after the first: \
          {first:?}\n after the second: {second:?}"
     );
+}
+
+/// Checks that the committed lock of a server is its contract: that no definition of a tool changed without the lock.
+///
+/// The file is `tools.lock.json` beside the package's `Cargo.toml`; a second argument names another file there. The
+/// command `lock --write` writes it.
+///
+/// ```no_run
+/// use candor::{Server, testing::assert_locked};
+///
+/// assert_locked!(Server::new("prices", "1.0.0"));
+/// assert_locked!(Server::new("prices", "1.0.0"), "locks/prices.lock.json");
+/// ```
+///
+/// # Panics
+///
+/// The file cannot be read, is not a lock, or is not the contract of this server. The message lists the changes, each with its
+/// class.
+#[doc(inline)]
+pub use crate::__assert_locked as assert_locked;
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __assert_locked {
+    ($server:expr $(,)?) => {
+        $crate::__assert_locked!($server, "tools.lock.json")
+    };
+    ($server:expr, $file:expr $(,)?) => {
+        $crate::testing::check_lock(&$server, ::std::env!("CARGO_MANIFEST_DIR"), $file)
+    };
+}
+
+/// Compares a server with its committed lock for [`assert_locked!`].
+#[doc(hidden)]
+#[track_caller]
+pub fn check_lock<C: crate::tool::state::State>(server: &crate::Server<C>, folder: &str, file: &str) {
+    let lock = server.lock().unwrap_or_else(|error| panic!("the server has no contract: {error}"));
+    let path = Path::new(folder).join(file);
+    if let Err(check) = crate::contract::check_locked(&lock, &path) {
+        panic!("{}", check.message());
+    }
 }
 
 /// Returns a context to call a handler with: a local caller without scopes, a deadline in an hour, and no client that

@@ -13,6 +13,10 @@ names! {
     SCOPES = "scopes";
     /// On a tool: the version that deprecated it, the version that removes it, and its replacement.
     DEPRECATED = "deprecated";
+    /// On a tool: the digest of its whole definition, as in `tools.lock.json`.
+    DIGEST = "definition-digest";
+    /// On a tool: the further names by which it can be called.
+    ALIASES = "aliases";
     /// On a failed result: the reason, for programs.
     REASON = "reason";
     /// On a failed result: the same call may succeed later.

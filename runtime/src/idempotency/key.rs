@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::canonical;
 use crate::{
+    canonical,
     message::Message,
     registry::KEY_ARGUMENT,
     store::ScopedKey,

@@ -22,6 +22,7 @@ use crate::{
     message::Message,
     tool::descriptor::{Descriptor, Literal, Param},
 };
+pub(super) use rules::without as without_rules;
 
 /// The dialect that a schema names if it uses keywords which not all dialects share.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";

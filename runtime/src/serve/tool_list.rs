@@ -112,6 +112,7 @@ fn tool(definition: &Definition, wrapped: bool, honours_keys: bool) -> Tool {
         Some(!descriptor.closed_world),
     ));
     let mut meta = meta(descriptor);
+    meta.insert(wire_names::DIGEST.to_owned(), definition.digest.as_str().into());
     if honours_keys {
         meta.insert(wire_names::IDEMPOTENCY_KEY.to_owned(), key_use(descriptor));
     }

@@ -9,7 +9,7 @@ use super::{Server, config::Config, state::bind_hooks};
 use crate::audit::AuditLog;
 use crate::{
     confirm::Confirmations,
-    contract::{Manifest, ManifestFormat, Outline, cost},
+    contract::{self, Manifest, ManifestFormat, Outline, cost},
     idempotency::{self, KeyKeeping},
     lifecycle::Lifecycle,
     limits::Limits,
@@ -67,9 +67,11 @@ impl<C: State> Server<C> {
         if keys.as_ref().is_some_and(|keys| keys.takes_argument) {
             registry.add_key_argument()?;
         }
+        registry.digest(contract::digest_of);
         if let Some(budget) = config.list_budget {
             cost::check_budget(&registry, &serve::listed(&registry, keys.is_some()), budget)?;
         }
+        registry.drop_enforced_schemas();
         let core = Core {
             audit,
             previews,
@@ -99,6 +101,7 @@ impl<C: State> Server<C> {
         if keys.is_some() && config.key_argument {
             registry.add_key_argument()?;
         }
+        registry.digest(contract::digest_of);
         Ok(Outline {
             about: config.about.clone(),
             listed: serve::listed(&registry, keys.is_some()),
@@ -159,7 +162,17 @@ impl<C: State> Server<C> {
     ///
     /// As for [`Server::build`], except for the state, which is not made.
     pub fn manifest(&self) -> Result<String, StartError> {
-        Ok(crate::contract::manifest(&self.outline()?))
+        Ok(contract::manifest(&self.outline()?))
+    }
+
+    /// Returns the lock of this server, its whole contract with a digest of each tool's definition, as canonical JSON. It is
+    /// the same on every machine, so that it can be committed: see [`assert_locked!`](crate::testing::assert_locked).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Server::manifest`].
+    pub fn lock(&self) -> Result<String, StartError> {
+        Ok(contract::lock(&self.outline()?))
     }
 
     /// Returns the manifest in the format of a host, a registry or a store, with what its reader will refuse.
@@ -168,7 +181,7 @@ impl<C: State> Server<C> {
     ///
     /// As for [`Server::manifest`].
     pub fn manifest_as(&self, format: ManifestFormat) -> Result<Manifest, StartError> {
-        Ok(crate::contract::manifest_as(format, &self.outline()?))
+        Ok(contract::manifest_as(format, &self.outline()?))
     }
 
     /// Returns the reference of this server's tools in Markdown.
@@ -177,7 +190,7 @@ impl<C: State> Server<C> {
     ///
     /// As for [`Server::manifest`].
     pub fn reference(&self) -> Result<String, StartError> {
-        Ok(crate::contract::reference(&self.outline()?))
+        Ok(contract::reference(&self.outline()?))
     }
 
     /// Returns the reference as one HTML page without anything to fetch: an index, a search, and for each tool its words
@@ -188,7 +201,7 @@ impl<C: State> Server<C> {
     ///
     /// As for [`Server::manifest`].
     pub fn reference_page(&self) -> Result<String, StartError> {
-        Ok(crate::contract::page(&self.outline()?))
+        Ok(contract::page(&self.outline()?))
     }
 }
 

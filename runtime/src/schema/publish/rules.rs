@@ -39,6 +39,18 @@ pub(super) fn write(descriptor: &Descriptor, schema: &mut Map<String, Value>) ->
     Ok(())
 }
 
+/// Removes the rules from a schema that [`write`] completed.
+pub(in crate::schema) fn without(schema: Value) -> Map<String, Value> {
+    let Value::Object(mut schema) = schema else { return Map::new() };
+    for keyword in ["dependentRequired", "allOf", "if", "then", "else"] {
+        schema.remove(keyword);
+    }
+    if !schema.contains_key("$defs") {
+        schema.remove("$schema");
+    }
+    schema
+}
+
 /// The rules in words, for the description of a schema that does not have the keywords.
 pub(super) fn sentence(descriptor: &Descriptor) -> Option<String> {
     let rules: Vec<String> = descriptor.rules.iter().map(ToString::to_string).collect();

@@ -6,7 +6,7 @@
 use serde_json::{Map, Number, Value};
 
 /// Writes `value`.
-pub(super) fn write(value: &Value, out: &mut String) {
+pub(crate) fn write(value: &Value, out: &mut String) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(true) => out.push_str("true"),
@@ -28,7 +28,7 @@ pub(super) fn write(value: &Value, out: &mut String) {
 }
 
 /// Writes the members of an object whose names `is_kept` selects, sorted by their UTF-16 code units.
-pub(super) fn object(members: &Map<String, Value>, is_kept: impl Fn(&str) -> bool, out: &mut String) {
+pub(crate) fn object(members: &Map<String, Value>, is_kept: impl Fn(&str) -> bool, out: &mut String) {
     let mut members: Vec<(&String, &Value)> = members.iter().filter(|(name, _)| is_kept(name)).collect();
     members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
     out.push('{');
@@ -44,7 +44,7 @@ pub(super) fn object(members: &Map<String, Value>, is_kept: impl Fn(&str) -> boo
 }
 
 /// Writes a string with the escapes of ECMAScript's `JSON.stringify`.
-pub(super) fn string(text: &str, out: &mut String) {
+pub(crate) fn string(text: &str, out: &mut String) {
     out.push('"');
     for character in text.chars() {
         match character {
@@ -110,7 +110,7 @@ fn ecmascript(float: f64) -> String {
 mod tests {
     use serde_json::json;
 
-    use crate::idempotency::canonical::*;
+    use crate::canonical::*;
 
     fn canonical(value: &Value) -> String {
         let mut text = String::new();
