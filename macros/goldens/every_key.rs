@@ -17,6 +17,7 @@ const _: () = {
             name: "set-alert",
             title: "Set an alert",
             description: "Set an alert.",
+            aliases: &["add_alert", "alert"],
             effect: __candor::Effect::Additive,
             idempotent: true,
             scopes: &["write:alerts", "read:prices"],

@@ -4,13 +4,15 @@ use std::collections::HashSet;
 
 use darling::ast::NestedMeta;
 use proc_macro2::TokenStream;
-use syn::{Ident, LitStr, Meta, Path, parse_quote};
+use syn::{Expr, ExprLit, Ident, Lit, LitStr, Meta, Path, parse_quote};
 
 use crate::{
     confirm::{self, Confirm},
     constraints::{self, Constraint},
     error::{Mistake, Mistakes},
-    key::{DESCRIPTION, Grammar, count, flag, krate, one_of, path, string, text, value_or_item},
+    key::{
+        DESCRIPTION, Grammar, count, flag, krate, one_of, path, string, strip, text, value, value_or_item,
+    },
 };
 
 /// The keys of the attribute. Nothing here is checked against another key or against the function.
@@ -22,6 +24,7 @@ pub(crate) struct Attr {
     pub(crate) public: Option<Ident>,
     pub(crate) scope: Option<(Vec<String>, LitStr)>,
     pub(crate) name: Option<LitStr>,
+    pub(crate) aliases: Vec<LitStr>,
     pub(crate) title: Option<LitStr>,
     pub(crate) confirm: Option<(Confirm, Ident)>,
     pub(crate) preview: Option<(Path, Ident)>,
@@ -106,6 +109,7 @@ const GRAMMAR: Grammar = Grammar {
         "scope",
         "public",
         "name",
+        "aliases",
         "title",
         "confirm",
         "preview",
@@ -179,6 +183,7 @@ impl Attr {
             "public" => self.public = mistakes.handle(flag(key, item)),
             "scope" => self.scope = mistakes.handle(scopes(item)),
             "name" => self.name = mistakes.handle(text(item, "name = \"get_price\"")),
+            "aliases" => self.aliases = mistakes.handle(aliases(item)).unwrap_or_default(),
             "title" => self.title = mistakes.handle(text(item, "title = \"Get price\"")),
             "confirm" => {
                 self.confirm = mistakes.handle(confirm::read(&key, item)).map(|value| (value, key));
@@ -230,6 +235,21 @@ fn scopes(item: &NestedMeta) -> Result<(Vec<String>, LitStr), Mistake> {
         scopes.push(scope.to_owned());
     }
     Ok((scopes, literal))
+}
+
+/// Reads `aliases = ["old_name"]`.
+fn aliases(item: &NestedMeta) -> Result<Vec<LitStr>, Mistake> {
+    let expected = || {
+        Mistake::at(value_or_item(item), "`aliases` takes a list of earlier names of the tool")
+            .help("for example `aliases = [\"get_price\"]`")
+    };
+    let Some(Expr::Array(list)) = value(item).map(strip) else { return Err(expected()) };
+    let names = list.elems.iter().map(|name| match strip(name) {
+        Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) => Ok(name.clone()),
+        _ => Err(expected()),
+    });
+    let names: Vec<LitStr> = names.collect::<Result<_, _>>()?;
+    if names.is_empty() { Err(expected()) } else { Ok(names) }
 }
 
 fn rate(item: &NestedMeta) -> Result<(u32, RatePer), Mistake> {

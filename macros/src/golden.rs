@@ -55,6 +55,7 @@ fn every_key() {
         idempotent,
         scope = "write:alerts read:prices",
         name = "set-alert",
+        aliases = ["add_alert", "alert"],
         title = "Set an alert",
         confirm = "always",
         idempotency_key = "required",

@@ -23,6 +23,7 @@ pub(crate) fn check_tool(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
     effect::audit_off_only_for_reads(attr, sig, mistakes);
     access::scope_or_public(attr, sig, mistakes);
     name::name_in_grammar(attr, sig, mistakes);
+    name::aliases_in_grammar(attr, sig, mistakes);
     name::title_visible(attr, mistakes);
     deprecation::deprecation_has_an_end(attr, sig, mistakes);
     description::tool_described(attr, sig, mistakes);

@@ -14,6 +14,8 @@ use crate::{
 pub(crate) struct Tool {
     pub(crate) krate: Path,
     pub(crate) name: String,
+    /// Earlier names that stay callable.
+    pub(crate) aliases: Vec<String>,
     pub(crate) title: String,
     pub(crate) effect: Effect,
     pub(crate) idempotent: bool,
@@ -61,6 +63,7 @@ impl Tool {
             krate: attr.krate(),
             title: attr.title.as_ref().map_or_else(|| title_of(&sig.name()), LitStr::value),
             name,
+            aliases: attr.aliases.iter().map(LitStr::value).collect(),
             effect,
             idempotent: attr.idempotent.is_some(),
             closed_world: attr.closed_world.is_some(),

@@ -28,10 +28,9 @@ mod table;
 #[cfg(feature = "cli")]
 pub(crate) use approvals::Approvals;
 pub(crate) use definition::digest_of;
+pub(crate) use diff::compare_versions;
 #[cfg(feature = "cli")]
-pub(crate) use diff::Comparison;
-#[cfg(feature = "cli")]
-pub(crate) use diff::compare;
+pub(crate) use diff::{ContractDiff, compare};
 #[cfg(feature = "cli")]
 pub(crate) use enforcement::EnforcedBy;
 pub(crate) use enforcement::enforcement;

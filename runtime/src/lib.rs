@@ -165,6 +165,7 @@ pub use clap;
 pub use cli::ServeOptions;
 pub use contract::{Manifest, ManifestFormat};
 pub use message::Message;
+pub use pipeline::OutdatedCalls;
 pub use publication::Publication;
 pub use retry::{retry, retry_blocking};
 pub use revision::Revision;
@@ -221,7 +222,7 @@ pub mod __private {
             Audit, Confirm, Deprecated, Descriptor, Effect, IdempotencyKey, Literal, Param, Per, Rate, Rule,
             Task,
         },
-        handler::{HandlerFuture, Named, Run, Tools, duplicate},
+        handler::{HandlerFuture, Named, Run, Tools, duplicate, taken_alias},
         returned::{Failed, FailedWithBox, FailedWithText, FailsWithBox, FailsWithText, Returned, Succeeds},
         state::{InClosedWorld, InReadOnly, Network, Plain, State, Write, WriteAndNetwork},
     };

@@ -8,6 +8,7 @@ mod core;
 mod detached;
 mod elicitation;
 mod idempotency;
+mod outdated;
 mod preview;
 mod refusal;
 mod request;
@@ -21,10 +22,12 @@ use std::sync::Arc;
 use futures::future::{self, BoxFuture};
 use tokio_util::sync::CancellationToken;
 
+pub use self::outdated::OutdatedCalls;
 pub(crate) use self::{
     admission::{Admission, NotAdmitted, admit, admit_in_turn, record_refusal},
     confirmation::{Choice, Elicitor},
     core::{Core, SkipConfirmation},
+    outdated::OutdatedTools,
     preview::Previews,
     refusal::Refusal,
     request::{AdmissionStage, CallAnswer, Request},
@@ -53,7 +56,7 @@ pub(crate) fn call<'a>(
     // Boxed, so that the futures of all callers hold a pointer and not a copy of every stage.
     Box::pin(async move {
         let subject = core.subject(request.tool, request.name);
-        let peer = request.peer;
+        let (peer, tool, called) = (request.peer, request.tool, request.name);
         let pending = core.audit.as_ref().map(|recorder| {
             recorder.pending(subject, &request.caller, request.origin, Some(request.revision))
         });
@@ -68,7 +71,7 @@ pub(crate) fn call<'a>(
             Err(denial) => Err(denial),
         };
         match answer {
-            Ok(answer) => Ok(answer),
+            Ok(answer) => Ok(core.outdated.answered(tool, called, answer)),
             Err(denial) => {
                 if let (Some(pending), Some(by)) = (pending, denial.by) {
                     pending.denied(by, peer.state(), denial.key.as_deref());

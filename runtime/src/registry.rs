@@ -57,6 +57,13 @@ impl Registry {
             let output = OutputShape::new(descriptor, form).map_err(schema)?;
             tools.push(Definition { descriptor, input, output, digest: String::new() });
         }
+        for (index, tool) in tools.iter().enumerate() {
+            for alias in tool.descriptor.aliases {
+                if by_name.insert(alias, index).is_some() {
+                    return Err(StartError::Alias { tool: tool.descriptor.name, alias });
+                }
+            }
+        }
         Ok(Self { tools, by_name })
     }
 
@@ -86,12 +93,12 @@ impl Registry {
         }
     }
 
-    /// The index of the tool of this name in [`Registry::tools`].
+    /// The index of the tool of this name or alias in [`Registry::tools`].
     pub(crate) fn index(&self, name: &str) -> Option<usize> {
         self.by_name.get(name).copied()
     }
 
-    /// The tool of this name.
+    /// The tool of this name or alias.
     #[cfg(feature = "cli")]
     pub(crate) fn find(&self, name: &str) -> Option<&Definition> {
         self.index(name).map(|index| &self.tools[index])

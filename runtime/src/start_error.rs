@@ -10,6 +10,22 @@ use crate::{message::Message, text};
 pub enum StartError {
     /// Two tools have the same name.
     SameName(&'static str),
+    /// An alias of a tool is the name or an alias of another.
+    Alias {
+        /// The tool.
+        tool: &'static str,
+        /// The alias.
+        alias: &'static str,
+    },
+    /// A deprecated tool was announced to be removed by this version of the server.
+    Overdue {
+        /// The tool.
+        tool: &'static str,
+        /// The announced version.
+        remove_in: &'static str,
+        /// The version of the server.
+        version: String,
+    },
     /// A tool cannot be described to a client.
     Schema {
         /// The tool.
@@ -87,6 +103,17 @@ impl StartError {
         match self {
             Self::SameName(name) => Message::new(format!("two tools are called `{name}`"))
                 .help("give one of them `name = \"…\"` in its `#[mcp_tool(…)]`"),
+            Self::Alias { tool, alias } => Message::new(format!(
+                "alias `{alias}` of tool `{tool}` is the name or an alias of another tool"
+            ))
+            .help(format!("delete it from the `aliases` of `{tool}`: a name leads to one tool")),
+            Self::Overdue { tool, remove_in, version } => Message::new(format!(
+                "tool `{tool}` was announced to be removed in {remove_in}, and this server has version {}",
+                text::shown(version)
+            ))
+            .help(format!(
+                "delete tool `{tool}`, or choose a later `remove_in` and explain it in the changelog"
+            )),
             Self::Schema { tool, why } => {
                 Message::new(format!("tool `{tool}` cannot be described to a client")).note(why.clone())
             }

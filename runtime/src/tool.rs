@@ -6,6 +6,7 @@ pub(crate) mod ask;
 pub(crate) mod call;
 pub(crate) mod caller;
 pub(crate) mod cause;
+pub(crate) mod deprecation;
 pub(crate) mod descriptor;
 pub(crate) mod error;
 pub(crate) mod finite;

@@ -94,7 +94,7 @@ fn diff_exits_with_1_for_a_change_that_breaks_callers_and_names_the_version_that
     for part in [
         "breaking: 1\n  get_price.input.symbol.maxLength\n    a range is narrower (was `unbounded`, is 5): ",
         "input-range-narrowed, to approve: ",
-        "version: the changes need a major version; from 1.2.0 to 1.2.0 is no new version",
+        "version: the changes need a major version; both have 1.2.0",
     ] {
         assert!(report.contains(part), "{report}");
     }

@@ -20,6 +20,10 @@ pub(super) fn descriptor(tool: &Tool, private: &Ident) -> TokenStream {
     let Tool { name, title, .. } = tool;
     let description = description(&tool.sig.description);
     let mut fields = vec![quote!(name: #name), quote!(title: #title), quote!(description: #description)];
+    if !tool.aliases.is_empty() {
+        let aliases = &tool.aliases;
+        fields.push(quote!(aliases: &[#(#aliases),*]));
+    }
     fields.extend(effect(tool, private));
     fields.extend(policies(tool, private));
     fields.extend(limits(tool, private));

@@ -1,4 +1,4 @@
-//! Expands `tools![…]`: the entries of the tools, and constants that reject two tools of one name.
+//! Expands `tools![…]`: the entries of the tools, and constants that reject a name of two tools.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -12,7 +12,8 @@ pub(crate) fn tools(ToolList { krate, tools }: &ToolList) -> TokenStream {
     if tools.is_empty() {
         return quote!(#private::Tools::from([]));
     }
-    let names = tools.iter().map(|tool| quote_spanned!(tool.span()=> <#tool as #private::Named>::NAME));
+    let name = |tool| quote_spanned!(Spanned::span(tool)=> <#tool as #private::Named>::NAME);
+    let (names, names_again) = (tools.iter().map(name), tools.iter().map(name));
     // Of two errors about one handle at one place, rustc reports the first.
     let entries = tools.iter().map(|tool| {
         quote_spanned!(tool.span()=>
@@ -32,9 +33,23 @@ pub(crate) fn tools(ToolList { krate, tools }: &ToolList) -> TokenStream {
         let panic = quote_spanned!(ident.span()=> ::core::panic!(#message));
         quote!(const _: () = if __DUPLICATE == #at { #panic };)
     });
+    let aliases =
+        tools.iter().map(|tool| quote_spanned!(tool.span()=> <#tool as #private::Named>::DESCRIPTOR.aliases));
+    let alias_checks = tools.iter().enumerate().map(|(at, tool)| {
+        let message = format!(
+            "`{}` has an alias that is a name or an alias of another tool of this `tools!`\nhelp: delete the alias: a name leads to one tool",
+            spelled(tool),
+        );
+        let ident = tool.segments.last().map(|last| &last.ident);
+        let panic = quote_spanned!(ident.span()=> ::core::panic!(#message));
+        quote!(const _: () = if __TAKEN_ALIAS == #at { #panic };)
+    });
     quote! {{
         const __DUPLICATE: ::core::primitive::usize = #private::duplicate(&[#(#names),*]);
         #(#checks)*
+        const __TAKEN_ALIAS: ::core::primitive::usize =
+            #private::taken_alias(&[#(#names_again),*], &[#(#aliases),*]);
+        #(#alias_checks)*
         #private::Tools::from([#(#entries),*])
     }}
 }

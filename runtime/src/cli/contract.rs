@@ -11,7 +11,7 @@ use std::{fs, path::PathBuf, process::ExitCode};
 use super::{COULD_NOT, FAILED, fail, print_stdout};
 use crate::{
     contract::{
-        Approvals, Comparison, Lock, LockCheck, Report, ReportFormat, Uncompared, Verdict, check_locked,
+        Approvals, ContractDiff, Lock, LockCheck, Report, ReportFormat, Uncompared, Verdict, check_locked,
         compare,
     },
     message::Message,
@@ -184,7 +184,7 @@ impl DiffArgs {
 }
 
 /// Compares two contracts if they are of one server.
-fn compared(base: &Lock, head: &Lock) -> Result<Comparison, Uncompared> {
+fn compared(base: &Lock, head: &Lock) -> Result<ContractDiff, Uncompared> {
     if base.name == head.name {
         return Ok(compare(base, head));
     }

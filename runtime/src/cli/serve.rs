@@ -145,7 +145,7 @@ impl ServeOptions {
 
     /// Says what is served, and returns what serves it.
     fn prepare(self, service: Service, stdio: Option<Stdio>) -> Result<Prepared, Message> {
-        let drain_timeout = self.drain_timeout;
+        let (drain_timeout, is_quiet) = (self.drain_timeout, self.quiet);
         let stop = CancellationToken::new();
         let reopen_audit = service.audit_reopener();
         let (service, serving) = match stdio {
@@ -161,7 +161,7 @@ impl ServeOptions {
             #[cfg(not(feature = "http"))]
             None => unreachable!("without HTTP, stdio is always taken"),
         };
-        Ok(Prepared { service, serving, stop, drain_timeout })
+        Ok(Prepared { service, serving, stop, drain_timeout, is_quiet })
     }
 
     #[cfg(feature = "http")]
@@ -239,11 +239,12 @@ struct Prepared {
     /// Cancelled when the server begins to stop.
     stop: CancellationToken,
     drain_timeout: Duration,
+    is_quiet: bool,
 }
 
 impl Prepared {
     fn run(self, runtime: Runtime) -> ExitCode {
-        let Self { service, serving, stop, drain_timeout } = self;
+        let Self { service, serving, stop, drain_timeout, is_quiet } = self;
         let served = runtime.block_on(async {
             let stopped = tokio::spawn(async move {
                 stop.cancelled().await;
@@ -264,6 +265,9 @@ impl Prepared {
         });
         service.stop_audit();
         service.stop_keys();
+        if !is_quiet {
+            report_outdated(&service);
+        }
         // Drops what tasks still hold, such as a database of the state. A handler that outlived its deadline may still
         // block a thread, and the process does not wait for that.
         runtime.shutdown_timeout(THREADS_TIMEOUT);
@@ -276,6 +280,19 @@ impl Prepared {
             }
             Err(error) => fail(&error),
         }
+    }
+}
+
+/// Reports the calls of deprecated tools and by aliases: the author sees whether they can be removed.
+fn report_outdated(service: &Service) {
+    for outdated in service.outdated_calls().into_iter().filter(|outdated| outdated.calls > 0) {
+        let tool = outdated.tool;
+        let calls =
+            if outdated.calls == 1 { "1 call".to_owned() } else { format!("{} calls", outdated.calls) };
+        stderr::line(match outdated.alias {
+            Some(alias) => format!("{calls} of tool `{tool}` by its earlier name `{alias}`"),
+            None => format!("{calls} of the deprecated tool `{tool}`"),
+        });
     }
 }
 

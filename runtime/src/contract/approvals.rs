@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{change::Change, diff::Comparison};
+use super::{change::Change, diff::ContractDiff};
 use crate::message::Message;
 
 /// The version of the file's format that this version writes, and the newest that it reads.
@@ -87,7 +87,7 @@ impl Approvals {
         &mut self,
         fingerprints: &[String],
         reason: &str,
-        comparison: &Comparison,
+        comparison: &ContractDiff,
     ) -> Result<(), Message> {
         let base_version = &comparison.versions[0];
         self.list.retain(|approval| approval.base_version == *base_version);

@@ -15,6 +15,7 @@ pub(crate) fn definition(tool: &Definition) -> Map<String, Value> {
     let declared = tool.descriptor;
     let members = json!({
         "name": declared.name,
+        "aliases": (!declared.aliases.is_empty()).then_some(declared.aliases),
         "title": declared.title,
         "description": declared.description,
         "annotations": annotations(declared),

@@ -17,7 +17,9 @@ use super::{
     change::{Change, ChangeClass, Changes, rule},
     lock::{Lock, LockedTool},
 };
+#[cfg(feature = "cli")]
 pub(crate) use versions::Bump;
+pub(crate) use versions::compare_versions;
 
 /// The parts of a definition that a rule compares. A change of any other part is undecided.
 const COMPARED_PARTS: [&str; 24] = [
@@ -48,15 +50,17 @@ const COMPARED_PARTS: [&str; 24] = [
 ];
 
 /// All changes between two contracts.
-pub(crate) struct Comparison {
+pub(crate) struct ContractDiff {
     pub(crate) changes: Vec<Change>,
     /// The parts of definitions that one side does not have, so that they were not compared.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "reports print it"))]
     pub(crate) unknown_parts: Vec<&'static str>,
     /// The releases of both sides.
     pub(crate) versions: [String; 2],
 }
 
-impl Comparison {
+#[cfg(feature = "cli")]
+impl ContractDiff {
     /// The class of the gravest change.
     pub(crate) fn class(&self) -> Option<ChangeClass> {
         self.changes.iter().map(Change::class).max()
@@ -95,7 +99,7 @@ impl<'a> Pair<'a> {
 }
 
 /// Compares two contracts of one server.
-pub(crate) fn compare(base: &Lock, head: &Lock) -> Comparison {
+pub(crate) fn compare(base: &Lock, head: &Lock) -> ContractDiff {
     let mut changes = Vec::new();
     server::compare(base, head, &mut changes);
     let is_listed = [base.is_listed, head.is_listed];
@@ -129,7 +133,7 @@ pub(crate) fn compare(base: &Lock, head: &Lock) -> Comparison {
     }
     // The gravest first, then by tool.
     changes.sort_by(|a, b| (b.class(), &a.tool, &a.place).cmp(&(a.class(), &b.tool, &b.place)));
-    Comparison {
+    ContractDiff {
         changes,
         unknown_parts: unknown_parts(base, head),
         versions: [base.version.clone(), head.version.clone()],

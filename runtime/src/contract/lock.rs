@@ -46,6 +46,7 @@ pub(crate) enum LockFault {
 
 impl LockFault {
     /// The id of the finding.
+    #[cfg(feature = "cli")]
     pub(crate) const fn id(&self) -> &'static str {
         match self {
             Self::NotJson(_) => "lock-not-json",

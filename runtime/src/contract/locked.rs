@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     change::Change,
-    diff::{Comparison, compare},
+    diff::{ContractDiff, compare},
     lock::Lock,
 };
 use crate::message::Message;
@@ -60,7 +60,7 @@ pub(crate) fn check_locked(generated: &str, path: &Path) -> Result<(), LockCheck
 
 /// One line for each difference.
 fn notes(base: &Lock, head: &Lock) -> Vec<String> {
-    let Comparison { changes, versions: [before, after], .. } = compare(base, head);
+    let ContractDiff { changes, versions: [before, after], .. } = compare(base, head);
     let mut notes: Vec<String> = changes.iter().map(line).collect();
     if before != after {
         notes.push(format!("it is of version {before}, and this is version {after}"));

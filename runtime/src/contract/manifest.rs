@@ -51,6 +51,7 @@ pub(crate) fn declaration(definition: &Definition) -> Value {
     let tool = definition.descriptor;
     trimmed(json!({
         "name": tool.name,
+        "aliases": (!tool.aliases.is_empty()).then_some(tool.aliases),
         "title": tool.title,
         "description": tool.description,
         "effect": tool.effect.word(),

@@ -55,6 +55,10 @@ fn section(page: &mut String, outline: &Outline, definition: &Definition, listed
         );
     }
     let _ = write!(page, "**{}.** {}\n\n", tool.title, tool.description);
+    if !tool.aliases.is_empty() {
+        let aliases: Vec<String> = tool.aliases.iter().map(|alias| format!("`{alias}`")).collect();
+        let _ = writeln!(page, "- Also answers to its earlier names: {}.", aliases.join(", "));
+    }
     let _ = writeln!(page, "- Effect: {}.", effect_in_words(tool));
     let reach =
         if tool.closed_world { "only what this server holds" } else { "systems outside this server as well" };

@@ -9,7 +9,7 @@ mod text;
 use super::{
     approvals::Approvals,
     change::{Change, ChangeClass},
-    diff::Comparison,
+    diff::ContractDiff,
 };
 use crate::message::Message;
 
@@ -31,7 +31,7 @@ pub(crate) struct Report<'a> {
     pub(crate) head: String,
     /// The path of the lock in the repository, to which findings are attached.
     pub(crate) lock: String,
-    pub(crate) outcome: Result<&'a Comparison, Uncompared>,
+    pub(crate) outcome: Result<&'a ContractDiff, Uncompared>,
     pub(crate) approvals: &'a Approvals,
 }
 

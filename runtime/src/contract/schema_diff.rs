@@ -9,6 +9,7 @@ mod range;
 mod resolve;
 mod types;
 mod values;
+mod vocabulary;
 
 use std::collections::BTreeSet;
 
@@ -82,7 +83,7 @@ impl SchemaDiff<'_> {
             self.texts(base, head, place);
             return self.beside_values(base, head, place);
         }
-        if choice::has(base) || choice::has(head) {
+        if vocabulary::branches(base).is_some() || vocabulary::branches(head).is_some() {
             return self.choices(base, head, place);
         }
         self.keywords(base, head, place);

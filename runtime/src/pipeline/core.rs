@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use tokio_util::task::TaskTracker;
 
-use super::preview::Previews;
+use super::{outdated::OutdatedTools, preview::Previews};
 use crate::{
     confirm::Confirmations,
     idempotency::Idempotency,
@@ -38,6 +38,8 @@ pub(crate) struct Core {
     pub(crate) audit: Option<Recorder>,
     /// The idempotency keys of callers, if the server keeps them.
     pub(crate) idempotency: Option<Idempotency>,
+    /// The tools that are deprecated or have earlier names.
+    pub(crate) outdated: OutdatedTools,
     /// Calls whose handlers run, whether or not a client still waits for them.
     pub(crate) in_flight: TaskTracker,
     /// Tools that exist but are not served: in read-only mode, those that may write.
@@ -69,7 +71,7 @@ impl Core {
     /// Says what a record can tell of a tool that was looked up by `name`.
     pub(super) fn subject<'a>(&'a self, tool: Option<usize>, name: &'a str) -> CallSubject<'a> {
         match tool {
-            Some(index) => CallSubject::Tool(index, self.tool(index)),
+            Some(index) => CallSubject::Tool(index, self.tool(index), name),
             None if self.disabled_tools.contains(name) => CallSubject::Disabled(name),
             None => CallSubject::Unknown(name),
         }

@@ -18,6 +18,8 @@ pub(super) struct CallIdentity {
     pub(super) tool: Arc<RecordWriter>,
     /// The name of the tool, if it is served.
     pub(super) name: &'static str,
+    /// The alias that the call has for the tool.
+    pub(super) alias: Option<&'static str>,
     pub(super) caller: Arc<Caller>,
     pub(super) origin: Origin,
     pub(super) revision: Option<Revision>,
@@ -27,6 +29,9 @@ impl CallIdentity {
     /// Writes the beginning of a record of this kind.
     pub(super) fn write(&self, kind: &str, record: &mut RecordWriter) {
         record.text("kind", kind).text("call_id", &hex_number(self.call)).members(&self.tool);
+        if let Some(alias) = self.alias {
+            record.text("alias", alias);
+        }
         self.write_origin(record);
         if let Some(trace) = &self.origin.trace {
             record.text("trace_id", trace.as_str());

@@ -68,6 +68,9 @@ impl ReadRecord for ReadCall {
     fn write(&self, record: &mut RecordWriter) {
         let Self { identity, details, end } = self;
         record.text("tool", identity.name);
+        if let Some(alias) = identity.alias {
+            record.text("alias", alias);
+        }
         details.write(record);
         if details.confirm != "not_needed" {
             record.text("confirm", details.confirm);

@@ -26,8 +26,8 @@ pub(crate) struct Recorder {
 /// The tool that a call names, as far as the server knows it.
 #[derive(Clone, Copy)]
 pub(crate) enum CallSubject<'a> {
-    /// A served tool, and its index in the registry.
-    Tool(usize, &'a Definition),
+    /// The index in the registry of a served tool, the tool, and the name or alias that the call has for it.
+    Tool(usize, &'a Definition, &'a str),
     /// A tool that this server has, but does not serve (`--read-only`).
     Disabled(&'a str),
     /// A name from the wire that leads to no tool.
@@ -75,11 +75,15 @@ impl Recorder {
         let client = origin.client.as_deref().map(|client| cut(client).into_owned());
         let named = |name: &str| Arc::new(RecordWriter::with(|record| _ = record.text("tool", name)));
         let name = match subject {
-            CallSubject::Tool(_, tool) => tool.descriptor.name,
+            CallSubject::Tool(_, tool, _) => tool.descriptor.name,
             CallSubject::Disabled(_) | CallSubject::Unknown(_) => "",
         };
+        let alias = match subject {
+            CallSubject::Tool(_, tool, called) => tool.descriptor.alias(called),
+            CallSubject::Disabled(_) | CallSubject::Unknown(_) => None,
+        };
         let (tool, class) = match subject {
-            CallSubject::Tool(at, tool) => (Arc::clone(&self.tools[at]), tool.descriptor.audit),
+            CallSubject::Tool(at, tool, _) => (Arc::clone(&self.tools[at]), tool.descriptor.audit),
             CallSubject::Disabled(name) => (named(name), Audit::BestEffort),
             // The caller chose the name, so the record holds its HMAC alone.
             CallSubject::Unknown(name) => (named(&self.log.redaction.of(name.as_bytes())), Audit::BestEffort),
@@ -88,6 +92,7 @@ impl Recorder {
             call: u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..)),
             tool,
             name,
+            alias,
             caller: Arc::clone(caller),
             origin: Origin { transport: origin.transport, client, trace: origin.trace.clone() },
             revision,

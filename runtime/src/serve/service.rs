@@ -15,8 +15,16 @@ use super::{
 #[cfg(any(feature = "cli", feature = "http"))]
 use crate::background::Background;
 use crate::{
-    about::About, lifecycle::Lifecycle, message::Message, pipeline::Core, revision::Revision,
-    sandbox::ThreadWatch, scopes::Scopes, text, tool::caller::Caller, warnings::warnings,
+    about::About,
+    lifecycle::Lifecycle,
+    message::Message,
+    pipeline::{Core, OutdatedCalls},
+    revision::Revision,
+    sandbox::ThreadWatch,
+    scopes::Scopes,
+    text,
+    tool::caller::Caller,
+    warnings::warnings,
 };
 
 /// A server that is ready for connections. Clones share it.
@@ -76,6 +84,11 @@ impl Service {
     #[cfg(feature = "cli")]
     pub(crate) fn name(&self) -> (&str, &str) {
         (&self.shared.about.name, &self.shared.about.version)
+    }
+
+    /// The number of answered calls of each deprecated tool, and by each alias, since the server was built.
+    pub fn outdated_calls(&self) -> Vec<OutdatedCalls> {
+        self.shared.core.outdated.calls()
     }
 
     /// The number of tools, including those that the granted scopes do not cover.

@@ -23,7 +23,7 @@ pub(crate) struct Lists {
     legacy: Vec<Listed>,
     /// For 2026-07-28 and later.
     modern: Vec<Listed>,
-    /// The tools whose arguments a client repeats in headers, with their schemas alone.
+    /// The tools whose arguments a client repeats in headers, with their schemas alone; under an alias too.
     headed: Vec<Tool>,
     /// Whether the list depends on the caller's scopes.
     per_caller: bool,
@@ -45,12 +45,13 @@ impl Lists {
         };
         let headed = registry.tools().iter().filter(|definition| has_headers(&definition.input.schema));
         let schema = |definition: &Definition| {
-            Tool::new(definition.descriptor.name, "", Arc::new(definition.input.schema.clone()))
+            let schema = Arc::new(definition.input.schema.clone());
+            definition.descriptor.names().map(move |name| Tool::new(name, "", Arc::clone(&schema)))
         };
         Self {
             legacy: list(true),
             modern: list(false),
-            headed: headed.map(schema).collect(),
+            headed: headed.flat_map(schema).collect(),
             per_caller: visibility != Visibility::Listed,
         }
     }
@@ -124,10 +125,7 @@ fn tool(definition: &Definition, wrapped: bool, honours_keys: bool) -> Tool {
 fn description(descriptor: &Descriptor) -> Cow<'static, str> {
     match descriptor.deprecated {
         None => Cow::Borrowed(descriptor.description),
-        Some(Deprecated { remove_in, use_instead, .. }) => {
-            let instead = use_instead.map(|tool| format!(": use `{tool}`")).unwrap_or_default();
-            Cow::Owned(format!("[deprecated, gone in {remove_in}{instead}] {}", descriptor.description))
-        }
+        Some(deprecated) => Cow::Owned(format!("{} {}", deprecated.banner(), descriptor.description)),
     }
 }
 
@@ -143,6 +141,9 @@ fn key_use(descriptor: &Descriptor) -> Value {
 
 fn meta(descriptor: &Descriptor) -> Map<String, Value> {
     let mut meta = Map::new();
+    if !descriptor.aliases.is_empty() {
+        meta.insert(wire_names::ALIASES.to_owned(), json!(descriptor.aliases));
+    }
     if !descriptor.scopes.is_empty() {
         meta.insert(wire_names::SCOPES.to_owned(), json!(descriptor.scopes));
     }

@@ -1,6 +1,6 @@
 //! Builds a service from a server, or outlines the server without running it.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use tokio_util::task::TaskTracker;
 
@@ -13,7 +13,7 @@ use crate::{
     idempotency::{self, KeyKeeping},
     lifecycle::Lifecycle,
     limits::Limits,
-    pipeline::{Core, Previews, SkipConfirmation},
+    pipeline::{Core, OutdatedTools, Previews, SkipConfirmation},
     record::{self, Recorder, Recording},
     registry::Registry,
     revision::Revision,
@@ -53,6 +53,7 @@ impl<C: State> Server<C> {
         tools.sort_by_key(|(tool, _)| tool.name);
         let mut registry = Registry::new(tools.iter().map(|(tool, _)| *tool), config.schemas)?;
         check_tasks(&config, &registry)?;
+        check_removals(&config.about.version, &registry)?;
         let limits = Limits::new(&config.bounds, registry.tools().iter().map(|tool| tool.descriptor));
         let (support, prestarted) = probe.end();
         let sandboxes =
@@ -77,7 +78,8 @@ impl<C: State> Server<C> {
             previews,
             idempotency: keys,
             in_flight: TaskTracker::new(),
-            disabled_tools: disabled.into_iter().map(|(tool, _)| tool.name).collect(),
+            disabled_tools: disabled.into_iter().flat_map(|(tool, _)| tool.names()).collect(),
+            outdated: OutdatedTools::new(&registry),
             registry,
             handlers: tools.into_iter().map(|(_, handler)| handler).collect(),
             visibility: config.visibility,
@@ -101,6 +103,7 @@ impl<C: State> Server<C> {
         if keys.is_some() && config.key_argument {
             registry.add_key_argument()?;
         }
+        check_removals(&config.about.version, &registry)?;
         registry.digest(contract::digest_of);
         Ok(Outline {
             about: config.about.clone(),
@@ -223,6 +226,20 @@ fn check_tasks(config: &Config, registry: &Registry) -> Result<(), StartError> {
         Some(tool) => Err(StartError::NoTasks(tool.descriptor.name)),
         None => Ok(()),
     }
+}
+
+/// Checks that no tool is left that was announced to be removed by the server's version. The macro checks the version of
+/// the package that declares a tool.
+fn check_removals(version: &str, registry: &Registry) -> Result<(), StartError> {
+    for tool in registry.tools().iter().map(|tool| tool.descriptor) {
+        if let Some(deprecated) = tool.deprecated
+            && contract::compare_versions(version, deprecated.remove_in).is_some_and(Ordering::is_ge)
+        {
+            let (remove_in, version) = (deprecated.remove_in, version.to_owned());
+            return Err(StartError::Overdue { tool: tool.name, remove_in, version });
+        }
+    }
+    Ok(())
 }
 
 /// Checks that this machine enforces all that the server requires.

@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator};
 
+pub use super::deprecation::Deprecated;
+
 /// One declared tool. `#[mcp_tool]` writes it as a constant; nothing changes it while the server runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Descriptor {
     /// The name on the wire: `[A-Za-z_][A-Za-z0-9_-]{0,63}`, the intersection of what known clients accept.
     pub name: &'static str,
+    /// Earlier names, by which the tool can be called; they are not listed.
+    pub aliases: &'static [&'static str],
     /// The name for people (`title`, `annotations.title`).
     pub title: &'static str,
     /// The purpose of the tool, for a model to choose by.
@@ -59,6 +63,7 @@ impl Descriptor {
     #[doc(hidden)]
     pub const DEFAULT: Self = Self {
         name: "",
+        aliases: &[],
         title: "",
         description: "",
         effect: Effect::Destructive,
@@ -85,6 +90,16 @@ impl Descriptor {
     /// The stand-in for a declaration that did not compile. No program contains it.
     #[doc(hidden)]
     pub const FALLBACK: Self = Self::DEFAULT;
+
+    /// Returns the name and the aliases.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+
+    /// Returns the alias that `called` is; `None` for the tool's own name.
+    pub(crate) fn alias(&self, called: &str) -> Option<&'static str> {
+        self.aliases.iter().find(|alias| **alias == called).copied()
+    }
 
     /// Returns whether a call changes nothing.
     pub const fn is_read_only(&self) -> bool {
@@ -247,17 +262,6 @@ pub enum Per {
     Minute,
     /// An hour.
     Hour,
-}
-
-/// The deprecation of a tool that will be removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deprecated {
-    /// The first release with the deprecation.
-    pub since: &'static str,
-    /// The release without the tool.
-    pub remove_in: &'static str,
-    /// The wire name of the tool to call instead.
-    pub use_instead: Option<&'static str>,
 }
 
 /// One parameter of a call.

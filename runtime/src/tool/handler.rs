@@ -118,6 +118,43 @@ pub const fn duplicate(names: &[&str]) -> usize {
     usize::MAX
 }
 
+/// Returns the index of the first tool with an alias that is the name or an alias of another; `usize::MAX` if there is
+/// none. `names` and `aliases` are in the same order. Evaluated by the compiler.
+#[doc(hidden)]
+pub const fn taken_alias(names: &[&str], aliases: &[&[&str]]) -> usize {
+    let mut at = 0;
+    while at < aliases.len() {
+        let mut alias = 0;
+        while alias < aliases[at].len() {
+            let mut other = 0;
+            while other < names.len() {
+                if other != at && leads_to(aliases[at][alias], names[other], aliases[other]) {
+                    return at;
+                }
+                other += 1;
+            }
+            alias += 1;
+        }
+        at += 1;
+    }
+    usize::MAX
+}
+
+/// Whether `word` is the name or an alias of a tool.
+const fn leads_to(word: &str, name: &str, aliases: &[&str]) -> bool {
+    if same(word.as_bytes(), name.as_bytes()) {
+        return true;
+    }
+    let mut at = 0;
+    while at < aliases.len() {
+        if same(word.as_bytes(), aliases[at].as_bytes()) {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
 const fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;

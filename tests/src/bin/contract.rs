@@ -48,6 +48,16 @@ mod reworded {
     }
 }
 
+/// Look up a quote.
+#[mcp_tool(read_only, closed_world, public, aliases = ["look_up"], rate = "2/h")]
+fn get_quote(
+    /// The company.
+    symbol: String,
+) -> Price {
+    let _ = symbol;
+    Price { price: 2.0 }
+}
+
 /// Count the companies.
 #[mcp_tool(read_only, closed_world, public)]
 fn count() -> u32 {
@@ -64,7 +74,7 @@ fn main() -> std::process::ExitCode {
     let variant = std::env::var("CONTRACT").unwrap_or_default();
     let version = std::env::var("CONTRACT_VERSION").unwrap_or_else(|_| "1.2.0".to_owned());
     let name = if variant == "another" { "another" } else { "contract" };
-    let server = Server::new(name, version).tools(tools![count, list_companies]);
+    let server = Server::new(name, version).tools(tools![count, get_quote, list_companies]);
     let server = if variant == "older" { server.revisions([Revision::V2025_11_25]) } else { server };
     match variant.as_str() {
         "narrower" => server.tools(tools![narrower::get_price]),

@@ -33,7 +33,8 @@ impl Source {
             return Self::Url(name.to_owned());
         }
         // A path with a folder, or of a JSON file, is not a revision, also if there is no such file.
-        let is_path = name.ends_with(".json") && !name.contains(':');
+        let is_json = Path::new(name).extension().is_some_and(|extension| extension == "json");
+        let is_path = is_json && !name.contains(':');
         if is_path || Path::new(name).is_file() {
             Self::File(name.into())
         } else {

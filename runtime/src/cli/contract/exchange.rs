@@ -110,7 +110,7 @@ impl Endpoint {
     }
 
     #[cfg(not(feature = "oauth"))]
-    #[expect(clippy::unused_self, clippy::needless_pass_by_value, reason = "as with the feature `oauth`")]
+    #[expect(clippy::unused_self, reason = "as with the feature `oauth`")]
     fn post_over_tls(&self, _: &HeaderMap, _: String) -> Result<HttpAnswer, Message> {
         Err(Message::new("this program was built without a client for `https`").help(
             "turn on the feature `oauth` of `candor`, or ask the server over `http` on its own machine",

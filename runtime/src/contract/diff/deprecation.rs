@@ -9,7 +9,7 @@ pub(super) fn compare(pair: &Pair<'_>, changes: &mut Changes) {
     let Some((before, after)) = pair.changed("deprecated").or_else(|| listed(pair)) else { return };
     match (before, after) {
         (Value::Null, after) => {
-            changes.add(&rule::DEPRECATED, "deprecated", &Value::Null, &after["remove_in"])
+            changes.add(&rule::DEPRECATED, "deprecated", &Value::Null, &after["remove_in"]);
         }
         (before, Value::Null) => {
             changes.add(&rule::DEPRECATION_WITHDRAWN, "deprecated", &before["remove_in"], &Value::Null);

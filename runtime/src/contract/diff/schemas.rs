@@ -44,10 +44,10 @@ fn output(pair: &Pair<'_>, changes: &mut Changes) {
     match (base, head) {
         (None, None) => {}
         (Some(base), None) => {
-            changes.add_detailed(&rule::OUTPUT_REMOVED, "output", String::new(), base, &Value::Null)
+            changes.add_detailed(&rule::OUTPUT_REMOVED, "output", String::new(), base, &Value::Null);
         }
         (None, Some(head)) => {
-            changes.add_detailed(&rule::OUTPUT_ADDED, "output", String::new(), &Value::Null, head)
+            changes.add_detailed(&rule::OUTPUT_ADDED, "output", String::new(), &Value::Null, head);
         }
         (Some(base), Some(head)) => changes.list_all(compared(base, head, Flow::Output)),
     }

@@ -2,9 +2,11 @@
 
 use std::cmp::Ordering;
 
+#[cfg(feature = "cli")]
 use crate::contract::change::ChangeClass;
 
 /// The part of a version that is raised.
+#[cfg(feature = "cli")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Bump {
     None,
@@ -13,6 +15,7 @@ pub(crate) enum Bump {
     Major,
 }
 
+#[cfg(feature = "cli")]
 impl Bump {
     pub(crate) const fn word(self) -> &'static str {
         match self {
@@ -100,7 +103,7 @@ fn compare_labels(one: &str, other: &str) -> Ordering {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cli"))]
 mod tests {
     use crate::contract::diff::versions::*;
 

@@ -1,4 +1,4 @@
-//! Writes a report in the JUnit XML form, in which a change that a person must decide on is a failed test.
+//! Writes a report in the form of `JUnit`, in which a change that a person must decide on is a failed test.
 
 use std::fmt::Write as _;
 

@@ -31,6 +31,7 @@ pub(super) fn write(report: &Report<'_>) -> String {
         let (needed, made) = comparison.bumps();
         let [base, head] = &comparison.versions;
         let made = match made {
+            Some(Bump::None) => format!("both have {base}"),
             Some(made) => format!("from {base} to {head} is {}", in_words(made)),
             None => format!("from {base} to {head} is not a step to a later semantic version"),
         };

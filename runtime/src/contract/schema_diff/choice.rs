@@ -6,21 +6,11 @@ use serde_json::{Map, Value};
 
 use super::{
     Aspect, Keywords, SchemaDiff, Shift,
-    keywords::TEXT_KEYWORDS,
     resolve::{reference_name, resolved},
     types,
+    vocabulary::{TEXT_KEYWORDS, branches},
 };
 use crate::contract::change::shown;
-
-/// Whether a schema is a choice.
-pub(super) fn has(keywords: &Keywords) -> bool {
-    branches(keywords).is_some()
-}
-
-/// Returns the variants of a choice.
-pub(super) fn branches(keywords: &Keywords) -> Option<&Vec<Value>> {
-    keywords.get("anyOf").or_else(|| keywords.get("oneOf")).and_then(Value::as_array)
-}
 
 /// A variant: its schema, and its name if it has one.
 struct Variant {

@@ -2,29 +2,9 @@
 
 use serde_json::Value;
 
-use super::{
-    Aspect, Flow, Keywords, SchemaDiff, Shift, object::OBJECT_KEYWORDS, range::RANGE_KEYWORDS, values,
-};
+use super::{Aspect, Flow, Keywords, SchemaDiff, Shift, values, vocabulary};
 use crate::contract::change::rule;
 
-/// The keywords that people and models read, and that no value depends on.
-pub(super) const TEXT_KEYWORDS: [&str; 5] = ["title", "description", "default", "examples", "deprecated"];
-/// The keywords that are compared by [`SchemaDiff::keywords`] itself.
-const OWN_KEYWORDS: [&str; 11] = [
-    "type",
-    "enum",
-    "const",
-    "items",
-    "prefixItems",
-    "allOf",
-    "pattern",
-    "format",
-    "multipleOf",
-    "uniqueItems",
-    "not",
-];
-/// The keywords that change nothing by themselves.
-const IGNORED_KEYWORDS: [&str; 4] = ["$schema", "$defs", "definitions", "$comment"];
 /// Formats of which none has a value in common with another.
 const DISJOINT_FORMATS: [&str; 9] =
     ["date", "date-time", "time", "duration", "uuid", "email", "ipv4", "ipv6", "uri"];
@@ -147,13 +127,8 @@ impl SchemaDiff<'_> {
 
     /// Reports changes of keywords that no rule knows.
     fn other_keywords(&mut self, base: &Keywords, head: &Keywords, place: &str) {
-        let is_known = |key: &str| {
-            [&TEXT_KEYWORDS[..], &OWN_KEYWORDS, &IGNORED_KEYWORDS, &RANGE_KEYWORDS, &OBJECT_KEYWORDS]
-                .iter()
-                .any(|known| known.contains(&key))
-        };
         let added = head.keys().filter(|key| !base.contains_key(*key));
-        for key in base.keys().chain(added).filter(|key| !is_known(key)) {
+        for key in base.keys().chain(added).filter(|key| !vocabulary::is_compared(key)) {
             let (before, after) = (base.get(key), head.get(key));
             let same = match (before, after) {
                 (Some(before), Some(after)) => before == after || self.same_part(key, before, after),

@@ -7,16 +7,6 @@ use serde_json::{Map, Value};
 use super::{Aspect, Flow, Keywords, SchemaDiff, Shift};
 use crate::contract::change::rule;
 
-/// All keywords that this file compares.
-pub(super) const OBJECT_KEYWORDS: [&str; 6] = [
-    "properties",
-    "required",
-    "additionalProperties",
-    "patternProperties",
-    "propertyNames",
-    "dependentRequired",
-];
-
 impl SchemaDiff<'_> {
     pub(super) fn object(&mut self, base: &Keywords, head: &Keywords, place: &str) {
         let none = Map::new();

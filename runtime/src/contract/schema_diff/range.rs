@@ -12,23 +12,9 @@ const RANGES: [(&str, &str); 4] = [
     ("minProperties", "maxProperties"),
 ];
 
-/// All keywords that this file compares.
-pub(super) const RANGE_KEYWORDS: [&str; 10] = [
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "minLength",
-    "maxLength",
-    "minItems",
-    "maxItems",
-    "minProperties",
-    "maxProperties",
-];
-
 /// The end of a range: a number, and whether the number itself is outside.
 #[derive(Clone, Copy, PartialEq)]
-struct Bound {
+struct RangeEnd {
     at: Exact,
     is_open: bool,
 }
@@ -46,7 +32,7 @@ impl Exact {
         integer.map(Self::Int).or_else(|| value.as_f64().map(Self::Float))
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "only beside a float, which is no more exact")]
+    #[expect(clippy::cast_precision_loss, reason = "only beside a float, which is as inexact")]
     fn is_less(self, other: Self) -> bool {
         match (self, other) {
             (Self::Int(a), Self::Int(b)) => a < b,
@@ -66,9 +52,8 @@ impl SchemaDiff<'_> {
                     (None, None) => continue,
                     (Some(before), Some(after)) if before == after => continue,
                     (None, Some(_)) => Shift::Narrowed,
-                    (Some(_), None) => Shift::Widened,
                     (Some(before), Some(after)) if is_tighter(after, before, is_lower) => Shift::Narrowed,
-                    (Some(_), Some(_)) => Shift::Widened,
+                    (Some(_), _) => Shift::Widened,
                 };
                 // Lengths and counts start at zero anyhow.
                 if is_lower && keyword != "minimum" && is_zero(before) && is_zero(after) {
@@ -81,15 +66,15 @@ impl SchemaDiff<'_> {
     }
 }
 
-fn is_zero(bound: Option<Bound>) -> bool {
+fn is_zero(bound: Option<RangeEnd>) -> bool {
     bound.is_none_or(|bound| bound.at == Exact::Int(0))
 }
 
 /// The tighter one of the inclusive and the exclusive bound.
-fn bound(keywords: &Keywords, keyword: &str, is_lower: bool) -> Option<Bound> {
-    let closed = keywords.get(keyword).and_then(Exact::of).map(|at| Bound { at, is_open: false });
+fn bound(keywords: &Keywords, keyword: &str, is_lower: bool) -> Option<RangeEnd> {
+    let closed = keywords.get(keyword).and_then(Exact::of).map(|at| RangeEnd { at, is_open: false });
     let open = exclusive(keyword).and_then(|keyword| keywords.get(keyword)).and_then(Exact::of);
-    let open = open.map(|at| Bound { at, is_open: true });
+    let open = open.map(|at| RangeEnd { at, is_open: true });
     match (closed, open) {
         (Some(closed), Some(open)) if is_tighter(closed, open, is_lower) => Some(closed),
         (closed, open) => open.or(closed),
@@ -109,7 +94,7 @@ fn is_integer(keywords: &Keywords) -> bool {
     keywords.get("type").and_then(Value::as_str) == Some("integer")
 }
 
-impl Bound {
+impl RangeEnd {
     /// The same bound of integers, without an open end.
     fn of_integers(self, is_lower: bool) -> Self {
         match (self.is_open, self.at) {
@@ -121,7 +106,7 @@ impl Bound {
     }
 }
 
-fn is_tighter(one: Bound, other: Bound, is_lower: bool) -> bool {
+fn is_tighter(one: RangeEnd, other: RangeEnd, is_lower: bool) -> bool {
     if one.at == other.at {
         return one.is_open && !other.is_open;
     }

@@ -2,7 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::{Aspect, Keywords, SchemaDiff, Shift, choice, keywords::TEXT_KEYWORDS, resolve::resolved};
+use super::{
+    Aspect, Keywords, SchemaDiff, Shift,
+    resolve::resolved,
+    vocabulary::{TEXT_KEYWORDS, branches},
+};
 use crate::contract::change::rule;
 
 /// The keywords that list values, or follow from them.
@@ -24,7 +28,7 @@ pub(super) fn of(root: &Value, keywords: &Keywords) -> Option<Vec<ListedValue>> 
         return Some(values.iter().map(plain).collect());
     }
     let mut listed = Vec::new();
-    for branch in choice::branches(keywords)? {
+    for branch in branches(keywords)? {
         let branch = resolved(root, branch)?;
         let texts = branch.iter().filter(|(key, _)| TEXT_KEYWORDS.contains(&key.as_str()));
         let texts: Map<String, Value> = texts.map(|(key, value)| (key.clone(), value.clone())).collect();

@@ -56,8 +56,8 @@ impl McpHandler {
         let revision = revision(&context);
         let (caller, admission) = self.identify(&context)?;
         // The transport admitted the tool that it read in the body; rmcp must have read the same one.
-        let mut admission =
-            admission.filter(|admission| self.shared.core.tool(admission.tool).name() == request.name);
+        let mut admission = admission
+            .filter(|admission| self.shared.core.registry.index(&request.name) == Some(admission.tool));
         let input = CallInput::take(&mut request);
         let mut invocation =
             self.invocation(request.name.into_owned(), caller, admission.as_ref(), revision, &mut context);
