@@ -1,5 +1,7 @@
 //! Holds how a server is presented in registries and stores.
 
+#![expect(clippy::doc_markdown, reason = "ChatGPT is the name of a product, not of an item")]
+
 /// The presentation of a server in registries and stores, for `manifest --format server-json`, `mcpb`, `chatgpt` and
 /// `claude`. Everything else that they ask for is in the declarations.
 ///

@@ -39,18 +39,18 @@ fn estimate(text: &str) -> u64 {
     let mut tokens = 0;
     let mut characters = text.chars().peekable();
     while let Some(first) = characters.next() {
-        let (kind, per_token) = kind(first);
+        let (script, per_token) = script(first);
         let mut run = 1_usize;
-        while characters.next_if(|next| self::kind(*next).0 == kind).is_some() {
+        while characters.next_if(|next| self::script(*next).0 == script).is_some() {
             run += 1;
         }
-        tokens += if kind == Kind::Blank { 0 } else { run.div_ceil(per_token) as u64 };
+        tokens += if script == Script::Blank { 0 } else { run.div_ceil(per_token) as u64 };
     }
     tokens
 }
 
 #[derive(PartialEq)]
-enum Kind {
+enum Script {
     Letter,
     Digit,
     Blank,
@@ -58,13 +58,13 @@ enum Kind {
     Other,
 }
 
-fn kind(character: char) -> (Kind, usize) {
+fn script(character: char) -> (Script, usize) {
     match character {
-        'A'..='Z' | 'a'..='z' => (Kind::Letter, LETTERS_PER_TOKEN),
-        '0'..='9' => (Kind::Digit, DIGITS_PER_TOKEN),
-        ' ' | '\t' | '\n' => (Kind::Blank, 1),
-        '!'..='~' => (Kind::Sign, SIGNS_PER_TOKEN),
-        _ => (Kind::Other, 1),
+        'A'..='Z' | 'a'..='z' => (Script::Letter, LETTERS_PER_TOKEN),
+        '0'..='9' => (Script::Digit, DIGITS_PER_TOKEN),
+        ' ' | '\t' | '\n' => (Script::Blank, 1),
+        '!'..='~' => (Script::Sign, SIGNS_PER_TOKEN),
+        _ => (Script::Other, 1),
     }
 }
 

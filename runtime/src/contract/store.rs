@@ -114,6 +114,6 @@ fn reading_scopes(outline: &Outline) -> String {
 }
 
 /// Makes an object of the members that have a value.
-fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Map<String, Value> {
+fn object<'a>(members: impl IntoIterator<Item = (&'a str, Option<Value>)>) -> Map<String, Value> {
     members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
 }

@@ -56,7 +56,7 @@ fn search(
         pattern = "^[^\u{7f}]*$|</script>",
         max_len = 200
     )]
-    page_search: String,
+    page_search: &str,
     /// An order | with | pipes.
     order: Order,
 ) -> Order {
@@ -72,7 +72,7 @@ fn long() {}
 struct Long;
 
 const LONG_BYTES: usize = 100_000;
-const LONG_TEXT: [u8; LONG_BYTES] = {
+static LONG_TEXT: [u8; LONG_BYTES] = {
     let (attack, mut text, mut at) = (ATTACK.as_bytes(), [b' '; LONG_BYTES], 0);
     while at < LONG_BYTES {
         text[at] = attack[at % attack.len()];

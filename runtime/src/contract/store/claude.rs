@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{super::outline::Outline, Manifest, no_privacy_policy};
 use crate::{message::Message, registry::Definition};
 
-const MAX_NAME_CHARS: usize = 64;
+const MAX_TOOL_NAME_CHARS: usize = 64;
 /// Names of parameters that make one tool of many.
 const CATCH_ALLS: [&str; 4] = ["action", "operation", "method", "command"];
 /// The words of choices that read, and of those that write.
@@ -32,9 +32,9 @@ const INSTRUCTIONS: [&str; 10] = [
 ];
 
 /// A rule: what it asks for, and the findings against it.
-type Rule = (&'static str, fn(&Outline) -> Vec<Message>);
+type DirectoryRule = (&'static str, fn(&Outline) -> Vec<Message>);
 
-const RULES: [Rule; 6] = [
+const RULES: [DirectoryRule; 6] = [
     ("every tool has a title in its annotations", titles),
     ("every hint of every tool is explicit", hints),
     ("names of tools have at most 64 characters", names),
@@ -86,7 +86,7 @@ fn hints(outline: &Outline) -> Vec<Message> {
 }
 
 fn names(outline: &Outline) -> Vec<Message> {
-    let long = outline.registry.tools().iter().filter(|tool| tool.name().len() > MAX_NAME_CHARS);
+    let long = outline.registry.tools().iter().filter(|tool| tool.name().len() > MAX_TOOL_NAME_CHARS);
     long.map(|tool| {
         Message::new(format!("the name of tool `{}` has {} characters", tool.name(), tool.name().len()))
             .help("shorten it with `name = \"…\"`")
