@@ -33,6 +33,7 @@ pub(crate) fn definition(tool: &Definition) -> Map<String, Value> {
         "unsandboxed": declared.unsandboxed,
         "secret_parameters": marked(declared, |param| param.secret),
         "volatile_parameters": marked(declared, |param| param.volatile),
+        "lenient_parameters": marked(declared, |param| param.lenient),
         "rules": declared.rules.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "deprecated": declared.deprecated.map(|deprecated| without_null(json!({
             "since": deprecated.since,

@@ -132,6 +132,9 @@ rules! {
     PARAMETER_RULE_ADDED "parameter-rule-added" Breaking "a rule between parameters was added" "calls that fitted may be refused";
     PARAMETER_RULE_REMOVED "parameter-rule-removed" Minor "a rule between parameters was removed" "calls that fitted still fit";
 
+    LENIENT_LOST "lenient-lost" Breaking "a parameter no longer accepts JSON as text" "calls that send text are refused";
+    LENIENT_GAINED "lenient-gained" Minor "a parameter now accepts JSON as text" "calls that fitted still fit";
+
     // The server
     REVISION_REMOVED "revision-removed" Breaking "a revision of the protocol was removed" "clients that speak no other cannot connect";
     REVISION_ADDED "revision-added" Minor "a revision of the protocol was added" "clients may use it";

@@ -4,20 +4,26 @@ use serde_json::Value;
 
 use super::{Pair, access::set};
 use crate::contract::{
-    change::{Change, Changes, rule},
+    change::{Change, ChangeRule, Changes, rule},
     schema_diff::{Flow, compare_schemas},
 };
 
 pub(super) fn compare(pair: &Pair<'_>, changes: &mut Changes) {
     input(pair, changes);
     output(pair, changes);
-    let Some((base, head)) = pair.both("rules") else { return };
+    members(pair, "lenient_parameters", [&rule::LENIENT_GAINED, &rule::LENIENT_LOST], changes);
+    members(pair, "rules", [&rule::PARAMETER_RULE_ADDED, &rule::PARAMETER_RULE_REMOVED], changes);
+}
+
+/// Compares a list of texts, with a rule for each added and for each removed one.
+fn members(pair: &Pair<'_>, part: &str, [added, removed]: [&'static ChangeRule; 2], changes: &mut Changes) {
+    let Some((base, head)) = pair.both(part) else { return };
     let (before, after) = (set(base), set(head));
     for text in after.difference(&before) {
-        changes.add(&rule::PARAMETER_RULE_ADDED, "rules", &Value::Null, &(*text).into());
+        changes.add(added, part, &Value::Null, &(*text).into());
     }
     for text in before.difference(&after) {
-        changes.add(&rule::PARAMETER_RULE_REMOVED, "rules", &(*text).into(), &Value::Null);
+        changes.add(removed, part, &(*text).into(), &Value::Null);
     }
 }
 
