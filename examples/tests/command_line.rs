@@ -221,3 +221,24 @@ fn commands_other_than_serve_do_not_build_the_state() {
     }
     assert!(!folder.path().join("no").exists());
 }
+
+#[test]
+fn doctor_lists_the_tokens_of_the_list_with_the_costliest_tool_first() {
+    let (code, report, _) = run(&["doctor"]);
+    assert_eq!(code, 0);
+    let (_, costs) = report.split_once("\nthe list costs a model about ").unwrap();
+    let mut lines = costs.lines();
+    let number = |line: &str| line.split_whitespace().next().unwrap().parse::<u64>().unwrap();
+    let total = number(lines.next().unwrap());
+    let tools: Vec<u64> = lines.take_while(|line| !line.is_empty()).map(number).collect();
+    assert_eq!((tools.len(), tools.iter().sum::<u64>()), (7, total));
+    assert!(tools.is_sorted_by(|a, b| a >= b), "{tools:?}");
+}
+
+#[test]
+fn docs_prints_markdown_unless_html_is_asked_for() {
+    assert!(run(&["docs"]).1.starts_with("# Stock prices"));
+    assert_eq!(run(&["docs", "--format", "markdown"]).1, run(&["docs"]).1);
+    assert!(run(&["docs", "--format", "html"]).1.starts_with("<!doctype html>"));
+    assert_eq!(run(&["docs", "--format", "pdf"]).0, 2);
+}

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
     scope = "write:prices read:prices",
     rate = "60/min",
     timeout = "5s",
+    aliases = ["put_price"],
     rules(one_of(symbol, isin)),
     deprecated(since = "0.0.1", remove_in = "99.0.0", use_instead = look)
 )]
@@ -63,6 +64,7 @@ fn page_has_a_card_a_tool_with_badges_parameters_words_and_examples() {
         "Secret: its value never appears in logs and records.",
         "Takes exactly one of <code>symbol</code> and <code>isin</code>.",
         "The user confirms each call",
+        "Also answers to its earlier names: <code>put_price</code>.",
         "<a href=\"#word-rate\">rate</a> <b class=\"by runtime\">runtime</b> <i>60/min</i>",
         "<a href=\"#word-timeout\">timeout</a> <b class=\"by runtime\">runtime</b> <i>5 s</i>",
         "<a href=\"#word-destructive\">destructive</a> <b class=\"by declared\">declared</b>",

@@ -90,6 +90,7 @@ impl Named for Long {
         },
         ..*<long as Named>::DESCRIPTOR
     };
+    type Holder = <long as Named>::Holder;
 }
 
 impl Tool<()> for Long {

@@ -31,6 +31,7 @@ struct Faults {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each fault can be set beside the others")]
 struct FaultState {
     syncs_fail: bool,
     full: bool,

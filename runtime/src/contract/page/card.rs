@@ -124,6 +124,10 @@ fn row(page: &mut String, param: &Param, schema: Option<&Map<String, Value>>) {
 /// Says in sentences what a caller must know beside the parameters.
 fn notes(page: &mut String, tool: &Descriptor, outline: &Outline) {
     let mut note = |text: &str| _ = writeln!(page, "<p class=\"note\">{text}</p>");
+    if !tool.aliases.is_empty() {
+        let aliases: Vec<String> = tool.aliases.iter().map(|alias| format!("<code>{alias}</code>")).collect();
+        note(&format!("Also answers to its earlier names: {}.", aliases.join(", ")));
+    }
     match tool.confirm {
         Confirm::Never => {}
         Confirm::Always => note("The user confirms each call, so the client must support elicitation."),

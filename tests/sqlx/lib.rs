@@ -1,0 +1,1 @@
+//! Tests of sqlx in tools, in `tests`.
