@@ -49,6 +49,6 @@ pub(crate) use page::page;
 pub(crate) use reference::call_line;
 pub(crate) use reference::reference;
 #[cfg(feature = "cli")]
-pub(crate) use report::{Report, ReportFormat, Uncompared, Verdict};
+pub(crate) use report::{ContractReport, ContractVerdict, ReportFormat, Uncompared};
 pub(crate) use store::manifest_as;
 pub use store::{Manifest, ManifestFormat};

@@ -11,14 +11,14 @@ use std::{fs, path::PathBuf, process::ExitCode};
 use super::{COULD_NOT, FAILED, fail, print_stdout};
 use crate::{
     contract::{
-        Approvals, ContractDiff, Lock, LockCheck, Report, ReportFormat, Uncompared, Verdict, check_locked,
-        compare,
+        Approvals, ContractDiff, ContractReport, ContractVerdict, Lock, LockCheck, ReportFormat, Uncompared,
+        check_locked, compare,
     },
     message::Message,
     server::Server,
     tool::state::State,
 };
-use base::{Contract, Source};
+use base::{Contract, ContractSource};
 use clap::{Args, ValueEnum};
 
 /// The lock in the current folder.
@@ -132,14 +132,14 @@ impl CheckArgs {
 impl DiffArgs {
     pub(super) fn run<C: State>(&self, server: &Server<C>) -> ExitCode {
         let program = || match server.lock() {
-            Ok(lock) => Source::Program.of_text(&lock),
+            Ok(lock) => ContractSource::Program.of_text(&lock),
             Err(error) => {
                 Err(Uncompared { id: "program-without-contract", message: Message::new(error.to_string()) })
             }
         };
-        let base = Source::named(&self.base).read(&self.file);
+        let base = ContractSource::named(&self.base).read(&self.file);
         let head = match &self.head {
-            Some(head) => Source::named(head).read(&self.file),
+            Some(head) => ContractSource::named(head).read(&self.file),
             None => program(),
         };
         match self.report(base, head) {
@@ -167,7 +167,7 @@ impl DiffArgs {
         {
             approvals.add(&self.approve, reason, comparison)?;
         }
-        let report = Report {
+        let report = ContractReport {
             base: names.0,
             head: names.1,
             lock: self.file.display().to_string(),
@@ -175,9 +175,9 @@ impl DiffArgs {
             approvals: &approvals,
         };
         let code = match report.verdict() {
-            Verdict::Same | Verdict::Compatible => super::DONE,
-            Verdict::Findings => FAILED,
-            Verdict::Uncompared => COULD_NOT,
+            ContractVerdict::Same | ContractVerdict::Compatible => super::DONE,
+            ContractVerdict::Findings => FAILED,
+            ContractVerdict::Uncompared => COULD_NOT,
         };
         Ok((code, report.write(self.format.of_report())))
     }

@@ -24,7 +24,7 @@ pub(crate) enum ReportFormat {
 }
 
 /// A comparison, or the reason why there is none.
-pub(crate) struct Report<'a> {
+pub(crate) struct ContractReport<'a> {
     /// The name of the older contract, for people.
     pub(crate) base: String,
     /// The name of the newer contract, for people.
@@ -45,7 +45,7 @@ pub(crate) struct Uncompared {
 
 /// The outcome of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum ContractVerdict {
     /// The contracts are the same.
     Same,
     /// Every change is compatible or approved.
@@ -56,7 +56,7 @@ pub(crate) enum Verdict {
     Uncompared,
 }
 
-impl Verdict {
+impl ContractVerdict {
     const fn word(self) -> &'static str {
         match self {
             Self::Same => "same",
@@ -67,7 +67,7 @@ impl Verdict {
     }
 }
 
-impl Report<'_> {
+impl ContractReport<'_> {
     /// Writes the report.
     pub(crate) fn write(&self, format: ReportFormat) -> String {
         match format {
@@ -79,14 +79,14 @@ impl Report<'_> {
         }
     }
 
-    pub(crate) fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> ContractVerdict {
         match &self.outcome {
-            Err(_) => Verdict::Uncompared,
+            Err(_) => ContractVerdict::Uncompared,
             Ok(comparison) if comparison.changes.iter().any(|change| self.is_finding(change)) => {
-                Verdict::Findings
+                ContractVerdict::Findings
             }
-            Ok(comparison) if comparison.changes.is_empty() => Verdict::Same,
-            Ok(_) => Verdict::Compatible,
+            Ok(comparison) if comparison.changes.is_empty() => ContractVerdict::Same,
+            Ok(_) => ContractVerdict::Compatible,
         }
     }
 

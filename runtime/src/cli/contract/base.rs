@@ -19,14 +19,14 @@ pub(super) struct Contract {
 }
 
 /// The place of a contract.
-pub(super) enum Source {
+pub(super) enum ContractSource {
     Program,
     File(PathBuf),
     GitRevision(String),
     Url(String),
 }
 
-impl Source {
+impl ContractSource {
     /// Tells by the name: a URL, an existing file, or else a git revision.
     pub(super) fn named(name: &str) -> Self {
         if name.starts_with("http://") || name.starts_with("https://") {

@@ -14,7 +14,7 @@ use crate::{message::Message, text};
 /// The time for one request.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest answer.
-const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+const MAX_EXCHANGE_BYTES: usize = 32 * 1024 * 1024;
 
 /// The answer to a request.
 pub(super) struct HttpAnswer {
@@ -80,7 +80,7 @@ impl Endpoint {
         request.headers_mut().insert(header::HOST, host);
         let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
         let (head, body) = response.into_parts();
-        let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| failed(&error))?;
+        let body = Limited::new(body, MAX_EXCHANGE_BYTES).collect().await.map_err(|error| failed(&error))?;
         let body =
             String::from_utf8(body.to_bytes().into()).map_err(|_| failed(&"the answer is not text"))?;
         Ok(HttpAnswer { status: head.status.as_u16(), headers: head.headers, body })
@@ -104,7 +104,7 @@ impl Endpoint {
             request = request.header(name, value);
         }
         let mut response = request.send(body).map_err(failed)?;
-        let limit = MAX_ANSWER_BYTES as u64;
+        let limit = MAX_EXCHANGE_BYTES as u64;
         let body = response.body_mut().with_config().limit(limit).read_to_string().map_err(failed)?;
         Ok(HttpAnswer { status: response.status().as_u16(), headers: response.headers().clone(), body })
     }

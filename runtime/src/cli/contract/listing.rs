@@ -29,7 +29,7 @@ pub(super) fn fetch(url: &str) -> Result<Lock, Uncompared> {
                 .help(format!("use `https`, or unset `{TOKEN_VARIABLE}`")),
         ));
     }
-    let mut connection = Connection { endpoint, token, revision: MODERN, session: None, next_id: 1 };
+    let mut connection = ListingClient { endpoint, token, revision: MODERN, session: None, next_id: 1 };
     let listed = match connection.list() {
         // A server of earlier revisions does not know a request without a session.
         Err(modern) => connection.open_session().and_then(|server| Ok((server, connection.list()?.1))).map_err(|legacy| {
@@ -52,7 +52,7 @@ pub(super) fn fetch(url: &str) -> Result<Lock, Uncompared> {
     Ok(Lock { name, version, settings, tools, is_listed: true })
 }
 
-struct Connection {
+struct ListingClient {
     endpoint: Endpoint,
     token: Option<String>,
     revision: &'static str,
@@ -60,7 +60,7 @@ struct Connection {
     next_id: u64,
 }
 
-impl Connection {
+impl ListingClient {
     /// Asks for every page of the list. Returns the server's identity, if the answers hold it, and the tools.
     fn list(&mut self) -> Result<(Value, Vec<Value>), Message> {
         let (mut server, mut tools, mut cursor) = (Value::Null, Vec::new(), None::<String>);

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::Report;
+use super::ContractReport;
 use crate::contract::change::{Change, ChangeClass};
 
-pub(super) fn write(report: &Report<'_>) -> String {
+pub(super) fn write(report: &ContractReport<'_>) -> String {
     if let Err(uncompared) = &report.outcome {
         return format!("{}\n", uncompared.message);
     }

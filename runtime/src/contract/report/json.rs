@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::Report;
+use super::ContractReport;
 use crate::contract::diff::Bump;
 
-pub(super) fn write(report: &Report<'_>) -> String {
+pub(super) fn write(report: &ContractReport<'_>) -> String {
     let changes: Vec<Value> = report
         .changes()
         .iter()

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::Report;
+use super::ContractReport;
 
-pub(super) fn write(report: &Report<'_>) -> String {
+pub(super) fn write(report: &ContractReport<'_>) -> String {
     let changes = report.changes();
     let failures = changes.iter().filter(|change| report.is_finding(change)).count();
     let errors = usize::from(report.outcome.is_err());

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::Report;
+use super::ContractReport;
 use crate::contract::change::{ALL_RULES, Change, ChangeClass, ChangeRule};
 
-pub(super) fn write(report: &Report<'_>) -> String {
+pub(super) fn write(report: &ContractReport<'_>) -> String {
     let mut rules: Vec<Value> = ALL_RULES.iter().map(|rule| described(rule)).collect();
     let mut results: Vec<Value> = report.changes().iter().map(|change| result(report, change)).collect();
     if let Err(uncompared) = &report.outcome {
@@ -44,7 +44,7 @@ fn described(rule: &ChangeRule) -> Value {
     })
 }
 
-fn result(report: &Report<'_>, change: &Change) -> Value {
+fn result(report: &ContractReport<'_>, change: &Change) -> Value {
     let mut result = json!({
         "ruleId": change.rule.id,
         "level": level(change.class()),
@@ -58,7 +58,7 @@ fn result(report: &Report<'_>, change: &Change) -> Value {
     result
 }
 
-fn location(report: &Report<'_>, change: Option<&Change>) -> Value {
+fn location(report: &ContractReport<'_>, change: Option<&Change>) -> Value {
     // A URI reference has slashes, and no spaces.
     let uri = report.lock.replace('\\', "/").replace('%', "%25").replace(' ', "%20");
     let mut location = json!({"physicalLocation": {"artifactLocation": {"uri": uri}}});

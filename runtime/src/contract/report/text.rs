@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, Verdict};
+use super::{ContractReport, ContractVerdict};
 use crate::contract::{change::ChangeClass, diff::Bump};
 
-pub(super) fn write(report: &Report<'_>) -> String {
+pub(super) fn write(report: &ContractReport<'_>) -> String {
     let comparison = match &report.outcome {
         Ok(comparison) => comparison,
         Err(uncompared) => return format!("{} [{}]\n", uncompared.message, uncompared.id),
@@ -55,11 +55,11 @@ pub(super) fn write(report: &Report<'_>) -> String {
     text
 }
 
-fn verdict(verdict: Verdict) -> &'static str {
+fn verdict(verdict: ContractVerdict) -> &'static str {
     match verdict {
-        Verdict::Same => "no changes",
-        Verdict::Compatible => "compatible: every change is minor or approved",
-        Verdict::Findings | Verdict::Uncompared => {
+        ContractVerdict::Same => "no changes",
+        ContractVerdict::Compatible => "compatible: every change is minor or approved",
+        ContractVerdict::Findings | ContractVerdict::Uncompared => {
             "a person must decide: undo a change, or approve it with `diff --approve FINGERPRINT --reason TEXT`"
         }
     }
