@@ -23,7 +23,7 @@ use futures::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
 
 pub use config::KeyStore;
-#[cfg(feature = "cli")]
+#[cfg(all(feature = "cli", feature = "redb"))]
 pub(crate) use config::beside_log;
 pub(crate) use config::{KeyStoreFault, OpenedStore};
 pub(crate) use unavailable::UnavailableStore;

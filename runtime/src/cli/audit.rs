@@ -97,10 +97,11 @@ impl Log {
         let flag = |flag: &str, path: &Option<PathBuf>| -> Vec<OsString> {
             path.as_ref().map_or_else(Vec::new, |path| vec![flag.into(), path.into()])
         };
-        let mut arguments = [flag("--audit", &self.audit), flag("--audit-key", &self.audit_key)].concat();
         #[cfg(feature = "redb")]
-        arguments.extend(flag("--keys", &self.keys));
-        arguments
+        let keys = flag("--keys", &self.keys);
+        #[cfg(not(feature = "redb"))]
+        let keys = Vec::new();
+        [flag("--audit", &self.audit), flag("--audit-key", &self.audit_key), keys].concat()
     }
 }
 

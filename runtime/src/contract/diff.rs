@@ -13,8 +13,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+#[cfg(feature = "cli")]
+use super::change::ChangeClass;
 use super::{
-    change::{Change, ChangeClass, Changes, rule},
+    change::{Change, Changes, rule},
     lock::{Lock, LockedTool},
 };
 #[cfg(feature = "cli")]

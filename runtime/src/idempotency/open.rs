@@ -20,7 +20,10 @@ pub(crate) enum KeyKeeping {
     Disabled,
     In(KeyStore),
     /// The store that `serve` takes if nothing was configured; a server without `required` keys goes on without it.
-    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only `serve` has a default"))]
+    #[cfg_attr(
+        not(all(feature = "cli", feature = "redb")),
+        expect(dead_code, reason = "only `serve` has a default, on disk")
+    )]
     Default {
         store: Option<KeyStore>,
         /// Whether the operator is not told that keys are refused.

@@ -13,7 +13,7 @@ struct Price {
 #[mcp_tool(read_only, closed_world, public, name = "get_price")]
 fn get_price(
     /// The company.
-    symbol: String,
+    symbol: &str,
 ) -> Price {
     let _ = symbol;
     Price { price: 1.0 }
@@ -27,7 +27,7 @@ mod narrower {
     pub(crate) fn get_price(
         /// The company.
         #[param(max_len = 5)]
-        symbol: String,
+        symbol: &str,
     ) -> Price {
         let _ = symbol;
         Price { price: 1.0 }
@@ -41,7 +41,7 @@ mod reworded {
     #[candor::mcp_tool(read_only, closed_world, public, name = "get_price")]
     pub(crate) fn get_price(
         /// The company.
-        symbol: String,
+        symbol: &str,
     ) -> Price {
         let _ = symbol;
         Price { price: 1.0 }
@@ -52,7 +52,7 @@ mod reworded {
 #[mcp_tool(read_only, closed_world, public, aliases = ["look_up"], rate = "2/h")]
 fn get_quote(
     /// The company.
-    symbol: String,
+    symbol: &str,
 ) -> Price {
     let _ = symbol;
     Price { price: 2.0 }
