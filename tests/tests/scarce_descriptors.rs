@@ -137,7 +137,10 @@ async fn sandbox_that_cannot_start_is_not_ready_until_it_can() {
     let mut control = server.connect().await;
     let mut holders = Vec::new();
     for _ in 0..64 {
-        holders.push(server.connect().await);
+        let mut holder = server.connect().await;
+        // Without an answer, it may still wait to be accepted, which takes a descriptor.
+        assert_eq!(exchange(&mut holder, &server, &HttpRequest::get("/livez")).await.status, 200);
+        holders.push(holder);
     }
     exchange(&mut control, &server, &call("hoard", json!({}))).await;
     // They block every thread of their sandbox, and further threads cannot be started.

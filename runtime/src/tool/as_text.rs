@@ -26,7 +26,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let client = Client::of(Server::new("ids", "1.0.0").tools(tools![next])).await;
 /// let answer = client.call("next", json!({"id": "1152921504606846978"})).await.unwrap();
-/// assert_eq!(answer.structured, Some(json!("1152921504606846979")));
+/// assert_eq!(answer.text(), "1152921504606846979");
 /// # });
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
