@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::{message::Message, text};
 
-/// The records that a user asked for.
+/// The records that a user asked for; all of them by default.
+#[derive(Default)]
 pub(super) struct Filter {
     pub(super) tool: Option<String>,
     pub(super) caller: Option<String>,

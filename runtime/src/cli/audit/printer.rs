@@ -157,8 +157,10 @@ impl<'a> Printer<'a> {
         let time = short(time.get(..TIME_CHARS).unwrap_or(&time), TIME_CHARS);
         let tool = short(&text(&record["tool"]), TOOL_CHARS);
         let caller = short(&text(&record["caller"]["sub"]), CALLER_CHARS);
+        let alias = record["alias"].as_str();
+        let alias = alias.map_or(String::new(), |alias| format!(" (called as {})", short(alias, TOOL_CHARS)));
         let line = format!(
-            "{time:<TIME_CHARS$}  {tool:<TOOL_CHARS$}  {caller:<CALLER_CHARS$}  {duration:>10}  {}",
+            "{time:<TIME_CHARS$}  {tool:<TOOL_CHARS$}  {caller:<CALLER_CHARS$}  {duration:>10}  {}{alias}",
             end(record)
         );
         writeln!(out, "{}", line.trim_end())
@@ -214,5 +216,21 @@ fn duration(micros: u64) -> String {
         0..10_000 => format!("{micros} µs"),
         10_000..10_000_000 => format!("{} ms", micros / 1_000),
         _ => format!("{} s", micros / 1_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn call_by_an_alias_is_shown_with_it() {
+        let filter = Filter::default();
+        let mut shown = Vec::new();
+        let record =
+            br#"{"kind":"read","tool":"count","alias":"old_count","us":7,"ts":"2026-01-01T00:00:00.000Z"}"#;
+        Printer::new(&filter, false).print(record, &mut shown).unwrap();
+        let shown = String::from_utf8(shown).unwrap();
+        assert!(shown.ends_with(" ok (called as old_count)\n"), "{shown}");
     }
 }
