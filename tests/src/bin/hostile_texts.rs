@@ -1,5 +1,7 @@
 //! Serves tools whose texts try to break out of the reference: HTML, Markdown, scripts, direction marks, 100 kB.
 
+#![allow(rustdoc::invalid_html_tags, reason = "the texts are hostile")]
+
 use candor::{
     __private::{Descriptor, Named, Run, Tool, Tools},
     Server, mcp_tool, tools,
