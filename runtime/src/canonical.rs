@@ -30,7 +30,10 @@ pub(crate) fn write(value: &Value, out: &mut String) {
 /// Writes the members of an object whose names `is_kept` selects, sorted by their UTF-16 code units.
 pub(crate) fn object(members: &Map<String, Value>, is_kept: impl Fn(&str) -> bool, out: &mut String) {
     let mut members: Vec<(&String, &Value)> = members.iter().filter(|(name, _)| is_kept(name)).collect();
-    members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+    members.sort_by(|(a, _), (b, _)| {
+        // Of ASCII, the bytes are in the same order.
+        if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
+    });
     out.push('{');
     for (at, (name, value)) in members.into_iter().enumerate() {
         if at > 0 {

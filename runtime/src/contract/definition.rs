@@ -40,14 +40,18 @@ pub(crate) fn definition(tool: &Definition) -> Map<String, Value> {
             "remove_in": deprecated.remove_in,
             "use_instead": deprecated.use_instead,
         }))),
-        "input_schema": tool.input.schema,
-        "enforced_input_schema": tool.input.enforced,
-        "output_schema": tool.output.schema(false),
     });
-    match without_null(members) {
-        Value::Object(members) => members,
-        _ => unreachable!("an object above"),
+    let Value::Object(mut members) = without_null(members) else { unreachable!("an object above") };
+    // Not in `json!`, which would write each schema out and read it again.
+    let schemas = [
+        ("input_schema", Some(Value::from(tool.input.schema.clone()))),
+        ("enforced_input_schema", tool.input.enforced.clone().map(Value::from)),
+        ("output_schema", tool.output.schema(false).map(Value::from)),
+    ];
+    for (name, schema) in schemas {
+        members.extend(schema.map(|schema| (name.to_owned(), schema)));
     }
+    members
 }
 
 /// The hints as clients read them.

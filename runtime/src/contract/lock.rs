@@ -79,8 +79,10 @@ impl LockFault {
 
 /// Writes the lock of a server: canonical JSON with sorted keys, two spaces and one newline at the end.
 pub(crate) fn lock(outline: &Outline) -> String {
-    let tools = outline.registry.tools().iter();
-    let tools = tools.map(|tool| json!({"digest": tool.digest, "definition": definition(tool)}));
+    let tools = outline.registry.tools().iter().map(|tool| {
+        let digest = ("digest".to_owned(), Value::from(tool.digest.clone()));
+        Value::from(Map::from_iter([digest, ("definition".to_owned(), definition(tool).into())]))
+    });
     let about = &outline.about;
     let mut lock = json!({
         "lock_format": LOCK_FORMAT,
@@ -95,8 +97,8 @@ pub(crate) fn lock(outline: &Outline) -> String {
         },
         "basic_scopes": outline.scopes.basic(),
         "scope_implies": outline.scopes.implied(),
-        "tools": tools.collect::<Vec<_>>(),
     });
+    lock["tools"] = tools.collect();
     // Another crate of the program may have turned on the feature that keeps the order of insertion.
     lock.sort_all_objects();
     let mut text = serde_json::to_string_pretty(&lock).expect("JSON values have string keys");
