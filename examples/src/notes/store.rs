@@ -131,7 +131,7 @@ impl Writer {
     }
 
     fn announce(&self, id: u32) {
-        // Without a subscriber, there is no receiver.
+        // This fails only if no client is subscribed.
         let _ = self.changes.send(id);
     }
 

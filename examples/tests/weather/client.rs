@@ -47,7 +47,7 @@ async fn service_that_stays_busy_is_an_error_that_the_caller_may_retry() {
     assert_eq!((answer.reason(), api.requests().len()), (Some("service_busy"), 4));
     assert_eq!(answer.meta["io.github.candor-mcp/transient"], true);
     assert_eq!(answer.meta["io.github.candor-mcp/retry-after-seconds"], 60);
-    // The wait that the service asks for is longer than the call may take, so there is no second attempt.
+    // The service asks for a longer wait than the call may take, so the client does not try again.
     let api = FakeApi::start([BUSY.header("retry-after: 60"), CURRENT]);
     let answer = connect(&api).await.call("current_weather", json!({"place": "Bern"})).await.unwrap();
     assert_eq!((answer.reason(), api.requests().len()), (Some("service_busy"), 1));

@@ -42,7 +42,7 @@ struct ApprovalsFile {
 }
 
 impl Approvals {
-    /// Reads the approvals beside a lock. There are none without the file.
+    /// Reads the approvals beside a lock; an empty list if the file does not exist.
     pub(crate) fn beside(lock: &Path) -> Result<Self, Message> {
         let path = path_beside(lock);
         let text = match fs::read_to_string(&path) {

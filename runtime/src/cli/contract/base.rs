@@ -32,7 +32,7 @@ impl ContractSource {
         if name.starts_with("http://") || name.starts_with("https://") {
             return Self::Url(name.to_owned());
         }
-        // A path with a folder, or of a JSON file, is not a revision, also if there is no such file.
+        // A text with a folder or `.json` is a path, even if that file does not exist.
         let is_json = Path::new(name).extension().is_some_and(|extension| extension == "json");
         let is_path = is_json && !name.contains(':');
         if is_path || Path::new(name).is_file() {

@@ -58,7 +58,7 @@ impl Endpoint {
         let runtime = runtime.map_err(|error| Message::failure("no runtime can be started", &error))?;
         let exchange = async { tokio::time::timeout(EXCHANGE_TIMEOUT, self.post_plain(headers, body)).await };
         runtime.block_on(exchange).unwrap_or_else(|_| {
-            Err(Message::new(format!("there is no answer within {} s", EXCHANGE_TIMEOUT.as_secs())))
+            Err(Message::new(format!("it did not answer within {} s", EXCHANGE_TIMEOUT.as_secs())))
         })
     }
 
