@@ -12,18 +12,18 @@ use std::{
     time::Duration,
 };
 
-use ::redb::{Database, ReadableDatabase as _};
+use ::redb::Database;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use self::{
     file::StoreFile,
-    tables::{KEYS, RowError},
+    tables::RowError,
     writer::{OpQueue, StoreWriter, WriteOp},
 };
 use super::{
     Attempt, AttemptId, IdempotencyStore, KeyState, KeyStoreError, KeyStoreFault, Reserved, ScopedKey,
-    StoreLimits, StoredResult, clock::StoreClock, record::KeyRecord,
+    StoreLimits, StoredResult, clock::StoreClock,
 };
 use crate::{clock::Clock, message::Message};
 
@@ -92,13 +92,7 @@ impl SharedStore {
     fn read(&self, key: &ScopedKey) -> Result<KeyState, KeyStoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let Some(database) = database.as_ref() else { return Err(self.file.failed("it is not open")) };
-        let read = || -> Result<Option<KeyRecord>, RowError> {
-            let table = database.begin_read()?.open_table(KEYS)?;
-            table
-                .get(key.key.as_slice())?
-                .map(|row| tables::decode(&key.key, row.value(), self.opened))
-                .transpose()
-        };
+        let read = || tables::read(database, &key.key, self.opened);
         // The database may panic on pages that were changed under it.
         match catch_unwind(AssertUnwindSafe(read)) {
             Ok(Ok(record)) => {

@@ -1,9 +1,11 @@
 //! Lays the rows of a store out in tables of the database.
 
-use ::redb::{Database, ReadableTable, Table, TableDefinition, WriteTransaction};
+use std::{collections::HashMap, mem};
+
+use ::redb::{Database, ReadableDatabase as _, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use crate::store::{
-    record::KeyRecord,
+    record::{KeyRecord, RecordEnd},
     transition::{KeyTables, KeyUsage},
 };
 
@@ -19,8 +21,11 @@ type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 /// Maps the name of a value to the value, a number.
 pub(super) const META: Rows = TableDefinition::new("meta");
-/// Maps a key's digest to its row.
-pub(super) const KEYS: Rows = TableDefinition::new("keys");
+/// Maps a key's digest to its row, once its attempt has ended. Digests are random: each row of a transaction is on a page of
+/// its own.
+const ENDED: Rows = TableDefinition::new("keys");
+/// Maps a key's digest to its row until its attempt has ended. These are few, so that a transaction writes few pages.
+const OPEN: Rows = TableDefinition::new("open");
 /// The times at which keys are pruned: the time, then the digest. Numbers are big-endian, so that rows are in their order.
 const DUE: Rows = TableDefinition::new("due");
 /// Maps a caller's digest to the number of its keys and of the bytes of their results.
@@ -67,23 +72,50 @@ type RowTable<'t> = Table<'t, &'static [u8], &'static [u8]>;
 
 /// The tables within one transaction.
 pub(super) struct RedbTables<'t> {
-    keys: RowTable<'t>,
+    ended: RowTable<'t>,
+    open: RowTable<'t>,
     due: RowTable<'t>,
     usage: RowTable<'t>,
     meta: RowTable<'t>,
+    /// The usage of each caller that was asked for: the calls of a transaction share few callers.
+    usages: HashMap<[u8; 32], CachedUsage>,
     /// The time at which this process opened the store.
     opened: u64,
+}
+
+/// A usage as the transaction sees it.
+struct CachedUsage {
+    usage: KeyUsage,
+    is_changed: bool,
 }
 
 impl<'t> RedbTables<'t> {
     pub(super) fn open(transaction: &'t WriteTransaction, opened: u64) -> Result<Self, RowError> {
         Ok(Self {
             opened,
-            keys: transaction.open_table(KEYS)?,
+            usages: HashMap::new(),
+            ended: transaction.open_table(ENDED)?,
+            open: transaction.open_table(OPEN)?,
             due: transaction.open_table(DUE)?,
             usage: transaction.open_table(USAGE)?,
             meta: transaction.open_table(META)?,
         })
+    }
+
+    /// Writes the rows that were held back until the end of the transaction.
+    pub(super) fn finish(mut self) -> Result<(), RowError> {
+        for (of, CachedUsage { usage, is_changed }) in mem::take(&mut self.usages) {
+            if !is_changed {
+                continue;
+            }
+            if usage == KeyUsage::default() {
+                self.usage.remove(of.as_slice())?;
+            } else {
+                let row = [usage.keys.to_be_bytes(), usage.bytes.to_be_bytes()];
+                self.usage.insert(of.as_slice(), row.as_flattened())?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn set_meta(&mut self, row: &str, value: u64) -> Result<(), RowError> {
@@ -112,8 +144,27 @@ fn due_row(at: u64, key: &[u8; 32]) -> [u8; 40] {
     row
 }
 
-/// Reads the row of `key` in a store that this process opened at `opened`.
-pub(super) fn decode(key: &[u8; 32], row: &[u8], opened: u64) -> Result<KeyRecord, RowError> {
+/// Reads a key in the last state that was written, in a store that this process opened at `opened`.
+pub(super) fn read(database: &Database, key: &[u8; 32], opened: u64) -> Result<Option<KeyRecord>, RowError> {
+    let transaction = database.begin_read()?;
+    lookup([&transaction.open_table(OPEN)?, &transaction.open_table(ENDED)?], key, opened)
+}
+
+/// A key has a row in one of the tables at most.
+fn lookup<T: ReadableTable<&'static [u8], &'static [u8]>>(
+    tables: [&T; 2],
+    key: &[u8; 32],
+    opened: u64,
+) -> Result<Option<KeyRecord>, RowError> {
+    for table in tables {
+        if let Some(row) = table.get(key.as_slice())? {
+            return decode(key, row.value(), opened).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+fn decode(key: &[u8; 32], row: &[u8], opened: u64) -> Result<KeyRecord, RowError> {
     let mut record = KeyRecord::decode(key, row).ok_or(RowError::Damaged)?;
     if record.began < opened {
         // A store has one process, so the process of this attempt has ended, whatever is left of its lease.
@@ -126,32 +177,44 @@ impl KeyTables for RedbTables<'_> {
     type Error = RowError;
 
     fn record(&mut self, key: &[u8; 32]) -> Result<Option<KeyRecord>, RowError> {
-        self.keys.get(key.as_slice())?.map(|row| decode(key, row.value(), self.opened)).transpose()
+        lookup([&self.open, &self.ended], key, self.opened)
     }
 
     fn put(&mut self, key: &[u8; 32], record: &KeyRecord) -> Result<(), RowError> {
-        self.keys.insert(key.as_slice(), record.encode(key).as_slice())?;
+        let row = record.encode(key);
+        if record.end == RecordEnd::Open {
+            self.open.insert(key.as_slice(), row.as_slice())?;
+        } else {
+            self.open.remove(key.as_slice())?;
+            self.ended.insert(key.as_slice(), row.as_slice())?;
+        }
         Ok(())
     }
 
     fn remove(&mut self, key: &[u8; 32]) -> Result<(), RowError> {
-        self.keys.remove(key.as_slice())?;
+        if self.open.remove(key.as_slice())?.is_none() {
+            self.ended.remove(key.as_slice())?;
+        }
         Ok(())
     }
 
     fn usage(&mut self, of: &[u8; 32]) -> Result<KeyUsage, RowError> {
-        let Some(row) = self.usage.get(of.as_slice())? else { return Ok(KeyUsage::default()) };
-        let (keys, bytes) = row.value().split_at_checked(8).ok_or(RowError::Damaged)?;
-        Ok(KeyUsage { keys: number(keys)?, bytes: number(bytes)? })
+        if let Some(cached) = self.usages.get(of) {
+            return Ok(cached.usage);
+        }
+        let usage = match self.usage.get(of.as_slice())? {
+            None => KeyUsage::default(),
+            Some(row) => {
+                let (keys, bytes) = row.value().split_at_checked(8).ok_or(RowError::Damaged)?;
+                KeyUsage { keys: number(keys)?, bytes: number(bytes)? }
+            }
+        };
+        self.usages.insert(*of, CachedUsage { usage, is_changed: false });
+        Ok(usage)
     }
 
     fn set_usage(&mut self, of: &[u8; 32], usage: KeyUsage) -> Result<(), RowError> {
-        if usage == KeyUsage::default() {
-            self.usage.remove(of.as_slice())?;
-        } else {
-            let row = [usage.keys.to_be_bytes(), usage.bytes.to_be_bytes()];
-            self.usage.insert(of.as_slice(), row.as_flattened())?;
-        }
+        self.usages.insert(*of, CachedUsage { usage, is_changed: true });
         Ok(())
     }
 

@@ -262,7 +262,7 @@ fn commit(
     if is_durable {
         tables.set_meta(LAST_TIME_ROW, shared.clock.now())?;
     }
-    drop(tables);
+    tables.finish()?;
     transaction.commit()?;
     if ops.iter().any(|op| matches!(op, WriteOp::Check { .. })) {
         tables::probe(database, PROBE_BYTES)?;
