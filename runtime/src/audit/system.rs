@@ -85,6 +85,22 @@ mod unix {
         Ok(())
     }
 
+    /// Names the users other than the owner who can list or enter a folder; `None` if there are none.
+    pub(crate) fn readers(metadata: &Metadata) -> Option<String> {
+        let mode = metadata.mode();
+        let users = match (mode & 0o050 != 0, mode & 0o005 != 0) {
+            (_, true) => "all users of this machine".to_owned(),
+            (true, false) => format!("the users of group {}", metadata.gid()),
+            (false, false) => return None,
+        };
+        Some(format!("{users} (mode {:o})", mode & 0o7777))
+    }
+
+    /// Returns the number of this process's user.
+    pub(crate) fn user() -> Option<u32> {
+        Some(rustix::process::geteuid().as_raw())
+    }
+
     pub(crate) fn is_readable_by_others(metadata: &Metadata) -> bool {
         metadata.mode() & 0o077 != 0
     }
@@ -116,8 +132,8 @@ mod unix {
 
 #[cfg(unix)]
 pub(super) use unix::{
-    identity, is_private, is_readable_by_others, make_folder, open_folder, private, read_only, space,
-    sync_folder,
+    identity, is_private, is_readable_by_others, make_folder, open_folder, private, read_only, readers,
+    space, sync_folder, user,
 };
 
 /// Systems without the file modes of Unix: the access list of the folder protects it.
@@ -146,6 +162,14 @@ mod other {
         Ok(())
     }
 
+    pub(crate) fn readers(_: &Metadata) -> Option<String> {
+        None
+    }
+
+    pub(crate) fn user() -> Option<u32> {
+        None
+    }
+
     pub(crate) fn is_readable_by_others(_: &Metadata) -> bool {
         false
     }
@@ -170,6 +194,6 @@ mod other {
 
 #[cfg(not(unix))]
 pub(super) use other::{
-    identity, is_private, is_readable_by_others, make_folder, open_folder, private, read_only, space,
-    sync_folder,
+    identity, is_private, is_readable_by_others, make_folder, open_folder, private, read_only, readers,
+    space, sync_folder, user,
 };
