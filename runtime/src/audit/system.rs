@@ -33,6 +33,12 @@ pub(super) fn overwrite(path: &Path) -> io::Result<File> {
     regular(private().read(true).write(true).open(path)?)
 }
 
+/// Creates a file that only its owner can read. It must not exist.
+#[cfg(feature = "cli")]
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    private().write(true).create_new(true).open(path)
+}
+
 /// Refuses everything but a regular file.
 pub(super) fn regular(file: File) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }

@@ -1,8 +1,11 @@
 //! The command `audit`: creates signing keys, verifies logs, shows their records and removes old ones.
 
+mod csv;
+mod export;
 mod filter;
 mod printer;
 mod prune;
+mod read_contexts;
 mod show;
 mod verify;
 
@@ -118,6 +121,11 @@ enum AuditCommand {
     Verify(verify::Verify),
     /// Print the records
     Show(show::Show),
+    /// Write the records for other programs, and verify the log meanwhile: the exit codes are those of `verify`
+    ///
+    /// A cell of CSV that begins with `=`, `+`, `-`, `@`, an apostrophe, a tab or a line break gets an apostrophe before it, so
+    /// that no spreadsheet takes it for a formula. Columns keep their order; later versions add columns at the end.
+    Export(export::Export),
     /// Remove records that are older than a time: whole segments, and never the last one
     ///
     /// What is removed is recorded and signed first, so that `audit verify` can still check the rest. A log that was changed is
@@ -186,6 +194,7 @@ impl AuditArgs {
         let result = match self.command {
             AuditCommand::Verify(verify) => return verify.run(server),
             AuditCommand::Show(show) => return show.run(server),
+            AuditCommand::Export(export) => return export.run(server),
             AuditCommand::Prune(prune) => return prune.run(server),
             AuditCommand::Hash { value, folder } => hash(value, &folder, server),
             AuditCommand::Key { command: Key::New { file, folder } } => new_key(file, &folder, server),

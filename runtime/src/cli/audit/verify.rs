@@ -48,7 +48,7 @@ impl Verify {
 
     fn verify<C>(self, server: &Server<C>) -> Result<ExitCode, Message> {
         let (log, folders) = self.folder.existing(server)?;
-        let (keys, key_source) = self.keys(&log.usual_signing_key())?;
+        let (keys, key_source) = keys(&self.keys, &log.usual_signing_key())?;
         let exported = self.exported()?;
         let threads = self
             .threads
@@ -77,24 +77,6 @@ impl Verify {
         Ok(ExitCode::from(worst))
     }
 
-    /// Returns the keys to check with, and who named them.
-    fn keys(&self, signing: &Path) -> Result<(Vec<VerifierKey>, String), Message> {
-        if self.keys.is_empty() {
-            let mut public = signing.as_os_str().to_owned();
-            public.push(".pub");
-            let public = PathBuf::from(public);
-            return match read_key(&public) {
-                Ok(text) => Ok((vec![key(&text)?], format!("the key in {}", shown(&public)))),
-                Err(_) => Ok((Vec::new(), String::new())),
-            };
-        }
-        let keys = self.keys.iter().map(|argument| match std::fs::read_to_string(argument) {
-            Ok(text) => key(&text),
-            Err(_) => key(argument),
-        });
-        Ok((keys.collect::<Result<_, _>>()?, "the key that was given".to_owned()))
-    }
-
     /// Returns the signing key beside a file of a verifier key that was given. The key itself is not read.
     fn signing_key(&self) -> Option<PathBuf> {
         let files = self.keys.iter().map(Path::new).filter(|file| file.exists());
@@ -116,6 +98,24 @@ impl Verify {
         }
         Ok(all)
     }
+}
+
+/// Returns the keys to check with, and who named them.
+pub(super) fn keys(arguments: &[String], signing: &Path) -> Result<(Vec<VerifierKey>, String), Message> {
+    if arguments.is_empty() {
+        let mut public = signing.as_os_str().to_owned();
+        public.push(".pub");
+        let public = PathBuf::from(public);
+        return match read_key(&public) {
+            Ok(text) => Ok((vec![key(&text)?], format!("the key in {}", shown(&public)))),
+            Err(_) => Ok((Vec::new(), String::new())),
+        };
+    }
+    let keys = arguments.iter().map(|argument| match std::fs::read_to_string(argument) {
+        Ok(text) => key(&text),
+        Err(_) => key(argument),
+    });
+    Ok((keys.collect::<Result<_, _>>()?, "the key that was given".to_owned()))
 }
 
 fn key(text: &str) -> Result<VerifierKey, Message> {
