@@ -1,4 +1,4 @@
-//! The command `audit`: creates signing keys, verifies logs, shows their records and removes old ones.
+//! The command `audit`: creates signing keys, verifies logs, shows and exports their records, and removes old ones.
 
 mod csv;
 mod export;

@@ -98,7 +98,7 @@ impl Export {
         if rows.format == Format::Csv {
             out.write(|out| csv::title(out));
         }
-        let mut code = DONE;
+        let (mut code, mut is_whole) = (DONE, true);
         for folder in folders {
             let mut each = |line: &[u8]| out.write(|out| rows.write(line, out));
             let verdict = verify_each(&folder, &keys, &[], &signing_key, threads, &mut each);
@@ -117,10 +117,13 @@ impl Export {
                 Err(error) => {
                     fail(&error);
                     code = if code == FAILED { code } else { COULD_NOT };
+                    is_whole = false;
                 }
             }
         }
-        out.finish()?;
+        if is_whole || out.file.is_none() {
+            out.finish()?;
+        }
         Ok(code)
     }
 }
