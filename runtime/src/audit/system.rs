@@ -102,9 +102,9 @@ mod unix {
         Some(format!("{users} (mode {:o})", mode & 0o7777))
     }
 
-    /// Returns the number of this process's user.
-    pub(crate) fn user() -> Option<u32> {
-        Some(rustix::process::geteuid().as_raw())
+    /// Names a program and the user of this process.
+    pub(crate) fn program_of_user(program: &str) -> String {
+        format!("{program}, uid {}", rustix::process::geteuid().as_raw())
     }
 
     pub(crate) fn is_readable_by_others(metadata: &Metadata) -> bool {
@@ -138,8 +138,8 @@ mod unix {
 
 #[cfg(unix)]
 pub(super) use unix::{
-    identity, is_private, is_readable_by_others, make_folder, open_folder, private, read_only, readers,
-    space, sync_folder, user,
+    identity, is_private, is_readable_by_others, make_folder, open_folder, private, program_of_user,
+    read_only, readers, space, sync_folder,
 };
 
 /// Systems without the file modes of Unix: the access list of the folder protects it.
@@ -172,8 +172,8 @@ mod other {
         None
     }
 
-    pub(crate) fn user() -> Option<u32> {
-        None
+    pub(crate) fn program_of_user(program: &str) -> String {
+        program.to_owned()
     }
 
     pub(crate) fn is_readable_by_others(_: &Metadata) -> bool {
@@ -200,6 +200,6 @@ mod other {
 
 #[cfg(not(unix))]
 pub(super) use other::{
-    identity, is_private, is_readable_by_others, make_folder, open_folder, private, read_only, readers,
-    space, sync_folder, user,
+    identity, is_private, is_readable_by_others, make_folder, open_folder, private, program_of_user,
+    read_only, readers, space, sync_folder,
 };

@@ -13,13 +13,15 @@ use std::{
 
 use tokio::sync::oneshot;
 
+#[cfg(feature = "cli")]
+use super::retention_job::RemovalResult;
 use super::{
     denials::Denials,
     left_out::LeftOut,
     queued_record::{QueuedRecord, ReadRecord, RecordContent, RecordKind},
     record::RecordWriter,
     redact::Redaction,
-    retention_job::{RemovedRecords, RetentionJob},
+    retention_job::RetentionJob,
 };
 use crate::{audit::removal::Removal, message::Message, tool::caller::Caller};
 
@@ -70,7 +72,7 @@ pub(super) enum WriterTask {
 #[derive(Debug)]
 pub(super) enum RetentionTask {
     /// Begin a segment that records a removal.
-    Remove(Removal),
+    Remove(Box<Removal>),
     /// Begin a segment.
     Close,
     /// Write nothing more than what was recorded.
@@ -297,7 +299,7 @@ impl AuditHandle {
 
     /// Waits until old records are removed, as the log's options ask for, and returns what was removed.
     #[cfg(feature = "cli")]
-    pub(crate) fn removed(&mut self) -> Result<Option<RemovedRecords>, Message> {
+    pub(crate) fn removed(&mut self) -> RemovalResult {
         self.retention.take().map_or(Ok(None), RetentionJob::join)
     }
 

@@ -42,16 +42,20 @@ pub(crate) struct RemovalPlan {
     pub(crate) removal: Removal,
     /// The number of the first record that this removal takes.
     pub(crate) first: u64,
-    /// The number of segments that this removal takes, and their bytes.
+    /// The number of segments that this removal takes.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only `audit prune` prints it"))]
     pub(crate) segments: usize,
+    /// Their bytes.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only `audit prune` prints it"))]
     pub(crate) bytes: u64,
 }
 
 /// The result of a look for old segments.
 #[derive(Debug)]
 pub(crate) enum Planned {
-    Remove(RemovalPlan),
+    Remove(Box<RemovalPlan>),
     /// Nothing is old enough; the reason, for a person.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only `audit prune` says why"))]
     Nothing(String),
 }
 
@@ -111,14 +115,17 @@ pub(crate) fn plan(folder: &Path, wish: &RemovalWish) -> Result<Planned, Message
         }
     }
     let Some(plan) = plan else {
-        let why = why.unwrap_or_else(|| match closed.iter().any(|number| *number > removed) {
-            true => format!("more than {MAX_OPEN_CALLS} calls were in flight at the end of each old segment"),
-            false => "it has one segment, and the segment that is written is never removed".to_owned(),
+        let why = why.unwrap_or_else(|| {
+            if closed.iter().any(|number| *number > removed) {
+                format!("more than {MAX_OPEN_CALLS} calls were in flight at the end of each old segment")
+            } else {
+                "it has one segment, and the segment that is written is never removed".to_owned()
+            }
         });
         return Ok(Planned::Nothing(why));
     };
     follows(folder, plan.removal.segments + 1, &plan.removal.head, current)?;
-    Ok(Planned::Remove(plan))
+    Ok(Planned::Remove(Box::new(plan)))
 }
 
 /// Says why a segment stays.

@@ -91,12 +91,16 @@ impl Retention {
     /// Removes the records that are old enough, and those that an earlier process left of a removal.
     fn remove(&self) -> Result<Option<RemovedRecords>, Message> {
         let now = self.options.clock.since_1970();
-        let wish = self.options.age.map(|age| RemovalWish { age, now, by: by(self.options.by) });
+        let wish = self.options.age.map(|age| RemovalWish {
+            age,
+            now,
+            by: system::program_of_user(self.options.by),
+        });
         let planned = wish.map(|wish| removal_plan::plan(&self.folder, &wish)).transpose()?;
         let plan = match planned {
             Some(Planned::Remove(plan)) => {
-                self.queue.retain(RetentionTask::Remove(plan.removal.clone()))?;
-                Some(plan)
+                self.queue.retain(RetentionTask::Remove(Box::new(plan.removal.clone())))?;
+                Some(*plan)
             }
             _ if self.has_rest()? => {
                 self.queue.retain(RetentionTask::Confirm)?;
@@ -162,12 +166,4 @@ fn remove_files(folder: &Path, disk: &Disk, is_stopped: impl Fn() -> bool) -> Re
     }
     disk.sync_folder(folder).map_err(|error| failed(removed, &error))?;
     Ok(removed)
-}
-
-/// Names the program and the user that remove records.
-fn by(program: &str) -> String {
-    match system::user() {
-        Some(user) => format!("{program}, uid {user}"),
-        None => program.to_owned(),
-    }
 }

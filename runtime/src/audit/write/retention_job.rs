@@ -14,10 +14,12 @@ use crate::{audit::removal::Removal, message::Message};
 /// A thread that removes old records.
 pub(crate) struct RetentionJob {
     stop: Arc<StopFlag>,
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only `audit prune` waits for it"))]
     thread: JoinHandle<RemovalResult>,
 }
 
-type RemovalResult = Result<Option<RemovedRecords>, Message>;
+/// The result of a removal; `None` if nothing was removed.
+pub(crate) type RemovalResult = Result<Option<RemovedRecords>, Message>;
 
 impl RetentionJob {
     pub(super) fn spawn(
