@@ -128,7 +128,7 @@ enum AuditCommand {
     Export(export::Export),
     /// Remove records that are older than a time: whole segments, and never the last one
     ///
-    /// What is removed is recorded and signed first, so that `audit verify` can still check the rest. A log that was changed is
+    /// The removal is recorded and signed first, so that `audit verify` can still check the rest. A log that was changed is
     /// left as it is. While a server writes the log, it removes old records itself: `serve --audit-retention TIME`.
     Prune(prune::Prune),
     /// Print the digest that stands for a value in the log, to search for it

@@ -68,7 +68,7 @@ pub(super) enum WriterTask {
     Stop,
 }
 
-/// What the writer does so that old records can be removed. It syncs and signs the log in each case.
+/// A task of the writer that lets old records be removed. It syncs and signs the log in each case.
 #[derive(Debug)]
 pub(super) enum RetentionTask {
     /// Begin a segment that records a removal.

@@ -57,6 +57,7 @@ impl Retention {
         }
         let mut is_failing = false;
         while !self.stop.is_set() {
+            let end = self.options.clock.elapsed() + DAY;
             match self.remove() {
                 Ok(removed) => {
                     is_failing = false;
@@ -70,15 +71,15 @@ impl Retention {
                 }
                 Err(_) => {}
             }
-            self.wait_a_day();
+            self.wait_until(end);
         }
         Ok(None)
     }
 
-    fn wait_a_day(&self) {
+    /// Waits for a time of the clock, or until the thread must end.
+    fn wait_until(&self, end: Duration) {
         let clock = &self.options.clock;
         let interval = if clock.is_manual() { MANUAL_CLOCK_INTERVAL } else { CLOCK_INTERVAL };
-        let end = clock.elapsed() + DAY;
         while !self.stop.is_set() {
             let rest = end.saturating_sub(clock.elapsed());
             if rest.is_zero() {

@@ -35,7 +35,7 @@ pub(super) struct Export {
     filter: FilterArgs,
     /// Only records of this kind; repeatable
     #[arg(long, value_name = "KIND", value_enum, value_delimiter = ',')]
-    kind: Vec<Kind>,
+    kind: Vec<ExportedKind>,
     /// Write to this file, which must not exist; the default is stdout
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -53,7 +53,7 @@ enum Format {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Kind {
+enum ExportedKind {
     Intent,
     Outcome,
     Read,
@@ -62,7 +62,7 @@ enum Kind {
     Server,
 }
 
-impl Kind {
+impl ExportedKind {
     fn name(self) -> &'static str {
         match self {
             Self::Intent => "intent",
@@ -91,10 +91,10 @@ impl Export {
         let signing_key = log.usual_signing_key();
         let (keys, _) = verify::keys(&self.keys, &signing_key)?;
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let mut out = Output::open(self.out.as_deref())?;
+        let mut out = ExportOutput::open(self.out.as_deref())?;
         let filter = self.filter.filter()?;
         let mut rows =
-            Rows { format: self.format, filter, kinds: self.kind, contexts: ReadContexts::default() };
+            ExportRows { format: self.format, filter, kinds: self.kind, contexts: ReadContexts::default() };
         if rows.format == Format::Csv {
             out.write(|out| csv::title(out));
         }
@@ -129,14 +129,14 @@ impl Export {
 }
 
 /// Selects and writes records.
-struct Rows {
+struct ExportRows {
     format: Format,
     filter: Filter,
-    kinds: Vec<Kind>,
+    kinds: Vec<ExportedKind>,
     contexts: ReadContexts,
 }
 
-impl Rows {
+impl ExportRows {
     fn write(&mut self, line: &[u8], out: &mut dyn Write) -> io::Result<()> {
         let record: Value = serde_json::from_slice(line).unwrap_or_default();
         let record = self.contexts.add(record, line);
@@ -155,7 +155,8 @@ impl Rows {
     fn is_selected(&self, record: &Value) -> bool {
         if record["kind"] == "server" && record["event"] == "context" {
             // As they are written, reads are not complete without it.
-            return self.format == Format::Ndjson && self.filter.matches_context(record);
+            let has_reads = self.kinds.is_empty() || self.kinds.contains(&ExportedKind::Read);
+            return self.format == Format::Ndjson && has_reads && self.filter.matches_context(record);
         }
         let is_kind = self.kinds.is_empty() || self.kinds.iter().any(|kind| record["kind"] == kind.name());
         let is_call = record["kind"] != "server" || !self.filter.only_calls();
@@ -164,14 +165,14 @@ impl Rows {
 }
 
 /// Stdout, or a file that has its name only once it is complete.
-struct Output {
+struct ExportOutput {
     out: BufWriter<Box<dyn Write>>,
     file: Option<UnfinishedFile>,
     /// The first error. Nothing is written after it.
     failed: Option<io::Error>,
 }
 
-impl Output {
+impl ExportOutput {
     fn open(path: Option<&Path>) -> Result<Self, Message> {
         let failed = None;
         let Some(path) = path else {
