@@ -4,6 +4,7 @@ mod chain;
 mod checkpoint_file;
 mod hex;
 mod lines;
+mod removal;
 mod scan;
 mod segment_file;
 mod segments;
@@ -18,6 +19,8 @@ use std::{path::PathBuf, time::Duration};
 
 pub(crate) use chain::sha256;
 pub(crate) use hex::{hex_number, hex_text};
+#[cfg(feature = "cli")]
+pub(crate) use system::create_private;
 pub use write::disk::Disk;
 pub(crate) use write::{
     queue::AuditHandle,
@@ -27,11 +30,22 @@ pub(crate) use write::{
     start::OpenError,
 };
 
-use crate::message::Message;
+use crate::{clock::Clock, message::Message};
+pub(crate) use write::options::check_age;
 use write::{
     default_dir, keys,
-    options::{CheckpointInterval, LogOptions},
+    options::{CheckpointInterval, LogOptions, RetentionOptions},
 };
+#[cfg(feature = "cli")]
+pub(crate) use write::{
+    removal_plan::{Planned, RemovalPlan, RemovalWish, plan},
+    retention::rest,
+    retention_job::RemovedRecords,
+};
+
+/// The program that removes records at a user's request.
+#[cfg(feature = "cli")]
+pub(crate) const PRUNE: &str = "`audit prune`";
 
 /// The fact that this user has no folder for a log that was not named.
 pub(crate) const NO_FOLDER: &str =
@@ -97,6 +111,25 @@ pub(crate) fn default_folder(server: &str) -> Option<PathBuf> {
 /// these records: they may have been changed before that start.
 ///
 /// A start reads only the end of the log. `audit verify` reads all of it.
+///
+/// # Retention
+///
+/// Records are kept for ever, unless [`Server::audit_retention`](crate::Server::audit_retention), `serve --audit-retention` or
+/// `audit prune` removes those that are older than an age. Whole segments are removed, the first ones, and never the one that
+/// is written. Before that, a new segment begins, whose first record holds a note (`removed`): the numbers and times of the
+/// removed records, the digest of the last of them, the age, the time, the program and the user. The note is signed, if the log
+/// is, and each later segment begins with the last note. `audit verify` shows it and checks that the rest follows on from it,
+/// also with the public key alone; a segment that was removed without such a note is reported as missing.
+///
+/// - A segment is as old as the newest record in it and in those before it. A clock that was set back makes no record old.
+/// - Before they are removed, the chain of the records is checked. From a log that was changed nothing is removed.
+/// - The note names the calls whose intent is removed and whose outcome is not. If there are more than 256 of them at the end of
+///   a segment, the removal ends before it.
+/// - Checkpoints of removed records stay in the file `checkpoints`. Their signatures are still checked; `audit verify` counts
+///   them as out of reach.
+/// - If the process is killed during a removal, or the disk fails, the next start or `audit prune` completes it. Until then
+///   `audit verify` says so, and finds nothing wrong.
+/// - A removal that fails is reported on stderr once, and tried again a day later.
 #[derive(Clone, Debug)]
 pub struct AuditLog {
     options: LogOptions,
@@ -161,6 +194,34 @@ impl AuditLog {
     /// The log's redaction key cannot be read.
     pub fn hash(&self, value: &str) -> Result<String, Message> {
         Ok(keys::redaction(&self.options.redaction_key())?.of(value.as_bytes()))
+    }
+
+    /// Removes records from this age on while the log is written.
+    pub(crate) fn keep_for(mut self, age: Duration, clock: &Clock) -> Self {
+        self.options.retention = Some(RetentionOptions {
+            age: Some(age),
+            clock: clock.clone(),
+            by: "the server",
+            is_daily: true,
+            is_verified: false,
+        });
+        self
+    }
+
+    /// Removes records from this age on once, after the log was verified. [`AuditHandle::removed`] waits for it.
+    #[cfg(feature = "cli")]
+    pub(crate) fn prune(mut self, folder: &std::path::Path, age: Duration, clock: &Clock) -> Self {
+        folder.clone_into(&mut self.options.folder);
+        self.options.numbered_fallback = false;
+        self.options.quiet = true;
+        self.options.retention = Some(RetentionOptions {
+            age: Some(age),
+            clock: clock.clone(),
+            by: PRUNE,
+            is_daily: false,
+            is_verified: true,
+        });
+        self
     }
 
     /// Takes the folder, recovers from a crash, and starts the writer. `start` is the record of the start.

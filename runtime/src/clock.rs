@@ -90,6 +90,11 @@ impl Clock {
         }
     }
 
+    /// Whether a test sets this clock.
+    pub(crate) fn is_manual(&self) -> bool {
+        matches!(self.0, Time::Manual(_))
+    }
+
     /// Returns the time since the clock was created.
     pub(crate) fn elapsed(&self) -> Duration {
         match &self.0 {

@@ -4,6 +4,7 @@
 pub(crate) mod arguments;
 mod build;
 mod config;
+mod recording;
 mod state;
 
 use std::{error::Error, path::PathBuf, sync::Arc};
@@ -15,11 +16,9 @@ pub use self::arguments::NeedsStateWith;
 pub use self::state::StopResult;
 pub use crate::serve::Service;
 use crate::{
-    audit::AuditLog,
     clock::Clock,
     idempotency::KeyKeeping,
     publication::Publication,
-    record::Recording,
     revision::Revision,
     sandbox::Sandbox,
     schema::SchemaForm,
@@ -287,27 +286,6 @@ impl<C> Server<C> {
     pub fn yes(mut self, tool: impl Into<String>) -> Self {
         self.config.confirmed_tools.push(tool.into());
         self
-    }
-
-    /// Records calls in an audit log. A call of a tool that is declared `required` does not run if it cannot be recorded.
-    ///
-    /// `serve` uses [`AuditLog::of_user`] by default, and `serve --audit DIR` uses another folder. A server that is
-    /// [built](Server::build) has no default: with a `required` tool, and neither this nor [`Server::unaudited`], it does
-    /// not start.
-    pub fn audit(mut self, log: AuditLog) -> Self {
-        self.config.recording = Recording::To(log);
-        self
-    }
-
-    /// Records nothing, whatever the tools declare, for example in a test, or if the host of the server records calls.
-    pub fn unaudited(mut self) -> Self {
-        self.config.recording = Recording::Disabled;
-        self
-    }
-
-    /// Records nothing unless a log is configured.
-    pub(crate) fn or_unaudited(self) -> Self {
-        if matches!(self.config.recording, Recording::Unset) { self.unaudited() } else { self }
     }
 
     /// Keeps callers' idempotency keys in a store, so that a write that is sent again does not run a second time.

@@ -1,10 +1,12 @@
-"""Checks that the checkpoints of a log are signed by a verifier key and agree with the records.
+"""Checks that the checkpoints of a log are signed by a verifier key and agree with the records, and that a log whose first
+segments were removed begins where a signed note says.
 
 Written from C2SP signed-note and from the description of the chain alone, without code of Candor.
 """
 
 import base64
 import hashlib
+import json
 import sys
 from pathlib import Path
 
@@ -53,9 +55,24 @@ def notes(file: bytes) -> list[bytes]:
     return split
 
 
-def heads(folder: Path) -> list[bytes]:
-    """The digest after each record, computed again."""
-    prev, digests = bytes(32), []
+def removal(verifier: Verifier, folder: Path) -> tuple[int, bytes]:
+    """The number of removed records and the digest of the last, as the signed note in the last segment says."""
+    segments = sorted(folder.glob("segment-*.jsonl"))
+    opening = json.loads(segments[-1].read_bytes().splitlines()[0])
+    if "removed" not in opening:
+        return 0, bytes(32)
+    origin, size, digest, removed, *_rest, _open = verifier.text(opening["removed"].encode()).splitlines()
+    assert origin == f"candor audit removal {opening['log']}", origin
+    first = int(removed.removeprefix("segments ")) + 1
+    assert segments[0].name == f"segment-{first:08}.jsonl", "the log begins after the removed segments"
+    first_record = json.loads(segments[0].read_bytes().splitlines()[0])
+    assert first_record["seq"] == int(size), "the first record follows the removed ones"
+    return int(size), base64.b64decode(digest)
+
+
+def heads(folder: Path, prev: bytes) -> list[bytes]:
+    """The digest after each record, computed again. `prev` is that before the first one."""
+    digests = []
     for segment in sorted(folder.glob("segment-*.jsonl")):
         for line in segment.read_bytes().splitlines():
             body, chain = line.split(b',"prev":')
@@ -68,12 +85,16 @@ def heads(folder: Path) -> list[bytes]:
 
 def main(key: str, folder: str) -> None:
     verifier = Verifier(Path(key).read_text())
-    chain = heads(Path(folder))
+    removed, prev = removal(verifier, Path(folder))
+    chain = heads(Path(folder), prev)
     checkpoints = notes(Path(folder, "checkpoints").read_bytes())
     for note in checkpoints:
         origin, size, digest, _time = verifier.text(note).splitlines()
         assert origin.startswith("candor audit log "), origin
-        assert chain[int(size) - 1] == base64.b64decode(digest), size
+        if int(size) > removed:
+            assert chain[int(size) - removed - 1] == base64.b64decode(digest), size
+        elif int(size) == removed:
+            assert prev == base64.b64decode(digest), size
         for at in range(len(note)):
             changed = bytearray(note)
             changed[at] ^= 1
@@ -82,8 +103,8 @@ def main(key: str, folder: str) -> None:
             except (InvalidSignature, ValueError):
                 continue
             raise AssertionError(f"byte {at} of a note can be changed")
-    assert len(checkpoints) >= 2 and int(size) == len(chain), "the last checkpoint is of the whole log"
-    print(f"{len(checkpoints)} checkpoints of {len(chain)} records are correct")
+    assert len(checkpoints) >= 2 and int(size) == removed + len(chain), "the last checkpoint is of the whole log"
+    print(f"{len(checkpoints)} checkpoints of {len(chain)} records are correct, after {removed} that were removed")
 
 
 main(*sys.argv[1:])

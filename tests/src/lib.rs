@@ -14,6 +14,7 @@ pub mod forged_log;
 pub mod gate;
 pub mod http;
 pub mod issuer;
+pub mod ledger_log;
 pub mod log;
 pub mod messages;
 pub mod orders;

@@ -25,7 +25,7 @@ pub(crate) fn hex_text(hash: &[u8; 32]) -> String {
 }
 
 /// The value of each lower-case hexadecimal digit; 255 for every other byte.
-pub(super) const DIGIT_VALUES: [u8; 256] = {
+const DIGIT_VALUES: [u8; 256] = {
     let mut values = [u8::MAX; 256];
     let mut digit = 0;
     while digit < 16 {
@@ -47,6 +47,18 @@ pub(super) fn unhex(hex: &Hex) -> Option<[u8; 32]> {
     (all < 16).then_some(hash)
 }
 
+/// Reads 32 lower-case hexadecimal digits.
+#[inline]
+pub(super) fn unhex_number(digits: &[u8; 32]) -> Option<u128> {
+    let (mut number, mut all) = (0, 0);
+    for &digit in digits {
+        let value = DIGIT_VALUES[usize::from(digit)];
+        all |= value;
+        number = number << 4 | u128::from(value & 15);
+    }
+    (all < 16).then_some(number)
+}
+
 #[cfg(test)]
 mod tests {
     use crate::audit::{chain::sha256, hex::*};
@@ -58,5 +70,11 @@ mod tests {
         let mut upper = hex(&digest);
         upper.make_ascii_uppercase();
         assert_eq!(unhex(&upper), None);
+    }
+
+    #[test]
+    fn hex_number_reads_back_as_it_was_written() {
+        let number = 0x0123_4567_89ab_cdef_0000_0000_0000_00ff;
+        assert_eq!(unhex_number(hex_number(number).as_bytes().try_into().unwrap()), Some(number));
     }
 }

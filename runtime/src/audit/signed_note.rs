@@ -49,20 +49,58 @@ impl Signer {
         VerifierKey { name: self.name.clone(), id: self.id, verifying: self.key.verifying_key() }
     }
 
-    /// Whether this key made the signature of a checkpoint; `None` if the checkpoint names another key. Ed25519 signs the same
-    /// text in one way only.
-    pub(super) fn made(&self, checkpoint: &Checkpoint) -> Option<bool> {
-        let (id, signature) = checkpoint.signature.split_first_chunk::<4>().expect("68 bytes");
-        let own = || self.key.sign(checkpoint.text.as_bytes()).to_bytes();
-        (checkpoint.name == self.name && *id == self.id).then(|| own() == *signature)
+    /// Whether this key made the signature of a text; `None` if the signature names another key. Ed25519 signs the same text in
+    /// one way only.
+    pub(super) fn made(&self, signature: &NoteSignature, text: &str) -> Option<bool> {
+        let own = || self.key.sign(text.as_bytes()).to_bytes();
+        let is_named = signature.name == self.name && signature.key_id() == self.id;
+        is_named.then(|| own() == signature.signature())
     }
 
     /// Signs the end of a log.
     pub(super) fn sign(&self, log: &str, head: &Head, ts: &str) -> String {
         let text = format!("{ORIGIN}{log}\n{}\n{}\n{ts}\n", head.next, BASE64.encode(head.hash));
+        self.sign_text(&text)
+    }
+
+    /// Returns a note of lines of text.
+    pub(super) fn sign_text(&self, text: &str) -> String {
         let signature = self.key.sign(text.as_bytes()).to_bytes();
-        let signature = BASE64.encode([&self.id[..], &signature].concat());
-        format!("{text}\n— {} {signature}\n", self.name)
+        let mut bytes = [0; 68];
+        bytes[..4].copy_from_slice(&self.id);
+        bytes[4..].copy_from_slice(&signature);
+        NoteSignature { name: self.name.clone(), bytes }.under(text)
+    }
+}
+
+/// The signature of a note, which is not checked yet.
+#[derive(Clone, Debug)]
+pub(super) struct NoteSignature {
+    /// The name of the key.
+    pub(super) name: String,
+    /// The key's id and the signature.
+    bytes: [u8; 68],
+}
+
+impl NoteSignature {
+    /// Reads the line of a signature.
+    pub(super) fn parse(line: &str) -> Option<Self> {
+        let (name, signature) = line.strip_prefix("— ")?.strip_suffix('\n')?.split_once(' ')?;
+        Some(Self { name: name.to_owned(), bytes: BASE64.decode(signature).ok()?.try_into().ok()? })
+    }
+
+    /// Returns the note of a text with this signature.
+    pub(super) fn under(&self, text: &str) -> String {
+        format!("{text}\n— {} {}\n", self.name, BASE64.encode(self.bytes))
+    }
+
+    /// The id of the key.
+    pub(super) fn key_id(&self) -> [u8; 4] {
+        *self.bytes.first_chunk().expect("68 bytes")
+    }
+
+    pub(super) fn signature(&self) -> [u8; 64] {
+        *self.bytes.last_chunk().expect("68 bytes")
     }
 }
 
@@ -97,9 +135,7 @@ pub(crate) struct Checkpoint {
     /// The end of the log when it was signed.
     pub(super) head: Head,
     pub(super) text: String,
-    pub(super) name: String,
-    /// The key's id and the signature.
-    pub(super) signature: [u8; 68],
+    pub(super) signature: NoteSignature,
 }
 
 impl Checkpoint {
@@ -107,21 +143,14 @@ impl Checkpoint {
     pub(super) fn parse(text: &str) -> Option<(Self, usize)> {
         let (statement, rest) = text.split_once("\n\n")?;
         let line = rest.split_inclusive('\n').next().filter(|line| line.ends_with('\n'))?;
-        let (name, signature) = line.strip_prefix("— ")?.trim_end_matches('\n').split_once(' ')?;
-        let signature = BASE64.decode(signature).ok()?.try_into().ok()?;
+        let signature = NoteSignature::parse(line)?;
         let mut lines = statement.split('\n');
         let log = lines.next()?.strip_prefix(ORIGIN)?.to_owned();
         let size = lines.next()?;
         let next = size.parse().ok().filter(|next: &u64| next.to_string() == size)?;
         let hash: Hash = BASE64.decode(lines.next()?).ok()?.try_into().ok()?;
         lines.next().filter(|_| lines.next().is_none())?;
-        let checkpoint = Self {
-            log,
-            head: Head { next, hash },
-            text: format!("{statement}\n"),
-            name: name.to_owned(),
-            signature,
-        };
+        let checkpoint = Self { log, head: Head { next, hash }, text: format!("{statement}\n"), signature };
         Some((checkpoint, statement.len() + 2 + line.len()))
     }
 }

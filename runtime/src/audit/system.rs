@@ -33,6 +33,12 @@ pub(super) fn overwrite(path: &Path) -> io::Result<File> {
     regular(private().read(true).write(true).open(path)?)
 }
 
+/// Creates a file that only its owner can read. It must not exist.
+#[cfg(feature = "cli")]
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    private().write(true).create_new(true).open(path)
+}
+
 /// Refuses everything but a regular file.
 pub(super) fn regular(file: File) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
@@ -85,6 +91,22 @@ mod unix {
         Ok(())
     }
 
+    /// Names the users other than the owner who can list or enter a folder; `None` if there are none.
+    pub(crate) fn readers(metadata: &Metadata) -> Option<String> {
+        let mode = metadata.mode();
+        let users = match (mode & 0o050 != 0, mode & 0o005 != 0) {
+            (_, true) => "all users of this machine".to_owned(),
+            (true, false) => format!("the users of group {}", metadata.gid()),
+            (false, false) => return None,
+        };
+        Some(format!("{users} (mode {:o})", mode & 0o7777))
+    }
+
+    /// Names a program and the user of this process.
+    pub(crate) fn program_of_user(program: &str) -> String {
+        format!("{program}, uid {}", rustix::process::geteuid().as_raw())
+    }
+
     pub(crate) fn is_readable_by_others(metadata: &Metadata) -> bool {
         metadata.mode() & 0o077 != 0
     }
@@ -116,8 +138,8 @@ mod unix {
 
 #[cfg(unix)]
 pub(super) use unix::{
-    identity, is_private, is_readable_by_others, make_folder, open_folder, private, read_only, space,
-    sync_folder,
+    identity, is_private, is_readable_by_others, make_folder, open_folder, private, program_of_user,
+    read_only, readers, space, sync_folder,
 };
 
 /// Systems without the file modes of Unix: the access list of the folder protects it.
@@ -146,6 +168,14 @@ mod other {
         Ok(())
     }
 
+    pub(crate) fn readers(_: &Metadata) -> Option<String> {
+        None
+    }
+
+    pub(crate) fn program_of_user(program: &str) -> String {
+        program.to_owned()
+    }
+
     pub(crate) fn is_readable_by_others(_: &Metadata) -> bool {
         false
     }
@@ -170,6 +200,6 @@ mod other {
 
 #[cfg(not(unix))]
 pub(super) use other::{
-    identity, is_private, is_readable_by_others, make_folder, open_folder, private, read_only, space,
-    sync_folder,
+    identity, is_private, is_readable_by_others, make_folder, open_folder, private, program_of_user,
+    read_only, readers, space, sync_folder,
 };

@@ -6,6 +6,7 @@ mod folders;
 mod keys;
 mod line;
 mod reader;
+mod removals;
 mod signatures;
 mod summary;
 #[cfg(test)]
@@ -18,7 +19,7 @@ use std::{collections::VecDeque, fs, io, path::Path, thread};
 pub(crate) use keys::{make_signer, read_key};
 pub(crate) use reader::LogReader;
 pub(crate) use signatures::{CheckpointCheck, exported};
-pub(crate) use summary::{Finding, LeftOutCounts, Location, Summary};
+pub(crate) use summary::{Finding, LeftOutCounts, Location, RemovedBeginning, Summary};
 
 pub(crate) use super::signed_note::{Checkpoint, VerifierKey};
 use super::{chain::Hash, scan::holds_more_than_a_record, segments, system, write::signing_state};
@@ -48,9 +49,31 @@ pub(crate) struct Verdict {
 pub(crate) fn verify(
     folder: &Path,
     keys: &[VerifierKey],
-    exported: Vec<Checkpoint>,
+    exported: &[Checkpoint],
     signing_key: &Path,
     threads: usize,
+) -> Result<Verdict, Message> {
+    let first = || segments::segments(folder).ok().and_then(|numbers| numbers.first().copied());
+    let mut before = first();
+    loop {
+        let verdict = verify_each(folder, keys, exported, signing_key, threads, &mut |_| true);
+        // Retention may remove segments while they are read. That happens once a day.
+        let after = first();
+        if after == before {
+            return verdict;
+        }
+        before = after;
+    }
+}
+
+/// Verifies a log as [`verify`] does, and calls `each` for every record, until it returns `false`.
+pub(crate) fn verify_each(
+    folder: &Path,
+    keys: &[VerifierKey],
+    exported: &[Checkpoint],
+    signing_key: &Path,
+    threads: usize,
+    each: &mut dyn FnMut(&[u8]) -> bool,
 ) -> Result<Verdict, Message> {
     let unread =
         |error: io::Error| Message::failure(&format!("`{}` cannot be read", folder.display()), &error);
@@ -62,7 +85,7 @@ pub(crate) fn verify(
     if numbers.is_empty() && own.is_none() && exported.is_empty() && !matches!(kept, Ok(Some(_))) {
         return Err(Message::new(format!("found no audit log in `{}`", folder.display())));
     }
-    let mut others: Vec<_> = exported.into_iter().map(|checkpoint| (checkpoint, EXPORTED)).collect();
+    let mut others: Vec<_> = exported.iter().map(|checkpoint| (checkpoint.clone(), EXPORTED)).collect();
     let unreadable = match kept {
         Ok(kept) => {
             others.extend(kept.map(|kept| (kept.checkpoint, KEPT)));
@@ -73,17 +96,18 @@ pub(crate) fn verify(
     thread::scope(|scope| {
         let checkpoints = CheckpointCheck::new(scope, own, others, keys);
         let workers = (0..threads.max(1)).map(|_| Worker::spawn(scope)).collect();
-        let mut verification = Verification::new(checkpoints, workers);
+        let mut verification = Verification::new(checkpoints, workers, each);
         if let Some(unreadable) = unreadable {
             verification.check.summary.add(None, unreadable.fact());
         }
         for (at, &number) in numbers.iter().enumerate() {
             verification.segment(folder, number, at + 1 == numbers.len())?;
         }
-        while verification.check_next() {}
+        while verification.check_next()? {}
         let Verification { check, mut checkpoints, torn, .. } = verification;
-        let (mut summary, records) = check.finish();
-        checkpoints.finish(records, &mut summary);
+        let (mut summary, removals) = check.finish();
+        checkpoints.finish(summary.next, &mut summary);
+        removals.finish(keys, checkpoints.first_signed, &mut summary);
         Ok(Verdict { summary, checkpoints, is_written, torn })
     })
 }
@@ -103,8 +127,10 @@ enum Part {
 }
 
 /// Reads segments, gives their lines to workers, and checks the parsed lines in order.
-struct Verification {
+struct Verification<'a> {
     check: Check,
+    /// Takes each record.
+    each: &'a mut dyn FnMut(&[u8]) -> bool,
     checkpoints: CheckpointCheck,
     workers: Vec<Worker>,
     /// The parts that are not checked yet, in order.
@@ -117,10 +143,15 @@ struct Verification {
     torn: u64,
 }
 
-impl Verification {
-    fn new(checkpoints: CheckpointCheck, workers: Vec<Worker>) -> Self {
+impl<'a> Verification<'a> {
+    fn new(
+        checkpoints: CheckpointCheck,
+        workers: Vec<Worker>,
+        each: &'a mut dyn FnMut(&[u8]) -> bool,
+    ) -> Self {
         Self {
             check: Check::new(),
+            each,
             checkpoints,
             workers,
             parts: VecDeque::new(),
@@ -146,7 +177,7 @@ impl Verification {
             let Parsing { block, parsed } = self.buffers.pop().unwrap_or_default();
             match blocks.next(block).map_err(unread)? {
                 None => break,
-                Some(LineBlock::Lines(block)) => self.give(Parsing { block, parsed }),
+                Some(LineBlock::Lines(block)) => self.give(Parsing { block, parsed })?,
                 Some(LineBlock::TooLong) => self.parts.push_back(Part::TooLong),
                 Some(LineBlock::Torn(line)) => {
                     let is_torn = is_last && !holds_more_than_a_record(&line);
@@ -158,31 +189,32 @@ impl Verification {
         Ok(())
     }
 
-    fn give(&mut self, parsing: Parsing) {
+    fn give(&mut self, parsing: Parsing) -> Result<(), Message> {
         while self.given - self.taken == MAX_QUEUED_BLOCKS * self.workers.len() {
-            self.check_next();
+            self.check_next()?;
         }
         self.workers[self.given % self.workers.len()].give(parsing);
         self.given += 1;
         self.parts.push_back(Part::Lines);
+        Ok(())
     }
 
     /// Checks the oldest part; `false` if there was none.
-    fn check_next(&mut self) -> bool {
-        let Some(part) = self.parts.pop_front() else { return false };
+    fn check_next(&mut self) -> Result<bool, Message> {
+        let Some(part) = self.parts.pop_front() else { return Ok(false) };
         match part {
             Part::Segment(number) => self.check.segment(number),
             Part::NotAFile(what) => self.check.summary.add(None, what),
-            Part::Lines => self.check_lines(),
+            Part::Lines => self.check_lines()?,
             Part::TooLong => self.check.too_long(),
             Part::Torn(Some(bytes)) => self.torn = bytes,
             Part::Torn(None) => self.check.torn(),
             Part::SegmentEnds { is_last } => self.check.segment_ends(is_last),
         }
-        true
+        Ok(true)
     }
 
-    fn check_lines(&mut self) {
+    fn check_lines(&mut self) -> Result<(), Message> {
         let parsing = self.workers[self.taken % self.workers.len()].take();
         self.taken += 1;
         let mut rest = &parsing.block[..];
@@ -190,10 +222,19 @@ impl Verification {
             let (line, after) = rest.split_at(parsed.len);
             rest = &after[1..];
             let head: Option<(u64, Hash)> = self.check.take(line, parsed);
+            if parsed.record.is_some() && !(self.each)(line) {
+                return Err(Message::new("the records are not wanted any more"));
+            }
+            if self.check.summary.records == 1
+                && let Some((seq, prev)) = self.check.beginning()
+            {
+                self.checkpoints.begin(seq, &prev, &mut self.check.summary);
+            }
             if let Some((next, hash)) = head {
                 self.checkpoints.compare(next, &hash, &mut self.check.summary);
             }
         }
         self.buffers.push(parsing);
+        Ok(())
     }
 }

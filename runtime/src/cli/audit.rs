@@ -1,7 +1,11 @@
-//! The command `audit`: creates signing keys, verifies logs and shows their records.
+//! The command `audit`: creates signing keys, verifies logs, shows and exports their records, and removes old ones.
 
+mod csv;
+mod export;
 mod filter;
 mod printer;
+mod prune;
+mod read_contexts;
 mod show;
 mod verify;
 
@@ -117,6 +121,16 @@ enum AuditCommand {
     Verify(verify::Verify),
     /// Print the records
     Show(show::Show),
+    /// Write the records for other programs, and verify the log meanwhile: the exit codes are those of `verify`
+    ///
+    /// A cell of CSV that begins with `=`, `+`, `-`, `@`, an apostrophe, a tab or a line break gets an apostrophe before it, so
+    /// that no spreadsheet takes it for a formula. Columns keep their order; later versions add columns at the end.
+    Export(export::Export),
+    /// Remove records that are older than a time: whole segments, and never the last one
+    ///
+    /// The removal is recorded and signed first, so that `audit verify` can still check the rest. A log that was changed is
+    /// left as it is. While a server writes the log, it removes old records itself: `serve --audit-retention TIME`.
+    Prune(prune::Prune),
     /// Print the digest that stands for a value in the log, to search for it
     Hash {
         /// The value: a string as it is, any other value as JSON; `-` reads it from stdin
@@ -180,6 +194,8 @@ impl AuditArgs {
         let result = match self.command {
             AuditCommand::Verify(verify) => return verify.run(server),
             AuditCommand::Show(show) => return show.run(server),
+            AuditCommand::Export(export) => return export.run(server),
+            AuditCommand::Prune(prune) => return prune.run(server),
             AuditCommand::Hash { value, folder } => hash(value, &folder, server),
             AuditCommand::Key { command: Key::New { file, folder } } => new_key(file, &folder, server),
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
 
-use crate::message::Message;
+use crate::{audit, message::Message};
 
 /// The longest time that a timeout may have.
 const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
@@ -15,6 +15,14 @@ pub(super) fn timeout(text: &str) -> Result<Duration, Message> {
     let time = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
     let time = time.and_then(|time| Duration::try_from(time).ok()).filter(|time| *time <= MAX_TIMEOUT);
     time.ok_or_else(|| expected("a time of at most a day, for example `500ms`, `30s`, `2min` or `1h`"))
+}
+
+/// Reads for how long records of the audit log are kept.
+pub(super) fn retention(text: &str) -> Result<Duration, Message> {
+    let span: Option<Span> = text.parse().ok();
+    let time = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+    let time = time.and_then(|time| Duration::try_from(time).ok());
+    audit::check_age(time.ok_or_else(|| expected("a number of days or weeks, for example `90d` or `52w`"))?)
 }
 
 /// Reads how long a key is valid, counted from now.
@@ -55,6 +63,17 @@ mod tests {
         for text in ["", "30", "ages", "-1s", "1s ago", "25h", "1mo", "1y", "99999999999999999999s"] {
             let error = timeout(text).expect_err(text).to_string();
             assert!(error.starts_with("expected a time of at most a day, for example `500ms`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn records_are_kept_for_at_least_a_day() {
+        assert_eq!(retention("90d"), Ok(Duration::from_secs(90 * 86_400)));
+        assert_eq!(retention("1w"), Ok(Duration::from_secs(7 * 86_400)));
+        for (text, says) in
+            [("1h", "at least one day"), ("90", "for example `90d`"), ("1y", "for example `90d`")]
+        {
+            assert!(retention(text).expect_err(text).to_string().contains(says), "{text}");
         }
     }
 

@@ -72,6 +72,12 @@ pub struct ServeOptions {
     max_output: Option<usize>,
     #[command(flatten)]
     log: Log,
+    /// Remove records of the audit log that are older than this, at the start and once a day, for example `90d`
+    ///
+    /// Whole segments are removed; what was removed is recorded and signed first, so that the rest can still be verified. At
+    /// least a day. The default is to keep all records, or what the program sets.
+    #[arg(long, value_name = "TIME", value_parser = duration::retention)]
+    audit_retention: Option<Duration>,
     #[cfg(feature = "http")]
     #[command(flatten)]
     http: Http,
@@ -196,6 +202,10 @@ impl ServeOptions {
         };
         let server = match self.max_in_flight_per_caller {
             Some(calls) => server.max_in_flight_per_caller(calls.max(1)),
+            None => server,
+        };
+        let server = match self.audit_retention {
+            Some(age) => server.audit_retention(age),
             None => server,
         };
         self.log.keys_of(self.log.of(server), self.quiet).build()

@@ -8,6 +8,7 @@ use super::{Server, config::Config, state::bind_hooks};
 #[cfg(feature = "cli")]
 use crate::audit::AuditLog;
 use crate::{
+    audit::check_age,
     confirm::Confirmations,
     contract::{self, Manifest, ManifestFormat, Outline, cost},
     idempotency::{self, KeyKeeping},
@@ -59,7 +60,12 @@ impl<C: State> Server<C> {
         let sandboxes =
             Sandboxes::new(check_support(support, &registry)?, prestarted, registry.tools().len());
         let skip_confirmation = skip_confirmation(&config, &registry)?;
+        let retention = config.retention.map(check_age).transpose().map_err(StartError::Audit)?;
         let audit = record::open(config.recording, &registry, |log| {
+            let log = &match retention {
+                Some(age) => log.clone().keep_for(age, &config.bounds.clock),
+                None => log.clone(),
+            };
             Recorder::open(log, &config.about, &registry, config.read_only, config.skip_confirmation)
         })?;
         let previews = Previews::new(std::mem::take(&mut config.previews), &registry)?;

@@ -1,10 +1,12 @@
 //! Holds the configuration of a server that does not depend on the type of its state.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 #[cfg(feature = "cli")]
 use super::arguments::OwnArguments;
 use super::state::ArgumentValues;
+#[cfg(feature = "cli")]
+use crate::clock::Clock;
 use crate::{
     about::About,
     idempotency::KeyKeeping,
@@ -52,6 +54,8 @@ pub(crate) struct Config {
     pub(super) list_budget: Option<u64>,
     pub(super) checks: Vec<ReadinessCheck>,
     pub(crate) recording: Recording,
+    /// The age from which on records are removed from the audit log.
+    pub(crate) retention: Option<Duration>,
     /// The options of the program's own, and their values once a command line was read.
     #[cfg(feature = "cli")]
     pub(crate) own_arguments: Option<OwnArguments>,
@@ -81,6 +85,7 @@ impl Config {
             list_budget: None,
             checks: Vec::new(),
             recording: Recording::Unset,
+            retention: None,
             #[cfg(feature = "cli")]
             own_arguments: None,
             argument_values: None,
@@ -115,6 +120,11 @@ impl Config {
             return own.parse(&self.about.name, Vec::new());
         }
         Ok(Box::new(()))
+    }
+
+    #[cfg(feature = "cli")]
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.bounds.clock
     }
 
     /// Returns whether a tool is served: with `Server::read_only`, only the `read_only` ones are.

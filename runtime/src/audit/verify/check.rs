@@ -4,9 +4,13 @@ use std::collections::HashSet;
 
 use super::{
     line::{LineKind, ParsedLine, ParsedRecord, TIME_BYTES},
+    removals::{Beginning, Removals},
     summary::{LastStart, Location, Summary},
 };
-use crate::audit::chain::{Hash, NO_RECORDS};
+use crate::audit::{
+    chain::{Hash, NO_RECORDS},
+    removal::{REMOVAL_MEMBER, RemovalNote},
+};
 
 /// The state after the lines so far. Its memory grows with the calls in flight at one time, not with the log.
 #[derive(Clone, Debug)]
@@ -18,6 +22,7 @@ pub(super) struct Check {
     ts: [u8; TIME_BYTES],
     /// The calls with an intent so far, and without an outcome.
     in_flight: HashSet<u128>,
+    removals: Removals,
     /// The greatest number of a context so far in this segment.
     contexts: u64,
     /// The first of the records before this one that a process writes before its start.
@@ -34,6 +39,7 @@ impl Check {
             hash: Some(NO_RECORDS),
             ts: [0; TIME_BYTES],
             in_flight: HashSet::new(),
+            removals: Removals::default(),
             contexts: 0,
             preamble: None,
             segment: 0,
@@ -44,7 +50,8 @@ impl Check {
     /// Begins the segment of this number.
     pub(super) fn segment(&mut self, number: u32) {
         let expected = self.segment + 1;
-        if number != expected {
+        // A log whose first segments were removed says so later.
+        if number != expected && self.segment > 0 {
             let what = match number - expected {
                 1 => "the segment is missing".to_owned(),
                 missing => format!("this segment and the {} after it are missing", missing - 1),
@@ -97,6 +104,11 @@ impl Check {
             self.not_a_record("the line is not a record");
             return None;
         };
+        if self.line == 1 && self.segment > 1 && self.summary.records == 0 && self.next == 0 {
+            let beginning = Beginning { segment: self.segment, seq: record.seq, prev: record.prev };
+            self.removals.begin(beginning);
+            (self.next, self.hash) = (record.seq, record.prev);
+        }
         let follows = self.hash.is_some() && self.hash == record.prev && record.seq == self.next;
         if !(record.is_digest_correct && follows) {
             self.explain(record);
@@ -158,7 +170,9 @@ impl Check {
                 }
             }
             LineKind::Outcome => {
-                if !record.call_id.is_some_and(|call| self.in_flight.remove(&call)) {
+                let at = self.at(Some(record.seq));
+                let is_known = |call| self.in_flight.remove(&call) || self.removals.ends(at, call);
+                if !record.call_id.is_some_and(is_known) {
                     self.add(record, "it ends a call that never began");
                 }
             }
@@ -233,6 +247,27 @@ impl Check {
         if members["segment"] != self.segment {
             self.add(record, "the segment has another number than its file");
         }
+        self.removal(record, members);
+    }
+
+    /// Takes what the first record of a segment says of the removed segments.
+    fn removal(&mut self, record: &ParsedRecord, members: &serde_json::Value) {
+        let at = self.at(Some(record.seq));
+        let wrong = match (RemovalNote::of_opening(members), members.get(REMOVAL_MEMBER)) {
+            (Some(note), _) => self.removals.take(note, at, &self.summary.log),
+            (None, Some(_)) => Some("it holds a record of a removal that cannot be read"),
+            (None, None) if self.removals.is_missing() => Some("it lacks the record of the last removal"),
+            (None, None) => None,
+        };
+        if let Some(wrong) = wrong {
+            self.add(record, wrong);
+        }
+    }
+
+    /// The number of the first record and the digest before it, if records before it are missing.
+    pub(super) fn beginning(&self) -> Option<(u64, Hash)> {
+        let beginning = self.removals.beginning()?;
+        Some((beginning.seq, beginning.prev?))
     }
 
     /// The process that wrote so far has ended, and its calls with it.
@@ -241,10 +276,11 @@ impl Check {
         self.in_flight.clear();
     }
 
-    /// Ends the check, and returns the number of records.
-    pub(super) fn finish(mut self) -> (Summary, u64) {
+    /// Ends the check.
+    pub(super) fn finish(mut self) -> (Summary, Removals) {
         self.process_ended();
         self.summary.last = String::from_utf8_lossy(&self.ts).trim_matches('\0').to_owned();
-        (self.summary, self.next)
+        self.summary.next = self.next;
+        (self.summary, self.removals)
     }
 }

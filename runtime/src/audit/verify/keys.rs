@@ -10,7 +10,7 @@ use ed25519_dalek::{Signature, VerifyingKey};
 
 use crate::{
     audit::{
-        signed_note::{Checkpoint, ED25519, PRIVATE, Signer, VerifierKey, fits, hex, id},
+        signed_note::{Checkpoint, ED25519, NoteSignature, PRIVATE, Signer, VerifierKey, fits, hex, id},
         system,
         write::keys::{MAX_KEY_BYTES, beside, create},
     },
@@ -88,15 +88,21 @@ impl VerifierKey {
 }
 
 impl Checkpoint {
-    /// Checks the signature checkpoints `keys`.
+    /// Checks the signature with `keys`.
     pub(super) fn check(&self, keys: &[VerifierKey]) -> SignatureStatus {
-        let (id, signature) = self.signature.split_first_chunk::<4>().expect("68 bytes");
-        let signature = Signature::from_slice(signature).expect("64 bytes");
-        let mut named = keys.iter().filter(|key| key.name == self.name && key.id == *id).peekable();
+        self.signature.check(&self.text, keys)
+    }
+}
+
+impl NoteSignature {
+    /// Checks the signature of a text with `keys`.
+    pub(super) fn check(&self, text: &str, keys: &[VerifierKey]) -> SignatureStatus {
+        let signature = Signature::from_bytes(&self.signature());
+        let mut named = keys.iter().filter(|key| key.name == self.name && key.id == self.key_id()).peekable();
         if named.peek().is_none() {
             return SignatureStatus::Unknown;
         }
-        let good = named.any(|key| key.verifying.verify_strict(self.text.as_bytes(), &signature).is_ok());
+        let good = named.any(|key| key.verifying.verify_strict(text.as_bytes(), &signature).is_ok());
         if good { SignatureStatus::Good } else { SignatureStatus::Bad }
     }
 }

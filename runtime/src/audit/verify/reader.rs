@@ -47,7 +47,15 @@ impl LogReader {
         if self.segments.is_none() {
             self.segments = Some(segments::segments(&self.path)?.into());
         }
-        let next = self.segments.as_mut().and_then(VecDeque::pop_front);
+        let listed = self.segments.get_or_insert_default();
+        // Retention may have removed segments since they were listed.
+        let mut next = listed.pop_front();
+        while let Some(number) = next
+            && fs::symlink_metadata(segments::segment(&self.path, number))
+                .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        {
+            next = listed.pop_front();
+        }
         let number = next.unwrap_or(self.segment + 1);
         let path = segments::segment(&self.path, number);
         // Another kind of file is for `verify` to report.

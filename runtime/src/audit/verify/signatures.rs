@@ -53,6 +53,12 @@ pub(crate) struct CheckpointCheck {
     /// The number of records that the kept checkpoint covers.
     kept: u64,
     has_keys: bool,
+    /// The number of the first record of the log. Those before it were removed.
+    first: u64,
+    /// The number of checkpoints of records before it.
+    pub(crate) out_of_reach: u64,
+    /// The number of records of the first checkpoint that one of the keys signed.
+    pub(super) first_signed: Option<u64>,
     /// The number of records up to the newest checkpoint of any kind that one of the keys signed.
     covered: u64,
     /// The number of records of the last own checkpoint.
@@ -95,6 +101,9 @@ impl CheckpointCheck {
             exported: exported.into(),
             kept,
             has_keys: !keys.is_empty(),
+            first: 0,
+            out_of_reach: 0,
+            first_signed: None,
             covered: 0,
             last: 0,
             count: 0,
@@ -102,6 +111,12 @@ impl CheckpointCheck {
             exported_signed: None,
             kept_signed: None,
         }
+    }
+
+    /// Sets the first record of a log whose beginning is missing. Checkpoints before it cannot be compared.
+    pub(super) fn begin(&mut self, seq: u64, prev: &Hash, summary: &mut Summary) {
+        self.first = seq;
+        self.settle(seq, Some(prev), summary);
     }
 
     /// Compares the checkpoints of the first `next` records with the digest of the last of them.
@@ -120,9 +135,13 @@ impl CheckpointCheck {
         while self.exported.front().is_some_and(|((checkpoint, _), _)| checkpoint.head.next <= next) {
             let Some((checked, source)) = self.exported.pop_front() else { break };
             if self.holds(&checked, source, next, hash, summary) {
-                self.cover(checked.0.head.next, summary);
-                let signed = if source == KEPT { &mut self.kept_signed } else { &mut self.exported_signed };
-                *signed = Some(checked.0.head.next);
+                let records = checked.0.head.next;
+                self.cover(records, summary);
+                if records >= self.first {
+                    let signed =
+                        if source == KEPT { &mut self.kept_signed } else { &mut self.exported_signed };
+                    *signed = Some(records);
+                }
             }
         }
         loop {
@@ -137,7 +156,9 @@ impl CheckpointCheck {
             self.last = records;
             if self.holds(&checked, OWN, next, hash, summary) {
                 self.cover(records, summary);
-                self.signed = Some(records);
+                if records >= self.first {
+                    self.signed = Some(records);
+                }
             }
         }
     }
@@ -159,6 +180,7 @@ impl CheckpointCheck {
             summary.gaps.push(Gap { first: self.covered, last: start.records_before - 1 });
         }
         self.covered = records;
+        self.first_signed.get_or_insert(records);
     }
 
     /// Reads the next of the log's own checkpoints.
@@ -179,7 +201,7 @@ impl CheckpointCheck {
 
     /// Whether a checkpoint agrees with the log and is signed with one of the keys.
     fn holds(
-        &self,
+        &mut self,
         (checkpoint, status): &CheckedCheckpoint,
         source: &str,
         next: u64,
@@ -195,6 +217,9 @@ impl CheckpointCheck {
             "is signed by a key that was not given"
         } else if records > next {
             "covers more records than there are: the end of the log is missing"
+        } else if records < self.first {
+            self.out_of_reach += 1;
+            return *status == SignatureStatus::Good;
         } else if records == next && hash.is_some_and(|hash| *hash == checkpoint.head.hash) {
             return *status == SignatureStatus::Good;
         } else if records == next && hash.is_some() {

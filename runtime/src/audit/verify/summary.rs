@@ -1,5 +1,7 @@
 //! Holds the findings and the counts of a verification.
 
+use crate::audit::{chain::Hash, removal::Removal};
+
 /// The most findings that are listed one by one.
 const MAX_FINDINGS: usize = 100;
 
@@ -49,6 +51,20 @@ pub(crate) struct LastStart {
     pub(super) signed_before: u64,
 }
 
+/// The beginning of a log that its retention removed.
+#[derive(Clone, Debug)]
+pub(crate) struct RemovedBeginning {
+    pub(crate) removal: Removal,
+    /// The digest of the last removed record.
+    pub(crate) digest: Hash,
+    /// The number of the first record that names the removal.
+    pub(crate) recorded: u64,
+    /// Whether the record of the removal has a signature that was checked.
+    pub(crate) is_signed: bool,
+    /// The number of segments that the removal names and that are still there.
+    pub(crate) left: u32,
+}
+
 /// The findings in a log, and what it contains.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Summary {
@@ -56,7 +72,10 @@ pub(crate) struct Summary {
     /// The number of findings that are not listed.
     pub(crate) unlisted: u64,
     pub(crate) records: u64,
+    /// The number that the next record would have.
+    pub(crate) next: u64,
     pub(crate) segments: u64,
+    pub(crate) removed: Option<RemovedBeginning>,
     /// The id of the log.
     pub(crate) log: String,
     /// The id of its redaction key.

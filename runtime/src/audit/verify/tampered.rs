@@ -59,7 +59,7 @@ fn log(path: &Path, records: u128, segment: u64) -> Vec<VerifierKey> {
 }
 
 fn verdict(path: &Path, keys: &[VerifierKey]) -> Verdict {
-    verify(path, keys, Vec::new(), &beside(path, ".signing-key"), 1).unwrap()
+    verify(path, keys, &[], &beside(path, ".signing-key"), 1).unwrap()
 }
 
 fn parsed(block: &[u8], templates: &mut Templates) -> Vec<ParsedLine> {

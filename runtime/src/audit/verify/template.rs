@@ -3,7 +3,7 @@
 //! A log holds records of few forms, and many of each.
 
 use crate::audit::{
-    hex::DIGIT_VALUES,
+    hex::unhex_number,
     scan::{Members, Scanned, begins, is_members},
 };
 
@@ -20,18 +20,6 @@ pub(super) struct Heading<'a> {
     pub(super) call_id: Option<u128>,
     /// The number of a context, if the record names one next.
     pub(super) context: Option<u64>,
-}
-
-/// Reads 32 lower-case hexadecimal digits.
-#[inline]
-fn unhex_number(digits: &[u8; 32]) -> Option<u128> {
-    let (mut number, mut all) = (0, 0);
-    for &digit in digits {
-        let value = DIGIT_VALUES[usize::from(digit)];
-        all |= value;
-        number = number << 4 | u128::from(value & 15);
-    }
-    (all < 16).then_some(number)
 }
 
 /// The templates of records that were parsed in full.
@@ -119,13 +107,7 @@ impl Template {
 
 #[cfg(test)]
 mod tests {
-    use crate::audit::{chain::Head, hex::hex_number, scan::scan, verify::template::*};
-
-    #[test]
-    fn hex_number_reads_back_as_it_was_written() {
-        let number = 0x0123_4567_89ab_cdef_0000_0000_0000_00ff;
-        assert_eq!(unhex_number(hex_number(number).as_bytes().try_into().unwrap()), Some(number));
-    }
+    use crate::audit::{chain::Head, scan::scan, verify::template::*};
 
     #[test]
     fn template_parses_a_line_that_differs_in_one_byte_like_a_full_scan() {

@@ -204,6 +204,10 @@ impl Checkpoints {
         Ok(())
     }
 
+    pub(super) fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
     /// Returns the verifier key of the signing key.
     pub(super) fn verifier_key(&self) -> String {
         self.signer.verifier_key().to_string()

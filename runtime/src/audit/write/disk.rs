@@ -4,7 +4,7 @@ use std::{
     fmt,
     fs::File,
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
@@ -37,6 +37,8 @@ struct FaultState {
     full: bool,
     stalled: bool,
     panics: bool,
+    /// The number of operations before the process is killed.
+    kill_after: Option<u32>,
 }
 
 impl Disk {
@@ -65,6 +67,12 @@ impl Disk {
         self.change(|state| state.panics = true);
     }
 
+    /// Kills this process at the operation after the next `operations`, as SIGKILL does: nothing is written or released any
+    /// more.
+    pub fn kill_after(&self, operations: u32) {
+        self.change(|state| state.kill_after = Some(operations));
+    }
+
     fn change(&self, change: impl FnOnce(&mut FaultState)) {
         if let Some(faults) = &self.0 {
             change(&mut faults.lock());
@@ -76,9 +84,30 @@ impl Disk {
     fn faults(&self) -> FaultState {
         let Some(faults) = &self.0 else { return FaultState::default() };
         let state = faults.changed.wait_while(faults.lock(), |state| state.stalled);
-        let state = *state.unwrap_or_else(PoisonError::into_inner);
+        let mut guard = state.unwrap_or_else(PoisonError::into_inner);
+        if let Some(left) = &mut guard.kill_after {
+            *left = left.checked_sub(1).unwrap_or_else(|| std::process::abort());
+        }
+        let state = *guard;
+        drop(guard);
         assert!(!state.panics, "this test's disk panics");
         state
+    }
+}
+
+impl Disk {
+    /// Removes a file.
+    pub(super) fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.faults();
+        std::fs::remove_file(path)
+    }
+
+    /// Makes the names in a folder survive a power cut.
+    pub(super) fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        if self.faults().syncs_fail {
+            return Err(io::Error::other("syncs of this test's disk fail"));
+        }
+        system::sync_folder(path)
     }
 }
 
@@ -268,7 +297,7 @@ impl AppendFile {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, io::Write as _, path::Path};
+    use std::{fs, io::Write as _};
 
     use crate::audit::write::disk::*;
 

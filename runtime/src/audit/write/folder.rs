@@ -72,6 +72,20 @@ impl Folder {
     }
 }
 
+impl Folder {
+    /// Warns if other users can read the folder. `None` if only its owner can.
+    pub(super) fn readable_by(&self) -> Option<Message> {
+        let metadata = fs::symlink_metadata(&self.path).ok()?;
+        let users = system::readers(&metadata)?;
+        let shown = self.path.display();
+        Some(
+            Message::new(format!("{users} can read the folder of the log, `{shown}`"))
+                .note("it says who called which tool, and when")
+                .help(format!("run `chmod 700 {shown}` if they should not")),
+        )
+    }
+}
+
 /// The help for a folder that cannot hold a log.
 const OTHER_FOLDER: &str = "record in another folder of your own: `--audit DIR`";
 

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     audit::{
         chain::{Head, RecordForm},
+        removal::{REMOVAL_MEMBER, Removal, RemovalNote},
         segments,
         system::{self, DiskSpace},
     },
@@ -40,6 +41,8 @@ pub(super) struct LogFile {
     segment: u32,
     id: String,
     redaction: String,
+    /// The note of the last removal.
+    removed: Option<String>,
     segment_bytes: u64,
     disk: Disk,
     /// Memory for the records of a batch.
@@ -70,6 +73,7 @@ impl LogFile {
             segment: end.map_or(1, |end| end.segment),
             id: id.map_or_else(recover::new_id, String::clone),
             redaction,
+            removed: end.and_then(|end| end.removed.as_ref()).map(RemovalNote::note),
             segment_bytes: options.segment_bytes,
             disk: options.disk.clone(),
             buffers: [RecordWriter::new(), RecordWriter::new()],
@@ -185,11 +189,32 @@ impl LogFile {
         Ok(())
     }
 
+    /// Begins a segment, also if the current one is not full. A `removal` is recorded in it, with its note. After an error
+    /// nothing is recorded of it.
+    pub(super) fn begin_segment(&mut self, removal: Option<(&Removal, String)>) -> Result<(), WriteError> {
+        // A segment may be empty after an error.
+        if self.tail.len() > 0 {
+            self.rotate()?;
+        }
+        let before = self.removed.clone();
+        let mut records = Vec::new();
+        if let Some((removal, note)) = removal {
+            self.removed = Some(note);
+            records.push(QueuedRecord::of_server(removal_record(removal)));
+        }
+        records.insert(0, self.opening());
+        let written = self.append(&records).and_then(|()| self.sync().map_err(|(error, _)| error));
+        written.inspect_err(|_| self.removed = before)
+    }
+
     /// Returns the first record of a segment, which follows the last record of the segment before.
     fn opening(&self) -> QueuedRecord {
         let mut record = RecordWriter::of("server");
         record.text("event", "segment").text("log", &self.id).number("segment", self.segment.into());
         record.text("redaction_key", &self.redaction);
+        if let Some(note) = &self.removed {
+            record.text(REMOVAL_MEMBER, note);
+        }
         QueuedRecord::of_server(record)
     }
 
@@ -230,6 +255,15 @@ fn append_read(
     record.text("kind", "read").number("context", number);
     read.write(record);
     append(RecordForm::Read, record.bytes());
+}
+
+/// Returns the record of a removal, for people and programs that do not read its note.
+fn removal_record(removal: &Removal) -> RecordWriter {
+    let mut record = RecordWriter::of("server");
+    record.text("event", "removed").number("records", removal.records());
+    record.number("segments", removal.segments.into()).text("from", &removal.from).text("to", &removal.to);
+    record.number("older_than_seconds", removal.age).text("by", &removal.by);
+    record
 }
 
 /// Creates the first segment of a log.

@@ -13,14 +13,17 @@ use std::{
 
 use tokio::sync::oneshot;
 
+#[cfg(feature = "cli")]
+use super::retention_job::RemovalResult;
 use super::{
     denials::Denials,
     left_out::LeftOut,
     queued_record::{QueuedRecord, ReadRecord, RecordContent, RecordKind},
     record::RecordWriter,
     redact::Redaction,
+    retention_job::RetentionJob,
 };
-use crate::tool::caller::Caller;
+use crate::{audit::removal::Removal, message::Message, tool::caller::Caller};
 
 /// The time in which a record must reach the disk.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,8 +63,24 @@ pub(super) enum WriterTask {
     Idle,
     /// An operator asked for the log to be reopened.
     Reopen,
+    /// Old records are to be removed.
+    Retain,
     Stop,
 }
+
+/// A task of the writer that lets old records be removed. It syncs and signs the log in each case.
+#[derive(Debug)]
+pub(super) enum RetentionTask {
+    /// Begin a segment that records a removal.
+    Remove(Box<Removal>),
+    /// Begin a segment.
+    Close,
+    /// Write nothing more than what was recorded.
+    Confirm,
+}
+
+/// A task of the writer, and the channel for its result.
+pub(super) type RetentionRequest = (RetentionTask, mpsc::SyncSender<Result<(), Message>>);
 
 /// The folder of an open log and whether the log is signed, for a line to a person.
 #[derive(Clone, Debug)]
@@ -87,12 +106,13 @@ struct RecordQueue {
     required: usize,
     closing: bool,
     reopening: bool,
+    retention: Option<RetentionRequest>,
 }
 
 impl RecordQueue {
     /// Whether the writer has something to do at once.
     fn is_urgent(&self) -> bool {
-        self.required > 0 || self.closing || self.reopening
+        self.required > 0 || self.closing || self.reopening || self.retention.is_some()
     }
 
     /// Whether the writer gathers no more records.
@@ -116,6 +136,9 @@ impl WriterQueue {
         }
         if std::mem::take(&mut queue.reopening) {
             return WriterTask::Reopen;
+        }
+        if queue.retention.is_some() {
+            return WriterTask::Retain;
         }
         let records = queue.records.len();
         let taken = if queue.is_urgent() { records } else { records.min(MAX_GATHERED_RECORDS) };
@@ -190,8 +213,26 @@ impl WriterQueue {
         let mut queue = self.lock();
         queue.closing = true;
         let records = std::mem::take(&mut queue.records);
+        queue.retention = None;
         drop(queue);
         self.refuse(records);
+    }
+
+    /// Gives the writer a task of retention, and waits until it is done.
+    pub(super) fn retain(&self, task: RetentionTask) -> Result<(), Message> {
+        let (done, result) = mpsc::sync_channel(1);
+        let mut queue = self.lock();
+        if !queue.closing {
+            queue.retention = Some((task, done));
+        }
+        drop(queue);
+        self.wake.notify_one();
+        // A writer that ends drops the task.
+        result.recv().unwrap_or_else(|_| Err(Message::new("the log was closed")))
+    }
+
+    pub(super) fn take_retention(&self) -> Option<RetentionRequest> {
+        self.lock().retention.take()
     }
 
     pub(super) fn set_health(&self, health: LogHealth) {
@@ -204,6 +245,8 @@ pub(crate) struct AuditHandle {
     pub(super) queue: Arc<WriterQueue>,
     pub(crate) redaction: Redaction,
     pub(crate) location: LogLocation,
+    /// `None` if nothing is removed.
+    pub(super) retention: Option<RetentionJob>,
     /// Disconnected when the writer has ended.
     pub(super) ended: Mutex<mpsc::Receiver<()>>,
 }
@@ -254,8 +297,17 @@ impl AuditHandle {
         self.queue.health.load(Ordering::Relaxed) == LogHealth::Up as u8
     }
 
+    /// Waits until old records are removed, as the log's options ask for, and returns what was removed.
+    #[cfg(feature = "cli")]
+    pub(crate) fn removed(&mut self) -> RemovalResult {
+        self.retention.take().map_or(Ok(None), RetentionJob::join)
+    }
+
     /// Writes the queued records and the record of the stop, and waits for both, up to a timeout.
     pub(crate) fn stop(&self) {
+        if let Some(retention) = &self.retention {
+            retention.stop();
+        }
         self.queue.lock().closing = true;
         self.queue.wake.notify_one();
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);

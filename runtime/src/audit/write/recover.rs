@@ -10,6 +10,7 @@ use crate::{
         chain::{Hash, Head, hash},
         hex::{hex_text, unhex},
         lines::{MAX_LOG_LINE_BYTES, lines},
+        removal::RemovalNote,
         scan::{holds_more_than_a_record, scan},
         segment_file::{SegmentFile, SegmentTail},
         segments,
@@ -33,6 +34,8 @@ pub(super) struct LogEnd {
     pub(super) log: String,
     /// The id of the redaction key.
     pub(super) redaction: String,
+    /// The last removal of records from the beginning.
+    pub(super) removed: Option<RemovalNote>,
     /// The digests of the last records.
     recent: Vec<Hash>,
 }
@@ -65,7 +68,7 @@ pub(super) fn recover(path: &Path) -> Result<Option<LogEnd>, Message> {
     }
     if end.len > 0 {
         let first = file.first().map_err(unread_segment(path, segment))?.unwrap_or_default();
-        (end.log, end.redaction) = opening(&first);
+        end.open(&first);
     }
     Ok(Some(end))
 }
@@ -82,19 +85,28 @@ fn end_of(path: &Path, number: u32) -> Result<LogEnd, Message> {
     for line in lines(&tail) {
         end.take(line, false).map_err(|why| changed_line(path, number, start, why))?;
     }
-    (end.log, end.redaction) = opening(&file.first().map_err(unread)?.unwrap_or_default());
+    end.open(&file.first().map_err(unread)?.unwrap_or_default());
     Ok(end)
 }
 
 impl LogEnd {
     fn new(segment: u32, len: u64, torn: Vec<u8>) -> Self {
         let (log, redaction) = (String::new(), String::new());
-        Self { head: Head::START, segment, len, torn, log, redaction, recent: Vec::new() }
+        Self { head: Head::START, segment, len, torn, log, redaction, removed: None, recent: Vec::new() }
+    }
+
+    /// Reads the ids of the log and of its redaction key, and the last removal, from the first record of a segment.
+    fn open(&mut self, line: &[u8]) {
+        let record: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
+        let text = |key: &str| record[key].as_str().unwrap_or_default().to_owned();
+        (self.log, self.redaction) = (text("log"), text("redaction_key"));
+        self.removed = RemovalNote::of_opening(&record);
     }
 
     /// Continues the segment `before`.
     fn follow(&mut self, before: Self) {
         (self.head, self.log, self.redaction) = (before.head, before.log, before.redaction);
+        self.removed = before.removed;
     }
 
     /// Takes the next line. Unless it `follows`, the record before it was not read.
@@ -152,13 +164,6 @@ fn open(path: &Path, segment: u32) -> Result<SegmentFile, Message> {
 fn unread_segment(path: &Path, segment: u32) -> impl Fn(io::Error) -> Message {
     let name = segments::segment(path, segment);
     move |error| Message::failure(&format!("`{}` cannot be read", name.display()), &error)
-}
-
-/// Returns the ids of the log and of its redaction key, from the first record of a segment.
-fn opening(line: &[u8]) -> (String, String) {
-    let record: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
-    let text = |key: &str| record[key].as_str().unwrap_or_default().to_owned();
-    (text("log"), text("redaction_key"))
 }
 
 /// Names a changed line by its number, for which the lines before `at` are counted.

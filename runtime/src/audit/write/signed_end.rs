@@ -7,7 +7,10 @@ use super::{
     signing_state::KeptNote,
 };
 use crate::{
-    audit::signed_note::{Checkpoint, Signer},
+    audit::{
+        chain::Head,
+        signed_note::{Checkpoint, Signer},
+    },
     message::Message,
 };
 
@@ -32,7 +35,7 @@ impl Signed<'_> {
         signer: Option<&Signer>,
     ) -> Result<u64, Message> {
         let kept = match self.kept {
-            Some(kept) => self.check_kept(folder, end, kept)?,
+            Some(kept) => self.check_kept(folder, end, kept, signer)?,
             None => 0,
         };
         let last = match self.last {
@@ -42,7 +45,13 @@ impl Signed<'_> {
         Ok(kept.max(last))
     }
 
-    fn check_kept(&self, folder: &Path, end: Option<&LogEnd>, kept: &KeptNote) -> Result<u64, Message> {
+    fn check_kept(
+        &self,
+        folder: &Path,
+        end: Option<&LogEnd>,
+        kept: &KeptNote,
+        signer: Option<&Signer>,
+    ) -> Result<u64, Message> {
         let signed = kept.checkpoint.head.next;
         let unreached = |why: &str| {
             let shown = folder.display();
@@ -60,7 +69,7 @@ impl Signed<'_> {
         if kept.checkpoint.log != end.log {
             return Err(unreached("it is another log"));
         }
-        if let Some(wrong) = disagreement(folder, end, &kept.checkpoint)? {
+        if let Some(wrong) = disagreement(folder, end, &kept.checkpoint, signer)? {
             return Err(unreached(&wrong));
         }
         match self.last {
@@ -81,13 +90,13 @@ fn check_last(
     signer: Option<&Signer>,
 ) -> Result<u64, Message> {
     let Some(end) = end else { return Err(changed(folder, "there are checkpoints, but no records")) };
-    if let Some(wrong) = disagreement(folder, end, last)? {
+    if let Some(wrong) = disagreement(folder, end, last, signer)? {
         return Err(changed(folder, &wrong));
     }
     if last.log != end.log {
         return Err(changed(folder, "its checkpoints are of another log"));
     }
-    match signer.and_then(|signer| signer.made(last)) {
+    match signer.and_then(|signer| signer.made(&last.signature, &last.text)) {
         Some(true) => Ok(last.head.next),
         Some(false) => Err(changed(folder, "its last checkpoint has a signature that the key did not make")),
         // Another key made the signature, or none that is known.
@@ -96,12 +105,24 @@ fn check_last(
 }
 
 /// Says where the records of a log differ from those that a note covers.
-fn disagreement(folder: &Path, end: &LogEnd, note: &Checkpoint) -> Result<Option<String>, Message> {
+fn disagreement(
+    folder: &Path,
+    end: &LogEnd,
+    note: &Checkpoint,
+    signer: Option<&Signer>,
+) -> Result<Option<String>, Message> {
     let (signed, records) = (note.head.next, end.head.next);
     if signed > records {
         return Ok(Some(format!("{signed} records were signed, and {records} exist")));
     }
+    let removed = end.removed.as_ref().filter(|removed| removed.is_trusted(signer));
+    let removed = removed.map_or(Head::START, |removed| removed.removal.head);
+    if signed < removed.next {
+        // The note is of records that were removed, so that nothing can be compared.
+        return Ok(None);
+    }
     let digest = match signed.checked_sub(1) {
+        Some(_) if signed == removed.next => Some(removed.hash),
         Some(seq) => end.digest(folder, seq)?,
         None => None,
     };

@@ -12,16 +12,22 @@ use super::{
     keys,
     log_file::LogFile,
     note_keeper::NoteKeeper,
-    options::LogOptions,
+    options::{LogOptions, RetentionOptions},
     queue::{AuditHandle, LogLocation, WriterQueue},
     record::RecordWriter,
     recover::{self, LogEnd},
     redact::Redaction,
+    retention,
+    retention_job::RetentionJob,
     signed_end::Signed,
     signing_state::{self, KeptNote},
     writer::LogWriter,
 };
-use crate::{audit::signed_note::Signer, message::Message, stderr};
+use crate::{
+    audit::{checkpoint_file, signed_note::Signer},
+    message::Message,
+    stderr,
+};
 
 /// The reason why a log is not opened.
 #[derive(Clone, Debug)]
@@ -50,6 +56,9 @@ impl OpenError {
 pub(crate) fn start(options: &LogOptions, mut record: RecordWriter) -> Result<AuditHandle, OpenError> {
     let folder = take(options)?;
     let path = folder.path.clone();
+    if let Some(warning) = folder.readable_by() {
+        stderr::line(format_args!("audit: {warning}"));
+    }
     let signer = signer(options, &path)?;
     let last = checkpoints::last(&path).map_err(OpenError::Changed)?;
     let end = recover::recover(&path).map_err(OpenError::Changed)?;
@@ -58,6 +67,7 @@ pub(crate) fn start(options: &LogOptions, mut record: RecordWriter) -> Result<Au
     let signed = Signed { last: last.as_ref().map(|last| &last.checkpoint), kept: kept.as_ref() };
     let signed = signed.check(&path, end.as_ref(), signer.as_ref()).map_err(OpenError::Changed)?;
     let redaction = redaction(options, end.as_ref())?;
+    let retention = retention(options, &path, end.as_ref(), signer.as_ref())?;
     let checkpoints = signer.map(|signer| {
         let keeper = NoteKeeper::new(signing_state::file(&options.signing_key(), &path), kept.as_ref());
         Checkpoints::open(&path, signer, keeper, last.as_ref(), options)
@@ -83,7 +93,56 @@ pub(crate) fn start(options: &LogOptions, mut record: RecordWriter) -> Result<Au
         // A log that is verified from now on has a signature.
         writer.settle(true, &queue).map_err(unwritten)?;
     }
-    Ok(spawn(writer, queue, redaction, location)?)
+    let mut handle = spawn(writer, queue, redaction, location)?;
+    handle.retention = spawn_retention(retention, options, &handle)?;
+    Ok(handle)
+}
+
+/// Decides whether this process removes old records. A removal that an earlier process has begun is completed in any case,
+/// unless its record may be forged.
+fn retention(
+    options: &LogOptions,
+    folder: &Path,
+    end: Option<&LogEnd>,
+    signer: Option<&Signer>,
+) -> Result<Option<RetentionOptions>, Message> {
+    let wanted = options.retention.clone();
+    let Some(end) = end else { return Ok(wanted) };
+    let is_verified = wanted.as_ref().is_some_and(|wanted| wanted.is_verified);
+    let has_rest = end.removed.is_some() && !retention::rest(folder)?.is_empty();
+    let why = if end.removed.as_ref().is_some_and(|note| !note.is_trusted(signer)) && !is_verified {
+        "the record of an earlier removal is not signed with the key of this log"
+    } else if signer.is_none() && checkpoint_file::file(folder).exists() {
+        "the log was signed, and its signing key is not given"
+    } else if wanted.is_some() || !has_rest {
+        return Ok(wanted);
+    } else {
+        return Ok(Some(RetentionOptions::completing()));
+    };
+    if wanted.is_none() && !has_rest {
+        return Ok(None);
+    }
+    let message = Message::new(format!("no old record is removed from `{}`: {why}", folder.display()))
+        .note("a removal that is not signed with this key could not be told apart from tampering")
+        .help("see `audit verify`; name the key with `--audit-key FILE`; or stop the server and run `audit prune`");
+    if wanted.is_some_and(|wanted| !wanted.is_daily) {
+        return Err(message);
+    }
+    stderr::line(format_args!("audit: {message}"));
+    Ok(None)
+}
+
+fn spawn_retention(
+    retention: Option<RetentionOptions>,
+    options: &LogOptions,
+    handle: &AuditHandle,
+) -> Result<Option<RetentionJob>, Message> {
+    let spawn = |retention| {
+        let (folder, queue) = (handle.location.folder.clone(), Arc::clone(&handle.queue));
+        retention::spawn(retention, folder, options.disk.clone(), queue)
+    };
+    let job = retention.map(spawn).transpose();
+    job.map_err(|error| Message::failure("the thread that removes old records cannot be started", &error))
 }
 
 fn unwritten(error: WriteError) -> Message {
@@ -172,7 +231,7 @@ fn spawn(
             writer.run(&for_writer);
         })
         .map_err(|error| Message::failure("the audit log's thread cannot be started", &error))?;
-    Ok(AuditHandle { queue, redaction, location, ended: Mutex::new(ended) })
+    Ok(AuditHandle { queue, redaction, location, retention: None, ended: Mutex::new(ended) })
 }
 
 #[cfg(test)]

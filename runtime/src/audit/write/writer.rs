@@ -8,13 +8,14 @@ use super::{
     disk::WriteError,
     left_out::LeftOut,
     log_file::LogFile,
-    queue::{LogHealth, WriterQueue, WriterTask},
+    queue::{LogHealth, RetentionTask, WriterQueue, WriterTask},
     queued_record::{QueuedRecord, RecordKind},
     record::RecordWriter,
     recover::LogEnd,
 };
 use crate::{
     audit::{chain::sha256, hex::hex_text},
+    message::Message,
     stderr,
 };
 
@@ -64,6 +65,7 @@ impl LogWriter {
             match queue.next(self.idle_time(), &mut batch) {
                 WriterTask::Write | WriterTask::Idle => self.turn(&mut batch, queue),
                 WriterTask::Reopen => self.reopen(queue),
+                WriterTask::Retain => self.retain(queue),
                 WriterTask::Stop => break,
             }
         }
@@ -73,6 +75,38 @@ impl LogWriter {
         let _ = counted.and_then(|()| self.write(&[QueuedRecord::of_server(record)]));
         let _ = self.settle(true, queue);
         queue.set_health(LogHealth::Failed);
+    }
+
+    /// Does what the removal of old records needs.
+    fn retain(&mut self, queue: &WriterQueue) {
+        let Some((task, done)) = queue.take_retention() else { return };
+        let result = self.try_retain(&task, queue).map_err(|error| {
+            self.fail(&error, queue);
+            Message::new(format!("the removal cannot be recorded: {error}"))
+        });
+        // The thread that asked may have ended.
+        let _ = done.send(result);
+    }
+
+    /// Records a removal, and signs the record: afterwards no crash leaves a log whose beginning is missing without it.
+    fn try_retain(&mut self, task: &RetentionTask, queue: &WriterQueue) -> Result<(), WriteError> {
+        if self.health == LogHealth::Failed {
+            return Err(WriteError::Changed(Message::new("an earlier write failed")));
+        }
+        self.sync(queue)?;
+        match task {
+            RetentionTask::Remove(removal) => {
+                let signer = self.checkpoints.as_ref().map(Checkpoints::signer);
+                self.file.begin_segment(Some((removal, removal.note(signer))))?;
+            }
+            RetentionTask::Close => self.file.begin_segment(None)?,
+            RetentionTask::Confirm => {}
+        }
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.sign(self.file.id(), self.file.head())?;
+            checkpoints.keep(true)?;
+        }
+        Ok(())
     }
 
     /// The time until there is something to do although no record came.
@@ -246,7 +280,7 @@ impl LogWriter {
 
     fn write(&mut self, records: &[QueuedRecord]) -> Result<(), WriteError> {
         if self.health == LogHealth::Failed {
-            let why = crate::message::Message::new("an earlier write failed");
+            let why = Message::new("an earlier write failed");
             return Err(WriteError::Changed(why));
         }
         self.file.write(records)

@@ -7,7 +7,11 @@ use std::{
 
 use serde_json::Value;
 
-use super::{filter::Filter, plain};
+use super::{
+    filter::Filter,
+    plain,
+    read_contexts::{ReadContexts, chain},
+};
 
 /// The widths of the columns, in characters.
 const TIME_CHARS: usize = 23;
@@ -17,21 +21,13 @@ const STATUS_CHARS: usize = 32;
 const REASON_CHARS: usize = 40;
 const EVENT_CHARS: usize = 64;
 
-/// The members that many reads have in common.
-struct Context {
-    members: Value,
-    /// As they are written.
-    text: Vec<u8>,
-}
-
 /// Prints the records of one log.
 pub(super) struct Printer<'a> {
     filter: &'a Filter,
     json: bool,
     /// The intents of calls whose end was not read yet, by the id of the call.
     in_flight: BTreeMap<String, Value>,
-    /// The contexts of reads in this segment, by their numbers.
-    contexts: BTreeMap<u64, Context>,
+    contexts: ReadContexts,
     has_title: bool,
     wrong_lines: u64,
 }
@@ -42,7 +38,7 @@ impl<'a> Printer<'a> {
             filter,
             json,
             in_flight: BTreeMap::new(),
-            contexts: BTreeMap::new(),
+            contexts: ReadContexts::default(),
             has_title: false,
             wrong_lines: 0,
         }
@@ -62,7 +58,7 @@ impl<'a> Printer<'a> {
             self.wrong_lines += 1;
             return Ok(());
         };
-        let record = self.with_context(record, line);
+        let record = self.contexts.add(record, line);
         if self.json {
             return self.json_line(line, &record, out);
         }
@@ -87,43 +83,16 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// Adds to a read what its context says.
-    fn with_context(&mut self, mut record: Value, line: &[u8]) -> Value {
-        match (record["kind"].as_str(), record["event"].as_str()) {
-            (Some("server"), Some("segment" | "start")) => self.contexts.clear(),
-            (Some("server"), Some("context")) => {
-                if let Some(number) = record["context"].as_u64() {
-                    let text = members_after_tool(line).to_vec();
-                    self.contexts.insert(number, Context { members: record.clone(), text });
-                }
-            }
-            (Some("read"), _) => {
-                for member in ["tool_digest", "effect", "caller", "transport", "protocol", "scopes"] {
-                    if let Some(value) = self.context(&record).and_then(|context| context.members.get(member))
-                    {
-                        record[member] = value.clone();
-                    }
-                }
-            }
-            _ => {}
-        }
-        record
-    }
-
-    fn context(&self, read: &Value) -> Option<&Context> {
-        self.contexts.get(&read["context"].as_u64()?)
-    }
-
     /// Prints a record for a program: as it is written, but a read with its context.
     fn json_line(&self, line: &[u8], record: &Value, out: &mut impl Write) -> io::Result<()> {
         let is_asked = record["kind"] != "server" || !self.filter.only_calls();
         if !is_asked || !self.filter.matches(record) {
             return Ok(());
         }
-        let context = if record["kind"] == "read" { self.context(record) } else { None };
+        let context = self.contexts.members_of(record);
         let (body, chain) = line.split_at(chain(line));
         out.write_all(body)?;
-        out.write_all(context.map_or(b"", |context| &context.text))?;
+        out.write_all(context)?;
         out.write_all(chain)?;
         out.write_all(b"\n")
     }
@@ -165,17 +134,6 @@ impl<'a> Printer<'a> {
         );
         writeln!(out, "{}", line.trim_end())
     }
-}
-
-/// Returns the place of the last two members of a record.
-fn chain(line: &[u8]) -> usize {
-    memchr::memmem::rfind(line, b",\"prev\":").unwrap_or(line.len())
-}
-
-/// Returns the members of a context that a read does not have, each after a comma.
-fn members_after_tool(line: &[u8]) -> &[u8] {
-    let body = &line[..chain(line)];
-    memchr::memmem::find(body, b",\"tool_digest\":").map_or(b"", |at| &body[at..])
 }
 
 /// Says how a call ended, or what the server did.

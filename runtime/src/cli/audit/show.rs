@@ -8,11 +8,7 @@ use std::{
 
 use clap::Args;
 
-use super::{
-    FolderArg,
-    filter::{Filter, time},
-    printer::Printer,
-};
+use super::{FolderArg, filter::FilterArgs, printer::Printer};
 use crate::{
     audit::verify::LogReader,
     cli::{DONE, FAILED, fail},
@@ -27,21 +23,8 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
 pub(super) struct Show {
     #[command(flatten)]
     folder: FolderArg,
-    /// Only calls of this tool
-    #[arg(long, value_name = "NAME")]
-    tool: Option<String>,
-    /// Only calls of this caller
-    #[arg(long, value_name = "SUBJECT")]
-    caller: Option<String>,
-    /// Only records from this time on: `2026-11-21T12:00:00Z`, or `2h` for two hours ago
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
-    /// Only records before this time
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
-    /// Only calls that ended like this: `ok`, `error`, `denied`, `asked`, `none`, or the reason, such as `scope` or `timeout`
-    #[arg(long, value_name = "WORD")]
-    outcome: Option<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// Go on with new records as they are written
     #[arg(long, short)]
     follow: bool,
@@ -58,7 +41,7 @@ impl Show {
     fn show<C>(self, server: &Server<C>) -> Result<ExitCode, Message> {
         let (_, folders) = self.folder.existing(server)?;
         let (follow, json) = (self.follow, self.json);
-        let filter = self.filter()?;
+        let filter = self.filter.filter()?;
         let mut logs: Vec<_> =
             folders.iter().map(|folder| (LogReader::new(folder), Printer::new(&filter, json))).collect();
         let mut out = io::BufWriter::new(io::stdout().lock());
@@ -86,12 +69,5 @@ impl Show {
         let error = Message::new(format!("{wrong} lines are not records")).help("`audit verify` lists them");
         eprintln!("error: {error}");
         Ok(ExitCode::from(FAILED))
-    }
-
-    fn filter(self) -> Result<Filter, Message> {
-        let Self { tool, caller, since, until, outcome, .. } = self;
-        let since = since.as_deref().map(time).transpose()?;
-        let until = until.as_deref().map(time).transpose()?;
-        Ok(Filter { tool, caller, since, until, outcome })
     }
 }

@@ -11,8 +11,12 @@ use serde_json::{Value, json};
 
 use super::{FolderArg, plain, shown};
 use crate::{
-    audit::verify::{
-        Checkpoint, Finding, LeftOutCounts, Location, Verdict, VerifierKey, exported, read_key, verify,
+    audit::{
+        hex_text,
+        verify::{
+            Checkpoint, Finding, LeftOutCounts, Location, RemovedBeginning, Verdict, VerifierKey, exported,
+            read_key, verify,
+        },
     },
     cli::{COULD_NOT, DONE, FAILED, fail, print_stdout},
     message::Message,
@@ -44,7 +48,7 @@ impl Verify {
 
     fn verify<C>(self, server: &Server<C>) -> Result<ExitCode, Message> {
         let (log, folders) = self.folder.existing(server)?;
-        let (keys, key_source) = self.keys(&log.usual_signing_key())?;
+        let (keys, key_source) = keys(&self.keys, &log.usual_signing_key())?;
         let exported = self.exported()?;
         let threads = self
             .threads
@@ -52,7 +56,7 @@ impl Verify {
         let signing_key = self.signing_key().unwrap_or_else(|| log.usual_signing_key());
         let mut worst = DONE;
         for folder in folders {
-            let code = match verify(&folder, &keys, exported.clone(), &signing_key, threads) {
+            let code = match verify(&folder, &keys, &exported, &signing_key, threads) {
                 Ok(verdict) => {
                     let text = if self.json {
                         as_json(&folder, &verdict)
@@ -71,24 +75,6 @@ impl Verify {
             worst = if worst == FAILED || code == DONE { worst } else { code };
         }
         Ok(ExitCode::from(worst))
-    }
-
-    /// Returns the keys to check with, and who named them.
-    fn keys(&self, signing: &Path) -> Result<(Vec<VerifierKey>, String), Message> {
-        if self.keys.is_empty() {
-            let mut public = signing.as_os_str().to_owned();
-            public.push(".pub");
-            let public = PathBuf::from(public);
-            return match read_key(&public) {
-                Ok(text) => Ok((vec![key(&text)?], format!("the key in {}", shown(&public)))),
-                Err(_) => Ok((Vec::new(), String::new())),
-            };
-        }
-        let keys = self.keys.iter().map(|argument| match std::fs::read_to_string(argument) {
-            Ok(text) => key(&text),
-            Err(_) => key(argument),
-        });
-        Ok((keys.collect::<Result<_, _>>()?, "the key that was given".to_owned()))
     }
 
     /// Returns the signing key beside a file of a verifier key that was given. The key itself is not read.
@@ -112,6 +98,24 @@ impl Verify {
         }
         Ok(all)
     }
+}
+
+/// Returns the keys to check with, and who named them.
+pub(super) fn keys(arguments: &[String], signing: &Path) -> Result<(Vec<VerifierKey>, String), Message> {
+    if arguments.is_empty() {
+        let mut public = signing.as_os_str().to_owned();
+        public.push(".pub");
+        let public = PathBuf::from(public);
+        return match read_key(&public) {
+            Ok(text) => Ok((vec![key(&text)?], format!("the key in {}", shown(&public)))),
+            Err(_) => Ok((Vec::new(), String::new())),
+        };
+    }
+    let keys = arguments.iter().map(|argument| match std::fs::read_to_string(argument) {
+        Ok(text) => key(&text),
+        Err(_) => key(argument),
+    });
+    Ok((keys.collect::<Result<_, _>>()?, "the key that was given".to_owned()))
 }
 
 fn key(text: &str) -> Result<VerifierKey, Message> {
@@ -146,11 +150,41 @@ fn as_text(folder: &Path, verdict: &Verdict, key_source: &str) -> String {
         plain(&summary.last),
         plain(&summary.log)
     );
+    if let Some(removed) = &summary.removed {
+        text += &removed_text(removed);
+    }
     for note in notes(verdict) {
         let _ = writeln!(text, "  note: {note}");
     }
     if wrong == 0 {
         text += &assurance(verdict, key_source);
+    }
+    text
+}
+
+/// Says what retention removed.
+fn removed_text(removed: &RemovedBeginning) -> String {
+    let RemovedBeginning { removal, recorded, is_signed, left, digest } = removed;
+    let days = removal.age / 86_400;
+    let last = removal.records().saturating_sub(1);
+    let mut text = format!(
+        "  records 0 to {last} ({}, {} to {}) were removed by retention on {}, by {}: older than {days} d.\n  \
+         The rest follows on from the last of them, whose digest is {}….\n  \
+         The removal is recorded in record {recorded}, {}.\n",
+        counted(removal.segments.into(), "segment"),
+        plain(&removal.from),
+        plain(&removal.to),
+        plain(&removal.at),
+        plain(&removal.by),
+        &hex_text(digest)[..16],
+        if *is_signed { "and signed" } else { "and not signed, or there is no key to check it with" }
+    );
+    if *left > 0 {
+        let _ = writeln!(
+            text,
+            "  note: this removal was interrupted, or goes on: {} are still there; the next start or `audit prune` removes them",
+            counted((*left).into(), "segment")
+        );
     }
     text
 }
@@ -170,7 +204,7 @@ fn assurance(verdict: &Verdict, key_source: &str) -> String {
                 A log that was written anew from some record on, or whose end was cut off, looks like this one.\n"
             .to_owned();
     };
-    let (last, all) = (upto.saturating_sub(1), summary.records.saturating_sub(1));
+    let (last, all) = (upto.saturating_sub(1), summary.next.saturating_sub(1));
     let mut text = format!("  signed up to record {last} of {all}, by {key_source}.\n");
     for gap in summary.gaps.iter().take(MAX_GAPS) {
         let _ = writeln!(
@@ -192,7 +226,7 @@ fn assurance(verdict: &Verdict, key_source: &str) -> String {
             gap.last + 1
         ),
     };
-    if upto < summary.records {
+    if upto < summary.next {
         text += "  The records after it are chained only.\n";
     }
     let _ = match (checkpoints.exported_signed, checkpoints.kept_signed) {
@@ -223,7 +257,7 @@ fn location(at: Location) -> String {
 
 /// Returns what is worth knowing about the log, and does not show a change.
 fn notes(verdict: &Verdict) -> Vec<String> {
-    let Verdict { summary, is_written, torn, .. } = verdict;
+    let Verdict { summary, checkpoints, is_written, torn } = verdict;
     let mut notes = Vec::new();
     let mut note = |applies: bool, note: String| {
         if applies {
@@ -243,6 +277,11 @@ fn notes(verdict: &Verdict) -> Vec<String> {
     let recovered = summary.recovered;
     note(recovered > 0, format!("ends that a crash cut off, and a restart set aside: {recovered}"));
     note(summary.left_out.records > 0, left_out(&summary.left_out));
+    let unreached = checkpoints.out_of_reach;
+    note(
+        unreached > 0,
+        format!("checkpoints of removed records, which cannot be compared with them any more: {unreached}"),
+    );
     note(
         summary.steps_back > 0,
         format!("the clock stepped back {} times: the order is that of `seq`", summary.steps_back),
@@ -290,10 +329,12 @@ fn as_json(folder: &Path, verdict: &Verdict) -> String {
         "findings_untold": summary.unlisted,
         "log": summary.log,
         "records": summary.records,
+        "removed": summary.removed.as_ref().map(removed_json),
         "segments": summary.segments,
         "first": summary.first,
         "last": summary.last,
         "checkpoints": checkpoints.count,
+        "checkpoints_of_removed_records": checkpoints.out_of_reach,
         "signed_records": checkpoints.signed,
         "signed_records_elsewhere": checkpoints.exported_signed,
         "signed_records_beside_key": checkpoints.kept_signed,
@@ -313,6 +354,24 @@ fn as_json(folder: &Path, verdict: &Verdict) -> String {
         "clock_steps_back": summary.steps_back,
     });
     format!("{report}\n")
+}
+
+fn removed_json(removed: &RemovedBeginning) -> Value {
+    let removal = &removed.removal;
+    json!({
+        "records": removal.records(),
+        "segments": removal.segments,
+        "from": removal.from,
+        "to": removal.to,
+        "removed": removal.at,
+        "older_than_seconds": removal.age,
+        "by": removal.by,
+        "removals": removal.count,
+        "last_digest": hex_text(&removed.digest),
+        "recorded": removed.recorded,
+        "signed": removed.is_signed,
+        "segments_left": removed.left,
+    })
 }
 
 fn plain_lines(error: &Message) -> String {
