@@ -231,6 +231,9 @@ async fn perform(
             let is_sandboxed = executor.sandbox_id().is_some();
             let reply = if is_sandboxed { reply } else { suspicion::with_left_thread(core, reply) };
             let reply = result::shape(run.tool, reply, core.max_output);
+            if let Some(error) = &reply.error {
+                core.telemetry.tool(tool).failed(error.message());
+            }
             let stored = run.store(&reply, is_final);
             let (recorded, ()) = future::join(call_run::record_outcome(in_flight, &reply), stored).await;
             let reply = result::for_revision(run.tool, reply, revision);

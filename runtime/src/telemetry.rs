@@ -9,6 +9,8 @@ mod exposition;
 mod facts;
 #[cfg(feature = "telemetry")]
 mod histogram;
+#[cfg(all(feature = "cli", feature = "telemetry"))]
+pub(crate) mod log;
 mod mcp_method;
 #[cfg(feature = "telemetry")]
 mod metrics;

@@ -71,6 +71,11 @@ impl Telemetry {
 pub(crate) struct ToolTelemetry<'a>(&'a ToolMetrics);
 
 impl ToolTelemetry<'_> {
+    /// Logs the message of a tool's error. It may repeat an argument, so the level is one that must be asked for.
+    pub(crate) fn failed(self, message: &str) {
+        tracing::debug!(target: "candor::call", tool = self.0.descriptor.name, error = message, "the tool failed");
+    }
+
     /// Counts a handler that panicked.
     pub(crate) fn panicked(self) {
         self.0.count(ToolCounter::Panics);

@@ -39,6 +39,8 @@ impl Telemetry {
 pub(crate) struct ToolTelemetry<'a>(PhantomData<&'a ()>);
 
 impl ToolTelemetry<'_> {
+    pub(crate) fn failed(self, _: &str) {}
+
     pub(crate) fn panicked(self) {}
 
     pub(crate) fn retried(self) {}
