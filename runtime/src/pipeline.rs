@@ -58,7 +58,8 @@ pub(crate) fn call<'a>(
     // Boxed, so that the futures of all callers hold a pointer and not a copy of every stage.
     Box::pin(async move {
         let caller = Arc::clone(&request.caller);
-        let observation = observed::begin(core, &request, &caller);
+        let observation =
+            observed::begin(core, &caller, request.tool, (request.origin, Some(request.revision)));
         let (answer, ending) = observation.run(answer(core, request)).await;
         observation.end(ending);
         answer
@@ -79,7 +80,7 @@ async fn answer(core: &Arc<Core>, request: Request<'_>) -> (Result<CallAnswer, R
         Ok(Decision::Run(work)) => perform(core, pending.as_ref(), *work, &mut WaitingRequest::none()).await,
         Err(denial) => Err(denial),
     };
-    let ending = observed::ending(&answer);
+    let ending = request::ending(&answer);
     let answer = match answer {
         Ok(answer) => Ok(core.outdated.answered(tool, called, answer)),
         Err(denial) => {

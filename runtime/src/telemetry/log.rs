@@ -53,7 +53,7 @@ impl LineFilter {
 
     fn allows(&self, metadata: &Metadata<'_>) -> bool {
         // Spans are for traces: a line has everything that it needs.
-        metadata.is_event()
+        !metadata.is_span()
             && (*metadata.level() <= Level::WARN || !repeats(metadata))
             && self.0.would_enable(metadata.target(), metadata.level())
     }
