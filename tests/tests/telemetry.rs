@@ -107,7 +107,9 @@ async fn confirmations_are_counted_as_asked_given_and_refused() {
         for revision in [Revision::V2025_11_25, Revision::V2026_07_28] {
             let service = service();
             let client = ClientBuilder::new().on_confirm(move |_| action).to(service.clone(), revision).await;
-            client.call("delete", json!({})).await.unwrap();
+            client.with_idempotency_key("a-key-of-16-characters");
+            let answer = client.call("delete", json!({})).await.unwrap();
+            assert_eq!(answer.text() == "deleted", event == "given", "{revision}: {}", answer.text());
             let series = |event| {
                 format!("candor_confirmations_total{{gen_ai_tool_name=\"delete\",event=\"{event}\"}}")
             };
