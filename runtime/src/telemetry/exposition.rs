@@ -179,12 +179,8 @@ impl Families<'_> {
     }
 }
 
-fn counter<const N: usize>(
-    family: &mut MetricEncoder<'_>,
-    labels: &[(&str, &str); N],
-    count: u64,
-) -> fmt::Result {
-    family.encode_family(labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)
+fn counter(family: &mut MetricEncoder<'_>, labels: &[(&str, &str)], count: u64) -> fmt::Result {
+    family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)
 }
 
 fn number(count: usize) -> i64 {
