@@ -22,9 +22,11 @@ mod off;
 mod span;
 
 #[cfg(all(feature = "http", not(feature = "telemetry")))]
-pub(crate) use self::off::SessionCount;
+pub(crate) use self::off::NoSessionCount as SessionCount;
 #[cfg(not(feature = "telemetry"))]
-pub(crate) use self::off::{Observation, Telemetry, ToolTelemetry};
+pub(crate) use self::off::{
+    NoObservation as Observation, NoTelemetry as Telemetry, NoToolTelemetry as ToolTelemetry,
+};
 pub(crate) use self::{
     ending::{Ending, RequestEnd},
     facts::{ConfirmationEvent, RequestFacts},

@@ -10,35 +10,35 @@ use crate::record::DeniedBy;
 use crate::registry::Registry;
 
 /// The telemetry of one server.
-pub(crate) struct Telemetry;
+pub(crate) struct NoTelemetry;
 
-impl Telemetry {
+impl NoTelemetry {
     pub(crate) fn new(_: &Registry) -> Self {
         Self
     }
 
-    pub(crate) fn begin<'a>(&'a self, _: RequestFacts<'a>) -> Observation<'a> {
-        Observation(PhantomData)
+    pub(crate) fn begin<'a>(&'a self, _: RequestFacts<'a>) -> NoObservation<'a> {
+        NoObservation(PhantomData)
     }
 
     #[cfg(feature = "http")]
     pub(crate) fn denied(&self, _: DeniedBy) {}
 
     #[cfg(feature = "http")]
-    pub(crate) fn session(&self) -> SessionCount {
-        SessionCount
+    pub(crate) fn session(&self) -> NoSessionCount {
+        NoSessionCount
     }
 
-    pub(crate) fn tool(&self, _: usize) -> ToolTelemetry<'_> {
-        ToolTelemetry(PhantomData)
+    pub(crate) fn tool(&self, _: usize) -> NoToolTelemetry<'_> {
+        NoToolTelemetry(PhantomData)
     }
 }
 
 /// The telemetry of one tool.
 #[derive(Clone, Copy)]
-pub(crate) struct ToolTelemetry<'a>(PhantomData<&'a ()>);
+pub(crate) struct NoToolTelemetry<'a>(PhantomData<&'a ()>);
 
-impl ToolTelemetry<'_> {
+impl NoToolTelemetry<'_> {
     pub(crate) fn failed(self, _: &str) {}
 
     pub(crate) fn panicked(self) {}
@@ -52,9 +52,9 @@ impl ToolTelemetry<'_> {
 
 /// A request that has not ended.
 #[must_use = "a request is observed until its end"]
-pub(crate) struct Observation<'a>(PhantomData<&'a ()>);
+pub(crate) struct NoObservation<'a>(PhantomData<&'a ()>);
 
-impl Observation<'_> {
+impl NoObservation<'_> {
     pub(crate) fn run<F: Future>(&self, work: F) -> F {
         work
     }
@@ -65,4 +65,4 @@ impl Observation<'_> {
 /// One open HTTP session.
 #[cfg(feature = "http")]
 #[derive(Default)]
-pub(crate) struct SessionCount;
+pub(crate) struct NoSessionCount;
