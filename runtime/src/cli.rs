@@ -11,6 +11,8 @@ mod health;
 mod host_config;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "telemetry")]
+mod logging;
 mod opening;
 mod own_arguments;
 mod print;

@@ -29,6 +29,7 @@
 //! | `cli` | yes | the command line of [`Server::main`]. Without it a server is embedded: [`Server::build`] |
 //! | `http` | yes | Streamable HTTP, API keys in a file, and health checks |
 //! | `redb` | yes | idempotency keys on disk. Without it they are kept in memory |
+//! | `telemetry` | yes | logs, spans and metrics of requests |
 //! | `oauth` | no | access tokens of an OAuth 2.1 authorization server; implies `http` |
 //!
 //! The minimum Rust version is 1.90. The kernel enforces declared effects on Linux; other systems enforce the rest.
@@ -69,6 +70,7 @@ mod start_error;
 mod stderr;
 mod store;
 mod tasks;
+mod telemetry;
 pub mod testing;
 mod text;
 mod tool;

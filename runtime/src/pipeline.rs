@@ -8,6 +8,7 @@ mod core;
 mod detached;
 mod elicitation;
 mod idempotency;
+mod observed;
 mod outdated;
 mod preview;
 mod refusal;
@@ -45,41 +46,51 @@ use self::{
 use crate::{
     confirm::{Bound, RequestState},
     record::{DeniedBy, PendingRecord},
+    telemetry::Ending,
     tool::{ask::Round, call::Call, outcome::Outcome, output::Reply},
 };
 
-/// Answers one round of a call, and records it if it was refused.
+/// Answers one round of a call, and observes it.
 pub(crate) fn call<'a>(
     core: &'a Arc<Core>,
     request: Request<'a>,
 ) -> BoxFuture<'a, Result<CallAnswer, Refusal>> {
     // Boxed, so that the futures of all callers hold a pointer and not a copy of every stage.
     Box::pin(async move {
-        let subject = core.subject(request.tool, request.name);
-        let (peer, tool, called) = (request.peer, request.tool, request.name);
-        let pending = core.audit.as_ref().map(|recorder| {
-            recorder.pending(subject, &request.caller, request.origin, Some(request.revision))
-        });
-        let answer = match decide(core, request, pending.as_ref()).await {
-            Ok(Decision::Answer(answer)) => Ok(answer),
-            Ok(Decision::Run(work)) if work.held_key.is_some() => {
-                detached(core, pending.as_ref(), *work).await
-            }
-            Ok(Decision::Run(work)) => {
-                perform(core, pending.as_ref(), *work, &mut WaitingRequest::none()).await
-            }
-            Err(denial) => Err(denial),
-        };
-        match answer {
-            Ok(answer) => Ok(core.outdated.answered(tool, called, answer)),
-            Err(denial) => {
-                if let (Some(pending), Some(by)) = (pending, denial.by) {
-                    pending.denied(by, peer.state(), denial.key.as_deref());
-                }
-                denial.answer.map(|reply| CallAnswer::Reply(*reply))
-            }
-        }
+        let caller = Arc::clone(&request.caller);
+        let observation =
+            observed::begin(core, &caller, request.tool, (request.origin, Some(request.revision)));
+        let (answer, ending) = observation.run(answer(core, request)).await;
+        observation.end(ending);
+        answer
     })
+}
+
+/// Answers one round of a call, and records it if it was refused.
+async fn answer(core: &Arc<Core>, request: Request<'_>) -> (Result<CallAnswer, Refusal>, Ending) {
+    let subject = core.subject(request.tool, request.name);
+    let (peer, tool, called) = (request.peer, request.tool, request.name);
+    let pending = core
+        .audit
+        .as_ref()
+        .map(|recorder| recorder.pending(subject, &request.caller, request.origin, Some(request.revision)));
+    let answer = match decide(core, request, pending.as_ref()).await {
+        Ok(Decision::Answer(answer)) => Ok(answer),
+        Ok(Decision::Run(work)) if work.held_key.is_some() => detached(core, pending.as_ref(), *work).await,
+        Ok(Decision::Run(work)) => perform(core, pending.as_ref(), *work, &mut WaitingRequest::none()).await,
+        Err(denial) => Err(denial),
+    };
+    let ending = request::ending(&answer);
+    let answer = match answer {
+        Ok(answer) => Ok(core.outdated.answered(tool, called, answer)),
+        Err(denial) => {
+            if let (Some(pending), Some(by)) = (pending, denial.by) {
+                pending.denied(by, peer.state(), denial.key.as_deref());
+            }
+            denial.answer.map(|reply| CallAnswer::Reply(*reply))
+        }
+    };
+    (answer, ending)
 }
 
 /// The decision about a round.
@@ -131,6 +142,7 @@ async fn decide(
                     caller: &request.caller,
                     info: request.info.as_ref(),
                     cancelled: &request.cancelled,
+                    telemetry: core.telemetry.tool(index),
                 };
                 let shown = preview::text(core, &bound, call).await;
                 shown.map_err(Denial::replied(DeniedBy::Confirmation))?
@@ -139,7 +151,7 @@ async fn decide(
             };
             // A person may take minutes, and must not hold up other calls meanwhile.
             slot = None;
-            let asked = Asked { tool, bound: &bound, preview: shown.as_deref() };
+            let asked = Asked { index, tool, bound: &bound, preview: shown.as_deref() };
             match confirmation::check(core, &asked, state, peer, pending).await? {
                 Confirmation::Given => None,
                 Confirmation::Pending(question) => return Ok(Decision::Answer(question)),
@@ -220,6 +232,9 @@ async fn perform(
             let is_sandboxed = executor.sandbox_id().is_some();
             let reply = if is_sandboxed { reply } else { suspicion::with_left_thread(core, reply) };
             let reply = result::shape(run.tool, reply, core.max_output);
+            if let Some(error) = &reply.error {
+                core.telemetry.tool(tool).failed(error.message());
+            }
             let stored = run.store(&reply, is_final);
             let (recorded, ()) = future::join(call_run::record_outcome(in_flight, &reply), stored).await;
             let reply = result::for_revision(run.tool, reply, revision);

@@ -153,6 +153,12 @@ impl Tasks {
         Ok(Running { tasks: Arc::clone(self), id, cancelled })
     }
 
+    /// The number of tasks that are kept, whether they run or have ended.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn count(&self) -> usize {
+        self.tasks().len()
+    }
+
     /// The task `id`, if `caller` may see it. Another caller's task is reported as unknown.
     pub(crate) fn get(&self, caller: &Caller, id: &str) -> Option<Snapshot> {
         let mut tasks = self.tasks();

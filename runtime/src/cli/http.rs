@@ -63,7 +63,10 @@ pub(super) struct Http {
     /// Web pages that may call this server (header `Origin`), for example `https://app.example.com`; repeatable
     #[arg(long, value_name = "ORIGIN", requires = "address", value_delimiter = ',', value_parser = http::origin)]
     allow_origin: Vec<String>,
-    /// Answer `/livez` and `/readyz` at this address instead of the address for calls
+    /// Answer `/livez`, `/readyz` and `/metrics` at this address instead of the address for calls
+    ///
+    /// Nothing at this address asks for a token. At the address for calls, `/metrics` takes the token of any caller; if calls
+    /// need none, it is answered at a loopback address only.
     #[arg(long, value_name = "ADDRESS", requires = "address", value_parser = address)]
     health: Option<SocketAddr>,
     /// How long to accept calls after `/readyz` reports a stop, for example `5s`

@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "http")]
 use super::http::Http;
+#[cfg(feature = "telemetry")]
+use super::logging::Logging;
 use super::{
     DONE, FAILED, Grants,
     audit::Log,
@@ -81,7 +83,10 @@ pub struct ServeOptions {
     #[cfg(feature = "http")]
     #[command(flatten)]
     http: Http,
-    /// Print nothing on stderr at the start
+    #[cfg(feature = "telemetry")]
+    #[command(flatten)]
+    logging: Logging,
+    /// Print nothing on stderr at the start, and no lines of calls
     #[arg(long, short)]
     quiet: bool,
 }
@@ -111,6 +116,8 @@ impl ServeOptions {
 
     pub(super) fn run<C: State>(self, server: Server<C>) -> ExitCode {
         descriptors::raise_limit();
+        #[cfg(feature = "telemetry")]
+        self.logging.install(self.quiet);
         // Before anything else runs: a database that prints while it opens must not write to the protocol's stream.
         let stdio = match self.take_stdio() {
             Ok(stdio) => stdio,

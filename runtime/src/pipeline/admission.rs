@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Core, task};
+use super::{Core, observed, task};
 use crate::{
     limits::{LimitOf, Slot, Wait},
     message::Message,
@@ -115,7 +115,7 @@ pub(crate) async fn admit_in_turn(
     Ok(Admission { tool: index, slot: core.limits.slot_in_turn(index, caller).await, task: None })
 }
 
-/// Records a call that was refused by [`admit`] before its first round.
+/// Records and observes a call that was refused by [`admit`] before its first round.
 pub(crate) fn record_refusal(
     core: &Core,
     caller: &Arc<Caller>,
@@ -124,6 +124,7 @@ pub(crate) fn record_refusal(
     (origin, revision): (&Origin, Option<Revision>),
     refusal: &NotAdmitted,
 ) {
+    observed::refused(core, caller, tool, (origin, revision), refusal);
     if let Some(recorder) = &core.audit {
         let pending = recorder.pending(core.subject(tool, name), caller, origin, revision);
         pending.denied(refusal.denied_by(), None, None);

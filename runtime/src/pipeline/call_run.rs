@@ -19,6 +19,7 @@ use crate::{
     revision::Revision,
     sandbox::Executor,
     store::AttemptId,
+    telemetry::ToolTelemetry,
     tool::{call::Call, handler::Handler, outcome::Outcome, output::Reply},
 };
 
@@ -43,6 +44,7 @@ pub(super) struct CallRun<'a> {
     core: &'a Core,
     pub(super) tool: &'a Definition,
     handler: &'a Handler,
+    telemetry: ToolTelemetry<'a>,
     held_key: Option<&'a HeldKey>,
     id: AttemptId,
     confirmed_by: &'a ConfirmedBy,
@@ -66,8 +68,9 @@ impl<'a> CallRun<'a> {
         confirmed_by: &'a ConfirmedBy,
     ) -> Self {
         let id = AttemptId(pending.map_or_else(|| fastrand::u128(..), PendingRecord::call_id));
+        let telemetry = core.telemetry.tool(tool);
         let (tool, handler) = (core.tool(tool), &core.handlers[tool]);
-        Self { core, tool, handler, held_key, id, confirmed_by }
+        Self { core, tool, handler, telemetry, held_key, id, confirmed_by }
     }
 
     /// Records that the call is about to run.
@@ -123,11 +126,12 @@ impl<'a> CallRun<'a> {
         slot: Slot,
         runs_to_end: bool,
     ) -> HandlerEnd<'a> {
+        let (handler, telemetry) = (self.handler, self.telemetry);
         if self.held_key.is_none() {
-            let outcome = run::run(executor, self.handler, call, arguments, slot, runs_to_end).await;
+            let outcome = run::run(executor, handler, call, arguments, slot, runs_to_end, telemetry).await;
             return HandlerEnd { outcome, is_final: true, rest: None };
         }
-        match run::run_keyed(executor, self.handler, call, arguments, slot, runs_to_end).await {
+        match run::run_keyed(executor, handler, call, arguments, slot, runs_to_end, telemetry).await {
             KeyedEnd::Ended(outcome) => HandlerEnd { outcome, is_final: true, rest: None },
             KeyedEnd::Stopped(reply) => {
                 self.release_key().await;

@@ -10,6 +10,7 @@ use crate::{
     message::Message,
     record::{ConfirmedBy, NotRun, PendingRecord},
     registry::Definition,
+    telemetry::ConfirmationEvent,
     tool::{
         ask::{ClientFeatures, Question},
         descriptor::{Confirm, Descriptor, Literal},
@@ -53,6 +54,8 @@ pub(super) enum Confirmation {
 
 /// The call that the user is asked about.
 pub(super) struct Asked<'a> {
+    /// The index of the tool in the registry.
+    pub(super) index: usize,
     pub(super) tool: &'a Definition,
     pub(super) bound: &'a Bound<'a>,
     /// The text of the call's preview.
@@ -102,7 +105,7 @@ pub(super) async fn check(
     recording: Option<&PendingRecord<'_>>,
 ) -> Result<Confirmation, NotRun> {
     let (bound, tool) = (asked.bound, asked.bound.tool);
-    let form = || form(asked);
+    let (form, telemetry) = (|| form(asked), core.telemetry.tool(asked.index));
     let choice = match state {
         Some(Ok(_)) => peer.choice(),
         Some(Err(Unusable)) => return Ok(refused(unusable_state(), "confirmation_state")),
@@ -110,12 +113,21 @@ pub(super) async fn check(
         None if peer.is_stateless() => None,
         None => {
             record(recording, asked, None).await?;
+            telemetry.confirmation(ConfirmationEvent::Asked);
             match peer.ask(form()).await {
                 Some(choice) => Some(choice),
-                None => return Ok(refused(unanswered(tool), "confirmation_unanswered")),
+                None => {
+                    telemetry.confirmation(ConfirmationEvent::Refused);
+                    return Ok(refused(unanswered(tool), "confirmation_unanswered"));
+                }
             }
         }
     };
+    match choice {
+        Some(Choice::Accept) => telemetry.confirmation(ConfirmationEvent::Given),
+        Some(Choice::Decline | Choice::Cancel) => telemetry.confirmation(ConfirmationEvent::Refused),
+        None => {}
+    }
     Ok(match choice {
         Some(Choice::Accept) => Confirmation::Given,
         Some(Choice::Decline) => refused(rejected(tool, "declined"), "confirmation_declined"),
@@ -123,6 +135,7 @@ pub(super) async fn check(
         None => {
             let state = core.confirmations.seal(&bound.digest(), &RequestState::Confirmation);
             record(recording, asked, Some(&state)).await?;
+            telemetry.confirmation(ConfirmationEvent::Asked);
             Confirmation::Pending(CallAnswer::Ask {
                 questions: vec![(wire_names::CONFIRM.to_owned(), form())],
                 state: Some(state),
@@ -162,7 +175,7 @@ pub(super) fn confirmed_by(
 
 /// A form without fields: the person's action is the answer.
 fn form(asked: &Asked<'_>) -> Question {
-    let Asked { tool, bound, preview } = asked;
+    let Asked { tool, bound, preview, .. } = asked;
     let message = question(tool.descriptor, &tool.input.schema, bound.arguments, *preview);
     Question::Form { message, schema: json!({"type": "object", "properties": {}}) }
 }

@@ -4,7 +4,11 @@ use std::{collections::HashSet, sync::Arc};
 
 use tokio_util::task::TaskTracker;
 
+#[cfg(feature = "telemetry")]
+use super::OutdatedCalls;
 use super::{outdated::OutdatedTools, preview::Previews};
+#[cfg(feature = "telemetry")]
+use crate::telemetry::{DeprecatedCalls, LiveAudit, LiveValues};
 use crate::{
     confirm::Confirmations,
     idempotency::Idempotency,
@@ -14,6 +18,7 @@ use crate::{
     sandbox::Sandboxes,
     scopes::Visibility,
     tasks::Tasks,
+    telemetry::Telemetry,
     tool::handler::Handler,
 };
 
@@ -38,6 +43,7 @@ pub(crate) struct Core {
     pub(crate) audit: Option<Recorder>,
     /// The idempotency keys of callers, if the server keeps them.
     pub(crate) idempotency: Option<Idempotency>,
+    pub(crate) telemetry: Telemetry,
     /// The tools that are deprecated or have earlier names.
     pub(crate) outdated: OutdatedTools,
     /// Calls whose handlers run, whether or not a client still waits for them.
@@ -66,6 +72,20 @@ impl Core {
     /// The tool at `index` of the registry.
     pub(crate) fn tool(&self, index: usize) -> &Definition {
         &self.registry.tools()[index]
+    }
+
+    /// Returns all metrics as text.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn metrics(&self) -> String {
+        let audit = self.audit.as_ref().map(|recorder| &recorder.log);
+        let deprecated = self.outdated.calls().into_iter();
+        self.telemetry.text(LiveValues {
+            tasks: self.tasks.count(),
+            audit: audit.map(|log| LiveAudit { queued: log.queued(), failures: log.failures() }),
+            deprecated: deprecated
+                .map(|OutdatedCalls { tool, alias, calls }| DeprecatedCalls { tool, alias, calls })
+                .collect(),
+        })
     }
 
     /// Says what a record can tell of a tool that was looked up by `name`.

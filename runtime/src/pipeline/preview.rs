@@ -11,6 +11,7 @@ use crate::{
     registry::{Definition, Registry},
     schema::SchemaForm,
     start_error::StartError,
+    telemetry::ToolTelemetry,
     tool::{
         ask::Round,
         call::Call,
@@ -29,6 +30,8 @@ pub(super) struct PreviewedCall<'a> {
     pub(super) caller: &'a Arc<Caller>,
     pub(super) info: Option<&'a Arc<RequestInfo>>,
     pub(super) cancelled: &'a CancellationToken,
+    /// The telemetry of the tool that is called.
+    pub(super) telemetry: ToolTelemetry<'a>,
 }
 
 /// The previews of a server's tools. They need not be tools that callers can call.
@@ -84,7 +87,7 @@ pub(super) async fn text(
     call: PreviewedCall<'_>,
 ) -> Result<Option<String>, Box<Reply>> {
     let Some((preview, handler)) = core.previews.of(bound.tool) else { return Ok(None) };
-    let PreviewedCall { caller, info, cancelled } = call;
+    let PreviewedCall { caller, info, cancelled, telemetry } = call;
     let descriptor = preview.descriptor;
     let has = |name: &String| descriptor.params.iter().any(|param| param.name == name);
     let arguments = bound.arguments.iter().filter(|(name, _)| has(name));
@@ -101,7 +104,7 @@ pub(super) async fn text(
         deadline: tokio::time::Instant::now().into_std() + descriptor.timeout,
     };
     let executor = core.sandboxes.executor(descriptor);
-    let outcome = run::run(executor, handler, call, arguments, Slot::default(), false).await;
+    let outcome = run::run(executor, handler, call, arguments, Slot::default(), false, telemetry).await;
     let Outcome::Done(reply) = outcome else {
         let message = format!("preview `{}` asked a question, which a preview cannot", descriptor.name);
         return Err(Box::new(ToolError::not_applied(message).reason("internal").into()));

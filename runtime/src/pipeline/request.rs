@@ -14,6 +14,7 @@ use crate::{
     record::{DeniedBy, KeyMark, NotRun, Origin, ResultWithheld},
     revision::Revision,
     tasks::Snapshot,
+    telemetry::{Ending, RequestEnd},
     tool::{ask::Question, call::Reports, caller::Caller, output::Reply, request_info::RequestInfo},
 };
 
@@ -123,4 +124,21 @@ impl From<ResultWithheld> for Denial {
     fn from(ResultWithheld: ResultWithheld) -> Self {
         Self::after_run(Refusal::ResultWithheld)
     }
+}
+
+/// Says how a round ended, for telemetry.
+pub(super) fn ending(answer: &Result<CallAnswer, Denial>) -> Ending {
+    match answer {
+        Ok(CallAnswer::Reply(reply)) => Ending { is_replay: reply.replayed, ..end_of(reply).into() },
+        Ok(CallAnswer::Ask { .. }) => RequestEnd::Asked.into(),
+        Ok(CallAnswer::Task(_)) => Ending { is_replay: true, ..RequestEnd::Task.into() },
+        Err(Denial { by, answer: Ok(reply), .. }) => Ending { denied_by: *by, ..end_of(reply).into() },
+        Err(Denial { by, answer: Err(refusal), .. }) => {
+            Ending { denied_by: *by, ..RequestEnd::Error(refusal.code()).into() }
+        }
+    }
+}
+
+fn end_of(reply: &Reply) -> RequestEnd {
+    if reply.error.is_some() { RequestEnd::ToolError } else { RequestEnd::Answered }
 }

@@ -12,6 +12,7 @@ use crate::{
     message::Message,
     retry::{FullJitter, within},
     sandbox::{Executor, SandboxId},
+    telemetry::ToolTelemetry,
     tool::{
         args::Args, call::Call, descriptor::Descriptor, error::ToolError, handler::Handler as Run,
         outcome::Outcome, output::Reply,
@@ -26,10 +27,11 @@ pub(super) async fn run(
     arguments: Map<String, Value>,
     slot: Slot,
     runs_to_end: bool,
+    telemetry: ToolTelemetry<'_>,
 ) -> Outcome {
     let tool = call.descriptor;
     let (deadline, cancelled) = (call.deadline, call.cancelled.clone());
-    let work = work(executor, handler, call, arguments, slot);
+    let work = work(executor, handler, call, arguments, slot, telemetry);
     tokio::select! {
         biased;
         outcome = work => outcome,
@@ -58,10 +60,12 @@ pub(super) async fn run_keyed<'a>(
     arguments: Map<String, Value>,
     slot: Slot,
     runs_to_end: bool,
+    telemetry: ToolTelemetry<'a>,
 ) -> KeyedEnd<'a> {
     let tool = call.descriptor;
     let (deadline, cancelled) = (call.deadline, call.cancelled.clone());
-    let mut work: BoxFuture<'a, Outcome> = Box::pin(work(executor, handler, call, arguments, slot));
+    let mut work: BoxFuture<'a, Outcome> =
+        Box::pin(work(executor, handler, call, arguments, slot, telemetry));
     tokio::select! {
         biased;
         outcome = &mut work => KeyedEnd::Ended(outcome),
@@ -81,12 +85,13 @@ async fn work(
     call: Call,
     arguments: Map<String, Value>,
     slot: Slot,
+    telemetry: ToolTelemetry<'_>,
 ) -> Outcome {
     let tool = call.descriptor;
     if matches!(executor, Executor::Unavailable) {
         return unsandboxed(tool).into();
     }
-    let run = HandlerRun { executor, handler, call: Arc::new(call), slot: Arc::new(slot) };
+    let run = HandlerRun { executor, handler, call: Arc::new(call), slot: Arc::new(slot), telemetry };
     if tool.retry == 0 { run.attempt(arguments).await } else { run.attempts(&arguments).await }
 }
 
@@ -100,6 +105,7 @@ struct HandlerRun<'a> {
     handler: &'a Run,
     call: Arc<Call>,
     slot: Arc<Slot>,
+    telemetry: ToolTelemetry<'a>,
 }
 
 impl HandlerRun<'_> {
@@ -117,6 +123,7 @@ impl HandlerRun<'_> {
         let last = attempt
             .retry(FullJitter { retries: self.call.descriptor.retry })
             .sleep(tokio::time::sleep)
+            .notify(|_, _| self.telemetry.retried())
             .adjust(|reply, wait| within(deadline, reply.error.as_ref()?, wait?))
             .await;
         last.unwrap_or_else(Outcome::Done)
@@ -149,9 +156,17 @@ impl HandlerRun<'_> {
             }
         };
         match outcome {
-            Some(Outcome::Done(reply)) if sandbox_id.is_some() => suspicion::explain(tool, reply).into(),
+            Some(Outcome::Done(reply)) if sandbox_id.is_some() => {
+                if reply.error.as_ref().is_some_and(ToolError::is_permission_denied) {
+                    self.telemetry.violated_sandbox();
+                }
+                suspicion::explain(tool, reply).into()
+            }
             Some(outcome) => outcome,
-            None => panicked(tool).into(),
+            None => {
+                self.telemetry.panicked();
+                panicked(tool).into()
+            }
         }
     }
 }

@@ -17,13 +17,34 @@ pub(crate) enum DeniedBy {
     /// The transport could not authenticate the caller.
     #[cfg(feature = "http")]
     Auth,
+    /// The request names a host or a web page that the server does not accept.
+    #[cfg(feature = "http")]
+    Host,
     /// The server is shutting down.
     #[cfg(feature = "http")]
     Draining,
 }
 
 impl DeniedBy {
-    pub(super) const fn as_str(self) -> &'static str {
+    #[cfg(feature = "telemetry")]
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::UnknownTool,
+        Self::Scope,
+        Self::Idempotency,
+        Self::Rate,
+        Self::Schema,
+        Self::Confirmation,
+        Self::ReadOnlyMode,
+        Self::Task,
+        #[cfg(feature = "http")]
+        Self::Auth,
+        #[cfg(feature = "http")]
+        Self::Host,
+        #[cfg(feature = "http")]
+        Self::Draining,
+    ];
+
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::UnknownTool => "unknown_tool",
             Self::Scope => "scope",
@@ -35,6 +56,8 @@ impl DeniedBy {
             Self::Task => "task",
             #[cfg(feature = "http")]
             Self::Auth => "auth",
+            #[cfg(feature = "http")]
+            Self::Host => "host",
             #[cfg(feature = "http")]
             Self::Draining => "draining",
         }

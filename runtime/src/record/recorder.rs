@@ -100,6 +100,12 @@ impl Recorder {
         PendingRecord { log: &self.log, identity: Arc::new(identity), class, start: Instant::now() }
     }
 
+    /// Returns the text that stands for a caller's name in a line that is not part of the log: an HMAC under the log's key.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn caller_mark(&self, caller: &Caller) -> String {
+        self.log.redaction.of(caller.subject().as_bytes())
+    }
+
     /// Takes up a record that was detached from its request.
     pub(crate) fn resume(&self, pending: OwnedPending) -> PendingRecord<'_> {
         let OwnedPending { identity, class, start } = pending;

@@ -20,6 +20,8 @@ mod host;
 mod keep_alive;
 mod listen;
 mod metadata;
+#[cfg(feature = "telemetry")]
+mod metrics;
 mod peek;
 mod public_url;
 mod refusal;
@@ -101,7 +103,8 @@ impl Service {
     fn gate(self, address: Option<SocketAddr>, options: HttpOptions) -> HttpGate {
         let HttpOptions { access, public_url, hosts, origins, limits } = options;
         let access = Arc::new(access.for_server(&self));
-        let sessions = Arc::new(Sessions::new(limits.sessions, self.longest_timeout()));
+        let sessions =
+            Arc::new(Sessions::new(Arc::clone(&self.shared.core), limits.sessions, self.longest_timeout()));
         let hosts = Hosts::new(address, &hosts, &origins);
         // Only an authorization server gives a client something to look for in the metadata.
         let resource = public_url.filter(|_| !access.issuers().is_empty());
@@ -159,9 +162,17 @@ impl Listening {
         let checks = Arc::new(Health::new(Arc::clone(&gate.shared), drain.stopping.clone()));
         let mut router = router(Arc::clone(&gate));
         match health {
-            None => router = router.merge(health_router(checks)),
+            None => {
+                router = router.merge(health_router(checks));
+                #[cfg(feature = "telemetry")]
+                if gate.access.requires_token() || is_loopback(&listener) {
+                    router = router.merge(metrics::guarded(Arc::clone(&gate)));
+                }
+            }
             Some((health, connections)) => {
                 let router = health_router(checks);
+                #[cfg(feature = "telemetry")]
+                let router = router.merge(metrics::open(Arc::clone(&gate.shared)));
                 let limits = HttpLimits { connections, ..limits };
                 // Health is answered until the process ends.
                 let never = CancellationToken::new();
@@ -221,6 +232,12 @@ fn metadata_router(mut router: Router<Arc<HttpGate>>, gate: &HttpGate) -> Router
         router = router.route(metadata::METADATA_PATH, document);
     }
     router
+}
+
+/// Whether only programs of this machine can reach a listener.
+#[cfg(feature = "telemetry")]
+fn is_loopback(listener: &TcpListener) -> bool {
+    listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback())
 }
 
 fn health_router(health: Arc<Health>) -> Router {

@@ -5,6 +5,8 @@ pub(super) mod callers;
 pub(super) mod handler;
 pub(super) mod info;
 mod logging;
+mod observed;
+mod other_methods;
 pub(super) mod peer;
 mod progress;
 pub(super) mod rounds;

@@ -86,6 +86,17 @@ impl Service {
         (&self.shared.about.name, &self.shared.about.version)
     }
 
+    /// Returns the server's metrics as text in the format `application/openmetrics-text` 1.0, for a program that has an HTTP endpoint or an
+    /// exporter of its own. `serve` answers them at `/metrics`.
+    ///
+    /// No label has a value that a caller chose: labels are the methods of the protocol, the names of this server's tools,
+    /// and fixed words.
+    #[cfg(feature = "telemetry")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "telemetry")))]
+    pub fn metrics(&self) -> String {
+        self.shared.core.metrics()
+    }
+
     /// The number of answered calls of each deprecated tool, and by each alias, since the server was built.
     pub fn outdated_calls(&self) -> Vec<OutdatedCalls> {
         self.shared.core.outdated.calls()

@@ -23,6 +23,7 @@ use crate::{
     start_error::StartError,
     store::KeyStore,
     tasks::Tasks,
+    telemetry::Telemetry,
     tool::{descriptor::Task, state::State},
 };
 
@@ -86,6 +87,7 @@ impl<C: State> Server<C> {
             in_flight: TaskTracker::new(),
             disabled_tools: disabled.into_iter().flat_map(|(tool, _)| tool.names()).collect(),
             outdated: OutdatedTools::new(&registry),
+            telemetry: Telemetry::new(&registry),
             registry,
             handlers: tools.into_iter().map(|(_, handler)| handler).collect(),
             visibility: config.visibility,

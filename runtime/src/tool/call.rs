@@ -183,10 +183,22 @@ impl Call {
 
     /// Reports the progress of the call: `done` of `total`, in any unit, and a short message.
     ///
-    /// Does nothing unless the client asked for progress (`_meta.progressToken`). Never waits: if the client reads more
+    /// Sends nothing unless the client asked for progress (`_meta.progressToken`). Every report is an event of level `debug` in
+    /// the server's log (target `candor::progress`). Never waits: if the client reads more
     /// slowly than the handler reports, reports in between are dropped.
     pub fn progress(&self, done: f64, total: Option<f64>, message: impl Into<String>) {
-        if let Some(reports) = self.reports.as_ref().filter(|reports| reports.filter.progress) {
+        let reports = self.reports.as_ref().filter(|reports| reports.filter.progress);
+        // The text may repeat an argument, so the level is one that must be asked for.
+        #[cfg(feature = "telemetry")]
+        if tracing::enabled!(target: "candor::progress", tracing::Level::DEBUG) {
+            let (tool, message) = (self.descriptor.name, message.into());
+            tracing::debug!(target: "candor::progress", tool, done, total, text = message, "progress");
+            if let Some(reports) = reports {
+                reports.send(Report::Progress { done, total, message });
+            }
+            return;
+        }
+        if let Some(reports) = reports {
             reports.send(Report::Progress { done, total, message: message.into() });
         }
     }

@@ -46,6 +46,11 @@ impl LeftOut {
         *self == Self::default()
     }
 
+    /// The number of records.
+    pub(super) fn records(&self) -> u64 {
+        self.records
+    }
+
     /// Returns the record of these counts.
     pub(super) fn record(&self) -> RecordWriter {
         let mut record = RecordWriter::of("server");

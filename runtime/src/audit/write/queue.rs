@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
         mpsc,
     },
     time::Duration,
@@ -96,6 +96,8 @@ pub(super) struct WriterQueue {
     wake: Condvar,
     health: AtomicU8,
     left_out: Mutex<LeftOut>,
+    /// The records that were left out since the start.
+    failures: AtomicU64,
     pub(super) denials: Denials,
 }
 
@@ -199,8 +201,14 @@ impl WriterQueue {
 
     pub(super) fn leave_out(&self, records: LeftOut) {
         if !records.is_empty() {
-            self.left_out.lock().unwrap_or_else(PoisonError::into_inner).add(records);
+            self.failures.fetch_add(records.records(), Ordering::Relaxed);
+            self.restore_left_out(records);
         }
+    }
+
+    /// Puts back what [`take_left_out`](Self::take_left_out) took.
+    pub(super) fn restore_left_out(&self, records: LeftOut) {
+        self.left_out.lock().unwrap_or_else(PoisonError::into_inner).add(records);
     }
 
     pub(super) fn take_left_out(&self) -> LeftOut {
@@ -284,6 +292,18 @@ impl AuditHandle {
     /// Whether a denial is recorded by itself. If the caller has too many for one reason, it is only counted.
     pub(crate) fn admits_denial(&self, caller: Option<&Arc<Caller>>, by: &'static str) -> bool {
         self.queue.denials.admit(caller, by)
+    }
+
+    /// The number of records that wait to be written.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.lock().records.len()
+    }
+
+    /// The number of records that could not be written since the start.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn failures(&self) -> u64 {
+        self.queue.failures.load(Ordering::Relaxed)
     }
 
     /// Asks the writer to reopen the log, as after a restart.

@@ -136,7 +136,7 @@ impl LogWriter {
             return Ok(());
         }
         let record = QueuedRecord::of_server(left_out.record());
-        self.write(&[record]).inspect_err(|_| queue.leave_out(left_out))
+        self.write(&[record]).inspect_err(|_| queue.restore_left_out(left_out))
     }
 
     /// Records how many denials were only counted.

@@ -169,10 +169,16 @@ impl HttpGate {
 
     /// Decides everything that does not depend on the body.
     async fn identify(&self, request: &mut Request) -> Result<(Arc<Caller>, SessionGuard), HttpError> {
-        self.hosts.check(request.uri(), request.headers())?;
-        let caller = self.authenticate(request).await?;
+        let caller = self.authorize(request).await?;
         let session = self.sessions.enter(request, &caller)?;
         Ok((caller, session))
+    }
+
+    /// Checks that a request is meant for this server, and finds out who sends it.
+    pub(super) async fn authorize(&self, request: &mut Request) -> Result<Arc<Caller>, HttpError> {
+        let checked = self.hosts.check(request.uri(), request.headers());
+        checked.inspect_err(|_| self.shared.core.telemetry.denied(DeniedBy::Host))?;
+        self.authenticate(request).await
     }
 
     /// Reads a message, admits it if it is a call, and answers it if the fast path can.
@@ -270,8 +276,9 @@ impl HttpGate {
         })
     }
 
-    /// Records a refusal whose caller is unknown.
+    /// Records and counts a refusal whose caller is unknown.
     fn record(&self, by: DeniedBy) {
+        self.shared.core.telemetry.denied(by);
         if let Some(recorder) = &self.shared.core.audit {
             recorder.refused(by, "http");
         }

@@ -13,7 +13,7 @@ use super::{
     error::HttpError,
     event_log::{EventId, EventLog},
 };
-use crate::{message::Message, tool::caller::Caller};
+use crate::{message::Message, telemetry::SessionCount, tool::caller::Caller};
 
 /// The time for which the events of a complete stream are kept.
 const STREAM_RETENTION: Duration = Duration::from_secs(60);
@@ -44,6 +44,7 @@ pub(super) struct Session {
     /// The position of the last event that was sent on a stream of the server's own messages.
     pub(super) sent: u64,
     kept: KeptStreams,
+    _count: SessionCount,
 }
 
 /// The streams of requests that can be resumed.
@@ -67,7 +68,7 @@ pub(super) fn lock(open: &Mutex<SessionTable>) -> MutexGuard<'_, SessionTable> {
 }
 
 impl Session {
-    pub(super) fn new(owner: Arc<Caller>) -> Self {
+    pub(super) fn new(owner: Arc<Caller>, count: SessionCount) -> Self {
         Self {
             owner,
             used: Instant::now(),
@@ -76,6 +77,7 @@ impl Session {
             streams: 0,
             sent: 0,
             kept: KeptStreams::default(),
+            _count: count,
         }
     }
 
@@ -231,7 +233,7 @@ mod tests {
         let mut table = SessionTable::default();
         for id in sessions {
             let owner = Arc::new(Caller::new(None, "ada", [""; 0]));
-            table.insert(Arc::clone(id), Session::new(owner));
+            table.insert(Arc::clone(id), Session::new(owner, SessionCount::default()));
         }
         table
     }

@@ -24,7 +24,7 @@ use super::{
     session_guard::{SessionGuard, SessionRequest, no_such_session},
     session_table::{Session, SessionTable, lock},
 };
-use crate::{confirm::ANSWER_TIMEOUT, tool::caller::Caller};
+use crate::{confirm::ANSWER_TIMEOUT, pipeline::Core, tool::caller::Caller};
 
 const SESSION: &str = "mcp-session-id";
 /// The least time without a request or an open stream after which a session ends.
@@ -58,6 +58,7 @@ pub(super) struct Sessions {
     max: usize,
     idle_timeout: Duration,
     open: Arc<Mutex<SessionTable>>,
+    core: Arc<Core>,
 }
 
 /// A place for one more session, until the session exists or its handshake has failed.
@@ -70,8 +71,8 @@ impl Drop for Reservation {
 }
 
 impl Sessions {
-    /// Limits the sessions to `max`, for calls that take up to `longest`.
-    pub(super) fn new(max: usize, longest: Duration) -> Self {
+    /// Limits the sessions of a server to `max`, for calls that take up to `longest`.
+    pub(super) fn new(core: Arc<Core>, max: usize, longest: Duration) -> Self {
         let mut local = LocalSessionManager::default();
         // rmcp counts messages alone, and would end a session whose stream is open and read.
         local.session_config.keep_alive = None;
@@ -79,7 +80,7 @@ impl Sessions {
         local.session_config.sse_retry = None;
         // A call without reports does not make its session idle, nor does a person who takes time to answer.
         let quiet = longest.max(ANSWER_TIMEOUT) + Duration::from_secs(30);
-        Self { local, max, idle_timeout: MIN_IDLE_TIMEOUT.max(quiet), open: Arc::default() }
+        Self { local, max, idle_timeout: MIN_IDLE_TIMEOUT.max(quiet), open: Arc::default(), core }
     }
 
     /// Ends sessions that are idle for too long, until it is dropped.
@@ -199,7 +200,7 @@ impl SessionManager for Sessions {
         let owner = REQUEST.try_with(|request| Arc::clone(&request.caller));
         let owner = owner.map_err(|_| SessionError::NoCaller)?;
         let (id, transport) = self.local.create_session().await?;
-        lock(&self.open).insert(Arc::clone(&id), Session::new(owner));
+        lock(&self.open).insert(Arc::clone(&id), Session::new(owner, self.core.telemetry.session()));
         Ok((id, transport))
     }
 

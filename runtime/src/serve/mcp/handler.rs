@@ -2,23 +2,23 @@
 
 #![expect(deprecated, reason = "older revisions still have logging levels and single subscriptions")]
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, future, sync::Arc};
 
 use rmcp::{
     RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CancelTaskParams, CancelledNotification,
         CancelledNotificationParam, ClientRequest, CompleteRequest, CompleteRequestParams, CompleteResult,
-        CustomNotification, CustomRequest, CustomResult, ErrorData, GetPromptRequest, GetPromptRequestParams,
-        GetPromptResponse, GetSkillRequest, GetSkillRequestParams, GetSkillResult, GetTaskParams,
-        GetTaskResult, InitializedNotification, ListPromptsResult, ListResourceTemplatesResult,
-        ListResourcesResult, ListSkillsResult, ListToolsResult, MetaObject, PaginatedRequestParams,
-        ProgressNotification, ProgressNotificationParam, ProtocolVersion, ReadResourceDirectoryRequest,
-        ReadResourceDirectoryRequestParams, ReadResourceRequest, ReadResourceRequestParams,
-        ReadResourceResponse, RequestOptionalParam, RootsListChangedNotification, ServerCapabilities,
-        ServerConfig, SetLevelRequest, SetLevelRequestParams, SubscribeRequest, SubscribeRequestParams,
-        SubscriptionFilter, TASKS_EXTENSION_ID, Tool, UnsubscribeRequest, UnsubscribeRequestParams,
-        UpdateTaskParams,
+        CustomNotification, CustomRequest, CustomResult, DiscoverResult, ErrorData, GetPromptRequest,
+        GetPromptRequestParams, GetPromptResponse, GetSkillRequest, GetSkillRequestParams, GetSkillResult,
+        GetTaskParams, GetTaskResult, InitializeRequestParams, InitializeResult, InitializedNotification,
+        ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult,
+        ListToolsResult, PaginatedRequestParams, ProgressNotification, ProgressNotificationParam,
+        ProtocolVersion, ReadResourceDirectoryRequest, ReadResourceDirectoryRequestParams,
+        ReadResourceRequest, ReadResourceRequestParams, ReadResourceResponse, RequestOptionalParam,
+        RootsListChangedNotification, ServerCapabilities, ServerConfig, SetLevelRequestParams,
+        SubscribeRequest, SubscribeRequestParams, SubscriptionFilter, TASKS_EXTENSION_ID, Tool,
+        UnsubscribeRequest, UnsubscribeRequestParams, UpdateTaskParams,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
@@ -26,20 +26,13 @@ use serde_json::Map;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use super::callers::CallerSource;
-use super::{logging, task_result};
+use super::{logging, observed};
 use crate::{
-    pipeline::Refusal,
     revision::Revision,
-    serve::{
-        convert, message,
-        shared::Shared,
-        user_handler::{self, MethodResult},
-    },
+    serve::{convert, shared::Shared},
+    telemetry::{McpMethod, Observation, RequestFacts},
     tool::session_state::SessionState,
 };
-
-/// The time for which a client may cache a list of tools, in milliseconds. Tools do not change while the process lives.
-const LIST_TTL_MS: u64 = 300_000;
 
 /// Answers the requests of one connection, or of one HTTP request.
 pub(crate) struct McpHandler {
@@ -48,7 +41,7 @@ pub(crate) struct McpHandler {
     /// Cancelled when the client closes its end.
     pub(super) gone: CancellationToken,
     /// Cancelled when the server stops.
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
     /// Rounds of tasks that this connection began.
     pub(crate) task_rounds: TaskTracker,
     pub(super) log: logging::MinLevel,
@@ -88,27 +81,38 @@ impl ServerHandler for McpHandler {
         self.shared.revisions.clone().into()
     }
 
-    async fn list_tools(
+    fn ping(
+        &self,
+        context: RequestContext<RoleServer>,
+    ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
+        let observation = self.observe(McpMethod::Ping, &context);
+        observed::answer(observation, future::ready(Ok(())))
+    }
+
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        let observation = self.observe(McpMethod::Initialize, &context);
+        context.peer.set_peer_info(request.clone());
+        observed::answer(observation, async { self.negotiate_initialize(&request) }).await
+    }
+
+    async fn discover(&self, context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let observation = self.observe(McpMethod::Discover, &context);
+        let versions = self.shared.revisions.clone();
+        let found = async { Ok(DiscoverResult::from_server_info(versions, self.get_info())) };
+        observed::answer(observation, found).await
+    }
+
+    fn list_tools(
         &self,
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
-    ) -> Result<ListToolsResult, ErrorData> {
-        // All tools stand on one page, so the empty cursor is the only valid one.
-        if request.and_then(|request| request.cursor).is_some_and(|cursor| !cursor.is_empty()) {
-            return Err(ErrorData::invalid_params(
-                "this list has one page, and the cursor is not valid for it",
-                None,
-            ));
-        }
-        let revision = revision(&context);
-        let (caller, _) = self.identify(&context)?;
-        let mut list = ListToolsResult::with_all_items(self.shared.lists.of(&caller, revision));
-        if !revision.is_legacy() {
-            list.ttl_ms = Some(LIST_TTL_MS);
-            list.cache_scope = Some(self.shared.lists.cache_scope());
-            list.meta = Some(MetaObject(self.shared.meta(revision)));
-        }
-        Ok(list)
+    ) -> impl Future<Output = Result<ListToolsResult, ErrorData>> + Send + '_ {
+        let observation = self.observe(McpMethod::ToolsList, &context);
+        observed::answer(observation, async move { self.tool_list(request, &context) })
     }
 
     fn call_tool(
@@ -124,27 +128,13 @@ impl ServerHandler for McpHandler {
         self.shared.lists.headed(name)
     }
 
-    /// rmcp treats a malformed `tools/call` as an unknown method; it is a known one with invalid parameters.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        match request.method.as_str() {
-            "tools/call" => {
-                Err(convert::error(&Refusal::Malformed(convert::malformed_call(request.params.as_ref()))))
-            }
-            // Well-formed ones reach the methods below.
-            "tasks/get" | "tasks/cancel" | "tasks/update" if self.has_tasks(&context) => {
-                Err(task_result::malformed(&request.method, request.params.as_ref()))
-            }
-            method if self.serves(method, revision(&context)) => {
-                let message = message::malformed(method, request.params.as_ref());
-                let message = message.map_or_else(|| "the parameters are malformed".to_owned(), Into::into);
-                Err(ErrorData::invalid_params(message, None))
-            }
-            _ => self.delegate(request, context).await,
-        }
+        let observation = self.observe(McpMethod::named(&request.method), &context);
+        observed::answer(observation, self.unknown_to_rmcp(request, context)).await
     }
 
     fn complete(
@@ -152,19 +142,16 @@ impl ServerHandler for McpHandler {
         params: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<CompleteResult, ErrorData>> + Send + '_ {
-        self.delegate(CompleteRequest::new(params), context)
+        self.delegated(CompleteRequest::new(params), context)
     }
 
-    async fn set_level(
+    fn set_level(
         &self,
         params: SetLevelRequestParams,
         context: RequestContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
-        if !self.shared.about.logging {
-            return self.delegate(SetLevelRequest::new(params), context).await;
-        }
-        self.log.set(params.level);
-        Ok(())
+    ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
+        let observation = self.observe(McpMethod::SetLevel, &context);
+        observed::answer(observation, self.log_level(params, context))
     }
 
     fn get_prompt(
@@ -172,7 +159,7 @@ impl ServerHandler for McpHandler {
         params: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<GetPromptResponse, ErrorData>> + Send + '_ {
-        self.delegate(GetPromptRequest::new(params), context)
+        self.delegated(GetPromptRequest::new(params), context)
     }
 
     fn list_prompts(
@@ -180,7 +167,7 @@ impl ServerHandler for McpHandler {
         params: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<ListPromptsResult, ErrorData>> + Send + '_ {
-        self.delegate(ClientRequest::ListPromptsRequest(paged(params)), context)
+        self.delegated(ClientRequest::ListPromptsRequest(paged(params)), context)
     }
 
     fn list_resources(
@@ -188,7 +175,7 @@ impl ServerHandler for McpHandler {
         params: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<ListResourcesResult, ErrorData>> + Send + '_ {
-        self.delegate(ClientRequest::ListResourcesRequest(paged(params)), context)
+        self.delegated(ClientRequest::ListResourcesRequest(paged(params)), context)
     }
 
     fn list_resource_templates(
@@ -196,7 +183,7 @@ impl ServerHandler for McpHandler {
         params: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<ListResourceTemplatesResult, ErrorData>> + Send + '_ {
-        self.delegate(ClientRequest::ListResourceTemplatesRequest(paged(params)), context)
+        self.delegated(ClientRequest::ListResourceTemplatesRequest(paged(params)), context)
     }
 
     fn read_resource(
@@ -204,7 +191,7 @@ impl ServerHandler for McpHandler {
         params: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<ReadResourceResponse, ErrorData>> + Send + '_ {
-        self.delegate(ReadResourceRequest::new(params), context)
+        self.delegated(ReadResourceRequest::new(params), context)
     }
 
     fn subscribe(
@@ -212,7 +199,7 @@ impl ServerHandler for McpHandler {
         params: SubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
-        self.delegate(SubscribeRequest::new(params), context)
+        self.delegated(SubscribeRequest::new(params), context)
     }
 
     fn unsubscribe(
@@ -220,7 +207,7 @@ impl ServerHandler for McpHandler {
         params: UnsubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
-        self.delegate(UnsubscribeRequest::new(params), context)
+        self.delegated(UnsubscribeRequest::new(params), context)
     }
 
     fn get_task(
@@ -228,7 +215,8 @@ impl ServerHandler for McpHandler {
         params: GetTaskParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<GetTaskResult, ErrorData>> + Send + '_ {
-        self.task_get(params, context)
+        let observation = self.observe(McpMethod::TasksGet, &context);
+        observed::answer(observation, self.task_get(params, context))
     }
 
     fn update_task(
@@ -236,7 +224,8 @@ impl ServerHandler for McpHandler {
         params: UpdateTaskParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
-        self.task_update(params, context)
+        let observation = self.observe(McpMethod::TasksUpdate, &context);
+        observed::answer(observation, self.task_update(params, context))
     }
 
     fn cancel_task(
@@ -244,7 +233,8 @@ impl ServerHandler for McpHandler {
         params: CancelTaskParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
-        self.task_cancel(params, context)
+        let observation = self.observe(McpMethod::TasksCancel, &context);
+        observed::answer(observation, self.task_cancel(params, context))
     }
 
     fn list_skills(
@@ -252,7 +242,7 @@ impl ServerHandler for McpHandler {
         params: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<ListSkillsResult, ErrorData>> + Send + '_ {
-        self.delegate(ClientRequest::ListSkillsRequest(paged(params)), context)
+        self.delegated(ClientRequest::ListSkillsRequest(paged(params)), context)
     }
 
     fn get_skill(
@@ -260,7 +250,7 @@ impl ServerHandler for McpHandler {
         params: GetSkillRequestParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<GetSkillResult, ErrorData>> + Send + '_ {
-        self.delegate(GetSkillRequest::new(params), context)
+        self.delegated(GetSkillRequest::new(params), context)
     }
 
     fn read_resource_directory(
@@ -268,23 +258,19 @@ impl ServerHandler for McpHandler {
         params: ReadResourceDirectoryRequestParams,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<ListResourcesResult, ErrorData>> + Send + '_ {
-        self.delegate(ReadResourceDirectoryRequest::new(params), context)
+        self.delegated(ReadResourceDirectoryRequest::new(params), context)
     }
 
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
         self.shared.user_handler.as_ref()?.accepts(requested)
     }
 
-    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        match &self.shared.user_handler {
-            // A subscription has no end of its own, which a server that stops could wait for.
-            Some(user_handler) => tokio::select! {
-                ended = user_handler.listen(&self.shared.core, context) => ended,
-                () = self.gone.cancelled() => Ok(()),
-                () = self.stop.cancelled() => Ok(()),
-            },
-            None => Err(user_handler::unknown("subscriptions/listen")),
-        }
+    fn listen(
+        &self,
+        context: SubscriptionContext,
+    ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
+        let observation = self.begin(McpMethod::SubscriptionsListen, Revision::V2026_07_28);
+        observed::answer(observation, self.subscription(context))
     }
 
     async fn on_cancelled(
@@ -347,38 +333,20 @@ impl McpHandler {
         }
     }
 
-    /// Whether this server has `method` in `revision`, so that a request that rmcp does not know has malformed parameters.
-    fn serves(&self, method: &str, revision: Revision) -> bool {
-        let is_known = message::malformed(method, None).is_some();
-        match method {
-            // SEP-2575 removes these methods.
-            "initialize" | "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe"
-                if !revision.is_legacy() =>
-            {
-                false
-            }
-            "subscriptions/listen" if revision.is_legacy() => false,
-            "tasks/get" | "tasks/cancel" | "tasks/update" => false,
-            "initialize" | "tools/list" => true,
-            "logging/setLevel" if self.shared.about.logging => true,
-            _ => is_known && self.shared.user_handler.is_some(),
-        }
+    /// Begins to observe a request that is not a well-formed call.
+    pub(super) fn observe(&self, method: McpMethod, context: &RequestContext<RoleServer>) -> Observation<'_> {
+        self.begin(method, revision(context))
     }
 
-    /// Passes a request on to the user's own handler, if there is one.
-    pub(super) fn delegate<T: MethodResult, R: Into<ClientRequest>>(
-        &self,
-        request: R,
-        mut context: RequestContext<RoleServer>,
-    ) -> impl Future<Output = Result<T, ErrorData>> + Send + use<'_, T, R> {
-        let is_modern = !revision(&context).is_legacy();
-        let introduced = self.introduce(&mut context);
-        let core = &self.shared.core;
-        let answer = user_handler::request(core, self.shared.user_handler.as_ref(), request.into(), context);
-        async move {
-            introduced?;
-            user_handler::signed(answer.await?, is_modern.then_some(&self.shared.server_info))
-        }
+    fn begin(&self, method: McpMethod, revision: Revision) -> Observation<'_> {
+        self.shared.core.telemetry.begin(RequestFacts {
+            method,
+            tool: None,
+            transport: self.callers.transport(),
+            revision: Some(revision),
+            trace: None,
+            caller: None,
+        })
     }
 }
 

@@ -1,0 +1,41 @@
+//! Observes every request for logs, metrics and spans: its method and tool, how long it took, and how it ended.
+//!
+//! [`Telemetry::begin`] opens an [`Observation`], which ends with [`Observation::end`] or when it is dropped. Without
+//! feature `telemetry`, both do nothing.
+
+mod ending;
+#[cfg(feature = "telemetry")]
+mod exposition;
+mod facts;
+#[cfg(feature = "telemetry")]
+mod histogram;
+#[cfg(all(feature = "cli", feature = "telemetry"))]
+pub(crate) mod log;
+mod mcp_method;
+#[cfg(feature = "telemetry")]
+mod metrics;
+#[cfg(feature = "telemetry")]
+mod observation;
+#[cfg(not(feature = "telemetry"))]
+mod off;
+#[cfg(feature = "telemetry")]
+mod span;
+
+#[cfg(all(feature = "http", not(feature = "telemetry")))]
+pub(crate) use self::off::NoSessionCount as SessionCount;
+#[cfg(not(feature = "telemetry"))]
+pub(crate) use self::off::{
+    NoObservation as Observation, NoTelemetry as Telemetry, NoToolTelemetry as ToolTelemetry,
+};
+pub(crate) use self::{
+    ending::{Ending, RequestEnd},
+    facts::{ConfirmationEvent, RequestFacts},
+    mcp_method::McpMethod,
+};
+#[cfg(all(feature = "http", feature = "telemetry"))]
+pub(crate) use self::{exposition::CONTENT_TYPE, metrics::SessionCount};
+#[cfg(feature = "telemetry")]
+pub(crate) use self::{
+    exposition::{DeprecatedCalls, LiveAudit, LiveValues},
+    observation::{Observation, Telemetry, ToolTelemetry},
+};
