@@ -66,6 +66,7 @@ mod schema;
 mod scopes;
 mod serve;
 mod server;
+mod spans;
 mod start_error;
 mod stderr;
 mod store;

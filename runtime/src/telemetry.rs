@@ -3,6 +3,8 @@
 //! [`Telemetry::begin`] opens an [`Observation`], which ends with [`Observation::end`] or when it is dropped. Without
 //! feature `telemetry`, both do nothing.
 
+#[cfg(feature = "telemetry")]
+mod conventions;
 mod ending;
 #[cfg(feature = "telemetry")]
 mod exposition;
@@ -18,6 +20,8 @@ mod metrics;
 mod observation;
 #[cfg(not(feature = "telemetry"))]
 mod off;
+#[cfg(feature = "otel")]
+mod otlp;
 #[cfg(feature = "telemetry")]
 mod span;
 
@@ -37,3 +41,5 @@ pub(crate) use self::{
     exposition::{DeprecatedCalls, LiveAudit, LiveValues},
     observation::{Observation, Telemetry, ToolTelemetry},
 };
+#[cfg(all(feature = "otel", feature = "cli"))]
+pub(crate) use self::otlp::{Otlp, base_address};

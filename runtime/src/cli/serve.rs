@@ -18,6 +18,7 @@ use super::{
     audit::Log,
     duration, fail,
     opening::{Reach, opening},
+    otlp::{Export, Exporting},
     signals::Signals,
     size,
 };
@@ -74,6 +75,8 @@ pub struct ServeOptions {
     max_output: Option<usize>,
     #[command(flatten)]
     log: Log,
+    #[command(flatten)]
+    export: Export,
     #[cfg(feature = "http")]
     #[command(flatten)]
     http: Http,
@@ -117,11 +120,19 @@ impl ServeOptions {
             Ok(stdio) => stdio,
             Err(error) => return fail(&Message::failure("stdin and stdout cannot be taken", &error)),
         };
+        let exporting = self.export.start(&server.config.about);
+        let exit = self.serve(server, stdio, &exporting);
+        exporting.stop();
+        exit
+    }
+
+    fn serve<C: State>(self, server: Server<C>, stdio: Option<Stdio>, exporting: &Exporting) -> ExitCode {
         // Outside the runtime of the service: a state that blocks the threads it is made on must delay no answer.
         let service = match self.build(server) {
             Ok(service) => service,
             Err(error) => return fail(&error),
         };
+        exporting.add(&service);
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {

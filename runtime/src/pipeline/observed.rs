@@ -42,6 +42,7 @@ fn facts<'a>(
         transport: origin.transport,
         revision,
         trace: origin.trace.as_ref(),
+        incoming: origin.incoming.clone(),
         caller: core.audit.as_ref().map(|recorder| (caller, recorder)),
     }
 }
