@@ -216,8 +216,18 @@ async fn perform(
     work: CallWork,
     waiting: &mut WaitingRequest,
 ) -> Result<CallAnswer, Denial> {
-    let CallWork { tool, mut call, arguments, slot, revision, confirmed_by, held_key, asker, task, _in_flight } =
-        work;
+    let CallWork {
+        tool,
+        mut call,
+        arguments,
+        slot,
+        revision,
+        confirmed_by,
+        held_key,
+        asker,
+        task,
+        _in_flight,
+    } = work;
     let run = CallRun::new(core, pending, tool, held_key.as_ref(), &confirmed_by);
     // Both are on the disk before the handler runs; neither waits for the other.
     let intent = run.record_intent(pending, &arguments);

@@ -29,6 +29,8 @@ mod span;
 pub(crate) use self::off::SessionCount;
 #[cfg(not(feature = "telemetry"))]
 pub(crate) use self::off::{Observation, Telemetry, ToolTelemetry};
+#[cfg(all(feature = "otel", feature = "cli"))]
+pub(crate) use self::otlp::{Otlp, base_address};
 pub(crate) use self::{
     ending::{Ending, RequestEnd},
     facts::{ConfirmationEvent, RequestFacts},
@@ -41,5 +43,3 @@ pub(crate) use self::{
     exposition::{DeprecatedCalls, LiveAudit, LiveValues},
     observation::{Observation, Telemetry, ToolTelemetry},
 };
-#[cfg(all(feature = "otel", feature = "cli"))]
-pub(crate) use self::otlp::{Otlp, base_address};

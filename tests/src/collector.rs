@@ -144,9 +144,15 @@ impl Seen {
                 let scopes = request.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
                 for metric in scopes.flat_map(|scope| scope.metrics) {
                     let series = match metric.data.expect("data") {
-                        Data::Histogram(data) => data.data_points.iter().map(|point| attributes(&point.attributes)).collect(),
-                        Data::Sum(data) => data.data_points.iter().map(|point| attributes(&point.attributes)).collect(),
-                        Data::Gauge(data) => data.data_points.iter().map(|point| attributes(&point.attributes)).collect(),
+                        Data::Histogram(data) => {
+                            data.data_points.iter().map(|point| attributes(&point.attributes)).collect()
+                        }
+                        Data::Sum(data) => {
+                            data.data_points.iter().map(|point| attributes(&point.attributes)).collect()
+                        }
+                        Data::Gauge(data) => {
+                            data.data_points.iter().map(|point| attributes(&point.attributes)).collect()
+                        }
                         other => panic!("{other:?} is not expected"),
                     };
                     self.metrics.insert(metric.name, series);
@@ -212,7 +218,9 @@ async fn answer(stream: TcpStream, behaviour: Behaviour, seen: Arc<Mutex<Seen>>)
             }
         }
         let response: &[u8] = match behaviour {
-            Behaviour::Takes => b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n",
+            Behaviour::Takes => {
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n"
+            }
             Behaviour::Fails => b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n",
             Behaviour::Hangs => std::future::pending().await,
             Behaviour::ServesPages => {

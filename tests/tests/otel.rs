@@ -92,7 +92,8 @@ async fn otel_span_of_a_call_follows_the_conventions_and_continues_the_trace_of_
 #[tokio::test]
 async fn otel_spans_tell_errors_of_the_server_from_mistakes_of_the_caller() {
     let collector = Collector::start(Behaviour::Takes).await;
-    let mut server = start(&collector.url(), &[("OTEL_SERVICE_NAME", "own"), ("OTEL_RESOURCE_ATTRIBUTES", "a=b")]);
+    let mut server =
+        start(&collector.url(), &[("OTEL_SERVICE_NAME", "own"), ("OTEL_RESOURCE_ATTRIBUTES", "a=b")]);
     answer(&mut server, &call(1, "fails", &[])).await;
     let failed = collector.span("tools/call fails").await;
     assert_eq!((attribute(&failed, "error.type"), failed.status), (Some("tool_error"), 2));
@@ -163,7 +164,8 @@ async fn otel_names_are_those_of_the_conventions() {
     }
     let allowed = conventions("span");
     for span in collector.spans().iter().filter(|span| span.kind == 2) {
-        let unknown = span.attributes.keys().filter(|name| !allowed.contains(name) && !name.starts_with("candor."));
+        let unknown =
+            span.attributes.keys().filter(|name| !allowed.contains(name) && !name.starts_with("candor."));
         assert_eq!(unknown.collect::<Vec<_>>(), Vec::<&String>::new(), "{span:?}");
     }
     let duration = "mcp.server.operation.duration";

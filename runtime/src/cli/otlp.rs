@@ -7,9 +7,11 @@ use clap::Args;
 
 #[cfg(not(feature = "otel"))]
 use super::missing_feature;
-use crate::{about::About, serve::Service};
 #[cfg(not(feature = "otel"))]
 use crate::message::Message;
+#[cfg(feature = "telemetry")]
+use crate::telemetry::log::SpanLayer;
+use crate::{about::About, serve::Service};
 #[cfg(feature = "otel")]
 use crate::{
     stderr,
@@ -48,9 +50,6 @@ impl Export {
             stderr::line(format_args!("warning: no telemetry is sent: {error}"));
             None
         });
-        if let Some(otlp) = &otlp {
-            otlp.install();
-        }
         Exporting { otlp }
     }
 
@@ -64,6 +63,16 @@ impl Export {
 }
 
 impl Exporting {
+    /// Returns the layer that takes the spans of the process, if they are exported.
+    #[cfg(feature = "telemetry")]
+    #[cfg_attr(not(feature = "otel"), expect(clippy::unused_self, reason = "nothing is sent"))]
+    pub(super) fn layer(&self) -> Option<SpanLayer> {
+        #[cfg(feature = "otel")]
+        return self.otlp.as_ref().and_then(Otlp::layer);
+        #[cfg(not(feature = "otel"))]
+        None
+    }
+
     /// Sends the metrics of a server, too.
     #[cfg_attr(not(feature = "otel"), expect(clippy::unused_self, reason = "nothing is sent"))]
     pub(super) fn add(&self, service: &Service) {

@@ -113,14 +113,14 @@ impl ServeOptions {
 
     pub(super) fn run<C: State>(self, server: Server<C>) -> ExitCode {
         descriptors::raise_limit();
+        let exporting = self.export.start(&server.config.about);
         #[cfg(feature = "telemetry")]
-        self.logging.install(self.quiet);
+        self.logging.install(self.quiet, exporting.layer());
         // Before anything else runs: a database that prints while it opens must not write to the protocol's stream.
         let stdio = match self.take_stdio() {
             Ok(stdio) => stdio,
             Err(error) => return fail(&Message::failure("stdin and stdout cannot be taken", &error)),
         };
-        let exporting = self.export.start(&server.config.about);
         let exit = self.serve(server, stdio, &exporting);
         exporting.stop();
         exit

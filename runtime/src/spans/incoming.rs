@@ -46,7 +46,10 @@ pub(crate) struct IncomingTrace {
 
 impl IncomingTrace {
     /// Reads a request; `None` if the server's spans are not recorded. A malformed field counts as missing.
-    #[cfg_attr(not(feature = "telemetry"), expect(unused_variables, reason = "without telemetry there is no span"))]
+    #[cfg_attr(
+        not(feature = "telemetry"),
+        expect(unused_variables, reason = "without telemetry there is no span")
+    )]
     pub(crate) fn read(
         id: impl FnOnce() -> String,
         session: impl FnOnce() -> Option<String>,

@@ -6,10 +6,16 @@ pub(crate) struct Traceparent<'a> {
     /// 32 digits, not all of them zero.
     pub(crate) trace: &'a str,
     /// The span that sent the request: 16 digits, not all of them zero.
-    #[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "only exported spans have a remote parent"))]
+    #[cfg_attr(
+        not(feature = "otel"),
+        expect(dead_code, reason = "only exported spans have a remote parent")
+    )]
     pub(crate) parent: &'a str,
     /// Two digits.
-    #[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "only exported spans have a remote parent"))]
+    #[cfg_attr(
+        not(feature = "otel"),
+        expect(dead_code, reason = "only exported spans have a remote parent")
+    )]
     pub(crate) flags: &'a str,
 }
 
@@ -25,8 +31,11 @@ impl<'a> Traceparent<'a> {
         let is_nonzero = |part: &str| part.bytes().any(|byte| byte != b'0');
         // Later versions may append fields; version 00 may not.
         let is_complete = version != "00" || parts.next().is_none();
-        (version != "ff" && is_nonzero(trace) && is_nonzero(parent) && is_complete)
-            .then_some(Self { trace, parent, flags })
+        (version != "ff" && is_nonzero(trace) && is_nonzero(parent) && is_complete).then_some(Self {
+            trace,
+            parent,
+            flags,
+        })
     }
 }
 

@@ -11,10 +11,10 @@ use tracing::Instrument as _;
 
 #[cfg(feature = "http")]
 use super::metrics::SessionCount;
-#[cfg(all(feature = "otel", feature = "cli"))]
-use super::otlp::Otlp;
 #[cfg(feature = "otel")]
 use super::otlp::Instruments;
+#[cfg(all(feature = "otel", feature = "cli"))]
+use super::otlp::Otlp;
 use super::{
     ConfirmationEvent, Ending, LiveValues, McpMethod, RequestEnd, RequestFacts, exposition,
     metrics::{Metrics, ToolCounter, ToolMetrics},

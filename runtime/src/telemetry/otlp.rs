@@ -18,8 +18,8 @@ use std::{
 
 use opentelemetry::{KeyValue, metrics::Meter, metrics::MeterProvider as _, trace::TracerProvider as _};
 use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider, trace::SdkTracerProvider};
-use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::{Layer, filter::filter_fn, layer::SubscriberExt as _, registry::LookupSpan};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{Layer as _, filter::filter_fn};
 
 pub(super) use self::instruments::Instruments;
 #[cfg(feature = "cli")]
@@ -28,6 +28,7 @@ use self::{
     delivery::Delivery,
     settings::{Destination, Signal, unsupported_protocol, variable},
 };
+use super::log::SpanLayer;
 use crate::{about::About, message::Message, spans, stderr};
 
 /// How long the end of the process waits for the last spans and metrics.
@@ -67,23 +68,8 @@ impl Otlp {
         Ok(Some(Self { traces, metrics, delivery }))
     }
 
-    /// Installs a subscriber that exports spans. A program with a subscriber of its own keeps it.
-    #[cfg(feature = "cli")]
-    pub(crate) fn install(&self) {
-        let Some(layer) = self.layer() else { return };
-        if tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).is_err() {
-            stderr::line(
-                "telemetry: no spans are sent: this program has a tracing subscriber of its own, \
-                 to which it can add a layer of `tracing-opentelemetry`",
-            );
-        }
-    }
-
     /// Returns the layer of the subscriber that turns spans into those of OpenTelemetry.
-    pub(crate) fn layer<S>(&self) -> Option<impl Layer<S> + use<S>>
-    where
-        S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
-    {
+    pub(crate) fn layer(&self) -> Option<SpanLayer> {
         let tracer = self.traces.as_ref()?.tracer(SCOPE);
         let layer = tracing_opentelemetry::layer()
             .with_tracer(tracer)
@@ -92,7 +78,7 @@ impl Otlp {
             .with_target(false)
             .with_threads(false)
             .with_tracked_inactivity(false);
-        Some(layer.with_filter(filter_fn(is_exported)))
+        Some(layer.with_filter(filter_fn(is_exported).with_max_level_hint(Level::INFO)).boxed())
     }
 
     /// Returns the meter of the server's metrics.

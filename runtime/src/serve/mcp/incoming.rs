@@ -11,9 +11,9 @@ use rmcp::{
 };
 use serde_json::Value;
 
+use super::handler::{McpHandler, revision};
 #[cfg(feature = "http")]
 use super::info::session_name;
-use super::handler::{McpHandler, revision};
 use crate::spans::{IncomingTrace, TraceFields};
 
 impl McpHandler {
@@ -48,10 +48,8 @@ pub(crate) fn of_plain_call(
     meta: &RequestMetaObject,
     headers: &HeaderMap,
 ) -> Option<Arc<IncomingTrace>> {
-    let fields = TraceFields {
-        meta: &|key| text(meta, key),
-        header: &|name| headers.get(name)?.to_str().ok(),
-    };
+    let fields =
+        TraceFields { meta: &|key| text(meta, key), header: &|name| headers.get(name)?.to_str().ok() };
     IncomingTrace::read(|| id_text(id), || None, &fields)
 }
 

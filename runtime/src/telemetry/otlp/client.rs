@@ -12,7 +12,10 @@ use ureq::{
     tls::{RootCerts, TlsConfig},
 };
 
-use super::{delivery::Delivery, settings::{Destination, Signal}};
+use super::{
+    delivery::Delivery,
+    settings::{Destination, Signal},
+};
 
 /// The longest answer that is read. A collector answers with a few bytes.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
@@ -38,7 +41,8 @@ impl CollectorClient {
         }
         let read = body.with_config().limit(MAX_ANSWER_BYTES).read_to_vec();
         let answer = read.map_err(|error| format!("answers with a broken body: {error}"))?;
-        let is_protobuf = parts.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/x-protobuf");
+        let is_protobuf =
+            parts.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/x-protobuf");
         // The answers of both signals have the same form.
         match ExportTraceServiceResponse::decode(answer.as_slice()) {
             Ok(decoded) if answer.is_empty() || is_protobuf => {

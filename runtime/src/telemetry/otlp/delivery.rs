@@ -57,7 +57,8 @@ impl Delivery {
 
     /// The number of spans that were dropped or not taken. Before the last export, it includes those that wait.
     pub(super) fn lost_spans(&self) -> u64 {
-        let taken = self.delivered.load(Ordering::Relaxed).saturating_sub(self.rejected.load(Ordering::Relaxed));
+        let taken =
+            self.delivered.load(Ordering::Relaxed).saturating_sub(self.rejected.load(Ordering::Relaxed));
         self.ended.load(Ordering::Relaxed).saturating_sub(taken)
     }
 }

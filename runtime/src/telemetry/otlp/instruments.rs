@@ -33,7 +33,9 @@ impl Instruments {
             .with_description("Panics, replays, retries, sandbox violations and confirmations of each tool")
             .with_callback(move |observer| {
                 for tool in &tools.tools {
-                    for (event, count) in ToolCounter::ALL.iter().filter_map(|event| Some((event, tool.value(*event)?))) {
+                    for (event, count) in
+                        ToolCounter::ALL.iter().filter_map(|event| Some((event, tool.value(*event)?)))
+                    {
                         let name = KeyValue::new(names::TOOL_NAME, tool.descriptor.name);
                         observer.observe(count, &[name, KeyValue::new("candor.event", event.word())]);
                     }

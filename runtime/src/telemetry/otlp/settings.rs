@@ -52,8 +52,13 @@ pub(super) fn variable(name: &str) -> Option<String> {
 impl Destination {
     /// Finds out where `signal` is sent: to `base`, the value of the flag, or to where the environment says. `None` if it
     /// is not sent.
-    pub(super) fn of(signal: Signal, base: Option<&str>, variables: Variables<'_>) -> Result<Option<Self>, Message> {
-        let is_disabled = variables("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    pub(super) fn of(
+        signal: Signal,
+        base: Option<&str>,
+        variables: Variables<'_>,
+    ) -> Result<Option<Self>, Message> {
+        let is_disabled =
+            variables("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let word = signal.word();
         let exporter = variables(&format!("OTEL_{word}_EXPORTER"));
         let is_otlp = exporter.is_none_or(|exporters| exporters.split(',').any(|name| name.trim() == "otlp"));
@@ -87,8 +92,11 @@ impl Destination {
 
 /// Returns a protocol that the environment asks for and that the server does not have.
 pub(super) fn unsupported_protocol(variables: Variables<'_>) -> Option<(&'static str, String)> {
-    let names =
-        ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+    let names = [
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+        "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+    ];
     let mut asked = names.into_iter().filter_map(|name| Some((name, variables(name)?)));
     asked.find(|(_, protocol)| protocol != "http/protobuf")
 }
@@ -158,7 +166,10 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://b:4318/own"),
         ];
         assert_eq!(destination(Signal::Traces, None, &variables).as_deref(), Some("http://b:4318/own"));
-        assert_eq!(destination(Signal::Metrics, None, &variables).as_deref(), Some("http://a:4318/v1/metrics"));
+        assert_eq!(
+            destination(Signal::Metrics, None, &variables).as_deref(),
+            Some("http://a:4318/v1/metrics")
+        );
     }
 
     #[test]
