@@ -85,6 +85,7 @@ impl Exporting {
     }
 
     /// Sends what is left, within a limited time.
+    #[cfg_attr(not(feature = "otel"), expect(clippy::unused_self, reason = "nothing is sent"))]
     pub(super) fn stop(self) {
         #[cfg(feature = "otel")]
         if let Some(otlp) = self.otlp {

@@ -18,6 +18,7 @@ use opentelemetry_sdk::propagation::BaggagePropagator;
 const MAX_ID_BYTES: usize = 128;
 
 /// The source of a request's trace: looks a field up by its name.
+#[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "only exported spans have a parent"))]
 pub(crate) struct TraceFields<'a> {
     /// A text in the request's `_meta`: `traceparent`, `tracestate` or `baggage` (SEP-414).
     pub(crate) meta: &'a dyn Fn(&'static str) -> Option<&'a str>,
@@ -46,10 +47,7 @@ pub(crate) struct IncomingTrace {
 
 impl IncomingTrace {
     /// Reads a request; `None` if the server's spans are not recorded. A malformed field counts as missing.
-    #[cfg_attr(
-        not(feature = "telemetry"),
-        expect(unused_variables, reason = "without telemetry there is no span")
-    )]
+    #[cfg_attr(not(feature = "otel"), allow(unused_variables, reason = "only exported spans have a parent"))]
     pub(crate) fn read(
         id: impl FnOnce() -> String,
         session: impl FnOnce() -> Option<String>,

@@ -24,6 +24,7 @@ pub(crate) struct PartSpan {
     span: Span,
 }
 
+#[cfg_attr(not(feature = "telemetry"), expect(clippy::unused_self, reason = "there is no span"))]
 impl PartSpan {
     /// Opens the span of `part` below the current span. It closes with its last clone.
     #[cfg(feature = "telemetry")]

@@ -6,16 +6,8 @@ pub(crate) struct Traceparent<'a> {
     /// 32 digits, not all of them zero.
     pub(crate) trace: &'a str,
     /// The span that sent the request: 16 digits, not all of them zero.
-    #[cfg_attr(
-        not(feature = "otel"),
-        expect(dead_code, reason = "only exported spans have a remote parent")
-    )]
     pub(crate) parent: &'a str,
     /// Two digits.
-    #[cfg_attr(
-        not(feature = "otel"),
-        expect(dead_code, reason = "only exported spans have a remote parent")
-    )]
     pub(crate) flags: &'a str,
 }
 
