@@ -14,6 +14,7 @@ mod http;
 #[cfg(feature = "telemetry")]
 mod logging;
 mod opening;
+mod otlp;
 mod own_arguments;
 mod print;
 mod probe;
@@ -46,6 +47,15 @@ const DONE: u8 = 0;
 const FAILED: u8 = 1;
 /// There was no answer: a wrong argument, a server that does not start, a connection that breaks.
 const COULD_NOT: u8 = 2;
+
+/// The refusal of a flag whose feature the program was built without.
+#[cfg(any(not(feature = "otel"), all(feature = "http", not(feature = "oauth"))))]
+fn missing_feature(name: &str) -> Message {
+    Message::new(format!("this program was built without feature `{name}`")).help(format!(
+        "build it with `candor = {{ version = \"{}\", features = [\"{name}\"] }}` in its Cargo.toml",
+        concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"))
+    ))
+}
 
 /// The stack of the thread that runs a command inside `#[tokio::main]`: as large as that of a main thread.
 const MAIN_STACK_BYTES: usize = 8 * 1024 * 1024;

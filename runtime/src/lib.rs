@@ -30,6 +30,7 @@
 //! | `http` | yes | Streamable HTTP, API keys in a file, and health checks |
 //! | `redb` | yes | idempotency keys on disk. Without it they are kept in memory |
 //! | `telemetry` | yes | logs, spans and metrics of requests |
+//! | `otel` | no | traces and metrics for an OpenTelemetry collector (OTLP over HTTP); implies `telemetry` |
 //! | `oauth` | no | access tokens of an OAuth 2.1 authorization server; implies `http` |
 //!
 //! The minimum Rust version is 1.90. The kernel enforces declared effects on Linux; other systems enforce the rest.
@@ -66,6 +67,7 @@ mod schema;
 mod scopes;
 mod serve;
 mod server;
+mod spans;
 mod start_error;
 mod stderr;
 mod store;

@@ -46,6 +46,7 @@ use self::{
 use crate::{
     confirm::{Bound, RequestState},
     record::{DeniedBy, PendingRecord},
+    spans::{CallPart, PartSpan},
     telemetry::Ending,
     tool::{ask::Round, call::Call, outcome::Outcome, output::Reply},
 };
@@ -152,7 +153,8 @@ async fn decide(
             // A person may take minutes, and must not hold up other calls meanwhile.
             slot = None;
             let asked = Asked { index, tool, bound: &bound, preview: shown.as_deref() };
-            match confirmation::check(core, &asked, state, peer, pending).await? {
+            let confirmation = PartSpan::open(CallPart::Confirmation);
+            match confirmation.run(confirmation::check(core, &asked, state, peer, pending)).await? {
                 Confirmation::Given => None,
                 Confirmation::Pending(question) => return Ok(Decision::Answer(question)),
                 Confirmation::Refused(reply) => return Err(Denial::replied(DeniedBy::Confirmation)(reply)),
@@ -192,6 +194,7 @@ async fn decide(
         cancelled: if goes_on { CancellationToken::new() } else { request.cancelled },
         // tokio's clock, which tests can pause.
         deadline: tokio::time::Instant::now().into_std() + tool.descriptor.timeout,
+        span: PartSpan::current(),
     };
     Ok(Decision::Run(Box::new(CallWork {
         tool: index,
@@ -214,8 +217,18 @@ async fn perform(
     work: CallWork,
     waiting: &mut WaitingRequest,
 ) -> Result<CallAnswer, Denial> {
-    let CallWork { tool, call, arguments, slot, revision, confirmed_by, held_key, asker, task, _in_flight } =
-        work;
+    let CallWork {
+        tool,
+        mut call,
+        arguments,
+        slot,
+        revision,
+        confirmed_by,
+        held_key,
+        asker,
+        task,
+        _in_flight,
+    } = work;
     let run = CallRun::new(core, pending, tool, held_key.as_ref(), &confirmed_by);
     // Both are on the disk before the handler runs; neither waits for the other.
     let intent = run.record_intent(pending, &arguments);
@@ -224,9 +237,11 @@ async fn perform(
     task.begin();
     let executor = core.sandboxes.executor(run.tool.descriptor);
     let observer = core.sandboxes.observe(executor, tool, run.tool.descriptor);
+    let span = PartSpan::open(CallPart::Handler);
+    call.span = span.clone();
     let HandlerEnd { outcome, is_final, rest } =
-        run.handler(executor, call, arguments, slot, runs_to_end).await;
-    drop(observer);
+        span.run(run.handler(executor, call, arguments, slot, runs_to_end)).await;
+    drop((observer, span));
     match outcome {
         Outcome::Done(reply) => {
             let is_sandboxed = executor.sandbox_id().is_some();

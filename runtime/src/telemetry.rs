@@ -3,6 +3,8 @@
 //! [`Telemetry::begin`] opens an [`Observation`], which ends with [`Observation::end`] or when it is dropped. Without
 //! feature `telemetry`, both do nothing.
 
+#[cfg(feature = "telemetry")]
+mod conventions;
 mod ending;
 #[cfg(feature = "telemetry")]
 mod exposition;
@@ -18,6 +20,8 @@ mod metrics;
 mod observation;
 #[cfg(not(feature = "telemetry"))]
 mod off;
+#[cfg(feature = "otel")]
+mod otlp;
 #[cfg(feature = "telemetry")]
 mod span;
 
@@ -27,6 +31,8 @@ pub(crate) use self::off::NoSessionCount as SessionCount;
 pub(crate) use self::off::{
     NoObservation as Observation, NoTelemetry as Telemetry, NoToolTelemetry as ToolTelemetry,
 };
+#[cfg(all(feature = "otel", feature = "cli"))]
+pub(crate) use self::otlp::{Otlp, base_address};
 pub(crate) use self::{
     ending::{Ending, RequestEnd},
     facts::{ConfirmationEvent, RequestFacts},

@@ -19,6 +19,7 @@ pub use crate::{
     clock::Clock,
 };
 use crate::{
+    spans::PartSpan,
     tool::{ask::Round, call::Call, caller::Caller, descriptor::Descriptor},
     wire_names,
 };
@@ -202,5 +203,6 @@ pub fn call() -> Call {
         round: Round::default(),
         cancelled: CancellationToken::new(),
         deadline: Instant::now() + Duration::from_secs(3600),
+        span: PartSpan::current(),
     }
 }

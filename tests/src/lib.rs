@@ -5,6 +5,7 @@
 
 pub mod capability_client;
 pub mod child_process;
+pub mod collector;
 pub mod comparison;
 pub mod conformance;
 pub mod cut_proxy;

@@ -6,6 +6,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
+#[cfg(not(feature = "oauth"))]
+use super::missing_feature;
 use super::{Grants, duration, size};
 use crate::{
     access::{Access, AccessError},
@@ -232,10 +234,7 @@ impl Http {
 /// Refuses the flags of a feature that this program was built without.
 #[cfg(not(feature = "oauth"))]
 fn without_oauth(_: &str) -> Result<Infallible, Message> {
-    Err(Message::new("this program was built without feature `oauth`").help(format!(
-        "build it with `candor = {{ version = \"{}\", features = [\"oauth\"] }}` in its Cargo.toml",
-        concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"))
-    )))
+    Err(missing_feature("oauth"))
 }
 
 /// Reads an IP address and a port. `localhost` means 127.0.0.1.

@@ -8,7 +8,7 @@ use tracing::level_filters::LevelFilter;
 use crate::{
     message::Message,
     stderr,
-    telemetry::log::{self, LineFilter, LineForm},
+    telemetry::log::{self, LineFilter, LineForm, SpanLayer},
 };
 
 /// The standard variable of filters (`level`, or `target=level`, separated by commas).
@@ -59,8 +59,9 @@ impl From<LogLevel> for LevelFilter {
 }
 
 impl Logging {
-    /// Installs the log, unless the program has one.
-    pub(super) fn install(&self, is_quiet: bool) {
+    /// Installs the log and a layer for spans, unless the program has a subscriber of its own.
+    pub(super) fn install(&self, is_quiet: bool, spans: Option<SpanLayer>) {
+        let sends_spans = spans.is_some();
         let filter = self.filter(is_quiet);
         let exposes_texts = filter.exposes_texts();
         let by_default = if io::stderr().is_terminal() { LogForm::Text } else { LogForm::Json };
@@ -68,7 +69,13 @@ impl Logging {
             LogForm::Json => LineForm::Json,
             LogForm::Text => LineForm::Text,
         };
-        if !log::install(form, filter) {
+        if !log::install(form, filter, spans) {
+            if sends_spans {
+                let message = Message::new("no spans are sent")
+                    .note("the program has installed a subscriber of its own")
+                    .help("add a layer of `tracing-opentelemetry` to that subscriber");
+                stderr::line(format_args!("warning: {message}"));
+            }
             if self.log_format.is_some() || self.log_level.is_some() {
                 let message = Message::new("`--log-format` and `--log-level` have no effect")
                     .note("the program has installed a subscriber of its own, which gets all lines")

@@ -18,6 +18,7 @@ use super::{
     audit::Log,
     duration, fail,
     opening::{Reach, opening},
+    otlp::{Export, Exporting},
     signals::Signals,
     size,
 };
@@ -80,6 +81,8 @@ pub struct ServeOptions {
     /// least a day. The default is to keep all records, or what the program sets.
     #[arg(long, value_name = "TIME", value_parser = duration::retention)]
     audit_retention: Option<Duration>,
+    #[command(flatten)]
+    export: Export,
     #[cfg(feature = "http")]
     #[command(flatten)]
     http: Http,
@@ -116,18 +119,26 @@ impl ServeOptions {
 
     pub(super) fn run<C: State>(self, server: Server<C>) -> ExitCode {
         descriptors::raise_limit();
+        let exporting = self.export.start(&server.config.about);
         #[cfg(feature = "telemetry")]
-        self.logging.install(self.quiet);
+        self.logging.install(self.quiet, exporting.layer());
         // Before anything else runs: a database that prints while it opens must not write to the protocol's stream.
         let stdio = match self.take_stdio() {
             Ok(stdio) => stdio,
             Err(error) => return fail(&Message::failure("stdin and stdout cannot be taken", &error)),
         };
+        let exit = self.serve(server, stdio, &exporting);
+        exporting.stop();
+        exit
+    }
+
+    fn serve<C: State>(self, server: Server<C>, stdio: Option<Stdio>, exporting: &Exporting) -> ExitCode {
         // Outside the runtime of the service: a state that blocks the threads it is made on must delay no answer.
         let service = match self.build(server) {
             Ok(service) => service,
             Err(error) => return fail(&error),
         };
+        exporting.add(&service);
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {

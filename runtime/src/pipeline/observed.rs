@@ -34,6 +34,7 @@ pub(super) fn begin<'a>(
         transport: origin.transport,
         revision,
         trace: origin.trace.as_ref(),
+        incoming: origin.incoming.clone(),
         caller: core.audit.as_ref().map(|recorder| (caller, recorder)),
     })
 }

@@ -10,6 +10,7 @@ use crate::{
     limits::Slot,
     registry::{Definition, Registry},
     schema::SchemaForm,
+    spans::PartSpan,
     start_error::StartError,
     telemetry::ToolTelemetry,
     tool::{
@@ -102,6 +103,7 @@ pub(super) async fn text(
         round: Round::default(),
         cancelled: cancelled.child_token(),
         deadline: tokio::time::Instant::now().into_std() + descriptor.timeout,
+        span: PartSpan::current(),
     };
     let executor = core.sandboxes.executor(descriptor);
     let outcome = run::run(executor, handler, call, arguments, Slot::default(), false, telemetry).await;

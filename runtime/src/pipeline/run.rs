@@ -12,6 +12,7 @@ use crate::{
     message::Message,
     retry::{FullJitter, within},
     sandbox::{Executor, SandboxId},
+    spans::{CallPart, PartSpan},
     telemetry::ToolTelemetry,
     tool::{
         args::Args, call::Call, descriptor::Descriptor, error::ToolError, handler::Handler as Run,
@@ -112,12 +113,18 @@ impl HandlerRun<'_> {
     /// Runs the handler, and again after transient failures (`retry`), within the call's deadline.
     async fn attempts(&self, arguments: &Map<String, Value>) -> Outcome {
         let deadline = self.call.deadline;
-        let attempt = || async {
-            match self.attempt(arguments.clone()).await {
-                Outcome::Done(reply) if reply.error.as_ref().is_some_and(ToolError::is_transient) => {
-                    Err(reply)
+        let mut number = 0;
+        let attempt = || {
+            number += 1;
+            let span = PartSpan::open(CallPart::Attempt(number));
+            async move {
+                match span.run(self.attempt(arguments.clone())).await {
+                    Outcome::Done(reply) if reply.error.as_ref().is_some_and(ToolError::is_transient) => {
+                        span.fail();
+                        Err(reply)
+                    }
+                    settled => Ok(settled),
                 }
-                settled => Ok(settled),
             }
         };
         let last = attempt
@@ -137,12 +144,14 @@ impl HandlerRun<'_> {
         let (executor, stops) = (self.executor, tool.may_repeat());
         let sandbox_id = executor.sandbox_id();
         let is_sandboxed = move || sandbox_id.is_none_or(SandboxId::is_here);
+        // The handler's own spans are below this one, on whichever thread it runs.
+        let span = PartSpan::current();
         let outcome = match self.handler {
             Run::Blocking(run) => {
                 let run = Arc::clone(run);
                 let work = move || {
                     let _slot = slot;
-                    if is_sandboxed() { run(&call, args) } else { unsandboxed(tool).into() }
+                    span.enter(|| if is_sandboxed() { run(&call, args) } else { unsandboxed(tool).into() })
                 };
                 executor.block(work, stops).await
             }
@@ -152,7 +161,7 @@ impl HandlerRun<'_> {
                     let _slot = slot;
                     if is_sandboxed() { run(call, args).await } else { unsandboxed(tool).into() }
                 };
-                executor.run(work, stops).await
+                executor.run(span.run(work), stops).await
             }
         };
         match outcome {

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     audit::{AuditHandle, RecordKind, RecordWriter, prefixed},
     registry::Definition,
+    spans::{CallPart, PartSpan},
     tool::{ask::Ask, descriptor::Audit, error::ToolError, output::Reply},
 };
 
@@ -137,7 +138,8 @@ impl<'a> PendingRecord<'a> {
         };
         if self.is_required() {
             let record = RecordWriter::with(write);
-            return self.log.commit(RecordKind::Other, record).await.map_err(|_| NotRun);
+            let written = audit_commit(self.log.commit(RecordKind::Other, record));
+            return written.await.map_err(|_| NotRun);
         }
         self.log.note(RecordKind::Other, false, write);
         Ok(())
@@ -212,7 +214,7 @@ impl<'a> PendingRecord<'a> {
             record.text("question", &self.question(state));
         }
         record.object("decision", |decision| _ = decision.text("verdict", "allow"));
-        match log.commit(RecordKind::Intent(self.identity.call), record).await {
+        match audit_commit(log.commit(RecordKind::Intent(self.identity.call), record)).await {
             Ok(()) => Ok(Some(in_flight)),
             Err(_) => {
                 // The log may take the intent later.
@@ -221,6 +223,11 @@ impl<'a> PendingRecord<'a> {
             }
         }
     }
+}
+
+/// Waits for a record in a span of its own.
+fn audit_commit<F: Future>(written: F) -> impl Future<Output = F::Output> {
+    PartSpan::open(CallPart::AuditCommit).run(written)
 }
 
 /// A call that runs. Dropped before its outcome, it records that its client went away.
@@ -271,7 +278,8 @@ impl InFlightRecord<'_> {
             outcome.text("result_digest", &prefixed(&digest)).number("result_bytes", bytes);
         });
         let kind = RecordKind::Outcome(identity.call);
-        self.log.commit(kind, record).await.map_err(|_| ResultWithheld)
+        let written = audit_commit(self.log.commit(kind, record));
+        written.await.map_err(|_| ResultWithheld)
     }
 
     /// Records an end without a result.

@@ -94,7 +94,12 @@ impl Recorder {
             name,
             alias,
             caller: Arc::clone(caller),
-            origin: Origin { transport: origin.transport, client, trace: origin.trace.clone() },
+            origin: Origin {
+                transport: origin.transport,
+                client,
+                trace: origin.trace.clone(),
+                incoming: None,
+            },
             revision,
         };
         PendingRecord { log: &self.log, identity: Arc::new(identity), class, start: Instant::now() }

@@ -3,6 +3,7 @@
 pub(crate) mod call;
 pub(super) mod callers;
 pub(super) mod handler;
+pub(super) mod incoming;
 pub(super) mod info;
 mod logging;
 mod observed;

@@ -146,6 +146,12 @@ impl Service {
         Arc::clone(self.shared.core.sandboxes.watch())
     }
 
+    /// Sends the server's metrics to a collector.
+    #[cfg(all(feature = "otel", feature = "cli"))]
+    pub(crate) fn export_metrics(&self, otlp: &crate::telemetry::Otlp) {
+        self.shared.core.telemetry.export(otlp);
+    }
+
     /// The server's background work.
     #[cfg(feature = "cli")]
     pub(crate) fn background(&self) -> &Background {

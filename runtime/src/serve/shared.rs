@@ -17,6 +17,7 @@ use crate::{
     record::{Origin, TraceId},
     revision::Revision,
     scopes::Scopes,
+    spans::IncomingTrace,
 };
 
 /// Everything that the connections of one server share.
@@ -47,12 +48,14 @@ pub(crate) struct ReadinessCheck {
 }
 
 impl Shared {
-    /// Describes how a call arrived. The client's identity is read only if calls are recorded.
+    /// Describes how a call arrived. The client's identity is read only if calls are recorded. `incoming` is what the span
+    /// of the request takes from it.
     pub(super) fn origin(
         &self,
         transport: &'static str,
         meta: &RequestMetaObject,
         client: impl FnOnce() -> Option<Implementation>,
+        incoming: Option<Arc<IncomingTrace>>,
     ) -> Origin {
         let client = self.core.audit.as_ref().and_then(|_| client());
         let traceparent = meta.get("traceparent").and_then(Value::as_str);
@@ -60,6 +63,7 @@ impl Shared {
             transport,
             client: client.map(|client| format!("{}/{}", client.name, client.version)),
             trace: traceparent.and_then(TraceId::parse),
+            incoming,
         }
     }
 

@@ -1,8 +1,11 @@
 //! Defines the facts of a request that are known before it is answered.
 
+use std::sync::Arc;
+
 use crate::{
     record::{Recorder, TraceId},
     revision::Revision,
+    spans::IncomingTrace,
     tool::caller::Caller,
 };
 
@@ -19,6 +22,8 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) revision: Option<Revision>,
     /// The trace that the client says the request is part of.
     pub(crate) trace: Option<&'a TraceId>,
+    /// What the span takes from the request; `None` if no span is recorded.
+    pub(crate) incoming: Option<Arc<IncomingTrace>>,
     /// The caller, and the log under whose key lines name it.
     pub(crate) caller: Option<(&'a Caller, &'a Recorder)>,
 }

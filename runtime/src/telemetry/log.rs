@@ -69,9 +69,12 @@ fn repeats(metadata: &Metadata<'_>) -> bool {
     REPEATING.contains(&target)
 }
 
-/// Installs the log of this process. Returns whether it was: a program may have a subscriber of its own, which then gets the
+/// A layer that takes the spans of the process.
+pub(crate) type SpanLayer = Box<dyn tracing_subscriber::Layer<Spans> + Send + Sync>;
+
+/// Installs the log of this process, beside a layer for spans if there is one. Returns whether it was: a program may have a subscriber of its own, which then gets the
 /// events instead.
-pub(crate) fn install(form: LineForm, filter: LineFilter) -> bool {
+pub(crate) fn install(form: LineForm, filter: LineFilter, spans: Option<SpanLayer>) -> bool {
     let lines = Layer::default().with_writer(|| StderrLine);
     let installed = match form {
         LineForm::Json => {
@@ -80,14 +83,14 @@ pub(crate) fn install(form: LineForm, filter: LineFilter) -> bool {
                 WithoutValues { format: format.with_current_span(false).with_span_list(false), form };
             let lines = lines.fmt_fields(JsonFields::new()).event_format(format);
             tracing::subscriber::set_global_default(
-                Spans::default().with(lines.with_filter(filter.into_filter())),
+                Spans::default().with(spans).with(lines.with_filter(filter.into_filter())),
             )
         }
         LineForm::Text => {
             let format = WithoutValues { format: format::format().with_ansi(false), form };
             let lines = lines.with_ansi(false).fmt_fields(DefaultFields::new()).event_format(format);
             tracing::subscriber::set_global_default(
-                Spans::default().with(lines.with_filter(filter.into_filter())),
+                Spans::default().with(spans).with(lines.with_filter(filter.into_filter())),
             )
         }
     };

@@ -49,7 +49,7 @@ pub(super) enum ToolCounter {
 }
 
 impl ToolCounter {
-    const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Panics,
         Self::Replays,
         Self::Retries,
@@ -67,6 +67,20 @@ impl ToolCounter {
             Self::Retries => 2,
             Self::SandboxViolations => 3,
             Self::Confirmation(event) => 4 + event as usize,
+        }
+    }
+
+    /// Returns the name of the event for a collector.
+    #[cfg(feature = "otel")]
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Panics => "panic",
+            Self::Replays => "replay",
+            Self::Retries => "retry",
+            Self::SandboxViolations => "sandbox_violation",
+            Self::Confirmation(ConfirmationEvent::Asked) => "confirmation_asked",
+            Self::Confirmation(ConfirmationEvent::Given) => "confirmation_given",
+            Self::Confirmation(ConfirmationEvent::Refused) => "confirmation_refused",
         }
     }
 

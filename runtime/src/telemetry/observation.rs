@@ -1,5 +1,7 @@
 //! Follows one request from its beginning to its end, and then counts it and writes its line in the log.
 
+#[cfg(feature = "otel")]
+use std::sync::OnceLock;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -9,6 +11,10 @@ use tracing::Instrument as _;
 
 #[cfg(feature = "http")]
 use super::metrics::SessionCount;
+#[cfg(feature = "otel")]
+use super::otlp::Instruments;
+#[cfg(all(feature = "otel", feature = "cli"))]
+use super::otlp::Otlp;
 use super::{
     ConfirmationEvent, Ending, LiveValues, McpMethod, RequestEnd, RequestFacts, exposition,
     metrics::{Metrics, ToolCounter, ToolMetrics},
@@ -22,11 +28,26 @@ use crate::{
 /// The telemetry of one server.
 pub(crate) struct Telemetry {
     metrics: Arc<Metrics>,
+    /// The metrics for a collector, if there is one.
+    #[cfg(feature = "otel")]
+    instruments: OnceLock<Instruments>,
 }
 
 impl Telemetry {
     pub(crate) fn new(registry: &Registry) -> Self {
-        Self { metrics: Arc::new(Metrics::new(registry)) }
+        Self {
+            metrics: Arc::new(Metrics::new(registry)),
+            #[cfg(feature = "otel")]
+            instruments: OnceLock::new(),
+        }
+    }
+
+    /// Records the metrics for a collector as well, from now on.
+    #[cfg(all(feature = "otel", feature = "cli"))]
+    pub(crate) fn export(&self, otlp: &Otlp) {
+        if let Some(meter) = otlp.meter() {
+            self.instruments.get_or_init(|| Instruments::new(&meter, &self.metrics, otlp.lost_spans()));
+        }
     }
 
     /// Begins to observe a request.
@@ -122,6 +143,10 @@ impl Observation<'_> {
         let duration = self.start.elapsed();
         let (metrics, facts) = (&self.telemetry.metrics, &self.facts);
         metrics.observe(facts.method, facts.tool, ending.end, duration);
+        #[cfg(feature = "otel")]
+        if let Some(instruments) = self.telemetry.instruments.get() {
+            instruments.observe(facts.method, self.telemetry.name(facts.tool), ending.end, duration);
+        }
         if let Some(by) = ending.denied_by {
             metrics.denied(by);
         }

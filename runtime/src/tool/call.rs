@@ -18,6 +18,7 @@ use super::{
     progress::{Level, Report, ReportFilter},
     request_info::RequestInfo,
 };
+use crate::spans::PartSpan;
 
 /// The context of a call. A function with a parameter `&Call` receives it. Callers do not see that parameter.
 ///
@@ -49,6 +50,8 @@ pub struct Call {
     pub(crate) round: Round,
     pub(crate) cancelled: CancellationToken,
     pub(crate) deadline: Instant,
+    /// The span of the handler, once it runs.
+    pub(crate) span: PartSpan,
 }
 
 impl Call {
@@ -240,6 +243,25 @@ impl Call {
     /// Returns the state that the tool saved when it asked ([`Ask::state`](crate::Ask::state)).
     pub fn state(&self) -> Option<&str> {
         self.round.state.as_deref()
+    }
+
+    /// Returns the span of the handler. Spans that the handler opens are below it already; a thread or a task that the handler
+    /// starts enters it.
+    ///
+    /// ```
+    /// # use candor::{Call, mcp_tool};
+    /// /// Read a large file.
+    /// #[mcp_tool(read_only, closed_world, public)]
+    /// fn read(call: &Call) -> u32 {
+    ///     let span = call.span().clone();
+    ///     let reader = std::thread::spawn(move || span.in_scope(|| 5));
+    ///     reader.join().unwrap_or_default()
+    /// }
+    /// # assert_eq!(read(&candor::testing::call()), 5);
+    /// ```
+    #[cfg(feature = "telemetry")]
+    pub fn span(&self) -> &tracing::Span {
+        self.span.tracing()
     }
 
     /// Returns whether the caller has cancelled the call, or its deadline has passed.

@@ -36,11 +36,12 @@ use crate::{
         convert,
         mcp::{
             call::header_keys,
-            info, peer,
+            incoming, info, peer,
             rounds::{CallInput, Invocation},
         },
         shared::Shared,
     },
+    spans::IncomingTrace,
     tool::{ask::ClientFeatures, caller::Caller, request_info::RequestInfo},
     wire_names,
 };
@@ -59,6 +60,7 @@ pub(super) struct FastCall {
     info: Option<Arc<RequestInfo>>,
     /// The idempotency keys in the headers.
     header_keys: Vec<Box<[u8]>>,
+    incoming: Option<Arc<IncomingTrace>>,
 }
 
 impl FastCall {
@@ -98,7 +100,8 @@ impl FastCall {
                     Arc::new(request)
                 });
                 let header_keys = header_keys(headers);
-                Ok(Self { id, tool, params, meta, features, info, header_keys })
+                let incoming = incoming::of_plain_call(&id, &meta, headers);
+                Ok(Self { id, tool, params, meta, features, info, header_keys, incoming })
             }
             _ => Err((id, params.name.into_owned(), meta)),
         }
@@ -134,7 +137,7 @@ impl FastCall {
 
     /// Describes the client, for the audit log.
     pub(super) fn origin(&self, shared: &Shared) -> Origin {
-        shared.origin("http", &self.meta, || self.meta.client_info())
+        shared.origin("http", &self.meta, || self.meta.client_info(), self.incoming.clone())
     }
 
     async fn call(

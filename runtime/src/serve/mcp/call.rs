@@ -108,7 +108,12 @@ impl McpHandler {
             caller,
             revision,
             idempotency_key: sent_key(context),
-            origin: self.shared.origin(self.callers.transport(), &context.meta, || context.client_info()),
+            origin: self.shared.origin(
+                self.callers.transport(),
+                &context.meta,
+                || context.client_info(),
+                self.incoming(context),
+            ),
             reports: None,
             info: self.info(tool, context),
             cancelled: context.ct.clone(),

@@ -30,6 +30,7 @@ use super::{logging, observed};
 use crate::{
     revision::Revision,
     serve::{convert, shared::Shared},
+    spans::IncomingTrace,
     telemetry::{McpMethod, Observation, RequestFacts},
     tool::session_state::SessionState,
 };
@@ -269,7 +270,7 @@ impl ServerHandler for McpHandler {
         &self,
         context: SubscriptionContext,
     ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
-        let observation = self.begin(McpMethod::SubscriptionsListen, Revision::V2026_07_28);
+        let observation = self.begin(McpMethod::SubscriptionsListen, Revision::V2026_07_28, None);
         observed::answer(observation, self.subscription(context))
     }
 
@@ -335,16 +336,22 @@ impl McpHandler {
 
     /// Begins to observe a request that is not a well-formed call.
     pub(super) fn observe(&self, method: McpMethod, context: &RequestContext<RoleServer>) -> Observation<'_> {
-        self.begin(method, revision(context))
+        self.begin(method, revision(context), self.incoming(context))
     }
 
-    fn begin(&self, method: McpMethod, revision: Revision) -> Observation<'_> {
+    fn begin(
+        &self,
+        method: McpMethod,
+        revision: Revision,
+        incoming: Option<Arc<IncomingTrace>>,
+    ) -> Observation<'_> {
         self.shared.core.telemetry.begin(RequestFacts {
             method,
             tool: None,
             transport: self.callers.transport(),
             revision: Some(revision),
             trace: None,
+            incoming,
             caller: None,
         })
     }

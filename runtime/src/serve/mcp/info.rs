@@ -103,7 +103,7 @@ pub(crate) fn add_headers(info: &mut RequestInfo, headers: &HeaderMap) {
 
 /// Returns a name for the session of an HTTP request that does not give access to it.
 #[cfg(feature = "http")]
-fn session_name(headers: &HeaderMap) -> Option<String> {
+pub(super) fn session_name(headers: &HeaderMap) -> Option<String> {
     let digest = Sha256::digest(headers.get(SESSION_HEADER)?.as_bytes());
     Some(digest[..8].iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -1,0 +1,23 @@
+//! Makes the spans inside a request, and reads the trace that a request belongs to.
+//!
+//! Without feature `telemetry`, nothing here does anything.
+
+mod incoming;
+mod part;
+mod traceparent;
+
+pub(crate) use self::{
+    incoming::{IncomingTrace, TraceFields},
+    part::{CallPart, PartSpan},
+    traceparent::Traceparent,
+};
+
+/// The target of all spans that the server makes. Filters name it.
+#[cfg(feature = "telemetry")]
+pub(crate) const TARGET: &str = "candor::span";
+
+/// Returns whether the installed subscriber takes the server's spans.
+#[cfg(feature = "telemetry")]
+pub(crate) fn are_recorded() -> bool {
+    tracing::span_enabled!(target: TARGET, tracing::Level::INFO)
+}

@@ -1,0 +1,57 @@
+//! A server whose handlers open spans of their own, fail for a while, or must be confirmed.
+
+use std::{
+    process::ExitCode,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use candor::{Call, Server, ToolError, mcp_tool, tools};
+use tracing::Instrument as _;
+
+/// Open a span, and another one on a thread of the handler's own.
+#[mcp_tool(read_only, closed_world, public)]
+fn open_spans(call: &Call) -> &'static str {
+    tracing::info_span!("look up").in_scope(|| tracing::info!("found"));
+    let span = call.span().clone();
+    let work = move || span.in_scope(|| tracing::info_span!("read ahead").in_scope(|| ()));
+    std::thread::spawn(work).join().map_or("failed", |()| "ok")
+}
+
+/// Open a span across an await.
+#[mcp_tool(read_only, closed_world, public)]
+async fn open_span() -> &'static str {
+    tokio::task::yield_now().instrument(tracing::info_span!("wait")).await;
+    "ok"
+}
+
+/// Fail twice, then answer.
+#[mcp_tool(read_only, closed_world, public, retry = 3)]
+fn unsteady() -> Result<&'static str, ToolError> {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    if RUNS.fetch_add(1, Ordering::Relaxed) < 2 { Err(ToolError::transient("busy")) } else { Ok("ok") }
+}
+
+/// Fail.
+#[mcp_tool(read_only, closed_world, public)]
+fn fails() -> Result<&'static str, ToolError> {
+    Err(ToolError::new("no"))
+}
+
+/// Ask first.
+#[mcp_tool(destructive, idempotent, closed_world, public)]
+fn wipe() -> &'static str {
+    "ok"
+}
+
+/// Return the baggage that the client sent.
+#[mcp_tool(read_only, closed_world, public)]
+fn baggage() -> String {
+    use opentelemetry::baggage::BaggageExt as _;
+
+    let context = opentelemetry::Context::current();
+    context.baggage().get("user").map(ToString::to_string).unwrap_or_default()
+}
+
+fn main() -> ExitCode {
+    Server::new("traced", "3.2.1").tools(tools![open_spans, open_span, unsteady, fails, wipe, baggage]).main()
+}

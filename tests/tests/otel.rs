@@ -1,0 +1,225 @@
+//! Servers that send spans and metrics to a collector, which takes them or fails.
+
+use std::{collections::BTreeMap, process::Command, time::Duration};
+
+use candor_tests::{
+    collector::{Behaviour, Collector, SeenSpan},
+    http::{HttpServer, modern},
+    messages::{INITIALIZED, initialize, metadata, request},
+    stdio_server::StdioServer,
+    wait::wait_until,
+};
+use serde_json::{Value, json};
+
+const REVISION: &str = "2026-07-28";
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT: &str = "00f067aa0ba902b7";
+
+fn command(variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_traced"));
+    command.env("OTEL_BSP_SCHEDULE_DELAY", "50").env("OTEL_METRIC_EXPORT_INTERVAL", "100");
+    command.envs(variables.iter().copied());
+    command
+}
+
+fn start(endpoint: &str, variables: &[(&str, &str)]) -> StdioServer {
+    let mut command = command(variables);
+    command.args(["serve", "--quiet", "--yes", "wipe", "--otlp-endpoint", endpoint]);
+    StdioServer::start(command)
+}
+
+/// A call of 2026-07-28 with further fields in `_meta`.
+fn call(id: u32, tool: &str, fields: &[(&str, &str)]) -> String {
+    let mut meta = metadata(REVISION, &json!({}));
+    for (key, value) in fields {
+        meta[*key] = json!(value);
+    }
+    request(&json!(id), "tools/call", json!({"name": tool, "arguments": {}, "_meta": meta}))
+}
+
+async fn answer(server: &mut StdioServer, line: &str) -> Value {
+    server.client.exchange(line).await
+}
+
+/// The names of one kind in the table of the conventions.
+fn conventions(kind: &str) -> Vec<String> {
+    let table = concat!(env!("CARGO_MANIFEST_DIR"), "/telemetry/conventions.tsv");
+    let table = std::fs::read_to_string(table).unwrap();
+    let rows = table.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t'));
+    rows.filter_map(|mut row| (row.next() == Some(kind)).then(|| row.next().unwrap().to_owned())).collect()
+}
+
+fn attribute<'a>(span: &'a SeenSpan, name: &str) -> Option<&'a str> {
+    span.attributes.get(name).map(String::as_str)
+}
+
+#[tokio::test]
+async fn otel_span_of_a_call_follows_the_conventions_and_continues_the_trace_of_its_client() {
+    let collector = Collector::start(Behaviour::Takes).await;
+    let mut server = start(&collector.url(), &[]);
+    let traceparent = format!("00-{TRACE}-{PARENT}-01");
+    let fields = [("traceparent", traceparent.as_str()), ("tracestate", "a=1"), ("baggage", "user=ada")];
+    answer(&mut server, &call(1, "open_spans", &fields)).await;
+    let span = collector.span("tools/call open_spans").await;
+    assert_eq!((span.trace.as_str(), span.parent.as_str(), span.kind, span.status), (TRACE, PARENT, 2, 0));
+    assert_eq!(span.trace_state, "a=1");
+    let expected: BTreeMap<String, String> = [
+        ("gen_ai.operation.name", "execute_tool"),
+        ("gen_ai.tool.name", "open_spans"),
+        ("jsonrpc.request.id", "1"),
+        ("mcp.method.name", "tools/call"),
+        ("mcp.protocol.version", REVISION),
+        ("network.transport", "pipe"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    assert_eq!(span.attributes, expected);
+    let handler = collector.span("handler").await;
+    assert_eq!((&handler.trace, &handler.parent), (&span.trace, &span.id));
+    for name in ["look up", "read ahead"] {
+        let own = collector.span(name).await;
+        assert_eq!((own.trace.as_str(), &own.parent), (TRACE, &handler.id), "{name}");
+    }
+    answer(&mut server, &call(2, "open_span", &fields)).await;
+    let own = collector.span("wait").await;
+    let handlers = collector.spans().into_iter().filter(|span| span.name == "handler");
+    assert!(handlers.into_iter().any(|handler| handler.id == own.parent), "{own:?}");
+    let reply = answer(&mut server, &call(3, "baggage", &fields)).await;
+    assert_eq!(reply["result"]["content"][0]["text"], "ada", "{reply}");
+    assert_eq!(collector.resource()["service.name"], "traced");
+}
+
+#[tokio::test]
+async fn otel_spans_tell_errors_of_the_server_from_mistakes_of_the_caller() {
+    let collector = Collector::start(Behaviour::Takes).await;
+    let mut server =
+        start(&collector.url(), &[("OTEL_SERVICE_NAME", "own"), ("OTEL_RESOURCE_ATTRIBUTES", "a=b")]);
+    answer(&mut server, &call(1, "fails", &[])).await;
+    let failed = collector.span("tools/call fails").await;
+    assert_eq!((attribute(&failed, "error.type"), failed.status), (Some("tool_error"), 2));
+    assert_eq!(failed.parent, "");
+    answer(&mut server, &call(2, "no_such_tool_mark", &[])).await;
+    let unknown = collector.span("tools/call").await;
+    assert_eq!((attribute(&unknown, "error.type"), unknown.status), (None, 0), "{unknown:?}");
+    assert_eq!(attribute(&unknown, "rpc.response.status_code"), Some("-32602"));
+    assert!(!format!("{unknown:?}").contains("mark"), "a name from the wire is in no span: {unknown:?}");
+    answer(&mut server, &call(3, "unsteady", &[])).await;
+    let steady = collector.span("tools/call unsteady").await;
+    wait_until(async || collector.spans().iter().filter(|span| span.name == "attempt").count() == 3).await;
+    let attempts: Vec<_> = collector.spans().into_iter().filter(|span| span.name == "attempt").collect();
+    let statuses: Vec<_> = attempts.iter().map(|span| span.status).collect();
+    assert_eq!((statuses, steady.status), (vec![2, 2, 0], 0));
+    assert_eq!(collector.resource()["service.name"], "own");
+    assert_eq!(collector.resource()["a"], "b");
+}
+
+#[tokio::test]
+async fn otel_malformed_traceparent_starts_a_trace_of_its_own() {
+    let collector = Collector::start(Behaviour::Takes).await;
+    let mut server = start(&collector.url(), &[]);
+    let malformed = [
+        format!("00-{}-{PARENT}-01", TRACE.to_uppercase()),
+        format!("00-{}-{PARENT}-01", "0".repeat(32)),
+        format!("00-{TRACE}-{}-01", "0".repeat(16)),
+        format!("ff-{TRACE}-{PARENT}-01"),
+        format!("00-{TRACE}0-{PARENT}-01"),
+    ];
+    for (id, traceparent) in (1..).zip(&malformed) {
+        answer(&mut server, &call(id, "baggage", &[("traceparent", traceparent)])).await;
+    }
+    let calls = || collector.spans().into_iter().filter(|span| span.name == "tools/call baggage");
+    wait_until(async || calls().count() == malformed.len()).await;
+    assert!(calls().all(|span| span.parent.is_empty() && span.trace != TRACE));
+}
+
+#[tokio::test]
+async fn otel_trace_of_the_http_request_is_a_link() {
+    let collector = Collector::start(Behaviour::Takes).await;
+    let server = HttpServer::start(command(&[]), &["--otlp-endpoint", &collector.url()]).await;
+    let request = modern("tools/call", json!({"name": "baggage", "arguments": {}}));
+    let request = request.with("mcp-name", "baggage").with("traceparent", &format!("00-{TRACE}-{PARENT}-01"));
+    let response = server.send(&request).await;
+    assert_eq!(response.status, 200);
+    let span = collector.span("tools/call baggage").await;
+    assert_eq!(span.links, [(TRACE.to_owned(), PARENT.to_owned())]);
+    assert_eq!((span.parent.as_str(), attribute(&span, "network.transport")), ("", Some("tcp")));
+}
+
+#[tokio::test]
+async fn otel_names_are_those_of_the_conventions() {
+    let collector = Collector::start(Behaviour::Takes).await;
+    let mut server = start(&collector.url(), &[]);
+    let initialized = answer(&mut server, &initialize("2025-06-18")).await;
+    assert!(initialized["result"].is_object(), "{initialized}");
+    server.client.send(INITIALIZED).await;
+    for (id, method) in (1..).zip(["tools/list", "ping", "prompts/list"]) {
+        answer(&mut server, &request(&json!(id), method, json!({}))).await;
+    }
+    for (id, tool) in (10..).zip(["fails", "unknown", "wipe"]) {
+        answer(&mut server, &request(&json!(id), "tools/call", json!({"name": tool, "arguments": {}}))).await;
+    }
+    for name in ["tools/list", "ping", "tools/call wipe"] {
+        let span = collector.span(name).await;
+        assert!(attribute(&span, "mcp.session.id").is_some(), "{span:?}");
+    }
+    let allowed = conventions("span");
+    for span in collector.spans().iter().filter(|span| span.kind == 2) {
+        let unknown =
+            span.attributes.keys().filter(|name| !allowed.contains(name) && !name.starts_with("candor."));
+        assert_eq!(unknown.collect::<Vec<_>>(), Vec::<&String>::new(), "{span:?}");
+    }
+    let duration = "mcp.server.operation.duration";
+    wait_until(async || collector.metric(duration).len() >= 6).await;
+    let (metrics, allowed) = (conventions("metric"), conventions("metric_attribute"));
+    for name in collector.metrics() {
+        assert!(metrics.contains(&name) || name.starts_with("candor."), "{name}");
+    }
+    for series in collector.metric(duration) {
+        assert!(series.keys().all(|name| allowed.contains(name)), "{series:?}");
+    }
+}
+
+#[tokio::test]
+async fn otel_collector_that_fails_neither_delays_nor_fails_calls_and_is_reported_once() {
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for behaviour in [
+        None,
+        Some(Behaviour::Fails),
+        Some(Behaviour::Hangs),
+        Some(Behaviour::ServesPages),
+        Some(Behaviour::Babbles),
+    ] {
+        let collector = match behaviour {
+            Some(behaviour) => Some(Collector::start(behaviour).await),
+            None => None,
+        };
+        let url = collector.as_ref().map_or_else(|| format!("http://{unused}"), Collector::url);
+        let mut server = start(&url, &[("OTEL_EXPORTER_OTLP_TIMEOUT", "500")]);
+        for id in 1..=50 {
+            let reply = answer(&mut server, &call(id, "open_span", &[])).await;
+            assert_eq!(reply["result"]["content"][0]["text"], "ok", "{behaviour:?}: {reply}");
+        }
+        let reported = |text: &str| text.matches("telemetry: the collector at").count();
+        wait_until(async || reported(&server.stderr()) > 0).await;
+        if let Some(collector) = &collector {
+            let before = collector.requests();
+            wait_until(async || collector.requests() > before).await;
+        }
+        answer(&mut server, &call(60, "open_span", &[])).await;
+        let exit = tokio::time::timeout(Duration::from_secs(30), server.close()).await.expect("it ends");
+        assert_eq!(exit.status.code(), Some(0), "{behaviour:?}: {}", exit.stderr);
+        assert_eq!(reported(&exit.stderr), 1, "{behaviour:?}: {}", exit.stderr);
+        assert!(exit.stderr.contains("did not reach the collector"), "{behaviour:?}: {}", exit.stderr);
+    }
+}
+
+#[tokio::test]
+async fn otel_spans_of_the_last_calls_are_sent_before_the_process_ends() {
+    let collector = Collector::start(Behaviour::Takes).await;
+    let mut server = start(&collector.url(), &[("OTEL_BSP_SCHEDULE_DELAY", "3600000")]);
+    answer(&mut server, &call(1, "baggage", &[])).await;
+    let exit = server.close().await;
+    assert_eq!(exit.status.code(), Some(0), "{}", exit.stderr);
+    assert!(collector.spans().iter().any(|span| span.name == "tools/call baggage"), "{}", exit.stderr);
+    assert!(!exit.stderr.contains("telemetry:"), "{}", exit.stderr);
+}
