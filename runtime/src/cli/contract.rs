@@ -131,8 +131,8 @@ impl CheckArgs {
 
 impl DiffArgs {
     pub(super) fn run<C: State>(&self, server: &Server<C>) -> ExitCode {
-        let program = || match server.lock() {
-            Ok(lock) => ContractSource::Program.of_text(&lock),
+        let program = || match server.outline() {
+            Ok(outline) => Ok(Contract::of_program(&outline)),
             Err(error) => {
                 Err(Uncompared { id: "program-without-contract", message: Message::new(error.to_string()) })
             }

@@ -84,11 +84,23 @@ pub(crate) fn lock(outline: &Outline) -> String {
         Value::from(Map::from_iter([digest, ("definition".to_owned(), definition(tool).into())]))
     });
     let about = &outline.about;
-    let mut lock = json!({
-        "lock_format": LOCK_FORMAT,
-        "server": {"name": about.name, "version": about.version},
-        "title": about.title,
-        "instructions": about.instructions,
+    let mut lock = settings(outline);
+    lock.insert("lock_format".to_owned(), LOCK_FORMAT.into());
+    lock.insert("server".to_owned(), json!({"name": about.name, "version": about.version}));
+    lock.insert("tools".to_owned(), tools.collect());
+    let mut lock = Value::from(lock);
+    // Another crate of the program may have turned on the feature that keeps the order of insertion.
+    lock.sort_all_objects();
+    let mut text = serde_json::to_string_pretty(&lock).expect("JSON values have string keys");
+    text.push('\n');
+    text
+}
+
+/// The members of a lock other than its format, the server and the tools.
+fn settings(outline: &Outline) -> Map<String, Value> {
+    let settings = json!({
+        "title": outline.about.title,
+        "instructions": outline.about.instructions,
         "protocol_revisions": outline.revisions.iter().map(|revision| revision.as_str()).collect::<Vec<_>>(),
         "visibility": match outline.visibility {
             Visibility::Hidden => "hidden",
@@ -98,15 +110,27 @@ pub(crate) fn lock(outline: &Outline) -> String {
         "basic_scopes": outline.scopes.basic(),
         "scope_implies": outline.scopes.implied(),
     });
-    lock["tools"] = tools.collect();
-    // Another crate of the program may have turned on the feature that keeps the order of insertion.
-    lock.sort_all_objects();
-    let mut text = serde_json::to_string_pretty(&lock).expect("JSON values have string keys");
-    text.push('\n');
-    text
+    let Value::Object(settings) = settings else { unreachable!("an object above") };
+    settings
 }
 
 impl Lock {
+    /// The contract of a server, equal to the one that is read from the text of its lock.
+    #[cfg(feature = "cli")]
+    pub(crate) fn of(outline: &Outline) -> Self {
+        let tools = outline.registry.tools().iter().map(|tool| {
+            let locked = LockedTool { digest: Some(tool.digest.clone()), definition: definition(tool) };
+            (tool.name().to_owned(), locked)
+        });
+        Self {
+            name: outline.about.name.clone(),
+            version: outline.about.version.clone(),
+            settings: settings(outline),
+            tools: tools.collect(),
+            is_listed: false,
+        }
+    }
+
     /// Reads a lock, and checks that nothing in it was edited by hand.
     pub(crate) fn read(text: &str) -> Result<Self, LockFault> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);

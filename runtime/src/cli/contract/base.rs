@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    contract::{Lock, Uncompared},
+    contract::{Lock, Outline, Uncompared},
     message::Message,
     text,
 };
@@ -18,9 +18,20 @@ pub(super) struct Contract {
     pub(super) shown: String,
 }
 
+impl Contract {
+    /// The contract that this program declares.
+    pub(super) fn of_program(outline: &Outline) -> Self {
+        Self::at(Lock::of(outline), "this program")
+    }
+
+    fn at(lock: Lock, place: &str) -> Self {
+        let shown = format!("{} {} ({place})", text::shown(&lock.name), text::shown(&lock.version));
+        Self { lock, shown }
+    }
+}
+
 /// The place of a contract.
 pub(super) enum ContractSource {
-    Program,
     File(PathBuf),
     GitRevision(String),
     Url(String),
@@ -45,7 +56,6 @@ impl ContractSource {
     /// Reads the contract; a git revision has it under the path of `file`.
     pub(super) fn read(self, file: &Path) -> Result<Contract, Uncompared> {
         let text = match &self {
-            Self::Program => unreachable!("the program writes its own contract"),
             Self::Url(url) => return listing(url),
             Self::File(path) => fs::read_to_string(path).map_err(|error| {
                 let message = Message::new(format!("the lock {} cannot be read: {error}", path.display()));
@@ -61,17 +71,15 @@ impl ContractSource {
     }
 
     /// Reads the text of a lock.
-    pub(super) fn of_text(self, text: &str) -> Result<Contract, Uncompared> {
+    fn of_text(self, text: &str) -> Result<Contract, Uncompared> {
         let place = self.shown();
         let lock = Lock::read(text)
             .map_err(|fault| Uncompared { id: fault.id(), message: fault.message(&place) })?;
-        let shown = format!("{} {} ({place})", text::shown(&lock.name), text::shown(&lock.version));
-        Ok(Contract { lock, shown })
+        Ok(Contract::at(lock, &place))
     }
 
     fn shown(&self) -> String {
         match self {
-            Self::Program => "this program".to_owned(),
             Self::File(path) => path.display().to_string(),
             Self::GitRevision(revision) => format!("revision {}", text::shown(revision)),
             Self::Url(url) => text::shown(url),
