@@ -168,6 +168,7 @@ fn doctor_reports_each_declaration_and_its_enforcement() {
     assert_eq!((code, &*stderr), (0, ""));
     for line in [
         "MCP revisions: 2025-06-18, 2025-11-25, 2026-07-28",
+        "transports: stdio, HTTP",
         "  destructive  clear_alerts",
         "  write:alerts  clear_alerts, set_alert",
         "  scope            by the runtime                 7 tools",

@@ -1,6 +1,6 @@
-//! The recipe of "Pools, drivers and threads" (`candor::_pools`) for reqwest: its clients are shared by sandboxed tools and one
-//! that writes, in both orders. A `testing::Client` fails a test in which a sandboxed tool starts a thread that outlives the
-//! call. The example server `notes` is the recipe of rusqlite with r2d2, and `tests/sqlx` has that of sqlx.
+//! The recipe of "Pools, drivers and threads" (`candor::_guide::pools`) for reqwest: its clients are shared by sandboxed
+//! tools and one that writes, in both orders. A `testing::Client` fails a test in which a sandboxed tool starts a thread
+//! that outlives the call. The example server `notes` is the recipe of rusqlite with r2d2, and `tests/sqlx` has that of sqlx.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},

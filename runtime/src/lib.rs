@@ -22,6 +22,9 @@
 //! # });
 //! ```
 //!
+//! The [guide](_guide) has a page for each subject, from the [first server](_guide::first_server) to [running it in
+//! production](_guide::production). The documentation of [`mcp_tool`] is the reference of every key.
+//!
 //! # Features
 //!
 //! | feature | default | what it adds |
@@ -79,8 +82,9 @@ mod tool;
 mod warnings;
 mod wire_names;
 
-#[doc = include_str!("pools.md")]
-pub mod _pools {}
+// Only the documentation has it, so that a change of a page compiles nothing again.
+#[cfg(doc)]
+pub mod _guide;
 
 pub use audit::AuditLog;
 /// Makes the fields of a struct handles that tools take by type.

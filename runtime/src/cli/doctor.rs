@@ -17,13 +17,16 @@ use crate::{
     warnings::warnings,
 };
 
+/// The transports that this program was built with.
+const TRANSPORTS: &str = if cfg!(feature = "http") { "stdio, HTTP" } else { "stdio" };
+
 /// The report.
 pub(super) fn report(outline: &Outline) -> String {
     let about = &outline.about;
     let mut text = format!("{} {} (candor {})\n", about.name, about.version, env!("CARGO_PKG_VERSION"));
     let revisions: Vec<_> = outline.revisions.iter().map(|revision| revision.as_str()).collect();
     let _ = writeln!(text, "MCP revisions: {}", revisions.join(", "));
-    let _ = writeln!(text, "transports: stdio");
+    let _ = writeln!(text, "transports: {TRANSPORTS}");
     let tools: Vec<&Descriptor> = outline.registry.tools().iter().map(|tool| tool.descriptor).collect();
     let _ = writeln!(text, "\ntools: {}", tools.len());
     for effect in [Effect::ReadOnly, Effect::Additive, Effect::Destructive] {

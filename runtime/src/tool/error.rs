@@ -93,7 +93,7 @@ impl ToolError {
     }
 
     /// Adds a reason code for programs, for example `unknown_symbol`. It stands in the result's `_meta` as
-    /// `candor/reason`.
+    /// `io.github.candor-mcp/reason`.
     pub fn reason(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
         self.reason = Some(reason.into());
         self

@@ -1,5 +1,6 @@
-//! The recipe of "Pools, drivers and threads" (`candor::_pools`) for sqlx: its pools are shared by a sandboxed tool and one that
-//! writes, in both orders. A `testing::Client` fails a test in which a sandboxed tool starts a thread that outlives the call.
+//! The recipe of "Pools, drivers and threads" (`candor::_guide::pools`) for sqlx: its pools are shared by a sandboxed tool
+//! and one that writes, in both orders. A `testing::Client` fails a test in which a sandboxed tool starts a thread that
+//! outlives the call.
 
 use std::path::{Path, PathBuf};
 

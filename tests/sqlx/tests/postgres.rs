@@ -1,5 +1,5 @@
-//! The recipe of "Pools, drivers and threads" (`candor::_pools`) for sqlx on PostgreSQL, whose socket is in the folder that
-//! `WORDS_SOCKET` names: `tests/sqlx/run` starts a server.
+//! The recipe of "Pools, drivers and threads" (`candor::_guide::pools`) for sqlx on PostgreSQL, whose socket is in the folder
+//! that `WORDS_SOCKET` names: `tests/sqlx/run` starts a server.
 
 use candor::{Revision, Server, State, mcp_tool, testing::Client, tools};
 use serde_json::json;
