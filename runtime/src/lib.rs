@@ -66,6 +66,8 @@ mod scopes;
 mod serve;
 mod server;
 mod start_error;
+#[cfg(feature = "cli")]
+mod stats;
 mod stderr;
 mod store;
 mod tasks;

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{filter::Filter, plain};
+use super::{filter::Filter, short};
 
 /// The widths of the columns, in characters.
 const TIME_CHARS: usize = 23;
@@ -200,15 +200,6 @@ fn end(record: &Value) -> String {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
-}
-
-/// Returns at most `max` characters of `text`, without any that control a terminal.
-fn short(text: &str, max: usize) -> String {
-    let safe = plain(text);
-    match safe.char_indices().nth(max) {
-        Some(_) => safe.chars().take(max - 1).chain(['…']).collect(),
-        None => safe,
-    }
 }
 
 fn duration(micros: u64) -> String {
