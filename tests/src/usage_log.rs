@@ -16,8 +16,9 @@ use crate::{
 
 /// The first moment of the logs that [`thirty_days`] describes.
 pub const FIRST_DAY: &str = "2026-10-31T00:00:00Z";
-/// The number of its days, and the day on which `bulk_export` changes.
+/// The number of their days.
 pub const DAYS: i64 = 30;
+/// The number of days before the one on which `bulk_export` changes.
 pub const CHANGED_DAY: i64 = 20;
 /// A new segment begins at this size.
 const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
@@ -27,9 +28,11 @@ const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
 pub struct LoggedCall<'a> {
     /// The time of its end, in microseconds since 1970.
     pub at: i64,
+    /// The name of the tool, as it stands in a JSON string.
     pub tool: &'a str,
     /// Whether the tool's audit is `required`: an intent and an outcome in place of one short record.
     pub is_required: bool,
+    /// The duration in microseconds.
     pub us: u64,
     /// The reason of its error, if it failed.
     pub error: Option<&'a str>,
@@ -177,8 +180,13 @@ impl<'a> LogFile<'a> {
                 None => String::new(),
             };
             let (us, result) = (call.us, format!(r#""result":"sha256:{ZEROS}","bytes":20"#));
-            let call_id = format!("{number:032x}");
-            self.record(2, ts, &format!(r#""kind":"read","call_id":"{call_id}","context":{context},"tool":"{tool}","args":{{}}{end},"us":{us},{result}"#));
+            self.record(
+                2,
+                ts,
+                &format!(
+                    r#""kind":"read","context":{context},"tool":"{tool}","args":{{}}{end},"us":{us},{result}"#
+                ),
+            );
         }
     }
 
