@@ -22,6 +22,7 @@ mod render;
 mod serve;
 mod signals;
 mod size;
+mod stats;
 #[cfg(feature = "http")]
 mod token;
 
@@ -111,6 +112,11 @@ enum Command {
     },
     /// Verify, read and sign the audit log
     Audit(audit::AuditArgs),
+    /// Sum up the calls: their number, failures and durations a tool, and which tools changed
+    ///
+    /// Reads the audit log. Exit codes: 0 done; 1 printed, but the log has faults and calls may be missing; 2 there is no log
+    /// to read.
+    Stats(Box<stats::StatsArgs>),
     /// Ask a running server whether it is ready, for an image's `HEALTHCHECK`
     #[cfg(feature = "http")]
     Health(health::HealthArgs),
@@ -151,7 +157,7 @@ impl Grants {
 
 impl<C: State> Server<C> {
     /// Runs the command line: `serve`, `call`, `config`, `manifest`, `docs`, `lock`, `check`, `diff`, `doctor`,
-    /// `audit`, `health`, `token`, `completions`.
+    /// `audit`, `stats`, `health`, `token`, `completions`.
     ///
     /// Without a command, and with a stdin that is not a terminal, it runs `serve`, since an MCP host is there. Every
     /// option of `serve` can also be set by an environment variable: `PRICES_HTTP` for `--http` of the server `prices`.
@@ -231,6 +237,7 @@ impl<C: State> Server<C> {
             Command::Doctor { probe: false } => print(self.outline().map(|outline| doctor::report(&outline))),
             Command::Doctor { probe: true } => print(probe::report(self)),
             Command::Audit(audit) => audit.run(&self),
+            Command::Stats(stats) => stats.run(&self),
             #[cfg(feature = "http")]
             Command::Health(health) => health.run(),
             #[cfg(feature = "http")]

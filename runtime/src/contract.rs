@@ -27,6 +27,8 @@ mod table;
 
 #[cfg(feature = "cli")]
 pub(crate) use approvals::Approvals;
+#[cfg(feature = "cli")]
+pub(crate) use cost::thousands;
 pub(crate) use definition::digest_of;
 pub(crate) use diff::compare_versions;
 #[cfg(feature = "cli")]
@@ -45,6 +47,8 @@ pub(crate) use locked::check_locked;
 pub(crate) use manifest::{declaration, manifest};
 pub(crate) use outline::Outline;
 pub(crate) use page::page;
+#[cfg(feature = "cli")]
+pub(crate) use page::{escaped, fill};
 #[cfg(feature = "cli")]
 pub(crate) use reference::call_line;
 pub(crate) use reference::reference;

@@ -72,6 +72,8 @@ mod serve;
 mod server;
 mod spans;
 mod start_error;
+#[cfg(feature = "cli")]
+mod stats;
 mod stderr;
 mod store;
 mod tasks;

@@ -56,10 +56,13 @@ const TIME: &str = "2026-11-21T12:00:00.000000Z";
 
 /// The first record of a segment.
 fn opening(seq: u32, number: u32) -> String {
+    format!(r#"{{"v":1,"seq":{seq},"ts":"{TIME}",{}"#, segment_members(number))
+}
+
+/// The members of the first record of a segment, after its time.
+pub fn segment_members(number: u32) -> String {
     let key = &hex(&Sha256::digest(KEY))[..16];
-    format!(
-        r#"{{"v":1,"seq":{seq},"ts":"{TIME}","kind":"server","event":"segment","log":"forged","segment":{number},"redaction_key":"{key}""#
-    )
+    format!(r#""kind":"server","event":"segment","log":"forged","segment":{number},"redaction_key":"{key}""#)
 }
 
 /// Replaces text in the records of a log, and computes the whole chain again, as a person without the signing key can.
@@ -81,7 +84,7 @@ pub fn rewrite(log: &Path, from: &str, to: &str) -> bool {
 }
 
 /// Makes the folder of a log, and its redaction key.
-fn make(folder: &Path) {
+pub fn make(folder: &Path) {
     use std::os::unix::fs::DirBuilderExt as _;
 
     fs::DirBuilder::new().mode(0o700).create(folder).expect("the folder is new");
@@ -91,8 +94,15 @@ fn make(folder: &Path) {
 }
 
 fn private(path: &Path, text: &str) {
-    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+    use std::io::Write as _;
+
+    private_file(path).write_all(text.as_bytes()).expect("the disk has room");
+}
+
+/// Creates a file that only its owner can read.
+pub fn private_file(path: &Path) -> fs::File {
+    use std::os::unix::fs::OpenOptionsExt as _;
 
     let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).expect("the disk has room");
+    file.expect("the file is new")
 }

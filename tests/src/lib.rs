@@ -27,5 +27,6 @@ pub mod stdio_server;
 pub mod syntax_tree;
 pub mod task_client;
 pub mod task_server;
+pub mod usage_log;
 pub mod wait;
 pub mod wire_generator;

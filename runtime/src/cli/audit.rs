@@ -19,6 +19,8 @@ use std::{
 
 use clap::{Args, Subcommand};
 
+pub(super) use filter::time;
+
 use super::{fail, print_stdout};
 use crate::{
     audit::{self, AuditLog, verify::make_signer},
@@ -159,6 +161,11 @@ enum Key {
     },
 }
 
+/// Returns the folders of a server's log: the named one, or those in which `serve` records. At least one of them exists.
+pub(super) fn log_folders<C>(folder: Option<PathBuf>, server: &Server<C>) -> Result<Vec<PathBuf>, Message> {
+    FolderArg { folder }.existing(server).map(|(_, folders)| folders)
+}
+
 /// The argument that names the folder of a log.
 #[derive(Args)]
 struct FolderArg {
@@ -236,8 +243,17 @@ fn new_key<C>(file: Option<PathBuf>, folder: &FolderArg, server: &Server<C>) -> 
     Ok(verifier)
 }
 
+/// Returns at most `max` characters of `text`, without any that control a terminal.
+pub(super) fn short(text: &str, max: usize) -> String {
+    let safe = plain(text);
+    match safe.char_indices().nth(max) {
+        Some(_) => safe.chars().take(max - 1).chain(['…']).collect(),
+        None => safe,
+    }
+}
+
 /// Returns `text` without characters that control a terminal.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if crate::text::is_hidden(c) || matches!(c, '\n' | '\t') || c == '\u{fffd}' {

@@ -17,7 +17,8 @@ use super::{
 };
 use crate::tool::descriptor::{Descriptor, Effect};
 pub(super) use example::arguments;
-use markup::{escaped, prose};
+pub(crate) use markup::escaped;
+use markup::prose;
 
 const PAGE_TEMPLATE: &str = include_str!("page/page.html");
 const PAGE_STYLE: &str = include_str!("page/page.css");
@@ -54,7 +55,7 @@ pub(crate) fn page(outline: &Outline) -> String {
 }
 
 /// Replaces each `{{name}}` of a template. A value is never read as a template itself.
-fn fill(template: &str, value: impl Fn(&str) -> String) -> String {
+pub(crate) fn fill(template: &str, value: impl Fn(&str) -> String) -> String {
     let mut parts = template.split("{{");
     let mut page = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -28,6 +28,16 @@ impl LogReader {
         Self { path: folder.to_owned(), segments: None, segment: 0, file: None, rest: Vec::new() }
     }
 
+    /// Whether the log has a segment that was read.
+    pub(crate) fn has_read(&self) -> bool {
+        self.segment > 0
+    }
+
+    /// Whether the last line has no end yet: it is being written, or a crash left it.
+    pub(crate) fn is_within_a_line(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
     /// Calls `each` for every line that exists and was not read before.
     pub(crate) fn read(&mut self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         loop {

@@ -92,7 +92,7 @@ fn outcomes(record: &Value) -> Vec<&str> {
 }
 
 /// Reads a time, and returns it as it is written in records.
-fn time(argument: &str) -> Result<String, Message> {
+pub(in crate::cli) fn time(argument: &str) -> Result<String, Message> {
     let invalid = || {
         Message::new(format!("`{}` is not a time", text::shown(argument)))
             .help("for example `2026-11-21T12:00:00Z`, or `2h` for two hours ago")

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::{
     filter::Filter,
-    plain,
     read_contexts::{ReadContexts, chain},
+    short,
 };
 
 /// The widths of the columns, in characters.
@@ -158,15 +158,6 @@ fn end(record: &Value) -> String {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
-}
-
-/// Returns at most `max` characters of `text`, without any that control a terminal.
-fn short(text: &str, max: usize) -> String {
-    let safe = plain(text);
-    match safe.char_indices().nth(max) {
-        Some(_) => safe.chars().take(max - 1).chain(['…']).collect(),
-        None => safe,
-    }
 }
 
 fn duration(micros: u64) -> String {

@@ -10,7 +10,7 @@ use crate::text::is_hidden;
 const MAX_OPEN_BYTES: usize = 2_000;
 
 /// Escapes text for an element or an attribute. Characters that are invisible or turn the direction of text are named.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

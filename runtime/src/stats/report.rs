@@ -1,0 +1,191 @@
+//! Sums up the counted calls as numbers that people and programs read.
+
+use std::collections::BTreeMap;
+
+use super::{
+    rank,
+    shift::UsageShift,
+    step::{TimeStep, utc},
+    tally::{LogGaps, StepTally, ToolTally, UsageTally},
+};
+
+/// The calls of a server in a period.
+#[derive(Debug)]
+pub(crate) struct UsageReport {
+    /// The times of the first and the last call or denial, in UTC.
+    pub(crate) times: Option<(String, String)>,
+    /// The length of a step of the trends.
+    pub(crate) step: TimeStep,
+    /// The starts of the steps, in seconds since 1970.
+    pub(crate) starts: Vec<i64>,
+    pub(crate) all: UsageSums,
+    /// Ordered: the tools that a reader should see first.
+    pub(crate) tools: Vec<ToolUsage>,
+    /// The denials for each reason, the most frequent first.
+    pub(crate) denials: Vec<(String, u64)>,
+    pub(crate) gaps: LogGaps,
+}
+
+/// Sums over all tools.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct UsageSums {
+    pub(crate) calls: u64,
+    pub(crate) errors: u64,
+    pub(crate) denied: u64,
+    pub(crate) asked: u64,
+    pub(crate) replayed: u64,
+    pub(crate) abandoned: u64,
+}
+
+/// The calls of one tool. Durations are in microseconds.
+#[derive(Debug)]
+pub(crate) struct ToolUsage {
+    pub(crate) name: String,
+    pub(crate) calls: u64,
+    pub(crate) errors: u64,
+    pub(crate) denied: u64,
+    pub(crate) p50: Option<u64>,
+    pub(crate) p95: Option<u64>,
+    pub(crate) p99: Option<u64>,
+    pub(crate) max: Option<u64>,
+    /// The errors for each reason, the most frequent first.
+    pub(crate) reasons: Vec<(String, u64)>,
+    /// A point a step; empty if the source has no times.
+    pub(crate) trend: Vec<UsagePoint>,
+    pub(crate) shift: Option<UsageShift>,
+}
+
+/// The calls of one tool in one step.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct UsagePoint {
+    pub(crate) calls: u64,
+    pub(crate) errors: u64,
+    pub(crate) p50: Option<u64>,
+    pub(crate) p95: Option<u64>,
+    pub(crate) p99: Option<u64>,
+}
+
+impl UsageReport {
+    pub(super) fn of(tally: &UsageTally) -> Self {
+        let steps: Vec<i64> = tally.steps.map_or(Vec::new(), |(first, last)| (first..=last).collect());
+        let mut all = UsageSums { denied: tally.denials.values().sum(), ..UsageSums::default() };
+        let mut tools = Vec::with_capacity(tally.tools.len());
+        for (name, tool) in &tally.tools {
+            let usage = ToolUsage::of(name, tool, tally.step, &steps);
+            all.calls += usage.calls;
+            all.errors += usage.errors;
+            all.asked += tool.asked;
+            all.replayed += tool.replayed;
+            all.abandoned += tool.abandoned;
+            if usage.calls + usage.denied > 0 {
+                tools.push(usage);
+            }
+        }
+        let time = |micros: i64| utc(micros.div_euclid(1_000_000), "%Y-%m-%dT%H:%M:%SZ");
+        Self {
+            times: tally.times.map(|(first, last)| (time(first), time(last))),
+            step: tally.step,
+            starts: steps.into_iter().map(|number| tally.step.start(number)).collect(),
+            all,
+            tools: rank::order(tools),
+            denials: by_count(&tally.denials),
+            gaps: tally.gaps,
+        }
+    }
+
+    /// The tools that changed within the period.
+    pub(crate) fn shifted(&self) -> impl Iterator<Item = (&ToolUsage, &UsageShift)> {
+        self.tools.iter().filter_map(|tool| Some((tool, tool.shift.as_ref()?)))
+    }
+
+    /// Says what is in the counts, and what is not.
+    pub(crate) fn scope(&self) -> Vec<String> {
+        let UsageSums { asked, replayed, abandoned, .. } = self.all;
+        let mut scope = vec![
+            "Counted: calls that the audit log records with their end. Percentiles are within 3.2 %."
+                .to_owned(),
+        ];
+        let not_counted: Vec<String> = [
+            (replayed, "answers repeated for an idempotency key"),
+            (asked, "calls that asked their client something first"),
+            (abandoned, "calls without a result (the client left, or the call did not run)"),
+            (self.gaps.unended, "calls without an outcome (the process ended)"),
+            (self.gaps.left_out, "records that the server could not write"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .chain(["tools declared `audit = \"off\"`".to_owned()])
+        .collect();
+        scope.push(format!("Not counted: {}.", not_counted.join("; ")));
+        if self.gaps.removed > 0 {
+            scope.push(format!(
+                "The log begins at record {}: earlier segments were removed.",
+                self.gaps.removed
+            ));
+        }
+        scope
+    }
+
+    /// Says what is wrong with the log, so that the counts may be too low.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let LogGaps { wrong_lines, unknown, missing, .. } = self.gaps;
+        [
+            (wrong_lines, "lines are not records"),
+            (missing, "records are missing between others"),
+            (unknown, "records are of a kind that this version does not know"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect()
+    }
+}
+
+impl ToolUsage {
+    fn of(name: &str, tool: &ToolTally, step: TimeStep, steps: &[i64]) -> Self {
+        let mut sum = StepTally::default();
+        for cell in tool.steps.values() {
+            sum.merge(cell);
+        }
+        let shift = if step.shows_shifts() {
+            UsageShift::find(&tool.steps, |number| step.start(number), |start| step.label(start))
+        } else {
+            None
+        };
+        let total = UsagePoint::of(&sum);
+        let trend = steps.iter().map(|number| tool.steps.get(number).map(UsagePoint::of).unwrap_or_default());
+        Self {
+            name: name.to_owned(),
+            calls: total.calls,
+            errors: total.errors,
+            denied: tool.denied,
+            p50: total.p50,
+            p95: total.p95,
+            p99: total.p99,
+            max: sum.durations.max(),
+            reasons: by_count(&tool.reasons),
+            trend: trend.collect(),
+            shift,
+        }
+    }
+}
+
+impl UsagePoint {
+    fn of(step: &StepTally) -> Self {
+        let percentile = |percent| step.durations.percentile(percent);
+        Self {
+            calls: step.calls(),
+            errors: step.errors,
+            p50: percentile(50),
+            p95: percentile(95),
+            p99: percentile(99),
+        }
+    }
+}
+
+fn by_count(counts: &BTreeMap<String, u64>) -> Vec<(String, u64)> {
+    let mut counts: Vec<_> = counts.iter().map(|(reason, count)| (reason.clone(), *count)).collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts
+}
