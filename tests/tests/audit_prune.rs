@@ -120,7 +120,9 @@ fn segment_removed_by_hand_is_detected_beside_a_recorded_removal() {
         (&rest[1..2], "the segment is missing"),
     ] {
         let copy = log.copy();
-        remove.iter().for_each(|number| fs::remove_file(segment(&copy.log, *number)).unwrap());
+        for number in remove {
+            fs::remove_file(segment(&copy.log, *number)).unwrap();
+        }
         copy.detects(says);
         // Nothing more is removed from such a log.
         let output = copy.prune(400, &[]);

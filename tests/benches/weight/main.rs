@@ -37,30 +37,30 @@ fn main() {
     let root = tempfile::tempdir().expect("a folder");
     let sides = generate(root.path());
     if wanted("crates") {
-        report("crates", "", sides.each_ref().map(|side| side.minimal.crates()), Limit::Value(180.0));
+        report("crates", "", sides.each_ref().map(|side| side.minimal.crates()), &Limit::Value(180.0));
     }
     if wanted("dev") {
         let times = sides.each_ref().map(|side| side.minimal.build_all(&["build"]).as_secs_f64());
-        report("cold dev build", "s", times, Limit::Ratio(1.5));
+        report("cold dev build", "s", times, &Limit::Ratio(1.5));
     }
     if wanted("rebuild") {
-        report("rebuild after a change", "s", in_turns(&sides, |side| side.rebuild()), Limit::Ratio(1.3));
+        report("rebuild after a change", "s", in_turns(&sides, Side::rebuild), &Limit::Ratio(1.3));
     }
     if wanted("tools") {
-        report("200 tools", "s", in_turns(&sides, |side| side.build_tools()), Limit::Ratio(0.5));
+        report("200 tools", "s", in_turns(&sides, Side::build_tools), &Limit::Ratio(0.5));
     }
     if wanted("release") {
         let times =
             sides.each_ref().map(|side| side.minimal.build_all(&["build", "--release"]).as_secs_f64());
-        report("cold release build", "s", times, Limit::Ratio(1.5));
+        report("cold release build", "s", times, &Limit::Ratio(1.5));
         report(
             "stripped program",
             "MB",
             sides.each_ref().map(|side| side.minimal.stripped()),
-            Limit::Ratio(1.6),
+            &Limit::Ratio(1.6),
         );
         let memory = [sides[0].minimal.memory(&["serve", "--quiet"]), sides[1].minimal.memory(&[])];
-        report("memory after a call", "MB", memory, Limit::None);
+        report("memory after a call", "MB", memory, &Limit::None);
     }
     if words.iter().any(|word| word == "--keep") {
         println!("{}", root.keep().display());
@@ -76,7 +76,7 @@ enum Limit {
     Ratio(f64),
 }
 
-fn report(subject: &str, unit: &str, [ours, bare]: [f64; 2], limit: Limit) {
+fn report(subject: &str, unit: &str, [ours, bare]: [f64; 2], limit: &Limit) {
     let limit = match limit {
         Limit::None => String::new(),
         Limit::Value(limit) => format!(" (at most {limit} crates)"),
@@ -122,8 +122,7 @@ impl UserCrate {
     /// Returns the number of crates that are compiled for a program, the program left out.
     #[expect(clippy::cast_precision_loss, reason = "there are few crates")]
     fn crates(&self) -> f64 {
-        let arguments =
-            ["tree", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"];
+        let arguments = ["tree", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"];
         let output = Command::new(env!("CARGO")).args(arguments).current_dir(&self.folder).output();
         let output = String::from_utf8(output.expect("cargo runs").stdout).expect("text");
         let mut lines: Vec<&str> = output.lines().map(|line| line.trim_end_matches(" (*)")).collect();

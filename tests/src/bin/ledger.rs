@@ -59,7 +59,7 @@ fn ahead(days: i64) -> Clock {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is after 1970");
     let day = Duration::from_secs(86_400);
     let by = u32::try_from(days.unsigned_abs()).expect("a few days") * day;
-    let time = if days < 0 { now - by } else { now + by };
+    let time = if days < 0 { now.saturating_sub(by) } else { now + by };
     clock.advance(time.saturating_sub(clock.since_1970()));
     clock.set_back(clock.since_1970().saturating_sub(time));
     clock
