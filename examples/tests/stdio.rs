@@ -76,8 +76,14 @@ async fn serve_starts_lists_calls_and_stops_under_each_revision() {
         let (status, stderr) = server.stop().await;
         assert_eq!(status.code(), Some(0), "{revision}");
         let log = folder.path().join("prices/audit").display().to_string();
+        // One line a call, and the others are for people.
+        let (calls, others): (Vec<_>, Vec<_>) = stderr.lines().partition(|line| line.starts_with('{'));
+        let calls: Vec<Value> = calls.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let outcomes: Vec<_> = calls.iter().map(|call| (&call["tool"], &call["outcome"])).collect();
+        let expected = [(json!("get_stock_price"), json!("ok")), (json!("clear_alerts"), json!("error"))];
+        assert_eq!(outcomes, expected.each_ref().map(|(tool, outcome)| (tool, outcome)), "{revision}");
         assert_eq!(
-            stderr.replace(&log, "LOG"),
+            (others.join("\n") + "\n").replace(&log, "LOG"),
             "prices 0.1.0 on stdio: 4 of 7 tools available\n  \
                the kernel enforces read_only and closed_world\n  \
                audit: LOG, not signed (`audit key new` makes a key)\n  \

@@ -8,10 +8,12 @@ mod report;
 mod shift;
 mod step;
 mod tally;
+mod tool_usage;
 mod units;
 
 pub(crate) use page::page;
-pub(crate) use report::{ToolUsage, UsagePoint, UsageReport};
+pub(crate) use report::UsageReport;
 pub(crate) use shift::{ErrorShift, LatencyShift, UsageShift};
 pub(crate) use tally::{CallWindow, UsageTally};
+pub(crate) use tool_usage::{ToolUsage, UsagePoint};
 pub(crate) use units::{duration, percent, rounded};

@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::wait::wait_until;
 
-/// What a collector does with a request.
+/// The way a collector treats a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behaviour {
     /// Takes it.
@@ -115,7 +115,7 @@ impl Collector {
         self.seen.lock().unwrap().metrics.keys().cloned().collect()
     }
 
-    /// What the server says of itself.
+    /// The attributes of the server.
     pub fn resource(&self) -> BTreeMap<String, String> {
         self.seen.lock().unwrap().resource.clone()
     }

@@ -162,6 +162,8 @@ async fn sandbox_that_cannot_start_is_not_ready_until_it_can() {
     assert_eq!(ready.status, 200, "{ready:?}");
     let passed = exchange(&mut control, &server, &call("pass", json!({}))).await;
     assert_eq!(passed.message()["result"]["isError"], false, "{passed:?}");
+    // Another thread writes the lines.
+    wait_until(async || server.stderr().contains("are blocked\n")).await;
     let stderr = server.stderr();
     assert_eq!(
         stderr.matches("error: threads of `read_only` and `closed_world` tools ").count(),

@@ -10,9 +10,14 @@ use candor_tests::{
 };
 use serde_json::{Value, json};
 
+/// Starts a server that logs as much as it can.
 fn start(arguments: &[&str]) -> StdioServer {
+    start_with_filter(arguments, "trace")
+}
+
+fn start_with_filter(arguments: &[&str], filter: &str) -> StdioServer {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fixture"));
-    command.arg("serve").args(arguments).env("RUST_LOG", "trace");
+    command.arg("serve").args(arguments).env("RUST_LOG", filter);
     StdioServer::start(command)
 }
 
@@ -118,7 +123,7 @@ async fn handshake_works_after_invalid_lines() {
 #[tokio::test]
 async fn input_that_ends_inside_a_line_gets_a_parse_error_and_exit_code_0() {
     for _ in 0..10 {
-        let mut server = start(&["--quiet"]);
+        let mut server = start_with_filter(&["--quiet"], "");
         server.client.initialize(Revision::V2025_06_18).await;
         server.client.send_bytes(&call(&json!(1), "measure", json!({"text": SECRET}))[..80]).await;
         let exit = server.close().await;
@@ -159,7 +164,7 @@ async fn closed_stdout_ends_the_process_without_a_panic() {
 
 #[tokio::test]
 async fn empty_input_ends_the_process_with_exit_code_0() {
-    let exit = start(&["--quiet"]).close().await;
+    let exit = start_with_filter(&["--quiet"], "").close().await;
     assert_eq!(exit.stderr, "");
     assert_clean(&exit);
     let mut server = start(&["--quiet"]);

@@ -21,7 +21,7 @@ use crate::{
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Telemetry")]
 #[group(skip)]
-pub(super) struct Export {
+pub(super) struct OtlpOptions {
     /// Send traces and metrics to this OpenTelemetry collector (OTLP over HTTP), for example `http://127.0.0.1:4318`
     ///
     /// Default: what `OTEL_EXPORTER_OTLP_ENDPOINT` says; without it, nothing is sent. The other standard variables apply as
@@ -41,7 +41,7 @@ pub(super) struct Exporting {
     otlp: Option<Otlp>,
 }
 
-impl Export {
+impl OtlpOptions {
     /// Starts the export, if the flag or the environment asks for it. A wrong address in the environment is reported, and
     /// nothing is exported: it may be meant for other programs.
     #[cfg(feature = "otel")]
@@ -109,7 +109,7 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Flags {
         #[command(flatten)]
-        export: Export,
+        export: OtlpOptions,
     }
 
     fn parse(endpoint: &str) -> Result<Flags, String> {

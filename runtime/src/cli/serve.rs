@@ -18,7 +18,7 @@ use super::{
     audit::Log,
     duration, fail,
     opening::{Reach, opening},
-    otlp::{Export, Exporting},
+    otlp::{Exporting, OtlpOptions},
     signals::Signals,
     size,
 };
@@ -82,7 +82,7 @@ pub struct ServeOptions {
     #[arg(long, value_name = "TIME", value_parser = duration::retention)]
     audit_retention: Option<Duration>,
     #[command(flatten)]
-    export: Export,
+    export: OtlpOptions,
     #[cfg(feature = "http")]
     #[command(flatten)]
     http: Http,

@@ -125,7 +125,7 @@ impl StatsArgs {
         }
         logs.read()?;
         logs.check()?;
-        let report = logs.tally.report();
+        let report = UsageReport::of(&logs.tally);
         if let Some(file) = &self.html {
             let written = fs::write(file, stats::page(name, &report));
             written.map_err(|error| {
@@ -176,7 +176,7 @@ impl StatsArgs {
             let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
             loop {
                 logs.read()?;
-                let report = logs.tally.report();
+                let report = UsageReport::of(&logs.tally);
                 let style = TableStyle::of_screen(self.top);
                 match screen.show(&self.text(name, &report, &style)) {
                     Ok(()) => {}

@@ -11,7 +11,7 @@ pub(crate) struct Origin {
     /// The client's name and version, as the client claims them.
     pub(crate) client: Option<String>,
     pub(crate) trace: Option<TraceId>,
-    /// What the span of the request takes from it; `None` if no span is recorded.
+    /// The parts of the request that its span takes; `None` if no span is recorded.
     pub(crate) incoming: Option<Arc<IncomingTrace>>,
 }
 

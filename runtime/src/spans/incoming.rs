@@ -26,7 +26,7 @@ pub(crate) struct TraceFields<'a> {
     pub(crate) header: &'a dyn Fn(&'static str) -> Option<&'a str>,
 }
 
-/// What the span of one request takes from the request. It also holds the span, which all rounds of the request share.
+/// The parts of one request that its span takes, and the span, which all rounds of the request share.
 #[derive(Debug)]
 pub(crate) struct IncomingTrace {
     /// The id of the JSON-RPC request.

@@ -8,7 +8,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    report::{ToolUsage, UsagePoint, UsageReport},
+    report::UsageReport,
+    tool_usage::{ToolUsage, UsagePoint},
     units::{duration, percent},
 };
 use crate::contract::{escaped, fill, thousands};

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{report::ToolUsage, units::as_f64};
+use super::{tool_usage::ToolUsage, units::as_f64};
 
 /// The normal quantile of the lower bound of a share: 97.5 %.
 const Z: f64 = 1.96;

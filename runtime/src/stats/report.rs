@@ -1,12 +1,11 @@
 //! Sums up the counted calls as numbers that people and programs read.
 
-use std::collections::BTreeMap;
-
 use super::{
     rank,
     shift::UsageShift,
     step::{TimeStep, utc},
-    tally::{LogGaps, StepTally, ToolTally, UsageTally},
+    tally::{LogGaps, UsageTally},
+    tool_usage::{ToolUsage, by_count},
 };
 
 /// The calls of a server in a period.
@@ -37,36 +36,9 @@ pub(crate) struct UsageSums {
     pub(crate) abandoned: u64,
 }
 
-/// The calls of one tool. Durations are in microseconds.
-#[derive(Debug)]
-pub(crate) struct ToolUsage {
-    pub(crate) name: String,
-    pub(crate) calls: u64,
-    pub(crate) errors: u64,
-    pub(crate) denied: u64,
-    pub(crate) p50: Option<u64>,
-    pub(crate) p95: Option<u64>,
-    pub(crate) p99: Option<u64>,
-    pub(crate) max: Option<u64>,
-    /// The errors for each reason, the most frequent first.
-    pub(crate) reasons: Vec<(String, u64)>,
-    /// A point a step; empty if the source has no times.
-    pub(crate) trend: Vec<UsagePoint>,
-    pub(crate) shift: Option<UsageShift>,
-}
-
-/// The calls of one tool in one step.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct UsagePoint {
-    pub(crate) calls: u64,
-    pub(crate) errors: u64,
-    pub(crate) p50: Option<u64>,
-    pub(crate) p95: Option<u64>,
-    pub(crate) p99: Option<u64>,
-}
-
 impl UsageReport {
-    pub(super) fn of(tally: &UsageTally) -> Self {
+    /// Sums up what was counted.
+    pub(crate) fn of(tally: &UsageTally) -> Self {
         let steps: Vec<i64> = tally.steps.map_or(Vec::new(), |(first, last)| (first..=last).collect());
         let mut all = UsageSums { denied: tally.denials.values().sum(), ..UsageSums::default() };
         let mut tools = Vec::with_capacity(tally.tools.len());
@@ -140,52 +112,4 @@ impl UsageReport {
         .map(|(count, what)| format!("{count} {what}"))
         .collect()
     }
-}
-
-impl ToolUsage {
-    fn of(name: &str, tool: &ToolTally, step: TimeStep, steps: &[i64]) -> Self {
-        let mut sum = StepTally::default();
-        for cell in tool.steps.values() {
-            sum.merge(cell);
-        }
-        let shift = if step.shows_shifts() {
-            UsageShift::find(&tool.steps, |number| step.start(number), |start| step.label(start))
-        } else {
-            None
-        };
-        let total = UsagePoint::of(&sum);
-        let trend = steps.iter().map(|number| tool.steps.get(number).map(UsagePoint::of).unwrap_or_default());
-        Self {
-            name: name.to_owned(),
-            calls: total.calls,
-            errors: total.errors,
-            denied: tool.denied,
-            p50: total.p50,
-            p95: total.p95,
-            p99: total.p99,
-            max: sum.durations.max(),
-            reasons: by_count(&tool.reasons),
-            trend: trend.collect(),
-            shift,
-        }
-    }
-}
-
-impl UsagePoint {
-    fn of(step: &StepTally) -> Self {
-        let percentile = |percent| step.durations.percentile(percent);
-        Self {
-            calls: step.calls(),
-            errors: step.errors,
-            p50: percentile(50),
-            p95: percentile(95),
-            p99: percentile(99),
-        }
-    }
-}
-
-fn by_count(counts: &BTreeMap<String, u64>) -> Vec<(String, u64)> {
-    let mut counts: Vec<_> = counts.iter().map(|(reason, count)| (reason.clone(), *count)).collect();
-    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    counts
 }

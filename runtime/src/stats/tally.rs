@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use super::{
     entry::{CallEnd, LogEntry},
     histogram::DurationHistogram,
-    report::UsageReport,
     step::{TimeStep, are_too_many},
 };
 
@@ -144,11 +143,6 @@ impl UsageTally {
             "asked" | "denied" => {}
             _ => self.gaps.unknown += u64::from(is_counted),
         }
-    }
-
-    /// Sums up the calls so far.
-    pub(crate) fn report(&self) -> UsageReport {
-        UsageReport::of(self)
     }
 
     /// Compares the number of a record with that of the one before it in its log.

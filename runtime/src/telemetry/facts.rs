@@ -22,7 +22,7 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) revision: Option<Revision>,
     /// The trace that the client says the request is part of.
     pub(crate) trace: Option<&'a TraceId>,
-    /// What the span takes from the request; `None` if no span is recorded.
+    /// The parts of the request that its span takes; `None` if no span is recorded.
     pub(crate) incoming: Option<Arc<IncomingTrace>>,
     /// The caller, and the log under whose key lines name it.
     pub(crate) caller: Option<(&'a Caller, &'a Recorder)>,

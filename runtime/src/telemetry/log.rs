@@ -38,12 +38,14 @@ pub(crate) struct LineFilter(Targets);
 impl LineFilter {
     /// Lets lines of this level and above through.
     pub(crate) fn of_level(level: LevelFilter) -> Self {
-        Self(Targets::new().with_default(level))
+        Self(errors_of_libraries(Targets::new().with_default(level), level))
     }
 
     /// Reads the directives of `RUST_LOG`: `level`, or `target=level`, separated by commas.
     pub(crate) fn parse(directives: &str) -> Option<Self> {
-        directives.parse().ok().map(Self)
+        let targets: Targets = directives.parse().ok()?;
+        let level = targets.default_level().unwrap_or(LevelFilter::OFF);
+        Some(Self(errors_of_libraries(targets, level)))
     }
 
     /// Whether the lines hold texts of handlers, which may repeat arguments.
@@ -64,6 +66,14 @@ impl LineFilter {
     }
 }
 
+/// Lets only the errors of [`REPEATING`] crates through, unless the filter names them: rmcp warns of each call that it answers
+/// with an error, and its lines are written without their values.
+fn errors_of_libraries(targets: Targets, level: LevelFilter) -> Targets {
+    let is_named = |name: &str| targets.iter().any(|(target, _)| target.split("::").next() == Some(name));
+    let unnamed: Vec<_> = REPEATING.into_iter().filter(|name| !is_named(name)).collect();
+    targets.with_targets(unnamed.into_iter().map(|name| (name, level.min(LevelFilter::ERROR))))
+}
+
 fn repeats(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target().split("::").next().unwrap_or_default();
     REPEATING.contains(&target)
@@ -72,8 +82,8 @@ fn repeats(metadata: &Metadata<'_>) -> bool {
 /// A layer that takes the spans of the process.
 pub(crate) type SpanLayer = Box<dyn tracing_subscriber::Layer<Spans> + Send + Sync>;
 
-/// Installs the log of this process, beside a layer for spans if there is one. Returns whether it was: a program may have a subscriber of its own, which then gets the
-/// events instead.
+/// Installs the log of this process, beside a layer for spans if there is one. Returns whether it was: a program may have a
+/// subscriber of its own, which then gets the events instead.
 pub(crate) fn install(form: LineForm, filter: LineFilter, spans: Option<SpanLayer>) -> bool {
     let lines = Layer::default().with_writer(|| StderrLine);
     let installed = match form {

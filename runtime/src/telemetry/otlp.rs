@@ -32,7 +32,7 @@ use super::log::SpanLayer;
 use crate::{about::About, message::Message, spans, stderr};
 
 /// How long the end of the process waits for the last spans and metrics.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+const EXPORT_FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The name of the instrumentation in spans and metrics.
 const SCOPE: &str = "candor";
@@ -92,11 +92,11 @@ impl Otlp {
         move || delivery.lost_spans()
     }
 
-    /// Sends what is left, and waits for it at most [`FLUSH_TIMEOUT`]. Says how many spans were lost.
+    /// Sends what is left, and waits for it at most [`EXPORT_FLUSH_TIMEOUT`]. Says how many spans were lost.
     pub(crate) fn stop(self) {
         let Self { traces, metrics, delivery } = self;
         let (done, ended) = mpsc::channel();
-        let deadline = Instant::now() + FLUSH_TIMEOUT;
+        let deadline = Instant::now() + EXPORT_FLUSH_TIMEOUT;
         let mut running = 0;
         let mut start = |flush: Box<dyn FnOnce() + Send>| {
             let done = done.clone();
@@ -108,10 +108,10 @@ impl Otlp {
             running += usize::from(thread.spawn(work).is_ok());
         };
         if let Some(traces) = traces {
-            start(Box::new(move || drop(traces.shutdown_with_timeout(FLUSH_TIMEOUT))));
+            start(Box::new(move || drop(traces.shutdown_with_timeout(EXPORT_FLUSH_TIMEOUT))));
         }
         if let Some(metrics) = metrics {
-            start(Box::new(move || drop(metrics.shutdown_with_timeout(FLUSH_TIMEOUT))));
+            start(Box::new(move || drop(metrics.shutdown_with_timeout(EXPORT_FLUSH_TIMEOUT))));
         }
         for _ in 0..running {
             if ended.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_err() {

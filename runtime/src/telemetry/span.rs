@@ -53,7 +53,7 @@ fn open(facts: &RequestFacts<'_>, tool: Option<&'static str>) -> Span {
     let name = tool.map(|tool| format!("{method} {tool}"));
     let is_call = facts.method == McpMethod::ToolsCall;
     let incoming = facts.incoming.as_deref();
-    // Spans of the transport are no parents: the trace of a request is in its `_meta`.
+    // The trace of a request is in its `_meta`: a span of the transport is not its parent.
     tracing::info_span!(
         target: spans::TARGET,
         parent: None,

@@ -67,7 +67,7 @@ fn main() {
     }
 }
 
-/// What a report allows.
+/// The limit of a value.
 enum Limit {
     None,
     /// Candor's value.

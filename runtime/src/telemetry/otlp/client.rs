@@ -18,7 +18,7 @@ use super::{
 };
 
 /// The longest answer that is read. A collector answers with a few bytes.
-const MAX_ANSWER_BYTES: u64 = 64 * 1024;
+const MAX_COLLECTOR_ANSWER_BYTES: u64 = 64 * 1024;
 
 /// Sends requests to one collector. It blocks, which the SDK's threads for exports expect.
 pub(super) struct CollectorClient {
@@ -39,7 +39,7 @@ impl CollectorClient {
             self.delivery.note(format!("answers {}", parts.status.as_u16()));
             return Ok(Response::from_parts(parts, Bytes::new()));
         }
-        let read = body.with_config().limit(MAX_ANSWER_BYTES).read_to_vec();
+        let read = body.with_config().limit(MAX_COLLECTOR_ANSWER_BYTES).read_to_vec();
         let answer = read.map_err(|error| format!("answers with a broken body: {error}"))?;
         let is_protobuf =
             parts.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/x-protobuf");

@@ -9,11 +9,9 @@ use opentelemetry::{
 
 use super::super::{
     McpMethod, RequestEnd, conventions as names,
+    histogram::BOUNDS,
     metrics::{Metrics, ToolCounter},
 };
-
-/// The bounds of the histogram's buckets in seconds (OpenTelemetry, MCP conventions).
-const BOUNDS: [f64; 14] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
 
 /// The instruments that record each request. Counters are read when they are sent.
 #[derive(Debug)]
@@ -67,7 +65,7 @@ impl Instruments {
             .f64_histogram(names::OPERATION_DURATION)
             .with_unit("s")
             .with_description("Duration of a request from its arrival to its answer")
-            .with_boundaries(BOUNDS.to_vec())
+            .with_boundaries(BOUNDS[..BOUNDS.len() - 1].to_vec())
             .build();
         Self { duration }
     }
