@@ -18,6 +18,7 @@ mod otlp;
 mod own_arguments;
 mod print;
 mod probe;
+mod progress;
 mod render;
 mod serve;
 mod signals;

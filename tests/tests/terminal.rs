@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{Read as _, Write as _},
+    os::unix::net::UnixListener,
     process::{Command, Output, Stdio},
 };
 
@@ -157,4 +158,27 @@ fn form_without_a_terminal_is_never_asked() {
     let output = command.args(["call", "order"]).stdin(Stdio::null()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "never asked\n");
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn progress_is_drawn_in_one_line_and_erased() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let socket = UnixListener::bind(&path).unwrap();
+    let end = std::thread::spawn(move || socket.accept().unwrap().0.write_all(&[7]).unwrap());
+    let socket = format!("socket={}", path.display());
+    let (output, seen) = run_on_a_terminal(fixture(&["call", "wait", &socket]), &[]);
+    end.join().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "received 7\n", "{seen}");
+    assert_eq!(seen, "\r\u{1b}[K1  waiting  0:00\r\u{1b}[K");
+    // Elsewhere than on a terminal, nothing is drawn.
+    let path = folder.path().join("other");
+    let socket = UnixListener::bind(&path).unwrap();
+    let end = std::thread::spawn(move || socket.accept().unwrap().0.write_all(&[7]).unwrap());
+    let output = fixture(&["call", "wait", &format!("socket={}", path.display())]).output().unwrap();
+    end.join().unwrap();
+    assert_eq!(
+        (String::from_utf8_lossy(&output.stderr).as_ref(), output.stdout.as_slice()),
+        ("", b"received 7\n".as_slice())
+    );
 }

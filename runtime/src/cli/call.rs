@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     io::IsTerminal as _,
     process::{ExitCode, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,7 +12,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 use tokio::process::{Child, Command};
 
-use super::{DONE, FAILED, Grants, audit::Log, fail, form, print_stdout, render};
+use super::{DONE, FAILED, Grants, audit::Log, fail, form, print_stdout, progress::ProgressBar, render};
 use crate::{
     client::{Answer, CallError, ClientBuilder, ElicitAction, FilledForm},
     contract::Outline,
@@ -100,7 +101,8 @@ impl CallArgs {
         // Without a task, the answer comes sooner and progress is shown.
         let tool = outline.registry.find(&self.tool);
         let needs_task = tool.is_some_and(|tool| tool.descriptor.task == Some(Task::Required));
-        let client = if needs_task { client().with_tasks() } else { client() };
+        let bar = Arc::new(ProgressBar::new());
+        let client = if needs_task { client(&bar).with_tasks() } else { client(&bar) };
         let client = match client.connect(stdout, stdin, None).await {
             Ok(client) => client,
             // The child's own error is on stderr already.
@@ -114,6 +116,7 @@ impl CallArgs {
             client.with_idempotency_key(key);
         }
         let answer = client.call(&self.tool, Value::Object(arguments)).await;
+        bar.erase();
         client.close().await;
         wait_for_exit(&mut child).await;
         Ok(match answer {
@@ -231,17 +234,30 @@ fn object(json: &str) -> Result<Map<String, Value>, Message> {
     }
 }
 
-/// A client that puts the server's questions to the user and shows progress, if there is a terminal.
-fn client() -> ClientBuilder {
-    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-        return ClientBuilder::new();
+/// A client that shows progress on a terminal, and puts the server's questions to its user.
+fn client(bar: &Arc<ProgressBar>) -> ClientBuilder {
+    let client = ClientBuilder::new();
+    if !std::io::stderr().is_terminal() {
+        return client;
     }
-    let client =
-        ClientBuilder::new().on_confirm(ask).on_fields(fill_in).on_status(|status| stderr::line(status));
-    client.on_progress(|done, total, message| {
-        let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
-        stderr::line(format_args!("{done}{of} {message}"));
-    })
+    let [shown, above_question, above_form, above_status] = [(); 4].map(|()| Arc::clone(bar));
+    let client = client.on_progress(move |done, total, message| shown.show(done, total, message));
+    if !std::io::stdin().is_terminal() {
+        return client;
+    }
+    client
+        .on_confirm(move |question| {
+            above_question.erase();
+            ask(question)
+        })
+        .on_fields(move |question, schema| {
+            above_form.erase();
+            fill_in(question, schema)
+        })
+        .on_status(move |status| {
+            above_status.erase();
+            stderr::line(status);
+        })
 }
 
 /// Puts a question to the user at the terminal. Any answer but yes means no.
