@@ -11,7 +11,7 @@ use crate::{stderr, text};
 /// The width of a terminal that does not tell its own.
 const DEFAULT_COLUMNS: usize = 80;
 /// The width of the bar, in characters.
-const BAR_CHARS: u8 = 24;
+const PROGRESS_BAR_CHARS: u8 = 24;
 /// The space between the parts of the line.
 const GAP: &str = "  ";
 /// The time between two drawings. A tool may report thousands of times a second.
@@ -81,8 +81,8 @@ fn line(done: f64, total: Option<f64>, message: &str, elapsed: Duration, columns
 }
 
 fn bar(share: f64) -> String {
-    (1..=BAR_CHARS)
-        .map(|end| if share * f64::from(BAR_CHARS) >= f64::from(end) { '█' } else { '░' })
+    (1..=PROGRESS_BAR_CHARS)
+        .map(|end| if share * f64::from(PROGRESS_BAR_CHARS) >= f64::from(end) { '█' } else { '░' })
         .collect()
 }
 
