@@ -91,7 +91,7 @@ mod unix {
         Ok(())
     }
 
-    /// Names the users other than the owner who can list or enter a folder; `None` if there are none.
+    /// Names the users other than the owner who can list or enter a folder; `None` if only the owner can.
     pub(crate) fn readers(metadata: &Metadata) -> Option<String> {
         let mode = metadata.mode();
         let users = match (mode & 0o050 != 0, mode & 0o005 != 0) {

@@ -47,7 +47,7 @@ pub(crate) struct IncomingTrace {
 
 impl IncomingTrace {
     /// Reads a request; `None` if the server's spans are not recorded. A malformed field counts as missing.
-    #[cfg_attr(not(feature = "otel"), allow(unused_variables, reason = "only exported spans have a parent"))]
+    #[cfg_attr(not(feature = "otel"), expect(unused_variables, reason = "only exported spans have a parent"))]
     pub(crate) fn read(
         id: impl FnOnce() -> String,
         session: impl FnOnce() -> Option<String>,

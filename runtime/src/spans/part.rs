@@ -5,7 +5,7 @@ use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 /// A part of a call that has a span.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(feature = "telemetry"), expect(dead_code, reason = "without telemetry there is no span"))]
+#[cfg_attr(not(feature = "telemetry"), expect(dead_code, reason = "spans need the feature `telemetry`"))]
 pub(crate) enum CallPart {
     /// The decision whether the user has confirmed the call, with the question if there is one.
     Confirmation,
@@ -24,7 +24,10 @@ pub(crate) struct PartSpan {
     span: Span,
 }
 
-#[cfg_attr(not(feature = "telemetry"), expect(clippy::unused_self, reason = "there is no span"))]
+#[cfg_attr(
+    not(feature = "telemetry"),
+    expect(clippy::unused_self, reason = "spans need the feature `telemetry`")
+)]
 impl PartSpan {
     /// Opens the span of `part` below the current span. It closes with its last clone.
     #[cfg(feature = "telemetry")]
