@@ -189,11 +189,17 @@ impl FolderArg {
         let log = self.log(server)?;
         let folders = log.folders();
         if folders.is_empty() {
-            let fact = format!("found no audit log in `{}`", log.folder().display());
-            return Err(Message::new(fact).help("name its folder"));
+            return Err(no_log(log.folder()));
         }
         Ok((log, folders))
     }
+}
+
+/// The message about a folder that has no log.
+pub(super) fn no_log(folder: &Path) -> Message {
+    Message::new(format!("found no audit log in `{}`", plain(&folder.display().to_string())))
+        .note("a log is a folder with files named `segment-00000001.jsonl` and so on")
+        .help("name the folder that was given to `serve --audit DIR`")
 }
 
 impl AuditArgs {

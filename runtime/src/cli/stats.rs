@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use super::{
     DONE, FAILED,
-    audit::{log_folders, plain, time},
+    audit::{log_folders, no_log, plain, time},
     fail,
 };
 use crate::{
@@ -93,9 +93,7 @@ impl Logs {
     fn check(&self) -> Result<(), Message> {
         match &self.readers[..] {
             [(folder, _), ..] if !self.readers.iter().any(|(_, reader)| reader.has_read()) => {
-                Err(Message::new(format!("found no audit log in `{}`", plain(&folder.display().to_string())))
-                    .note("a log is a folder with files named `segment-00000001.jsonl` and so on")
-                    .help("name its folder: `--audit DIR`"))
+                Err(no_log(folder))
             }
             _ => Ok(()),
         }
