@@ -20,6 +20,7 @@ pub mod log;
 pub mod messages;
 pub mod orders;
 pub mod orders_site;
+pub mod packages;
 pub mod portable_schemas;
 pub mod raw_client;
 pub mod schema_types;

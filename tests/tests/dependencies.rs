@@ -2,9 +2,7 @@
 //!
 //! Known vulnerabilities are not checked here: that needs the advisory database, as in `cargo audit`.
 
-use std::process::Command;
-
-use serde_json::Value;
+use candor_tests::packages::packages;
 
 /// The licences under which a package can be used in a program of any licence. Each may be one of several that a package
 /// offers.
@@ -56,17 +54,7 @@ fn is_allowed(expression: &str) -> bool {
 
 #[test]
 fn dependencies_have_allowed_licences_and_come_from_the_registry() {
-    // All that the lock file names, for every system and with every feature.
-    let metadata = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--all-features", "--locked"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("cargo runs");
-    assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
-    let metadata: Value = serde_json::from_slice(&metadata.stdout).expect("cargo prints JSON");
-    let packages = metadata["packages"].as_array().expect("packages");
-    assert!(packages.len() > 100, "only {} packages", packages.len());
-    for package in packages {
+    for package in packages() {
         let id = &package["id"];
         let licence = package["license"].as_str().unwrap_or_default();
         assert!(

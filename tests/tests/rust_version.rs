@@ -1,8 +1,6 @@
 //! The Rust that is promised, `rust-version` in `Cargo.toml`, is one that every dependency builds with.
 
-use std::process::Command;
-
-use serde_json::Value;
+use candor_tests::packages::packages;
 
 const PROMISED: &str = env!("CARGO_PKG_RUST_VERSION");
 
@@ -14,15 +12,7 @@ fn parts(version: &str) -> [u64; 3] {
 
 #[test]
 fn no_dependency_needs_a_newer_one() {
-    // All that the lock file names, for every system and with every feature.
-    let metadata = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--all-features", "--locked"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("cargo runs");
-    assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
-    let metadata: Value = serde_json::from_slice(&metadata.stdout).expect("what cargo says is JSON");
-    let packages = metadata["packages"].as_array().expect("packages");
+    let packages = packages();
     let too_new: Vec<_> = packages
         .iter()
         .filter_map(|package| Some((package["id"].as_str()?, package["rust_version"].as_str()?)))
@@ -30,7 +20,6 @@ fn no_dependency_needs_a_newer_one() {
         .map(|(package, needed)| format!("{package} needs {needed}"))
         .collect();
     assert!(too_new.is_empty(), "Rust {PROMISED} is promised, but {too_new:#?}");
-    assert!(packages.len() > 100, "only {} packages", packages.len());
 }
 
 #[test]
