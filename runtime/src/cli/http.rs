@@ -16,6 +16,7 @@ use crate::{
         Service,
         http::{self, HttpConfig, HttpLimits, PublicUrl, public_url},
     },
+    stderr,
 };
 
 /// The flags that make callers identify themselves.
@@ -263,6 +264,17 @@ mod tests {
             let error = error.unwrap_err().to_string();
             assert!(error.contains("this program was built without feature `oauth`"), "{error}");
             assert!(error.contains(r#"candor = { version = "0.1", features = ["oauth"] }"#), "{error}");
+        }
+    }
+}
+
+/// Reads the files of API keys again.
+pub(super) fn reload(access: &Access) {
+    match access.reload() {
+        Ok(()) => stderr::line("the token file was read again"),
+        Err(error) => {
+            let message = Message::from(error).note("the tokens that were read earlier remain valid");
+            stderr::line(format_args!("error: {message}"));
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::{runtime::Runtime, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "http")]
-use super::http::Http;
+use super::http::{Http, reload};
 #[cfg(feature = "telemetry")]
 use super::logging::Logging;
 use super::{
@@ -393,18 +393,6 @@ async fn over_http(
         }
     });
     Ok(listening.serve(stop, timeouts).await)
-}
-
-/// Reads the files of API keys again.
-#[cfg(feature = "http")]
-fn reload(access: &crate::access::Access) {
-    match access.reload() {
-        Ok(()) => stderr::line("the token file was read again"),
-        Err(error) => {
-            let message = Message::from(error).note("the tokens that were read earlier remain valid");
-            stderr::line(format_args!("error: {message}"));
-        }
-    }
 }
 
 fn connection_error(error: &std::io::Error) -> Message {

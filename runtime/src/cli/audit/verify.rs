@@ -177,7 +177,11 @@ fn removed_text(removed: &RemovedBeginning) -> String {
         plain(&removal.at),
         plain(&removal.by),
         &hex_text(digest)[..16],
-        if *is_signed { "with a valid signature" } else { "without a signature that a key at hand can check" }
+        if *is_signed {
+            "with a valid signature"
+        } else {
+            "without a signature that a key at hand can check"
+        }
     );
     if *left > 0 {
         let _ = writeln!(
