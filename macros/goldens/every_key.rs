@@ -25,6 +25,7 @@ const _: () = {
             idempotency_key: __candor::IdempotencyKey::Required,
             task: __candor::Some(__candor::Task::Optional),
             unsandboxed: __candor::Some("writes to its own cache file"),
+            public_effect: __candor::Some("posts to the public timeline"),
             rate: __candor::Some(__candor::Rate {
                 calls: 60u32,
                 per: __candor::Per::Minute,

@@ -38,6 +38,7 @@ pub(crate) struct Attr {
     pub(crate) task: Option<Task>,
     pub(crate) deprecated: Option<Deprecated>,
     pub(crate) unsandboxed: Option<LitStr>,
+    pub(crate) public_effect: Option<(LitStr, Ident)>,
     pub(crate) constraints: Vec<Constraint>,
     krate: Option<Path>,
     /// Every key that was written, valid or not: a key with a bad value is not also missing.
@@ -123,6 +124,7 @@ const GRAMMAR: Grammar = Grammar {
         "task",
         "deprecated",
         "unsandboxed",
+        "public_effect",
         "rules",
         "crate",
     ],
@@ -134,6 +136,7 @@ const AUDIT: [(&str, Audit); 3] =
     [("required", Audit::Required), ("best_effort", Audit::BestEffort), ("off", Audit::Off)];
 const TASK: [(&str, Task); 2] = [("optional", Task::Optional), ("required", Task::Required)];
 const UNSANDBOXED: &str = "unsandboxed = \"writes to its own cache file\"";
+const PUBLIC_EFFECT: &str = "public_effect = \"posts to the public timeline\"";
 
 impl Attr {
     /// Reads the attribute's tokens. A key with a bad value becomes a mistake, and the other keys remain.
@@ -202,6 +205,9 @@ impl Attr {
             "task" => self.task = mistakes.handle(one_of(item, &TASK)).map(|(task, _)| task),
             "deprecated" => self.deprecated = deprecated(key, item, mistakes),
             "unsandboxed" => self.unsandboxed = mistakes.handle(text(item, UNSANDBOXED)),
+            "public_effect" => {
+                self.public_effect = mistakes.handle(text(item, PUBLIC_EFFECT)).map(|effect| (effect, key));
+            }
             "rules" => self.constraints = constraints::read(item, mistakes),
             "crate" => self.krate = mistakes.handle(krate(item)),
             other => unreachable!("`{other}` is in the grammar and has no arm"),

@@ -67,6 +67,7 @@ fn every_key() {
         task = "optional",
         deprecated(since = "0.0.1", remove_in = "1000.0.0", use_instead = alerts::add),
         unsandboxed = "writes to its own cache file",
+        public_effect = "posts to the public timeline",
         rules(when(r#type = "above", price)),
         crate = ::renamed
     };

@@ -21,6 +21,7 @@ pub(crate) fn check_tool(attr: &Attr, sig: &Sig, mistakes: &mut Mistakes) {
     effect::preview_only_before_a_confirmation(attr, sig, mistakes);
     effect::idempotency_key_only_for_writes(attr, mistakes);
     effect::audit_off_only_for_reads(attr, sig, mistakes);
+    effect::public_effect_only_for_writes_outside(attr, mistakes);
     access::scope_or_public(attr, sig, mistakes);
     name::name_in_grammar(attr, sig, mistakes);
     name::aliases_in_grammar(attr, sig, mistakes);

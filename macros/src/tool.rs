@@ -35,6 +35,7 @@ pub(crate) struct Tool {
     pub(crate) task: Option<Task>,
     pub(crate) deprecation: Option<Deprecation>,
     pub(crate) unsandboxed: Option<String>,
+    pub(crate) public_effect: Option<String>,
     pub(crate) relations: Vec<Relation>,
     pub(crate) sig: Sig,
 }
@@ -84,6 +85,7 @@ impl Tool {
             deprecation: attr.deprecated.and_then(deprecation),
             scopes: attr.scope.map(|(scopes, _)| scopes).unwrap_or_default(),
             unsandboxed: attr.unsandboxed.map(|reason| reason.value()),
+            public_effect: attr.public_effect.map(|(effect, _)| effect.value()),
             relations: attr.constraints.into_iter().map(|constraint| constraint.relation).collect(),
             sig,
         }

@@ -22,7 +22,7 @@
 /// | --- | --- | --- | --- |
 /// | `readOnlyHint` | the tool does not modify its environment | the call reads or computes; it does not create, send, enqueue or log either | true for `read_only`; the audit record is written by the server, not by the tool. A `read_only` tool with a `task` is reported: the store counts the task as enqueued |
 /// | `destructiveHint` | the tool may perform destructive updates | the call can delete, overwrite or send what cannot be taken back, in some mode | true for `destructive` |
-/// | `openWorldHint` | the tool interacts with external entities | the call changes state that the public or a third party sees | true without `closed_world`. A `read_only` tool that is not `closed_world` is reported: it changes nothing in the store's sense |
+/// | `openWorldHint` | the tool interacts with external entities | the call changes state that the public or a third party sees | true without `closed_world`; `public_effect = "…"` says what the public sees. A `read_only` tool that is not `closed_world` is reported: it changes nothing in the store's sense |
 ///
 /// `manifest --format chatgpt` writes a justification of each hint from the declared word and its enforcer, and reports the
 /// tools for which the two meanings differ.

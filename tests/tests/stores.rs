@@ -256,6 +256,22 @@ fn chatgpt_justifications_claim_nothing_that_the_configuration_takes_away() {
 }
 
 #[test]
+fn chatgpt_justification_says_what_the_public_sees() {
+    /// Post a message.
+    #[mcp_tool(additive, public, public_effect = "posts to the public timeline.")]
+    fn post() -> Price {
+        Price { price: 1.0 }
+    }
+    let server = Server::new("posts", "1.0.0").tools(tools![post]).publication(publication());
+    let tool = &value(&print(&server, ManifestFormat::ChatGpt))["tools"]["post"];
+    assert_eq!(tool["annotations"]["openWorldHint"], true);
+    assert_eq!(
+        tool["justifications"]["open_world_justification"],
+        "Changes state that the public can see: posts to the public timeline."
+    );
+}
+
+#[test]
 fn chatgpt_reports_the_tools_that_the_store_will_question() {
     /// Read a page of the web. This description goes on about what the tool does, and when it is useful, and how the
     /// page is read, and what is done with scripts, and with images, until it has more than two hundred characters.

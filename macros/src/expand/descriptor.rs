@@ -94,6 +94,9 @@ fn policies(tool: &Tool, private: &Ident) -> Vec<TokenStream> {
     if let Some(reason) = &tool.unsandboxed {
         fields.push(quote!(unsandboxed: #private::Some(#reason)));
     }
+    if let Some(effect) = &tool.public_effect {
+        fields.push(quote!(public_effect: #private::Some(#effect)));
+    }
     fields
 }
 

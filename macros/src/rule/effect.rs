@@ -91,6 +91,23 @@ pub(super) fn audit_off_only_for_reads(attr: &Attr, sig: &Sig, mistakes: &mut Mi
     }
 }
 
+pub(super) fn public_effect_only_for_writes_outside(attr: &Attr, mistakes: &mut Mistakes) {
+    let Some((_, key)) = &attr.public_effect else { return };
+    if is_read_only(attr) {
+        mistakes.push(
+            Mistake::at(key, "`public_effect` does not apply to a `read_only` tool")
+                .note("a read changes nothing that the public can see")
+                .help("delete `public_effect`, or declare `additive` or `destructive`"),
+        );
+    } else if attr.has_key("closed_world") {
+        mistakes.push(
+            Mistake::at(key, "`public_effect` contradicts `closed_world`")
+                .note("a `closed_world` tool uses only the server's own data, which the public does not see")
+                .help("delete one of them"),
+        );
+    }
+}
+
 fn is_read_only(attr: &Attr) -> bool {
     attr.effect() == Some(Effect::ReadOnly)
 }

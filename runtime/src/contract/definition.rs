@@ -31,6 +31,7 @@ pub(crate) fn definition(tool: &Definition) -> Map<String, Value> {
         "audit": declared.audit.word(),
         "task": declared.task.map(Task::word),
         "unsandboxed": declared.unsandboxed,
+        "public_effect": declared.public_effect,
         "secret_parameters": marked(declared, |param| param.secret),
         "volatile_parameters": marked(declared, |param| param.volatile),
         "lenient_parameters": marked(declared, |param| param.lenient),

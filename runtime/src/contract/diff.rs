@@ -24,7 +24,7 @@ pub(crate) use versions::Bump;
 pub(crate) use versions::compare_versions;
 
 /// The parts of a definition that a rule compares. A change of any other part is undecided.
-const COMPARED_PARTS: [&str; 25] = [
+const COMPARED_PARTS: [&str; 26] = [
     "name",
     "title",
     "description",
@@ -41,6 +41,7 @@ const COMPARED_PARTS: [&str; 25] = [
     "audit",
     "task",
     "unsandboxed",
+    "public_effect",
     "secret_parameters",
     "volatile_parameters",
     "lenient_parameters",

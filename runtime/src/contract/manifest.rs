@@ -74,6 +74,7 @@ pub(crate) fn declaration(definition: &Definition) -> Value {
             "use_instead": deprecated.use_instead,
         }))),
         "unsandboxed": tool.unsandboxed,
+        "public_effect": tool.public_effect,
         "hints": {
             "readOnlyHint": tool.is_read_only(),
             "destructiveHint": tool.effect == crate::tool::descriptor::Effect::Destructive,

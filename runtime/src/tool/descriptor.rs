@@ -47,6 +47,8 @@ pub struct Descriptor {
     pub deprecated: Option<Deprecated>,
     /// The reason why the tool cannot be sandboxed.
     pub unsandboxed: Option<&'static str>,
+    /// What the public sees of a call, for stores whose `openWorldHint` means that.
+    pub public_effect: Option<&'static str>,
     /// Whether the function takes the context of the call, [`Call`](crate::Call).
     pub takes_call: bool,
     /// The arguments of a call, in the order of the function's parameters.
@@ -81,6 +83,7 @@ impl Descriptor {
         task: None,
         deprecated: None,
         unsandboxed: None,
+        public_effect: None,
         takes_call: false,
         params: &[],
         rules: &[],

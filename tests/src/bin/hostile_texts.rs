@@ -49,7 +49,8 @@ enum Choice {
     additive,
     public,
     title = "<script>window.ran = 1</script>",
-    unsandboxed = "</bdi><script>window.ran = 1</script>"
+    unsandboxed = "</bdi><script>window.ran = 1</script>",
+    public_effect = "</bdi><script>window.ran = 1</script>"
 )]
 fn search(
     /// A </td></tr></table><script>window.ran = 1</script> parameter.

@@ -69,6 +69,7 @@ rules! {
     LIMIT_UNDECIDED "limit-undecided" Dangerous "a limit was set or left to the server" "the declaration does not say which one is lower";
     AUDIT_CHANGED "audit-changed" Dangerous "the class of the audit records changed" "other calls are recorded, or refused if they cannot be";
     UNSANDBOXED_CHANGED "unsandboxed-changed" Dangerous "the reason to run outside the sandbox changed" "the kernel enforces something else";
+    PUBLIC_EFFECT_CHANGED "public-effect-changed" Dangerous "what the public sees of a call changed" "stores review it";
     SECRETS_CHANGED "secret-parameters-changed" Dangerous "other parameters are secret" "their values may appear in logs, or no longer do";
     VOLATILE_CHANGED "volatile-parameters-changed" Dangerous "other parameters are ignored when calls are compared"
         "a key may replay the result of a different call";

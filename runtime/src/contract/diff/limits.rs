@@ -14,6 +14,7 @@ pub(super) fn compare(pair: &Pair<'_>, changes: &mut Changes) {
     for (part, rule) in [
         ("audit", &rule::AUDIT_CHANGED),
         ("unsandboxed", &rule::UNSANDBOXED_CHANGED),
+        ("public_effect", &rule::PUBLIC_EFFECT_CHANGED),
         ("secret_parameters", &rule::SECRETS_CHANGED),
         ("volatile_parameters", &rule::VOLATILE_CHANGED),
     ] {

@@ -149,6 +149,9 @@ fn notes(page: &mut String, tool: &Descriptor, outline: &Outline) {
     if let Some(reason) = tool.unsandboxed {
         note(&format!("Runs outside the sandbox: <bdi>{}</bdi>", line(reason)));
     }
+    if let Some(effect) = tool.public_effect {
+        note(&format!("The public sees its effect: <bdi>{}</bdi>", line(effect)));
+    }
 }
 
 fn words(page: &mut String, tool: &Descriptor, outline: &Outline) {

@@ -99,6 +99,9 @@ fn read_only(tool: &Descriptor, outline: &Outline) -> String {
 }
 
 fn open_world(tool: &Descriptor, outline: &Outline) -> String {
+    if let Some(effect) = tool.public_effect {
+        return format!("Changes state that the public can see: {}.", effect.trim_end_matches('.'));
+    }
     match (tool.closed_world, tool.is_read_only()) {
         (true, _) => {
             let ports = !outline.sandbox.ports.is_empty();
