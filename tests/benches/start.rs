@@ -126,7 +126,8 @@ fn build() -> PathBuf {
     let beside = Path::new(env!("CARGO_BIN_EXE_declared")).ancestors().nth(2).expect("in a target folder");
     let target = beside.join("start");
     let service = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--package", "candor-tests", "--bins", "--target-dir"])
+        .args(["build", "--release", "--package", "candor-tests"])
+        .args(["--bin", "bare", "--bin", "declared", "--bin", "declared_http", "--target-dir"])
         .arg(&target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status();

@@ -14,8 +14,8 @@ pub(crate) const LOCK: &str = "lock";
 /// How often a lock is tried that another process holds.
 const LOCK_ATTEMPTS: u32 = 5;
 const LOCK_RETRY_DELAY: Duration = Duration::from_millis(5);
-/// The most bytes that are read of the process id in the lock file.
-const MAX_PID_BYTES: u64 = 20;
+/// The bytes of the process id in the lock file, with the blanks behind it.
+const PID_BYTES: usize = 20;
 
 /// The folder of a log that this process writes.
 pub(super) struct Folder {
@@ -66,8 +66,9 @@ impl Folder {
         if !try_lock(&lock).map_err(failed("locked"))? || !try_lock_folder(folder.as_ref()) {
             return Err(FolderError::Busy(busy(path, lock)));
         }
-        // For people only: the system keeps the lock.
-        let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
+        // For people only: the system keeps the lock. The id before has as many bytes: some file systems take milliseconds to
+        // cut a file back.
+        let _ = writeln!(lock, "{:<PID_BYTES$}", std::process::id());
         Ok(Self { path: path.to_owned(), _locks: (lock, folder) })
     }
 }
@@ -100,7 +101,7 @@ fn message(fact: String) -> Message {
 /// Names the process that holds the lock, if it left its id.
 fn busy(path: &Path, lock: File) -> Message {
     let mut pid = String::new();
-    let _ = lock.take(MAX_PID_BYTES).read_to_string(&mut pid);
+    let _ = lock.take(PID_BYTES as u64).read_to_string(&mut pid);
     let pid: String = pid.chars().filter(char::is_ascii_digit).collect();
     let pid = if pid.is_empty() { String::new() } else { format!(" ({pid})") };
     message(format!("another process{pid} writes the log in `{}`", path.display()))

@@ -112,6 +112,8 @@ impl ListingClient {
             )));
         };
         if let Some(error) = answer["error"]["message"].as_str() {
+            // Its notes and its help are for clients of that server.
+            let error = error.lines().next().unwrap_or_default();
             return Err(Message::new(format!("it refuses `{method}`: {}", text::shown(error))));
         }
         Ok((headers, answer["result"].take()))
