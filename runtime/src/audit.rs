@@ -20,6 +20,8 @@ use std::{path::PathBuf, time::Duration};
 pub(crate) use chain::sha256;
 pub(crate) use hex::{hex_number, hex_text};
 #[cfg(feature = "cli")]
+pub(crate) use removal::removal_of;
+#[cfg(feature = "cli")]
 pub(crate) use system::create_private;
 pub use write::disk::Disk;
 pub(crate) use write::{

@@ -5,6 +5,8 @@ mod call;
 mod contract;
 mod doctor;
 mod duration;
+#[cfg(feature = "http")]
+mod exchange;
 mod form;
 #[cfg(feature = "http")]
 mod health;
@@ -115,8 +117,8 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Sum up the calls: their number, failures and durations a tool, and which tools changed
     ///
-    /// Reads the audit log. Exit codes: 0 done; 1 printed, but the log has faults and calls may be missing; 2 there is no log
-    /// to read.
+    /// Reads the audit log, or the metrics of a running server. Exit codes: 0 done; 1 printed, but the log has faults and calls
+    /// may be missing; 2 there is no log to read, or no server answers.
     Stats(Box<stats::StatsArgs>),
     /// Ask a running server whether it is ready, for an image's `HEALTHCHECK`
     #[cfg(feature = "http")]

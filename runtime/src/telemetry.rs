@@ -24,12 +24,15 @@ mod off;
 mod otlp;
 #[cfg(feature = "telemetry")]
 mod span;
+#[cfg(feature = "telemetry")]
+mod watched;
 
 #[cfg(all(feature = "http", not(feature = "telemetry")))]
 pub(crate) use self::off::NoSessionCount as SessionCount;
 #[cfg(not(feature = "telemetry"))]
 pub(crate) use self::off::{
     NoObservation as Observation, NoTelemetry as Telemetry, NoToolTelemetry as ToolTelemetry,
+    unwatched as watched,
 };
 #[cfg(all(feature = "otel", feature = "cli"))]
 pub(crate) use self::otlp::{Otlp, base_address};
@@ -44,4 +47,5 @@ pub(crate) use self::{exposition::CONTENT_TYPE, metrics::SessionCount};
 pub(crate) use self::{
     exposition::{DeprecatedCalls, LiveAudit, LiveValues},
     observation::{Observation, Telemetry, ToolTelemetry},
+    watched::watched,
 };

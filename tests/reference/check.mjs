@@ -4,20 +4,15 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
-import { chromium } from "playwright-core";
+import { SIZES, accessible, browser, check, end, open } from "../browser/pages.mjs";
 
-const { BROWSER, PRICES, HOSTILE, THOUSAND, PYTHON, OUT } = process.env;
-const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-
-const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+const { PRICES, HOSTILE, THOUSAND, PYTHON, OUT } = process.env;
 const MAX_PAGE_BYTES = 5_000_000;
 // Two frames at 60 Hz.
 const MAX_SEARCH_MS = 33;
-const SIZES = { wide: { width: 1400, height: 900 }, narrow: { width: 800, height: 900 }, phone: { width: 360, height: 740 } };
 
 rmSync(OUT, { recursive: true, force: true });
 mkdirSync(OUT, { recursive: true });
@@ -30,50 +25,6 @@ const page_of = (program) => {
 const prices = page_of(PRICES);
 const hostile = page_of(HOSTILE);
 const thousand = page_of(THOUSAND);
-
-const browser = await chromium.launch({
-  executablePath: BROWSER,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
-});
-
-let failures = 0;
-const check = async (name, run) => {
-  try {
-    const note = await run();
-    console.log(`ok      ${name}${note ? `: ${note}` : ""}`);
-  } catch (error) {
-    failures += 1;
-    console.log(`failed  ${name}\n${error.stack}`);
-  }
-};
-
-// Opens a page, and fails if it fetches anything, logs an error, opens a dialog or leaves.
-const open = async ({ url }, options, use) => {
-  const context = await browser.newContext({ viewport: SIZES.wide, ...options });
-  const page = await context.newPage();
-  const faults = [];
-  page.on("request", (request) => {
-    const own = request.url() === url || request.url().startsWith("data:");
-    if (!own) faults.push(`request: ${request.url()}`);
-  });
-  page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) faults.push(`console: ${message.text()}`);
-  });
-  page.on("pageerror", (error) => faults.push(`error: ${error}`));
-  page.on("dialog", (dialog) => {
-    faults.push(`dialog: ${dialog.message()}`);
-    return dialog.dismiss();
-  });
-  try {
-    await page.goto(url);
-    const note = await use(page, context);
-    assert.equal(page.url().split("#")[0], url);
-    assert.deepEqual(faults, []);
-    return note;
-  } finally {
-    await context.close();
-  }
-};
 
 // Scrolls through the page, so that every card is laid out and has its buttons.
 const visit = async (page) => {
@@ -89,22 +40,14 @@ const visit = async (page) => {
   });
 };
 
+const prepare = async (page) => {
+  await visit(page);
+  await page.locator("details").evaluateAll((all) => all.slice(0, 6).forEach((details) => (details.open = true)));
+};
 for (const [colour, size] of [["light", "wide"], ["dark", "wide"], ["light", "phone"], ["dark", "phone"], ["light", "narrow"]]) {
   for (const [name, server] of [["prices", prices], ["hostile", hostile]]) {
     await check(`${name} breaks no rule of accessibility, ${colour}, ${size}`, () =>
-      open(server, { colorScheme: colour, viewport: SIZES[size], bypassCSP: true }, async (page) => {
-        await visit(page);
-        await page.locator("details").evaluateAll((all) => all.slice(0, 6).forEach((details) => (details.open = true)));
-        await page.addScriptTag({ path: axe });
-        const { violations, passes } = await page.evaluate((values) => axe.run(document, { runOnly: { type: "tag", values } }), RULES);
-        const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary}`).join("\n")}`);
-        assert.deepEqual(found, []);
-        assert.ok(passes.some(({ id }) => id === "color-contrast"), "the contrast of colours was checked");
-        await page.screenshot({ path: path.join(OUT, `${name}-${colour}-${size}.png`) });
-        const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        assert.ok(wider <= 0, `the page is ${wider} pixels too wide`);
-        return `${passes.length} rules hold`;
-      }),
+      accessible(server, colour, size, prepare, { path: path.join(OUT, `${name}-${colour}-${size}.png`) }),
     );
   }
 }
@@ -296,5 +239,4 @@ await check("the page can be printed", () =>
   }),
 );
 
-await browser.close();
-process.exitCode = failures ? 1 : 0;
+await end();

@@ -109,6 +109,20 @@ fn export_of_a_changed_log_says_so_with_the_exit_code_of_verify() {
     assert_eq!(output.status.code(), Some(1));
     let error = text(&output.stderr);
     assert!(error.contains("is not the log that was written") && error.contains("audit verify"), "{error}");
+    // So does the export of a log that lacks a segment, at its beginning or within.
+    for number in [1, 2] {
+        let cut = folder.path().join(format!("cut-{number}"));
+        candor_tests::usage_log::write(&cut, candor_tests::usage_log::thirty_days(20_000));
+        assert!(segment(&cut, 3).exists());
+        fs::remove_file(segment(&cut, number)).unwrap();
+        let output = export(&cut, &["--format", "ndjson"]);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(
+            error.contains("is not the log that was written") && error.contains("audit verify"),
+            "{error}"
+        );
+    }
     // A folder without a log leaves no file.
     let missing = folder.path().join("missing");
     let out = folder.path().join("none.csv");

@@ -37,6 +37,10 @@ fn call(id: u32, tool: &str, fields: &[(&str, &str)]) -> String {
     request(&json!(id), "tools/call", json!({"name": tool, "arguments": {}, "_meta": meta}))
 }
 
+fn request_line(id: u32, params: Value) -> String {
+    request(&json!(id), "tools/call", params)
+}
+
 async fn answer(server: &mut StdioServer, line: &str) -> Value {
     server.client.exchange(line).await
 }
@@ -112,6 +116,91 @@ async fn otel_spans_tell_errors_of_the_server_from_mistakes_of_the_caller() {
     assert_eq!((statuses, steady.status), (vec![2, 2, 0], 0));
     assert_eq!(collector.resource()["service.name"], "own");
     assert_eq!(collector.resource()["a"], "b");
+}
+
+#[tokio::test]
+async fn otel_confirmation_handler_and_audit_commit_are_parts_of_the_call() {
+    let collector = Collector::start(Behaviour::Takes).await;
+    // Confirmed by the operator, the call asks nothing.
+    let mut server = start(&collector.url(), &[]);
+    answer(&mut server, &call(1, "wipe", &[])).await;
+    let parts = async |request: &SeenSpan, names: &[&str]| {
+        for name in names {
+            let is_part = |span: &SeenSpan| span.name == *name && span.parent == request.id;
+            wait_until(async || collector.spans().iter().any(is_part)).await;
+        }
+    };
+    let request = collector.span("tools/call wipe").await;
+    parts(&request, &["audit commit", "handler"]).await;
+    assert_eq!(collector.spans().iter().filter(|span| span.name == "audit commit").count(), 2);
+    drop(server);
+
+    let collector = Collector::start(Behaviour::Takes).await;
+    let mut command = command(&[]);
+    command.args(["serve", "--quiet", "--otlp-endpoint", &collector.url()]);
+    let mut server = StdioServer::start(command);
+    let elicitation = json!({"elicitation": {}});
+    let params = |state: Value, responses: Value| {
+        let mut params = json!({"name": "wipe", "arguments": {}, "_meta": metadata(REVISION, &elicitation)});
+        if !state.is_null() {
+            params["requestState"] = state;
+            params["inputResponses"] = responses;
+        }
+        params
+    };
+    let question = answer(&mut server, &request_line(1, params(Value::Null, Value::Null))).await;
+    let (key, asked) = question["result"]["inputRequests"].as_object().unwrap().iter().next().unwrap();
+    assert_eq!(asked["method"], "elicitation/create", "{question}");
+    let accepted = json!({key: {"action": "accept", "content": {}}});
+    let state = question["result"]["requestState"].clone();
+    let done = answer(&mut server, &request_line(2, params(state, accepted))).await;
+    assert_eq!(done["result"]["content"][0]["text"], "ok", "{done}");
+    wait_until(async || {
+        let spans = collector.spans();
+        let calls: Vec<_> = spans.iter().filter(|span| span.name == "tools/call wipe").collect();
+        // A question ends one call, and the answer comes with another.
+        let has = |call: &SeenSpan, name: &str| {
+            spans.iter().any(|span| span.name == name && span.parent == call.id)
+        };
+        calls.len() == 2
+            && calls.iter().all(|call| has(call, "confirmation"))
+            && calls.iter().filter(|call| has(call, "handler") && has(call, "audit commit")).count() == 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn otel_spans_and_metrics_are_sent_before_a_signal_ends_the_process() {
+    let slow = [("OTEL_BSP_SCHEDULE_DELAY", "3600000"), ("OTEL_METRIC_EXPORT_INTERVAL", "3600000")];
+    let collector = Collector::start(Behaviour::Takes).await;
+    let mut server = start(&collector.url(), &slow);
+    answer(&mut server, &call(1, "baggage", &[])).await;
+    server.process.signal("TERM");
+    assert!(server.process.ends_within(Duration::from_secs(60)).await);
+    let has_both = |collector: &Collector| {
+        collector.spans().iter().any(|span| span.name == "tools/call baggage")
+            && !collector.metric("mcp.server.operation.duration").is_empty()
+    };
+    assert!(has_both(&collector), "{}", server.stderr());
+
+    let collector = Collector::start(Behaviour::Takes).await;
+    let mut server = HttpServer::start(command(&slow), &["--otlp-endpoint", &collector.url()]).await;
+    let request = modern("tools/call", json!({"name": "baggage", "arguments": {}}));
+    assert_eq!(server.send(&request.with("mcp-name", "baggage")).await.status, 200);
+    server.process.signal("TERM");
+    assert_eq!(server.wait().await.code(), Some(0), "{}", server.stderr());
+    assert!(has_both(&collector), "{}", server.stderr());
+}
+
+#[tokio::test]
+async fn otel_compression_of_the_environment_is_named_and_not_used() {
+    let collector = Collector::start(Behaviour::Takes).await;
+    let mut server = start(&collector.url(), &[("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")]);
+    answer(&mut server, &call(1, "baggage", &[])).await;
+    // The collector reads plain OTLP alone.
+    collector.span("tools/call baggage").await;
+    let told = "telemetry: `OTEL_EXPORTER_OTLP_COMPRESSION` asks for `gzip`, and this server sends without compression instead";
+    assert_eq!(server.stderr().matches(told).count(), 1, "{}", server.stderr());
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use std::{
 
 use candor_tests::{
     forged_log,
+    ledger_log::TestLog,
     log::{segment, verified},
     usage_log::{self, thirty_days},
 };
@@ -128,6 +129,48 @@ fn damaged_log_is_summed_up_and_its_faults_are_named() {
         assert!(stderr.contains(fault), "{stderr}");
     }
     assert!((whole / 4..whole).contains(&calls(&log)), "the other segments are counted");
+}
+
+#[test]
+fn log_whose_beginning_was_removed_by_hand_is_told_from_one_that_retention_cut() {
+    let log = TestLog::new(LEDGER, 6);
+    assert!(log.pruned(91).contains("removed records 0 to "));
+    (6..9).for_each(|n| log.call(n));
+    let output = stats(&log.log, &[]);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    let table = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(table.contains("earlier ones were removed by retention, which it records"), "{table}");
+    let report = json(&log.log, &[]);
+    let removed = report["log"]["removed_records"].as_u64().unwrap();
+    assert!(removed > 5 && report["log"]["missing_records"] == 0, "{report}");
+
+    let first = log.segments()[0];
+    fs::remove_file(segment(&log.log, first)).unwrap();
+    let output = stats(&log.log, &[]);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("records are missing at the beginning, and their removal is not recorded"),
+        "{stderr}"
+    );
+    let report = json(&log.log, &[]);
+    assert_eq!(report["log"]["removed_records"], removed, "{report}");
+    assert!(report["log"]["missing_records"].as_u64() > Some(0), "{report}");
+}
+
+#[test]
+fn table_into_a_pipe_that_closes_is_not_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("audit");
+    usage_log::write(&log, thirty_days(1_000));
+    for arguments in [&["--format", "json"][..], &[], &["--follow"]] {
+        let mut command = Command::new(LEDGER);
+        command.args(["stats", "--audit"]).arg(&log).args(arguments).stdin(Stdio::null());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{arguments:?}");
+    }
 }
 
 #[test]

@@ -117,6 +117,12 @@ impl Removal {
     }
 }
 
+/// Reads the removal that a note describes, without its signature. `None` if the text is not such a note.
+#[cfg(feature = "cli")]
+pub(crate) fn removal_of(note: &str) -> Option<Removal> {
+    RemovalNote::parse(note).map(|note| note.removal)
+}
+
 fn call(hex: &str) -> Option<u128> {
     unhex_number(hex.as_bytes().try_into().ok()?)
 }

@@ -2,8 +2,6 @@
 
 mod base;
 #[cfg(feature = "http")]
-mod exchange;
-#[cfg(feature = "http")]
 mod listing;
 
 use std::{fs, path::PathBuf, process::ExitCode};

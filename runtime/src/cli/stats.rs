@@ -1,13 +1,16 @@
-//! The command `stats`: sums up the calls in the audit log as a table, as JSON, or as an HTML page.
+//! The command `stats`: sums up the calls in the audit log, or those of a running server, as a table, as JSON, or as an HTML page.
 
 mod json;
+mod logs;
+#[cfg(feature = "http")]
+mod metrics_endpoint;
 mod screen;
 mod table;
 
 use std::{
     fs,
     io::{self, IsTerminal as _, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
@@ -17,20 +20,22 @@ use jiff::Timestamp;
 
 use super::{
     DONE, FAILED,
-    audit::{log_folders, no_log, plain, time},
+    audit::{log_folders, time},
     fail,
 };
 use crate::{
-    audit::verify::LogReader,
     message::Message,
     server::Server,
-    stats::{self, CallWindow, UsageReport, UsageTally},
+    stats::{self, CallWindow, UsageReport},
     stderr,
 };
+use logs::Logs;
+#[cfg(feature = "http")]
+use metrics_endpoint::MetricsEndpoint;
 use screen::Screen;
 use table::TableStyle;
 
-/// The time between two looks at a log that is followed.
+/// The time between two looks at a source that is followed.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 
 #[derive(Args)]
@@ -39,6 +44,12 @@ pub(super) struct StatsArgs {
     /// Read the log in this folder; the default is each folder in which `serve` records this server's calls
     #[arg(long, value_name = "DIR")]
     audit: Option<PathBuf>,
+    /// Ask a running server for its metrics instead, for example `http://127.0.0.1:8080/metrics`
+    ///
+    /// They count from the start of the server and have no history. The environment variable `CANDOR_STATS_TOKEN` has the
+    /// token of a server that needs one.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["audit", "since", "until"])]
+    from: Option<String>,
     /// Only calls from this time on: `2026-11-21T12:00:00Z`, or `30d` for thirty days ago
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
@@ -70,42 +81,22 @@ enum StatsFormat {
     Json,
 }
 
-/// The logs that are read, and their calls so far.
-struct Logs {
-    readers: Vec<(PathBuf, LogReader)>,
-    tally: UsageTally,
+/// The place from which calls are counted.
+enum CallSource {
+    Logs(Logs),
+    #[cfg(feature = "http")]
+    Server(MetricsEndpoint),
 }
 
-impl Logs {
-    /// Reads the lines that were written since the last time.
-    fn read(&mut self) -> Result<(), Message> {
-        for (log, (folder, reader)) in self.readers.iter_mut().enumerate() {
-            let read = reader.read(|line| {
-                self.tally.line(log, line);
-                Ok(())
-            });
-            read.map_err(|error| cannot_read(folder, &error))?;
-        }
-        Ok(())
-    }
-
-    /// Checks that at least one of the folders has a log.
-    fn check(&self) -> Result<(), Message> {
-        match &self.readers[..] {
-            [(folder, _), ..] if !self.readers.iter().any(|(_, reader)| reader.has_read()) => {
-                Err(no_log(folder))
-            }
-            _ => Ok(()),
+impl CallSource {
+    /// Counts the calls up to now.
+    fn report(&mut self) -> Result<UsageReport, Message> {
+        match self {
+            Self::Logs(logs) => logs.report(),
+            #[cfg(feature = "http")]
+            Self::Server(endpoint) => endpoint.report(),
         }
     }
-
-    fn is_within_a_line(&self) -> bool {
-        self.readers.iter().any(|(_, reader)| reader.is_within_a_line())
-    }
-}
-
-fn cannot_read(folder: &Path, error: &io::Error) -> Message {
-    Message::failure(&format!("the log in `{}` cannot be read", plain(&folder.display().to_string())), error)
 }
 
 impl StatsArgs {
@@ -114,16 +105,15 @@ impl StatsArgs {
     }
 
     fn print<C>(self, server: &Server<C>) -> Result<ExitCode, Message> {
-        let name = &server.config.about.name;
-        let folders = log_folders(self.audit.clone(), server)?;
-        let readers = folders.into_iter().map(|folder| (folder.clone(), LogReader::new(&folder))).collect();
-        let mut logs = Logs { readers, tally: UsageTally::new(self.window()?) };
+        let (name, mut source) = self.source(server)?;
+        let name = &name;
         if self.follow {
-            return self.follow(name, &mut logs);
+            return self.follow(name, source);
         }
-        logs.read()?;
-        logs.check()?;
-        let report = UsageReport::of(&logs.tally);
+        let report = source.report()?;
+        if let CallSource::Logs(logs) = &source {
+            logs.check()?;
+        }
         if let Some(file) = &self.html {
             let written = fs::write(file, stats::page(name, &report));
             written.map_err(|error| {
@@ -139,7 +129,29 @@ impl StatsArgs {
                 return Err(Message::new(format!("stdout cannot be written: {error}")));
             }
         }
-        Ok(faults(&report, logs.is_within_a_line()))
+        let is_within_a_line = matches!(&source, CallSource::Logs(logs) if logs.is_within_a_line());
+        Ok(faults(&report, is_within_a_line))
+    }
+
+    /// Returns the source of the counts, and its name for people.
+    fn source<C>(&self, server: &Server<C>) -> Result<(String, CallSource), Message> {
+        if let Some(url) = &self.from {
+            return Self::server(url, self.tool.clone());
+        }
+        let folders = log_folders(self.audit.clone(), server)?;
+        Ok((server.config.about.name.clone(), CallSource::Logs(Logs::new(folders, self.window()?))))
+    }
+
+    #[cfg(feature = "http")]
+    fn server(url: &str, tool: Option<String>) -> Result<(String, CallSource), Message> {
+        let endpoint = MetricsEndpoint::new(url, tool)?;
+        Ok((endpoint.shown().to_owned(), CallSource::Server(endpoint)))
+    }
+
+    #[cfg(not(feature = "http"))]
+    fn server(_: &str, _: Option<String>) -> Result<(String, CallSource), Message> {
+        Err(Message::new("this program was built without an HTTP client")
+            .help("turn on the feature `http` of `candor`, or read the audit log: `stats --audit DIR`"))
     }
 
     /// The calls that are counted.
@@ -166,28 +178,41 @@ impl StatsArgs {
     }
 
     /// Prints the table again and again, until Ctrl+C or until nothing reads stdout.
-    fn follow(&self, name: &str, logs: &mut Logs) -> Result<ExitCode, Message> {
+    fn follow(&self, name: &str, source: CallSource) -> Result<ExitCode, Message> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Message::failure("the command cannot wait", &error))?;
+        let followed = runtime.block_on(self.refresh(name, source));
+        // A server that does not answer must not keep the command from ending.
+        runtime.shutdown_background();
+        followed.map(|()| ExitCode::from(DONE))
+    }
+
+    async fn refresh(&self, name: &str, mut source: CallSource) -> Result<(), Message> {
         let mut screen = Screen::new(io::stdout().is_terminal() && matches!(self.format, StatsFormat::Table));
-        runtime.block_on(async {
-            let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
-            loop {
-                logs.read()?;
-                let report = UsageReport::of(&logs.tally);
-                let style = TableStyle::of_screen(self.top);
-                match screen.show(&self.text(name, &report, &style)) {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
-                    Err(error) => return Err(Message::new(format!("stdout cannot be written: {error}"))),
+        let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+        loop {
+            let reading = tokio::task::spawn_blocking(move || {
+                let report = source.report();
+                (source, report)
+            });
+            let report = tokio::select! {
+                _ = &mut interrupted => return Ok(()),
+                read = reading => {
+                    let (returned, report) = read.expect("counting does not panic");
+                    source = returned;
+                    report?
                 }
-                tokio::select! {
-                    _ = &mut interrupted => break,
-                    () = tokio::time::sleep(REFRESH_INTERVAL) => {}
-                }
+            };
+            match screen.show(&self.text(name, &report, &TableStyle::of_screen(self.top))) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                Err(error) => return Err(Message::new(format!("stdout cannot be written: {error}"))),
             }
-            Ok(ExitCode::from(DONE))
-        })
+            tokio::select! {
+                _ = &mut interrupted => return Ok(()),
+                () = tokio::time::sleep(REFRESH_INTERVAL) => {}
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod observed;
 mod other_methods;
 pub(super) mod peer;
 mod progress;
+pub(super) mod refused;
 pub(super) mod rounds;
 mod task_call;
 mod task_result;

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::audit::removal_of;
+
 /// The members of a record that are counted. Members that a record does not have are empty.
 #[derive(Deserialize)]
 pub(super) struct LogEntry<'a> {
@@ -35,6 +37,9 @@ pub(super) struct LogEntry<'a> {
     /// The number of records that were left out.
     #[serde(default)]
     pub(super) records: u64,
+    /// The signed note of the records that retention removed from the beginning of the log.
+    #[serde(borrow, default)]
+    removed: Cow<'a, str>,
     /// Denials that were counted instead of being recorded one by one.
     #[serde(borrow, default)]
     pub(super) denied: Vec<EntryDenials<'a>>,
@@ -86,6 +91,11 @@ impl<'a> LogEntry<'a> {
     /// The time of the record, in microseconds since 1970.
     pub(super) fn time(&self) -> Option<i64> {
         self.ts.parse::<Timestamp>().ok().map(Timestamp::as_microsecond)
+    }
+
+    /// Returns the number of records that retention removed, if the record says. Its signature is not checked here.
+    pub(super) fn removed_records(&self) -> Option<u64> {
+        removal_of(&self.removed).map(|removal| removal.records())
     }
 
     /// Returns the end of the call, if the record has one.

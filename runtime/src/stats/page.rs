@@ -8,9 +8,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    report::UsageReport,
+    report::{UsageReport, UsageSource},
     tool_usage::{ToolUsage, UsagePoint},
-    units::{duration, percent},
+    units::percent,
 };
 use crate::contract::{escaped, fill, thousands};
 use plot::{Axis, Plot, Series, SeriesKind};
@@ -47,9 +47,9 @@ fn policy() -> String {
 
 fn facts(report: &UsageReport) -> String {
     let all = &report.all;
-    let Some((first, last)) = &report.times else {
-        return "<p class=\"facts\">The log has no call in this period.</p>".to_owned();
-    };
+    if report.times.is_none() && report.source == UsageSource::AuditLog {
+        return format!("<p class=\"facts\">{}</p>", report.period());
+    }
     let fact = |value: String, what: &str| format!("<div><dt>{what}</dt><dd>{value}</dd></div>");
     let facts = [
         fact(thousands(all.calls), "calls"),
@@ -58,7 +58,7 @@ fn facts(report: &UsageReport) -> String {
         fact(thousands(all.denied), "denied"),
         fact(thousands(report.tools.len() as u64), "tools"),
     ];
-    format!("<p class=\"facts\">{first} to {last}</p><dl class=\"sums\">{}</dl>", facts.concat())
+    format!("<p class=\"facts\">{}</p><dl class=\"sums\">{}</dl>", report.period(), facts.concat())
 }
 
 /// Lists the tools that changed.
@@ -71,6 +71,10 @@ fn shifts(report: &UsageReport) -> String {
             writeln!(html, "<li class=\"{class}\"><strong><bdi>{name}</bdi></strong> {}</li>", shift.text());
     }
     if html.is_empty() {
+        // Without times, a change cannot be seen.
+        if report.starts.is_empty() {
+            return String::new();
+        }
         return "<p class=\"still\">No tool became slower or failed more often within the period.</p>"
             .to_owned();
     }
@@ -79,7 +83,10 @@ fn shifts(report: &UsageReport) -> String {
 
 fn overview(report: &UsageReport) -> String {
     if report.starts.is_empty() {
-        return String::new();
+        return format!(
+            "<section><h2>All tools</h2><div class=\"plots\">{}</div></section>",
+            denials(report)
+        );
     }
     let sums: Vec<UsagePoint> = (0..report.starts.len()).map(|at| sum_of_step(report, at)).collect();
     let mut html = "<section><h2>All tools</h2><div class=\"plots\">".to_owned();
@@ -102,13 +109,15 @@ fn sum_of_step(report: &UsageReport, at: usize) -> UsagePoint {
 }
 
 fn plotted_tools(report: &UsageReport) -> String {
-    let mut html = String::new();
-    for (number, tool) in
-        report.tools.iter().filter(|tool| tool.calls > 0).take(MAX_PLOTTED_TOOLS).enumerate()
-    {
-        if tool.trend.is_empty() {
-            break;
-        }
+    let plotted = report.tools.iter().filter(|tool| tool.calls > 0 && !tool.trend.is_empty());
+    let mut plotted = plotted.take(MAX_PLOTTED_TOOLS).enumerate().peekable();
+    if plotted.peek().is_none() {
+        return String::new();
+    }
+    let mut html = "<section><h2>Slowest and most failing tools</h2><p class=\"facts\">Tools that changed within the period come \
+                    first, then by turns the slowest and the most failing ones.</p>"
+        .to_owned();
+    for (number, tool) in plotted {
         let name = escaped(&tool.name);
         let id = format!("tool-{number}");
         let _ = write!(
@@ -125,9 +134,9 @@ fn plotted_tools(report: &UsageReport) -> String {
             thousands(tool.calls),
             thousands(tool.errors),
             percent(tool.errors, tool.calls),
-            time(tool.p50),
-            time(tool.p95),
-            time(tool.p99),
+            report.time(tool.p50, "–"),
+            report.time(tool.p95, "–"),
+            report.time(tool.p99, "–"),
         );
         let mark = tool.shift.as_ref().and_then(|shift| mark(report, shift.start()));
         html.push_str(&latency_plot(report, &id, tool, mark));
@@ -137,6 +146,7 @@ fn plotted_tools(report: &UsageReport) -> String {
         html.push_str(&steps_table(report, &tool.name, &tool.trend, true));
         html.push_str("</section>");
     }
+    html.push_str("</section>");
     html
 }
 
@@ -273,9 +283,9 @@ fn steps_table(report: &UsageReport, name: &str, points: &[UsagePoint], has_late
             let _ = write!(
                 html,
                 "<td>{}</td><td>{}</td><td>{}</td>",
-                time(point.p50),
-                time(point.p95),
-                time(point.p99)
+                report.time(point.p50, "–"),
+                report.time(point.p95, "–"),
+                report.time(point.p99, "–")
             );
         }
         html.push_str("</tr>\n");
@@ -301,9 +311,9 @@ fn rows(report: &UsageReport) -> String {
             thousands(tool.calls),
             thousands(tool.errors),
             if tool.calls == 0 { "–".to_owned() } else { percent(tool.errors, tool.calls) },
-            time(tool.p50),
-            time(tool.p95),
-            time(tool.p99),
+            report.time(tool.p50, "–"),
+            report.time(tool.p95, "–"),
+            report.time(tool.p99, "–"),
             plot::bar(tool.p95.unwrap_or(0), slowest, "p95"),
             plot::sparkline(&tool.trend.iter().map(|point| point.p95).collect::<Vec<_>>()),
             thousands(tool.denied),
@@ -325,8 +335,4 @@ fn scope(report: &UsageReport) -> String {
         );
     }
     html
-}
-
-fn time(us: Option<u64>) -> String {
-    us.map_or_else(|| "–".to_owned(), duration)
 }

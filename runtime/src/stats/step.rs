@@ -63,6 +63,12 @@ impl TimeStep {
     }
 }
 
+impl Default for TimeStep {
+    fn default() -> Self {
+        Self::MINUTE
+    }
+}
+
 /// Whether the steps from `first` to `last` are too many.
 pub(super) fn are_too_many(first: i64, last: i64) -> bool {
     last - first >= MAX_STEPS

@@ -44,11 +44,19 @@ pub(crate) struct UsageTally {
     pub(super) times: Option<(i64, i64)>,
     pub(super) tools: HashMap<String, ToolTally>,
     pub(super) denials: BTreeMap<String, u64>,
-    pub(super) gaps: LogGaps,
-    /// Of each log, the number of its next record.
-    next_seq: HashMap<usize, u64>,
+    gaps: LogGaps,
+    positions: HashMap<usize, LogPosition>,
     /// The calls whose end was not read yet: the log, and whether the call is counted.
     in_flight: HashMap<(usize, Box<str>), bool>,
+}
+
+/// The numbers of the records of one log.
+#[derive(Debug)]
+struct LogPosition {
+    first: u64,
+    next: u64,
+    /// The records that retention removed from the beginning, as the log says.
+    removed: u64,
 }
 
 /// The parts of the log that are not in the counts.
@@ -60,8 +68,10 @@ pub(crate) struct LogGaps {
     pub(crate) unknown: u64,
     /// Records that are missing between two others.
     pub(crate) missing: u64,
-    /// Records that are missing at the beginning, as after the removal of old segments.
+    /// Records that are missing at the beginning, and whose removal is recorded.
     pub(crate) removed: u64,
+    /// Records that are missing at the beginning, and whose removal is not recorded.
+    pub(crate) cut: u64,
     /// Records that the server could not write, and counted.
     pub(crate) left_out: u64,
     /// Calls that began and have no outcome, since the process ended.
@@ -111,7 +121,7 @@ impl UsageTally {
             tools: HashMap::new(),
             denials: BTreeMap::new(),
             gaps: LogGaps::default(),
-            next_seq: HashMap::new(),
+            positions: HashMap::new(),
             in_flight: HashMap::new(),
         }
     }
@@ -123,7 +133,7 @@ impl UsageTally {
             self.gaps.wrong_lines += 1;
             return;
         };
-        self.follow(log, entry.seq);
+        self.follow(log, &entry);
         let is_counted = self.window.holds(time);
         let is_of_tool = self.window.tool.as_deref().is_none_or(|tool| tool == entry.tool);
         match &*entry.kind {
@@ -146,11 +156,23 @@ impl UsageTally {
     }
 
     /// Compares the number of a record with that of the one before it in its log.
-    fn follow(&mut self, log: usize, seq: u64) {
-        match self.next_seq.insert(log, seq.saturating_add(1)) {
-            None => self.gaps.removed += seq,
-            Some(next) => self.gaps.missing += seq.saturating_sub(next),
+    fn follow(&mut self, log: usize, entry: &LogEntry<'_>) {
+        let seq = entry.seq;
+        let position = self.positions.entry(log).or_insert(LogPosition { first: seq, next: seq, removed: 0 });
+        self.gaps.missing += seq.saturating_sub(position.next);
+        position.next = seq.saturating_add(1);
+        // Retention removes from the beginning on, and each later segment says again what was removed.
+        position.removed = position.removed.max(entry.removed_records().unwrap_or(0));
+    }
+
+    /// The parts of the logs that are not in the counts.
+    pub(super) fn gaps(&self) -> LogGaps {
+        let mut gaps = self.gaps;
+        for LogPosition { first, removed, .. } in self.positions.values() {
+            gaps.removed += first.min(removed);
+            gaps.cut += first.saturating_sub(*removed);
         }
+        gaps
     }
 
     fn begin(&mut self, log: usize, entry: &LogEntry<'_>, is_counted: bool) {

@@ -52,6 +52,17 @@ pub(crate) fn as_f64(number: u64) -> f64 {
     number as f64
 }
 
+/// Returns a number of a metric as a count; below zero and without a value, it is zero.
+#[cfg(feature = "http")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast of a float stops at the limits"
+)]
+pub(super) fn as_u64(number: f64) -> u64 {
+    number.round() as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,6 +19,7 @@ use super::{
     ConfirmationEvent, Ending, LiveValues, McpMethod, RequestEnd, RequestFacts, exposition,
     metrics::{Metrics, ToolCounter, ToolMetrics},
     span::RequestSpan,
+    watched,
 };
 use crate::{
     record::{DeniedBy, TraceId},
@@ -52,6 +53,7 @@ impl Telemetry {
 
     /// Begins to observe a request.
     pub(crate) fn begin<'a>(&'a self, facts: RequestFacts<'a>) -> Observation<'a> {
+        watched::mark();
         if facts.method == McpMethod::ToolsCall {
             self.metrics.begin_call();
         }
@@ -62,6 +64,7 @@ impl Telemetry {
     /// Counts a request that was refused before its method was known.
     #[cfg(feature = "http")]
     pub(crate) fn denied(&self, by: DeniedBy) {
+        watched::mark();
         self.metrics.denied(by);
         tracing::debug!(target: "candor::http", denied_by = by.as_str(), "a request was refused");
     }

@@ -66,3 +66,8 @@ impl NoObservation<'_> {
 #[cfg(feature = "http")]
 #[derive(Default)]
 pub(crate) struct NoSessionCount;
+
+/// Does the work of a request, which counts as observed.
+pub(crate) async fn unwatched<W: Future>(work: impl FnOnce() -> W) -> (W::Output, bool) {
+    (work().await, true)
+}

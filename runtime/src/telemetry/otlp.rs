@@ -26,7 +26,7 @@ pub(super) use self::instruments::Instruments;
 pub(crate) use self::settings::base_address;
 use self::{
     delivery::Delivery,
-    settings::{Destination, Signal, unsupported_protocol, variable},
+    settings::{Destination, Signal, unsupported_compression, unsupported_protocol, variable},
 };
 use super::log::SpanLayer;
 use crate::{about::About, message::Message, spans, stderr};
@@ -60,6 +60,12 @@ impl Otlp {
             let protocol = crate::text::shown(&protocol);
             stderr::line(format_args!(
                 "telemetry: `{name}` asks for `{protocol}`, and this server sends `http/protobuf` instead"
+            ));
+        }
+        if let Some((name, compression)) = unsupported_compression(&variable) {
+            let compression = crate::text::shown(&compression);
+            stderr::line(format_args!(
+                "telemetry: `{name}` asks for `{compression}`, and this server sends without compression instead"
             ));
         }
         let (resource, delivery) = (resource(about), Arc::default());

@@ -1,7 +1,10 @@
 //! A client that sends and receives raw lines. It parses nothing, so that it costs the same on both sides.
 
-use tokio::io::{
-    AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf, duplex, split,
+use std::process::Stdio;
+
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, duplex, split},
+    process::{Child, Command},
 };
 
 /// The buffer of a connection in memory, in bytes. A list of a thousand tools fits, so that no side waits for the other.
@@ -9,10 +12,12 @@ const PIPE_CAPACITY_BYTES: usize = 4 * 1024 * 1024;
 
 /// One connection after its handshake.
 pub struct BenchClient {
-    read: BufReader<ReadHalf<DuplexStream>>,
-    write: WriteHalf<DuplexStream>,
+    read: BufReader<Box<dyn AsyncRead + Send + Unpin>>,
+    write: Box<dyn AsyncWrite + Send + Unpin>,
     id: u64,
     line: Vec<u8>,
+    /// The process of the server, if it has one of its own, which ends with the client.
+    process: Option<Child>,
 }
 
 impl BenchClient {
@@ -42,15 +47,48 @@ impl BenchClient {
         Self::initialize(client_end).await
     }
 
-    async fn initialize(stream: DuplexStream) -> Self {
+    /// Starts a server as a process, and connects to its stdin and stdout.
+    ///
+    /// # Panics
+    ///
+    /// The process does not start, or the handshake fails.
+    pub async fn process(command: std::process::Command) -> Self {
+        let mut command = Command::from(command);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.kill_on_drop(true).spawn().expect("the server starts");
+        let (stdin, stdout) = (process.stdin.take(), process.stdout.take());
+        let mut client = Self::open(stdout.expect("it is piped"), stdin.expect("it is piped"));
+        client.process = Some(process);
+        client.handshake().await;
+        client
+    }
+
+    async fn initialize(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
         let (read, write) = split(stream);
+        let mut client = Self::open(read, write);
+        client.handshake().await;
+        client
+    }
+
+    fn open(
+        read: impl AsyncRead + Send + Unpin + 'static,
+        write: impl AsyncWrite + Send + Unpin + 'static,
+    ) -> Self {
+        let read: Box<dyn AsyncRead + Send + Unpin> = Box::new(read);
         let read = BufReader::with_capacity(PIPE_CAPACITY_BYTES, read);
-        let mut client = Self { read, write, id: 0, line: Vec::new() };
+        Self { read, write: Box::new(write), id: 0, line: Vec::new(), process: None }
+    }
+
+    async fn handshake(&mut self) {
         let info = r#"{"name":"bench","version":"1"}"#;
         let params = format!(r#"{{"protocolVersion":"2025-11-25","capabilities":{{}},"clientInfo":{info}}}"#);
-        client.request("initialize", &params).await;
-        client.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
-        client
+        self.request("initialize", &params).await;
+        self.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    }
+
+    /// The id of the server's process, if it has one of its own.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref()?.id()
     }
 
     /// Sends a request with parameters in JSON, and returns the line of its answer.

@@ -3,8 +3,8 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::{Map, Value, json};
 
-use super::exchange::{Endpoint, HttpAnswer};
 use crate::{
+    cli::exchange::{Endpoint, HttpAnswer},
     contract::{Lock, Uncompared, listed_tool},
     message::Message,
     serve::convert::SERVER_INFO,
@@ -21,14 +21,9 @@ const TOKEN_VARIABLE: &str = "CANDOR_DIFF_TOKEN";
 /// Asks the server for its name and all its tools.
 pub(super) fn fetch(url: &str) -> Result<Lock, Uncompared> {
     let unreachable = |message| Uncompared { id: "server-unreachable", message };
-    let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty());
-    let endpoint = Endpoint::new(url).map_err(unreachable)?;
-    if token.is_some() && !endpoint.is_private() {
-        return Err(unreachable(
-            Message::new("a token is sent over `https` or to this machine only")
-                .help(format!("use `https`, or unset `{TOKEN_VARIABLE}`")),
-        ));
-    }
+    let help = "give the address of its MCP endpoint, such as `http://127.0.0.1:8080/mcp`";
+    let endpoint = Endpoint::new(url, help).map_err(unreachable)?;
+    let token = endpoint.token(TOKEN_VARIABLE).map_err(unreachable)?;
     let mut connection = ListingClient { endpoint, token, revision: MODERN, session: None, next_id: 1 };
     let listed = match connection.list() {
         // A server of earlier revisions does not know a request without a session.

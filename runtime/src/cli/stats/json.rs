@@ -1,15 +1,24 @@
 //! Writes a summary as JSON.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
-use crate::stats::{ErrorShift, LatencyShift, ToolUsage, UsagePoint, UsageReport, UsageShift};
+use crate::stats::{ErrorShift, LatencyShift, ToolUsage, UsagePoint, UsageReport, UsageShift, UsageSource};
 
 /// Returns the summary as an object. Durations are in microseconds, and times in UTC.
 pub(super) fn object(server: &str, report: &UsageReport) -> Value {
     let labels: Vec<String> = report.starts.iter().map(|start| report.step.label(*start)).collect();
     let (first, last) = report.times.clone().unzip();
+    let (source, now) = match &report.source {
+        UsageSource::AuditLog => ("audit_log", None),
+        UsageSource::Metrics { now } => ("metrics", Some(now.iter().copied().collect::<BTreeMap<_, _>>())),
+    };
     json!({
         "server": server,
+        // Percentiles of metrics are upper bounds.
+        "source": source,
+        "now": now,
         "first": first,
         "last": last,
         "step": report.step.noun(),
@@ -26,7 +35,7 @@ pub(super) fn object(server: &str, report: &UsageReport) -> Value {
         },
         "log": {
             "wrong_lines": report.gaps.wrong_lines,
-            "missing_records": report.gaps.missing,
+            "missing_records": report.gaps.missing + report.gaps.cut,
             "unknown_records": report.gaps.unknown,
             "removed_records": report.gaps.removed,
         },

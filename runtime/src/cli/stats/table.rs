@@ -9,7 +9,7 @@ use std::{
 use crate::{
     cli::audit::{plain, short},
     contract::thousands,
-    stats::{ToolUsage, UsageReport, duration, percent, rounded},
+    stats::{ToolUsage, UsageReport, percent, rounded},
 };
 
 /// The width of a table that no terminal shows, in characters.
@@ -20,7 +20,7 @@ const MAX_WIDTH: usize = 120;
 const TREND_MIN_WIDTH: usize = 60;
 const BAR_MIN_WIDTH: usize = 80;
 const NUMBER_CHARS: usize = 7;
-const DURATION_CHARS: usize = 8;
+const DURATION_CHARS: usize = 9;
 const BAR_CHARS: usize = 8;
 const MIN_TREND_CHARS: usize = 10;
 const MAX_TREND_CHARS: usize = 30;
@@ -106,12 +106,7 @@ fn heading(server: &str, report: &UsageReport, style: &TableStyle) -> String {
     for line in wrapped(&format!("{}: {}", plain(server), facts.join(", ")), style.width, "  ") {
         let _ = writeln!(text, "{}", style.paint(Colour::Bold, &line));
     }
-    match &report.times {
-        Some((first, last)) => {
-            let _ = writeln!(text, "{}", style.paint(Colour::Faint, &format!("{first} – {last}")));
-        }
-        None => text.push_str("The log has no call in this period.\n"),
-    }
+    let _ = writeln!(text, "{}", style.paint(Colour::Faint, &report.period()));
     text
 }
 
@@ -173,9 +168,8 @@ fn rows(text: &mut String, report: &UsageReport, style: &TableStyle) {
     let _ = writeln!(text, "{}", style.paint(Colour::Faint, &head));
     let slowest = report.tools.iter().filter_map(|tool| tool.p95).max().unwrap_or(0);
     for tool in report.tools.iter().take(style.top) {
-        let time = |us: Option<u64>| us.map_or_else(|| "-".to_owned(), duration);
         let errors = if tool.calls == 0 { "-".to_owned() } else { percent(tool.errors, tool.calls) };
-        let times = [tool.p50, tool.p95, tool.p99].map(time);
+        let times = [tool.p50, tool.p95, tool.p99].map(|us| report.time(us, "-"));
         let line = columns.line(
             &short(&tool.name, columns.name),
             [&rounded(tool.calls), &errors],

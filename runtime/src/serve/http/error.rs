@@ -68,6 +68,14 @@ impl HttpError {
         self
     }
 
+    /// The code of the JSON-RPC error.
+    pub(super) fn code(&self) -> i32 {
+        match &self.0.message {
+            ServerJsonRpcMessage::Error(refused) => refused.error.code.0,
+            _ => ErrorCode::INVALID_REQUEST.0,
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.0.status

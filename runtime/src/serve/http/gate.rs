@@ -34,9 +34,10 @@ use crate::{
     pipeline::Admission,
     record::{DeniedBy, Origin},
     serve::{
-        mcp::{callers::HttpIdentity, handler::McpHandler},
+        mcp::{callers::HttpIdentity, handler::McpHandler, refused},
         shared::Shared,
     },
+    telemetry::{self, McpMethod},
     tool::caller::Caller,
 };
 
@@ -102,8 +103,17 @@ pub(super) async fn metadata(State(gate): State<Arc<HttpGate>>, request: Request
 }
 
 impl HttpGate {
+    /// Answers one request, and observes a refusal that came before the request's method.
+    async fn answer(self: &Arc<Self>, request: Request) -> Result<Response, HttpError> {
+        let (answer, was_observed) = telemetry::watched(|| self.check_and_answer(request)).await;
+        if let (Err(refused), false) = (&answer, was_observed) {
+            refused::observe(&self.shared, "http", McpMethod::Other, refused.code());
+        }
+        answer
+    }
+
     /// Answers one request. The order of the checks is a security property.
-    async fn answer(self: &Arc<Self>, mut request: Request) -> Result<Response, HttpError> {
+    async fn check_and_answer(self: &Arc<Self>, mut request: Request) -> Result<Response, HttpError> {
         let mut in_flight = self.drain.enter().inspect_err(|_| self.record(DeniedBy::Draining))?;
         let (caller, session) = match self.identify(&mut request).await {
             Ok(identified) => identified,
@@ -153,10 +163,21 @@ impl HttpGate {
             }
             _ => Ok(()),
         };
+        // A method may have answered with an error whose status rmcp chose.
+        let is_refused = answer.status().is_client_error() || answer.status().is_server_error();
+        let observe = |code| {
+            if is_refused && !identity.is_observed() {
+                refused::observe(&self.shared, "http", McpMethod::Other, code);
+            }
+        };
         if let Err(refused) = refused {
+            observe(refused.code());
             return refused.into_response();
         }
-        let mut answer = refusal::worded(answer, id).await;
+        let (mut answer, code) = refusal::worded(answer, id).await;
+        if let Some(code) = code {
+            observe(code);
+        }
         if let Some(seconds) = identity.retry_after() {
             refusal::limit_exceeded(&mut answer, seconds);
         }

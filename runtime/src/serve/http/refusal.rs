@@ -11,30 +11,35 @@ use serde_json::Value;
 use super::error::{self, HttpError};
 use crate::{message::Message, text};
 
-/// Words an answer of rmcp to the request `id`, if it is a refusal.
-pub(super) async fn worded<B>(answer: http::Response<B>, id: Option<RequestId>) -> Response
+/// Words an answer of rmcp to the request `id`, if it is a refusal, and returns its JSON-RPC code.
+pub(super) async fn worded<B>(answer: http::Response<B>, id: Option<RequestId>) -> (Response, Option<i32>)
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<axum::BoxError>,
 {
     let status = answer.status();
     if !status.is_client_error() && !status.is_server_error() {
-        return answer.map(Body::new);
+        return (answer.map(Body::new), None);
     }
     let (mut parts, body) = answer.into_parts();
     // A refusal is made in one piece.
     let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
-    let message = match serde_json::from_slice(&body) {
+    let (message, code) = match serde_json::from_slice(&body) {
         Ok(ServerJsonRpcMessage::Error(mut refused)) => {
             without_values(&mut refused.error);
-            ServerJsonRpcMessage::Error(refused)
+            let code = refused.error.code.0;
+            (ServerJsonRpcMessage::Error(refused), code)
         }
-        _ => plain(status, &body).to(id).into_message(),
+        _ => {
+            let refused = plain(status, &body).to(id);
+            let code = refused.code();
+            (refused.into_message(), code)
+        }
     };
     let worded = error::response(status, &message);
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Response::from_parts(parts, worded.into_body())
+    (Response::from_parts(parts, worded.into_body()), Some(code))
 }
 
 /// Gives the answer to a call that a limit refused its status. Older clients get a stream, whose status is always 200.
@@ -91,8 +96,8 @@ mod tests {
 
     async fn error_of(status: u16, body: &str) -> Value {
         let answer = http::Response::builder().status(status).body(Full::from(body.to_owned())).unwrap();
-        let worded = worded(answer, Some(RequestId::Number(7))).await;
-        assert_eq!(worded.status(), status);
+        let (worded, code) = worded(answer, Some(RequestId::Number(7))).await;
+        assert_eq!((worded.status().as_u16(), code.is_some()), (status, true));
         assert_eq!(worded.headers()[header::CONTENT_TYPE], "application/json");
         let body = worded.into_body().collect().await.unwrap().to_bytes();
         serde_json::from_slice(&body).unwrap()

@@ -37,7 +37,7 @@ impl McpHandler {
         context: RequestContext<RoleServer>,
     ) -> BoxFuture<'_, Result<CallToolResponse, ErrorData>> {
         #[cfg(feature = "http")]
-        let identity = http_identity(&context).cloned();
+        let identity = HttpIdentity::of(&context).inspect(|identity| identity.note_observed()).cloned();
         Box::pin(async move {
             let answer = self.answer(request, context).await;
             #[cfg(feature = "http")]
@@ -161,7 +161,7 @@ impl McpHandler {
             #[cfg(feature = "http")]
             CallerSource::Request => {
                 // The gate attaches an identity to every request, so a missing one is a defect of the server.
-                let identity = http_identity(context)
+                let identity = HttpIdentity::of(context)
                     .ok_or_else(|| ErrorData::internal_error("this request has no identity", None))?;
                 Ok((Arc::clone(&identity.caller), identity.take_admission()))
             }
@@ -189,10 +189,4 @@ fn sent_key(context: &mut RequestContext<RoleServer>) -> SentKey {
     #[cfg(not(feature = "http"))]
     let headers = Vec::new();
     SentKey { meta: context.meta.remove(wire_names::IDEMPOTENCY_KEY), headers }
-}
-
-/// The identity that the gate attached to an HTTP request.
-#[cfg(feature = "http")]
-fn http_identity(context: &RequestContext<RoleServer>) -> Option<&HttpIdentity> {
-    context.extensions.get::<http::request::Parts>()?.extensions.get()
 }

@@ -5,10 +5,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 #[cfg(feature = "http")]
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError, atomic::AtomicBool};
 
 #[cfg(feature = "http")]
-use rmcp::model::ErrorData;
+use rmcp::{RoleServer, model::ErrorData, service::RequestContext};
 
 use crate::tool::caller::Caller;
 #[cfg(feature = "http")]
@@ -56,12 +56,34 @@ pub(crate) struct HttpIdentity {
     admission: Arc<Mutex<Option<Admission>>>,
     /// The seconds that a client has to wait, if a limit refused its call after the admission.
     retry_after: Arc<OnceLock<u64>>,
+    /// Whether a method of the protocol got the request, and observed it.
+    is_observed: Arc<AtomicBool>,
 }
 
 #[cfg(feature = "http")]
 impl HttpIdentity {
     pub(crate) fn new(caller: Arc<Caller>, admission: Option<Admission>) -> Self {
-        Self { caller, admission: Arc::new(Mutex::new(admission)), retry_after: Arc::default() }
+        Self {
+            caller,
+            admission: Arc::new(Mutex::new(admission)),
+            retry_after: Arc::default(),
+            is_observed: Arc::default(),
+        }
+    }
+
+    /// Returns the identity that the gate attached to a request.
+    pub(super) fn of(context: &RequestContext<RoleServer>) -> Option<&Self> {
+        context.extensions.get::<http::request::Parts>()?.extensions.get()
+    }
+
+    /// Marks the request as one that a method of the protocol got.
+    pub(super) fn note_observed(&self) {
+        self.is_observed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a method of the protocol got the request. If not, rmcp refused it.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.is_observed.load(Ordering::Relaxed)
     }
 
     /// Keeps the wait of a refused call for the transport: a handler cannot set a status.

@@ -26,6 +26,8 @@ use serde_json::Map;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use super::callers::CallerSource;
+#[cfg(feature = "http")]
+use super::callers::HttpIdentity;
 use super::{logging, observed};
 use crate::{
     revision::Revision,
@@ -336,6 +338,10 @@ impl McpHandler {
 
     /// Begins to observe a request that is not a well-formed call.
     pub(super) fn observe(&self, method: McpMethod, context: &RequestContext<RoleServer>) -> Observation<'_> {
+        #[cfg(feature = "http")]
+        if let Some(identity) = HttpIdentity::of(context) {
+            identity.note_observed();
+        }
         self.begin(method, revision(context), self.incoming(context))
     }
 

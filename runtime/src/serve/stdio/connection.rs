@@ -1,6 +1,6 @@
 //! Serves one client over a pair of byte streams, one message per line.
 
-use std::{io, pin::pin, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use rmcp::{ServiceExt as _, service::ServerInitializeError};
@@ -15,7 +15,10 @@ use super::{
     transport::{LineTransport, ShutdownSignals},
 };
 use crate::serve::{
-    mcp::handler::{CallerSource, McpHandler},
+    mcp::{
+        handler::{CallerSource, McpHandler},
+        refused::WatchedHandler,
+    },
     service::Service,
     shutdown::{DRAIN_TIMEOUT, Shutdown},
 };
@@ -87,12 +90,12 @@ impl Service {
         let (gone, timed_out) = (CancellationToken::new(), CancellationToken::new());
         let signals =
             ShutdownSignals { stop: stop.clone(), timeout, gone: gone.clone(), timed_out: timed_out.clone() };
-        let transport = LineTransport::new(read, write, self.shared.revisions.clone(), signals);
+        let transport = LineTransport::new(read, write, Arc::clone(&self.shared), signals);
         let callers = CallerSource::Connection(self.caller);
         let handler = McpHandler::new(self.shared, callers, gone.clone(), stop.clone());
         let task_rounds = handler.task_rounds.clone();
         Box::pin(async move {
-            match handler.serve(transport).await {
+            match WatchedHandler(handler).serve(transport).await {
                 Ok(running) => {
                     let mut deadline = None;
                     let mut ended = pin!(running.waiting());

@@ -23,9 +23,12 @@ use super::in_flight::{AnswerWrite, InFlight};
 use crate::{
     message::Message,
     serve::{
+        mcp::refused,
         message::{self, Line},
+        shared::Shared,
         shutdown::SHUTTING_DOWN,
     },
+    telemetry::McpMethod,
 };
 
 /// The longest line that is read. HTTP bodies are limited to a quarter, but base64 arguments travel here too.
@@ -41,7 +44,7 @@ pub(crate) struct LineTransport<R, W> {
     skipping: bool,
     /// Whether the client has opened the connection, by a handshake or a first request that names its revision.
     is_open: bool,
-    revisions: Vec<ProtocolVersion>,
+    shared: Arc<Shared>,
     /// The deadline of answers, if the input has ended.
     ended: Option<Instant>,
     /// The deadline of answers, if the server shuts down.
@@ -81,14 +84,14 @@ enum Read {
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport<R, W> {
-    /// Creates the transport of a server that speaks `revisions`.
-    pub(crate) fn new(read: R, write: W, revisions: Vec<ProtocolVersion>, signals: ShutdownSignals) -> Self {
+    /// Creates the transport of one connection.
+    pub(crate) fn new(read: R, write: W, shared: Arc<Shared>, signals: ShutdownSignals) -> Self {
         Self {
             read: BufReader::with_capacity(64 * 1024, read),
             line: Vec::new(),
             skipping: false,
             is_open: false,
-            revisions,
+            shared,
             ended: None,
             stopping: None,
             signals,
@@ -127,8 +130,11 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport
         }
     }
 
-    /// Answers without the service. Spawned, since a half-written line must not be dropped.
-    fn answer(&mut self, message: ServerJsonRpcMessage) {
+    /// Refuses a message without the service. Spawned, since a half-written line must not be dropped.
+    fn refuse(&mut self, method: McpMethod, message: ServerJsonRpcMessage) {
+        if let ServerJsonRpcMessage::Error(refused) = &message {
+            refused::observe(&self.shared, "stdio", method, refused.error.code.0);
+        }
         // Forget the answers that have been written.
         while self.answers.try_join_next().is_some() {}
         self.answers.spawn(write(Arc::clone(&self.write), message));
@@ -178,7 +184,12 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport
             Message::new("this server is shutting down").help("call again when it is back"),
             Some(data),
         );
-        self.answer(ServerJsonRpcMessage::error(error, Some(request.id.clone())));
+        self.refuse_request(request, error);
+    }
+
+    fn refuse_request(&mut self, request: &JsonRpcRequest<ClientRequest>, error: ErrorData) {
+        let method = McpMethod::named(request.request.method());
+        self.refuse(method, ServerJsonRpcMessage::error(error, Some(request.id.clone())));
     }
 
     /// Tracks `message`, and decides whether the service gets it.
@@ -193,8 +204,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport
                     return false;
                 }
                 if let Err(error) = self.in_flight.insert(&request.id) {
-                    self.answer(ServerJsonRpcMessage::error(error, Some(request.id.clone())));
+                    self.refuse_request(request, error);
                     return false;
+                }
+                if !self.is_open
+                    && let Some(code) = self.refused_by_rmcp(&request.request)
+                {
+                    let method = McpMethod::named(request.request.method());
+                    refused::observe(&self.shared, "stdio", method, code);
                 }
                 self.is_open = self.is_open || self.opens(&request.request);
                 true
@@ -220,8 +237,23 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport
             request => {
                 let meta = request.get_meta();
                 meta.missing_required_keys(&ProtocolVersion::V_2026_07_28).is_empty()
-                    && meta.protocol_version().is_some_and(|version| self.revisions.contains(&version))
+                    && meta.protocol_version().is_some_and(|version| self.shared.revisions.contains(&version))
             }
+        }
+    }
+
+    /// Returns the code with which rmcp refuses a request that does not open the connection, before its handler sees it.
+    fn refused_by_rmcp(&self, request: &ClientRequest) -> Option<i32> {
+        if matches!(request, ClientRequest::PingRequest(_)) || self.opens(request) {
+            return None;
+        }
+        let meta = request.get_meta();
+        let is_whole = meta.missing_required_keys(&ProtocolVersion::V_2026_07_28).is_empty();
+        match meta.protocol_version() {
+            // The handler answers it.
+            Some(_) if is_whole && matches!(request, ClientRequest::DiscoverRequest(_)) => None,
+            Some(_) if is_whole => Some(ErrorCode::UNSUPPORTED_PROTOCOL_VERSION.0),
+            _ => Some(ErrorCode::INVALID_PARAMS.0),
         }
     }
 
@@ -233,17 +265,16 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport
         {
             let fault = message::malformed("initialize", custom.params.as_ref());
             let fault = fault.map_or_else(String::new, Into::into);
-            let error = ErrorData::invalid_params(fault, None);
-            self.answer(ServerJsonRpcMessage::error(error, Some(request.id.clone())));
+            self.refuse_request(request, ErrorData::invalid_params(fault, None));
             return true;
         }
         let ClientRequest::InitializeRequest(initialize) = &request.request else { return false };
-        if self.revisions.iter().any(ProtocolVersion::has_initialize) {
+        if self.shared.revisions.iter().any(ProtocolVersion::has_initialize) {
             return false;
         }
         let requested = initialize.params.protocol_version.clone();
-        let error = ErrorData::unsupported_protocol_version(requested, &self.revisions);
-        self.answer(ServerJsonRpcMessage::error(error, Some(request.id.clone())));
+        let error = ErrorData::unsupported_protocol_version(requested, &self.shared.revisions);
+        self.refuse_request(request, error);
         true
     }
 }
@@ -278,7 +309,7 @@ where
             match self.next_read().await? {
                 Ok(Read::Line) => {}
                 Ok(Read::TooLong) => {
-                    self.answer(message::too_long(MAX_LINE_BYTES));
+                    self.refuse(McpMethod::Other, message::too_long(MAX_LINE_BYTES));
                     continue;
                 }
                 // A broken pipe counts as the end of input; the last line may lack its newline.
@@ -292,7 +323,7 @@ where
             match parsed {
                 Line::Message(message) if self.admit(&message) => return Some(*message),
                 Line::Message(_) | Line::Nothing => {}
-                Line::Fault(answer) => self.answer(*answer),
+                Line::Fault(answer) => self.refuse(McpMethod::Other, *answer),
             }
         }
     }

@@ -101,6 +101,17 @@ pub(super) fn unsupported_protocol(variables: Variables<'_>) -> Option<(&'static
     asked.find(|(_, protocol)| protocol != "http/protobuf")
 }
 
+/// Returns a compression that the environment asks for. The server has none: a collector takes telemetry without.
+pub(super) fn unsupported_compression(variables: Variables<'_>) -> Option<(&'static str, String)> {
+    let names = [
+        "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+        "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION",
+        "OTEL_EXPORTER_OTLP_COMPRESSION",
+    ];
+    let mut asked = names.into_iter().filter_map(|name| Some((name, variables(name)?)));
+    asked.find(|(_, compression)| !compression.eq_ignore_ascii_case("none"))
+}
+
 /// Checks the value of `--otlp-endpoint`.
 #[cfg(feature = "cli")]
 pub(crate) fn base_address(text: &str) -> Result<String, Message> {
