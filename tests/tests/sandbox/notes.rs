@@ -1,5 +1,4 @@
 //! The text that a caller reads when a sandboxed tool fails: the whole cause, and a note if the sandbox may be behind it.
-#![cfg(target_os = "linux")]
 
 use std::{
     fs::{self, File},

@@ -24,14 +24,14 @@ fn no_dependency_needs_a_newer_one() {
 
 #[test]
 fn readme_states_the_promised_version() {
-    let readme = include_str!("../../README.md");
+    let readme = include_str!("../../../README.md");
     assert!(readme.contains(&format!("needs Rust {PROMISED} or later")), "the README promises another Rust");
 }
 
 #[test]
 fn image_is_built_with_the_promised_version_or_a_newer_one() {
     let (_, tag) =
-        include_str!("../../examples/Dockerfile").split_once("\nFROM rust:").expect("a base image");
+        include_str!("../../../examples/Dockerfile").split_once("\nFROM rust:").expect("a base image");
     let (version, _) = tag.split_once('-').expect("a version and a system");
     assert!(
         parts(version) >= parts(PROMISED),

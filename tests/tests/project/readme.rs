@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const README: &str = include_str!("../../README.md");
+const README: &str = include_str!("../../../README.md");
 
 /// Stands for left-out lines in a Rust block.
 const ELISION: &str = "// …";

@@ -10,8 +10,8 @@ fn hidden_characters(source: &str) -> String {
 
 #[test]
 fn hidden_characters_are_the_same_in_macro_and_runtime() {
-    let compiler = hidden_characters(include_str!("../../macros/src/rule/description.rs"));
-    let runtime = hidden_characters(include_str!("../../runtime/src/text.rs"));
+    let compiler = hidden_characters(include_str!("../../../macros/src/rule/description.rs"));
+    let runtime = hidden_characters(include_str!("../../../runtime/src/text.rs"));
     assert!(compiler.contains(r"'\u{200B}'..='\u{200F}'"), "{compiler}");
     assert_eq!(compiler, runtime);
 }

@@ -1,5 +1,4 @@
 //! Everyday work that goes on in each sandbox: programs, threads, memory, timers, local sockets and temporary files.
-#![cfg(target_os = "linux")]
 
 use std::{
     collections::HashMap,

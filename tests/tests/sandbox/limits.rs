@@ -1,5 +1,4 @@
 //! The limits of the sandbox: scratch folders, ports, unsandboxed tools, threads and open descriptors.
-#![cfg(target_os = "linux")]
 
 use std::{
     fs::{self, File},

@@ -1,5 +1,4 @@
 //! A server's report of its sandboxes, in each setting: the manifest, `doctor` and stderr agree.
-#![cfg(target_os = "linux")]
 
 use std::process::{Command, Output};
 

@@ -1,5 +1,4 @@
 //! The threads of handlers: each handler has the rights that it declares, and one that blocks delays no answer.
-#![cfg(target_os = "linux")]
 
 use std::{
     fs,
