@@ -20,7 +20,7 @@ impl Crate {
         let mut modules = BTreeMap::new();
         let root = project().join(name).join("src");
         collect(&root, &Vec::new(), &mut modules);
-        assert!(modules.len() > 5, "{name} has modules");
+        assert!(modules.len() > 3, "{name} has modules");
         Self(modules)
     }
 
@@ -176,7 +176,7 @@ fn circle(imports: &BTreeMap<Module, BTreeSet<Module>>) -> Option<Vec<String>> {
 
 #[test]
 fn imports_form_no_circle_between_files_or_folders() {
-    for name in ["runtime", "macros", "examples", "tests"] {
+    for name in ["runtime", "macros", "examples", "examples/files", "examples/notes", "tests"] {
         let imports = Crate::read(name).imports();
         assert!(imports.values().any(|targets| !targets.is_empty()), "{name} has imports");
         for depth in 1..=4 {

@@ -3,6 +3,6 @@
 mod client;
 mod handlers;
 mod process;
-#[path = "../support/program.rs"]
+#[path = "../../../tests/support/program.rs"]
 mod program;
 mod resources;

@@ -1,5 +1,5 @@
 //! The server `notes`. `notes --help` lists its commands.
 
 fn main() -> std::process::ExitCode {
-    candor_examples::notes::server().main()
+    notes::server().main()
 }

@@ -1,6 +1,6 @@
 //! Level one: a tool is a function, so these tests call it.
 
-use candor_examples::notes::{
+use notes::{
     store::{NoteError, Reader, Writer},
     tools::{add_note, delete_notes, list_notes, plan_delete, search_notes},
 };
@@ -21,7 +21,7 @@ fn notes_are_listed_newest_first_and_found_without_regard_to_case() {
     {
         add_note(&writer, title, text).unwrap();
     }
-    let titles = |notes: Vec<candor_examples::notes::store::Note>| -> Vec<String> {
+    let titles = |notes: Vec<notes::store::Note>| -> Vec<String> {
         notes.into_iter().map(|note| note.title).collect()
     };
     assert_eq!(titles(list_notes(&reader, 2).unwrap().notes), ["Cows", "Holidays"]);

@@ -10,7 +10,7 @@ use candor::{
     testing::{Client, ClientBuilder, ElicitAction, assert_idempotent},
     tools,
 };
-use candor_examples::notes::{
+use notes::{
     server,
     store::{Reader, Writer},
     tools,

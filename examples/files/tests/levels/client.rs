@@ -10,7 +10,7 @@ use candor::{
     Revision, Service,
     testing::{Client, ClientBuilder, ElicitAction, assert_idempotent},
 };
-use candor_examples::files::server;
+use files::server;
 use serde_json::json;
 
 fn service(root: &Path, scopes: &str) -> Service {

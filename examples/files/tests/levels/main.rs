@@ -3,5 +3,5 @@
 mod client;
 mod handlers;
 mod process;
-#[path = "../support/program.rs"]
+#[path = "../../../tests/support/program.rs"]
 mod program;

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use candor::{ToolError, testing};
-use candor_examples::files::{
+use files::{
     changes::{create_directory, edit_file, move_file, plan_edit, plan_write, write_file},
     reads::{
         Kind, directory_tree, file_info, list_directory, list_roots, read_files, read_text_file, search_files,
