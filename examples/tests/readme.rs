@@ -1,4 +1,4 @@
-//! The README's code that is not part of an example server. `tests/tests/readme.rs` compares it with the README.
+//! The README's code that is not part of an example server. `tests/tests/project/readme.rs` compares it with the README.
 
 #[allow(dead_code, reason = "the README only declares the state and the tool")]
 mod state {

@@ -136,6 +136,17 @@ impl ClientBuilder {
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
     {
+        self.connect_boxed(Box::new(read), Box::new(write), revision).await
+    }
+
+    /// Connects over boxed streams: rmcp's state machine is then compiled once, and not for each pair of types in each
+    /// program.
+    async fn connect_boxed(
+        self,
+        read: Box<dyn AsyncRead + Send + Unpin>,
+        write: Box<dyn AsyncWrite + Send + Unpin>,
+        revision: Option<Revision>,
+    ) -> io::Result<Client> {
         let newest = revision.unwrap_or(Revision::V2026_07_28);
         let mut config = ClientConfig::default();
         config.client_info = Implementation::new("candor", env!("CARGO_PKG_VERSION"));

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Stdio,
+    descriptors::{Reader, Writer},
     transport::{LineTransport, ShutdownSignals},
 };
 use crate::serve::{
@@ -49,7 +50,7 @@ impl Service {
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
     {
-        self.connection(read, write, stop, timeout).await
+        self.connection(Box::new(read), Box::new(write), stop, timeout).await
     }
 
     /// Serves one client over this process's stdin and stdout, until the client closes its end.
@@ -76,17 +77,13 @@ impl Service {
     }
 
     /// Serves one connection. Boxed, since each caller would otherwise hold a copy of rmcp's state machine.
-    fn connection<R, W>(
+    fn connection(
         self,
-        read: R,
-        write: W,
+        read: Reader,
+        write: Writer,
         stop: CancellationToken,
         timeout: Duration,
-    ) -> BoxFuture<'static, io::Result<Shutdown>>
-    where
-        R: AsyncRead + Send + Unpin + 'static,
-        W: AsyncWrite + Send + Unpin + 'static,
-    {
+    ) -> BoxFuture<'static, io::Result<Shutdown>> {
         let (gone, timed_out) = (CancellationToken::new(), CancellationToken::new());
         let signals =
             ShutdownSignals { stop: stop.clone(), timeout, gone: gone.clone(), timed_out: timed_out.clone() };

@@ -13,13 +13,16 @@ use rmcp::{
     transport::Transport,
 };
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     task::JoinSet,
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::in_flight::{AnswerWrite, InFlight};
+use super::{
+    descriptors::{Reader, Writer},
+    in_flight::{AnswerWrite, InFlight},
+};
 use crate::{
     message::Message,
     serve::{
@@ -36,9 +39,10 @@ const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 /// The capacity of the write buffer that is reused for the next line: a list of a thousand tools.
 const MAX_REUSED_BYTES: usize = 1024 * 1024;
 
-/// A connection that carries one message per line.
-pub(crate) struct LineTransport<R, W> {
-    read: BufReader<R>,
+/// A connection that carries one message per line. Its streams are boxed: rmcp's state machine is then compiled once, and not
+/// for each pair of types in each program.
+pub(crate) struct LineTransport {
+    read: BufReader<Reader>,
     line: Vec<u8>,
     /// Whether the rest of a line that was too long is still being skipped.
     skipping: bool,
@@ -50,7 +54,7 @@ pub(crate) struct LineTransport<R, W> {
     /// The deadline of answers, if the server shuts down.
     stopping: Option<Instant>,
     signals: ShutdownSignals,
-    write: Arc<tokio::sync::Mutex<LineWriter<W>>>,
+    write: Arc<tokio::sync::Mutex<LineWriter>>,
     in_flight: Arc<InFlight>,
     /// Answers that the transport itself is writing.
     answers: JoinSet<io::Result<()>>,
@@ -70,8 +74,8 @@ pub(crate) struct ShutdownSignals {
 }
 
 /// The writing half, with a buffer for one line.
-struct LineWriter<W> {
-    half: W,
+struct LineWriter {
+    half: Writer,
     /// Reused, since allocating a megabyte costs more than filling it.
     line: Vec<u8>,
 }
@@ -83,9 +87,9 @@ enum Read {
     End,
 }
 
-impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport<R, W> {
+impl LineTransport {
     /// Creates the transport of one connection.
-    pub(crate) fn new(read: R, write: W, shared: Arc<Shared>, signals: ShutdownSignals) -> Self {
+    pub(crate) fn new(read: Reader, write: Writer, shared: Arc<Shared>, signals: ShutdownSignals) -> Self {
         Self {
             read: BufReader::with_capacity(64 * 1024, read),
             line: Vec::new(),
@@ -279,11 +283,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTransport
     }
 }
 
-impl<R, W> Transport<RoleServer> for LineTransport<R, W>
-where
-    R: AsyncRead + Send + Unpin,
-    W: AsyncWrite + Send + Unpin + 'static,
-{
+impl Transport<RoleServer> for LineTransport {
     type Error = io::Error;
 
     fn send(
@@ -333,10 +333,7 @@ where
     }
 }
 
-async fn write<W: AsyncWrite + Unpin>(
-    writer: Arc<tokio::sync::Mutex<LineWriter<W>>>,
-    message: ServerJsonRpcMessage,
-) -> io::Result<()> {
+async fn write(writer: Arc<tokio::sync::Mutex<LineWriter>>, message: ServerJsonRpcMessage) -> io::Result<()> {
     let mut writer = writer.lock().await;
     let LineWriter { half, line } = &mut *writer;
     line.clear();

@@ -1,8 +1,0 @@
-//! Tests the server `notes` at three levels: its functions, a client, and its process.
-
-mod client;
-mod handlers;
-mod process;
-#[path = "../support/program.rs"]
-mod program;
-mod resources;
