@@ -92,7 +92,8 @@ impl Service {
         let handler = McpHandler::new(self.shared, callers, gone.clone(), stop.clone());
         let task_rounds = handler.task_rounds.clone();
         Box::pin(async move {
-            match WatchedHandler(handler).serve(transport).await {
+            // Boxed as well: it is needed for the handshake alone.
+            match Box::pin(WatchedHandler(handler).serve(transport)).await {
                 Ok(running) => {
                     let mut deadline = None;
                     let mut ended = pin!(running.waiting());
