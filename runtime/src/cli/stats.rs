@@ -97,6 +97,23 @@ impl CallSource {
             Self::Server(endpoint) => endpoint.report(),
         }
     }
+
+    /// Checks that there was something to read.
+    fn check(&self) -> Result<(), Message> {
+        match self {
+            Self::Logs(logs) => logs.check(),
+            #[cfg(feature = "http")]
+            Self::Server(_) => Ok(()),
+        }
+    }
+
+    fn is_within_a_line(&self) -> bool {
+        match self {
+            Self::Logs(logs) => logs.is_within_a_line(),
+            #[cfg(feature = "http")]
+            Self::Server(_) => false,
+        }
+    }
 }
 
 impl StatsArgs {
@@ -111,9 +128,7 @@ impl StatsArgs {
             return self.follow(name, source);
         }
         let report = source.report()?;
-        if let CallSource::Logs(logs) = &source {
-            logs.check()?;
-        }
+        source.check()?;
         if let Some(file) = &self.html {
             let written = fs::write(file, stats::page(name, &report));
             written.map_err(|error| {
@@ -129,8 +144,7 @@ impl StatsArgs {
                 return Err(Message::new(format!("stdout cannot be written: {error}")));
             }
         }
-        let is_within_a_line = matches!(&source, CallSource::Logs(logs) if logs.is_within_a_line());
-        Ok(faults(&report, is_within_a_line))
+        Ok(faults(&report, source.is_within_a_line()))
     }
 
     /// Returns the source of the counts, and its name for people.

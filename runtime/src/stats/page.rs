@@ -31,6 +31,10 @@ pub(crate) fn page(server: &str, report: &UsageReport) -> String {
         "shifts" => shifts(report),
         "overview" => overview(report),
         "tools" => plotted_tools(report),
+        "trend" => {
+            if has_trend(report) { "<th scope=\"col\" class=\"drawn\">p95 over time</th>" } else { "" }
+                .to_owned()
+        }
         "rows" => rows(report),
         "scope" => scope(report),
         _ => unreachable!("the template has no such place"),
@@ -58,7 +62,17 @@ fn facts(report: &UsageReport) -> String {
         fact(thousands(all.denied), "denied"),
         fact(thousands(report.tools.len() as u64), "tools"),
     ];
-    format!("<p class=\"facts\">{}</p><dl class=\"sums\">{}</dl>", report.period(), facts.concat())
+    let period = whole_dates(&report.period());
+    format!("<p class=\"facts\">{period}</p><dl class=\"sums\">{}</dl>", facts.concat())
+}
+
+/// Keeps dates from being broken at their hyphens. The text is the program's own.
+fn whole_dates(text: &str) -> String {
+    let words = text.split(' ').map(|word| {
+        let is_date = word.contains('-') && word.starts_with(|c: char| c.is_ascii_digit());
+        if is_date { format!("<span class=\"date\">{word}</span>") } else { word.to_owned() }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Lists the tools that changed.
@@ -67,8 +81,11 @@ fn shifts(report: &UsageReport) -> String {
     for (tool, shift) in report.shifted() {
         let class = if shift.is_worse() { "worse" } else { "better" };
         let name = escaped(&tool.name);
-        let _ =
-            writeln!(html, "<li class=\"{class}\"><strong><bdi>{name}</bdi></strong> {}</li>", shift.text());
+        let _ = writeln!(
+            html,
+            "<li class=\"{class}\"><strong><bdi>{name}</bdi></strong> {}</li>",
+            whole_dates(&shift.text())
+        );
     }
     if html.is_empty() {
         // Without times, a change cannot be seen.
@@ -126,7 +143,7 @@ fn plotted_tools(report: &UsageReport) -> String {
         );
         if let Some(shift) = &tool.shift {
             let class = if shift.is_worse() { "worse" } else { "better" };
-            let _ = write!(html, "<p class=\"shift {class}\">{}</p>", shift.text());
+            let _ = write!(html, "<p class=\"shift {class}\">{}</p>", whole_dates(&shift.text()));
         }
         let _ = write!(
             html,
@@ -306,7 +323,7 @@ fn rows(report: &UsageReport) -> String {
         let _ = writeln!(
             html,
             "<tr{class}><th scope=\"row\"><bdi>{}</bdi></th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
-             <td class=\"drawn\">{}</td><td class=\"drawn\">{}</td><td>{}</td></tr>",
+             <td class=\"drawn\">{}</td>{}<td>{}</td></tr>",
             escaped(&tool.name),
             thousands(tool.calls),
             thousands(tool.errors),
@@ -315,17 +332,35 @@ fn rows(report: &UsageReport) -> String {
             report.time(tool.p95, "–"),
             report.time(tool.p99, "–"),
             plot::bar(tool.p95.unwrap_or(0), slowest, "p95"),
-            plot::sparkline(&tool.trend.iter().map(|point| point.p95).collect::<Vec<_>>()),
+            trend_cell(report, tool),
             thousands(tool.denied),
         );
     }
     html
 }
 
+/// Whether the source has times.
+fn has_trend(report: &UsageReport) -> bool {
+    !report.starts.is_empty()
+}
+
+fn trend_cell(report: &UsageReport, tool: &ToolUsage) -> String {
+    if !has_trend(report) {
+        return String::new();
+    }
+    let values: Vec<_> = tool.trend.iter().map(|point| point.p95).collect();
+    format!("<td class=\"drawn\">{}</td>", plot::sparkline(&values))
+}
+
 fn scope(report: &UsageReport) -> String {
     let mut html = String::new();
     for sentence in report.scope() {
-        let _ = writeln!(html, "<p>{}</p>", escaped(&sentence));
+        let escaped = escaped(&sentence);
+        let parts = escaped.split('`').enumerate();
+        // Text between two backticks is code.
+        let parts = parts
+            .map(|(at, part)| if at % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() });
+        let _ = writeln!(html, "<p>{}</p>", parts.collect::<String>());
     }
     for fault in report.faults() {
         let _ = writeln!(

@@ -113,6 +113,30 @@ async fn text_lines_are_for_people_and_json_lines_for_programs() {
 }
 
 #[tokio::test]
+async fn line_of_a_call_names_the_trace_of_its_client() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let mut command = command(&[]);
+    command.arg("serve");
+    let mut server = StdioServer::start(command);
+    let traceparent = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    server
+        .client
+        .exchange(
+            call().replace(
+                &format!("\"traceparent\":\"{META}\""),
+                &format!("\"traceparent\":\"{traceparent}\""),
+            ),
+        )
+        .await;
+    server.client.exchange(call()).await;
+    let stderr = server.close().await.stderr;
+    let lines = stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let calls: Vec<Value> = lines.filter(|line| line["target"] == "candor::call").collect();
+    let traces: Vec<_> = calls.iter().map(|line| line.get("trace_id").and_then(Value::as_str)).collect();
+    assert_eq!(traces, [Some(TRACE), None], "{stderr}");
+}
+
+#[tokio::test]
 async fn subscriber_of_the_program_gets_the_lines_instead() {
     let own = [("LOGGED_OWN", "1")];
     let exit = over_stdio(&[], &own).await;
