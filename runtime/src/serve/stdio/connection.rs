@@ -89,7 +89,7 @@ impl Service {
         let handler = McpHandler::new(self.shared, callers, gone.clone(), stop.clone());
         let task_rounds = handler.task_rounds.clone();
         Box::pin(async move {
-            match handler.serve(transport).await {
+            match Box::pin(handler.serve(transport)).await {
                 Ok(running) => {
                     let mut deadline = None;
                     let mut ended = pin!(running.waiting());
