@@ -11,7 +11,7 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use chacha20poly1305::{
-    Key, KeyInit as _, XChaCha20Poly1305, XNonce,
+    XChaCha20Poly1305, XNonce,
     aead::{Aead as _, Payload},
 };
 use serde_json::{Map, Value};
@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 pub(crate) use self::question::question;
 use crate::{
     clock::Clock,
+    state_key::StateKey,
     tool::{caller::Caller, descriptor::Descriptor},
 };
 
@@ -28,8 +29,8 @@ pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 /// The length of the nonce, which also makes a state single-use.
 const NONCE_BYTES: usize = 24;
 
-/// The cipher of `requestState` (MCP 2026-07-28, multi round-trip requests). Its key lives as long as the process: the
-/// state of another process is refused like any other that is wrong.
+/// The cipher of `requestState` (MCP 2026-07-28, multi round-trip requests). A state that was encrypted under another key
+/// is refused like any other that is wrong.
 pub(crate) struct Confirmations {
     cipher: XChaCha20Poly1305,
     clock: Clock,
@@ -38,16 +39,14 @@ pub(crate) struct Confirmations {
 }
 
 impl Confirmations {
-    pub(crate) fn new(clock: Clock) -> Self {
-        let mut key = [0; 32];
-        fill(&mut key);
-        Self { cipher: XChaCha20Poly1305::new(&Key::from(key)), clock, used: Mutex::default() }
+    pub(crate) fn new(clock: Clock, key: &StateKey) -> Self {
+        Self { cipher: key.cipher(), clock, used: Mutex::default() }
     }
 
     /// Encrypts a state for one question. It can be opened only for this call, until it expires.
     pub(crate) fn seal(&self, digest: &CallDigest, state: &RequestState) -> String {
         let mut nonce = [0; NONCE_BYTES];
-        fill(&mut nonce);
+        getrandom::fill(&mut nonce).expect("the operating system provides random bytes");
         let expiry = (self.clock.elapsed() + ANSWER_TIMEOUT).as_millis();
         let expiry = u64::try_from(expiry).unwrap_or(u64::MAX).to_be_bytes();
         let message = [&expiry[..], &state.bytes()].concat();
@@ -139,11 +138,6 @@ impl Bound<'_> {
     }
 }
 
-/// Fills `bytes` with randomness of the operating system, on which this module relies.
-fn fill(bytes: &mut [u8]) {
-    getrandom::fill(bytes).expect("the operating system provides random bytes");
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -157,7 +151,7 @@ mod tests {
     #[test]
     fn state_opens_once_and_only_for_its_call() {
         let clock = Clock::manual();
-        let confirmations = Confirmations::new(clock.clone());
+        let confirmations = Confirmations::new(clock.clone(), &StateKey::random());
         let (tool, other_tool) = (Descriptor::DEFAULT, Descriptor { name: "other", ..Descriptor::DEFAULT });
         let (caller, aapl, msft) = (Caller::local::<&str>([]), arguments("AAPL"), arguments("MSFT"));
         let bound = Bound { tool: &tool, arguments: &aapl, caller: &caller };
@@ -176,10 +170,8 @@ mod tests {
         refused("", &bound);
         refused("garbage!", &bound);
         refused(&state[..state.len() - 2], &bound);
-        refused(
-            &Confirmations::new(Clock::manual()).seal(&bound.digest(), &RequestState::Confirmation),
-            &bound,
-        );
+        let of_other_key = Confirmations::new(Clock::manual(), &StateKey::random());
+        refused(&of_other_key.seal(&bound.digest(), &RequestState::Confirmation), &bound);
         for at in 0..state.len() {
             let mut bytes = state.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
@@ -195,7 +187,7 @@ mod tests {
 
     #[test]
     fn state_returns_its_content() {
-        let confirmations = Confirmations::new(Clock::manual());
+        let confirmations = Confirmations::new(Clock::manual(), &StateKey::random());
         let (tool, caller, none) = (Descriptor::DEFAULT, Caller::local::<&str>([]), Map::new());
         let digest = Bound { tool: &tool, arguments: &none, caller: &caller }.digest();
         for content in [

@@ -63,6 +63,7 @@ mod pipeline;
 mod publication;
 mod record;
 mod registry;
+mod replica;
 mod retry;
 mod revision;
 mod sandbox;
@@ -72,6 +73,7 @@ mod serve;
 mod server;
 mod spans;
 mod start_error;
+mod state_key;
 #[cfg(feature = "cli")]
 mod stats;
 mod stderr;

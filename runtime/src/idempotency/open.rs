@@ -31,6 +31,16 @@ pub(crate) enum KeyKeeping {
     },
 }
 
+impl KeyKeeping {
+    /// Whether the store is one that several processes share.
+    pub(crate) fn is_shared(&self) -> bool {
+        match self {
+            Self::In(store) | Self::Default { store: Some(store), .. } => store.is_shared(),
+            Self::Unset | Self::Disabled | Self::Default { store: None, .. } => false,
+        }
+    }
+}
+
 /// Opens the store. A server with a tool that requires a key does not start without one, and a server whose tools take no
 /// key opens nothing.
 pub(crate) fn open(
