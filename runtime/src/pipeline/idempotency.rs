@@ -12,7 +12,7 @@ use crate::{
     record::{DeniedBy, KeyMark, PendingRecord},
     registry::{Definition, KEY_ARGUMENT},
     revision::Revision,
-    store::{Attempt, AttemptId, KeyState, PastAttempt, Reserved, ScopedKey, StoredResult},
+    store::{Attempt, AttemptId, KeyState, KeyStoreError, PastAttempt, Reserved, ScopedKey, StoredResult},
     tool::{
         caller::Caller,
         descriptor::{Descriptor, IdempotencyKey},
@@ -73,6 +73,11 @@ pub(super) fn require(core: &Core, tool: &Descriptor, key: &CallKey) -> Result<(
     }
 }
 
+/// Waits for the store, but no longer than the call itself may take. The store has told the operator why it failed.
+async fn in_time<T>(tool: &Descriptor, answer: impl Future<Output = Result<T, KeyStoreError>>) -> Option<T> {
+    tokio::time::timeout(tool.timeout, answer).await.ok()?.ok()
+}
+
 /// A call that asks for its key.
 pub(super) struct LookUp<'a> {
     pub(super) core: &'a Core,
@@ -110,8 +115,8 @@ impl LookUp<'_> {
                 (false, holder) => (None, holder),
             };
             // After the claim, so that nothing changes in between.
-            let state = keys.store.get(keyed.key).await;
-            let state = state.map_err(|_| self.deny(keyed, &KeyDenial::Unavailable))?;
+            let state = in_time(self.tool.descriptor, keys.store.get(keyed.key)).await;
+            let state = state.ok_or_else(|| self.deny(keyed, &KeyDenial::Unavailable))?;
             let lease_left = match (&state, &holder) {
                 (KeyState::Absent, None) => return Ok(KeyAnswer::Free(claim)),
                 (KeyState::InProgress(past), _) => {
@@ -239,17 +244,17 @@ impl HeldKey {
             repeatable: tool.may_repeat(),
             task,
         };
-        let denial = match Self::keys(core).store.reserve(self.keyed.key, attempt).await {
-            Ok(Reserved::Yes) => return Ok(()),
+        let denial = match in_time(tool, Self::keys(core).store.reserve(self.keyed.key, attempt)).await {
+            Some(Reserved::Yes) => return Ok(()),
             // Another process was faster by a moment.
-            Ok(Reserved::Taken(state)) => KeyDenial::InProgress {
+            Some(Reserved::Taken(state)) => KeyDenial::InProgress {
                 lease_left: match state {
                     KeyState::InProgress(past) => past.lease_left,
                     _ => Duration::ZERO,
                 },
             },
-            Ok(Reserved::TooManyKeys) => KeyDenial::TooManyKeys,
-            Ok(Reserved::Full) | Err(_) => KeyDenial::Unavailable,
+            Some(Reserved::TooManyKeys) => KeyDenial::TooManyKeys,
+            Some(Reserved::Full) | None => KeyDenial::Unavailable,
         };
         Err(self.keyed.deny(tool, &denial))
     }
