@@ -12,6 +12,7 @@ mod migration;
 mod nonces;
 mod rates;
 mod schema;
+mod tasks;
 #[cfg(test)]
 pub(crate) mod tests;
 mod timeouts;
@@ -44,6 +45,7 @@ pub(crate) use self::{
     error::DatabaseError,
     migration::{migrate, migration_sql},
     rates::RateCell,
+    tasks::{Runner, SharedTask, TASK_LEASE, TaskRequests},
     timeouts::STATEMENT_TIMEOUT,
 };
 use crate::{message::Message, stderr};

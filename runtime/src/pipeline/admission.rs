@@ -13,7 +13,7 @@ use crate::{
     registry::Definition,
     revision::Revision,
     scopes::Visibility,
-    tasks::{Running, TaskLimit, TasksOf},
+    tasks::{NotOpened, Running, TaskLimit, TasksOf},
     text,
     tool::{caller::Caller, descriptor::Descriptor},
 };
@@ -82,21 +82,24 @@ pub(crate) async fn admit(
 ) -> Result<Admission, NotAdmitted> {
     let (index, tool) = authorized(core, caller, tool, name)?;
     // Before the rate: a call that finds no place for its task costs its caller nothing.
-    let task = if takes_tasks { open_task(core, caller, index, tool.descriptor)? } else { None };
+    let task = if takes_tasks { open_task(core, caller, index, tool.descriptor).await? } else { None };
     let slot = core.limits.take(index, caller).await.map_err(|wait| exceeded(tool.descriptor, wait))?;
     Ok(Admission { tool: index, slot, task })
 }
 
 /// Opens a task for a call. A refusal tells the longest wait of all limits.
-fn open_task(
+async fn open_task(
     core: &Core,
     caller: &Caller,
     index: usize,
     tool: &'static Descriptor,
 ) -> Result<Option<Running>, NotAdmitted> {
-    task::open(core, caller, tool).map_err(|limit| match core.limits.rate_wait(index, caller) {
-        Some(rate @ Wait::Rate { wait, .. }) if wait > limit.wait => exceeded(tool, rate),
-        _ => NotAdmitted::TooManyTasks(limit),
+    task::open(core, caller, tool).await.map_err(|why| match (why, core.limits.rate_wait(index, caller)) {
+        (NotOpened::Store, _) => NotAdmitted::StoreUnavailable { tool: tool.name },
+        (NotOpened::Limit(limit), Some(rate @ Wait::Rate { wait, .. })) if wait > limit.wait => {
+            exceeded(tool, rate)
+        }
+        (NotOpened::Limit(limit), _) => NotAdmitted::TooManyTasks(limit),
     })
 }
 

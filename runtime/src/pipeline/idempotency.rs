@@ -13,6 +13,7 @@ use crate::{
     registry::{Definition, KEY_ARGUMENT},
     revision::Revision,
     store::{Attempt, AttemptId, KeyState, KeyStoreError, PastAttempt, Reserved, ScopedKey, StoredResult},
+    tasks::StoreUnavailable,
     tool::{
         caller::Caller,
         descriptor::{Descriptor, IdempotencyKey},
@@ -120,7 +121,7 @@ impl LookUp<'_> {
             let lease_left = match (&state, &holder) {
                 (KeyState::Absent, None) => return Ok(KeyAnswer::Free(claim)),
                 (KeyState::InProgress(past), _) => {
-                    if let Some(answer) = self.running(keyed, past)? {
+                    if let Some(answer) = self.running(keyed, past).await? {
                         return Ok(KeyAnswer::Answer(answer));
                     }
                     past.lease_left
@@ -152,16 +153,19 @@ impl LookUp<'_> {
     }
 
     /// Answers a call whose key is held: with the task of the equal call, if the client takes one.
-    fn running(&self, keyed: &Keyed, past: &PastAttempt) -> Result<Option<CallAnswer>, Denial> {
+    async fn running(&self, keyed: &Keyed, past: &PastAttempt) -> Result<Option<CallAnswer>, Denial> {
         if past.fingerprint != keyed.fingerprint {
             return Err(self.deny(keyed, &KeyDenial::Mismatch));
         }
-        Ok(self.task_of(past))
+        self.task_of(keyed, past).await
     }
 
-    fn task_of(&self, past: &PastAttempt) -> Option<CallAnswer> {
-        let id = past.task.as_deref().filter(|_| self.task.is_first_round())?;
-        self.core.tasks.get(self.caller, id).map(|snapshot| CallAnswer::Task(Box::new(snapshot)))
+    async fn task_of(&self, keyed: &Keyed, past: &PastAttempt) -> Result<Option<CallAnswer>, Denial> {
+        let Some(id) = past.task.as_deref().filter(|_| self.task.is_first_round()) else { return Ok(None) };
+        match self.core.tasks.find(self.caller, id).await {
+            Ok(task) => Ok(task.map(|snapshot| CallAnswer::Task(Box::new(snapshot)))),
+            Err(StoreUnavailable) => Err(self.deny(keyed, &KeyDenial::Unavailable)),
+        }
     }
 
     /// Answers a call whose key is neither absent nor in progress.
@@ -181,7 +185,7 @@ impl LookUp<'_> {
                 return Err(self.deny(keyed, &KeyDenial::NotKept { past, sha256, bytes: *bytes }));
             }
         };
-        if let Some(answer) = self.task_of(past) {
+        if let Some(answer) = self.task_of(keyed, past).await? {
             return Ok(answer);
         }
         let reply = idempotency::read_reply(text).ok_or_else(|| self.deny(keyed, &KeyDenial::Unavailable))?;

@@ -95,7 +95,7 @@ impl<C: State> Server<C> {
             visibility: config.visibility,
             sandboxes,
             limits,
-            tasks: Arc::new(Tasks::new(config.bounds.clock.clone())),
+            tasks: Tasks::start(config.bounds.clock.clone(), &shared),
             confirmations: Confirmations::new(config.bounds.clock, shared),
             skip_confirmation,
             max_output: config.max_output,
