@@ -22,17 +22,13 @@ use clap::{Args, Subcommand};
 
 pub(super) use filter::time;
 
-use super::{fail, print_stdout};
+use super::{fail, print_stdout, store::StoreFlags};
 use crate::{
     audit::{self, AuditLog, verify::make_signer},
     message::Message,
     record::Recording,
     server::Server,
-};
-#[cfg(feature = "redb")]
-use crate::{
-    idempotency::KeyKeeping,
-    store::{KeyStore, beside_log},
+    start_error::StartError,
 };
 
 /// The flags that name the log of a server.
@@ -51,13 +47,8 @@ pub(super) struct Log {
     /// folder of the key should not be writable by users who can write the log.
     #[arg(long, value_name = "FILE")]
     audit_key: Option<PathBuf>,
-    /// Keep idempotency keys in this folder
-    ///
-    /// The default is DIR.keys beside the folder of the audit log. A call that is sent again with its key does not run
-    /// twice. One process at a time uses a folder.
-    #[cfg(feature = "redb")]
-    #[arg(long, value_name = "DIR")]
-    keys: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreFlags,
 }
 
 impl Log {
@@ -77,26 +68,21 @@ impl Log {
         server
     }
 
-    /// Returns the server with the key store that the flags name. Without flags it keeps its own store, or gets its user's.
-    #[cfg(feature = "redb")]
-    pub(super) fn keys_of<C>(&self, mut server: Server<C>, quiet: bool) -> Server<C> {
-        let name = &server.config.about.name;
-        let by_default = |store: Option<KeyStore>| KeyKeeping::Default { store, quiet };
-        let keeping = match (&self.keys, &self.audit) {
-            (Some(folder), _) => KeyKeeping::In(KeyStore::at(folder)),
-            (None, Some(log)) => by_default(Some(KeyStore::at(beside_log(log)))),
-            (None, None) => by_default(KeyStore::of_user(name)),
-        };
-        if self.keys.is_some() || matches!(server.config.keeping, KeyKeeping::Unset) {
-            server.config.keeping = keeping;
-        }
-        server
+    /// Returns the server with the key store that the flags name.
+    pub(super) fn keys_of<C>(
+        &self,
+        server: Server<C>,
+        #[cfg_attr(not(feature = "redb"), expect(unused_variables, reason = "no default store"))] quiet: bool,
+    ) -> Result<Server<C>, StartError> {
+        #[cfg(feature = "redb")]
+        return self.store.of(server, self.audit.as_deref(), quiet);
+        #[cfg(not(feature = "redb"))]
+        self.store.of(server)
     }
 
-    /// Leaves the server as it is: without the feature `redb`, the flags name no store.
-    #[cfg(not(feature = "redb"))]
-    pub(super) fn keys_of<C>(&self, server: Server<C>, _: bool) -> Server<C> {
-        server
+    /// Returns the flag that is an environment variable of another process of the program.
+    pub(super) fn variable(&self, server: &str) -> Option<(String, &str)> {
+        self.store.variable(server)
     }
 
     /// Returns the flags as arguments of a command line.
@@ -104,11 +90,7 @@ impl Log {
         let flag = |flag: &str, path: &Option<PathBuf>| -> Vec<OsString> {
             path.as_ref().map_or_else(Vec::new, |path| vec![flag.into(), path.into()])
         };
-        #[cfg(feature = "redb")]
-        let keys = flag("--keys", &self.keys);
-        #[cfg(not(feature = "redb"))]
-        let keys = Vec::new();
-        [flag("--audit", &self.audit), flag("--audit-key", &self.audit_key), keys].concat()
+        [flag("--audit", &self.audit), flag("--audit-key", &self.audit_key), self.store.arguments()].concat()
     }
 }
 

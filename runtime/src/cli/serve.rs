@@ -231,7 +231,7 @@ impl ServeOptions {
             Some(age) => server.audit_retention(age),
             None => server,
         };
-        self.log.keys_of(self.log.of(server), self.quiet).build()
+        self.log.keys_of(self.log.of(server), self.quiet)?.build()
     }
 
     /// Names files on stderr that sandboxed tools could write, but for the protocol's own.

@@ -58,7 +58,9 @@ impl<C: State> Server<C> {
         let mut registry = Registry::new(tools.iter().map(|(tool, _)| *tool), config.schemas)?;
         check_tasks(&config, &registry)?;
         check_removals(&config.about.version, &registry)?;
-        let limits = Limits::new(&config.bounds, registry.tools().iter().map(|tool| tool.descriptor));
+        let shared = config.keeping.connect(&config.about.name)?;
+        let limits =
+            Limits::new(&config.bounds, registry.tools().iter().map(|tool| tool.descriptor), &shared);
         let (support, prestarted) = probe.end();
         let sandboxes =
             Sandboxes::new(check_support(support, &registry)?, prestarted, registry.tools().len());
@@ -74,7 +76,7 @@ impl<C: State> Server<C> {
         })?;
         let previews = Previews::new(std::mem::take(&mut config.previews), &registry)?;
         let (keeping, clock) = (config.keeping, &config.bounds.clock);
-        let keys = idempotency::open(keeping, &registry, clock, config.key_argument)?;
+        let keys = idempotency::open(keeping, &registry, clock, config.key_argument, &shared)?;
         if keys.as_ref().is_some_and(|keys| keys.takes_argument) {
             registry.add_key_argument()?;
         }
@@ -97,8 +99,8 @@ impl<C: State> Server<C> {
             visibility: config.visibility,
             sandboxes,
             limits,
-            tasks: Arc::new(Tasks::new(config.bounds.clock.clone())),
-            confirmations: Confirmations::new(config.bounds.clock, &state_key),
+            tasks: Tasks::start(config.bounds.clock.clone(), &shared),
+            confirmations: Confirmations::new(config.bounds.clock, &state_key, shared),
             skip_confirmation,
             max_output: config.max_output,
         };
