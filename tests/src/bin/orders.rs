@@ -52,7 +52,7 @@ async fn order_in_steps(
     item
 }
 
-/// Deliver a thing in a task, unless it is cancelled meanwhile.
+/// Deliver a thing in a task.
 #[mcp_tool(additive, public, task = "optional", timeout = "5s")]
 async fn deliver(
     call: &Call,
@@ -65,15 +65,22 @@ async fn deliver(
 ) -> String {
     effects.add(format!("begun {item}"));
     call.progress(1.0, None, "on the way");
-    for _ in 0..time / 10 {
-        if call.is_cancelled() {
-            effects.add(format!("stopped {item}"));
-            return item;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    tokio::time::sleep(Duration::from_millis(time)).await;
     effects.add(format!("done {item}"));
     item
+}
+
+/// Prepare a delivery in a task, which can be cancelled: nothing is delivered.
+#[mcp_tool(read_only, public, task = "optional", timeout = "5s")]
+async fn prepare(
+    call: &Call,
+    /// The time that it takes, in milliseconds.
+    #[param(max = 4_000)]
+    time: u64,
+) -> u64 {
+    call.progress(1.0, None, "preparing");
+    tokio::time::sleep(Duration::from_millis(time)).await;
+    time
 }
 
 /// Deliver a thing to an address that the caller is asked for, in a task.
@@ -119,6 +126,7 @@ fn main() -> std::process::ExitCode {
             order_briefly,
             order_in_steps,
             put_slowly,
+            prepare,
             deliver,
             deliver_to,
             version,
