@@ -15,14 +15,17 @@ mod http;
 mod logging;
 mod opening;
 mod otlp;
+mod outdated;
 mod own_arguments;
 mod print;
 mod probe;
 mod progress;
 mod render;
+mod replica;
 mod serve;
 mod signals;
 mod size;
+mod state_key;
 mod stats;
 mod store;
 #[cfg(feature = "http")]
@@ -128,6 +131,8 @@ enum Command {
     /// Create, list and revoke API keys for HTTP
     #[cfg(feature = "http")]
     Token(token::Token),
+    /// Create the key that the replicas of this server share
+    StateKey(state_key::StateKeyArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -162,7 +167,7 @@ impl Grants {
 
 impl<C: State> Server<C> {
     /// Runs the command line: `serve`, `call`, `config`, `manifest`, `docs`, `lock`, `check`, `diff`, `doctor`,
-    /// `audit`, `stats`, `store`, `health`, `token`, `completions`.
+    /// `audit`, `stats`, `store`, `health`, `token`, `state-key`, `completions`.
     ///
     /// Without a command, and with a stdin that is not a terminal, it runs `serve`, since an MCP host is there. Every
     /// option of `serve` can also be set by an environment variable: `PRICES_HTTP` for `--http` of the server `prices`.
@@ -248,6 +253,7 @@ impl<C: State> Server<C> {
             Command::Health(health) => health.run(),
             #[cfg(feature = "http")]
             Command::Token(token) => token.run(&self),
+            Command::StateKey(state_key) => print(state_key.run()),
             Command::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut command, name, &mut script);

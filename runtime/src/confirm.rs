@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use chacha20poly1305::{
-    Key, KeyInit as _, XChaCha20Poly1305, XNonce,
+    XChaCha20Poly1305, XNonce,
     aead::{Aead as _, Payload},
 };
 use serde_json::{Map, Value};
@@ -18,6 +18,7 @@ pub(crate) use self::question::question;
 use self::used::UsedStates;
 use crate::{
     clock::Clock,
+    state_key::StateKey,
     store::SharedDatabase,
     tool::{caller::Caller, descriptor::Descriptor},
 };
@@ -29,24 +30,22 @@ const NONCE_BYTES: usize = 24;
 
 type Nonce = [u8; NONCE_BYTES];
 
-/// The cipher of `requestState` (MCP 2026-07-28, multi round-trip requests). Its key lives as long as the process: the
-/// state of another process is refused like any other that is wrong.
+/// The cipher of `requestState` (MCP 2026-07-28, multi round-trip requests). A state that was encrypted under another key
+/// is refused like any other that is wrong.
 pub(crate) struct Confirmations {
     cipher: XChaCha20Poly1305,
     used: UsedStates,
 }
 
 impl Confirmations {
-    pub(crate) fn new(clock: Clock, shared: SharedDatabase) -> Self {
-        let mut key = [0; 32];
-        fill(&mut key);
-        Self { cipher: XChaCha20Poly1305::new(&Key::from(key)), used: UsedStates::new(clock, shared) }
+    pub(crate) fn new(clock: Clock, key: &StateKey, shared: SharedDatabase) -> Self {
+        Self { cipher: key.cipher(), used: UsedStates::new(clock, shared) }
     }
 
     /// Encrypts a state for one question. It can be opened only for this call, until it expires.
     pub(crate) fn seal(&self, digest: &CallDigest, state: &RequestState) -> String {
         let mut nonce = [0; NONCE_BYTES];
-        fill(&mut nonce);
+        getrandom::fill(&mut nonce).expect("the operating system provides random bytes");
         let expiry = (self.used.now() + ANSWER_TIMEOUT).as_millis();
         let expiry = u64::try_from(expiry).unwrap_or(u64::MAX).to_be_bytes();
         let message = [&expiry[..], &state.bytes()].concat();
@@ -157,11 +156,6 @@ impl Bound<'_> {
     }
 }
 
-/// Fills `bytes` with randomness of the operating system, on which this module relies.
-fn fill(bytes: &mut [u8]) {
-    getrandom::fill(bytes).expect("the operating system provides random bytes");
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -172,10 +166,14 @@ mod tests {
         json!({ "symbol": symbol }).as_object().cloned().unwrap()
     }
 
+    fn with_random_key(clock: Clock) -> Confirmations {
+        Confirmations::new(clock, &StateKey::random(), SharedDatabase::default())
+    }
+
     #[tokio::test]
     async fn state_opens_once_and_only_for_its_call() {
         let clock = Clock::manual();
-        let confirmations = Confirmations::new(clock.clone(), SharedDatabase::default());
+        let confirmations = with_random_key(clock.clone());
         let (tool, other_tool) = (Descriptor::DEFAULT, Descriptor { name: "other", ..Descriptor::DEFAULT });
         let (caller, aapl, msft) = (Caller::local::<&str>([]), arguments("AAPL"), arguments("MSFT"));
         let bound = Bound { tool: &tool, arguments: &aapl, caller: &caller };
@@ -194,12 +192,8 @@ mod tests {
         refused("", &bound).await;
         refused("garbage!", &bound).await;
         refused(&state[..state.len() - 2], &bound).await;
-        refused(
-            &Confirmations::new(Clock::manual(), SharedDatabase::default())
-                .seal(&bound.digest(), &RequestState::Confirmation),
-            &bound,
-        )
-        .await;
+        let of_other_key = with_random_key(clock.clone());
+        refused(&of_other_key.seal(&bound.digest(), &RequestState::Confirmation), &bound).await;
         for at in 0..state.len() {
             let mut bytes = state.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
@@ -215,7 +209,7 @@ mod tests {
 
     #[tokio::test]
     async fn state_returns_its_content() {
-        let confirmations = Confirmations::new(Clock::manual(), SharedDatabase::default());
+        let confirmations = with_random_key(Clock::manual());
         let (tool, caller, none) = (Descriptor::DEFAULT, Caller::local::<&str>([]), Map::new());
         let digest = Bound { tool: &tool, arguments: &none, caller: &caller }.digest();
         for content in [

@@ -66,6 +66,7 @@ mod pipeline;
 mod publication;
 mod record;
 mod registry;
+mod replica;
 mod retry;
 mod revision;
 mod sandbox;
@@ -75,6 +76,7 @@ mod serve;
 mod server;
 mod spans;
 mod start_error;
+mod state_key;
 #[cfg(feature = "cli")]
 mod stats;
 mod stderr;

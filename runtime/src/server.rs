@@ -5,6 +5,7 @@ pub(crate) mod arguments;
 mod build;
 mod config;
 mod recording;
+mod replicas;
 mod state;
 
 use std::{error::Error, path::PathBuf, sync::Arc};

@@ -3,6 +3,7 @@
 mod csv;
 mod export;
 mod filter;
+mod merged_logs;
 mod printer;
 mod prune;
 mod read_contexts;
@@ -143,9 +144,45 @@ enum Key {
     },
 }
 
-/// Returns the folders of a server's log: the named one, or those in which `serve` records. At least one of them exists.
-pub(super) fn log_folders<C>(folder: Option<PathBuf>, server: &Server<C>) -> Result<Vec<PathBuf>, Message> {
-    FolderArg { folder }.existing(server).map(|(_, folders)| folders)
+/// A log that exists, and its folder.
+struct ExistingLog {
+    log: AuditLog,
+    folder: PathBuf,
+}
+
+/// Returns the folders of a server's logs: the named ones, or those in which `serve` records. All of them exist.
+pub(super) fn log_folders<C>(folders: Vec<PathBuf>, server: &Server<C>) -> Result<Vec<PathBuf>, Message> {
+    let logs = FoldersArg { folders }.existing(server)?;
+    Ok(logs.into_iter().map(|log| log.folder).collect())
+}
+
+/// The argument that names the folders of logs.
+#[derive(Args)]
+struct FoldersArg {
+    /// The folders of the logs, for example one a replica; the default is each folder in which `serve` records this server's
+    /// calls
+    #[arg(value_name = "DIR")]
+    folders: Vec<PathBuf>,
+}
+
+impl FoldersArg {
+    /// Returns the logs: each one that was named, or at least one of those that `serve` keeps by default.
+    fn existing<C>(&self, server: &Server<C>) -> Result<Vec<ExistingLog>, Message> {
+        if self.folders.is_empty() {
+            return existing(&FolderArg { folder: None }.log(server)?);
+        }
+        let logs = self.folders.iter().map(|folder| existing(&AuditLog::at(folder)));
+        logs.collect::<Result<Vec<_>, _>>().map(|logs| logs.into_iter().flatten().collect())
+    }
+}
+
+/// Returns a log in each of its folders. At least one of them exists.
+fn existing(log: &AuditLog) -> Result<Vec<ExistingLog>, Message> {
+    let folders = log.folders();
+    if folders.is_empty() {
+        return Err(no_log(log.folder()));
+    }
+    Ok(folders.into_iter().map(|folder| ExistingLog { log: log.clone(), folder }).collect())
 }
 
 /// The argument that names the folder of a log.
@@ -164,16 +201,6 @@ impl FolderArg {
             (None, Recording::To(log)) => Ok(log.clone()),
             _ => AuditLog::of_user(&server.config.about.name).ok_or_else(audit::no_folder),
         }
-    }
-
-    /// Returns the log and its folders. At least one of them exists.
-    fn existing<C>(&self, server: &Server<C>) -> Result<(AuditLog, Vec<PathBuf>), Message> {
-        let log = self.log(server)?;
-        let folders = log.folders();
-        if folders.is_empty() {
-            return Err(no_log(log.folder()));
-        }
-        Ok((log, folders))
     }
 }
 
@@ -202,7 +229,8 @@ impl AuditArgs {
 }
 
 fn hash<C>(value: String, folder: &FolderArg, server: &Server<C>) -> Result<String, Message> {
-    let (log, _) = folder.existing(server)?;
+    let log = folder.log(server)?;
+    existing(&log)?;
     let value = if value == "-" {
         let mut text = String::new();
         let read = std::io::stdin().read_to_string(&mut text);

@@ -36,9 +36,10 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 #[derive(Args)]
 #[group(skip)]
 pub(super) struct StatsArgs {
-    /// Read the log in this folder; the default is each folder in which `serve` records this server's calls
+    /// Read the log in this folder; repeatable, for example once a replica. The default is each folder in which `serve`
+    /// records this server's calls
     #[arg(long, value_name = "DIR")]
-    audit: Option<PathBuf>,
+    audit: Vec<PathBuf>,
     /// Only calls from this time on: `2026-11-21T12:00:00Z`, or `30d` for thirty days ago
     #[arg(long, value_name = "TIME")]
     since: Option<String>,

@@ -32,6 +32,14 @@ pub(crate) enum KeyKeeping {
 }
 
 impl KeyKeeping {
+    /// Whether the store is one that several processes share.
+    pub(crate) fn is_shared(&self) -> bool {
+        match self {
+            Self::In(store) | Self::Default { store: Some(store), .. } => store.is_shared(),
+            Self::Unset | Self::Disabled | Self::Default { store: None, .. } => false,
+        }
+    }
+
     /// Connects to the database of the store of the server of this name, if it is in one.
     pub(crate) fn connect(&self, server: &str) -> Result<SharedDatabase, StartError> {
         match self {

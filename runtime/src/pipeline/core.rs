@@ -15,6 +15,7 @@ use crate::{
     limits::Limits,
     record::{CallSubject, Recorder},
     registry::{Definition, Registry},
+    replica::ReplicaName,
     sandbox::Sandboxes,
     scopes::Visibility,
     tasks::Tasks,
@@ -24,6 +25,12 @@ use crate::{
 
 /// Everything that the calls of one server share. It does not change while the server runs.
 pub(crate) struct Core {
+    /// The name of this replica, if it has one.
+    #[cfg_attr(
+        not(any(feature = "cli", feature = "http")),
+        expect(dead_code, reason = "only the command line and HTTP tell it")
+    )]
+    pub(crate) replica: Option<ReplicaName>,
     pub(crate) registry: Registry,
     /// One per tool, in the registry's order.
     pub(crate) handlers: Vec<Handler>,

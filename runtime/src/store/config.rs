@@ -179,6 +179,17 @@ impl KeyStore {
         matches!(self.place, Place::Memory { accepts_loss: false })
     }
 
+    /// Whether several processes share the store.
+    pub(crate) fn is_shared(&self) -> bool {
+        match &self.place {
+            #[cfg(feature = "redb")]
+            Place::Folder(_) => false,
+            #[cfg(feature = "postgres")]
+            Place::Postgres { .. } => true,
+            Place::Memory { .. } => false,
+        }
+    }
+
     /// The place, for a line to a person.
     pub(crate) fn place(&self) -> String {
         match &self.place {

@@ -84,8 +84,11 @@ pub(super) async fn live() -> StatusCode {
 pub(super) async fn ready(State(health): State<Arc<Health>>) -> Response {
     let failed =
         if health.stopping.is_cancelled() { vec!["shutting down".to_owned()] } else { health.failed().await };
-    let mut response =
-        Response::new(Body::from(json!({"ready": failed.is_empty(), "failed": failed}).to_string()));
+    let mut report = json!({"ready": failed.is_empty(), "failed": failed});
+    if let Some(replica) = &health.shared.core.replica {
+        report["replica"] = replica.as_str().into();
+    }
+    let mut response = Response::new(Body::from(report.to_string()));
     if !failed.is_empty() {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
