@@ -12,6 +12,7 @@ mod migration;
 mod nonces;
 mod rates;
 mod schema;
+mod state_key;
 mod tasks;
 #[cfg(test)]
 pub(crate) mod tests;

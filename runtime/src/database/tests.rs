@@ -100,3 +100,15 @@ async fn deployments_have_ids_of_their_own() {
     let ids: HashSet<i32> = (0..3).map(|_| new_deployment().open().deployment).collect();
     assert_eq!(ids.len(), 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a database: set CANDOR_TEST_POSTGRES to its address"]
+async fn replicas_have_one_state_key() {
+    let deployment = new_deployment();
+    let (first, second) = (deployment.open(), deployment.open());
+    first.agree_on_state_key(1 << 100).unwrap();
+    second.agree_on_state_key(1 << 100).unwrap();
+    let error = second.agree_on_state_key(2).unwrap_err().to_string();
+    assert!(error.contains("another state key"), "{error}");
+    new_deployment().open().agree_on_state_key(2).unwrap();
+}
