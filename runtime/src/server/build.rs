@@ -59,6 +59,7 @@ impl<C: State> Server<C> {
         check_tasks(&config, &registry)?;
         check_removals(&config.about.version, &registry)?;
         let shared = config.keeping.connect(&config.about.name)?;
+        shared.agree_on_state_key(state_key.id()).map_err(StartError::Replicas)?;
         let limits =
             Limits::new(&config.bounds, registry.tools().iter().map(|tool| tool.descriptor), &shared);
         let (support, prestarted) = probe.end();
