@@ -37,7 +37,6 @@ impl StateKey {
     }
 
     /// Returns a digest by which two keys can be compared.
-    #[cfg(feature = "cli")]
     pub(crate) fn id(&self) -> u128 {
         let digest = Sha256::new_with_prefix("candor state key v1\0").chain_update(self.0).finalize();
         let (id, _) = digest.split_first_chunk().expect("a digest has 32 bytes");

@@ -59,6 +59,7 @@ impl<C: State> Server<C> {
         check_tasks(&config, &registry)?;
         check_removals(&config.about.version, &registry)?;
         let shared = config.keeping.connect(&config.about.name)?;
+        shared.agree_on_state_key(state_key.id()).map_err(StartError::Replicas)?;
         let limits =
             Limits::new(&config.bounds, registry.tools().iter().map(|tool| tool.descriptor), &shared);
         let (support, prestarted) = probe.end();
@@ -99,6 +100,8 @@ impl<C: State> Server<C> {
             visibility: config.visibility,
             sandboxes,
             limits,
+            #[cfg(feature = "http")]
+            shared: shared.clone(),
             tasks: Tasks::start(config.bounds.clock.clone(), &shared),
             confirmations: Confirmations::new(config.bounds.clock, &state_key, shared),
             skip_confirmation,
