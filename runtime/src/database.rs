@@ -12,6 +12,7 @@ mod migration;
 mod nonces;
 mod rates;
 mod schema;
+mod slot;
 mod state_key;
 mod tasks;
 #[cfg(test)]
@@ -33,13 +34,12 @@ use futures::future::BoxFuture;
 use tokio::{
     runtime::{Builder, Handle},
     sync::Mutex,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, timeout_at},
 };
 use tokio_postgres::{Error, types::ToSql};
 use tokio_postgres_rustls::MakeRustlsConnect;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::connection::DatabaseTime;
 pub(crate) use self::{
     address::DatabaseAddress,
     connection::Connection,
@@ -49,12 +49,9 @@ pub(crate) use self::{
     tasks::{Runner, SharedTask, TASK_LEASE, TaskRequests},
     timeouts::STATEMENT_TIMEOUT,
 };
+use self::{connection::DatabaseTime, slot::Slot};
 use crate::{message::Message, stderr};
 
-/// The time between two attempts to connect.
-const RETRY_INTERVAL: Duration = Duration::from_millis(250);
-/// The time for which calls wait for a database that is gone, for example while it is restarted. Later calls fail at once.
-const OUTAGE_GRACE: Duration = Duration::from_secs(3);
 /// The time after which a second connection is tried again, if the database took only one.
 const SECOND_CONNECTION_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -74,6 +71,10 @@ pub(crate) struct Database {
     has_failed: [AtomicBool; 2],
     /// The calls that were counted against rates.
     rates_taken: AtomicU64,
+    /// Cancelled when the server ends, before `stop`.
+    closing: CancellationToken,
+    /// The tasks on the thread of the connections.
+    background: TaskTracker,
     stop: CancellationToken,
     /// Disconnected when the thread has ended.
     ended: BlockingMutex<mpsc::Receiver<()>>,
@@ -81,19 +82,6 @@ pub(crate) struct Database {
 
 /// A value for a statement.
 pub(crate) type Parameter<'a> = &'a (dyn ToSql + Sync);
-
-/// The place of a connection.
-#[derive(Default)]
-struct Slot {
-    connection: Option<Arc<Connection>>,
-    outage: Option<Outage>,
-}
-
-struct Outage {
-    first: Instant,
-    last: Instant,
-    error: DatabaseError,
-}
 
 /// The work that a connection is used for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -134,7 +122,7 @@ impl Database {
                 Ok(first) => first,
                 Err(error) => return drop(opened.send(Err(error.message))),
             };
-            let slot = Slot { connection: Some(Arc::new(connection)), outage: None };
+            let slot = Slot::of(connection);
             let database = Self {
                 address,
                 deployment,
@@ -145,6 +133,8 @@ impl Database {
                 transactions: Mutex::default(),
                 has_failed: Default::default(),
                 rates_taken: AtomicU64::new(0),
+                closing: CancellationToken::new(),
+                background: TaskTracker::new(),
                 stop: stop.clone(),
                 ended: BlockingMutex::new(ended),
             };
@@ -268,45 +258,16 @@ impl Database {
 
     /// Returns the connection of a slot, and opens it if it is missing.
     async fn open_slot(&self, usage: Use) -> Result<Arc<Connection>, DatabaseError> {
-        let slot = match usage {
-            Use::Statements => &self.statements,
-            Use::Transactions => &self.transactions,
+        // A second connection that the database does not take is tried again later: the first serves for both.
+        let (slot, limit_interval) = match usage {
+            Use::Statements => (&self.statements, None),
+            Use::Transactions => (&self.transactions, Some(SECOND_CONNECTION_INTERVAL)),
         };
-        let mut slot = slot.lock().await;
-        loop {
-            if let Some(connection) = slot.connection.as_ref().filter(|connection| connection.is_usable()) {
-                return Ok(Arc::clone(connection));
-            }
-            slot.connection = None;
-            if let Some(outage) = &slot.outage {
-                let is_limit = outage.error.is_connection_limit && usage == Use::Transactions;
-                let interval = if is_limit { SECOND_CONNECTION_INTERVAL } else { RETRY_INTERVAL };
-                let wait = interval.saturating_sub(outage.last.elapsed());
-                if !wait.is_zero() {
-                    if is_limit || outage.first.elapsed() > OUTAGE_GRACE {
-                        return Err(outage.error.clone());
-                    }
-                    sleep(wait).await;
-                }
-            }
-            match Connection::open(&self.address, &self.tls).await {
-                Ok((connection, time)) => {
-                    self.set_time(time);
-                    let connection = Arc::new(connection);
-                    *slot = Slot { connection: Some(Arc::clone(&connection)), outage: None };
-                    return Ok(connection);
-                }
-                Err(error) => {
-                    let now = Instant::now();
-                    let first = slot.outage.as_ref().map_or(now, |outage| outage.first);
-                    let is_final = error.is_connection_limit || first.elapsed() > OUTAGE_GRACE;
-                    slot.outage = Some(Outage { first, last: now, error: error.clone() });
-                    if is_final {
-                        return Err(error);
-                    }
-                }
-            }
+        let (connection, time) = slot.lock().await.open(&self.address, &self.tls, limit_interval).await?;
+        if let Some(time) = time {
+            self.set_time(time);
         }
+        Ok(connection)
     }
 
     fn failed(&self, usage: Use, error: DatabaseError) -> DatabaseError {
@@ -352,13 +313,26 @@ impl Database {
         Box::pin(async move { time.await.map(|time| database.set_time(time)) })
     }
 
-    /// Starts a task on the thread of the connections.
+    /// Starts a task on the thread of the connections. It must end when the server is [closing](Self::closing).
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.runtime.spawn(work);
+        self.background.spawn_on(work, &self.runtime);
     }
 
-    /// Ends the thread and the connections.
+    /// Waits until the server ends.
+    pub(crate) async fn closing(&self) {
+        self.closing.cancelled().await;
+    }
+
+    /// Waits for the tasks on the thread of the connections, and ends it.
     pub(crate) fn close(&self) {
+        self.closing.cancel();
+        self.background.close();
+        let (background, (ended, is_idle)) = (self.background.clone(), mpsc::channel());
+        self.runtime.spawn(async move {
+            background.wait().await;
+            let _ = ended.send(());
+        });
+        let _ = is_idle.recv_timeout(STATEMENT_TIMEOUT);
         self.stop.cancel();
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         // The thread never sends anything: it disconnects.

@@ -70,6 +70,8 @@ fn of_refusal(code: &SqlState, reason: &str, address: &DatabaseAddress) -> Messa
                 "as the owner of the tables, run `store migrate --serve-role {user}`, which grants those that `serve` needs"
             ))
         }
+        &SqlState::UNDEFINED_OBJECT => failed(format!("the database {address} lacks a role"))
+            .help("create it, as with `createuser --login --pwprompt ROLE`, or correct `--serve-role`"),
         &SqlState::TOO_MANY_CONNECTIONS => {
             failed(format!("the database {address} takes no further connection")).help(
                 "raise its limit (`max_connections`, or that of the role): a replica needs one connection, and uses \

@@ -31,8 +31,8 @@ const END_LOST: &str = "\
     UPDATE candor.tasks SET task = $3, has_ended = true \
     WHERE deployment = $1 AND id = $2 AND NOT has_ended AND lease_end < pg_catalog.clock_timestamp()";
 const ANSWER: &str = "\
-    UPDATE candor.tasks SET answers = answers || $3::bytea, answer_bytes = answer_bytes + length($3) \
-    WHERE deployment = $1 AND id = $2 AND NOT has_ended AND answer_bytes + length($3) <= $4";
+    UPDATE candor.tasks SET answers = answers || $3::bytea, answer_bytes = answer_bytes + length($3::bytea) \
+    WHERE deployment = $1 AND id = $2 AND NOT has_ended AND answer_bytes + length($3::bytea) <= $4";
 const CANCEL: &str =
     "UPDATE candor.tasks SET is_cancelled = true WHERE deployment = $1 AND id = $2 AND NOT has_ended";
 const RENEW: &str = "\

@@ -7,6 +7,8 @@ use tokio_util::task::TaskTracker;
 #[cfg(feature = "telemetry")]
 use super::OutdatedCalls;
 use super::{outdated::OutdatedTools, preview::Previews};
+#[cfg(feature = "http")]
+use crate::store::SharedDatabase;
 #[cfg(feature = "telemetry")]
 use crate::telemetry::{DeprecatedCalls, LiveAudit, LiveValues};
 use crate::{
@@ -48,6 +50,9 @@ pub(crate) struct Core {
     pub(crate) max_output: usize,
     /// The audit log, if the server keeps one.
     pub(crate) audit: Option<Recorder>,
+    /// The database that the replicas share.
+    #[cfg(feature = "http")]
+    pub(crate) shared: SharedDatabase,
     /// The idempotency keys of callers, if the server keeps them.
     pub(crate) idempotency: Option<Idempotency>,
     pub(crate) telemetry: Telemetry,

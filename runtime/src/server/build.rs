@@ -100,6 +100,8 @@ impl<C: State> Server<C> {
             visibility: config.visibility,
             sandboxes,
             limits,
+            #[cfg(feature = "http")]
+            shared: shared.clone(),
             tasks: Tasks::start(config.bounds.clock.clone(), &shared),
             confirmations: Confirmations::new(config.bounds.clock, &state_key, shared),
             skip_confirmation,

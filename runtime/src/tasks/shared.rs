@@ -1,5 +1,8 @@
 //! Shares the tasks of this process with the other replicas, and answers for theirs.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Weak},
@@ -191,6 +194,14 @@ async fn share(
                     unwritten.insert(id, news);
                 }
             }
+            () = database.closing() => {
+                // What has ended is told before the server ends; what has not is lost.
+                while let Ok((id, news)) = changes.try_recv() {
+                    let news = news.after(unwritten.get(&id));
+                    unwritten.insert(id, news);
+                }
+                return write(&database, runner, &mut unwritten).await;
+            }
             _ = polls.tick() => {
                 let Some(tasks) = tasks.upgrade() else { return };
                 if tasks.is_running() {
@@ -201,7 +212,9 @@ async fn share(
                     }
                     // What fails is done at the next look-up.
                     let requests = database.task_requests(runner).await.unwrap_or_default();
-                    requests.into_iter().for_each(|requests| tasks.apply(requests));
+                    for requests in requests {
+                        tasks.apply(requests);
+                    }
                 }
             }
         }

@@ -38,6 +38,9 @@ impl Health {
         if recorder.is_some_and(|recorder| !recorder.log.is_ready()) {
             failed.insert(0, "audit log".to_owned());
         }
+        if !self.shared.core.shared.answers().await {
+            failed.insert(0, "database".to_owned());
+        }
         if let Some(keys) = &self.shared.core.idempotency
             && keys.store.check().await.is_err()
         {

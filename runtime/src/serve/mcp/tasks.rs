@@ -1,6 +1,6 @@
 //! Answers `tasks/get`, `tasks/update` and `tasks/cancel`, for the tools' tasks and those of the user's own handler.
 
-use std::{mem, sync::Arc};
+use std::{collections::BTreeMap, mem, sync::Arc};
 
 use rmcp::{
     RoleServer,
@@ -47,8 +47,11 @@ impl McpHandler {
         let result = match self.tasks_of(&context)? {
             Some((tasks, caller)) => {
                 let known = tasks.find(&caller, &params.task_id).await.map_err(unavailable)?;
-                let responses =
-                    if known.is_some() { mem::take(&mut params.input_responses) } else { Default::default() };
+                let responses = if known.is_some() {
+                    mem::take(&mut params.input_responses)
+                } else {
+                    BTreeMap::default()
+                };
                 match tasks.update(&caller, &params.task_id, responses).await.map_err(unavailable)? {
                     AnswerStatus::Accepted => Some(Ok(())),
                     AnswerStatus::TooLarge => Some(Err(task_result::too_large())),

@@ -115,8 +115,8 @@ impl BatchTables {
         let write_keys =
             (!written.key.is_empty()).then(|| client.execute(&statements.write_keys, &parameters));
         let remove_keys = (!removed.is_empty())
-            .then(|| async { client.execute(&statements.remove_keys, &[&deployment, &removed]).await });
-        let write_callers = (!callers.caller.is_empty()).then(|| async {
+            .then_some(async { client.execute(&statements.remove_keys, &[&deployment, &removed]).await });
+        let write_callers = (!callers.caller.is_empty()).then_some(async {
             let CallerColumns { caller, live_keys, result_bytes, known_keys } = &callers;
             client
                 .execute(
@@ -125,8 +125,9 @@ impl BatchTables {
                 )
                 .await
         });
-        let remove_idle = (!idle.is_empty())
-            .then(|| async { client.execute(&statements.remove_idle_callers, &[&deployment, &idle]).await });
+        let remove_idle = (!idle.is_empty()).then_some(async {
+            client.execute(&statements.remove_idle_callers, &[&deployment, &idle]).await
+        });
         // All are sent at once. After an error, the commit is a roll-back.
         let (keys, removed, callers, idle, committed) = tokio::join!(
             biased;
