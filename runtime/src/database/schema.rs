@@ -58,7 +58,7 @@ const TABLES: [(&str, &[&str]); 7] = [
     ),
 ];
 
-/// Lists the columns of all tables in the schema, whoever may read them.
+/// Lists the columns of all tables in the schema, also of those that this user may not read.
 const COLUMNS: &str = "\
     SELECT class.relname::text, attribute.attname::text \
     FROM pg_catalog.pg_class AS class \
