@@ -8,6 +8,7 @@ mod address;
 mod client_error;
 mod connection;
 mod error;
+#[cfg(any(feature = "cli", test))]
 mod migration;
 mod nonces;
 mod rates;
@@ -40,11 +41,14 @@ use tokio_postgres::{Error, types::ToSql};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+#[cfg(any(feature = "cli", test))]
+pub(crate) use self::migration::migrate;
+#[cfg(feature = "cli")]
+pub(crate) use self::migration::migration_sql;
 pub(crate) use self::{
     address::DatabaseAddress,
     connection::Connection,
     error::DatabaseError,
-    migration::{migrate, migration_sql},
     rates::RateCell,
     tasks::{Runner, SharedTask, TASK_LEASE, TaskRequests},
     timeouts::STATEMENT_TIMEOUT,

@@ -10,6 +10,7 @@ use crate::message::Message;
 /// The version of the tables that this program uses.
 pub(super) const SCHEMA_VERSION: i32 = 1;
 /// The changes that lead to each version, from the first. Each can be run again.
+#[cfg(any(feature = "cli", test))]
 pub(super) const STEPS: [&str; 1] = [include_str!("schema.sql")];
 
 /// The table that makes the tables of a schema a store's.
