@@ -24,7 +24,10 @@ pub(crate) use removal::removal_of;
 #[cfg(feature = "cli")]
 pub(crate) use system::create_private;
 pub use write::disk::Disk;
+#[cfg(feature = "cli")]
+pub(crate) use write::keys::create_secret;
 pub(crate) use write::{
+    keys::read_secret,
     queue::AuditHandle,
     queued_record::{ReadRecord, RecordKind},
     record::{RecordWriter, cut},
@@ -86,8 +89,10 @@ pub(crate) fn default_folder(server: &str) -> Option<PathBuf> {
 /// | `denied` | a call that was refused; beyond 32 a second of one caller for one reason they are counted (`denied_more`), but never those of a tool whose audit is `required` | about 0.1 s after the answer |
 /// | `server` | a start, a stop and the like | with the next record |
 ///
+/// With [`Server::replica`](crate::Server::replica), each record names the replica that wrote it (`replica`).
+///
 /// A `read` names a `context`: the record of this number before it in its segment holds the tool's digest and effect, the
-/// caller, the client, the transport, the revision and the scopes, which many reads have in common. A `read` without a
+/// caller, the client, the transport, the revision, the scopes and the replica, which many reads have in common. A `read` without a
 /// `status` succeeded. `audit show --json` puts both together.
 ///
 /// `left_out` counts records that could not be written, for example on a full disk, and those of them that were required.
@@ -196,6 +201,12 @@ impl AuditLog {
     /// The log's redaction key cannot be read.
     pub fn hash(&self, value: &str) -> Result<String, Message> {
         Ok(keys::redaction(&self.options.redaction_key())?.of(value.as_bytes()))
+    }
+
+    /// Names in each record the replica that writes the log.
+    pub(crate) fn of_replica(mut self, name: Option<&str>) -> Self {
+        self.options.replica = name.map(str::to_owned);
+        self
     }
 
     /// Removes records from this age on while the log is written.

@@ -17,15 +17,19 @@ mod http;
 mod logging;
 mod opening;
 mod otlp;
+mod outdated;
 mod own_arguments;
 mod print;
 mod probe;
 mod progress;
 mod render;
+mod replica;
 mod serve;
 mod signals;
 mod size;
+mod state_key;
 mod stats;
+mod store;
 #[cfg(feature = "http")]
 mod token;
 
@@ -53,7 +57,7 @@ const FAILED: u8 = 1;
 const COULD_NOT: u8 = 2;
 
 /// The refusal of a flag whose feature the program was built without.
-#[cfg(any(not(feature = "otel"), all(feature = "http", not(feature = "oauth"))))]
+#[cfg(any(not(feature = "otel"), not(feature = "postgres"), all(feature = "http", not(feature = "oauth"))))]
 fn missing_feature(name: &str) -> Message {
     Message::new(format!("this program was built without feature `{name}`")).help(format!(
         "build it with `candor = {{ version = \"{}\", features = [\"{name}\"] }}` in its Cargo.toml",
@@ -120,12 +124,17 @@ enum Command {
     /// Reads the audit log, or the metrics of a running server. Exit codes: 0 done; 1 printed, but the log has faults and calls
     /// may be missing; 2 there is no log to read, or no server answers.
     Stats(Box<stats::StatsArgs>),
+    /// Create the tables of a database that replicas share
+    #[cfg_attr(not(feature = "postgres"), command(hide = true))]
+    Store(store::StoreArgs),
     /// Ask a running server whether it is ready, for an image's `HEALTHCHECK`
     #[cfg(feature = "http")]
     Health(health::HealthArgs),
     /// Create, list and revoke API keys for HTTP
     #[cfg(feature = "http")]
     Token(token::Token),
+    /// Create the key that the replicas of this server share
+    StateKey(state_key::StateKeyArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -160,7 +169,7 @@ impl Grants {
 
 impl<C: State> Server<C> {
     /// Runs the command line: `serve`, `call`, `config`, `manifest`, `docs`, `lock`, `check`, `diff`, `doctor`,
-    /// `audit`, `stats`, `health`, `token`, `completions`.
+    /// `audit`, `stats`, `store`, `health`, `token`, `state-key`, `completions`.
     ///
     /// Without a command, and with a stdin that is not a terminal, it runs `serve`, since an MCP host is there. Every
     /// option of `serve` can also be set by an environment variable: `PRICES_HTTP` for `--http` of the server `prices`.
@@ -241,10 +250,12 @@ impl<C: State> Server<C> {
             Command::Doctor { probe: true } => print(probe::report(self)),
             Command::Audit(audit) => audit.run(&self),
             Command::Stats(stats) => stats.run(&self),
+            Command::Store(store) => store.run(&name),
             #[cfg(feature = "http")]
             Command::Health(health) => health.run(),
             #[cfg(feature = "http")]
             Command::Token(token) => token.run(&self),
+            Command::StateKey(state_key) => print(state_key.run()),
             Command::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut command, name, &mut script);

@@ -33,6 +33,7 @@
 //! | `http` | yes | Streamable HTTP, API keys in a file, and health checks |
 //! | `redb` | yes | idempotency keys on disk. Without it they are kept in memory |
 //! | `telemetry` | yes | logs, spans and metrics of requests |
+//! | `postgres` | no | a store in a PostgreSQL database that several replicas of a server share |
 //! | `otel` | no | traces and metrics for an OpenTelemetry collector (OTLP over HTTP); implies `telemetry` |
 //! | `oauth` | no | access tokens of an OAuth 2.1 authorization server; implies `http` |
 //!
@@ -53,6 +54,8 @@ mod client;
 mod clock;
 mod confirm;
 mod contract;
+#[cfg(feature = "postgres")]
+mod database;
 #[cfg(any(feature = "cli", feature = "http"))]
 mod descriptors;
 mod idempotency;
@@ -63,6 +66,7 @@ mod pipeline;
 mod publication;
 mod record;
 mod registry;
+mod replica;
 mod retry;
 mod revision;
 mod sandbox;
@@ -72,6 +76,7 @@ mod serve;
 mod server;
 mod spans;
 mod start_error;
+mod state_key;
 #[cfg(feature = "cli")]
 mod stats;
 mod stderr;

@@ -2,6 +2,8 @@
 
 mod in_flight;
 mod rate;
+#[cfg(feature = "postgres")]
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +14,7 @@ use std::{
 
 use crate::{
     clock::Clock,
+    store::SharedDatabase,
     tool::{
         caller::Caller,
         descriptor::{Descriptor, Rate},
@@ -19,6 +22,8 @@ use crate::{
 };
 use in_flight::{PerCaller, Slots};
 use rate::RateLimit;
+#[cfg(feature = "postgres")]
+use shared::SharedRates;
 
 pub(crate) use in_flight::Slot;
 
@@ -53,6 +58,9 @@ pub(crate) struct Limits {
     rate_in_all: Option<RateLimit>,
     slots_per_caller: PerCaller,
     slots_in_all: Option<Slots>,
+    /// Counts the calls of all replicas against the rates, in place of those above.
+    #[cfg(feature = "postgres")]
+    shared: Option<SharedRates>,
     /// Makes the key of a caller, without an allocation.
     hasher: RandomState,
 }
@@ -69,6 +77,9 @@ pub(crate) enum Wait {
     Rate { of: LimitOf, wait: Duration },
     /// The calls that a limit counts are at its maximum.
     InFlight { of: LimitOf, max: u32 },
+    /// The database that counts the calls of all replicas does not answer.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "each process counts its own calls"))]
+    Store,
 }
 
 /// The calls that a limit counts.
@@ -83,13 +94,20 @@ pub(crate) enum LimitOf {
 }
 
 impl Limits {
-    pub(crate) fn new<'a>(bounds: &Bounds, tools: impl Iterator<Item = &'a Descriptor>) -> Self {
+    pub(crate) fn new<'a>(
+        bounds: &Bounds,
+        tools: impl Iterator<Item = &'a Descriptor> + Clone,
+        #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "nothing is shared"))]
+        shared: &SharedDatabase,
+    ) -> Self {
         let tool_limits = |tool: &Descriptor| ToolLimits {
             rate: tool.rate.or(bounds.default_rate).map(RateLimit::per_caller),
             slots: tool.max_in_flight.or(bounds.default_max_in_flight).map(Slots::new),
         };
         Self {
             clock: bounds.clock.clone(),
+            #[cfg(feature = "postgres")]
+            shared: SharedRates::new(shared, tools.clone()),
             tools: tools.map(tool_limits).collect(),
             rate_per_caller: bounds.rate_per_caller.map(RateLimit::per_caller),
             rate_in_all: bounds.rate_in_all.map(RateLimit::in_all),
@@ -102,7 +120,15 @@ impl Limits {
     }
 
     /// Takes a call of the tool at `index` from all limits, or from none: a refused call costs its caller nothing.
-    pub(crate) fn admit(&self, index: usize, caller: &Caller) -> Result<Slot, Wait> {
+    pub(crate) async fn take(&self, index: usize, caller: &Caller) -> Result<Slot, Wait> {
+        #[cfg(feature = "postgres")]
+        if let Some(rates) = &self.shared {
+            return self.admit_shared(rates, index, caller).await;
+        }
+        self.admit(index, caller)
+    }
+
+    fn admit(&self, index: usize, caller: &Caller) -> Result<Slot, Wait> {
         let key = self.key(caller);
         let Some(cells) = self.cells(index, key) else { return self.take_slot(index, key) };
         if let Some(wait) = longest(&cells) {
@@ -113,7 +139,7 @@ impl Limits {
         Ok(slot)
     }
 
-    /// Returns how long the rates make a call of the tool at `index` wait, without taking it from them.
+    /// Returns how long the rates of this process make a call of the tool at `index` wait, without taking it from them.
     pub(crate) fn rate_wait(&self, index: usize, caller: &Caller) -> Option<Wait> {
         self.cells(index, self.key(caller)).as_ref().and_then(longest)
     }

@@ -108,7 +108,7 @@ async fn decide(
     pending: Option<&PendingRecord<'_>>,
 ) -> Result<Decision, Denial> {
     let Admission { tool: index, slot, .. } =
-        request.stage.admit(core, &request.caller, request.tool, request.name)?;
+        request.stage.admit(core, &request.caller, request.tool, request.name).await?;
     let (tool, peer) = (core.tool(index), request.peer);
     task::check(tool.descriptor, &request.task).map_err(Denial::refused(DeniedBy::Task))?;
     // After admission: a malformed key must not tell a concealed tool from one that does not exist.
@@ -128,7 +128,8 @@ async fn decide(
     }
     let bound = Bound { tool: tool.descriptor, arguments: &arguments, caller };
     // Opening a state uses it up, so that a declined question cannot be turned into consent with the same state.
-    let state = peer.state().map(|state| core.confirmations.open(state, &bound.digest()));
+    let state = confirmation::open_state(core, peer, &bound).await;
+    let state = state.map_err(Denial::replied(DeniedBy::Confirmation))?;
     let unusable = matches!(state, Some(Err(_)));
     let need = confirmation::need(core, index, tool.descriptor, &arguments);
     let confirmed = need == Need::Required;

@@ -81,6 +81,8 @@ pub enum StartError {
     ForgetfulKeyStore(&'static str),
     /// The store of idempotency keys cannot be used.
     KeyStore(Message),
+    /// The settings of a server that runs as several replicas do not fit together.
+    Replicas(Message),
     /// This tool has a parameter with the name of the argument that carries idempotency keys.
     KeyArgument(&'static str),
     /// The list of tools costs a model more tokens than `Server::list_budget` allows.
@@ -149,7 +151,10 @@ impl StartError {
                     .note("it is declared `audit = \"required\"`, which is the default of a tool that writes")
                     .help("configure a log with `Server::audit`, or none with `Server::unaudited`")
             }
-            Self::Audit(message) | Self::KeyStore(message) | Self::Arguments(message) => message.clone(),
+            Self::Audit(message)
+            | Self::KeyStore(message)
+            | Self::Arguments(message)
+            | Self::Replicas(message) => message.clone(),
             Self::UnknownTool(name) => Message::new(format!("no tool is called `{}`", text::shown(name)))
                 .help("name a tool that this server has after `--yes`"),
             Self::Preview { tool, preview, param } => Message::new(format!(

@@ -11,11 +11,16 @@ mod conformance;
 mod memory;
 #[cfg(test)]
 mod model;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod record;
 #[cfg(feature = "redb")]
 mod redb;
+mod shared;
 mod transition;
 mod unavailable;
+#[cfg(any(feature = "postgres", feature = "redb"))]
+mod write_op;
 
 use std::time::Duration;
 
@@ -23,9 +28,12 @@ use futures::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
 
 pub use config::KeyStore;
+#[cfg(feature = "cli")]
+pub(crate) use config::StoreUrl;
 #[cfg(all(feature = "cli", feature = "redb"))]
 pub(crate) use config::beside_log;
 pub(crate) use config::{KeyStoreFault, OpenedStore};
+pub(crate) use shared::SharedDatabase;
 pub(crate) use unavailable::UnavailableStore;
 
 use crate::message::Message;

@@ -56,13 +56,22 @@ impl Head {
     /// The end of a log without records.
     pub(crate) const START: Self = Self { next: 0, hash: NO_RECORDS };
 
-    /// Appends a record's line to `out`: number, time, `body` and the chain. The head moves to this record.
+    /// Appends the line of a record that can be read by itself.
+    #[cfg(test)]
     pub(crate) fn append(&mut self, out: &mut Vec<u8>, ts: &str, body: &[u8]) {
-        self.append_form(RecordForm::Full, out, ts, body);
+        self.append_form(RecordForm::Full, out, ts, body, b"");
     }
 
-    /// Appends a record of this form.
-    pub(crate) fn append_form(&mut self, form: RecordForm, out: &mut Vec<u8>, ts: &str, body: &[u8]) {
+    /// Appends a record's line to `out`: number, time, `body`, the members in `common` (which may be empty) and the chain. The
+    /// head moves to this record.
+    pub(crate) fn append_form(
+        &mut self,
+        form: RecordForm,
+        out: &mut Vec<u8>,
+        ts: &str,
+        body: &[u8],
+        common: &[u8],
+    ) {
         let start = out.len();
         let version = match form {
             RecordForm::Full => 1,
@@ -72,6 +81,10 @@ impl Head {
         out.extend_from_slice(ts.as_bytes());
         out.extend_from_slice(b"\",");
         out.extend_from_slice(body);
+        if !common.is_empty() {
+            out.push(b',');
+            out.extend_from_slice(common);
+        }
         let prev = self.hash;
         self.hash = hash(&prev, &out[start..]);
         self.next += 1;

@@ -3,6 +3,7 @@
 mod csv;
 mod export;
 mod filter;
+mod merged_logs;
 mod printer;
 mod prune;
 mod read_contexts;
@@ -21,17 +22,13 @@ use clap::{Args, Subcommand};
 
 pub(super) use filter::time;
 
-use super::{fail, print_stdout};
+use super::{fail, print_stdout, store::StoreFlags};
 use crate::{
     audit::{self, AuditLog, verify::make_signer},
     message::Message,
     record::Recording,
     server::Server,
-};
-#[cfg(feature = "redb")]
-use crate::{
-    idempotency::KeyKeeping,
-    store::{KeyStore, beside_log},
+    start_error::StartError,
 };
 
 /// The flags that name the log of a server.
@@ -50,13 +47,8 @@ pub(super) struct Log {
     /// folder of the key should not be writable by users who can write the log.
     #[arg(long, value_name = "FILE")]
     audit_key: Option<PathBuf>,
-    /// Keep idempotency keys in this folder
-    ///
-    /// The default is DIR.keys beside the folder of the audit log. A call that is sent again with its key does not run
-    /// twice. One process at a time uses a folder.
-    #[cfg(feature = "redb")]
-    #[arg(long, value_name = "DIR")]
-    keys: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreFlags,
 }
 
 impl Log {
@@ -76,26 +68,21 @@ impl Log {
         server
     }
 
-    /// Returns the server with the key store that the flags name. Without flags it keeps its own store, or gets its user's.
-    #[cfg(feature = "redb")]
-    pub(super) fn keys_of<C>(&self, mut server: Server<C>, quiet: bool) -> Server<C> {
-        let name = &server.config.about.name;
-        let by_default = |store: Option<KeyStore>| KeyKeeping::Default { store, quiet };
-        let keeping = match (&self.keys, &self.audit) {
-            (Some(folder), _) => KeyKeeping::In(KeyStore::at(folder)),
-            (None, Some(log)) => by_default(Some(KeyStore::at(beside_log(log)))),
-            (None, None) => by_default(KeyStore::of_user(name)),
-        };
-        if self.keys.is_some() || matches!(server.config.keeping, KeyKeeping::Unset) {
-            server.config.keeping = keeping;
-        }
-        server
+    /// Returns the server with the key store that the flags name.
+    pub(super) fn keys_of<C>(
+        &self,
+        server: Server<C>,
+        #[cfg_attr(not(feature = "redb"), expect(unused_variables, reason = "no default store"))] quiet: bool,
+    ) -> Result<Server<C>, StartError> {
+        #[cfg(feature = "redb")]
+        return self.store.of(server, self.audit.as_deref(), quiet);
+        #[cfg(not(feature = "redb"))]
+        self.store.of(server)
     }
 
-    /// Leaves the server as it is: without the feature `redb`, the flags name no store.
-    #[cfg(not(feature = "redb"))]
-    pub(super) fn keys_of<C>(&self, server: Server<C>, _: bool) -> Server<C> {
-        server
+    /// Returns the flag that is an environment variable of another process of the program.
+    pub(super) fn variable(&self, server: &str) -> Option<(String, &str)> {
+        self.store.variable(server)
     }
 
     /// Returns the flags as arguments of a command line.
@@ -103,11 +90,7 @@ impl Log {
         let flag = |flag: &str, path: &Option<PathBuf>| -> Vec<OsString> {
             path.as_ref().map_or_else(Vec::new, |path| vec![flag.into(), path.into()])
         };
-        #[cfg(feature = "redb")]
-        let keys = flag("--keys", &self.keys);
-        #[cfg(not(feature = "redb"))]
-        let keys = Vec::new();
-        [flag("--audit", &self.audit), flag("--audit-key", &self.audit_key), keys].concat()
+        [flag("--audit", &self.audit), flag("--audit-key", &self.audit_key), self.store.arguments()].concat()
     }
 }
 
@@ -161,9 +144,45 @@ enum Key {
     },
 }
 
-/// Returns the folders of a server's log: the named one, or those in which `serve` records. At least one of them exists.
-pub(super) fn log_folders<C>(folder: Option<PathBuf>, server: &Server<C>) -> Result<Vec<PathBuf>, Message> {
-    FolderArg { folder }.existing(server).map(|(_, folders)| folders)
+/// A log that exists, and its folder.
+struct ExistingLog {
+    log: AuditLog,
+    folder: PathBuf,
+}
+
+/// Returns the folders of a server's logs: the named ones, or those in which `serve` records. All of them exist.
+pub(super) fn log_folders<C>(folders: Vec<PathBuf>, server: &Server<C>) -> Result<Vec<PathBuf>, Message> {
+    let logs = FoldersArg { folders }.existing(server)?;
+    Ok(logs.into_iter().map(|log| log.folder).collect())
+}
+
+/// The argument that names the folders of logs.
+#[derive(Args)]
+struct FoldersArg {
+    /// The folders of the logs, for example one a replica; the default is each folder in which `serve` records this server's
+    /// calls
+    #[arg(value_name = "DIR")]
+    folders: Vec<PathBuf>,
+}
+
+impl FoldersArg {
+    /// Returns the logs: each one that was named, or at least one of those that `serve` keeps by default.
+    fn existing<C>(&self, server: &Server<C>) -> Result<Vec<ExistingLog>, Message> {
+        if self.folders.is_empty() {
+            return existing(&FolderArg { folder: None }.log(server)?);
+        }
+        let logs = self.folders.iter().map(|folder| existing(&AuditLog::at(folder)));
+        logs.collect::<Result<Vec<_>, _>>().map(|logs| logs.into_iter().flatten().collect())
+    }
+}
+
+/// Returns a log in each of its folders. At least one of them exists.
+fn existing(log: &AuditLog) -> Result<Vec<ExistingLog>, Message> {
+    let folders = log.folders();
+    if folders.is_empty() {
+        return Err(no_log(log.folder()));
+    }
+    Ok(folders.into_iter().map(|folder| ExistingLog { log: log.clone(), folder }).collect())
 }
 
 /// The argument that names the folder of a log.
@@ -182,16 +201,6 @@ impl FolderArg {
             (None, Recording::To(log)) => Ok(log.clone()),
             _ => AuditLog::of_user(&server.config.about.name).ok_or_else(audit::no_folder),
         }
-    }
-
-    /// Returns the log and its folders. At least one of them exists.
-    fn existing<C>(&self, server: &Server<C>) -> Result<(AuditLog, Vec<PathBuf>), Message> {
-        let log = self.log(server)?;
-        let folders = log.folders();
-        if folders.is_empty() {
-            return Err(no_log(log.folder()));
-        }
-        Ok((log, folders))
     }
 }
 
@@ -220,7 +229,8 @@ impl AuditArgs {
 }
 
 fn hash<C>(value: String, folder: &FolderArg, server: &Server<C>) -> Result<String, Message> {
-    let (log, _) = folder.existing(server)?;
+    let log = folder.log(server)?;
+    existing(&log)?;
     let value = if value == "-" {
         let mut text = String::new();
         let read = std::io::stdin().read_to_string(&mut text);

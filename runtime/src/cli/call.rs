@@ -73,7 +73,7 @@ impl CallArgs {
             Ok(arguments) => arguments,
             Err(error) => return fail(&error),
         };
-        let child = match self.child(own, variables) {
+        let child = match self.child(&server.config.about.name, own, variables) {
             Ok(command) => command,
             Err(error) => return fail(&cannot_start(&error)),
         };
@@ -156,10 +156,13 @@ impl CallArgs {
     }
 
     /// The server as a child process. The variables of `serve` do not reach it, or it might serve over HTTP.
-    fn child(&self, own: Vec<OsString>, variables: Vec<String>) -> std::io::Result<Command> {
+    fn child(&self, server: &str, own: Vec<OsString>, variables: Vec<String>) -> std::io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         for variable in variables {
             command.env_remove(variable);
+        }
+        if let Some((variable, value)) = self.log.variable(server) {
+            command.env(variable, value);
         }
         command.args(["serve", "--quiet"]).args(own);
         if self.yes_destructive {

@@ -37,6 +37,9 @@ pub(super) fn opening(reach: Reach, service: &Service, grants: &Grants) -> Strin
             format!("{name} {version} on HTTP: {all} tools, available according to each caller's token\n")
         }
     };
+    if let Some(replica) = service.replica() {
+        text += &format!("  replica {replica}\n");
+    }
     text += &format!("  {}\n  {}\n", service.sandboxes(), service.audit());
     if let Some(keys) = service.keys() {
         text += &format!("  {keys}\n");

@@ -45,8 +45,8 @@ impl OtlpOptions {
     /// Starts the export, if the flag or the environment asks for it. A wrong address in the environment is reported, and
     /// nothing is exported: it may be meant for other programs.
     #[cfg(feature = "otel")]
-    pub(super) fn start(&self, about: &About) -> Exporting {
-        let otlp = Otlp::start(self.otlp_endpoint.as_deref(), about).unwrap_or_else(|error| {
+    pub(super) fn start(&self, about: &About, replica: Option<&str>) -> Exporting {
+        let otlp = Otlp::start(self.otlp_endpoint.as_deref(), about, replica).unwrap_or_else(|error| {
             stderr::line(format_args!("warning: no telemetry is sent: {error}"));
             None
         });
@@ -54,7 +54,7 @@ impl OtlpOptions {
     }
 
     #[cfg(not(feature = "otel"))]
-    pub(super) fn start(&self, _: &About) -> Exporting {
+    pub(super) fn start(&self, _: &About, _: Option<&str>) -> Exporting {
         if let Some(never) = self.otlp_endpoint {
             match never {}
         }

@@ -30,6 +30,11 @@ pub(super) fn add(mut command: Command, server: &str, own: Option<OwnArguments>)
             with_environment(subcommand, server, |arg| with_variable.contains(arg.get_id()))
         });
     }
+    // The database of `serve` is named once for both.
+    let is_database = |arg: &Arg| matches!(arg.get_long(), Some("store" | "deployment"));
+    command = command.mut_subcommand("store", |store| {
+        store.mut_subcommand("migrate", |migrate| with_environment(migrate, server, is_database))
+    });
     Ok(command)
 }
 

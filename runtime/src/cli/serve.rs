@@ -19,6 +19,8 @@ use super::{
     duration, fail,
     opening::{Reach, opening},
     otlp::{Exporting, OtlpOptions},
+    outdated::report_outdated,
+    replica::ReplicaArgs,
     signals::Signals,
     size,
 };
@@ -82,6 +84,8 @@ pub struct ServeOptions {
     #[arg(long, value_name = "TIME", value_parser = duration::retention)]
     audit_retention: Option<Duration>,
     #[command(flatten)]
+    replica: ReplicaArgs,
+    #[command(flatten)]
     export: OtlpOptions,
     #[cfg(feature = "http")]
     #[command(flatten)]
@@ -119,7 +123,8 @@ impl ServeOptions {
 
     pub(super) fn run<C: State>(self, server: Server<C>) -> ExitCode {
         descriptors::raise_limit();
-        let exporting = self.export.start(&server.config.about);
+        let server = self.replica.of(server);
+        let exporting = self.export.start(&server.config.about, server.config.replica.as_deref());
         #[cfg(feature = "telemetry")]
         self.logging.install(self.quiet, exporting.layer());
         // Before anything else runs: a database that prints while it opens must not write to the protocol's stream.
@@ -226,7 +231,7 @@ impl ServeOptions {
             Some(age) => server.audit_retention(age),
             None => server,
         };
-        self.log.keys_of(self.log.of(server), self.quiet).build()
+        self.log.keys_of(self.log.of(server), self.quiet)?.build()
     }
 
     /// Names files on stderr that sandboxed tools could write, but for the protocol's own.
@@ -308,19 +313,6 @@ impl Prepared {
             }
             Err(error) => fail(&error),
         }
-    }
-}
-
-/// Reports the calls of deprecated tools and by aliases: the author sees whether they can be removed.
-fn report_outdated(service: &Service) {
-    for outdated in service.outdated_calls().into_iter().filter(|outdated| outdated.calls > 0) {
-        let tool = outdated.tool;
-        let calls =
-            if outdated.calls == 1 { "1 call".to_owned() } else { format!("{} calls", outdated.calls) };
-        stderr::line(match outdated.alias {
-            Some(alias) => format!("{calls} of tool `{tool}` by its earlier name `{alias}`"),
-            None => format!("{calls} of the deprecated tool `{tool}`"),
-        });
     }
 }
 

@@ -41,9 +41,10 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 #[derive(Args)]
 #[group(skip)]
 pub(super) struct StatsArgs {
-    /// Read the log in this folder; the default is each folder in which `serve` records this server's calls
+    /// Read the log in this folder; repeatable, for example once a replica. The default is each folder in which `serve`
+    /// records this server's calls
     #[arg(long, value_name = "DIR")]
-    audit: Option<PathBuf>,
+    audit: Vec<PathBuf>,
     /// Ask a running server for its metrics instead, for example `http://127.0.0.1:8080/metrics`
     ///
     /// They count from the start of the server and have no history. The environment variable `CANDOR_STATS_TOKEN` has the

@@ -8,7 +8,7 @@ use crate::{
     message::Message,
     registry::Registry,
     start_error::StartError,
-    store::{KeyStore, KeyStoreError, KeyStoreFault, OpenedStore, UnavailableStore},
+    store::{KeyStore, KeyStoreError, KeyStoreFault, OpenedStore, SharedDatabase, UnavailableStore},
     tool::descriptor::IdempotencyKey,
 };
 
@@ -31,6 +31,24 @@ pub(crate) enum KeyKeeping {
     },
 }
 
+impl KeyKeeping {
+    /// Whether the store is one that several processes share.
+    pub(crate) fn is_shared(&self) -> bool {
+        match self {
+            Self::In(store) | Self::Default { store: Some(store), .. } => store.is_shared(),
+            Self::Unset | Self::Disabled | Self::Default { store: None, .. } => false,
+        }
+    }
+
+    /// Connects to the database of the store of the server of this name, if it is in one.
+    pub(crate) fn connect(&self, server: &str) -> Result<SharedDatabase, StartError> {
+        match self {
+            Self::In(store) => store.connect(server).map_err(StartError::KeyStore),
+            Self::Unset | Self::Disabled | Self::Default { .. } => Ok(SharedDatabase::default()),
+        }
+    }
+}
+
 /// Opens the store. A server with a tool that requires a key does not start without one, and a server whose tools take no
 /// key opens nothing.
 pub(crate) fn open(
@@ -38,6 +56,7 @@ pub(crate) fn open(
     registry: &Registry,
     clock: &Clock,
     takes_argument: bool,
+    shared: &SharedDatabase,
 ) -> Result<Option<Idempotency>, StartError> {
     let takes_keys = |key: Option<IdempotencyKey>| {
         let mut tools = registry.tools().iter().map(|tool| tool.descriptor);
@@ -50,7 +69,7 @@ pub(crate) fn open(
         return Ok(None);
     }
     let required = takes_keys(Some(IdempotencyKey::Required)).map(|tool| tool.name);
-    let opened = |store: &KeyStore| store.open(clock.clone()).map_err(KeyStoreFault::into_message);
+    let opened = |store: &KeyStore| store.open(clock.clone(), shared).map_err(KeyStoreFault::into_message);
     let keys = |opened: OpenedStore| Some(Idempotency::new(opened, true, takes_argument));
     match (keeping, required) {
         (KeyKeeping::Disabled, _) | (KeyKeeping::Unset, None) => Ok(None),

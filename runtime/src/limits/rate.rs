@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "postgres")]
+use crate::database::RateCell;
 use crate::tool::descriptor::{Per, Rate};
 
 /// The number of parts of a [`RateLimit`] for each caller, which are locked one by one.
@@ -62,6 +64,12 @@ impl RateLimit {
         let shard = || Shard { arrivals: HashMap::new(), until_sweep: MIN_SWEEP_CALLS / shards };
         let shards = std::iter::repeat_with(|| Mutex::new(shard())).take(shards).collect();
         Self { pace, tolerance: pace * (calls - 1), shards }
+    }
+
+    /// Returns the place of one caller in the database that replicas share.
+    #[cfg(feature = "postgres")]
+    pub(super) fn shared_cell(&self, id: [u8; 32]) -> RateCell {
+        RateCell { id, pace: self.pace, tolerance: self.tolerance }
     }
 
     /// Locks the place of one caller at the time `now`.

@@ -8,7 +8,7 @@ fn per_minute(calls: u32) -> Rate {
 }
 
 fn limits(bounds: &Bounds) -> Limits {
-    Limits::new(bounds, [&Descriptor::DEFAULT, &Descriptor::DEFAULT].into_iter())
+    Limits::new(bounds, [&Descriptor::DEFAULT, &Descriptor::DEFAULT].into_iter(), &SharedDatabase::default())
 }
 
 fn bounds() -> Bounds {

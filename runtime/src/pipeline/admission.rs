@@ -13,7 +13,7 @@ use crate::{
     registry::Definition,
     revision::Revision,
     scopes::Visibility,
-    tasks::{Running, TaskLimit, TasksOf},
+    tasks::{NotOpened, Running, TaskLimit, TasksOf},
     text,
     tool::{caller::Caller, descriptor::Descriptor},
 };
@@ -62,11 +62,18 @@ pub(crate) enum NotAdmitted {
     },
     /// The caller or the server is at its limit of tasks, and the tool answers only with one.
     TooManyTasks(TaskLimit),
+    /// The call cannot be counted: the database that the replicas share does not answer.
+    StoreUnavailable {
+        tool: &'static str,
+    },
 }
+
+/// The seconds after which a caller is asked to come again, if the store does not answer.
+const STORE_RETRY_SECONDS: u64 = 10;
 
 /// Decides whether a call is admitted: look-up, scopes, tasks, rate and concurrency, in this order. If the tool and the
 /// client take tasks, the call gets one.
-pub(crate) fn admit(
+pub(crate) async fn admit(
     core: &Core,
     caller: &Caller,
     tool: Option<usize>,
@@ -75,21 +82,24 @@ pub(crate) fn admit(
 ) -> Result<Admission, NotAdmitted> {
     let (index, tool) = authorized(core, caller, tool, name)?;
     // Before the rate: a call that finds no place for its task costs its caller nothing.
-    let task = if takes_tasks { open_task(core, caller, index, tool.descriptor)? } else { None };
-    let slot = core.limits.admit(index, caller).map_err(|wait| exceeded(tool.descriptor, wait))?;
+    let task = if takes_tasks { open_task(core, caller, index, tool.descriptor).await? } else { None };
+    let slot = core.limits.take(index, caller).await.map_err(|wait| exceeded(tool.descriptor, wait))?;
     Ok(Admission { tool: index, slot, task })
 }
 
 /// Opens a task for a call. A refusal tells the longest wait of all limits.
-fn open_task(
+async fn open_task(
     core: &Core,
     caller: &Caller,
     index: usize,
     tool: &'static Descriptor,
 ) -> Result<Option<Running>, NotAdmitted> {
-    task::open(core, caller, tool).map_err(|limit| match core.limits.rate_wait(index, caller) {
-        Some(rate @ Wait::Rate { wait, .. }) if wait > limit.wait => exceeded(tool, rate),
-        _ => NotAdmitted::TooManyTasks(limit),
+    task::open(core, caller, tool).await.map_err(|why| match (why, core.limits.rate_wait(index, caller)) {
+        (NotOpened::Store, _) => NotAdmitted::StoreUnavailable { tool: tool.name },
+        (NotOpened::Limit(limit), Some(rate @ Wait::Rate { wait, .. })) if wait > limit.wait => {
+            exceeded(tool, rate)
+        }
+        (NotOpened::Limit(limit), _) => NotAdmitted::TooManyTasks(limit),
     })
 }
 
@@ -168,6 +178,7 @@ fn exceeded(tool: &'static Descriptor, wait: Wait) -> NotAdmitted {
     match wait {
         Wait::Rate { of, wait } => NotAdmitted::RateLimited { tool: tool.name, of, wait },
         Wait::InFlight { of, max } => NotAdmitted::TooManyInFlight { tool: tool.name, of, max },
+        Wait::Store => NotAdmitted::StoreUnavailable { tool: tool.name },
     }
 }
 
@@ -177,7 +188,9 @@ impl NotAdmitted {
             Self::UnknownTool { disabled: true, .. } => DeniedBy::ReadOnlyMode,
             Self::UnknownTool { .. } => DeniedBy::UnknownTool,
             Self::MissingScopes { .. } => DeniedBy::Scope,
-            Self::RateLimited { .. } | Self::TooManyInFlight { .. } => DeniedBy::Rate,
+            Self::RateLimited { .. } | Self::TooManyInFlight { .. } | Self::StoreUnavailable { .. } => {
+                DeniedBy::Rate
+            }
             Self::TooManyTasks(_) => DeniedBy::Task,
         }
     }
@@ -211,6 +224,9 @@ impl NotAdmitted {
                 Message::new(format!("{} is at its limit of {max} tasks", self.owner("")))
                     .note("a task counts until its `ttlMs` is over, also if it has ended")
             }
+            Self::StoreUnavailable { tool } => {
+                Message::new(format!("calls of tool `{tool}` cannot be counted at present; it did not run"))
+            }
         };
         match self.retry_after() {
             Some(seconds) => message.help(format!("call again in {seconds} s")),
@@ -238,7 +254,7 @@ impl NotAdmitted {
                 TasksOf::Caller => "caller",
                 TasksOf::Server => "server",
             }),
-            Self::UnknownTool { .. } | Self::MissingScopes { .. } => None,
+            Self::UnknownTool { .. } | Self::MissingScopes { .. } | Self::StoreUnavailable { .. } => None,
         }
     }
 
@@ -248,6 +264,7 @@ impl NotAdmitted {
             Self::RateLimited { wait, .. } => Some(text::whole_seconds(*wait)),
             Self::TooManyInFlight { .. } => Some(1),
             Self::TooManyTasks(limit) => Some(text::whole_seconds(limit.wait)),
+            Self::StoreUnavailable { .. } => Some(STORE_RETRY_SECONDS),
             Self::UnknownTool { .. } | Self::MissingScopes { .. } => None,
         }
     }

@@ -1,12 +1,12 @@
 //! Asks a person to confirm the call, if the declaration demands it.
 
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
 use serde_json::{Map, Value, json};
 
 use super::{CallAnswer, Core};
 use crate::{
-    confirm::{Bound, RequestState, Unusable, question},
+    confirm::{Bound, NotOpened, RequestState, Unusable, question},
     message::Message,
     record::{ConfirmedBy, NotRun, PendingRecord},
     registry::Definition,
@@ -19,6 +19,9 @@ use crate::{
     },
     wire_names,
 };
+
+/// The time after which a caller is asked to come again, if the store does not answer.
+const STORE_RETRY_WAIT: Duration = Duration::from_secs(10);
 
 /// The client of a call, as something that can be asked.
 pub(crate) trait Elicitor: Sync {
@@ -93,6 +96,28 @@ fn holds(tool: &Descriptor, param: &str, is: Literal, arguments: &Map<String, Va
         // `1` and `1.0` are one number in JSON, and one argument for the handler.
         (Value::Number(value), Value::Number(is)) => value == is || value.as_f64() == is.as_f64(),
         (value, is) => value == is,
+    }
+}
+
+/// Opens the state that the client returned with, which uses it up.
+pub(super) async fn open_state(
+    core: &Core,
+    peer: &dyn Elicitor,
+    bound: &Bound<'_>,
+) -> Result<Option<Result<RequestState, Unusable>>, Box<Reply>> {
+    let Some(state) = peer.state() else { return Ok(None) };
+    match core.confirmations.open(state, &bound.digest()).await {
+        Ok(state) => Ok(Some(Ok(state))),
+        Err(NotOpened::Unusable) => Ok(Some(Err(Unusable))),
+        Err(NotOpened::Unavailable) => {
+            let message = Message::new(format!(
+                "whether this answer was used before cannot be checked at present; tool `{}` did not run",
+                bound.tool.name
+            ))
+            .help("send the same call again later; the server's log says why");
+            let error = ToolError::transient(message).retry_after(STORE_RETRY_WAIT);
+            Err(Box::new(error.reason("store_unavailable").into()))
+        }
     }
 }
 

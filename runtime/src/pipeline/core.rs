@@ -7,6 +7,8 @@ use tokio_util::task::TaskTracker;
 #[cfg(feature = "telemetry")]
 use super::OutdatedCalls;
 use super::{outdated::OutdatedTools, preview::Previews};
+#[cfg(feature = "http")]
+use crate::store::SharedDatabase;
 #[cfg(feature = "telemetry")]
 use crate::telemetry::{DeprecatedCalls, LiveAudit, LiveValues};
 use crate::{
@@ -15,6 +17,7 @@ use crate::{
     limits::Limits,
     record::{CallSubject, Recorder},
     registry::{Definition, Registry},
+    replica::ReplicaName,
     sandbox::Sandboxes,
     scopes::Visibility,
     tasks::Tasks,
@@ -24,6 +27,12 @@ use crate::{
 
 /// Everything that the calls of one server share. It does not change while the server runs.
 pub(crate) struct Core {
+    /// The name of this replica, if it has one.
+    #[cfg_attr(
+        not(any(feature = "cli", feature = "http")),
+        expect(dead_code, reason = "only the command line and HTTP tell it")
+    )]
+    pub(crate) replica: Option<ReplicaName>,
     pub(crate) registry: Registry,
     /// One per tool, in the registry's order.
     pub(crate) handlers: Vec<Handler>,
@@ -41,6 +50,9 @@ pub(crate) struct Core {
     pub(crate) max_output: usize,
     /// The audit log, if the server keeps one.
     pub(crate) audit: Option<Recorder>,
+    /// The database that the replicas share.
+    #[cfg(feature = "http")]
+    pub(crate) shared: SharedDatabase,
     /// The idempotency keys of callers, if the server keeps them.
     pub(crate) idempotency: Option<Idempotency>,
     pub(crate) telemetry: Telemetry,

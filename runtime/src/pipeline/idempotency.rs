@@ -12,7 +12,8 @@ use crate::{
     record::{DeniedBy, KeyMark, PendingRecord},
     registry::{Definition, KEY_ARGUMENT},
     revision::Revision,
-    store::{Attempt, AttemptId, KeyState, PastAttempt, Reserved, ScopedKey, StoredResult},
+    store::{Attempt, AttemptId, KeyState, KeyStoreError, PastAttempt, Reserved, ScopedKey, StoredResult},
+    tasks::StoreUnavailable,
     tool::{
         caller::Caller,
         descriptor::{Descriptor, IdempotencyKey},
@@ -73,6 +74,11 @@ pub(super) fn require(core: &Core, tool: &Descriptor, key: &CallKey) -> Result<(
     }
 }
 
+/// Waits for the store, but no longer than the call itself may take. The store has told the operator why it failed.
+async fn in_time<T>(tool: &Descriptor, answer: impl Future<Output = Result<T, KeyStoreError>>) -> Option<T> {
+    tokio::time::timeout(tool.timeout, answer).await.ok()?.ok()
+}
+
 /// A call that asks for its key.
 pub(super) struct LookUp<'a> {
     pub(super) core: &'a Core,
@@ -110,12 +116,12 @@ impl LookUp<'_> {
                 (false, holder) => (None, holder),
             };
             // After the claim, so that nothing changes in between.
-            let state = keys.store.get(keyed.key).await;
-            let state = state.map_err(|_| self.deny(keyed, &KeyDenial::Unavailable))?;
+            let state = in_time(self.tool.descriptor, keys.store.get(keyed.key)).await;
+            let state = state.ok_or_else(|| self.deny(keyed, &KeyDenial::Unavailable))?;
             let lease_left = match (&state, &holder) {
                 (KeyState::Absent, None) => return Ok(KeyAnswer::Free(claim)),
                 (KeyState::InProgress(past), _) => {
-                    if let Some(answer) = self.running(keyed, past)? {
+                    if let Some(answer) = self.running(keyed, past).await? {
                         return Ok(KeyAnswer::Answer(answer));
                     }
                     past.lease_left
@@ -147,16 +153,19 @@ impl LookUp<'_> {
     }
 
     /// Answers a call whose key is held: with the task of the equal call, if the client takes one.
-    fn running(&self, keyed: &Keyed, past: &PastAttempt) -> Result<Option<CallAnswer>, Denial> {
+    async fn running(&self, keyed: &Keyed, past: &PastAttempt) -> Result<Option<CallAnswer>, Denial> {
         if past.fingerprint != keyed.fingerprint {
             return Err(self.deny(keyed, &KeyDenial::Mismatch));
         }
-        Ok(self.task_of(past))
+        self.task_of(keyed, past).await
     }
 
-    fn task_of(&self, past: &PastAttempt) -> Option<CallAnswer> {
-        let id = past.task.as_deref().filter(|_| self.task.is_first_round())?;
-        self.core.tasks.get(self.caller, id).map(|snapshot| CallAnswer::Task(Box::new(snapshot)))
+    async fn task_of(&self, keyed: &Keyed, past: &PastAttempt) -> Result<Option<CallAnswer>, Denial> {
+        let Some(id) = past.task.as_deref().filter(|_| self.task.is_first_round()) else { return Ok(None) };
+        match self.core.tasks.find(self.caller, id).await {
+            Ok(task) => Ok(task.map(|snapshot| CallAnswer::Task(Box::new(snapshot)))),
+            Err(StoreUnavailable) => Err(self.deny(keyed, &KeyDenial::Unavailable)),
+        }
     }
 
     /// Answers a call whose key is neither absent nor in progress.
@@ -176,7 +185,7 @@ impl LookUp<'_> {
                 return Err(self.deny(keyed, &KeyDenial::NotKept { past, sha256, bytes: *bytes }));
             }
         };
-        if let Some(answer) = self.task_of(past) {
+        if let Some(answer) = self.task_of(keyed, past).await? {
             return Ok(answer);
         }
         let reply = idempotency::read_reply(text).ok_or_else(|| self.deny(keyed, &KeyDenial::Unavailable))?;
@@ -239,17 +248,17 @@ impl HeldKey {
             repeatable: tool.may_repeat(),
             task,
         };
-        let denial = match Self::keys(core).store.reserve(self.keyed.key, attempt).await {
-            Ok(Reserved::Yes) => return Ok(()),
+        let denial = match in_time(tool, Self::keys(core).store.reserve(self.keyed.key, attempt)).await {
+            Some(Reserved::Yes) => return Ok(()),
             // Another process was faster by a moment.
-            Ok(Reserved::Taken(state)) => KeyDenial::InProgress {
+            Some(Reserved::Taken(state)) => KeyDenial::InProgress {
                 lease_left: match state {
                     KeyState::InProgress(past) => past.lease_left,
                     _ => Duration::ZERO,
                 },
             },
-            Ok(Reserved::TooManyKeys) => KeyDenial::TooManyKeys,
-            Ok(Reserved::Full) | Err(_) => KeyDenial::Unavailable,
+            Some(Reserved::TooManyKeys) => KeyDenial::TooManyKeys,
+            Some(Reserved::Full) | None => KeyDenial::Unavailable,
         };
         Err(self.keyed.deny(tool, &denial))
     }

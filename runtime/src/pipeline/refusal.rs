@@ -53,7 +53,9 @@ impl Refusal {
                 | NotAdmitted::TooManyInFlight { .. }
                 | NotAdmitted::TooManyTasks(_),
             ) => Self::LIMIT_EXCEEDED,
-            Self::NotRun | Self::ResultWithheld => -32603,
+            Self::NotAdmitted(NotAdmitted::StoreUnavailable { .. }) | Self::NotRun | Self::ResultWithheld => {
+                -32603
+            }
         }
     }
 
@@ -107,6 +109,9 @@ impl Refusal {
             }
             Self::NotAdmitted(refusal @ NotAdmitted::TooManyTasks(_)) => {
                 Some(exceeded("too_many_tasks", refusal))
+            }
+            Self::NotAdmitted(refusal @ NotAdmitted::StoreUnavailable { .. }) => {
+                Some(exceeded("store_unavailable", refusal))
             }
         }
     }

@@ -53,7 +53,7 @@ pub(crate) enum AdmissionStage {
 
 impl AdmissionStage {
     /// Completes the admission.
-    pub(super) fn admit(
+    pub(super) async fn admit(
         self,
         core: &Core,
         caller: &Caller,
@@ -62,7 +62,7 @@ impl AdmissionStage {
     ) -> Result<Admission, NotAdmitted> {
         match self {
             // A call that may run in a task is admitted before its first round.
-            Self::First => admission::admit(core, caller, tool, name, false),
+            Self::First => admission::admit(core, caller, tool, name, false).await,
             Self::Admitted(admission) => Ok(admission),
             Self::Next => admission::admit_next(core, caller, tool, name),
         }

@@ -2,7 +2,7 @@
 
 use super::{Core, Refusal};
 use crate::{
-    tasks::{Running, TaskLimit},
+    tasks::{NotOpened, Running},
     tool::{
         caller::Caller,
         descriptor::{Descriptor, Task},
@@ -48,16 +48,16 @@ impl TaskMode {
 
 /// Opens a task for a call, if its tool takes one. A call whose tool can also answer plainly does without if there is no
 /// place for another task.
-pub(super) fn open(
+pub(super) async fn open(
     core: &Core,
     caller: &Caller,
     tool: &'static Descriptor,
-) -> Result<Option<Running>, TaskLimit> {
+) -> Result<Option<Running>, NotOpened> {
     let Some(task) = tool.task else { return Ok(None) };
-    match (core.tasks.open(caller, tool.scopes, tool.timeout), task) {
+    match (core.tasks.open_for(caller, tool.scopes, tool.timeout).await, task) {
         (Ok(running), _) => Ok(Some(running)),
         (Err(_), Task::Optional) => Ok(None),
-        (Err(limit), Task::Required) => Err(limit),
+        (Err(why), Task::Required) => Err(why),
     }
 }
 

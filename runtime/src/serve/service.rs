@@ -14,6 +14,8 @@ use super::{
 };
 #[cfg(any(feature = "cli", feature = "http"))]
 use crate::background::Background;
+#[cfg(feature = "cli")]
+use crate::replica::ReplicaName;
 use crate::{
     about::About,
     lifecycle::Lifecycle,
@@ -84,6 +86,12 @@ impl Service {
     #[cfg(feature = "cli")]
     pub(crate) fn name(&self) -> (&str, &str) {
         (&self.shared.about.name, &self.shared.about.version)
+    }
+
+    /// The name of this replica, if it has one.
+    #[cfg(feature = "cli")]
+    pub(crate) fn replica(&self) -> Option<&ReplicaName> {
+        self.shared.core.replica.as_ref()
     }
 
     /// Returns the server's metrics as text in the format `application/openmetrics-text` 1.0, for a program that has an HTTP endpoint or an

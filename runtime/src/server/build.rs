@@ -4,7 +4,7 @@ use std::{cmp::Ordering, sync::Arc};
 
 use tokio_util::task::TaskTracker;
 
-use super::{Server, config::Config, state::bind_hooks};
+use super::{Server, config::Config, replicas, state::bind_hooks};
 #[cfg(feature = "cli")]
 use crate::audit::AuditLog;
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     pipeline::{Core, OutdatedTools, Previews, SkipConfirmation},
     record::{self, Recorder, Recording},
     registry::Registry,
+    replica::ReplicaName,
     revision::Revision,
     sandbox::{Profile, Sandboxes, Support, SupportProbe},
     serve::{self, Service},
@@ -38,6 +39,7 @@ impl<C: State> Server<C> {
         if self.config.revisions.is_empty() {
             return Err(StartError::NoRevision);
         }
+        let (replica, state_key) = (replicas::name(&self.config)?, replicas::state_key(&self.config)?);
         // The kernel is probed while everything else is made.
         let served = self.declared().filter(|tool| self.config.serves(tool));
         let probe = SupportProbe::begin(self.config.sandbox.clone(), served.filter_map(Profile::of));
@@ -56,22 +58,26 @@ impl<C: State> Server<C> {
         let mut registry = Registry::new(tools.iter().map(|(tool, _)| *tool), config.schemas)?;
         check_tasks(&config, &registry)?;
         check_removals(&config.about.version, &registry)?;
-        let limits = Limits::new(&config.bounds, registry.tools().iter().map(|tool| tool.descriptor));
+        let shared = config.keeping.connect(&config.about.name)?;
+        shared.agree_on_state_key(state_key.id()).map_err(StartError::Replicas)?;
+        let limits =
+            Limits::new(&config.bounds, registry.tools().iter().map(|tool| tool.descriptor), &shared);
         let (support, prestarted) = probe.end();
         let sandboxes =
             Sandboxes::new(check_support(support, &registry)?, prestarted, registry.tools().len());
         let skip_confirmation = skip_confirmation(&config, &registry)?;
         let retention = config.retention.map(check_age).transpose().map_err(StartError::Audit)?;
         let audit = record::open(config.recording, &registry, |log| {
-            let log = &match retention {
-                Some(age) => log.clone().keep_for(age, &config.bounds.clock),
-                None => log.clone(),
+            let log = log.clone().of_replica(replica.as_ref().map(ReplicaName::as_str));
+            let log = match retention {
+                Some(age) => log.keep_for(age, &config.bounds.clock),
+                None => log,
             };
-            Recorder::open(log, &config.about, &registry, config.read_only, config.skip_confirmation)
+            Recorder::open(&log, &config.about, &registry, config.read_only, config.skip_confirmation)
         })?;
         let previews = Previews::new(std::mem::take(&mut config.previews), &registry)?;
         let (keeping, clock) = (config.keeping, &config.bounds.clock);
-        let keys = idempotency::open(keeping, &registry, clock, config.key_argument)?;
+        let keys = idempotency::open(keeping, &registry, clock, config.key_argument, &shared)?;
         if keys.as_ref().is_some_and(|keys| keys.takes_argument) {
             registry.add_key_argument()?;
         }
@@ -87,14 +93,17 @@ impl<C: State> Server<C> {
             in_flight: TaskTracker::new(),
             disabled_tools: disabled.into_iter().flat_map(|(tool, _)| tool.names()).collect(),
             outdated: OutdatedTools::new(&registry),
-            telemetry: Telemetry::new(&registry),
+            telemetry: Telemetry::new(&registry, replica.as_ref()),
             registry,
+            replica,
             handlers: tools.into_iter().map(|(_, handler)| handler).collect(),
             visibility: config.visibility,
             sandboxes,
             limits,
-            tasks: Arc::new(Tasks::new(config.bounds.clock.clone())),
-            confirmations: Confirmations::new(config.bounds.clock),
+            #[cfg(feature = "http")]
+            shared: shared.clone(),
+            tasks: Tasks::start(config.bounds.clock.clone(), &shared),
+            confirmations: Confirmations::new(config.bounds.clock, &state_key, shared),
             skip_confirmation,
             max_output: config.max_output,
         };

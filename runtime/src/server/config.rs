@@ -1,6 +1,6 @@
 //! Holds the configuration of a server that does not depend on the type of its state.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 #[cfg(feature = "cli")]
 use super::arguments::OwnArguments;
@@ -62,6 +62,10 @@ pub(crate) struct Config {
     pub(crate) argument_values: Option<ArgumentValues>,
     pub(crate) keeping: KeyKeeping,
     pub(super) key_argument: bool,
+    /// The name of this replica, as it was set.
+    pub(crate) replica: Option<String>,
+    /// The file of the key that the replicas of the server share.
+    pub(crate) state_key: Option<PathBuf>,
 }
 
 impl Config {
@@ -91,6 +95,8 @@ impl Config {
             argument_values: None,
             keeping: KeyKeeping::Unset,
             key_argument: false,
+            replica: None,
+            state_key: None,
         }
     }
 

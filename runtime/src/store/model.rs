@@ -222,3 +222,19 @@ async fn redb_store_behaves_as_the_model() {
         }
     }
 }
+
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a database: set CANDOR_TEST_POSTGRES to its address"]
+async fn postgres_store_behaves_as_the_model() {
+    for seed in 0..10 {
+        // The database outlives a replica, and does not know which attempts were those of a dead one.
+        let clock = Clock::manual();
+        let store = super::conformance::postgres_store(StoreLimits::default(), clock.clone());
+        let mut comparison = Comparison::new(|_| Arc::clone(&store), false, seed);
+        comparison.clock = clock;
+        for _ in 0..120 {
+            comparison.step().await;
+        }
+    }
+}

@@ -19,11 +19,11 @@ use tokio::sync::oneshot;
 use self::{
     file::StoreFile,
     tables::RowError,
-    writer::{OpQueue, StoreWriter, WriteOp},
+    writer::{OpQueue, StoreWriter},
 };
 use super::{
     Attempt, AttemptId, IdempotencyStore, KeyState, KeyStoreError, KeyStoreFault, Reserved, ScopedKey,
-    StoreLimits, StoredResult, clock::StoreClock,
+    StoreLimits, StoredResult, clock::StoreClock, write_op::WriteOp,
 };
 use crate::{clock::Clock, message::Message};
 

@@ -30,7 +30,7 @@ pub(super) struct KeyUsage {
 }
 
 /// The row of the usage of all callers. No digest of a caller is zero.
-const TOTAL: [u8; 32] = [0; 32];
+pub(super) const TOTAL: [u8; 32] = [0; 32];
 
 /// Reserves a key that is absent.
 pub(super) fn reserve<T: KeyTables>(

@@ -2,8 +2,10 @@
 
 use super::{
     bounds::{MAX_TASKS, MAX_TASKS_PER_CALLER},
+    entry::MIN_RETENTION_AFTER_END,
     *,
 };
+use crate::tool::ask::Question;
 
 fn ada(scopes: &[&str]) -> Caller {
     Caller::new(Some("https://a.example"), "ada", scopes.iter().copied())

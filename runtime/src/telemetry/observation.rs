@@ -24,20 +24,24 @@ use super::{
 use crate::{
     record::{DeniedBy, TraceId},
     registry::Registry,
+    replica::ReplicaName,
 };
 
 /// The telemetry of one server.
 pub(crate) struct Telemetry {
     metrics: Arc<Metrics>,
+    /// The name of this replica, if it has one.
+    replica: Option<ReplicaName>,
     /// The metrics for a collector, if there is one.
     #[cfg(feature = "otel")]
     instruments: OnceLock<Instruments>,
 }
 
 impl Telemetry {
-    pub(crate) fn new(registry: &Registry) -> Self {
+    pub(crate) fn new(registry: &Registry, replica: Option<&ReplicaName>) -> Self {
         Self {
             metrics: Arc::new(Metrics::new(registry)),
+            replica: replica.cloned(),
             #[cfg(feature = "otel")]
             instruments: OnceLock::new(),
         }
@@ -170,6 +174,7 @@ impl Observation<'_> {
         let latency_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let (outcome, error_type) = (end.outcome(), end.error_type());
         let denied_by = denied_by.map(DeniedBy::as_str);
+        let replica = self.telemetry.replica.as_ref().map(ReplicaName::as_str);
         if facts.method == McpMethod::ToolsCall {
             if tracing::enabled!(target: "candor::call", tracing::Level::INFO) {
                 let caller = facts.caller.map(|(caller, recorder)| recorder.caller_mark(caller));
@@ -183,6 +188,7 @@ impl Observation<'_> {
                     replayed = is_replay.then_some(true),
                     latency_us,
                     trace_id = facts.trace.map(TraceId::as_str),
+                    replica,
                     "call"
                 );
             }
@@ -193,6 +199,7 @@ impl Observation<'_> {
                 outcome,
                 error_type,
                 latency_us,
+                replica,
                 "request"
             );
         }

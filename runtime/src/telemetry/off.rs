@@ -7,13 +7,13 @@ use std::marker::PhantomData;
 use super::{ConfirmationEvent, Ending, RequestFacts};
 #[cfg(feature = "http")]
 use crate::record::DeniedBy;
-use crate::registry::Registry;
+use crate::{registry::Registry, replica::ReplicaName};
 
 /// The telemetry of one server.
 pub(crate) struct NoTelemetry;
 
 impl NoTelemetry {
-    pub(crate) fn new(_: &Registry) -> Self {
+    pub(crate) fn new(_: &Registry, _: Option<&ReplicaName>) -> Self {
         Self
     }
 

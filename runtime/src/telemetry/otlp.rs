@@ -50,7 +50,11 @@ pub(crate) struct Otlp {
 impl Otlp {
     /// Starts to export to `base`, the value of `--otlp-endpoint`, or to where the environment says. `None` if neither says
     /// anything.
-    pub(crate) fn start(base: Option<&str>, about: &About) -> Result<Option<Self>, Message> {
+    pub(crate) fn start(
+        base: Option<&str>,
+        about: &About,
+        replica: Option<&str>,
+    ) -> Result<Option<Self>, Message> {
         let traces = Destination::of(Signal::Traces, base, &variable)?;
         let metrics = Destination::of(Signal::Metrics, base, &variable)?;
         if traces.is_none() && metrics.is_none() {
@@ -68,7 +72,7 @@ impl Otlp {
                 "telemetry: `{name}` asks for `{compression}`, and this server sends without compression instead"
             ));
         }
-        let (resource, delivery) = (resource(about), Arc::default());
+        let (resource, delivery) = (resource(about, replica), Arc::default());
         let traces = traces.map(|to| traces::provider(&to, resource.clone(), &delivery)).transpose()?;
         let metrics = metrics.map(|to| reader::provider(&to, resource, &delivery)).transpose()?;
         Ok(Some(Self { traces, metrics, delivery }))
@@ -144,7 +148,7 @@ fn is_exported(metadata: &Metadata<'_>) -> bool {
 }
 
 /// Describes the server to the collector. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` have precedence.
-fn resource(about: &About) -> Resource {
+fn resource(about: &About, replica: Option<&str>) -> Resource {
     let attributes = variable("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
     let is_named = |key: &str| {
         attributes.split(',').any(|pair| pair.split('=').next().is_some_and(|name| name.trim() == key))
@@ -155,6 +159,9 @@ fn resource(about: &About) -> Resource {
     }
     if !is_named("service.version") {
         builder = builder.with_attribute(KeyValue::new("service.version", about.version.clone()));
+    }
+    if let Some(replica) = replica.filter(|_| !is_named("service.instance.id")) {
+        builder = builder.with_attribute(KeyValue::new("service.instance.id", replica.to_owned()));
     }
     builder.build()
 }

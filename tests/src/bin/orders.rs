@@ -1,19 +1,22 @@
 //! Serves the tools of `candor_tests::orders` with effects in the file of `ORDERS`, for tests that need a real process.
 
-use candor::Server;
+use std::{env, time::Duration};
+
+use candor::{Ask, Call, Server, mcp_tool, tools};
 use candor_tests::{
     gate::Gate,
     orders::{App, Effects, order, order_at_length, order_guarded, order_slowly, put, throw_away},
 };
+use serde_json::json;
 
 /// A read, which needs no key.
-#[candor::mcp_tool(read_only, closed_world, public)]
+#[mcp_tool(read_only, closed_world, public)]
 fn look() -> u64 {
     1
 }
 
 /// Put a thing on the list, and never end.
-#[candor::mcp_tool(additive, idempotent, public)]
+#[mcp_tool(additive, idempotent, public)]
 async fn put_slowly(
     effects: &Effects,
     /// The thing.
@@ -24,38 +27,111 @@ async fn put_slowly(
 }
 
 /// Order a thing, which takes a moment.
-#[candor::mcp_tool(additive, public)]
+#[mcp_tool(additive, public)]
 async fn order_briefly(
     effects: &Effects,
     /// The thing.
     item: String,
 ) -> String {
     effects.add(format!("begun {item}"));
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     effects.add(format!("done {item}"));
     item
 }
 
+/// Order a thing in steps, within two seconds.
+#[mcp_tool(additive, public, timeout = "2s")]
+async fn order_in_steps(
+    effects: &Effects,
+    /// The thing.
+    item: String,
+) -> String {
+    effects.add(format!("begun {item}"));
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    effects.add(format!("done {item}"));
+    item
+}
+
+/// Deliver a thing in a task.
+#[mcp_tool(additive, public, task = "optional", timeout = "5s")]
+async fn deliver(
+    call: &Call,
+    effects: &Effects,
+    /// The thing.
+    item: String,
+    /// The time that it takes, in milliseconds.
+    #[param(max = 4_000)]
+    time: u64,
+) -> String {
+    effects.add(format!("begun {item}"));
+    call.progress(1.0, None, "on the way");
+    tokio::time::sleep(Duration::from_millis(time)).await;
+    effects.add(format!("done {item}"));
+    item
+}
+
+/// Prepare a delivery in a task, which can be cancelled: nothing is delivered.
+#[mcp_tool(read_only, public, task = "optional", timeout = "5s")]
+async fn prepare(
+    call: &Call,
+    /// The time that it takes, in milliseconds.
+    #[param(max = 4_000)]
+    time: u64,
+) -> u64 {
+    call.progress(1.0, None, "preparing");
+    tokio::time::sleep(Duration::from_millis(time)).await;
+    time
+}
+
+/// Deliver a thing to an address that the caller is asked for, in a task.
+#[mcp_tool(additive, public, task = "optional", timeout = "5s")]
+fn deliver_to(
+    call: &Call,
+    effects: &Effects,
+    /// The thing.
+    item: String,
+) -> Result<String, Ask> {
+    let form = call.form("address").filled();
+    let Some(address) = form.and_then(|form| form.get("address")?.as_str()) else {
+        let schema = json!({"type": "object", "properties": {"address": {"type": "string"}}});
+        return Err(Ask::default().form("address", "Where to?", schema));
+    };
+    effects.add(format!("delivered {item} to {address}"));
+    Ok(address.to_owned())
+}
+
+/// Say which version this is.
+#[mcp_tool(read_only, closed_world, public)]
+fn version() -> String {
+    version_of_server()
+}
+
+/// The version of the server, which a test of a deploy sets.
+fn version_of_server() -> String {
+    env::var("ORDERS_VERSION").unwrap_or_else(|_| "1.0.0".to_owned())
+}
+
 fn main() -> std::process::ExitCode {
     // Commands that call no tool need no file.
-    let file = std::env::var_os("ORDERS").unwrap_or_default();
+    let file = env::var_os("ORDERS").unwrap_or_default();
     let app = App { effects: Effects::File(file.into()), gate: Gate::closed() };
-    Server::new("orders", "1.0.0")
+    Server::new("orders", version_of_server())
         .state(app)
-        .tools(candor::tools![
+        .tools(tools![
             order,
             put,
             order_slowly,
             order_guarded,
             order_at_length,
             order_briefly,
+            order_in_steps,
             put_slowly,
+            prepare,
+            deliver,
+            deliver_to,
+            version,
             look
         ])
-        .tools(if std::env::var_os("ORDERS_REQUIRED").is_some() {
-            candor::tools![throw_away]
-        } else {
-            candor::tools![]
-        })
+        .tools(if env::var_os("ORDERS_REQUIRED").is_some() { tools![throw_away] } else { tools![] })
         .main()
 }

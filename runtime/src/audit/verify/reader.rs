@@ -21,11 +21,13 @@ pub(crate) struct LogReader {
     file: Option<File>,
     /// The beginning of a line whose end is not read yet.
     rest: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
 impl LogReader {
     pub(crate) fn new(folder: &Path) -> Self {
-        Self { path: folder.to_owned(), segments: None, segment: 0, file: None, rest: Vec::new() }
+        let (path, buffer) = (folder.to_owned(), vec![0; CHUNK_BYTES]);
+        Self { path, segments: None, segment: 0, file: None, rest: Vec::new(), buffer }
     }
 
     /// Whether the log has a segment that was read.
@@ -40,16 +42,23 @@ impl LogReader {
 
     /// Calls `each` for every line that exists and was not read before.
     pub(crate) fn read(&mut self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-        loop {
-            if self.file.is_none() && !self.open()? {
-                return Ok(());
-            }
-            self.lines(&mut each)?;
-            if !self.has_more()? {
-                return Ok(());
-            }
-            self.file = None;
+        while self.read_some(&mut each)? {}
+        Ok(())
+    }
+
+    /// Calls `each` for some of these lines. Returns `false` if there are no more of them.
+    pub(crate) fn read_some(&mut self, each: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<bool> {
+        if self.file.is_none() && !self.open()? {
+            return Ok(false);
         }
+        if self.read_chunk(each)? {
+            return Ok(true);
+        }
+        if !self.has_more()? {
+            return Ok(false);
+        }
+        self.file = None;
+        Ok(true)
     }
 
     /// Opens the next segment, if there is one.
@@ -83,26 +92,25 @@ impl LogReader {
         Ok(listed || segments::segment(&self.path, self.segment + 1).try_exists()?)
     }
 
-    fn lines(&mut self, each: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-        let Some(file) = &mut self.file else { return Ok(()) };
-        let mut buffer = vec![0; CHUNK_BYTES];
-        loop {
-            let read = file.read(&mut buffer)?;
-            if read == 0 {
-                return Ok(());
-            }
-            self.rest.extend_from_slice(&buffer[..read]);
-            let mut start = 0;
-            while let Some(at) = memchr::memchr(b'\n', &self.rest[start..]) {
-                each(&self.rest[start..start + at])?;
-                start += at + 1;
-            }
-            self.rest.drain(..start);
-            if self.rest.len() > MAX_LOG_LINE_BYTES {
-                // Too long for a record; the rest of the line is not one either.
-                each(b"")?;
-                self.rest.clear();
-            }
+    /// Reads the next bytes of the segment. Returns `false` at its end.
+    fn read_chunk(&mut self, each: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<bool> {
+        let Some(file) = &mut self.file else { return Ok(false) };
+        let read = file.read(&mut self.buffer)?;
+        if read == 0 {
+            return Ok(false);
         }
+        self.rest.extend_from_slice(&self.buffer[..read]);
+        let mut start = 0;
+        while let Some(at) = memchr::memchr(b'\n', &self.rest[start..]) {
+            each(&self.rest[start..start + at])?;
+            start += at + 1;
+        }
+        self.rest.drain(..start);
+        if self.rest.len() > MAX_LOG_LINE_BYTES {
+            // Too long for a record; the rest of the line is not one either.
+            each(b"")?;
+            self.rest.clear();
+        }
+        Ok(true)
     }
 }

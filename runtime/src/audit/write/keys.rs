@@ -28,20 +28,29 @@ pub(crate) fn beside(folder: &Path, suffix: &str) -> PathBuf {
 
 /// Reads the redaction key of a log.
 pub(crate) fn redaction(path: &Path) -> Result<Redaction, Message> {
+    read_secret(path, "a redaction key").map(|key| Redaction::new(&key))
+}
+
+/// Reads a key of 32 bytes from a file that only its owner can read. `expected` names the key, with its article.
+pub(crate) fn read_secret(path: &Path, expected: &str) -> Result<[u8; 32], Message> {
     let text = private(path)?;
     let hex = text.trim_end().as_bytes().try_into().ok();
-    let key = hex.and_then(unhex).ok_or_else(|| {
-        Message::new(format!("`{}` is not a redaction key", path.display()))
+    hex.and_then(unhex).ok_or_else(|| {
+        Message::new(format!("`{}` is not {expected}", path.display()))
             .note("expected one line of 64 lower-case hexadecimal digits")
-    })?;
-    Ok(Redaction::new(&key))
+    })
+}
+
+/// Creates a random key of 32 bytes in a file that only its owner can read. The file must not exist.
+pub(crate) fn create_secret(path: &Path) -> io::Result<()> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).expect("the system gives random bytes");
+    create(path, &format!("{}\n", hex_text(&key)))
 }
 
 /// Reads the redaction key of a log, and creates it if it is missing.
 pub(super) fn make_redaction(path: &Path) -> Result<Redaction, Message> {
-    let mut key = [0; 32];
-    getrandom::fill(&mut key).expect("the system gives random bytes");
-    match create(path, &format!("{}\n", hex_text(&key))) {
+    match create_secret(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(Message::failure(
             &format!("the redaction key `{}` cannot be created", path.display()),
             &error,

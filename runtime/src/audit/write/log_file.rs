@@ -41,6 +41,8 @@ pub(super) struct LogFile {
     segment: u32,
     id: String,
     redaction: String,
+    /// The last members of each record but a read, whose context has them: the replica.
+    common: RecordWriter,
     /// The note of the last removal.
     removed: Option<String>,
     segment_bytes: u64,
@@ -63,6 +65,11 @@ impl LogFile {
         };
         let id = end.map(|end| &end.log).filter(|id| !id.is_empty());
         let head = end.map_or(Head::START, |end| end.head);
+        let common = RecordWriter::with(|record| {
+            if let Some(replica) = &options.replica {
+                record.text("replica", replica);
+            }
+        });
         Ok(Self {
             folder,
             tail,
@@ -73,6 +80,7 @@ impl LogFile {
             segment: end.map_or(1, |end| end.segment),
             id: id.map_or_else(recover::new_id, String::clone),
             redaction,
+            common,
             removed: end.and_then(|end| end.removed.as_ref()).map(RemovalNote::note),
             segment_bytes: options.segment_bytes,
             disk: options.disk.clone(),
@@ -126,19 +134,22 @@ impl LogFile {
 
     fn append(&mut self, records: &[QueuedRecord]) -> Result<(), WriteError> {
         let (mut head, ts) = (self.head, format!("{:.6}", Timestamp::now()));
-        let (contexts, buffers) = (&mut self.contexts, &mut self.buffers);
+        let (contexts, buffers, common) = (&mut self.contexts, &mut self.buffers, self.common.bytes());
         let appended = self.tail.append(|lines| {
             for record in records {
                 match &record.content {
-                    RecordContent::Ready(record) => head.append(lines, &ts, record.bytes()),
+                    RecordContent::Ready(record) => {
+                        head.append_form(RecordForm::Full, lines, &ts, record.bytes(), common);
+                    }
                     RecordContent::Deferred(write) => {
                         buffers[0].clear();
                         write(&mut buffers[0]);
-                        head.append(lines, &ts, buffers[0].bytes());
+                        head.append_form(RecordForm::Full, lines, &ts, buffers[0].bytes(), common);
                     }
                     RecordContent::Read(read) => {
                         append_read(read.as_ref(), contexts, buffers, |form, body| {
-                            head.append_form(form, lines, &ts, body);
+                            let common = if form == RecordForm::Full { common } else { b"" };
+                            head.append_form(form, lines, &ts, body, common);
                         });
                     }
                 }

@@ -25,6 +25,8 @@ pub(crate) struct LogOptions {
     pub(crate) interval: CheckpointInterval,
     pub(crate) disk: Disk,
     pub(crate) quiet: bool,
+    /// The replica that writes the log, if it has a name.
+    pub(crate) replica: Option<String>,
     /// `None` if records are kept for ever.
     pub(crate) retention: Option<RetentionOptions>,
 }
@@ -83,6 +85,7 @@ impl LogOptions {
             interval: CheckpointInterval::default(),
             disk: Disk::default(),
             quiet: false,
+            replica: None,
             retention: None,
         }
     }

@@ -31,6 +31,7 @@ const COLUMNS: &[(&str, &[&str])] = &[
     ("trace_id", &["trace_id"]),
     ("tool_digest", &["tool_digest"]),
     ("hash", &["hash"]),
+    ("replica", &["replica"]),
 ];
 
 /// Writes the row of the names.

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::{
-    FolderArg, csv,
+    ExistingLog, FoldersArg, csv,
     filter::{Filter, FilterArgs},
     plain,
     read_contexts::ReadContexts,
@@ -27,7 +27,7 @@ use crate::{
 #[derive(Args)]
 pub(super) struct Export {
     #[command(flatten)]
-    folder: FolderArg,
+    folders: FoldersArg,
     /// The form of the rows
     #[arg(long, value_enum)]
     format: Format,
@@ -87,9 +87,7 @@ impl Export {
     }
 
     fn export<C>(self, server: &Server<C>) -> Result<u8, Message> {
-        let (log, folders) = self.folder.existing(server)?;
-        let signing_key = log.usual_signing_key();
-        let (keys, _) = verify::keys(&self.keys, &signing_key)?;
+        let logs = self.folders.existing(server)?;
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut out = ExportOutput::open(self.out.as_deref())?;
         let filter = self.filter.filter()?;
@@ -99,7 +97,9 @@ impl Export {
             out.write(|out| csv::title(out));
         }
         let (mut code, mut is_whole) = (DONE, true);
-        for folder in folders {
+        for ExistingLog { log, folder } in logs {
+            let signing_key = log.usual_signing_key();
+            let (keys, _) = verify::keys(&self.keys, &signing_key)?;
             let mut each = |line: &[u8]| out.write(|out| rows.write(line, out));
             let verdict = verify_each(&folder, &keys, &[], &signing_key, threads, &mut each);
             if out.failed.is_some() {

@@ -1,6 +1,7 @@
 //! Prints the records of a log as lines.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     io::{self, Write},
 };
@@ -15,33 +16,35 @@ use super::{
 
 /// The widths of the columns, in characters.
 const TIME_CHARS: usize = 23;
+const REPLICA_CHARS: usize = 12;
 const TOOL_CHARS: usize = 24;
 const CALLER_CHARS: usize = 16;
 const STATUS_CHARS: usize = 32;
 const REASON_CHARS: usize = 40;
 const EVENT_CHARS: usize = 64;
 
+/// The lines that the printers of all logs write together.
+pub(super) struct Listing {
+    pub(super) filter: Filter,
+    /// Whether records are printed for a program.
+    pub(super) json: bool,
+    /// Whether a column names the replica that wrote the record.
+    pub(super) names_replica: bool,
+    pub(super) has_title: Cell<bool>,
+}
+
 /// Prints the records of one log.
 pub(super) struct Printer<'a> {
-    filter: &'a Filter,
-    json: bool,
+    listing: &'a Listing,
     /// The intents of calls whose end was not read yet, by the id of the call.
     in_flight: BTreeMap<String, Value>,
     contexts: ReadContexts,
-    has_title: bool,
     wrong_lines: u64,
 }
 
 impl<'a> Printer<'a> {
-    pub(super) fn new(filter: &'a Filter, json: bool) -> Self {
-        Self {
-            filter,
-            json,
-            in_flight: BTreeMap::new(),
-            contexts: ReadContexts::default(),
-            has_title: false,
-            wrong_lines: 0,
-        }
+    pub(super) fn new(listing: &'a Listing) -> Self {
+        Self { listing, in_flight: BTreeMap::new(), contexts: ReadContexts::default(), wrong_lines: 0 }
     }
 
     /// The number of lines that were not records.
@@ -59,7 +62,7 @@ impl<'a> Printer<'a> {
             return Ok(());
         };
         let record = self.contexts.add(record, line);
-        if self.json {
+        if self.listing.json {
             return self.json_line(line, &record, out);
         }
         match record["kind"].as_str() {
@@ -72,7 +75,7 @@ impl<'a> Printer<'a> {
                     self.finish(out)?;
                 }
                 // A context is a part of reads.
-                let is_shown = record["event"] != "context" && !self.filter.only_calls();
+                let is_shown = record["event"] != "context" && !self.listing.filter.only_calls();
                 if is_shown { self.row(&record, out) } else { Ok(()) }
             }
             Some("asked") => self.row(&record, out),
@@ -85,8 +88,9 @@ impl<'a> Printer<'a> {
 
     /// Prints a record for a program: as it is written, but a read with its context.
     fn json_line(&self, line: &[u8], record: &Value, out: &mut impl Write) -> io::Result<()> {
-        let is_asked = record["kind"] != "server" || !self.filter.only_calls();
-        if !is_asked || !self.filter.matches(record) {
+        let filter = &self.listing.filter;
+        let is_asked = record["kind"] != "server" || !filter.only_calls();
+        if !is_asked || !filter.matches(record) {
             return Ok(());
         }
         let context = self.contexts.members_of(record);
@@ -109,16 +113,22 @@ impl<'a> Printer<'a> {
     }
 
     fn row(&mut self, record: &Value, out: &mut impl Write) -> io::Result<()> {
-        if !self.filter.matches(record) {
+        let Listing { filter, has_title, .. } = self.listing;
+        if !filter.matches(record) {
             return Ok(());
         }
-        if !std::mem::replace(&mut self.has_title, true) {
+        if !has_title.replace(true) {
             writeln!(
                 out,
-                "{:<TIME_CHARS$}  {:<TOOL_CHARS$}  {:<CALLER_CHARS$}  {:>10}  ENDED",
-                "TIME (UTC)", "TOOL", "CALLER", "TOOK"
+                "{:<TIME_CHARS$}  {}{:<TOOL_CHARS$}  {:<CALLER_CHARS$}  {:>10}  ENDED",
+                "TIME (UTC)",
+                self.replica("REPLICA"),
+                "TOOL",
+                "CALLER",
+                "TOOK"
             )?;
         }
+        let replica = self.replica(record["replica"].as_str().unwrap_or_default());
         let took = record["outcome"]["duration_us"].as_u64().or(record["us"].as_u64());
         let duration = took.map_or(String::new(), duration);
         let time = text(&record["ts"]).replace('T', " ");
@@ -129,10 +139,21 @@ impl<'a> Printer<'a> {
         let alias = record["alias"].as_str();
         let alias = alias.map_or(String::new(), |alias| format!(" (called as {})", short(alias, TOOL_CHARS)));
         let line = format!(
-            "{time:<TIME_CHARS$}  {tool:<TOOL_CHARS$}  {caller:<CALLER_CHARS$}  {duration:>10}  {}{alias}",
+            "{time:<TIME_CHARS$}  {replica}{tool:<TOOL_CHARS$}  {caller:<CALLER_CHARS$}  {duration:>10}  {}{alias}",
             end(record)
         );
         writeln!(out, "{}", line.trim_end())
+    }
+}
+
+impl Printer<'_> {
+    /// Returns the column of a replica, if there is one.
+    fn replica(&self, name: &str) -> String {
+        if self.listing.names_replica {
+            format!("{:<REPLICA_CHARS$}  ", short(name, REPLICA_CHARS))
+        } else {
+            String::new()
+        }
     }
 }
 
@@ -174,11 +195,16 @@ mod tests {
 
     #[test]
     fn call_by_an_alias_is_shown_with_it() {
-        let filter = Filter::default();
+        let listing = Listing {
+            filter: Filter::default(),
+            json: false,
+            names_replica: false,
+            has_title: Cell::default(),
+        };
         let mut shown = Vec::new();
         let record =
             br#"{"kind":"read","tool":"count","alias":"old_count","us":7,"ts":"2026-01-01T00:00:00.000Z"}"#;
-        Printer::new(&filter, false).print(record, &mut shown).unwrap();
+        Printer::new(&listing).print(record, &mut shown).unwrap();
         let shown = String::from_utf8(shown).unwrap();
         assert!(shown.ends_with(" ok (called as old_count)\n"), "{shown}");
     }

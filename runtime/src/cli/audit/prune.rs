@@ -8,7 +8,7 @@ use std::{
 
 use clap::Args;
 
-use super::{FolderArg, shown};
+use super::{ExistingLog, FoldersArg, shown};
 use crate::{
     audit::{
         AuditLog, OpenError, PRUNE, Planned, RecordWriter, RemovalPlan, RemovalWish, RemovedRecords, plan,
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Args)]
 pub(super) struct Prune {
     #[command(flatten)]
-    folder: FolderArg,
+    folders: FoldersArg,
     /// Remove records that are older than this, for example `90d`; at least a day
     #[arg(long, value_name = "TIME", value_parser = duration::retention)]
     older_than: Duration,
@@ -37,13 +37,14 @@ pub(super) struct Prune {
 
 impl Prune {
     pub(super) fn run<C>(self, server: &Server<C>) -> ExitCode {
-        let folders = match self.folder.existing(server) {
-            Ok((log, folders)) => {
-                let log = match &self.audit_key {
+        let folders = match self.folders.existing(server) {
+            Ok(logs) => {
+                let with_key = |log: AuditLog| match &self.audit_key {
                     Some(key) => log.signing_key(key),
                     None => log,
                 };
-                folders.into_iter().map(|folder| self.prune(server, &log, &folder)).collect::<Vec<_>>()
+                let prune = |ExistingLog { log, folder }| self.prune(server, &with_key(log), &folder);
+                logs.into_iter().map(prune).collect::<Vec<_>>()
             }
             Err(error) => vec![Err(error)],
         };

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 /// The members of a context that its reads get.
-const CONTEXT_MEMBERS: [&str; 6] = ["tool_digest", "effect", "caller", "transport", "protocol", "scopes"];
+const CONTEXT_MEMBERS: [&str; 7] =
+    ["tool_digest", "effect", "caller", "transport", "protocol", "scopes", "replica"];
 
 /// The members that many reads have in common.
 struct Context {

@@ -1,6 +1,7 @@
 //! The command `audit show`: prints records, a line each for people or as JSON for programs.
 
 use std::{
+    cell::Cell,
     io::{self, Write as _},
     process::ExitCode,
     time::Duration,
@@ -8,9 +9,13 @@ use std::{
 
 use clap::Args;
 
-use super::{FolderArg, filter::FilterArgs, printer::Printer};
+use super::{
+    FoldersArg,
+    filter::FilterArgs,
+    merged_logs::MergedLogs,
+    printer::{Listing, Printer},
+};
 use crate::{
-    audit::verify::LogReader,
     cli::{DONE, FAILED, fail},
     message::Message,
     server::Server,
@@ -22,7 +27,7 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
 #[derive(Args)]
 pub(super) struct Show {
     #[command(flatten)]
-    folder: FolderArg,
+    folders: FoldersArg,
     #[command(flatten)]
     filter: FilterArgs,
     /// Go on with new records as they are written
@@ -39,30 +44,33 @@ impl Show {
     }
 
     fn show<C>(self, server: &Server<C>) -> Result<ExitCode, Message> {
-        let (_, folders) = self.folder.existing(server)?;
-        let (follow, json) = (self.follow, self.json);
-        let filter = self.filter.filter()?;
-        let mut logs: Vec<_> =
-            folders.iter().map(|folder| (LogReader::new(folder), Printer::new(&filter, json))).collect();
+        let logs = self.folders.existing(server)?;
+        let listing = Listing {
+            filter: self.filter.filter()?,
+            json: self.json,
+            names_replica: logs.len() > 1,
+            has_title: Cell::default(),
+        };
+        let mut printers: Vec<_> = logs.iter().map(|_| Printer::new(&listing)).collect();
+        let mut logs = MergedLogs::new(&logs);
         let mut out = io::BufWriter::new(io::stdout().lock());
         loop {
-            for (reader, printer) in &mut logs {
-                let read = reader.read(|line| printer.print(line, &mut out));
-                let read = read.and_then(|()| if follow { Ok(()) } else { printer.finish(&mut out) });
-                match read.and_then(|()| out.flush()) {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                        return Ok(ExitCode::from(DONE));
-                    }
-                    Err(error) => return Err(Message::new(format!("the log cannot be read: {error}"))),
-                }
+            let mut read = logs.read(|log, line| printers[log].print(line, &mut out));
+            if !self.follow {
+                read =
+                    read.and_then(|()| printers.iter_mut().try_for_each(|printer| printer.finish(&mut out)));
             }
-            if !follow {
+            match read.and_then(|()| out.flush()) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(ExitCode::from(DONE)),
+                Err(error) => return Err(Message::new(format!("the log cannot be read: {error}"))),
+            }
+            if !self.follow {
                 break;
             }
             std::thread::sleep(FOLLOW_INTERVAL);
         }
-        let wrong: u64 = logs.iter().map(|(_, printer)| printer.wrong_lines()).sum();
+        let wrong: u64 = printers.iter().map(Printer::wrong_lines).sum();
         if wrong == 0 {
             return Ok(ExitCode::from(DONE));
         }

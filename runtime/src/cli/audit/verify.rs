@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{FolderArg, plain, shown};
+use super::{ExistingLog, FoldersArg, plain, shown};
 use crate::{
     audit::{
         hex_text,
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Args)]
 pub(super) struct Verify {
     #[command(flatten)]
-    folder: FolderArg,
+    folders: FoldersArg,
     /// A verifier key, or a file that contains one; may be repeated. The default is FOLDER.signing-key.pub
     #[arg(long = "key", value_name = "KEY")]
     keys: Vec<String>,
@@ -47,15 +47,15 @@ impl Verify {
     }
 
     fn verify<C>(self, server: &Server<C>) -> Result<ExitCode, Message> {
-        let (log, folders) = self.folder.existing(server)?;
-        let (keys, key_source) = keys(&self.keys, &log.usual_signing_key())?;
+        let logs = self.folders.existing(server)?;
         let exported = self.exported()?;
         let threads = self
             .threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-        let signing_key = self.signing_key().unwrap_or_else(|| log.usual_signing_key());
         let mut worst = DONE;
-        for folder in folders {
+        for ExistingLog { log, folder } in logs {
+            let (keys, key_source) = keys(&self.keys, &log.usual_signing_key())?;
+            let signing_key = self.signing_key().unwrap_or_else(|| log.usual_signing_key());
             let code = match verify(&folder, &keys, &exported, &signing_key, threads) {
                 Ok(verdict) => {
                     let text = if self.json {

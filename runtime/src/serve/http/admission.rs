@@ -28,7 +28,7 @@ impl HttpGate {
     ) -> Result<Admission, HttpError> {
         let core = &self.shared.core;
         let CalledTool { index, name, id, takes_tasks } = called;
-        match pipeline::admit(core, caller, index, name, takes_tasks) {
+        match pipeline::admit(core, caller, index, name, takes_tasks).await {
             Ok(admission) => Ok(admission),
             Err(refusal) => {
                 pipeline::record_refusal(core, caller, index, name, (&origin(), None), &refusal);
@@ -61,6 +61,10 @@ impl HttpGate {
             | NotAdmitted::TooManyTasks(_) => {
                 HttpError::refusal(unless_legacy(StatusCode::TOO_MANY_REQUESTS), &refusal.into(), message)
                     .retry_after(retry_after.unwrap_or(1))
+            }
+            NotAdmitted::StoreUnavailable { .. } => {
+                let status = unless_legacy(StatusCode::SERVICE_UNAVAILABLE);
+                HttpError::refusal(status, &refusal.into(), message).retry_after(retry_after.unwrap_or(1))
             }
         }
     }

@@ -38,6 +38,9 @@ impl Health {
         if recorder.is_some_and(|recorder| !recorder.log.is_ready()) {
             failed.insert(0, "audit log".to_owned());
         }
+        if !self.shared.core.shared.answers().await {
+            failed.insert(0, "database".to_owned());
+        }
         if let Some(keys) = &self.shared.core.idempotency
             && keys.store.check().await.is_err()
         {
@@ -84,8 +87,11 @@ pub(super) async fn live() -> StatusCode {
 pub(super) async fn ready(State(health): State<Arc<Health>>) -> Response {
     let failed =
         if health.stopping.is_cancelled() { vec!["shutting down".to_owned()] } else { health.failed().await };
-    let mut response =
-        Response::new(Body::from(json!({"ready": failed.is_empty(), "failed": failed}).to_string()));
+    let mut report = json!({"ready": failed.is_empty(), "failed": failed});
+    if let Some(replica) = &health.shared.core.replica {
+        report["replica"] = replica.as_str().into();
+    }
+    let mut response = Response::new(Body::from(report.to_string()));
     if !failed.is_empty() {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }

@@ -12,9 +12,12 @@ use futures::{Stream, StreamExt as _, future, stream};
 use http::HeaderValue;
 use rmcp::{
     model::{ClientJsonRpcMessage, ProtocolVersion, ServerJsonRpcMessage},
-    transport::streamable_http_server::session::{
-        ServerSseMessage, SessionId, SessionManager,
-        local::{LocalSessionManager, LocalSessionManagerError},
+    transport::{
+        WorkerTransport,
+        streamable_http_server::session::{
+            ServerSseMessage, SessionId, SessionManager,
+            local::{LocalSessionManager, LocalSessionManagerError, create_local_session},
+        },
     },
 };
 
@@ -24,7 +27,7 @@ use super::{
     session_guard::{SessionGuard, SessionRequest, no_such_session},
     session_table::{Session, SessionTable, lock},
 };
-use crate::{confirm::ANSWER_TIMEOUT, pipeline::Core, tool::caller::Caller};
+use crate::{audit::hex_number, confirm::ANSWER_TIMEOUT, pipeline::Core, tool::caller::Caller};
 
 const SESSION: &str = "mcp-session-id";
 /// The least time without a request or an open stream after which a session ends.
@@ -169,6 +172,13 @@ impl Sessions {
     }
 }
 
+/// Returns the part of a session's id that only its client knows.
+fn random_id() -> String {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the operating system provides random bytes");
+    hex_number(u128::from_be_bytes(bytes))
+}
+
 /// Moves the events of a request to its log until its call ends, whether or not a client reads them.
 async fn record(
     events: impl Stream<Item = ServerSseMessage> + Send,
@@ -199,7 +209,16 @@ impl SessionManager for Sessions {
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), SessionError> {
         let owner = REQUEST.try_with(|request| Arc::clone(&request.caller));
         let owner = owner.map_err(|_| SessionError::NoCaller)?;
-        let (id, transport) = self.local.create_session().await?;
+        let (id, transport) = match &self.core.replica {
+            None => self.local.create_session().await?,
+            Some(replica) => {
+                let id: SessionId = format!("{replica}.{}", random_id()).into();
+                let (handle, worker) =
+                    create_local_session(Arc::clone(&id), self.local.session_config.clone());
+                self.local.sessions.write().await.insert(Arc::clone(&id), handle);
+                (id, WorkerTransport::spawn(worker))
+            }
+        };
         lock(&self.open).insert(Arc::clone(&id), Session::new(owner, self.core.telemetry.session()));
         Ok((id, transport))
     }

@@ -134,7 +134,7 @@ impl McpHandler {
     async fn admit_task(&self, invocation: &Invocation) -> Result<Admission, ErrorData> {
         let Invocation { caller, tool, name, origin, revision, .. } = invocation;
         let core = &self.shared.core;
-        match pipeline::admit(core, caller, *tool, name, true) {
+        match pipeline::admit(core, caller, *tool, name, true).await {
             Ok(admission) => Ok(admission),
             Err(refusal) => {
                 let origin = (origin, Some(*revision));

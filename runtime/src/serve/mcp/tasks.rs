@@ -1,6 +1,6 @@
 //! Answers `tasks/get`, `tasks/update` and `tasks/cancel`, for the tools' tasks and those of the user's own handler.
 
-use std::mem;
+use std::{collections::BTreeMap, mem, sync::Arc};
 
 use rmcp::{
     RoleServer,
@@ -10,13 +10,15 @@ use rmcp::{
     },
     service::RequestContext,
 };
+use serde_json::json;
 
 use super::{
     handler::{McpHandler, revision},
     task_result,
 };
 use crate::{
-    tasks::{AnswerStatus, Tasks},
+    message::Message,
+    tasks::{AnswerStatus, StoreUnavailable, Tasks},
     tool::caller::Caller,
 };
 
@@ -26,7 +28,11 @@ impl McpHandler {
         params: GetTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
-        match self.find_task(&context, |tasks, caller| tasks.get(caller, &params.task_id))? {
+        let found = match self.tasks_of(&context)? {
+            Some((tasks, caller)) => tasks.find(&caller, &params.task_id).await.map_err(unavailable)?,
+            None => None,
+        };
+        match found {
             Some(snapshot) => task_result::detailed(snapshot, self.shared.meta(revision(&context))),
             None if self.delegates_tasks() => self.delegate(GetTaskRequest::new(params), context).await,
             None => Err(task_result::unknown()),
@@ -38,15 +44,22 @@ impl McpHandler {
         mut params: UpdateTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        let result = self.find_task(&context, |tasks, caller| {
-            tasks.get(caller, &params.task_id)?;
-            let responses = mem::take(&mut params.input_responses);
-            match tasks.answer(caller, &params.task_id, responses) {
-                AnswerStatus::Accepted => Some(Ok(())),
-                AnswerStatus::TooLarge => Some(Err(task_result::too_large())),
-                AnswerStatus::Unknown => None,
+        let result = match self.tasks_of(&context)? {
+            Some((tasks, caller)) => {
+                let known = tasks.find(&caller, &params.task_id).await.map_err(unavailable)?;
+                let responses = if known.is_some() {
+                    mem::take(&mut params.input_responses)
+                } else {
+                    BTreeMap::default()
+                };
+                match tasks.update(&caller, &params.task_id, responses).await.map_err(unavailable)? {
+                    AnswerStatus::Accepted => Some(Ok(())),
+                    AnswerStatus::TooLarge => Some(Err(task_result::too_large())),
+                    AnswerStatus::Unknown => None,
+                }
             }
-        })?;
+            None => None,
+        };
         match result {
             Some(accepted) => accepted,
             None if self.delegates_tasks() => self.delegate(UpdateTaskRequest::new(params), context).await,
@@ -59,21 +72,26 @@ impl McpHandler {
         params: CancelTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        match self.find_task(&context, |tasks, caller| tasks.cancel(caller, &params.task_id).then_some(()))? {
-            Some(()) => Ok(()),
-            None if self.delegates_tasks() => self.delegate(CancelTaskRequest::new(params), context).await,
-            None => Err(task_result::unknown()),
+        let is_known = match self.tasks_of(&context)? {
+            Some((tasks, caller)) => {
+                tasks.request_cancel(&caller, &params.task_id).await.map_err(unavailable)?
+            }
+            None => false,
+        };
+        match is_known {
+            true => Ok(()),
+            false if self.delegates_tasks() => self.delegate(CancelTaskRequest::new(params), context).await,
+            false => Err(task_result::unknown()),
         }
     }
 
-    /// Looks for one of the tools' tasks. Revisions before 2026-07-28 have no tasks.
-    fn find_task<T>(
+    /// The tools' tasks, and the caller of a request about them. Revisions before 2026-07-28 have no tasks.
+    fn tasks_of(
         &self,
         context: &RequestContext<RoleServer>,
-        find: impl FnOnce(&Tasks, &Caller) -> Option<T>,
-    ) -> Result<Option<T>, ErrorData> {
+    ) -> Result<Option<(&Tasks, Arc<Caller>)>, ErrorData> {
         let (caller, _) = self.identify(context)?;
-        Ok(modern(context).then(|| find(&self.shared.core.tasks, &caller)).flatten())
+        Ok(modern(context).then(|| (&*self.shared.core.tasks, caller)))
     }
 
     /// Whether this server answers requests about tasks under the request's revision.
@@ -90,6 +108,13 @@ impl McpHandler {
     fn delegates_tasks(&self) -> bool {
         self.user_handler_has_tasks() || !self.shared.has_tasks()
     }
+}
+
+/// The error of a request about a task of another replica, while the database that they share does not answer.
+fn unavailable(StoreUnavailable: StoreUnavailable) -> ErrorData {
+    let message = Message::new("tasks cannot be read at present")
+        .help("send the same request again later; the server's log says why");
+    ErrorData::internal_error(message, Some(json!({"reason": "store_unavailable"})))
 }
 
 fn modern(context: &RequestContext<RoleServer>) -> bool {

@@ -11,7 +11,6 @@ use std::{
 };
 
 use ::redb::{Database, Durability};
-use tokio::sync::oneshot;
 
 use super::{
     SharedStore,
@@ -19,95 +18,14 @@ use super::{
 };
 use crate::{
     stderr,
-    store::{Attempt, AttemptId, KeyStoreError, Reserved, ScopedKey, StoredResult, transition},
+    store::{
+        KeyStoreError,
+        write_op::{WriteAnswer, WriteOp},
+    },
 };
 
 /// The size of the row that must fit before the store counts as usable again: a large result.
 const PROBE_BYTES: usize = 256 * 1024;
-
-type Done<T> = oneshot::Sender<Result<T, KeyStoreError>>;
-
-/// A change that a call waits for.
-pub(super) enum WriteOp {
-    Reserve {
-        key: ScopedKey,
-        attempt: Attempt,
-        done: Done<Reserved>,
-    },
-    Complete {
-        key: ScopedKey,
-        attempt: AttemptId,
-        result: StoredResult,
-        done: Done<bool>,
-    },
-    Release {
-        key: ScopedKey,
-        attempt: AttemptId,
-        done: Done<bool>,
-    },
-    Prune {
-        limit: usize,
-        done: Done<usize>,
-    },
-    /// Writes something, to find out whether the disk takes it.
-    Check {
-        done: Done<()>,
-    },
-}
-
-/// The answer to a change, which is given once the transaction is on the disk.
-enum WriteAnswer {
-    Reserved(Reserved),
-    Held(bool),
-    Pruned(usize),
-    Checked,
-}
-
-impl WriteOp {
-    /// Whether the change must reach the disk. Keys whose time is over are pruned again if it does not.
-    fn is_durable(&self) -> bool {
-        !matches!(self, Self::Prune { .. })
-    }
-
-    fn apply(&self, tables: &mut RedbTables<'_>, shared: &SharedStore) -> Result<WriteAnswer, RowError> {
-        let (now, limits) = (shared.clock.now(), &shared.limits);
-        Ok(match self {
-            Self::Reserve { key, attempt, .. } => {
-                WriteAnswer::Reserved(transition::reserve(tables, limits, now, *key, attempt.clone())?)
-            }
-            Self::Complete { key, attempt, result, .. } => {
-                let result = result.clone();
-                WriteAnswer::Held(transition::complete(tables, limits, now, *key, *attempt, result)?)
-            }
-            Self::Release { key, attempt, .. } => {
-                WriteAnswer::Held(transition::release(tables, *key, *attempt)?)
-            }
-            Self::Prune { limit, .. } => WriteAnswer::Pruned(transition::prune(tables, now, *limit)?),
-            Self::Check { .. } => WriteAnswer::Checked,
-        })
-    }
-
-    /// Answers the call, which may have been dropped.
-    fn answer(self, answer: Result<WriteAnswer, KeyStoreError>) {
-        match (self, answer) {
-            (Self::Reserve { done, .. }, Ok(WriteAnswer::Reserved(reserved))) => {
-                drop(done.send(Ok(reserved)));
-            }
-            (Self::Complete { done, .. } | Self::Release { done, .. }, Ok(WriteAnswer::Held(held))) => {
-                drop(done.send(Ok(held)));
-            }
-            (Self::Prune { done, .. }, Ok(WriteAnswer::Pruned(pruned))) => drop(done.send(Ok(pruned))),
-            (Self::Check { done }, Ok(WriteAnswer::Checked)) => drop(done.send(Ok(()))),
-            (Self::Reserve { done, .. }, Err(error)) => drop(done.send(Err(error))),
-            (Self::Complete { done, .. } | Self::Release { done, .. }, Err(error)) => {
-                drop(done.send(Err(error)));
-            }
-            (Self::Prune { done, .. }, Err(error)) => drop(done.send(Err(error))),
-            (Self::Check { done }, Err(error)) => drop(done.send(Err(error))),
-            (_, Ok(_)) => unreachable!("`apply` gives each change its own kind of answer"),
-        }
-    }
-}
 
 /// The changes that wait for the writer.
 #[derive(Default)]
@@ -183,10 +101,11 @@ impl StoreWriter {
             match answers {
                 Ok(answers) => {
                     for (op, answer) in ops.into_iter().zip(answers) {
-                        op.answer(answer.map_err(|error| self.shared.file.failed(error)));
+                        // The call may have been dropped.
+                        let _ = op.answer(answer.map_err(|error| self.shared.file.failed(error)));
                     }
                 }
-                Err(error) => ops.into_iter().for_each(|op| op.answer(Err(error.clone()))),
+                Err(error) => ops.into_iter().for_each(|op| _ = op.answer(Err(error.clone()))),
             }
         }
         // A database that is closed in order is opened without a repair.
@@ -254,7 +173,7 @@ fn commit(
     let mut answers = Vec::with_capacity(ops.len());
     let mut tables = RedbTables::open(&transaction, shared.opened)?;
     for op in ops {
-        answers.push(match op.apply(&mut tables, shared) {
+        answers.push(match op.apply(&mut tables, &shared.limits, shared.clock.now()) {
             Err(error @ RowError::Database(_)) => return Err(error),
             answer => answer,
         });

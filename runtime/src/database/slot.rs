@@ -1,0 +1,77 @@
+//! Opens a connection when it is needed, and again after a failure.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{
+    address::DatabaseAddress,
+    connection::{Connection, DatabaseTime},
+    error::DatabaseError,
+};
+
+/// The time between two attempts to connect.
+const RETRY_INTERVAL: Duration = Duration::from_millis(250);
+/// The time for which calls wait for a database that is gone, for example while it is restarted. Later calls fail at once.
+const OUTAGE_GRACE: Duration = Duration::from_secs(3);
+/// The place of a connection.
+#[derive(Default)]
+pub(super) struct Slot {
+    connection: Option<Arc<Connection>>,
+    outage: Option<Outage>,
+}
+
+struct Outage {
+    first: Instant,
+    last: Instant,
+    error: DatabaseError,
+}
+
+impl Slot {
+    pub(super) fn of(connection: Connection) -> Self {
+        Self { connection: Some(Arc::new(connection)), outage: None }
+    }
+
+    /// Returns the connection, and opens it if it is missing, with the time of the database. With `limit_interval`, a refusal
+    /// because of too many connections stands for that long.
+    pub(super) async fn open(
+        &mut self,
+        address: &DatabaseAddress,
+        tls: &MakeRustlsConnect,
+        limit_interval: Option<Duration>,
+    ) -> Result<(Arc<Connection>, Option<DatabaseTime>), DatabaseError> {
+        loop {
+            if let Some(connection) = self.connection.as_ref().filter(|connection| connection.is_usable()) {
+                return Ok((Arc::clone(connection), None));
+            }
+            self.connection = None;
+            if let Some(outage) = &self.outage {
+                let limit_interval = limit_interval.filter(|_| outage.error.is_connection_limit);
+                let wait = limit_interval.unwrap_or(RETRY_INTERVAL).saturating_sub(outage.last.elapsed());
+                if !wait.is_zero() {
+                    if limit_interval.is_some() || outage.first.elapsed() > OUTAGE_GRACE {
+                        return Err(outage.error.clone());
+                    }
+                    sleep(wait).await;
+                }
+            }
+            match Connection::open(address, tls).await {
+                Ok((connection, time)) => {
+                    let connection = Arc::new(connection);
+                    *self = Self { connection: Some(Arc::clone(&connection)), outage: None };
+                    return Ok((connection, Some(time)));
+                }
+                Err(error) => {
+                    let now = Instant::now();
+                    let first = self.outage.as_ref().map_or(now, |outage| outage.first);
+                    let is_final = error.is_connection_limit || first.elapsed() > OUTAGE_GRACE;
+                    self.outage = Some(Outage { first, last: now, error: error.clone() });
+                    if is_final {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Measures writes and replays of replicas that share a PostgreSQL database: `cargo bench -p candor-tests --bench replicas`,
+//! or one part of it with its name after `--`: `durable`, `replay`.
+//!
+//! `CANDOR_TEST_POSTGRES` names the database, and nothing is measured without it. `durable` compares writes under a key each,
+//! 64 callers at once over three replicas, with a bare loop of the same reservation and completion on 64 connections; the
+//! same writes on `redb` stand beside it. `replay` compares a replayed call with a query for one row.
+
+use std::{
+    fmt::Write as _,
+    future::Future,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use candor::{KeyStore, Sandbox, Server, Service, mcp_tool, tools};
+use candor_tests::{
+    comparison::{bench_client::BenchClient, measurements},
+    orders::META_KEY,
+};
+use tokio::runtime::Builder;
+use tokio_postgres::{Client, NoTls};
+
+const CALLERS: u64 = 64;
+const REPLICAS: usize = 3;
+const WRITES: u64 = 10_000;
+const REPLAYS: u64 = 5_000;
+const ROUNDS: usize = 5;
+
+const RESERVE: &str = "\
+    INSERT INTO bench.keys (deployment, key, caller, fingerprint, attempt, began, lease_end, repeatable, state, due) \
+    VALUES (0, $1, $2, $2, $3, $4, $4 + 60000, false, 0, $4 + 60000) ON CONFLICT DO NOTHING RETURNING key";
+const COMPLETE: &str = "\
+    UPDATE bench.keys SET state = 1, ended = $3, result = $4, result_size = length($4), due = $3 + 86400000 \
+    WHERE deployment = 0 AND key = $1 AND attempt = $2 AND state = 0";
+const POINT: &str = "SELECT state, result FROM bench.keys WHERE deployment = 0 AND key = $1";
+
+/// Set a price.
+#[mcp_tool(additive, closed_world, public)]
+async fn set_price(
+    /// Ticker symbol, for example `AAPL`.
+    #[param(pattern = "^[A-Z]{1,5}$")]
+    symbol: &str,
+    /// The price in cents.
+    cents: u32,
+) -> u32 {
+    let _ = symbol;
+    cents
+}
+
+const ANSWER: &str = "66906";
+
+/// The parameters of a write.
+fn set(run: u64, key: u64) -> String {
+    let mut params = r#"{"name":"set_price","arguments":{"symbol":"AAPL","cents":66906}"#.to_owned();
+    let _ = write!(params, r#","_meta":{{"{META_KEY}":"bench-{run:016x}-{key:012}"}}}}"#);
+    params
+}
+
+fn server(store: KeyStore) -> Service {
+    let server = Server::new("bench", "1.0.0").sandbox(Sandbox::Off).tools(tools![set_price]).unaudited();
+    let store = store.max_keys_per_caller(u64::MAX).max_keys(u64::MAX);
+    server.idempotency(store).build().expect("the store can be opened")
+}
+
+fn main() {
+    let parts: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let Ok(url) = std::env::var("CANDOR_TEST_POSTGRES") else {
+        println!("nothing is measured: set CANDOR_TEST_POSTGRES to the address of a database");
+        return;
+    };
+    for (part, run) in [("durable", durable as fn(&str)), ("replay", replay)] {
+        let is_wanted = parts.is_empty() || parts.iter().any(|word| word == part);
+        if measurements::is_benchmark_run() && is_wanted {
+            run(&url);
+        }
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    Builder::new_multi_thread().enable_all().build().expect("a runtime").block_on(work)
+}
+
+/// Creates the tables of the store, and those of the bare loop.
+fn migrate(url: &str) {
+    let migrate = ["bench", "store", "migrate", "--store", url];
+    Server::new("bench", "1.0.0").main_from(migrate);
+    block_on(async {
+        let client = connect(url).await;
+        let tables = "DROP SCHEMA IF EXISTS bench CASCADE; CREATE SCHEMA bench; \
+            CREATE TABLE bench.keys (LIKE candor.keys INCLUDING ALL)";
+        client.batch_execute(tables).await.expect("the tables can be created");
+    });
+}
+
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("the database answers");
+    tokio::spawn(connection);
+    client
+}
+
+/// Runs `calls` by all callers at once. Returns the calls a second.
+async fn rate<C, F: Future<Output = C> + Send + 'static>(
+    callers: Vec<C>,
+    calls: u64,
+    call: impl Fn(C, u64) -> F + Clone + Send + 'static,
+) -> f64
+where
+    C: Send + 'static,
+{
+    let next = Arc::new(AtomicU64::new(0));
+    let start = Instant::now();
+    let tasks = callers.into_iter().map(|mut caller| {
+        let (next, call) = (Arc::clone(&next), call.clone());
+        tokio::spawn(async move {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= calls {
+                    return;
+                }
+                caller = call(caller, number).await;
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.expect("every call is answered");
+    }
+    f64::from(u32::try_from(calls).expect("a number of calls")) / start.elapsed().as_secs_f64()
+}
+
+/// Connects all callers, each to the next service in turn.
+async fn clients(services: &[Service]) -> Vec<BenchClient> {
+    let mut clients = Vec::new();
+    for service in services.iter().cycle().take(usize::try_from(CALLERS).expect("a number of callers")) {
+        clients.push(BenchClient::declared(service.clone()).await);
+    }
+    clients
+}
+
+/// Makes writes under a key each. Returns the calls a second.
+fn writes(services: &[Service], run: u64) -> f64 {
+    let rate = block_on(async {
+        rate(clients(services).await, WRITES, move |mut client: BenchClient, number| async move {
+            let answer = client.request("tools/call", &set(run, number)).await;
+            assert!(answer.contains(ANSWER) && !answer.contains("replayed"), "{answer}");
+            client
+        })
+        .await
+    });
+    services.iter().for_each(Service::stop_keys);
+    rate
+}
+
+/// Reserves and completes keys in a bare loop. Returns the pairs a second.
+fn bare(url: &str, run: u64) -> f64 {
+    block_on(async {
+        let mut callers = Vec::new();
+        for caller in 0..CALLERS {
+            let client = connect(url).await;
+            let reserve = client.prepare(RESERVE).await.expect("it can be prepared");
+            let complete = client.prepare(COMPLETE).await.expect("it can be prepared");
+            callers.push((client, reserve, complete, caller));
+        }
+        rate(callers, WRITES, move |(client, reserve, complete, caller), number| async move {
+            let (key, of, attempt) =
+                (digest(run, number), digest(1, caller), digest(2, number)[..16].to_vec());
+            let now = 1_785_196_800_000_i64;
+            client.query_one(&reserve, &[&key, &of, &attempt, &now]).await.expect("it is reserved");
+            let result = ANSWER.as_bytes();
+            let done = client.execute(&complete, &[&key, &attempt, &now, &result]).await;
+            assert_eq!(done.expect("it is completed"), 1);
+            (client, reserve, complete, caller)
+        })
+        .await
+    })
+}
+
+fn digest(run: u64, number: u64) -> Vec<u8> {
+    // Spread like a hash, so that the rows of the index are.
+    let spread = (run ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+    [spread, run.to_be_bytes(), number.to_be_bytes(), [0; 8]].concat()
+}
+
+fn durable(url: &str) {
+    migrate(url);
+    let mut ratios = Vec::new();
+    for round in 0..ROUNDS {
+        let run = u64::from(std::process::id()) << 16 | round as u64;
+        let before = bare(url, run << 1);
+        let services: Vec<_> = (0..REPLICAS).map(|_| server(KeyStore::postgres(url))).collect();
+        let replicas = writes(&services, run);
+        drop(services);
+        let bare = f64::midpoint(before, bare(url, run << 1 | 1));
+        let folder = tempfile::tempdir().expect("a folder");
+        let redb = writes(&[server(KeyStore::at(path(&folder)))], run);
+        println!(
+            "{:24} three replicas: {replicas:6.0} calls/s   bare loop: {bare:6.0} calls/s   ratio: {:.2}   redb: {redb:6.0} calls/s",
+            "durable writes",
+            replicas / bare
+        );
+        ratios.push(replicas / bare);
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!("durable writes           median ratio: {:.2} (at least 0.5)", ratios[ROUNDS / 2]);
+}
+
+fn path(folder: &tempfile::TempDir) -> &Path {
+    folder.path()
+}
+
+fn replay(url: &str) {
+    migrate(url);
+    let run = u64::from(std::process::id()) << 20;
+    let service = server(KeyStore::postgres(url));
+    let mut ratios = Vec::new();
+    let median = |mut times: Vec<Duration>| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    };
+    block_on(async {
+        let mut client = BenchClient::declared(service.clone()).await;
+        client.request("tools/call", &set(run, 0)).await;
+        let bare = connect(url).await;
+        let key = digest(run, 0);
+        let reserve = bare.prepare(RESERVE).await.expect("it can be prepared");
+        bare.query(&reserve, &[&key, &key, &&key[..16], &0_i64]).await.expect("it is reserved");
+        let point = bare.prepare(POINT).await.expect("it can be prepared");
+        for _ in 0..ROUNDS {
+            let (mut replays, mut queries) = (Vec::new(), Vec::new());
+            // In turns, since the speed of the machine changes from one moment to the next.
+            for _ in 0..REPLAYS {
+                let start = Instant::now();
+                let answer = client.request("tools/call", &set(run, 0)).await;
+                replays.push(start.elapsed());
+                assert!(answer.contains("replayed"), "{answer}");
+                let start = Instant::now();
+                bare.query_one(&point, &[&key]).await.expect("it is there");
+                queries.push(start.elapsed());
+            }
+            let (replay, query) = (median(replays), median(queries));
+            let ratio = replay.as_secs_f64() / query.as_secs_f64();
+            println!(
+                "{:24} replay: {replay:9.1?}   point query: {query:9.1?}   ratio: {ratio:.2}",
+                "a replay"
+            );
+            ratios.push(ratio);
+        }
+    });
+    service.stop_keys();
+    ratios.sort_by(f64::total_cmp);
+    println!("a replay                 median ratio: {:.2} (at most 1.5)", ratios[ROUNDS / 2]);
+}
