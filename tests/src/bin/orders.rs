@@ -89,7 +89,7 @@ fn deliver_to(
     call: &Call,
     effects: &Effects,
     /// The thing.
-    item: String,
+    item: &str,
 ) -> Result<String, Ask> {
     let form = call.form("address").filled();
     let Some(address) = form.and_then(|form| form.get("address")?.as_str()) else {
