@@ -163,7 +163,7 @@ fn addresses_without_metrics_are_refused_with_what_to_type() {
 
 #[test]
 fn names_in_metrics_of_a_foreign_server_are_text() {
-    let name = r#"\u{1b}[31m</td><script>window.ran = 1</script>\\ \n"#.replace("\\u{1b}", "\u{1b}");
+    let name = r"\u{1b}[31m</td><script>window.ran = 1</script>\\ \n".replace("\\u{1b}", "\u{1b}");
     let series = format!(
         "mcp_server_operation_duration_seconds_count{{mcp_method_name=\"tools/call\",gen_ai_tool_name=\"{name}\"}} 3\n# EOF\n"
     );
