@@ -33,22 +33,22 @@ fn main() {
             let slowest = runs.iter().map(|(time, _)| *time).max().expect("it ran");
             let peak = runs.iter().map(|(_, peak)| *peak).fold(0.0, f64::max);
             println!(
-                "{form} of {records:8} records {:6.2} to {:.2} s   peak {:6.1} MB",
+                "{form} of {records:8} records {:6.2} to {:.2} s   peak {:6} kB",
                 fastest.as_secs_f64(),
                 slowest.as_secs_f64(),
-                peak / 1e3
+                peak
             );
         }
     }
 }
 
 /// Runs the command once. Returns its time, and the highest resident memory that was seen, in kB.
-fn run(log: &Path, flags: &[&str]) -> (Duration, f64) {
+fn run(log: &Path, flags: &[&str]) -> (Duration, u64) {
     let start = Instant::now();
     let mut command = Command::new(env!("CARGO_BIN_EXE_ledger"));
     command.args(["stats", "--audit"]).arg(log).args(flags).stdout(Stdio::null());
     let mut child = command.spawn().expect("it starts");
-    let (status, mut peak) = (format!("/proc/{}/status", child.id()), 0.0_f64);
+    let (status, mut peak) = (format!("/proc/{}/status", child.id()), 0_u64);
     loop {
         if let Some(code) = child.try_wait().expect("it can be waited for") {
             assert!(code.success(), "{code}");
@@ -58,7 +58,7 @@ fn run(log: &Path, flags: &[&str]) -> (Duration, f64) {
         let text = fs::read_to_string(&status).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let value = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        peak = peak.max(value.unwrap_or(0.0));
+        peak = peak.max(value.unwrap_or(0));
         thread::sleep(Duration::from_millis(1));
     }
 }
