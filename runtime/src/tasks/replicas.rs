@@ -15,6 +15,7 @@ pub(crate) struct StoreUnavailable;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotOpened {
     Limit(TaskLimit),
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "nothing is shared"))]
     Store,
 }
 
