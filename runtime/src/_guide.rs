@@ -1,4 +1,4 @@
-//! A guide to Candor: fourteen pages, each read in ten minutes, whose programs are compiled and run by the tests.
+//! A guide to Candor: fifteen pages, each read in ten minutes, whose programs are compiled and run by the tests.
 //!
 //! | page | about |
 //! | --- | --- |
@@ -13,6 +13,7 @@
 //! | [Embedding](embedding) | a server inside a program that has its own command line, streams or web server |
 //! | [Testing](testing) | tests of a handler, of a server and of a process |
 //! | [Running it in production](production) | a checklist, and how to see that each line holds |
+//! | [Several replicas](replicas) | one server in many processes behind a balancer, on a PostgreSQL database |
 //! | [The audit log for operators](audit_log) | reading, signing and verifying the log |
 //! | [Changing a server](changing_a_server) | renaming, deprecating, and finding changes that break callers |
 //! | [Contributing](contributing) | building and testing Candor, a map of it, and how to add a rule |
@@ -48,6 +49,8 @@ pub mod idempotency {}
 pub mod pools {}
 #[doc = include_str!("_guide/production.md")]
 pub mod production {}
+#[doc = include_str!("_guide/replicas.md")]
+pub mod replicas {}
 #[doc = include_str!("_guide/scopes_and_http.md")]
 pub mod scopes_and_http {}
 #[doc = include_str!("_guide/testing.md")]

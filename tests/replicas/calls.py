@@ -38,7 +38,7 @@ def killed_replica(site, rounds=50):
     answers = {}
 
     def settle(item, key):
-        answers[item] = fleet.client().settle("order_in_steps", {"item": item}, key)
+        answers[item] = fleet.client().settle("order_in_steps", {"item": item}, key, is_patient=True)
 
     def begun(item):
         return [replica for replica in fleet.replicas.values() if f"begun {item}" in replica.effects()]
@@ -51,7 +51,7 @@ def killed_replica(site, rounds=50):
             clients[-1].start()
             [victim] = wait_until(lambda: begun(item), "the call runs")
             # Before, between and after its effects, and after its result is stored.
-            time.sleep(randomness.uniform(0, 0.5))
+            time.sleep(randomness.uniform(0, 0.8))
             victim.kill()
             victim.spawn()
             wait_until(lambda: any(replica.is_ready() for replica in fleet.replicas.values()), "one is ready")

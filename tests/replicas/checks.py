@@ -33,6 +33,7 @@ CHECKS = [
     settings.two_deployments,
     settings.few_connections,
     settings.large_result,
+    settings.store,
 ]
 
 

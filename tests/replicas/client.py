@@ -95,18 +95,23 @@ class Client:
         meta = {OWN + "idempotency-key": key} if key else {}
         return self.request("tools/call", {"name": tool, "arguments": arguments, "_meta": meta} | params, tool)
 
-    def settle(self, tool, arguments, key, deadline=120):
-        """Calls a tool under a key until the answer is final, as a client must that wants its call done."""
+    def settle(self, tool, arguments, key, deadline=120, is_patient=False):
+        """Calls a tool under a key until the answer is final, as a client must that wants its call done.
+
+        A patient client waits as long as a refusal asks for.
+        """
         end = time.monotonic() + deadline
         while True:
+            wait = 0.1
             try:
                 answer = self.call(tool, arguments, key)
+                wait = answer.meta.get(OWN + "retry-after-seconds", wait) if is_patient else wait
                 if not answer.is_transient and answer.reason != "shutting_down":
                     return answer
             except Unanswered as error:
                 answer = error
             assert time.monotonic() < end, f"no final answer: {answer!r}"
-            time.sleep(0.1)
+            time.sleep(wait)
 
 
 class Session:

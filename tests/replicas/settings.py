@@ -1,5 +1,6 @@
 """Checks settings and databases that do not fit, and databases with little room."""
 
+import os
 import pathlib
 import subprocess
 import time
@@ -121,6 +122,21 @@ def few_connections(site):
         assert len(effects) == len(set(effects)) == len(answers)
         assert 3 <= most <= 5, most
     return f"{len(answers)} writes of 12 callers on {most} connections"
+
+
+def store(site):
+    """The tests of the store itself, which have no database without this one."""
+    url = site.database.create("store")
+    command(PRICES, "store", "migrate", "--store", url)
+    done = subprocess.run(
+        [os.environ["STORE_TESTS"], "--ignored"],
+        env=os.environ | {"CANDOR_TEST_POSTGRES": url},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    return done.stdout.strip().splitlines()[-1]
 
 
 def large_result(site):
