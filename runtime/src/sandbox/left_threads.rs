@@ -106,6 +106,25 @@ impl ThreadWatch {
         }
     }
 
+    /// Reports the pending threads at the end of the server, once those that only begin or end had a moment: a thread of a
+    /// sandbox is not known as one before its first and after its last step.
+    #[cfg(feature = "cli")]
+    pub(crate) fn report_at_end(&self) {
+        let deadline = Instant::now() + GRACE;
+        loop {
+            let pending = lock(&self.pending).clone();
+            if pending.is_empty() {
+                return;
+            }
+            let alive = threads::sandboxed();
+            let is_alive = pending.into_iter().any(|thread| thread.if_alive(&alive).is_some());
+            if !is_alive || Instant::now() > deadline {
+                return self.report();
+            }
+            thread::sleep(END_POLL_INTERVAL);
+        }
+    }
+
     /// Waits for a moment, and returns the threads that certainly come from this server's calls and have not ended.
     pub(crate) fn certain(&self) -> Vec<LeftThread> {
         let deadline = Instant::now() + GRACE;

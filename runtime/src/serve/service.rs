@@ -216,7 +216,7 @@ impl Service {
     /// Ends the threads of handlers, and waits up to `timeout` for busy ones.
     #[cfg(feature = "cli")]
     pub(crate) fn stop_threads(&self, timeout: Duration) {
-        self.shared.core.sandboxes.watch().report();
+        self.shared.core.sandboxes.watch().report_at_end();
         self.shared.core.sandboxes.stop(timeout);
     }
 
