@@ -31,7 +31,7 @@ fn main() {
             let runs: Vec<_> = (0..RUNS).map(|_| run(&log, &flags)).collect();
             let fastest = runs.iter().map(|(time, _)| *time).min().expect("it ran");
             let slowest = runs.iter().map(|(time, _)| *time).max().expect("it ran");
-            let peak = runs.iter().map(|(_, peak)| *peak).fold(0.0, f64::max);
+            let peak = runs.iter().map(|(_, peak)| *peak).max().expect("it ran");
             println!(
                 "{form} of {records:8} records {:6.2} to {:.2} s   peak {:6} kB",
                 fastest.as_secs_f64(),
