@@ -120,6 +120,7 @@ pub(crate) struct Unusable;
 pub(crate) enum NotOpened {
     Unusable,
     /// It is not known whether the state was used, because the database that the replicas share does not answer.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "nothing is shared"))]
     Unavailable,
 }
 

@@ -8,6 +8,7 @@ mod address;
 mod client_error;
 mod connection;
 mod error;
+#[cfg(any(feature = "cli", test))]
 mod migration;
 mod nonces;
 mod rates;
@@ -40,16 +41,19 @@ use tokio_postgres::{Error, types::ToSql};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+#[cfg(any(feature = "cli", test))]
+pub(crate) use self::migration::migrate;
+#[cfg(feature = "cli")]
+pub(crate) use self::migration::migration_sql;
 pub(crate) use self::{
     address::DatabaseAddress,
-    connection::Connection,
+    connection::DatabaseConnection,
     error::DatabaseError,
-    migration::{migrate, migration_sql},
     rates::RateCell,
     tasks::{Runner, SharedTask, TASK_LEASE, TaskRequests},
     timeouts::STATEMENT_TIMEOUT,
 };
-use self::{connection::DatabaseTime, slot::Slot};
+use self::{connection::DatabaseTime, slot::ConnectionSlot};
 use crate::{message::Message, stderr};
 
 /// The time after which a second connection is tried again, if the database took only one.
@@ -65,8 +69,8 @@ pub(crate) struct Database {
     runtime: Handle,
     /// The time of the database, as it was last told.
     time: BlockingMutex<DatabaseTime>,
-    statements: Mutex<Slot>,
-    transactions: Mutex<Slot>,
+    statements: Mutex<ConnectionSlot>,
+    transactions: Mutex<ConnectionSlot>,
     /// Whether the last statement, or the last transaction, failed.
     has_failed: [AtomicBool; 2],
     /// The calls that were counted against rates.
@@ -122,7 +126,7 @@ impl Database {
                 Ok(first) => first,
                 Err(error) => return drop(opened.send(Err(error.message))),
             };
-            let slot = Slot::of(connection);
+            let slot = ConnectionSlot::of(connection);
             let database = Self {
                 address,
                 deployment,
@@ -161,7 +165,7 @@ impl Database {
     /// whether it takes effect once or twice.
     pub(crate) fn statement<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl Fn(Arc<Connection>) -> BoxFuture<'static, Result<T, Error>> + Send + Sync + 'static,
+        work: impl Fn(Arc<DatabaseConnection>) -> BoxFuture<'static, Result<T, Error>> + Send + Sync + 'static,
     ) -> BoxFuture<'static, Result<T, DatabaseError>> {
         self.run_statement(work, true)
     }
@@ -169,14 +173,14 @@ impl Database {
     /// Runs a statement that is a transaction of its own. If the connection ends, it may have taken effect.
     pub(crate) fn statement_once<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl Fn(Arc<Connection>) -> BoxFuture<'static, Result<T, Error>> + Send + Sync + 'static,
+        work: impl Fn(Arc<DatabaseConnection>) -> BoxFuture<'static, Result<T, Error>> + Send + Sync + 'static,
     ) -> BoxFuture<'static, Result<T, DatabaseError>> {
         self.run_statement(work, false)
     }
 
     fn run_statement<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl Fn(Arc<Connection>) -> BoxFuture<'static, Result<T, Error>> + Send + Sync + 'static,
+        work: impl Fn(Arc<DatabaseConnection>) -> BoxFuture<'static, Result<T, Error>> + Send + Sync + 'static,
         again: bool,
     ) -> BoxFuture<'static, Result<T, DatabaseError>> {
         let database = Arc::clone(self);
@@ -202,7 +206,7 @@ impl Database {
     pub(crate) async fn transaction<T>(
         &self,
         deadline: Instant,
-        work: impl AsyncFnOnce(&Connection) -> Result<T, Error>,
+        work: impl AsyncFnOnce(&DatabaseConnection) -> Result<T, Error>,
     ) -> Option<Result<T, DatabaseError>> {
         let connection = match self.connect(Use::Transactions, deadline).await {
             Ok(connection) => connection,
@@ -223,7 +227,7 @@ impl Database {
     fn settle<T, Elapsed>(
         &self,
         usage: Use,
-        connection: &Connection,
+        connection: &DatabaseConnection,
         done: Result<Result<T, Error>, Elapsed>,
     ) -> Option<Result<T, DatabaseError>> {
         Some(match done {
@@ -241,7 +245,7 @@ impl Database {
         })
     }
 
-    async fn connect(&self, usage: Use, deadline: Instant) -> Result<Arc<Connection>, DatabaseError> {
+    async fn connect(&self, usage: Use, deadline: Instant) -> Result<Arc<DatabaseConnection>, DatabaseError> {
         let connect = async {
             match self.open_slot(usage).await {
                 Err(error) if error.is_connection_limit && usage == Use::Transactions => {
@@ -257,7 +261,7 @@ impl Database {
     }
 
     /// Returns the connection of a slot, and opens it if it is missing.
-    async fn open_slot(&self, usage: Use) -> Result<Arc<Connection>, DatabaseError> {
+    async fn open_slot(&self, usage: Use) -> Result<Arc<DatabaseConnection>, DatabaseError> {
         // A second connection that the database does not take is tried again later: the first serves for both.
         let (slot, limit_interval) = match usage {
             Use::Statements => (&self.statements, None),
@@ -352,8 +356,8 @@ async fn first_connection(
     address: &DatabaseAddress,
     tls: &MakeRustlsConnect,
     deployment: &str,
-) -> Result<(Connection, DatabaseTime, i32), DatabaseError> {
-    let (connection, time) = Connection::open(address, tls).await?;
+) -> Result<(DatabaseConnection, DatabaseTime, i32), DatabaseError> {
+    let (connection, time) = DatabaseConnection::open(address, tls).await?;
     let parameters: [Parameter<'_>; 1] = [&deployment];
     let found = connection.client.query_opt("SELECT id FROM candor.deployments WHERE name = $1", &parameters);
     match found.await {

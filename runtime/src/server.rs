@@ -241,7 +241,7 @@ impl<C> Server<C> {
         self
     }
 
-    /// Sets the number of concurrent calls of the whole server.
+    /// Sets the number of concurrent calls of the whole server. Replicas that share a store count their own.
     pub fn max_in_flight(mut self, calls: u32) -> Self {
         self.config.bounds.max_in_flight = Some(calls);
         self

@@ -26,7 +26,7 @@ use self::entry::{Stage, TaskEntry};
 use self::shared::SharedTasks;
 pub(crate) use self::{
     bounds::{MAX_KEPT_RESULT_BYTES, MAX_KEPT_RESULT_BYTES_PER_CALLER, TaskLimit, TasksOf},
-    replicas::{NotOpened, StoreUnavailable},
+    replicas::{NoTask, StoreUnavailable},
     running::Running,
     state::{AnswerStatus, End, Snapshot, TaskState},
 };

@@ -66,7 +66,7 @@ impl DatabaseAddress {
             config.password(password.as_encoded_bytes());
         }
         if config.get_ssl_mode() == SslMode::Prefer {
-            // To prefer encryption and do without it is no protection, and a database on this machine needs none.
+            // Encryption that may be left out protects nothing, and a database on this machine needs none.
             let is_local = config.get_hosts().iter().all(is_local);
             config.ssl_mode(if is_local { SslMode::Disable } else { SslMode::Require });
         }

@@ -50,7 +50,7 @@ impl DatabaseTime {
 }
 
 /// A connection. Statements of several calls are in flight on it at once.
-pub(crate) struct Connection {
+pub(crate) struct DatabaseConnection {
     pub(crate) client: Client,
     /// The task that reads and writes the socket.
     driver: AbortHandle,
@@ -61,13 +61,13 @@ pub(crate) struct Connection {
     turn: RwLock<()>,
 }
 
-impl Drop for Connection {
+impl Drop for DatabaseConnection {
     fn drop(&mut self) {
         self.driver.abort();
     }
 }
 
-impl Connection {
+impl DatabaseConnection {
     /// Connects, and checks nothing of the database.
     pub(super) async fn open_unchecked(
         address: &DatabaseAddress,

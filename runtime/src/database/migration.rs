@@ -2,7 +2,7 @@
 
 use super::{
     address::DatabaseAddress,
-    connection::Connection,
+    connection::DatabaseConnection,
     error::DatabaseError,
     schema::{Found, SCHEMA_VERSION, STEPS, find, incomplete, newer, of_another_program},
     tls,
@@ -17,7 +17,7 @@ pub(crate) async fn migrate(
     deployment: &str,
     role: Option<&str>,
 ) -> Result<(), DatabaseError> {
-    let connection = Connection::open_unchecked(address, &tls::connector()?).await?;
+    let connection = DatabaseConnection::open_unchecked(address, &tls::connector()?).await?;
     let client = &connection.client;
     let failed = |error: tokio_postgres::Error| DatabaseError::of(&error, address);
     client.batch_execute("BEGIN").await.map_err(failed)?;

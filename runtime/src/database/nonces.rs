@@ -13,7 +13,7 @@ const USE: &str = "\
     SELECT $1, $2, $3, $4 WHERE $4::bigint > extract(epoch FROM pg_catalog.clock_timestamp()) * 1000 \
     ON CONFLICT (deployment, nonce) DO UPDATE SET use = row.use \
     RETURNING use = $3";
-const FORGET: &str = "\
+const FORGET_NONCES: &str = "\
     DELETE FROM candor.nonces WHERE deployment = $1 AND nonce IN (\
         SELECT nonce FROM candor.nonces WHERE deployment = $1 \
             AND expiry < extract(epoch FROM pg_catalog.clock_timestamp()) * 1000 \
@@ -33,7 +33,7 @@ impl Database {
         self.statement(move |connection| {
             let nonce = nonce.clone();
             Box::pin(async move {
-                let [insert, forget] = connection.all_prepared([USE, FORGET]).await?;
+                let [insert, forget] = connection.all_prepared([USE, FORGET_NONCES]).await?;
                 let client = &connection.client;
                 let use_id = use_id.as_slice();
                 let parameters: [Parameter<'_>; 4] = [&deployment, &nonce, &use_id, &kept];

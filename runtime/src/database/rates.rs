@@ -9,7 +9,7 @@ use super::{Database, DatabaseError};
 
 const TAKE: &str = "SELECT candor.take_rates($1, $2, $3, $4)";
 /// Forgets the callers that have been idle for the period of their rate.
-const FORGET: &str = "\
+const FORGET_IDLE_RATES: &str = "\
     DELETE FROM candor.rates \
     WHERE deployment = $1 AND arrival < extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000000";
 /// The calls between two searches for idle callers.
@@ -35,7 +35,7 @@ impl Database {
             // Its failure is that of any other statement, which tells the operator.
             drop(self.statement(move |connection| {
                 Box::pin(async move {
-                    let forget = connection.prepared(FORGET).await?;
+                    let forget = connection.prepared(FORGET_IDLE_RATES).await?;
                     connection.client.execute(&forget, &[&deployment]).await
                 })
             }));

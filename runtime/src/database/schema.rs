@@ -10,6 +10,7 @@ use crate::message::Message;
 /// The version of the tables that this program uses.
 pub(super) const SCHEMA_VERSION: i32 = 1;
 /// The changes that lead to each version, from the first. Each can be run again.
+#[cfg(any(feature = "cli", test))]
 pub(super) const STEPS: [&str; 1] = [include_str!("schema.sql")];
 
 /// The table that makes the tables of a schema a store's.
@@ -58,15 +59,15 @@ const TABLES: [(&str, &[&str]); 7] = [
     ),
 ];
 
-/// Lists the columns of all tables in the schema, whoever may read them.
-const COLUMNS: &str = "\
+/// Lists the columns of all tables in the schema, also of those that this user may not read.
+const SELECT_COLUMNS: &str = "\
     SELECT class.relname::text, attribute.attname::text \
     FROM pg_catalog.pg_class AS class \
     JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace \
     LEFT JOIN pg_catalog.pg_attribute AS attribute \
         ON attribute.attrelid = class.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped \
     WHERE namespace.nspname = 'candor' AND class.relkind IN ('r', 'p', 'v', 'm', 'f')";
-const VERSION: &str = "SELECT version FROM candor.store_version";
+const SELECT_VERSION: &str = "SELECT version FROM candor.store_version";
 /// The tables that a database has.
 pub(super) enum Found {
     Nothing,
@@ -116,7 +117,7 @@ pub(super) fn of_another_program(address: &DatabaseAddress, table: &str) -> Mess
 
 pub(super) async fn find(client: &Client, address: &DatabaseAddress) -> Result<Found, DatabaseError> {
     let failed = |error: tokio_postgres::Error| DatabaseError::of(&error, address);
-    let rows = client.query(COLUMNS, &[]).await.map_err(failed)?;
+    let rows = client.query(SELECT_COLUMNS, &[]).await.map_err(failed)?;
     let columns: HashSet<(String, Option<String>)> =
         rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     if columns.is_empty() {
@@ -130,7 +131,7 @@ pub(super) async fn find(client: &Client, address: &DatabaseAddress) -> Result<F
         let foreign = columns.iter().map(|(table, _)| table).find(|table| !known(table)).or(foreign);
         return Ok(Found::OfAnotherProgram(foreign.cloned().unwrap_or_default()));
     }
-    let version: Option<i32> = match client.query_opt(VERSION, &[]).await {
+    let version: Option<i32> = match client.query_opt(SELECT_VERSION, &[]).await {
         Ok(row) => row.map(|row| row.get(0)),
         // A cast of `version` to another type is another program's, too.
         Err(error) if error.code() == Some(&SqlState::DATATYPE_MISMATCH) => {

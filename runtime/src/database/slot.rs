@@ -7,18 +7,18 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
     address::DatabaseAddress,
-    connection::{Connection, DatabaseTime},
+    connection::{DatabaseConnection, DatabaseTime},
     error::DatabaseError,
 };
 
 /// The time between two attempts to connect.
-const RETRY_INTERVAL: Duration = Duration::from_millis(250);
+const RECONNECT_INTERVAL: Duration = Duration::from_millis(250);
 /// The time for which calls wait for a database that is gone, for example while it is restarted. Later calls fail at once.
 const OUTAGE_GRACE: Duration = Duration::from_secs(3);
 /// The place of a connection.
 #[derive(Default)]
-pub(super) struct Slot {
-    connection: Option<Arc<Connection>>,
+pub(super) struct ConnectionSlot {
+    connection: Option<Arc<DatabaseConnection>>,
     outage: Option<Outage>,
 }
 
@@ -28,8 +28,8 @@ struct Outage {
     error: DatabaseError,
 }
 
-impl Slot {
-    pub(super) fn of(connection: Connection) -> Self {
+impl ConnectionSlot {
+    pub(super) fn of(connection: DatabaseConnection) -> Self {
         Self { connection: Some(Arc::new(connection)), outage: None }
     }
 
@@ -40,7 +40,7 @@ impl Slot {
         address: &DatabaseAddress,
         tls: &MakeRustlsConnect,
         limit_interval: Option<Duration>,
-    ) -> Result<(Arc<Connection>, Option<DatabaseTime>), DatabaseError> {
+    ) -> Result<(Arc<DatabaseConnection>, Option<DatabaseTime>), DatabaseError> {
         loop {
             if let Some(connection) = self.connection.as_ref().filter(|connection| connection.is_usable()) {
                 return Ok((Arc::clone(connection), None));
@@ -48,7 +48,7 @@ impl Slot {
             self.connection = None;
             if let Some(outage) = &self.outage {
                 let limit_interval = limit_interval.filter(|_| outage.error.is_connection_limit);
-                let wait = limit_interval.unwrap_or(RETRY_INTERVAL).saturating_sub(outage.last.elapsed());
+                let wait = limit_interval.unwrap_or(RECONNECT_INTERVAL).saturating_sub(outage.last.elapsed());
                 if !wait.is_zero() {
                     if limit_interval.is_some() || outage.first.elapsed() > OUTAGE_GRACE {
                         return Err(outage.error.clone());
@@ -56,7 +56,7 @@ impl Slot {
                     sleep(wait).await;
                 }
             }
-            match Connection::open(address, tls).await {
+            match DatabaseConnection::open(address, tls).await {
                 Ok((connection, time)) => {
                     let connection = Arc::new(connection);
                     *self = Self { connection: Some(Arc::clone(&connection)), outage: None };

@@ -9,7 +9,7 @@ pub(crate) const TASK_LEASE: Duration = Duration::from_secs(15);
 /// The bytes of answers that wait for the replica that runs a task.
 const MAX_WAITING_ANSWER_BYTES: i64 = 1 << 20;
 
-const OPEN: &str = "\
+const OPEN_TASK: &str = "\
     INSERT INTO candor.tasks (deployment, id, caller, runner, lease_end, task, expiry) \
     SELECT $1, $2, $3, $4, moment.now + make_interval(secs => $5), $6, moment.now + make_interval(secs => $7) \
     FROM (SELECT pg_catalog.clock_timestamp() AS now) AS moment ON CONFLICT DO NOTHING";
@@ -22,7 +22,7 @@ const PUBLISH: &str = "\
     UPDATE candor.tasks SET task = $4, has_ended = $5, \
         answers = CASE WHEN $6 THEN '{}' ELSE answers END, answer_bytes = CASE WHEN $6 THEN 0 ELSE answer_bytes END \
     WHERE deployment = $1 AND id = $2 AND runner = $3 AND NOT has_ended";
-const FORGET: &str = "DELETE FROM candor.tasks WHERE deployment = $1 AND id = $2 AND runner = $3";
+const FORGET_TASK: &str = "DELETE FROM candor.tasks WHERE deployment = $1 AND id = $2 AND runner = $3";
 const READ: &str = "\
     SELECT caller, task, NOT has_ended AND lease_end < pg_catalog.clock_timestamp() FROM candor.tasks \
     WHERE deployment = $1 AND id = $2 \
@@ -74,7 +74,7 @@ impl Database {
         self.statement(move |connection| {
             let (id, task) = (id.clone(), task.clone());
             Box::pin(async move {
-                let [open, forget] = connection.all_prepared([OPEN, FORGET_EXPIRED]).await?;
+                let [open, forget] = connection.all_prepared([OPEN_TASK, FORGET_EXPIRED]).await?;
                 let (lease, lifetime) = (TASK_LEASE.as_secs_f64(), lifetime.as_secs_f64());
                 let (caller, runner) = (caller.as_slice(), runner.as_slice());
                 let client = &connection.client;
@@ -126,7 +126,7 @@ impl Database {
         self.statement(move |connection| {
             let id = id.clone();
             Box::pin(async move {
-                let forget = connection.prepared(FORGET).await?;
+                let forget = connection.prepared(FORGET_TASK).await?;
                 connection.client.execute(&forget, &[&deployment, &id, &runner.as_slice()]).await.map(drop)
             })
         })

@@ -1,6 +1,6 @@
 //! Tests what replicas share, in the database that `CANDOR_TEST_POSTGRES` names.
 
-use std::{collections::HashSet, sync::Arc, thread, time::Duration};
+use std::{sync::Arc, thread, time::Duration};
 
 use super::{Database, DatabaseAddress, RateCell, migrate};
 
@@ -92,13 +92,6 @@ async fn statement_survives_the_end_of_its_connection() {
         end_connections(&other).await;
         replica.check().await.unwrap();
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a database: set CANDOR_TEST_POSTGRES to its address"]
-async fn deployments_have_ids_of_their_own() {
-    let ids: HashSet<i32> = (0..3).map(|_| new_deployment().open().deployment).collect();
-    assert_eq!(ids.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use crate::{
     registry::Definition,
     revision::Revision,
     scopes::Visibility,
-    tasks::{NotOpened, Running, TaskLimit, TasksOf},
+    tasks::{NoTask, Running, TaskLimit, TasksOf},
     text,
     tool::{caller::Caller, descriptor::Descriptor},
 };
@@ -95,11 +95,11 @@ async fn open_task(
     tool: &'static Descriptor,
 ) -> Result<Option<Running>, NotAdmitted> {
     task::open(core, caller, tool).await.map_err(|why| match (why, core.limits.rate_wait(index, caller)) {
-        (NotOpened::Store, _) => NotAdmitted::StoreUnavailable { tool: tool.name },
-        (NotOpened::Limit(limit), Some(rate @ Wait::Rate { wait, .. })) if wait > limit.wait => {
+        (NoTask::Store, _) => NotAdmitted::StoreUnavailable { tool: tool.name },
+        (NoTask::Limit(limit), Some(rate @ Wait::Rate { wait, .. })) if wait > limit.wait => {
             exceeded(tool, rate)
         }
-        (NotOpened::Limit(limit), _) => NotAdmitted::TooManyTasks(limit),
+        (NoTask::Limit(limit), _) => NotAdmitted::TooManyTasks(limit),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Core, Refusal};
 use crate::{
-    tasks::{NotOpened, Running},
+    tasks::{NoTask, Running},
     tool::{
         caller::Caller,
         descriptor::{Descriptor, Task},
@@ -52,7 +52,7 @@ pub(super) async fn open(
     core: &Core,
     caller: &Caller,
     tool: &'static Descriptor,
-) -> Result<Option<Running>, NotOpened> {
+) -> Result<Option<Running>, NoTask> {
     let Some(task) = tool.task else { return Ok(None) };
     match (core.tasks.open_for(caller, tool.scopes, tool.timeout).await, task) {
         (Ok(running), _) => Ok(Some(running)),

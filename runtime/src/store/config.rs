@@ -2,7 +2,7 @@
 
 #[cfg(feature = "redb")]
 use std::path::PathBuf;
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 #[cfg(feature = "postgres")]
 use super::postgres::PostgresStore;
@@ -46,11 +46,13 @@ enum Place {
 }
 
 /// The address of a database, which may have a password and is not shown.
+#[cfg(any(feature = "cli", feature = "postgres"))]
 #[derive(Clone)]
 pub(crate) struct StoreUrl(pub(crate) String);
 
-impl fmt::Debug for StoreUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+#[cfg(any(feature = "cli", feature = "postgres"))]
+impl std::fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("postgres://…")
     }
 }

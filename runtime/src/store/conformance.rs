@@ -56,7 +56,7 @@ impl Case {
 }
 
 /// Runs every test on stores that `open` makes.
-async fn conform(open: impl Fn(StoreLimits, Clock) -> Arc<dyn IdempotencyStore>) {
+pub(super) async fn conform(open: impl Fn(StoreLimits, Clock) -> Arc<dyn IdempotencyStore>) {
     let case = |limits: StoreLimits| {
         let clock = Clock::manual();
         Case { store: open(limits, clock.clone()), clock }
@@ -244,20 +244,4 @@ async fn redb_store_conforms() {
         Arc::new(RedbStore::open(&folder, limits, clock).unwrap())
     })
     .await;
-}
-
-/// A store of a new deployment in the database that `CANDOR_TEST_POSTGRES` names.
-#[cfg(feature = "postgres")]
-pub(super) fn postgres_store(limits: StoreLimits, clock: Clock) -> Arc<dyn IdempotencyStore> {
-    use super::postgres::PostgresStore;
-    use crate::database::tests::new_deployment;
-
-    Arc::new(PostgresStore::new(new_deployment().open(), limits, clock))
-}
-
-#[cfg(feature = "postgres")]
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a database: set CANDOR_TEST_POSTGRES to its address"]
-async fn postgres_store_conforms() {
-    conform(postgres_store).await;
 }

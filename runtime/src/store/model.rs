@@ -190,18 +190,27 @@ impl<F: Fn(Clock) -> Arc<dyn IdempotencyStore>> Comparison<F> {
     }
 }
 
+/// Compares a store that outlives every crash, and does not learn of it, with the model.
+pub(super) async fn behaves_as_the_model(
+    store: Arc<dyn IdempotencyStore>,
+    clock: Clock,
+    seed: u64,
+    steps: usize,
+) {
+    let mut comparison = Comparison::new(|_| Arc::clone(&store), false, seed);
+    comparison.clock = clock;
+    for _ in 0..steps {
+        comparison.step().await;
+    }
+}
+
 #[tokio::test]
 async fn memory_store_behaves_as_the_model() {
     for seed in 0..200 {
         // Memory lives as long as its process: a crash loses attempts of others alone.
         let clock = Clock::manual();
-        let store: Arc<dyn IdempotencyStore> =
-            Arc::new(MemoryStore::new(StoreLimits::default(), clock.clone()));
-        let mut comparison = Comparison::new(|_| Arc::clone(&store), false, seed);
-        comparison.clock = clock;
-        for _ in 0..200 {
-            comparison.step().await;
-        }
+        let store = Arc::new(MemoryStore::new(StoreLimits::default(), clock.clone()));
+        behaves_as_the_model(store, clock, seed, 200).await;
     }
 }
 
@@ -217,22 +226,6 @@ async fn redb_store_behaves_as_the_model() {
             Arc::new(RedbStore::open(&folder, StoreLimits::default(), clock).unwrap())
         };
         let mut comparison = Comparison::new(open, true, seed);
-        for _ in 0..120 {
-            comparison.step().await;
-        }
-    }
-}
-
-#[cfg(feature = "postgres")]
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a database: set CANDOR_TEST_POSTGRES to its address"]
-async fn postgres_store_behaves_as_the_model() {
-    for seed in 0..10 {
-        // The database outlives a replica, and does not know which attempts were those of a dead one.
-        let clock = Clock::manual();
-        let store = super::conformance::postgres_store(StoreLimits::default(), clock.clone());
-        let mut comparison = Comparison::new(|_| Arc::clone(&store), false, seed);
-        comparison.clock = clock;
         for _ in 0..120 {
             comparison.step().await;
         }

@@ -20,7 +20,7 @@ use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use self::writer::Writer;
+use self::writer::PostgresWriter;
 use super::{
     Attempt, AttemptId, IdempotencyStore, KeyState, KeyStoreError, Reserved, ScopedKey, StoreLimits,
     StoredResult, clock::StoreClock, write_op::WriteOp,
@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// The time for a check of readiness.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+const STORE_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// The time between two prunings. Each removes as many keys as calls have asked for since the last.
 const PRUNE_INTERVAL: Duration = Duration::from_millis(250);
 /// The number of keys of one pruning, which holds up other changes.
@@ -63,7 +63,7 @@ impl PostgresStore {
         let (queue, ops) = mpsc::unbounded_channel();
         let (disconnects, ended) = blocking::channel();
         let closing = CancellationToken::new();
-        let writer = Writer::new(Arc::clone(&database), limits, clock, test_clock.clone());
+        let writer = PostgresWriter::new(Arc::clone(&database), limits, clock, test_clock.clone());
         let running = writer.run(ops, closing.clone());
         database.spawn(async move {
             let _disconnects: blocking::Sender<()> = disconnects;
@@ -165,7 +165,7 @@ impl IdempotencyStore for PostgresStore {
         };
         Box::pin(async move {
             let late = || Err(KeyStoreError(Message::new("the database does not answer")));
-            tokio::time::timeout(CHECK_TIMEOUT, check).await.unwrap_or_else(|_| late())
+            tokio::time::timeout(STORE_CHECK_TIMEOUT, check).await.unwrap_or_else(|_| late())
         })
     }
 

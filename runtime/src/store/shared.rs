@@ -11,7 +11,7 @@ use crate::message::Message;
 
 /// The time for a check of readiness.
 #[cfg(all(feature = "http", feature = "postgres"))]
-const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+const DATABASE_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The database that the replicas of a server share. Without one, a server shares nothing with other processes.
 #[derive(Clone, Default)]
@@ -23,11 +23,10 @@ pub(crate) struct SharedDatabase {
 impl SharedDatabase {
     /// Whether the database answers. True without one.
     #[cfg(feature = "http")]
-    #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_self, reason = "nothing is shared"))]
     pub(crate) async fn answers(&self) -> bool {
         #[cfg(feature = "postgres")]
         if let Some(database) = &self.database {
-            return tokio::time::timeout(CHECK_TIMEOUT, database.check())
+            return tokio::time::timeout(DATABASE_CHECK_TIMEOUT, database.check())
                 .await
                 .is_ok_and(|check| check.is_ok());
         }

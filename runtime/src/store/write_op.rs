@@ -47,6 +47,7 @@ pub(super) enum WriteAnswer {
 
 impl WriteOp {
     /// Whether the change must reach the disk. Keys whose time is over are pruned again if it does not.
+    #[cfg(feature = "redb")]
     pub(super) fn is_durable(&self) -> bool {
         !matches!(self, Self::Prune { .. })
     }

@@ -13,8 +13,9 @@ pub(crate) struct StoreUnavailable;
 
 /// Why a call gets no task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotOpened {
+pub(crate) enum NoTask {
     Limit(TaskLimit),
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "nothing is shared"))]
     Store,
 }
 
@@ -41,14 +42,14 @@ impl Tasks {
         caller: &Caller,
         scopes: &'static [&'static str],
         timeout: Duration,
-    ) -> Result<Running, NotOpened> {
-        let running = self.open(caller, scopes, timeout).map_err(NotOpened::Limit)?;
+    ) -> Result<Running, NoTask> {
+        let running = self.open(caller, scopes, timeout).map_err(NoTask::Limit)?;
         #[cfg(feature = "postgres")]
         if let Some(shared) = &self.shared {
             let row = self.all().get(running.id()).map(super::row::write);
             let lifetime = timeout.saturating_mul(2).saturating_add(super::entry::MAX_RETENTION);
             let opened = shared.open(running.id(), caller, row.unwrap_or_default(), lifetime).await;
-            opened.map_err(|StoreUnavailable| NotOpened::Store)?;
+            opened.map_err(|StoreUnavailable| NoTask::Store)?;
         }
         Ok(running)
     }

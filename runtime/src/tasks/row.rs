@@ -20,7 +20,7 @@ pub(super) fn write(entry: &TaskEntry) -> Vec<u8> {
         }
         Stage::Ended { end, .. } => write_end(end),
     };
-    write_row(&Row {
+    write_row(&TaskRow {
         scopes: entry.scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         created: entry.created,
         changed: entry.changed,
@@ -31,7 +31,7 @@ pub(super) fn write(entry: &TaskEntry) -> Vec<u8> {
 }
 
 /// A task as it is written.
-pub(super) struct Row {
+pub(super) struct TaskRow {
     /// The scopes that the call needed.
     scopes: Vec<String>,
     created: Duration,
@@ -41,8 +41,8 @@ pub(super) struct Row {
     state: Value,
 }
 
-fn write_row(row: &Row) -> Vec<u8> {
-    let Row { scopes, created, changed, ttl, progress, state } = row;
+fn write_row(row: &TaskRow) -> Vec<u8> {
+    let TaskRow { scopes, created, changed, ttl, progress, state } = row;
     let [created, changed, ttl] = [created, changed, ttl].map(milliseconds);
     json!({
         "scopes": scopes, "created": created, "changed": changed, "ttl": ttl, "progress": progress, "state": state
@@ -52,10 +52,10 @@ fn write_row(row: &Row) -> Vec<u8> {
 }
 
 /// Reads a task; `None` if another version of the program wrote it in a way that this one does not know.
-pub(super) fn read(bytes: &[u8]) -> Option<Row> {
+pub(super) fn read(bytes: &[u8]) -> Option<TaskRow> {
     let row: Value = serde_json::from_slice(bytes).ok()?;
     let time = |name: &str| row[name].as_u64().map(Duration::from_millis);
-    Some(Row {
+    Some(TaskRow {
         scopes: row["scopes"].as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         created: time("created")?,
         changed: time("changed")?,
@@ -65,7 +65,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Row> {
     })
 }
 
-impl Row {
+impl TaskRow {
     /// Whether a caller holds the scopes that every request about the task needs.
     pub(super) fn is_within(&self, caller: &Caller) -> bool {
         self.scopes.iter().all(|scope| caller.holds(scope))

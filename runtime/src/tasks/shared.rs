@@ -19,7 +19,7 @@ use tokio::{
 use super::{
     AnswerStatus, End, Snapshot, StoreUnavailable, TaskState, Tasks,
     entry::TaskEntry,
-    row::{self, Row},
+    row::{self, TaskRow},
 };
 use crate::{
     database::{Database, DatabaseError, Runner, SharedTask, TASK_LEASE},
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The time between two look-ups of what callers asked other replicas.
-const POLL_INTERVAL: Duration = Duration::from_millis(500);
+const REQUEST_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// The time that a replica has to renew a lease that has run out, for example after the database was away.
 const RENEWAL_GRACE: Duration = Duration::from_secs(2);
 
@@ -107,7 +107,7 @@ impl SharedTasks {
         Ok(task.snapshot(id))
     }
 
-    async fn read(&self, caller: &Caller, id: &str) -> Result<Option<(Row, bool)>, StoreUnavailable> {
+    async fn read(&self, caller: &Caller, id: &str) -> Result<Option<(TaskRow, bool)>, StoreUnavailable> {
         let Some(SharedTask { caller: of, task, is_lost }) = self.database.read_task(id.to_owned()).await?
         else {
             return Ok(None);
@@ -181,7 +181,7 @@ async fn share(
     let mut unwritten: BTreeMap<String, News> = BTreeMap::new();
     let mut received = Vec::new();
     let mut renewed: Option<Instant> = None;
-    let mut polls = interval(POLL_INTERVAL);
+    let mut polls = interval(REQUEST_POLL_INTERVAL);
     polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {

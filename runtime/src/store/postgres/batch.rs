@@ -11,7 +11,7 @@ use super::{
     tables::{BatchTables, OWN_ROW},
 };
 use crate::{
-    database::{Connection, Parameter},
+    database::{DatabaseConnection, Parameter},
     store::{
         KeyState, Reserved, StoreLimits,
         clock::StoreClock,
@@ -51,7 +51,7 @@ impl Batch<'_> {
     /// own, finds its rows with another.
     pub(super) async fn commit(
         &self,
-        connection: &Connection,
+        connection: &DatabaseConnection,
         ops: &[WriteOp],
         is_sent: &mut bool,
     ) -> Result<Committed, Error> {
@@ -112,7 +112,11 @@ impl Batch<'_> {
     }
 
     /// Begins a transaction that prunes, and finds the keys whose time is over; `None` if there is nothing to prune.
-    async fn due(&self, connection: &Connection, ops: &[WriteOp]) -> Result<Option<Vec<DueKey>>, Error> {
+    async fn due(
+        &self,
+        connection: &DatabaseConnection,
+        ops: &[WriteOp],
+    ) -> Result<Option<Vec<DueKey>>, Error> {
         let limit = ops.iter().find_map(|op| match op {
             WriteOp::Prune { limit, .. } => Some(*limit),
             _ => None,

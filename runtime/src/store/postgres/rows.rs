@@ -15,10 +15,10 @@ pub(super) const READ_KEYS: &str = "\
     LEFT JOIN candor.keys AS row ON row.deployment = $1 AND row.key = ANY ($2)";
 
 /// The states of a row, as the column `state` has them.
-pub(super) const OPEN: i16 = 0;
-pub(super) const COMPLETED: i16 = 1;
-pub(super) const COMPLETED_DIGEST: i16 = 2;
-pub(super) const TOMBSTONE: i16 = 3;
+pub(super) const OPEN_STATE: i16 = 0;
+pub(super) const COMPLETED_STATE: i16 = 1;
+pub(super) const DIGEST_STATE: i16 = 2;
+pub(super) const TOMBSTONE_STATE: i16 = 3;
 
 /// A row of the database.
 pub(super) struct StoredKey {
@@ -42,9 +42,9 @@ pub(super) fn read(rows: &[Row]) -> Result<(u64, Vec<StoredKey>), Error> {
 
 fn read_key(row: &Row) -> Result<StoredKey, Error> {
     let end = match row.try_get::<_, i16>(9)? {
-        OPEN => RecordEnd::Open,
-        TOMBSTONE => RecordEnd::Tombstone(number(row, 10)?),
-        COMPLETED_DIGEST => {
+        OPEN_STATE => RecordEnd::Open,
+        TOMBSTONE_STATE => RecordEnd::Tombstone(number(row, 10)?),
+        DIGEST_STATE => {
             let (sha256, bytes) = (digest(row, 11)?, number(row, 12)?);
             RecordEnd::Completed(number(row, 10)?, StoredResult::Digest { sha256, bytes })
         }

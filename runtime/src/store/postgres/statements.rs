@@ -3,7 +3,7 @@
 use tokio_postgres::{Error, Statement};
 
 use super::rows::READ_KEYS;
-use crate::database::Connection;
+use crate::database::DatabaseConnection;
 
 const ADD_CALLERS: &str = "\
     INSERT INTO candor.callers (deployment, caller) \
@@ -47,7 +47,7 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    pub(super) async fn of(connection: &Connection) -> Result<Self, Error> {
+    pub(super) async fn of(connection: &DatabaseConnection) -> Result<Self, Error> {
         let [
             add_callers,
             lock_callers,

@@ -9,11 +9,13 @@ use futures::future::OptionFuture;
 use tokio_postgres::{Error, Row};
 
 use super::{
-    rows::{self, COMPLETED, COMPLETED_DIGEST, OPEN, StoredKey, TOMBSTONE, array, signed, unsigned},
+    rows::{
+        self, COMPLETED_STATE, DIGEST_STATE, OPEN_STATE, StoredKey, TOMBSTONE_STATE, array, signed, unsigned,
+    },
     statements::Statements,
 };
 use crate::{
-    database::{Connection, Parameter},
+    database::{DatabaseConnection, Parameter},
     store::{
         StoredResult,
         clock::StoreClock,
@@ -86,7 +88,7 @@ impl BatchTables {
     /// Writes all rows that were changed, and commits.
     pub(super) async fn write(
         &self,
-        connection: &Connection,
+        connection: &DatabaseConnection,
         statements: &Statements,
         deployment: i32,
         is_probe: bool,
@@ -173,14 +175,14 @@ impl<'a> KeyColumns<'a> {
         self.repeatable.push(record.repeatable);
         self.task.push(record.task.as_deref());
         let (state, ended, result, size) = match &record.end {
-            RecordEnd::Open => (OPEN, None, None, None),
+            RecordEnd::Open => (OPEN_STATE, None, None, None),
             RecordEnd::Completed(at, StoredResult::Kept(text)) => {
-                (COMPLETED, Some(*at), Some(text.as_bytes()), Some(text.len() as u64))
+                (COMPLETED_STATE, Some(*at), Some(text.as_bytes()), Some(text.len() as u64))
             }
             RecordEnd::Completed(at, StoredResult::Digest { sha256, bytes }) => {
-                (COMPLETED_DIGEST, Some(*at), Some(sha256.as_slice()), Some(*bytes))
+                (DIGEST_STATE, Some(*at), Some(sha256.as_slice()), Some(*bytes))
             }
-            RecordEnd::Tombstone(at) => (TOMBSTONE, Some(*at), None, None),
+            RecordEnd::Tombstone(at) => (TOMBSTONE_STATE, Some(*at), None, None),
         };
         self.state.push(state);
         self.ended.push(ended.map(signed));

@@ -7,9 +7,31 @@ use crate::{
     database::tests::{end_connections, new_deployment},
     store::{
         IdempotencyStore as _, KeyState,
-        conformance::{attempt, key},
+        conformance::{attempt, conform, key},
+        model::behaves_as_the_model,
     },
 };
+
+/// A store of a new deployment.
+fn new_store(limits: StoreLimits, clock: Clock) -> Arc<dyn IdempotencyStore> {
+    Arc::new(PostgresStore::new(new_deployment().open(), limits, clock))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a database: set CANDOR_TEST_POSTGRES to its address"]
+async fn postgres_store_conforms() {
+    conform(new_store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a database: set CANDOR_TEST_POSTGRES to its address"]
+async fn postgres_store_behaves_as_the_model() {
+    for seed in 0..10 {
+        // The database outlives a replica, and does not know which attempts were those of a dead one.
+        let clock = Clock::manual();
+        behaves_as_the_model(new_store(StoreLimits::default(), clock.clone()), clock, seed, 120).await;
+    }
+}
 
 fn store(database: Arc<Database>) -> PostgresStore {
     PostgresStore::new(database, StoreLimits::default(), Clock::default())
@@ -27,6 +49,17 @@ async fn replicas_reserve_a_key_once() {
         let reserved = futures::future::try_join_all(tries).await.unwrap();
         assert_eq!(reserved.iter().filter(|reserved| **reserved == Reserved::Yes).count(), 1, "{reserved:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a database: set CANDOR_TEST_POSTGRES to its address"]
+async fn attempt_finds_its_own_reservation() {
+    let store = store(new_deployment().open());
+    // As after a connection that ended before the answer.
+    for _ in 0..2 {
+        assert_eq!(store.reserve(key(1, 1), attempt(1, false)).await, Ok(Reserved::Yes));
+    }
+    assert!(matches!(store.reserve(key(1, 1), attempt(2, false)).await, Ok(Reserved::Taken(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,7 +32,7 @@ const REPAIR_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_REPAIR_AGE: Duration = Duration::from_secs(600);
 
 /// The task that writes.
-pub(super) struct Writer {
+pub(super) struct PostgresWriter {
     database: Arc<Database>,
     limits: StoreLimits,
     time: Clock,
@@ -50,7 +50,7 @@ struct Repair {
     op: WriteOp,
 }
 
-impl Writer {
+impl PostgresWriter {
     pub(super) fn new(
         database: Arc<Database>,
         limits: StoreLimits,
