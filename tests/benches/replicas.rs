@@ -6,9 +6,10 @@
 //! same writes on `redb` stand beside it. `replay` compares a replayed call with a query for one row.
 
 use std::{
+    ffi::OsString,
     fmt::Write as _,
     future::Future,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -26,15 +27,15 @@ use tokio_postgres::{Client, NoTls};
 
 const CALLERS: u64 = 64;
 const REPLICAS: usize = 3;
-const WRITES: u64 = 10_000;
-const REPLAYS: u64 = 5_000;
-const ROUNDS: usize = 5;
+const WRITES: u64 = 5_000;
+const REPLAYS: u64 = 1_000;
+const ROUNDS: usize = 3;
 
 const RESERVE: &str = "\
     INSERT INTO bench.keys (deployment, key, caller, fingerprint, attempt, began, lease_end, repeatable, state, due) \
-    VALUES (0, $1, $2, $2, $3, $4, $4 + 60000, false, 0, $4 + 60000) ON CONFLICT DO NOTHING RETURNING key";
+    VALUES (0, $1, $2, $2, $3, $4, $4::bigint + 60000, false, 0, $4::bigint + 60000) ON CONFLICT DO NOTHING RETURNING key";
 const COMPLETE: &str = "\
-    UPDATE bench.keys SET state = 1, ended = $3, result = $4, result_size = length($4), due = $3 + 86400000 \
+    UPDATE bench.keys SET state = 1, ended = $3, result = $4, result_size = length($4::bytea), due = $3::bigint + 86400000 \
     WHERE deployment = 0 AND key = $1 AND attempt = $2 AND state = 0";
 const POINT: &str = "SELECT state, result FROM bench.keys WHERE deployment = 0 AND key = $1";
 
@@ -60,8 +61,13 @@ fn set(run: u64, key: u64) -> String {
     params
 }
 
-fn server(store: KeyStore) -> Service {
+/// A replica, with the key that all of them share if they share a store.
+fn server(store: KeyStore, state_key: Option<&Path>) -> Service {
     let server = Server::new("bench", "1.0.0").sandbox(Sandbox::Off).tools(tools![set_price]).unaudited();
+    let server = match state_key {
+        Some(file) => server.state_key(file),
+        None => server,
+    };
     let store = store.max_keys_per_caller(u64::MAX).max_keys(u64::MAX);
     server.idempotency(store).build().expect("the store can be opened")
 }
@@ -84,16 +90,23 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     Builder::new_multi_thread().enable_all().build().expect("a runtime").block_on(work)
 }
 
-/// Creates the tables of the store, and those of the bare loop.
-fn migrate(url: &str) {
+/// Creates the tables of the store, those of the bare loop, and the key of the replicas, whose file it returns.
+fn migrate(url: &str, folder: &Path) -> PathBuf {
     let migrate = ["bench", "store", "migrate", "--store", url];
     Server::new("bench", "1.0.0").main_from(migrate);
+    let file = folder.join("state-key");
+    let new_key =
+        ["bench", "state-key", "new", "--file"].map(OsString::from).into_iter().chain([file.clone().into()]);
+    Server::new("bench", "1.0.0").main_from(new_key);
     block_on(async {
         let client = connect(url).await;
         let tables = "DROP SCHEMA IF EXISTS bench CASCADE; CREATE SCHEMA bench; \
             CREATE TABLE bench.keys (LIKE candor.keys INCLUDING ALL)";
         client.batch_execute(tables).await.expect("the tables can be created");
+        let forget = "UPDATE candor.deployments SET state_key = NULL WHERE name = 'bench'";
+        client.batch_execute(forget).await.expect("the key of the last run can be forgotten");
     });
+    file
 }
 
 async fn connect(url: &str) -> Client {
@@ -185,17 +198,19 @@ fn digest(run: u64, number: u64) -> Vec<u8> {
 }
 
 fn durable(url: &str) {
-    migrate(url);
+    let folder = tempfile::tempdir().expect("a folder");
+    let state_key = migrate(url, folder.path());
     let mut ratios = Vec::new();
     for round in 0..ROUNDS {
         let run = u64::from(std::process::id()) << 16 | round as u64;
         let before = bare(url, run << 1);
-        let services: Vec<_> = (0..REPLICAS).map(|_| server(KeyStore::postgres(url))).collect();
+        let services: Vec<_> =
+            (0..REPLICAS).map(|_| server(KeyStore::postgres(url), Some(&state_key))).collect();
         let replicas = writes(&services, run);
         drop(services);
         let bare = f64::midpoint(before, bare(url, run << 1 | 1));
-        let folder = tempfile::tempdir().expect("a folder");
-        let redb = writes(&[server(KeyStore::at(path(&folder)))], run);
+        let keys = folder.path().join(format!("keys-{round}"));
+        let redb = writes(&[server(KeyStore::at(keys), None)], run);
         println!(
             "{:24} three replicas: {replicas:6.0} calls/s   bare loop: {bare:6.0} calls/s   ratio: {:.2}   redb: {redb:6.0} calls/s",
             "durable writes",
@@ -207,14 +222,11 @@ fn durable(url: &str) {
     println!("durable writes           median ratio: {:.2} (at least 0.5)", ratios[ROUNDS / 2]);
 }
 
-fn path(folder: &tempfile::TempDir) -> &Path {
-    folder.path()
-}
-
 fn replay(url: &str) {
-    migrate(url);
+    let folder = tempfile::tempdir().expect("a folder");
+    let state_key = migrate(url, folder.path());
     let run = u64::from(std::process::id()) << 20;
-    let service = server(KeyStore::postgres(url));
+    let service = server(KeyStore::postgres(url), Some(&state_key));
     let mut ratios = Vec::new();
     let median = |mut times: Vec<Duration>| {
         times.sort_unstable();
