@@ -204,7 +204,8 @@ async fn share(
             }
             _ = polls.tick() => {
                 let Some(tasks) = tasks.upgrade() else { return };
-                if tasks.is_running() {
+                // A task that has ended here runs for the other replicas until its end is written.
+                if tasks.is_running() || !unwritten.is_empty() {
                     if renewed.is_none_or(|at| at.elapsed() > TASK_LEASE / 5)
                         && database.renew_tasks(runner).await.is_ok()
                     {
