@@ -97,8 +97,9 @@ fn call_for(time: Duration) {
 }
 
 fn server(flags: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_declared"));
-    command.args(["serve", "--grant", "read:prices"]).args(flags).env_remove("RUST_LOG");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_declared_http"));
+    command.args(["serve", "--grant", "read:prices"]).args(flags);
+    command.env("UNSANDBOXED", "1").env_remove("RUST_LOG");
     command
 }
 
