@@ -26,6 +26,10 @@ use candor_tests::comparison::{
     workload::{Workload, measure_in_turns},
 };
 use serde_json::json;
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 const ARGUMENTS: &str = r#"{"name":"get_price_async","arguments":{"symbol":"AAPL","lots":3}}"#;
 const ANSWER: &str = "669.06";
@@ -47,8 +51,14 @@ fn main() {
     println!("metrics of 1000 tools    {:9.1} µs", text.median());
     processes();
     let off = calls("without lines");
-    // A subscriber stays for the rest of the process.
-    tracing_subscriber::fmt().json().with_writer(io::sink).init();
+    // The lines of `serve`, without spans and without those of libraries. A subscriber stays for the rest of the process.
+    let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    let is_written = |metadata: &Metadata<'_>| {
+        !metadata.is_span() && *metadata.level() <= Level::INFO && metadata.target().starts_with("candor")
+    };
+    let lines =
+        lines.with_writer(io::sink).with_filter(filter_fn(is_written).with_max_level_hint(Level::INFO));
+    tracing_subscriber::registry().with(lines).init();
     let on = calls("with lines");
     report("a call in process", &on, &off);
 }
