@@ -21,6 +21,8 @@ const TOOL_LABEL: &str = "gen_ai_tool_name";
 const ERROR_LABEL: &str = "error_type";
 /// The type of the error of a request whose client did not wait for the answer.
 const ABANDONED_ERROR: &str = "cancelled";
+/// The most calls of one series.
+const MAX_SERIES_CALLS: u64 = 1 << 40;
 /// The last line of a whole text.
 const LAST_LINE: &str = "# EOF";
 /// The values of this moment that are shown, each with its name for people.
@@ -95,7 +97,7 @@ impl Scrape {
             }
             return Some(());
         }
-        let count = as_u64(sample.value);
+        let count = count(sample.value);
         match sample.name {
             "candor_denials_total" if tool.is_none() && count > 0 => {
                 *self.denials.entry(sample.label("denied_by")?.to_owned()).or_default() += count;
@@ -112,7 +114,7 @@ impl Scrape {
 
     /// Counts a series of the histogram: `_bucket`, `_count` or `_sum`.
     fn duration(&mut self, part: &str, sample: &Sample<'_>) {
-        let (count, error) = (as_u64(sample.value), sample.label(ERROR_LABEL));
+        let (count, error) = (count(sample.value), sample.label(ERROR_LABEL));
         // A call of a tool that does not exist is a denial.
         let Some(tool) = sample.label(TOOL_LABEL) else { return };
         if !self.tools.contains_key(tool) {
@@ -186,11 +188,16 @@ impl ScrapedTool {
 
     /// Returns the upper bound of the bucket that holds the percentile; of the bucket without one, its lower bound.
     fn percentile(&self, percent: u64) -> Option<u64> {
-        let rank = (self.calls * percent).div_ceil(100).max(1);
-        let (bound, _) = self.buckets.iter().find(|(_, calls)| **calls >= rank)?;
+        let rank = (u128::from(self.calls) * u128::from(percent)).div_ceil(100).max(1);
+        let (bound, _) = self.buckets.iter().find(|(_, calls)| u128::from(**calls) >= rank)?;
         let finite = || self.buckets.keys().rev().find(|bound| **bound < u64::MAX);
         if *bound < u64::MAX { Some(*bound) } else { finite().copied() }
     }
+}
+
+/// Reads a number of calls. One that no server reaches is cut, so that sums of any text fit.
+fn count(value: f64) -> u64 {
+    as_u64(value).min(MAX_SERIES_CALLS)
 }
 
 /// Whether a JSON-RPC error says that the tool did not run. The others are an internal error, and a question that was not
@@ -249,7 +256,8 @@ unknown{label="a \"quoted\\ \n} text, with=signs"} 1e3
         assert_eq!(reason("<!doctype html>\n<html>"), NotMetrics::Line(1));
         assert_eq!(reason("{\"error\": 1}"), NotMetrics::Line(1));
         assert_eq!(reason(""), NotMetrics::Cut);
-        assert_eq!(reason(&TEXT[..TEXT.len() / 2]), NotMetrics::Line(10));
+        let (tenth, _) = TEXT.match_indices('\n').nth(8).unwrap();
+        assert_eq!(reason(&TEXT[..tenth + 60]), NotMetrics::Line(10));
         assert_eq!(reason(TEXT.strip_suffix("# EOF\n").unwrap()), NotMetrics::Cut);
         assert_eq!(reason("up 1\n# EOF\n"), NotMetrics::OfAnotherProgram);
         for wrong in ["a{b=\"c} 1", "a{b=c} 1", "a b", "a", "a{b=\"c\"}1", "{} 1", "a{b=\"\\q\"} 1"] {
@@ -263,6 +271,6 @@ unknown{label="a \"quoted\\ \n} text, with=signs"} 1e3
             let name = "mcp_server_operation_duration_seconds_count{mcp_method_name=\"tools/call\",gen_ai_tool_name=\"a\"}";
             scraped(&format!("{name} {value}\n# EOF\n"), None).unwrap().all.calls
         };
-        assert_eq!([series("NaN"), series("-3"), series("+Inf"), series("2.0")], [0, 0, u64::MAX, 2]);
+        assert_eq!([series("NaN"), series("-3"), series("+Inf"), series("2.0")], [0, 0, MAX_SERIES_CALLS, 2]);
     }
 }
