@@ -47,7 +47,7 @@ pub struct Descriptor {
     pub deprecated: Option<Deprecated>,
     /// The reason why the tool cannot be sandboxed.
     pub unsandboxed: Option<&'static str>,
-    /// What the public sees of a call, for stores whose `openWorldHint` means that.
+    /// The effect of a call that the public sees, for stores whose `openWorldHint` means that.
     pub public_effect: Option<&'static str>,
     /// Whether the function takes the context of the call, [`Call`](crate::Call).
     pub takes_call: bool,
