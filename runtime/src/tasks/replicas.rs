@@ -27,11 +27,14 @@ impl Tasks {
         shared: &SharedDatabase,
     ) -> Arc<Self> {
         #[cfg(feature = "postgres")]
-        return Arc::new_cyclic(|tasks| Self {
-            clock,
-            by_id: std::sync::Mutex::default(),
-            shared: shared.database().map(|database| super::SharedTasks::start(database, tasks.clone())),
-        });
+        {
+            let (shared, publisher) = shared.database().map(super::SharedTasks::new).unzip();
+            let tasks = Arc::new(Self { clock, by_id: std::sync::Mutex::default(), shared });
+            if let Some(publisher) = publisher {
+                publisher.start(&tasks);
+            }
+            tasks
+        }
         #[cfg(not(feature = "postgres"))]
         Arc::new(Self::new(clock))
     }

@@ -57,14 +57,28 @@ impl News {
     }
 }
 
+/// The part of [`SharedTasks`] that is started once there are tasks to share.
+pub(super) struct TaskPublisher {
+    database: Arc<Database>,
+    runner: Runner,
+    changes: mpsc::UnboundedReceiver<(String, News)>,
+}
+
+impl TaskPublisher {
+    /// Publishes the changes of `tasks`, and does as callers ask of them, until the server ends.
+    pub(super) fn start(self, tasks: &Arc<Tasks>) {
+        let Self { database, runner, changes } = self;
+        database.spawn(share(Arc::clone(&database), runner, Arc::downgrade(tasks), changes));
+    }
+}
+
 impl SharedTasks {
-    /// Starts the task that publishes those of `tasks`, and does as callers ask of them.
-    pub(super) fn start(database: &Arc<Database>, tasks: Weak<Tasks>) -> Self {
+    pub(super) fn new(database: &Arc<Database>) -> (Self, TaskPublisher) {
         let mut runner = Runner::default();
         getrandom::fill(&mut runner).expect("the operating system provides random bytes");
         let (news, changes) = mpsc::unbounded_channel();
-        database.spawn(share(Arc::clone(database), runner, tasks, changes));
-        Self { database: Arc::clone(database), runner, news }
+        let publisher = TaskPublisher { database: Arc::clone(database), runner, changes };
+        (Self { database: Arc::clone(database), runner, news }, publisher)
     }
 
     /// Adds a task before its handler begins, so that the other replicas know it when the client does.
