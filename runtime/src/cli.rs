@@ -122,7 +122,7 @@ enum Command {
     /// Sum up the calls: their number, failures and durations a tool, and which tools changed
     ///
     /// Reads the audit log, or the metrics of a running server. Exit codes: 0 done; 1 printed, but the log has faults and calls
-    /// may be missing; 2 there is no log to read, or no server answers.
+    /// may be missing; 2 the log could not be read, or the server did not answer.
     Stats(Box<stats::StatsArgs>),
     /// Create the tables of a database that replicas share
     #[cfg_attr(not(feature = "postgres"), command(hide = true))]

@@ -12,6 +12,7 @@ pub(crate) mod error;
 pub(crate) mod finite;
 pub(crate) mod form;
 pub(crate) mod handler;
+pub(crate) mod literal;
 pub(crate) mod outcome;
 pub(crate) mod output;
 pub(crate) mod progress;

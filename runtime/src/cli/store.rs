@@ -205,7 +205,7 @@ impl MigrateArgs {
     }
 
     #[cfg(not(feature = "postgres"))]
-    #[expect(clippy::unused_self, reason = "there is no database")]
+    #[expect(clippy::unused_self, reason = "the same as with the feature `postgres`")]
     fn run(self, _: &str) -> ExitCode {
         fail(&missing_feature("postgres"))
     }
