@@ -1,7 +1,10 @@
 //! Servers whose descriptors run out: no sandbox opens, and everything works again when there are descriptors.
 #![cfg(target_os = "linux")]
 
-use std::{path::Path, process::Command};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use candor::Revision;
 use candor_tests::{
@@ -48,6 +51,15 @@ async fn assert_no_lie_succeeds(server: &HttpServer, folder: &Path) {
         }
     }
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
+}
+
+#[test]
+fn start_without_descriptors_says_what_to_type() {
+    for limit in 6..40 {
+        let output = scarce(limit).arg("serve").stdin(Stdio::null()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() || stderr.contains("`ulimit -n 4096`"), "{limit}: {output:?}");
+    }
 }
 
 #[tokio::test]

@@ -144,7 +144,9 @@ impl ServeOptions {
             Err(error) => return fail(&error),
         };
         exporting.add(&service);
-        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        let runtime = descriptors::check_start()
+            .and_then(|()| tokio::runtime::Builder::new_multi_thread().enable_all().build());
+        let runtime = match runtime {
             Ok(runtime) => runtime,
             Err(error) => {
                 return fail(&Message::failure("the threads of the server cannot be started", &error));
