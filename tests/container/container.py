@@ -60,19 +60,16 @@ def root(image: Image):
         data.mkdir()
         os.chown(data, *map(int, image.user.split(":")))
         mount("-t", "tmpfs", "none", str(top))
-        linked = subprocess.run(["ldd", os.environ["PRICES"]], check=True, capture_output=True, text=True).stdout
-        for library in re.findall(r"(/\S+) \(0x", linked):
-            put(pathlib.Path(library), top / library[1:])
-        put(pathlib.Path(os.environ["PRICES"]), top / image.program[1:])
+        fill(image, top)
         tokens = top / image.tokens[1:]
-        tokens.parent.mkdir(parents=True)
+        tokens.parent.mkdir(parents=True, exist_ok=True)
         key = hashlib.sha256(KEY.encode()).hexdigest()
         tokens.write_text(f'[[token]]\nsubject = "test"\nscopes = {json.dumps(SCOPES)}\nsha256 = "{key}"\n')
         tokens.chmod(0o600)
         os.chown(tokens, *map(int, image.user.split(":")))
         volume = top / image.volume[1:]
         for folder in [volume, top / "proc", top / "dev"]:
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)
         (top / "dev/null").touch()
         mount("--bind", str(data), str(volume))
         mount("--bind", "/dev/null", str(top / "dev/null"))
@@ -82,6 +79,17 @@ def root(image: Image):
         finally:
             for mounted in [volume, top / "dev/null", top]:
                 subprocess.run(["umount", "--lazy", str(mounted)], check=True)
+
+
+def fill(image: Image, top: pathlib.Path):
+    """Copies the files of an image that was built, or else the program of this checkout and its libraries."""
+    if built := os.environ.get("IMAGE_ROOT"):
+        subprocess.run(["cp", "--archive", f"{built}/.", str(top)], check=True)
+        return
+    linked = subprocess.run(["ldd", os.environ["PRICES"]], check=True, capture_output=True, text=True).stdout
+    for library in re.findall(r"(/\S+) \(0x", linked):
+        put(pathlib.Path(library), top / library[1:])
+    put(pathlib.Path(os.environ["PRICES"]), top / image.program[1:])
 
 
 def put(file: pathlib.Path, where: pathlib.Path):
