@@ -134,12 +134,16 @@ impl UserCrate {
     /// Builds the crate and all that it depends on.
     fn build_all(&self, arguments: &[&str]) -> Duration {
         let _ = fs::remove_dir_all(self.folder.join("target"));
-        self.build(arguments)
+        // A dependency from a registry is never built incrementally; here, Candor has a path.
+        self.run(self.cargo(arguments).env("CARGO_INCREMENTAL", "0"))
     }
 
     /// Runs cargo, and returns its CPU time.
     fn build(&self, arguments: &[&str]) -> Duration {
-        let before = child_cpu_time();
+        self.run(&mut self.cargo(arguments))
+    }
+
+    fn cargo(&self, arguments: &[&str]) -> Command {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(arguments).args(["--quiet"]).current_dir(&self.folder).stdin(Stdio::null());
         // The variables of the cargo that runs this benchmark are not those of a user.
@@ -147,8 +151,13 @@ impl UserCrate {
             cargo.env_remove(name);
         }
         cargo.env_remove("CARGO_INCREMENTAL").env("CARGO_TARGET_DIR", self.folder.join("target"));
+        cargo
+    }
+
+    fn run(&self, cargo: &mut Command) -> Duration {
+        let before = child_cpu_time();
         let status = cargo.status().expect("cargo runs");
-        assert!(status.success(), "`cargo {}` failed in {}", arguments.join(" "), self.folder.display());
+        assert!(status.success(), "{cargo:?} failed in {}", self.folder.display());
         child_cpu_time().saturating_sub(before)
     }
 
