@@ -27,6 +27,8 @@ CHECKS = [
     faults.database,
     faults.clocks,
     deploys.rolling_deploy,
+    deploys.redeclared,
+    deploys.migration,
     deploys.sessions,
     settings.bad_settings,
     settings.least_rights,

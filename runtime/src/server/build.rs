@@ -78,6 +78,10 @@ impl<C: State> Server<C> {
         let previews = Previews::new(std::mem::take(&mut config.previews), &registry)?;
         let (keeping, clock) = (config.keeping, &config.bounds.clock);
         let keys = idempotency::open(keeping, &registry, clock, config.key_argument, &shared)?;
+        if keys.is_some() {
+            // Before the key is an argument: whether it is one changes no effect.
+            registry.digest_effects(contract::effect_digest_of);
+        }
         if keys.as_ref().is_some_and(|keys| keys.takes_argument) {
             registry.add_key_argument()?;
         }

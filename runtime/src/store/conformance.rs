@@ -21,7 +21,8 @@ pub(super) fn key(caller: u8, key: u8) -> ScopedKey {
 }
 
 pub(super) fn attempt(id: u128, repeatable: bool) -> Attempt {
-    Attempt { id: AttemptId(id), fingerprint: [9; 32], lease: LEASE, repeatable, task: None }
+    let (fingerprint, declaration) = ([9; 32], [8; 32]);
+    Attempt { id: AttemptId(id), fingerprint, declaration, lease: LEASE, repeatable, task: None }
 }
 
 fn kept(text: &str) -> StoredResult {
@@ -82,6 +83,7 @@ async fn one_attempt_holds_a_key(case: Case) {
     case.clock.advance(ONE_MS);
     let KeyState::InProgress(held) = case.state(own).await else { panic!("it is in progress") };
     assert_eq!((held.id, held.fingerprint, held.lease_left), (AttemptId(1), [9; 32], just_before(LEASE)));
+    assert_eq!(held.declaration, Some([8; 32]));
     assert_eq!(held.task.as_deref(), Some("task"));
     assert_eq!(case.reserve(own, attempt(2, false)).await, Reserved::Taken(KeyState::InProgress(held)));
     assert_eq!(case.state(other).await, KeyState::Absent);
@@ -92,7 +94,8 @@ async fn one_attempt_holds_a_key(case: Case) {
     assert_eq!(case.state(own).await, KeyState::Absent);
     assert_eq!(case.reserve(own, attempt(3, false)).await, Reserved::Yes);
     assert!(case.complete(own, 3, "three").await);
-    assert_eq!(case.completed(own).await, Some(kept("three")));
+    let KeyState::Completed(past, result) = case.state(own).await else { panic!("it is completed") };
+    assert_eq!((past.id, past.declaration, result), (AttemptId(3), Some([8; 32]), kept("three")));
     // The end is final.
     assert!(!case.complete(own, 3, "again").await);
     assert!(!case.store.release(own, AttemptId(3)).await.unwrap());

@@ -100,6 +100,38 @@ fn deliver_to(
     Ok(address.to_owned())
 }
 
+/// A tool as version 1 of the server declares it.
+mod version_1 {
+    use super::{Effects, mcp_tool};
+
+    /// Book a thing.
+    #[mcp_tool(additive, closed_world, public)]
+    pub(super) fn book(
+        effects: &Effects,
+        /// The thing.
+        item: &str,
+    ) -> String {
+        effects.add(format!("booked {item}"));
+        item.to_owned()
+    }
+}
+
+/// The same tool as version 2 declares it.
+mod version_2 {
+    use super::{Effects, mcp_tool};
+
+    /// Book a thing in place of what is booked.
+    #[mcp_tool(destructive, closed_world, public)]
+    pub(super) fn book(
+        effects: &Effects,
+        /// The thing.
+        item: &str,
+    ) -> String {
+        effects.add(format!("booked {item} alone"));
+        item.to_owned()
+    }
+}
+
 /// Say which version this is.
 #[mcp_tool(read_only, closed_world, public)]
 fn version() -> String {
@@ -114,6 +146,7 @@ fn version_of_server() -> String {
 fn main() -> std::process::ExitCode {
     // Commands that call no tool need no file.
     let file = env::var_os("ORDERS").unwrap_or_default();
+    let is_version_2 = version_of_server().starts_with("2.");
     let app = App { effects: Effects::File(file.into()), gate: Gate::closed() };
     Server::new("orders", version_of_server())
         .state(app)
@@ -132,6 +165,7 @@ fn main() -> std::process::ExitCode {
             version,
             look
         ])
+        .tools(if is_version_2 { tools![version_2::book] } else { tools![version_1::book] })
         .tools(if env::var_os("ORDERS_REQUIRED").is_some() { tools![throw_away] } else { tools![] })
         .main()
 }

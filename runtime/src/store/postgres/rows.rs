@@ -10,7 +10,7 @@ use crate::store::{
 /// The columns of a key, in the order in which they are read and written.
 pub(super) const READ_KEYS: &str = "\
     SELECT moment.now, row.key, row.caller, row.fingerprint, row.attempt, row.began, row.lease_end, row.repeatable, \
-        row.task, row.state, row.ended, row.result, row.result_size, row.due \
+        row.task, row.state, row.ended, row.result, row.result_size, row.due, row.declaration \
     FROM (SELECT floor(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint AS now) AS moment \
     LEFT JOIN candor.keys AS row ON row.deployment = $1 AND row.key = ANY ($2)";
 
@@ -60,6 +60,7 @@ fn read_key(row: &Row) -> Result<StoredKey, Error> {
         record: KeyRecord {
             caller: digest(row, 2)?,
             fingerprint: digest(row, 3)?,
+            declaration: row.try_get::<_, Option<&[u8]>>(14)?.map(array),
             attempt: AttemptId(u128::from_be_bytes(attempt)),
             began: number(row, 5)?,
             lease_end: number(row, 6)?,

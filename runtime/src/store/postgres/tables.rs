@@ -162,6 +162,7 @@ struct KeyColumns<'a> {
     result: Vec<Option<&'a [u8]>>,
     result_size: Vec<Option<i64>>,
     due: Vec<i64>,
+    declaration: Vec<Option<&'a [u8]>>,
 }
 
 impl<'a> KeyColumns<'a> {
@@ -189,9 +190,10 @@ impl<'a> KeyColumns<'a> {
         self.result.push(result);
         self.result_size.push(size.map(signed));
         self.due.push(signed(due));
+        self.declaration.push(record.declaration.as_ref().map(<[u8; 32]>::as_slice));
     }
 
-    fn parameters<'p>(&'p self, deployment: &'p i32) -> [Parameter<'p>; 14] {
+    fn parameters<'p>(&'p self, deployment: &'p i32) -> [Parameter<'p>; 15] {
         [
             deployment,
             &self.key,
@@ -207,6 +209,7 @@ impl<'a> KeyColumns<'a> {
             &self.result,
             &self.result_size,
             &self.due,
+            &self.declaration,
         ]
     }
 }
