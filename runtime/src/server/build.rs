@@ -104,7 +104,7 @@ impl<C: State> Server<C> {
             visibility: config.visibility,
             sandboxes,
             limits,
-            #[cfg(feature = "http")]
+            #[cfg(any(feature = "http", feature = "postgres"))]
             shared: shared.clone(),
             tasks: Tasks::start(config.bounds.clock.clone(), &shared),
             confirmations: Confirmations::new(config.bounds.clock, &state_key, shared),

@@ -14,6 +14,13 @@ pub(super) const READ_KEYS: &str = "\
     FROM (SELECT floor(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint AS now) AS moment \
     LEFT JOIN candor.keys AS row ON row.deployment = $1 AND row.key = ANY ($2)";
 
+/// The columns of one key, in the same order.
+pub(super) const READ_KEY: &str = "\
+    SELECT floor(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint, row.key, row.caller, row.fingerprint, \
+        row.attempt, row.began, row.lease_end, row.repeatable, row.task, row.state, row.ended, row.result, row.result_size, \
+        row.due, row.declaration \
+    FROM candor.keys AS row WHERE row.deployment = $1 AND row.key = $2";
+
 /// The states of a row, as the column `state` has them.
 pub(super) const OPEN_STATE: i16 = 0;
 pub(super) const COMPLETED_STATE: i16 = 1;
