@@ -52,7 +52,7 @@ pub(crate) use self::{
     connection::DatabaseConnection,
     error::DatabaseError,
     rates::RateCell,
-    tasks::{Runner, SharedTask, TASK_LEASE, TaskRequests},
+    tasks::{Runner, SharedTask, TASK_LEASE, TaskChange, TaskRequests},
     timeouts::STATEMENT_TIMEOUT,
 };
 use self::{call_runtime::{CallRuntime, Connector}, connection::DatabaseTime, slot::ConnectionSlot};

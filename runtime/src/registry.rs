@@ -25,7 +25,7 @@ pub(crate) struct Definition {
     /// The digest of the whole definition, as in `tools.lock.json`; empty until [`Registry::digest`].
     pub(crate) digest: String,
     /// The digest of the part of the declaration on which the effect of a call depends; zeros until
-    /// [`Registry::digest_effects`], and for a tool that takes no idempotency key.
+    /// [`Registry::digest_effects`], and for tools whose calls are never compared.
     pub(crate) effect_digest: [u8; 32],
 }
 
@@ -89,11 +89,14 @@ impl Registry {
         }
     }
 
-    /// Keeps the digest of the part of each declaration on which the effect of a call depends, for tools that take an
-    /// idempotency key.
-    pub(crate) fn digest_effects(&mut self, digest: impl Fn(&Definition) -> [u8; 32]) {
-        let takes_key = |tool: &&mut Definition| tool.descriptor.idempotency_key != IdempotencyKey::None;
-        for tool in self.tools.iter_mut().filter(takes_key) {
+    /// Keeps the digest of the part of each declaration on which the effect of a call depends, for tools whose calls are
+    /// compared with earlier ones: with `has_keys`, those that take an idempotency key, and those that answer with a task.
+    pub(crate) fn digest_effects(&mut self, has_keys: bool, digest: impl Fn(&Definition) -> [u8; 32]) {
+        let is_compared = |tool: &&mut Definition| {
+            tool.descriptor.task.is_some()
+                || (has_keys && tool.descriptor.idempotency_key != IdempotencyKey::None)
+        };
+        for tool in self.tools.iter_mut().filter(is_compared) {
             tool.effect_digest = digest(tool);
         }
     }

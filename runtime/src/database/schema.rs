@@ -56,6 +56,8 @@ const TABLES: [(&str, &[&str]); 7] = [
             "answer_bytes",
             "is_cancelled",
             "expiry",
+            "call",
+            "attempts",
         ],
     ),
 ];

@@ -1,6 +1,6 @@
 //! Runs a call once under its caller's key: reads the key, replays, reserves, and stores the result.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -86,7 +86,7 @@ async fn in_time<T>(tool: &Descriptor, answer: impl Future<Output = Result<T, Ke
 pub(super) struct LookUp<'a> {
     pub(super) core: &'a Core,
     pub(super) tool: &'a Definition,
-    pub(super) caller: &'a Caller,
+    pub(super) caller: &'a Arc<Caller>,
     pub(super) arguments: &'a Map<String, Value>,
     pub(super) task: &'a TaskMode,
     pub(super) revision: Revision,
@@ -123,6 +123,12 @@ impl LookUp<'_> {
             let state = state.ok_or_else(|| self.deny(keyed, &KeyDenial::Unavailable))?;
             let lease_left = match (&state, &holder) {
                 (KeyState::Absent, None) => return Ok(KeyAnswer::Free(claim)),
+                // The task of a dead replica goes on here with its own key.
+                (KeyState::InProgress(past), None)
+                    if past.task.is_some() && past.task.as_deref() == self.task.id() =>
+                {
+                    return Ok(KeyAnswer::Free(claim));
+                }
                 (KeyState::InProgress(past), _) => {
                     if let Some(answer) = self.running(keyed, past).await? {
                         return Ok(KeyAnswer::Answer(answer));

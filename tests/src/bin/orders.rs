@@ -70,6 +70,27 @@ async fn deliver(
     item
 }
 
+/// Put a thing on the shelf in a task, where it is at most once.
+#[mcp_tool(additive, idempotent, scope = "order:guarded", task = "optional", timeout = "5s")]
+async fn restock(
+    call: &Call,
+    effects: &Effects,
+    /// The thing.
+    item: String,
+    /// The time that it takes, in milliseconds.
+    #[param(max = 4_000)]
+    time: u64,
+    /// The code of the shelf's lock.
+    #[param(secret)]
+    code: Option<String>,
+) -> String {
+    let _ = code;
+    effects.add(format!("begun {item} for {}", call.caller().subject()));
+    tokio::time::sleep(Duration::from_millis(time)).await;
+    effects.add(format!("done {item} under {}", call.downstream_key("shelf").unwrap_or_default()));
+    item
+}
+
 /// Prepare a delivery in a task, which can be cancelled: nothing is delivered.
 #[mcp_tool(read_only, public, task = "optional", timeout = "5s")]
 async fn prepare(
@@ -159,6 +180,7 @@ fn main() -> std::process::ExitCode {
             order_briefly,
             order_in_steps,
             put_slowly,
+            restock,
             prepare,
             deliver,
             deliver_to,
