@@ -4,6 +4,7 @@
 //! each other. A change reads and writes single rows by their primary key.
 
 mod batch;
+mod probe;
 mod rows;
 mod statements;
 mod tables;
