@@ -7,6 +7,7 @@ mod change;
 pub(crate) mod cost;
 mod definition;
 mod diff;
+mod effect;
 mod enforcement;
 mod explanation;
 #[cfg(all(feature = "cli", feature = "http"))]
@@ -31,6 +32,7 @@ pub(crate) use approvals::Approvals;
 pub(crate) use cost::thousands;
 pub(crate) use definition::digest_of;
 pub(crate) use diff::compare_versions;
+pub(crate) use effect::effect_digest_of;
 #[cfg(feature = "cli")]
 pub(crate) use diff::{ContractDiff, compare};
 #[cfg(feature = "cli")]

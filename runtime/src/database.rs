@@ -1,10 +1,11 @@
 //! Keeps a server connected to the PostgreSQL database that its replicas share.
 //!
-//! A thread of its own drives at most two connections. Statements that are transactions of their own share the first:
-//! many are in flight on it at once. Transactions of several statements have the second, or the first for themselves
-//! where the database takes no other.
+//! Statements that are transactions of their own share a connection: many are in flight on it at once. The runtime of calls
+//! drives it, so that no call waits for another thread. Transactions of several statements have a second connection on a
+//! thread of the store, or the first for themselves where the database takes no other.
 
 mod address;
+mod call_runtime;
 mod client_error;
 mod connection;
 mod error;
@@ -15,6 +16,7 @@ mod rates;
 mod schema;
 mod slot;
 mod state_key;
+mod statement;
 mod tasks;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -50,10 +52,10 @@ pub(crate) use self::{
     connection::DatabaseConnection,
     error::DatabaseError,
     rates::RateCell,
-    tasks::{Runner, SharedTask, TASK_LEASE, TaskRequests},
+    tasks::{Runner, SharedTask, TASK_LEASE, TaskChange, TaskRequests},
     timeouts::STATEMENT_TIMEOUT,
 };
-use self::{connection::DatabaseTime, slot::ConnectionSlot};
+use self::{call_runtime::{CallRuntime, Connector}, connection::DatabaseTime, slot::ConnectionSlot};
 use crate::{message::Message, stderr};
 
 /// The time after which a second connection is tried again, if the database took only one.
@@ -65,8 +67,10 @@ pub(crate) struct Database {
     /// The id of the deployment, which is in every row.
     pub(crate) deployment: i32,
     tls: MakeRustlsConnect,
-    /// The runtime of the thread that drives the connections.
+    /// The runtime of the store's own thread.
     runtime: Handle,
+    /// The runtime of calls, which drives the connection for statements.
+    call_runtime: CallRuntime,
     /// The time of the database, as it was last told.
     time: BlockingMutex<DatabaseTime>,
     statements: Mutex<ConnectionSlot>,
@@ -77,7 +81,7 @@ pub(crate) struct Database {
     rates_taken: AtomicU64,
     /// Cancelled when the server ends, before `stop`.
     closing: CancellationToken,
-    /// The tasks on the thread of the connections.
+    /// The tasks on the thread of the store.
     background: TaskTracker,
     stop: CancellationToken,
     /// Disconnected when the thread has ended.
@@ -132,6 +136,7 @@ impl Database {
                 deployment,
                 tls,
                 runtime: runtime.handle().clone(),
+                call_runtime: CallRuntime::default(),
                 time: BlockingMutex::new(time),
                 statements: Mutex::new(slot),
                 transactions: Mutex::default(),
@@ -152,56 +157,7 @@ impl Database {
         result.recv().unwrap_or_else(|_| Err(Message::new("the thread of the store failed")))
     }
 
-    /// Runs `work` on the thread of the connections.
-    pub(crate) fn run<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<T, DatabaseError>> + Send + 'static,
-    ) -> BoxFuture<'static, Result<T, DatabaseError>> {
-        let task = self.runtime.spawn(work);
-        Box::pin(async move { task.await.unwrap_or_else(|_| Err(DatabaseError::closed())) })
-    }
-
-    /// Runs a statement that is a transaction of its own. It is run again if the connection ends, so it must not matter
-    /// whether it takes effect once or twice.
-    pub(crate) fn statement<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl Fn(Arc<DatabaseConnection>) -> BoxFuture<'static, Result<T, Error>> + Send + Sync + 'static,
-    ) -> BoxFuture<'static, Result<T, DatabaseError>> {
-        self.run_statement(work, true)
-    }
-
-    /// Runs a statement that is a transaction of its own. If the connection ends, it may have taken effect.
-    pub(crate) fn statement_once<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl Fn(Arc<DatabaseConnection>) -> BoxFuture<'static, Result<T, Error>> + Send + Sync + 'static,
-    ) -> BoxFuture<'static, Result<T, DatabaseError>> {
-        self.run_statement(work, false)
-    }
-
-    fn run_statement<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl Fn(Arc<DatabaseConnection>) -> BoxFuture<'static, Result<T, Error>> + Send + Sync + 'static,
-        again: bool,
-    ) -> BoxFuture<'static, Result<T, DatabaseError>> {
-        let database = Arc::clone(self);
-        self.run(async move {
-            let deadline = Instant::now() + STATEMENT_TIMEOUT;
-            loop {
-                let connection = database.connect(Use::Statements, deadline).await?;
-                let done = async {
-                    let _turn = connection.shared_turn().await;
-                    work(Arc::clone(&connection)).await
-                };
-                match database.settle(Use::Statements, &connection, timeout_at(deadline, done).await) {
-                    Some(done) => return done,
-                    None if again => {}
-                    None => return Err(DatabaseError::lost(&database.address)),
-                }
-            }
-        })
-    }
-
-    /// Runs a transaction of several statements, which `work` begins and ends, on the thread of the connections. `None` if
+    /// Runs a transaction of several statements, which `work` begins and ends, on the thread of the store. `None` if
     /// the connection ended meanwhile: the transaction may have been committed.
     pub(crate) async fn transaction<T>(
         &self,
@@ -263,15 +219,24 @@ impl Database {
     /// Returns the connection of a slot, and opens it if it is missing.
     async fn open_slot(&self, usage: Use) -> Result<Arc<DatabaseConnection>, DatabaseError> {
         // A second connection that the database does not take is tried again later: the first serves for both.
-        let (slot, limit_interval) = match usage {
-            Use::Statements => (&self.statements, None),
-            Use::Transactions => (&self.transactions, Some(SECOND_CONNECTION_INTERVAL)),
+        let (connection, time) = match usage {
+            Use::Statements => {
+                let connector = self.connector(Some(&self.call_runtime));
+                self.statements.lock().await.open(&connector, None).await?
+            }
+            Use::Transactions => {
+                let connector = self.connector(None);
+                self.transactions.lock().await.open(&connector, Some(SECOND_CONNECTION_INTERVAL)).await?
+            }
         };
-        let (connection, time) = slot.lock().await.open(&self.address, &self.tls, limit_interval).await?;
         if let Some(time) = time {
             self.set_time(time);
         }
         Ok(connection)
+    }
+
+    fn connector<'a>(&'a self, of_calls: Option<&'a CallRuntime>) -> Connector<'a> {
+        Connector { own: &self.runtime, of_calls, address: &self.address, tls: &self.tls }
     }
 
     fn failed(&self, usage: Use, error: DatabaseError) -> DatabaseError {
@@ -317,7 +282,7 @@ impl Database {
         Box::pin(async move { time.await.map(|time| database.set_time(time)) })
     }
 
-    /// Starts a task on the thread of the connections. It must end when the server is [closing](Self::closing).
+    /// Starts a task on the thread of the store. It must end when the server is [closing](Self::closing).
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.background.spawn_on(work, &self.runtime);
     }
@@ -327,7 +292,7 @@ impl Database {
         self.closing.cancelled().await;
     }
 
-    /// Waits for the tasks on the thread of the connections, and ends it.
+    /// Waits for the tasks on the thread of the store, and ends it.
     pub(crate) fn close(&self) {
         self.closing.cancel();
         self.background.close();

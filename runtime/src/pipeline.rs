@@ -113,7 +113,7 @@ async fn decide(
     task::check(tool.descriptor, &request.task).map_err(Denial::refused(DeniedBy::Task))?;
     // After admission: a malformed key must not tell a concealed tool from one that does not exist.
     let sent = &request.idempotency_key;
-    let key = idempotency::read(core, tool.descriptor, &request.caller, sent, &mut request.arguments)
+    let key = idempotency::read(core, tool, &request.caller, sent, &mut request.arguments)
         .map_err(Denial::refused(DeniedBy::Idempotency))?;
     let arguments = arguments::check(tool, request.arguments).map_err(Denial::replied(DeniedBy::Schema))?;
     idempotency::require(core, tool.descriptor, &key)?;

@@ -24,6 +24,9 @@ pub(crate) struct Definition {
     pub(crate) output: OutputShape,
     /// The digest of the whole definition, as in `tools.lock.json`; empty until [`Registry::digest`].
     pub(crate) digest: String,
+    /// The digest of the part of the declaration on which the effect of a call depends; zeros until
+    /// [`Registry::digest_effects`], and for tools whose calls are never compared.
+    pub(crate) effect_digest: [u8; 32],
 }
 
 impl Definition {
@@ -55,7 +58,7 @@ impl Registry {
             check_descriptions(descriptor)?;
             let input = Input::new(descriptor, form).map_err(schema)?;
             let output = OutputShape::new(descriptor, form).map_err(schema)?;
-            tools.push(Definition { descriptor, input, output, digest: String::new() });
+            tools.push(Definition { descriptor, input, output, digest: String::new(), effect_digest: [0; 32] });
         }
         for (index, tool) in tools.iter().enumerate() {
             for alias in tool.descriptor.aliases {
@@ -83,6 +86,18 @@ impl Registry {
     pub(crate) fn digest(&mut self, digest: impl Fn(&Definition) -> String) {
         for tool in &mut self.tools {
             tool.digest = digest(tool);
+        }
+    }
+
+    /// Keeps the digest of the part of each declaration on which the effect of a call depends, for tools whose calls are
+    /// compared with earlier ones: with `has_keys`, those that take an idempotency key, and those that answer with a task.
+    pub(crate) fn digest_effects(&mut self, has_keys: bool, digest: impl Fn(&Definition) -> [u8; 32]) {
+        let is_compared = |tool: &&mut Definition| {
+            tool.descriptor.task.is_some()
+                || (has_keys && tool.descriptor.idempotency_key != IdempotencyKey::None)
+        };
+        for tool in self.tools.iter_mut().filter(is_compared) {
+            tool.effect_digest = digest(tool);
         }
     }
 

@@ -36,6 +36,12 @@ impl StateKey {
         Self::read(path)
     }
 
+    /// The key of several replicas in a test.
+    #[cfg(all(test, feature = "postgres"))]
+    pub(crate) fn of_test() -> Self {
+        Self([7; 32])
+    }
+
     /// Returns a digest by which two keys can be compared.
     pub(crate) fn id(&self) -> u128 {
         let digest = Sha256::new_with_prefix("candor state key v1\0").chain_update(self.0).finalize();

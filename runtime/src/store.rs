@@ -93,6 +93,8 @@ pub(crate) struct Attempt {
     pub(crate) id: AttemptId,
     /// The digest of the call.
     pub(crate) fingerprint: [u8; 32],
+    /// The digest of the tool's declaration, as far as the effect of a call depends on it.
+    pub(crate) declaration: [u8; 32],
     /// The time after which the attempt counts as dead.
     pub(crate) lease: Duration,
     /// Whether the call may run again after a dead attempt.
@@ -134,6 +136,8 @@ pub(crate) enum KeyState {
 pub(crate) struct PastAttempt {
     pub(crate) id: AttemptId,
     pub(crate) fingerprint: [u8; 32],
+    /// `None` in a row of a version that did not keep it.
+    pub(crate) declaration: Option<[u8; 32]>,
     /// The time since 1970 at which it began, by the store's clock.
     pub(crate) began: Duration,
     /// The time left until the attempt counts as dead.

@@ -2,6 +2,8 @@
 
 mod bounds;
 mod entry;
+#[cfg(feature = "postgres")]
+mod lost;
 mod replicas;
 #[cfg(feature = "postgres")]
 mod row;
@@ -9,6 +11,8 @@ mod running;
 #[cfg(feature = "postgres")]
 mod shared;
 mod state;
+#[cfg(feature = "postgres")]
+mod stored_call;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +28,11 @@ use tokio_util::sync::CancellationToken;
 use self::entry::{Stage, TaskEntry};
 #[cfg(feature = "postgres")]
 use self::shared::SharedTasks;
+#[cfg(feature = "postgres")]
+pub(crate) use self::{
+    lost::{ClaimedTask, RunsAgain},
+    stored_call::{RunOnce, StoredCall},
+};
 pub(crate) use self::{
     bounds::{MAX_KEPT_RESULT_BYTES, MAX_KEPT_RESULT_BYTES_PER_CALLER, TaskLimit, TasksOf},
     replicas::{NoTask, StoreUnavailable},
@@ -68,19 +77,7 @@ impl Tasks {
         bounds::check_number(&tasks, caller, now)?;
         let id = id();
         let cancelled = CancellationToken::new();
-        let entry = TaskEntry {
-            issuer: caller.issuer().map(str::to_owned),
-            subject: caller.subject().to_owned(),
-            scopes,
-            created: now,
-            changed: now,
-            timeout,
-            stage: Stage::Opened,
-            has_asked: false,
-            progress: None,
-            cancelled: cancelled.clone(),
-            answered: Arc::default(),
-        };
+        let entry = TaskEntry::new(caller, scopes, timeout, now, cancelled.clone());
         tasks.insert(id.clone(), entry);
         drop(tasks);
         Ok(Running::new(Arc::clone(self), id, cancelled))

@@ -3,7 +3,8 @@
 //!
 //! `CANDOR_TEST_POSTGRES` names the database, and nothing is measured without it. `durable` compares writes under a key each,
 //! 64 callers at once over three replicas, with a bare loop of the same reservation and completion on 64 connections; the
-//! same writes on `redb` stand beside it. `replay` compares a replayed call with a query for one row.
+//! same writes on `redb` stand beside it. `replay` compares a replayed call with a query for one row by the same driver, from
+//! the same task: the store's part of the call, which is all that a replay from memory does not have, and the whole call.
 
 use std::{
     ffi::OsString,
@@ -54,6 +55,16 @@ async fn set_price(
 
 const ANSWER: &str = "66906";
 
+/// Get a price.
+#[mcp_tool(read_only, closed_world, public)]
+async fn get_price(
+    /// Ticker symbol, for example `AAPL`.
+    symbol: &str,
+) -> u32 {
+    let _ = symbol;
+    66_906
+}
+
 /// The parameters of a write.
 fn set(run: u64, key: u64) -> String {
     let mut params = r#"{"name":"set_price","arguments":{"symbol":"AAPL","cents":66906}"#.to_owned();
@@ -63,7 +74,7 @@ fn set(run: u64, key: u64) -> String {
 
 /// A replica, with the key that all of them share if they share a store.
 fn server(store: KeyStore, state_key: Option<&Path>) -> Service {
-    let server = Server::new("bench", "1.0.0").sandbox(Sandbox::Off).tools(tools![set_price]).unaudited();
+    let server = Server::new("bench", "1.0.0").sandbox(Sandbox::Off).tools(tools![get_price, set_price]).unaudited();
     let server = match state_key {
         Some(file) => server.state_key(file),
         None => server,
@@ -222,46 +233,105 @@ fn durable(url: &str) {
     println!("durable writes           median ratio: {:.2} (at least 0.5)", ratios[ROUNDS / 2]);
 }
 
+/// The median times of one round.
+struct ReplayTimes {
+    /// A query for the row of a key, on a connection of its own.
+    query: Duration,
+    /// A call that reads, and needs no store.
+    read: Duration,
+    /// A replay from memory: all of it but the store.
+    memory: Duration,
+    /// A replay from the database.
+    replay: Duration,
+}
+
+impl ReplayTimes {
+    /// The whole call, in point queries.
+    fn whole(&self) -> f64 {
+        self.replay.as_secs_f64() / self.query.as_secs_f64()
+    }
+
+    /// The store's part of the call, in point queries.
+    fn of_store(&self) -> f64 {
+        (self.replay.as_secs_f64() - self.memory.as_secs_f64()) / self.query.as_secs_f64()
+    }
+
+    /// The part of the call that a read without a store does not have, in point queries.
+    fn beyond_read(&self) -> f64 {
+        (self.replay.as_secs_f64() - self.read.as_secs_f64()) / self.query.as_secs_f64()
+    }
+}
+
 fn replay(url: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     let state_key = migrate(url, folder.path());
     let run = u64::from(std::process::id()) << 20;
     let service = server(KeyStore::postgres(url), Some(&state_key));
-    let mut ratios = Vec::new();
-    let median = |mut times: Vec<Duration>| {
-        times.sort_unstable();
-        times[times.len() / 2]
-    };
-    block_on(async {
-        let mut client = BenchClient::declared(service.clone()).await;
-        client.request("tools/call", &set(run, 0)).await;
-        let bare = connect(url).await;
-        let key = digest(run, 0);
-        let reserve = bare.prepare(RESERVE).await.expect("it can be prepared");
-        bare.query(&reserve, &[&key, &key, &&key[..16], &0_i64]).await.expect("it is reserved");
-        let point = bare.prepare(POINT).await.expect("it can be prepared");
-        for _ in 0..ROUNDS {
-            let (mut replays, mut queries) = (Vec::new(), Vec::new());
-            // In turns, since the speed of the machine changes from one moment to the next.
-            for _ in 0..REPLAYS {
-                let start = Instant::now();
-                let answer = client.request("tools/call", &set(run, 0)).await;
-                replays.push(start.elapsed());
-                assert!(answer.contains("replayed"), "{answer}");
-                let start = Instant::now();
-                bare.query_one(&point, &[&key]).await.expect("it is there");
-                queries.push(start.elapsed());
-            }
-            let (replay, query) = (median(replays), median(queries));
-            let ratio = replay.as_secs_f64() / query.as_secs_f64();
-            println!(
-                "{:24} replay: {replay:9.1?}   point query: {query:9.1?}   ratio: {ratio:.2}",
-                "a replay"
-            );
-            ratios.push(ratio);
-        }
-    });
+    let in_memory = server(KeyStore::memory().accept_loss(), None);
+    let (served, url) = (service.clone(), url.to_owned());
+    // All in one task: the query and the calls begin on the same threads.
+    let rounds = block_on(async move { tokio::spawn(replay_rounds(served, in_memory, url, run)).await });
     service.stop_keys();
-    ratios.sort_by(f64::total_cmp);
-    println!("a replay                 median ratio: {:.2} (at most 1.5)", ratios[ROUNDS / 2]);
+    let mut rounds = rounds.expect("every call is answered");
+    for round in &rounds {
+        let ReplayTimes { query, read, memory, replay } = round;
+        println!(
+            "a replay                 {replay:9.1?}   from memory: {memory:9.1?}   a read: {read:9.1?}   \
+             point query: {query:9.1?}   in queries: whole {:.2}, store {:.2}, beyond a read {:.2}",
+            round.whole(),
+            round.of_store(),
+            round.beyond_read()
+        );
+    }
+    let mut median = |of: fn(&ReplayTimes) -> f64| {
+        rounds.sort_by(|a, b| of(a).total_cmp(&of(b)));
+        of(&rounds[ROUNDS / 2])
+    };
+    println!(
+        "a replay                 median: the store takes {:.2} point queries (at most 1.5); the whole call {:.2}, \
+         {:.2} more than a read",
+        median(ReplayTimes::of_store),
+        median(ReplayTimes::whole),
+        median(ReplayTimes::beyond_read)
+    );
+}
+
+async fn replay_rounds(service: Service, in_memory: Service, url: String, run: u64) -> Vec<ReplayTimes> {
+    let (call, read) = (set(run, 0), r#"{"name":"get_price","arguments":{"symbol":"AAPL"}}"#);
+    let mut client = BenchClient::declared(service).await;
+    let mut of_memory = BenchClient::declared(in_memory).await;
+    for client in [&mut client, &mut of_memory] {
+        client.request("tools/call", &call).await;
+    }
+    let bare = connect(&url).await;
+    let key = digest(run, 0);
+    let reserve = bare.prepare(RESERVE).await.expect("it can be prepared");
+    bare.query(&reserve, &[&key, &key, &&key[..16], &0_i64]).await.expect("it is reserved");
+    let point = bare.prepare(POINT).await.expect("it can be prepared");
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        let mut times: [Vec<Duration>; 4] = Default::default();
+        // In turns, since the speed of the machine changes from one moment to the next.
+        for _ in 0..REPLAYS {
+            let start = Instant::now();
+            bare.query_one(&point, &[&key]).await.expect("it is there");
+            times[0].push(start.elapsed());
+            let start = Instant::now();
+            let answer = client.request("tools/call", read).await;
+            times[1].push(start.elapsed());
+            assert!(answer.contains(ANSWER), "{answer}");
+            for (client, times) in [&mut of_memory, &mut client].into_iter().zip(&mut times[2..]) {
+                let start = Instant::now();
+                let answer = client.request("tools/call", &call).await;
+                times.push(start.elapsed());
+                assert!(answer.contains("replayed"), "{answer}");
+            }
+        }
+        let [query, read, memory, replay] = times.map(|mut times| {
+            times.sort_unstable();
+            times[times.len() / 2]
+        });
+        rounds.push(ReplayTimes { query, read, memory, replay });
+    }
+    rounds
 }

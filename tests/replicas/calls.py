@@ -200,12 +200,47 @@ def tasks(site):
         assert delivered["status"] == "completed", delivered
         assert fleet.effects().count("delivered a chair to Paris") == 1
 
-        task = task_id(fleet.client("a").call("deliver", {"item": "a table", "time": 4000}))
-        wait_until(lambda: "begun a table" in fleet.effects(), "the task runs")
+        # Tasks of a replica that is killed.
+        def begin(tool, item, key=None, **arguments):
+            arguments = {"item": item, "time": 3000} | arguments
+            begun = task_id(fleet.client("a").call(tool, arguments, key))
+            wait_until(lambda: any(line.startswith(f"begun {item}") for line in fleet.effects()), "the task runs")
+            return begun
+
+        def count(begin):
+            return sum(line.startswith(begin) for line in fleet.effects())
+
+        once, again = begin("deliver", "a table"), begin("restock", "a lamp")
+        secret = begin("restock", "a safe", code="1234")
+        keyed = begin("restock", "a shelf", "tasks-restock-0123456789")
+        # The calls of these tasks are written within a moment of their begin.
+        time.sleep(1)
         fleet.a.kill()
-        failed = ends("b", task)
-        assert failed["status"] == "failed" and "unknown" in str(failed), failed
-        assert ends("c", task)["status"] == "failed"
+        failed = ends("b", once)
+        assert failed["status"] == "failed" and "unknown" in str(failed) and "idempotent" in str(failed), failed
+        assert ends("c", once)["status"] == "failed"
+        failed = ends("c", secret)
+        assert failed["status"] == "failed" and "secret" in str(failed), failed
+        # Both of the others are asked at once, and one of them runs it.
+        for task, item in ((again, "a lamp"), (keyed, "a shelf")):
+            at_once(lambda name, task=task: get(name, task), ["b", "c"] * 3)
+            done = [ends(name, task) for name in ("b", "c")]
+            assert all(end["status"] == "completed" and item in str(end["result"]) for end in done), done
+            assert done[0]["result"] == done[1]["result"], done
+            assert count(f"begun {item}") == 2 and count(f"done {item}") == 1, fleet.effects()
+        under = {line for line in fleet.effects() if line.startswith("done a shelf under ")}
+        assert len(under) == 1 and not any(line.endswith("under ") for line in under), under
+        same = fleet.client("b").call("restock", {"item": "a shelf", "time": 3000}, "tasks-restock-0123456789")
+        assert task_id(same) == keyed, same
         fleet.a.start()
-        assert fleet.effects().count("begun a table") == 1
-    return "read, questioned and cancelled on other replicas; of a killed replica: failed, outcome unknown, not run again"
+        assert count("begun a table") == 1 and count("begun a safe") == 1
+        ran = [
+            record["replica"]
+            for record in fleet.records()
+            if record.get("tool") == "restock" and record["kind"] == "outcome" and record["transport"] == "task"
+        ]
+        assert len(ran) == 2 and "a" not in ran, ran
+    return (
+        "read, questioned and cancelled on other replicas; of a killed replica: idempotent ones ran again in one other, under "
+        "their keys; others, and one with a secret argument, failed as outcome unknown and were not run again"
+    )

@@ -13,6 +13,7 @@ import traceback
 
 import calls
 import deploys
+import disk
 import faults
 import settings
 from processes import Database
@@ -26,7 +27,10 @@ CHECKS = [
     calls.tasks,
     faults.database,
     faults.clocks,
+    disk.full_disk,
     deploys.rolling_deploy,
+    deploys.redeclared,
+    deploys.migration,
     deploys.sessions,
     settings.bad_settings,
     settings.least_rights,

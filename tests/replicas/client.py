@@ -29,6 +29,7 @@ class Answer:
         self.meta = self.result.get("_meta", {})
         self.reason = self.meta.get(OWN + "reason") or message.get("error", {}).get("data", {}).get("reason")
         self.value = self.result.get("structuredContent")
+        self.text = "".join(block.get("text", "") for block in self.result.get("content", []))
         self.is_replayed = self.meta.get(OWN + "replayed", False)
         self.is_transient = self.meta.get(OWN + "transient", False)
         self.is_ok = "error" not in message and not self.result.get("isError", False)

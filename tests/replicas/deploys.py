@@ -4,7 +4,7 @@ import itertools
 import time
 
 from client import Session, SessionGone
-from fleet import ORDERS, PRICES, Fleet, Load
+from fleet import ORDERS, PRICES, Fleet, Load, command
 from processes import NAMES
 
 
@@ -47,6 +47,56 @@ def rolling_deploy(site):
         by_both = {record["replica"] for record in fleet.records() if record.get("tool") == "order"}
         assert by_both == set(NAMES)
     return f"{len(versions)} rounds of calls, {old} by the old version and {new} by the new one, 0 failed, 0 twice"
+
+
+def redeclared(site):
+    """A tool that the next version declares otherwise: its keys are a mismatch with the reason; other keys are replayed."""
+
+    def book(name, item="a room"):
+        return fleet.client(name).call("book", {"item": item}, "redeclared-0123456789")
+
+    def order(name):
+        return fleet.client(name).call("order", {"item": "a chair"}, "redeclared-other-0123456789")
+
+    with Fleet(site, ORDERS, "redeclared", env={"ORDERS_VERSION": "1.0.0"}) as fleet:
+        booked, ordered = book("a"), order("a")
+        assert booked.is_ok and ordered.is_ok, (booked, ordered)
+        assert fleet.b.stop() == 0
+        fleet.b.env["ORDERS_VERSION"] = "2.0.0"
+        fleet.b.start()
+        changed = book("b")
+        assert changed.reason == "idempotency_mismatch" and "declaration changed" in changed.text, changed
+        other = book("b", "another room")
+        assert other.reason == "idempotency_mismatch" and "another call" in other.text, other
+        assert order("b").is_replayed and book("c").is_replayed and book("a").is_replayed
+        assert sorted(fleet.effects()) == ["a chair", "booked a room"], fleet.effects()
+    return "refused with the reason by the new version, and replayed by the old one; other tools' keys by both"
+
+
+def migration(site):
+    """Tables of the version before: `serve` names the command, which changes them, and keys from before are replayed."""
+
+    def order(name):
+        return fleet.client(name).call("order", {"item": "a chair"}, "migration-0123456789")
+
+    with Fleet(site, ORDERS, "migration") as fleet:
+        ordered = order("a")
+        assert ordered.is_ok, ordered
+        assert [replica.stop() for replica in fleet.replicas.values()] == [0, 0, 0]
+        # As version 1 of the tables was.
+        site.database.sql(
+            "ALTER TABLE candor.keys DROP COLUMN declaration; UPDATE candor.store_version SET version = 1", "migration"
+        )
+        fleet.a.spawn()
+        assert fleet.a.process.wait(30) == 2 and "store migrate" in fleet.a.stderr(), fleet.a.stderr()
+        for _ in range(2):
+            command(ORDERS, "store", "migrate", "--store", fleet.store)
+        for replica in fleet.replicas.values():
+            replica.start()
+        again = order("b")
+        assert again.is_replayed and again.value == ordered.value, again
+        assert fleet.effects() == ["a chair"]
+    return "refused before `store migrate`, which can run twice; a key from before is replayed"
 
 
 def sessions(site):

@@ -38,9 +38,9 @@ def url_quoted(text):
 
 
 class Database:
-    """A PostgreSQL server."""
+    """A PostgreSQL server, whose tables may be in another folder than its log of changes."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, tables=None):
         self.folder, self.port = pathlib.Path(folder, "postgres"), free_port()
         self.folder.mkdir()
         # PostgreSQL does not run as root.
@@ -49,12 +49,25 @@ class Database:
             user = pwd.getpwnam("postgres")
             os.chown(self.folder, user.pw_uid, user.pw_gid)
             self.owner = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-        self.data, self.server = self.folder / "data", None
+        self.data, self.server = (tables or self.folder) / "data", None
+        if tables and self.owner:
+            os.chown(tables, self.owner["user"], self.owner["group"])
         self.log = open(self.folder / "log", "w", encoding="utf-8")
         secret = self.folder / "password"
         secret.write_text(PASSWORD)
-        self.program("initdb", "--pgdata", self.data, "--auth", "scram-sha-256", "--username", USER, "--pwfile", secret)
+        command = ["initdb", "--pgdata", self.data, "--waldir", self.folder / "wal", "--username", USER]
+        self.program(*command, "--auth", "scram-sha-256", "--pwfile", secret)
         self.start()
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls, folder, tables):
+        """A server of its own, which is stopped at the end."""
+        database = cls(folder, tables)
+        try:
+            yield database
+        finally:
+            database.stop()
 
     def program(self, name, *arguments, **options):
         command = [pathlib.Path(os.environ["POSTGRES_BIN"], name), *arguments]

@@ -52,7 +52,7 @@ def bad_settings(site):
     tables("UPDATE candor.store_version SET version = version + 1")
     says("newer version", "update this program")
     tables("UPDATE candor.store_version SET version = version - 2")
-    says("have version 0", "store migrate")
+    says("have version 1", "store migrate")
     tables("UPDATE candor.store_version SET version = version + 1")
     tables("ALTER TABLE candor.keys RENAME COLUMN result TO gone")
     says("incomplete", "store migrate")

@@ -50,7 +50,14 @@ impl OrdersSite {
 
     /// Starts the server over stdio.
     pub async fn start(&self) -> StdioServer {
-        let mut server = StdioServer::start(self.serve());
+        self.start_version("1.0.0").await
+    }
+
+    /// Starts a version of the server over stdio.
+    pub async fn start_version(&self, version: &str) -> StdioServer {
+        let mut command = self.serve();
+        command.env("ORDERS_VERSION", version);
+        let mut server = StdioServer::start(command);
         server.client.initialize(Revision::V2025_11_25).await;
         server
     }

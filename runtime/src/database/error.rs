@@ -78,6 +78,10 @@ fn of_refusal(code: &SqlState, reason: &str, address: &DatabaseAddress) -> Messa
                  two if it can",
             )
         }
+        &SqlState::INVALID_SQL_STATEMENT_NAME => {
+            failed(format!("the database {address} is behind a pooler that changes connections between transactions"))
+                .help("set the pooler to whole sessions (`pool_mode = session` of PgBouncer), or name the database itself")
+        }
         &SqlState::DISK_FULL => failed(format!("the disk of the database {address} is full"))
             .help("make room there: calls go on by themselves"),
         &SqlState::READ_ONLY_SQL_TRANSACTION => failed(format!("the database {address} takes no writes"))

@@ -33,12 +33,13 @@ impl Database {
         let deployment = self.deployment;
         if self.rates_taken.fetch_add(1, Ordering::Relaxed) % FORGET_INTERVAL == FORGET_INTERVAL - 1 {
             // Its failure is that of any other statement, which tells the operator.
-            drop(self.statement(move |connection| {
+            let forgotten = self.statement(move |connection| {
                 Box::pin(async move {
                     let forget = connection.prepared(FORGET_IDLE_RATES).await?;
                     connection.client.execute(&forget, &[&deployment]).await
                 })
-            }));
+            });
+            self.spawn(async move { drop(forgotten.await) });
         }
         // Once: a second time would count the call twice.
         self.statement_once(move |connection| {

@@ -3,10 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
-    address::DatabaseAddress,
+    call_runtime::Connector,
     connection::{DatabaseConnection, DatabaseTime},
     error::DatabaseError,
 };
@@ -33,16 +32,25 @@ impl ConnectionSlot {
         Self { connection: Some(Arc::new(connection)), outage: None }
     }
 
-    /// Returns the connection, and opens it if it is missing, with the time of the database. With `limit_interval`, a refusal
-    /// because of too many connections stands for that long.
+    /// Returns the connection, if it can be used.
+    pub(super) fn usable(&self) -> Option<&Arc<DatabaseConnection>> {
+        self.connection.as_ref().filter(|connection| connection.is_usable())
+    }
+
+    /// Puts another connection in place of this one, which ends with the statements that are in flight on it.
+    pub(super) fn replace(&mut self, connection: DatabaseConnection) {
+        *self = Self::of(connection);
+    }
+
+    /// Returns the connection, and opens it with `connector` if it is missing, with the time of the database. With
+    /// `limit_interval`, a refusal because of too many connections stands for that long.
     pub(super) async fn open(
         &mut self,
-        address: &DatabaseAddress,
-        tls: &MakeRustlsConnect,
+        connector: &Connector<'_>,
         limit_interval: Option<Duration>,
     ) -> Result<(Arc<DatabaseConnection>, Option<DatabaseTime>), DatabaseError> {
         loop {
-            if let Some(connection) = self.connection.as_ref().filter(|connection| connection.is_usable()) {
+            if let Some(connection) = self.usable() {
                 return Ok((Arc::clone(connection), None));
             }
             self.connection = None;
@@ -56,7 +64,7 @@ impl ConnectionSlot {
                     sleep(wait).await;
                 }
             }
-            match DatabaseConnection::open(address, tls).await {
+            match connector.connect().await {
                 Ok((connection, time)) => {
                     let connection = Arc::new(connection);
                     *self = Self { connection: Some(Arc::clone(&connection)), outage: None };

@@ -1,4 +1,5 @@
-//! Keeps the tasks of all replicas. The replica that runs a task renews its lease; of a dead one, the tasks have ended.
+//! Keeps the tasks of all replicas. The replica that runs a task renews its lease; of a dead one, another takes them over, or
+//! they have ended.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,16 +21,29 @@ const FORGET_EXPIRED: &str = "\
         ORDER BY expiry LIMIT 4 FOR UPDATE SKIP LOCKED)";
 const PUBLISH: &str = "\
     UPDATE candor.tasks SET task = $4, has_ended = $5, \
-        answers = CASE WHEN $6 THEN '{}' ELSE answers END, answer_bytes = CASE WHEN $6 THEN 0 ELSE answer_bytes END \
+        answers = CASE WHEN $6 THEN '{}' ELSE answers END, answer_bytes = CASE WHEN $6 THEN 0 ELSE answer_bytes END, \
+        call = CASE WHEN $5 THEN NULL ELSE coalesce($7, call) END \
     WHERE deployment = $1 AND id = $2 AND runner = $3 AND NOT has_ended";
 const FORGET_TASK: &str = "DELETE FROM candor.tasks WHERE deployment = $1 AND id = $2 AND runner = $3";
 const READ: &str = "\
-    SELECT caller, task, NOT has_ended AND lease_end < pg_catalog.clock_timestamp() FROM candor.tasks \
+    SELECT row.caller, row.task, lost.is_lost, row.runner, row.attempts, row.is_cancelled, \
+        CASE WHEN lost.is_lost THEN row.call END \
+    FROM candor.tasks AS row, LATERAL (\
+        SELECT NOT row.has_ended AND row.lease_end < pg_catalog.clock_timestamp() AS is_lost\
+    ) AS lost \
     WHERE deployment = $1 AND id = $2 \
         AND (expiry > pg_catalog.clock_timestamp() OR (NOT has_ended AND lease_end > pg_catalog.clock_timestamp()))";
 const END_LOST: &str = "\
-    UPDATE candor.tasks SET task = $3, has_ended = true \
+    UPDATE candor.tasks SET task = $3, has_ended = true, call = NULL \
     WHERE deployment = $1 AND id = $2 AND NOT has_ended AND lease_end < pg_catalog.clock_timestamp()";
+/// Takes over a task, of which `$6` was the last runner. One of several replicas does. It may be sent twice.
+const CLAIM: &str = "\
+    UPDATE candor.tasks SET runner = $3, lease_end = moment.now + make_interval(secs => $4), \
+        attempts = attempts + CASE WHEN runner = $3 THEN 0 ELSE 1 END, answers = '{}', answer_bytes = 0, \
+        expiry = greatest(expiry, moment.now + make_interval(secs => $5)) \
+    FROM (SELECT pg_catalog.clock_timestamp() AS now) AS moment \
+    WHERE deployment = $1 AND id = $2 AND NOT has_ended AND NOT is_cancelled \
+        AND (runner = $3 OR (runner = $6 AND lease_end < moment.now))";
 const ANSWER: &str = "\
     UPDATE candor.tasks SET answers = answers || $3::bytea, answer_bytes = answer_bytes + length($3::bytea) \
     WHERE deployment = $1 AND id = $2 AND NOT has_ended AND answer_bytes + length($3::bytea) <= $4";
@@ -51,6 +65,23 @@ pub(crate) struct SharedTask {
     pub(crate) task: Vec<u8>,
     /// Whether the replica that ran it is dead.
     pub(crate) is_lost: bool,
+    pub(crate) runner: Runner,
+    /// The number of replicas that have run it.
+    pub(crate) attempts: u16,
+    pub(crate) is_cancelled: bool,
+    /// The encrypted call of a task whose replica is dead, if it was stored.
+    pub(crate) call: Option<Vec<u8>>,
+}
+
+/// A change of a task by the replica that runs it.
+#[derive(Clone)]
+pub(crate) struct TaskChange {
+    pub(crate) task: Vec<u8>,
+    pub(crate) has_ended: bool,
+    /// Whether answers to an earlier round are dropped.
+    pub(crate) is_new_round: bool,
+    /// The encrypted call, if it is not stored yet.
+    pub(crate) call: Option<Vec<u8>>,
 }
 
 /// The requests of callers that a task's replica has not yet seen.
@@ -91,26 +122,23 @@ impl Database {
         .await
     }
 
-    /// Writes the state of a task that `runner` runs. Answers to an earlier round are dropped with `is_new_round`.
+    /// Writes the state of a task that `runner` runs.
     pub(crate) async fn publish_task(
         self: &Arc<Self>,
         id: String,
         runner: Runner,
-        task: Vec<u8>,
-        has_ended: bool,
-        is_new_round: bool,
+        change: TaskChange,
     ) -> Result<(), DatabaseError> {
         let deployment = self.deployment;
         self.statement(move |connection| {
-            let (id, task) = (id.clone(), task.clone());
+            let (id, change) = (id.clone(), change.clone());
             Box::pin(async move {
                 let publish = connection.prepared(PUBLISH).await?;
                 let runner = runner.as_slice();
-                let client = &connection.client;
-                client
-                    .execute(&publish, &[&deployment, &id, &runner, &task, &has_ended, &is_new_round])
-                    .await
-                    .map(drop)
+                let TaskChange { task, has_ended, is_new_round, call } = &change;
+                let parameters: [Parameter<'_>; 7] =
+                    [&deployment, &id, &runner, task, has_ended, is_new_round, call];
+                connection.client.execute(&publish, &parameters).await.map(drop)
             })
         })
         .await
@@ -142,11 +170,15 @@ impl Database {
                 let Some(row) = connection.client.query_opt(&read, &[&deployment, &id]).await? else {
                     return Ok(None);
                 };
-                let caller: &[u8] = row.try_get(0)?;
+                let (caller, runner): (&[u8], &[u8]) = (row.try_get(0)?, row.try_get(3)?);
                 Ok(Some(SharedTask {
                     caller: caller.try_into().unwrap_or_default(),
                     task: row.try_get(1)?,
                     is_lost: row.try_get(2)?,
+                    runner: runner.try_into().unwrap_or_default(),
+                    attempts: row.try_get::<_, i16>(4)?.unsigned_abs(),
+                    is_cancelled: row.try_get(5)?,
+                    call: row.try_get(6)?,
                 }))
             })
         })
@@ -165,6 +197,28 @@ impl Database {
             Box::pin(async move {
                 let end = connection.prepared(END_LOST).await?;
                 connection.client.execute(&end, &[&deployment, &id, &task]).await.map(|rows| rows > 0)
+            })
+        })
+        .await
+    }
+
+    /// Takes over a task that `of` ran, whose lease has run out. Returns whether it is `runner`'s now.
+    pub(crate) async fn claim_task(
+        self: &Arc<Self>,
+        id: String,
+        runner: Runner,
+        of: Runner,
+        lifetime: Duration,
+    ) -> Result<bool, DatabaseError> {
+        let deployment = self.deployment;
+        self.statement(move |connection| {
+            let id = id.clone();
+            Box::pin(async move {
+                let claim = connection.prepared(CLAIM).await?;
+                let (runner, of) = (runner.as_slice(), of.as_slice());
+                let (lease, lifetime) = (TASK_LEASE.as_secs_f64(), lifetime.as_secs_f64());
+                let parameters: [Parameter<'_>; 6] = [&deployment, &id, &runner, &lease, &lifetime, &of];
+                connection.client.execute(&claim, &parameters).await.map(|rows| rows > 0)
             })
         })
         .await

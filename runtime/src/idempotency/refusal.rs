@@ -27,6 +27,8 @@ pub(crate) enum KeyDenial<'a> {
     Unknown { past: &'a PastAttempt, recorded: bool },
     /// The key belongs to another call of this caller.
     Mismatch,
+    /// The key belongs to this call, at another version of its tool.
+    Redeclared,
     /// The result is no longer kept.
     Expired,
     /// The result was too large to keep.
@@ -44,7 +46,7 @@ impl KeyDenial<'_> {
             Self::Required { .. } => "idempotency_key_required",
             Self::InProgress { .. } => "idempotency_in_progress",
             Self::Unknown { .. } => "idempotency_outcome_unknown",
-            Self::Mismatch => "idempotency_mismatch",
+            Self::Mismatch | Self::Redeclared => "idempotency_mismatch",
             Self::Expired => "idempotency_expired",
             Self::NotKept { .. } => "idempotency_result_not_kept",
             Self::TooManyKeys => "idempotency_too_many_keys",
@@ -59,6 +61,7 @@ impl KeyDenial<'_> {
             Self::InProgress { .. } => "in_progress",
             Self::Unknown { .. } => "unknown",
             Self::Mismatch => "mismatch",
+            Self::Redeclared => "redeclared",
             Self::Expired => "expired",
             Self::NotKept { .. } => "completed",
             Self::TooManyKeys => "too_many_keys",
@@ -107,6 +110,11 @@ impl KeyDenial<'_> {
                 .help(
                     "send a new key for a new effect, or the same arguments as before to send a call again",
                 ),
+            Self::Redeclared => {
+                Message::new(format!("the tool's declaration changed since this key was used: `{tool}`"))
+                    .note("another version of the server has the call under this key; this call did not run")
+                    .help("find out what the earlier call did with another tool; for a new effect, send a new key")
+            }
             Self::Expired => Message::new("the result of this idempotency key is no longer kept")
                 .note("the call was done more than 24 hours ago, and does not run again")
                 .help("find out what it did with another tool; for a new effect, send a new key"),

@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 #[cfg(feature = "telemetry")]
 use super::OutdatedCalls;
 use super::{outdated::OutdatedTools, preview::Previews};
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "postgres"))]
 use crate::store::SharedDatabase;
 #[cfg(feature = "telemetry")]
 use crate::telemetry::{DeprecatedCalls, LiveAudit, LiveValues};
@@ -51,7 +51,7 @@ pub(crate) struct Core {
     /// The audit log, if the server keeps one.
     pub(crate) audit: Option<Recorder>,
     /// The database that the replicas share.
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "http", feature = "postgres"))]
     pub(crate) shared: SharedDatabase,
     /// The idempotency keys of callers, if the server keeps them.
     pub(crate) idempotency: Option<Idempotency>,

@@ -1,6 +1,6 @@
 //! Runs a call once under its caller's key: reads the key, replays, reserves, and stores the result.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -33,6 +33,7 @@ pub(super) struct Keyed {
     text: String,
     key: ScopedKey,
     fingerprint: [u8; 32],
+    declaration: [u8; 32],
 }
 
 /// The key of a call as its handler sees it, and as the server keeps it.
@@ -46,18 +47,20 @@ pub(super) struct CallKey {
 /// Reads the key of a call, and takes it out of its arguments.
 pub(super) fn read(
     core: &Core,
-    tool: &Descriptor,
+    tool: &Definition,
     caller: &Caller,
     sent: &SentKey,
     arguments: &mut Map<String, Value>,
 ) -> Result<CallKey, Refusal> {
-    let keys = core.idempotency.as_ref().filter(|_| tool.idempotency_key != IdempotencyKey::None);
+    let declared = tool.descriptor;
+    let keys = core.idempotency.as_ref().filter(|_| declared.idempotency_key != IdempotencyKey::None);
     let argument = keys.filter(|keys| keys.takes_argument).and_then(|_| arguments.remove(KEY_ARGUMENT));
     let text = sent.read(argument).map_err(Refusal::Malformed)?;
     let kept = text.as_ref().filter(|_| keys.is_some()).map(|text| Keyed {
         text: text.clone(),
         key: idempotency::scoped(caller, text),
-        fingerprint: idempotency::fingerprint(tool, arguments),
+        fingerprint: idempotency::fingerprint(declared, arguments),
+        declaration: tool.effect_digest,
     });
     Ok(CallKey { text, kept })
 }
@@ -83,7 +86,7 @@ async fn in_time<T>(tool: &Descriptor, answer: impl Future<Output = Result<T, Ke
 pub(super) struct LookUp<'a> {
     pub(super) core: &'a Core,
     pub(super) tool: &'a Definition,
-    pub(super) caller: &'a Caller,
+    pub(super) caller: &'a Arc<Caller>,
     pub(super) arguments: &'a Map<String, Value>,
     pub(super) task: &'a TaskMode,
     pub(super) revision: Revision,
@@ -120,6 +123,12 @@ impl LookUp<'_> {
             let state = state.ok_or_else(|| self.deny(keyed, &KeyDenial::Unavailable))?;
             let lease_left = match (&state, &holder) {
                 (KeyState::Absent, None) => return Ok(KeyAnswer::Free(claim)),
+                // The task of a dead replica goes on here with its own key.
+                (KeyState::InProgress(past), None)
+                    if past.task.is_some() && past.task.as_deref() == self.task.id() =>
+                {
+                    return Ok(KeyAnswer::Free(claim));
+                }
                 (KeyState::InProgress(past), _) => {
                     if let Some(answer) = self.running(keyed, past).await? {
                         return Ok(KeyAnswer::Answer(answer));
@@ -154,10 +163,19 @@ impl LookUp<'_> {
 
     /// Answers a call whose key is held: with the task of the equal call, if the client takes one.
     async fn running(&self, keyed: &Keyed, past: &PastAttempt) -> Result<Option<CallAnswer>, Denial> {
+        self.check_equal(keyed, past)?;
+        self.task_of(keyed, past).await
+    }
+
+    /// Checks that the attempt that holds the key is one of this call, at this version of its tool.
+    fn check_equal(&self, keyed: &Keyed, past: &PastAttempt) -> Result<(), Denial> {
         if past.fingerprint != keyed.fingerprint {
             return Err(self.deny(keyed, &KeyDenial::Mismatch));
         }
-        self.task_of(keyed, past).await
+        if past.declaration.is_some_and(|declaration| declaration != keyed.declaration) {
+            return Err(self.deny(keyed, &KeyDenial::Redeclared));
+        }
+        Ok(())
     }
 
     async fn task_of(&self, keyed: &Keyed, past: &PastAttempt) -> Result<Option<CallAnswer>, Denial> {
@@ -176,7 +194,10 @@ impl LookUp<'_> {
             KeyState::Unknown(past) if past.fingerprint == keyed.fingerprint => {
                 return Err(self.deny(keyed, &KeyDenial::Unknown { past, recorded }));
             }
-            KeyState::Completed(past, result) if past.fingerprint == keyed.fingerprint => (past, result),
+            KeyState::Completed(past, result) => {
+                self.check_equal(keyed, past)?;
+                (past, result)
+            }
             _ => return Err(self.deny(keyed, &KeyDenial::Mismatch)),
         };
         let text = match result {
@@ -244,6 +265,7 @@ impl HeldKey {
         let attempt = Attempt {
             id,
             fingerprint: self.keyed.fingerprint,
+            declaration: self.keyed.declaration,
             lease: tool.timeout.saturating_add(LEASE_MARGIN),
             repeatable: tool.may_repeat(),
             task,

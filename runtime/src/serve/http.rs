@@ -89,6 +89,7 @@ impl Service {
     pub(crate) async fn listen(self, config: HttpConfig) -> io::Result<Listening> {
         // Before free descriptors are counted: these threads take some.
         self.shared.start_threads();
+        self.shared.enter_runtime();
         let listener = TcpListener::bind(config.address).await?;
         let address = listener.local_addr()?;
         let health = bind(config.health).await?;

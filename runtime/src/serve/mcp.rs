@@ -12,6 +12,8 @@ pub(super) mod peer;
 mod progress;
 pub(super) mod refused;
 pub(super) mod rounds;
+#[cfg(feature = "postgres")]
+pub(super) mod task_again;
 mod task_call;
 mod task_result;
 mod tasks;

@@ -6,6 +6,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::json;
 
+#[cfg(feature = "postgres")]
+use super::mcp::task_again::TaskRerunner;
 use super::{
     convert,
     shared::{ReadinessCheck, Shared},
@@ -68,8 +70,11 @@ impl Service {
             #[cfg(any(feature = "cli", feature = "http"))]
             background: Background::default(),
         };
+        let shared = Arc::new(shared);
+        #[cfg(feature = "postgres")]
+        shared.core.tasks.set_runs_again(TaskRerunner(Arc::downgrade(&shared)));
         Self {
-            shared: Arc::new(shared),
+            shared,
             granted: BTreeSet::new(),
             caller: Arc::new(Caller::local::<&str>([])),
         }

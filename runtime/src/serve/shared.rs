@@ -75,6 +75,13 @@ impl Shared {
         self.core.sandboxes.start(tools, has_user_code);
     }
 
+    /// Prepares the current runtime, which calls run on from now.
+    #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_self, reason = "nothing is shared"))]
+    pub(super) fn enter_runtime(&self) {
+        #[cfg(feature = "postgres")]
+        self.core.shared.drive_here();
+    }
+
     /// Whether any tool answers with a task, under a revision that has tasks.
     pub(super) fn has_tasks(&self) -> bool {
         let tools = self.core.registry.tools();

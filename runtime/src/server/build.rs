@@ -78,6 +78,8 @@ impl<C: State> Server<C> {
         let previews = Previews::new(std::mem::take(&mut config.previews), &registry)?;
         let (keeping, clock) = (config.keeping, &config.bounds.clock);
         let keys = idempotency::open(keeping, &registry, clock, config.key_argument, &shared)?;
+        // Before the key is an argument: whether it is one changes no effect.
+        registry.digest_effects(keys.is_some(), contract::effect_digest_of);
         if keys.as_ref().is_some_and(|keys| keys.takes_argument) {
             registry.add_key_argument()?;
         }
@@ -100,9 +102,9 @@ impl<C: State> Server<C> {
             visibility: config.visibility,
             sandboxes,
             limits,
-            #[cfg(feature = "http")]
+            #[cfg(any(feature = "http", feature = "postgres"))]
             shared: shared.clone(),
-            tasks: Tasks::start(config.bounds.clock.clone(), &shared),
+            tasks: Tasks::start(config.bounds.clock.clone(), &shared, &state_key),
             confirmations: Confirmations::new(config.bounds.clock, &state_key, shared),
             skip_confirmation,
             max_output: config.max_output,

@@ -21,7 +21,8 @@ pub(super) fn key(caller: u8, key: u8) -> ScopedKey {
 }
 
 pub(super) fn attempt(id: u128, repeatable: bool) -> Attempt {
-    Attempt { id: AttemptId(id), fingerprint: [9; 32], lease: LEASE, repeatable, task: None }
+    let (fingerprint, declaration) = ([9; 32], [8; 32]);
+    Attempt { id: AttemptId(id), fingerprint, declaration, lease: LEASE, repeatable, task: None }
 }
 
 fn kept(text: &str) -> StoredResult {
@@ -63,6 +64,7 @@ pub(super) async fn conform(open: impl Fn(StoreLimits, Clock) -> Arc<dyn Idempot
     };
     let limits = StoreLimits::default();
     one_attempt_holds_a_key(case(limits)).await;
+    task_that_may_repeat_takes_its_own_key_over(case(limits)).await;
     completed_key_expires_and_is_forgotten(case(limits)).await;
     dead_attempt_of_a_repeatable_call_frees_its_key(case(limits)).await;
     dead_attempt_of_another_call_is_unknown(case(limits)).await;
@@ -82,6 +84,7 @@ async fn one_attempt_holds_a_key(case: Case) {
     case.clock.advance(ONE_MS);
     let KeyState::InProgress(held) = case.state(own).await else { panic!("it is in progress") };
     assert_eq!((held.id, held.fingerprint, held.lease_left), (AttemptId(1), [9; 32], just_before(LEASE)));
+    assert_eq!(held.declaration, Some([8; 32]));
     assert_eq!(held.task.as_deref(), Some("task"));
     assert_eq!(case.reserve(own, attempt(2, false)).await, Reserved::Taken(KeyState::InProgress(held)));
     assert_eq!(case.state(other).await, KeyState::Absent);
@@ -92,13 +95,32 @@ async fn one_attempt_holds_a_key(case: Case) {
     assert_eq!(case.state(own).await, KeyState::Absent);
     assert_eq!(case.reserve(own, attempt(3, false)).await, Reserved::Yes);
     assert!(case.complete(own, 3, "three").await);
-    assert_eq!(case.completed(own).await, Some(kept("three")));
+    let KeyState::Completed(past, result) = case.state(own).await else { panic!("it is completed") };
+    assert_eq!((past.id, past.declaration, result), (AttemptId(3), Some([8; 32]), kept("three")));
     // The end is final.
     assert!(!case.complete(own, 3, "again").await);
     assert!(!case.store.release(own, AttemptId(3)).await.unwrap());
     assert!(matches!(case.reserve(own, attempt(4, false)).await, Reserved::Taken(KeyState::Completed(..))));
     assert_eq!(case.completed(own).await, Some(kept("three")));
     case.store.check().await.unwrap();
+}
+
+async fn task_that_may_repeat_takes_its_own_key_over(case: Case) {
+    let of_task = |id, repeatable, task: &str| {
+        let task = Some(task.to_owned());
+        Attempt { task, ..attempt(id, repeatable) }
+    };
+    let (own, once) = (key(1, 1), key(1, 2));
+    assert_eq!(case.reserve(own, of_task(1, true, "a")).await, Reserved::Yes);
+    assert!(matches!(case.reserve(own, of_task(2, true, "b")).await, Reserved::Taken(_)), "another task");
+    let other_call = Attempt { fingerprint: [7; 32], ..of_task(3, true, "a") };
+    assert!(matches!(case.reserve(own, other_call).await, Reserved::Taken(_)), "another call");
+    assert_eq!(case.reserve(own, of_task(4, true, "a")).await, Reserved::Yes);
+    assert!(!case.complete(own, 1, "late").await, "the dead replica writes nothing");
+    assert!(case.complete(own, 4, "again").await);
+    assert!(matches!(case.reserve(own, of_task(5, true, "a")).await, Reserved::Taken(_)), "it is completed");
+    assert_eq!(case.reserve(once, of_task(6, false, "c")).await, Reserved::Yes);
+    assert!(matches!(case.reserve(once, of_task(7, false, "c")).await, Reserved::Taken(_)), "it runs once");
 }
 
 async fn completed_key_expires_and_is_forgotten(case: Case) {

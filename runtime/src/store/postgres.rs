@@ -4,6 +4,7 @@
 //! each other. A change reads and writes single rows by their primary key.
 
 mod batch;
+mod probe;
 mod rows;
 mod statements;
 mod tables;
@@ -94,9 +95,8 @@ impl PostgresStore {
         let read = self.database.statement(move |connection| {
             let clock = clock.clone();
             Box::pin(async move {
-                let statement = connection.prepared(rows::READ_KEYS).await?;
-                let keys: [&[u8]; 1] = [&key.key];
-                let rows = connection.client.query(&statement, &[&deployment, &keys.as_slice()]).await?;
+                let statement = connection.prepared(rows::READ_KEY).await?;
+                let rows = connection.client.query(&statement, &[&deployment, &key.key.as_slice()]).await?;
                 let (now, keys) = rows::read(&rows)?;
                 let now = clock.as_deref().map_or(now, StoreClock::now);
                 Ok(keys.first().map_or(KeyState::Absent, |stored| stored.record.state(now)))

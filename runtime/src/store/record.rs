@@ -13,6 +13,8 @@ use super::{
 pub(super) struct KeyRecord {
     pub(super) caller: [u8; 32],
     pub(super) fingerprint: [u8; 32],
+    /// `None` in a row of a version that did not keep it.
+    pub(super) declaration: Option<[u8; 32]>,
     pub(super) attempt: AttemptId,
     pub(super) began: u64,
     pub(super) lease_end: u64,
@@ -34,10 +36,10 @@ pub(super) enum RecordEnd {
 
 impl KeyRecord {
     pub(super) fn new(key: ScopedKey, attempt: Attempt, now: u64) -> Self {
-        let Attempt { id, fingerprint, lease, repeatable, task } = attempt;
-        let lease_end = now.saturating_add(millis(lease));
+        let Attempt { id, fingerprint, declaration, lease, repeatable, task } = attempt;
+        let (lease_end, declaration) = (now.saturating_add(millis(lease)), Some(declaration));
         let (caller, attempt, began, end) = (key.caller, id, now, RecordEnd::Open);
-        Self { caller, fingerprint, attempt, began, lease_end, repeatable, task, end }
+        Self { caller, fingerprint, declaration, attempt, began, lease_end, repeatable, task, end }
     }
 
     /// Returns the state of the key at `now`.
@@ -81,6 +83,7 @@ impl KeyRecord {
         PastAttempt {
             id: self.attempt,
             fingerprint: self.fingerprint,
+            declaration: self.declaration,
             began: Duration::from_millis(self.began),
             lease_left: Duration::from_millis(self.lease_end.saturating_sub(now)),
             task: self.task.clone(),
@@ -95,6 +98,10 @@ pub(super) fn millis(time: Duration) -> u64 {
 
 /// The bytes of the checksum at the start of a row.
 const CHECKSUM_BYTES: usize = 8;
+/// The bit of a row's flags that says that the call may run again after a dead attempt.
+const REPEATABLE_FLAG: u64 = 1;
+/// The bit of a row's flags that says that the digest of the declaration follows. Rows of earlier versions lack both.
+const DECLARATION_FLAG: u64 = 2;
 
 impl KeyRecord {
     /// Writes the row as bytes that begin with a checksum over the key and the rest.
@@ -107,9 +114,12 @@ impl KeyRecord {
         bytes.extend_from_slice(&self.caller);
         bytes.extend_from_slice(&self.fingerprint);
         bytes.extend_from_slice(&self.attempt.0.to_le_bytes());
-        for number in [self.began, self.lease_end, u64::from(self.repeatable)] {
+        let flags = if self.repeatable { REPEATABLE_FLAG } else { 0 }
+            | if self.declaration.is_some() { DECLARATION_FLAG } else { 0 };
+        for number in [self.began, self.lease_end, flags] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
+        bytes.extend_from_slice(self.declaration.as_ref().map_or(&[], <[u8; 32]>::as_slice));
         let task = self.task.as_deref().unwrap_or_default();
         bytes.extend_from_slice(&(task.len() as u64).to_le_bytes());
         bytes.extend_from_slice(task.as_bytes());
@@ -147,8 +157,9 @@ impl KeyRecord {
         let rest = &mut rest;
         let (caller, fingerprint) = (take(rest)?, take(rest)?);
         let attempt = AttemptId(u128::from_le_bytes(take(rest)?));
-        let [began, lease_end, repeatable, task_bytes] =
-            [number(rest)?, number(rest)?, number(rest)?, number(rest)?];
+        let [began, lease_end, flags] = [number(rest)?, number(rest)?, number(rest)?];
+        let declaration = if flags & DECLARATION_FLAG == 0 { None } else { Some(take(rest)?) };
+        let task_bytes = number(rest)?;
         let (task, tail) = rest.split_at_checked(usize::try_from(task_bytes).ok()?)?;
         *rest = tail;
         let task = (!task.is_empty()).then(|| String::from_utf8(task.to_vec())).transpose().ok()?;
@@ -163,8 +174,8 @@ impl KeyRecord {
             3 => RecordEnd::Tombstone(at),
             _ => return None,
         };
-        let repeatable = repeatable == 1;
-        Some(Self { caller, fingerprint, attempt, began, lease_end, repeatable, task, end })
+        let repeatable = flags & REPEATABLE_FLAG != 0;
+        Some(Self { caller, fingerprint, declaration, attempt, began, lease_end, repeatable, task, end })
     }
 }
 
@@ -196,6 +207,7 @@ mod tests {
         let base = KeyRecord {
             caller: [1; 32],
             fingerprint: [2; 32],
+            declaration: Some([11; 32]),
             attempt: AttemptId(3 << 100),
             began: 4,
             lease_end: 5,
@@ -209,6 +221,7 @@ mod tests {
         vec![
             KeyRecord { end: kept, task, ..base.clone() },
             KeyRecord { end: digest, repeatable: false, ..base.clone() },
+            KeyRecord { declaration: None, ..base.clone() },
             KeyRecord { end: RecordEnd::Tombstone(10), ..base.clone() },
             base,
         ]
@@ -218,6 +231,25 @@ mod tests {
     fn record_is_read_as_it_was_written() {
         for record in records() {
             assert_eq!(KeyRecord::decode(&[7; 32], &record.encode(&[7; 32])), Some(record));
+        }
+    }
+
+    /// The first layout: a number in place of the flags, and no digest of the declaration.
+    #[test]
+    fn record_of_the_first_layout_is_read_without_a_declaration() {
+        for repeatable in [false, true] {
+            let mut bytes = [[1; 32], [2; 32]].concat();
+            bytes.extend_from_slice(&(3_u128 << 100).to_le_bytes());
+            for number in [4, 5, u64::from(repeatable), 4] {
+                bytes.extend_from_slice(&number.to_le_bytes());
+            }
+            bytes.extend_from_slice(b"task\x01");
+            bytes.extend_from_slice(&6_u64.to_le_bytes());
+            bytes.extend_from_slice("{\"ö\":1}".as_bytes());
+            let row = [&checksum(&[7; 32], &bytes), bytes.as_slice()].concat();
+            let first = records().into_iter().next().expect("there are some");
+            let expected = KeyRecord { declaration: None, repeatable, ..first };
+            assert_eq!(KeyRecord::decode(&[7; 32], &row), Some(expected));
         }
     }
 

@@ -58,6 +58,13 @@ impl SharedDatabase {
         Self { database: Some(database) }
     }
 
+    /// Lets the current runtime, which calls run on, drive the connection that they wait for.
+    pub(crate) fn drive_here(&self) {
+        if let Some(database) = &self.database {
+            database.drive_here();
+        }
+    }
+
     pub(crate) fn database(&self) -> Option<&Arc<Database>> {
         self.database.as_ref()
     }

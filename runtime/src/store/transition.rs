@@ -43,6 +43,9 @@ pub(super) fn reserve<T: KeyTables>(
     if let Some(record) = tables.record(&key.key)? {
         match record.state(now) {
             KeyState::Absent => discard(tables, &key.key, &record)?,
+            KeyState::InProgress(_) if is_of_same_task(&record, &attempt) => {
+                discard(tables, &key.key, &record)?;
+            }
             state => return Ok(Reserved::Taken(state)),
         }
     }
@@ -59,6 +62,16 @@ pub(super) fn reserve<T: KeyTables>(
     tables.add_due(record.lease_end, &key.key)?;
     tables.put(&key.key, &record)?;
     Ok(Reserved::Yes)
+}
+
+/// Whether a key in progress is held for the task that the attempt is made in. A task has one runner at a time: the earlier
+/// attempt is that of a dead replica, and writes nothing any more.
+fn is_of_same_task(record: &KeyRecord, attempt: &Attempt) -> bool {
+    record.repeatable
+        && record.attempt != attempt.id
+        && record.task.is_some()
+        && record.task == attempt.task
+        && record.fingerprint == attempt.fingerprint
 }
 
 /// Stores the result of the attempt that holds the key.

@@ -39,6 +39,12 @@ pub(super) struct TaskEntry {
     pub(super) cancelled: CancellationToken,
     /// Notified when the last open question is answered.
     pub(super) answered: Arc<Notify>,
+    /// The encrypted call, until it is published.
+    #[cfg(feature = "postgres")]
+    pub(super) call: Option<Vec<u8>>,
+    /// The reason why the call does not run again, if it must not.
+    #[cfg(feature = "postgres")]
+    pub(super) once: Option<super::RunOnce>,
 }
 
 /// How far a task is.
@@ -60,6 +66,33 @@ pub(super) enum Stage {
 }
 
 impl TaskEntry {
+    /// Creates a task whose handler has not begun.
+    pub(super) fn new(
+        caller: &Caller,
+        scopes: &'static [&'static str],
+        timeout: Duration,
+        now: Duration,
+        cancelled: CancellationToken,
+    ) -> Self {
+        Self {
+            issuer: caller.issuer().map(str::to_owned),
+            subject: caller.subject().to_owned(),
+            scopes,
+            created: now,
+            changed: now,
+            timeout,
+            stage: Stage::Opened,
+            has_asked: false,
+            progress: None,
+            cancelled,
+            answered: Arc::default(),
+            #[cfg(feature = "postgres")]
+            call: None,
+            #[cfg(feature = "postgres")]
+            once: None,
+        }
+    }
+
     /// The bytes of the task's result.
     pub(super) fn result_bytes(&self) -> usize {
         match &self.stage {

@@ -4,8 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 
+#[cfg(feature = "postgres")]
+use super::lost::Purpose;
 use super::{AnswerStatus, Running, Snapshot, TaskLimit, Tasks, entry::TaskEntry};
-use crate::{clock::Clock, store::SharedDatabase, tool::caller::Caller};
+use crate::{clock::Clock, state_key::StateKey, store::SharedDatabase, tool::caller::Caller};
 
 /// The database that the replicas share does not answer, which has told the operator why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +27,13 @@ impl Tasks {
         clock: Clock,
         #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "nothing is shared"))]
         shared: &SharedDatabase,
+        #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "nothing is shared"))]
+        key: &StateKey,
     ) -> Arc<Self> {
         #[cfg(feature = "postgres")]
         {
-            let (shared, publisher) = shared.database().map(super::SharedTasks::new).unzip();
+            let shared = shared.database().map(|database| super::SharedTasks::new(database, key));
+            let (shared, publisher) = shared.unzip();
             let tasks = Arc::new(Self { clock, by_id: std::sync::Mutex::default(), shared });
             if let Some(publisher) = publisher {
                 publisher.start(&tasks);
@@ -58,21 +63,25 @@ impl Tasks {
     }
 
     /// The task `id`, if `caller` may see it. Another caller's task is reported as unknown.
-    pub(crate) async fn find(&self, caller: &Caller, id: &str) -> Result<Option<Snapshot>, StoreUnavailable> {
+    pub(crate) async fn find(
+        self: &Arc<Self>,
+        caller: &Arc<Caller>,
+        id: &str,
+    ) -> Result<Option<Snapshot>, StoreUnavailable> {
         if let Some(own) = self.get(caller, id) {
             return Ok(Some(own));
         }
         #[cfg(feature = "postgres")]
         if let Some(shared) = &self.shared {
-            return shared.find(caller, id).await;
+            return self.find_shared(shared, caller, id, Purpose::Read).await;
         }
         Ok(None)
     }
 
     /// Stores answers to a task's open questions, and ignores others.
     pub(crate) async fn update(
-        &self,
-        caller: &Caller,
+        self: &Arc<Self>,
+        caller: &Arc<Caller>,
         id: &str,
         responses: impl IntoIterator<Item = (String, Value)>,
     ) -> Result<AnswerStatus, StoreUnavailable> {
@@ -80,20 +89,29 @@ impl Tasks {
             return Ok(self.answer(caller, id, responses));
         }
         #[cfg(feature = "postgres")]
-        if let Some(shared) = &self.shared {
-            return shared.answer(caller, id, responses.into_iter().collect()).await;
+        if let Some(shared) = &self.shared
+            && let Some(snapshot) = self.find_shared(shared, caller, id, Purpose::Read).await?
+        {
+            return shared.answer(id, snapshot, responses.into_iter().collect()).await;
         }
         Ok(AnswerStatus::Unknown)
     }
 
     /// Cancels a task that still runs. Returns whether the task exists.
-    pub(crate) async fn request_cancel(&self, caller: &Caller, id: &str) -> Result<bool, StoreUnavailable> {
+    pub(crate) async fn request_cancel(
+        self: &Arc<Self>,
+        caller: &Arc<Caller>,
+        id: &str,
+    ) -> Result<bool, StoreUnavailable> {
         if self.cancel(caller, id) {
             return Ok(true);
         }
         #[cfg(feature = "postgres")]
-        if let Some(shared) = &self.shared {
-            return shared.cancel(caller, id).await;
+        if let Some(shared) = &self.shared
+            && self.find_shared(shared, caller, id, Purpose::Cancel).await?.is_some()
+        {
+            shared.cancel(id).await?;
+            return Ok(true);
         }
         Ok(false)
     }
@@ -103,7 +121,7 @@ impl Tasks {
         not(feature = "postgres"),
         expect(clippy::unused_self, unused_variables, reason = "nothing is shared")
     )]
-    pub(super) fn publish(&self, id: &str, entry: &TaskEntry, is_new_round: bool) {
+    pub(super) fn publish(&self, id: &str, entry: &mut TaskEntry, is_new_round: bool) {
         #[cfg(feature = "postgres")]
         if let Some(shared) = &self.shared {
             shared.publish(id, entry, is_new_round);
@@ -119,6 +137,32 @@ impl Tasks {
         #[cfg(feature = "postgres")]
         if let Some(shared) = &self.shared {
             shared.publish_removal(id);
+        }
+    }
+
+    /// Sets the runner of the tasks of dead replicas. Does nothing if the server shares no tasks.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn set_runs_again(&self, runs_again: impl super::RunsAgain + 'static) {
+        if let Some(shared) = &self.shared {
+            shared.set_runs_again(Box::new(runs_again));
+        }
+    }
+
+    /// Whether other replicas may run the tasks of this one.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn are_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// Keeps the call of a task for other replicas, or the reason why none of them runs it. It is stored when the handler
+    /// begins.
+    #[cfg(feature = "postgres")]
+    pub(super) fn keep_call(&self, id: &str, call: Result<super::StoredCall, super::RunOnce>) {
+        let Some(shared) = &self.shared else { return };
+        let sealed = call.and_then(|call| shared.seal(id, &call));
+        if let Some(entry) = self.all().get_mut(id) {
+            entry.once = sealed.as_ref().err().copied();
+            entry.call = sealed.ok();
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{
+    RunOnce,
     entry::{Stage, TaskEntry},
     state::{End, Snapshot, TaskState},
 };
@@ -26,6 +27,7 @@ pub(super) fn write(entry: &TaskEntry) -> Vec<u8> {
         changed: entry.changed,
         ttl: entry.ttl(),
         progress: entry.progress.clone(),
+        once: entry.once,
         state,
     })
 }
@@ -38,14 +40,16 @@ pub(super) struct TaskRow {
     changed: Duration,
     ttl: Duration,
     progress: Option<String>,
+    once: Option<RunOnce>,
     state: Value,
 }
 
 fn write_row(row: &TaskRow) -> Vec<u8> {
-    let TaskRow { scopes, created, changed, ttl, progress, state } = row;
+    let TaskRow { scopes, created, changed, ttl, progress, once, state } = row;
     let [created, changed, ttl] = [created, changed, ttl].map(milliseconds);
     json!({
-        "scopes": scopes, "created": created, "changed": changed, "ttl": ttl, "progress": progress, "state": state
+        "scopes": scopes, "created": created, "changed": changed, "ttl": ttl, "progress": progress,
+        "once": once.map(RunOnce::word), "state": state
     })
     .to_string()
     .into_bytes()
@@ -61,6 +65,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<TaskRow> {
         changed: time("changed")?,
         ttl: time("ttl")?,
         progress: row["progress"].as_str().map(str::to_owned),
+        once: row["once"].as_str().and_then(RunOnce::read),
         state: row["state"].clone(),
     })
 }
@@ -75,6 +80,16 @@ impl TaskRow {
         let Self { created, changed, ttl, progress, state, .. } = self;
         let state = read_state(state)?;
         Some(Snapshot { id: id.to_owned(), created, changed, ttl, progress, state })
+    }
+
+    /// The time since 1970 at which the task was created.
+    pub(super) fn created(&self) -> Duration {
+        self.created
+    }
+
+    /// The reason why the call does not run again, if it must not.
+    pub(super) fn once(&self) -> Option<RunOnce> {
+        self.once
     }
 
     /// Returns the same task, ended.

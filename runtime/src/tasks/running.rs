@@ -41,6 +41,12 @@ impl Running {
         tasks.get(&self.id).is_some_and(|entry| !matches!(entry.stage, Stage::Opened))
     }
 
+    /// Keeps the call for other replicas, or the reason why none of them runs it again.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn keep_call(&self, call: Result<super::StoredCall, super::RunOnce>) {
+        self.tasks.keep_call(&self.id, call);
+    }
+
     /// Makes the task visible to its caller.
     pub(crate) fn begin(tasks: &Tasks, id: &str) -> Option<Snapshot> {
         tasks.change(id, false, |entry| {

@@ -5,31 +5,31 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Weak},
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval},
 };
 
 use super::{
-    AnswerStatus, End, Snapshot, StoreUnavailable, TaskState, Tasks,
+    AnswerStatus, RunOnce, RunsAgain, Snapshot, StoreUnavailable, StoredCall, TaskState, Tasks,
     entry::TaskEntry,
     row::{self, TaskRow},
+    stored_call::CallCipher,
 };
 use crate::{
-    database::{Database, DatabaseError, Runner, SharedTask, TASK_LEASE},
+    database::{Database, DatabaseError, Runner, SharedTask, TASK_LEASE, TaskChange},
+    state_key::StateKey,
     tool::caller::Caller,
 };
 
 /// The time between two look-ups of what callers asked other replicas.
 const REQUEST_POLL_INTERVAL: Duration = Duration::from_millis(500);
-/// The time that a replica has to renew a lease that has run out, for example after the database was away.
-const RENEWAL_GRACE: Duration = Duration::from_secs(2);
 
 /// The tasks of all replicas.
 pub(super) struct SharedTasks {
@@ -37,11 +37,23 @@ pub(super) struct SharedTasks {
     /// The id of this process.
     runner: Runner,
     news: mpsc::UnboundedSender<(String, News)>,
+    cipher: CallCipher,
+    runs_again: OnceLock<Box<dyn RunsAgain>>,
+}
+
+/// The state of a task whose replica is dead.
+pub(super) struct LostTask {
+    pub(super) runner: Runner,
+    /// The number of replicas that have run it.
+    pub(super) attempts: u16,
+    pub(super) is_cancelled: bool,
+    /// `None` if the call must not run again, or cannot be read.
+    pub(super) call: Option<StoredCall>,
 }
 
 /// A change of a task of this process.
 enum News {
-    State { task: Vec<u8>, has_ended: bool, is_new_round: bool },
+    State(TaskChange),
     Removed,
 }
 
@@ -49,9 +61,11 @@ impl News {
     /// Returns the later of two changes, with what must be known of the earlier.
     fn after(self, earlier: Option<&Self>) -> Self {
         match (self, earlier) {
-            (Self::State { task, has_ended, .. }, Some(Self::State { is_new_round: true, .. })) => {
-                Self::State { task, has_ended, is_new_round: true }
-            }
+            (Self::State(later), Some(Self::State(earlier))) => Self::State(TaskChange {
+                is_new_round: later.is_new_round || earlier.is_new_round,
+                call: later.call.or_else(|| earlier.call.clone()),
+                ..later
+            }),
             (later, _) => later,
         }
     }
@@ -73,12 +87,28 @@ impl TaskPublisher {
 }
 
 impl SharedTasks {
-    pub(super) fn new(database: &Arc<Database>) -> (Self, TaskPublisher) {
+    pub(super) fn new(database: &Arc<Database>, key: &StateKey) -> (Self, TaskPublisher) {
         let mut runner = Runner::default();
         getrandom::fill(&mut runner).expect("the operating system provides random bytes");
         let (news, changes) = mpsc::unbounded_channel();
         let publisher = TaskPublisher { database: Arc::clone(database), runner, changes };
-        (Self { database: Arc::clone(database), runner, news }, publisher)
+        let (cipher, runs_again) = (CallCipher::new(key), OnceLock::new());
+        (Self { database: Arc::clone(database), runner, news, cipher, runs_again }, publisher)
+    }
+
+    /// Sets the runner of the tasks of dead replicas.
+    pub(super) fn set_runs_again(&self, runs_again: Box<dyn RunsAgain>) {
+        // It is set once, when the service is made.
+        let _ = self.runs_again.set(runs_again);
+    }
+
+    pub(super) fn runs_again(&self) -> Option<&dyn RunsAgain> {
+        self.runs_again.get().map(Box::as_ref)
+    }
+
+    /// Encrypts the call of a task.
+    pub(super) fn seal(&self, id: &str, call: &StoredCall) -> Result<Vec<u8>, RunOnce> {
+        self.cipher.seal(id, call)
     }
 
     /// Adds a task before its handler begins, so that the other replicas know it when the client does.
@@ -93,8 +123,9 @@ impl SharedTasks {
         Ok(opened.await?)
     }
 
-    pub(super) fn publish(&self, id: &str, entry: &TaskEntry, is_new_round: bool) {
-        let news = News::State { task: row::write(entry), has_ended: entry.has_ended(), is_new_round };
+    pub(super) fn publish(&self, id: &str, entry: &mut TaskEntry, is_new_round: bool) {
+        let (call, has_ended) = (entry.call.take(), entry.has_ended());
+        let news = News::State(TaskChange { task: row::write(entry), has_ended, is_new_round, call });
         // It fails when the server ends.
         let _ = self.news.send((id.to_owned(), news));
     }
@@ -103,40 +134,45 @@ impl SharedTasks {
         let _ = self.news.send((id.to_owned(), News::Removed));
     }
 
-    /// Finds a task of another replica. If that is dead, the task has ended.
-    pub(super) async fn find(&self, caller: &Caller, id: &str) -> Result<Option<Snapshot>, StoreUnavailable> {
-        let Some((mut task, mut is_lost)) = self.read(caller, id).await? else { return Ok(None) };
-        if is_lost {
-            sleep(RENEWAL_GRACE).await;
-            let Some(again) = self.read(caller, id).await? else { return Ok(None) };
-            (task, is_lost) = again;
-        }
-        if is_lost {
-            let ended = self.database.end_lost_task(id.to_owned(), task.ended(&outcome_unknown()));
-            ended.await?;
-            // Either this replica ended it, or another one did, or its own was alive after all.
-            let Some((ended, _)) = self.read(caller, id).await? else { return Ok(None) };
-            task = ended;
-        }
-        Ok(task.snapshot(id))
-    }
-
-    async fn read(&self, caller: &Caller, id: &str) -> Result<Option<(TaskRow, bool)>, StoreUnavailable> {
-        let Some(SharedTask { caller: of, task, is_lost }) = self.database.read_task(id.to_owned()).await?
-        else {
-            return Ok(None);
-        };
-        let row = row::read(&task).filter(|row| of == owner(caller) && row.is_within(caller));
-        Ok(row.map(|row| (row, is_lost)))
-    }
-
-    pub(super) async fn answer(
+    /// Reads a task of any replica, and what is known of it if that is dead.
+    pub(super) async fn read(
         &self,
         caller: &Caller,
         id: &str,
+    ) -> Result<Option<(TaskRow, Option<LostTask>)>, StoreUnavailable> {
+        let Some(stored) = self.database.read_task(id.to_owned()).await? else { return Ok(None) };
+        let SharedTask { caller: of, task, is_lost, runner, attempts, is_cancelled, call } = stored;
+        let row = row::read(&task).filter(|row| of == owner(caller) && row.is_within(caller));
+        let lost = || {
+            let call = call.and_then(|call| self.cipher.open(id, &call));
+            LostTask { runner, attempts, is_cancelled, call }
+        };
+        Ok(row.map(|row| (row, is_lost.then(lost))))
+    }
+
+    /// Ends a task whose replica is dead, unless another one has taken it over.
+    pub(super) async fn end_lost(&self, id: &str, task: Vec<u8>) -> Result<(), StoreUnavailable> {
+        self.database.end_lost_task(id.to_owned(), task).await?;
+        Ok(())
+    }
+
+    /// Takes over a task that `of` ran. Returns whether it is this process's now.
+    pub(super) async fn claim(
+        &self,
+        id: &str,
+        of: Runner,
+        lifetime: Duration,
+    ) -> Result<bool, StoreUnavailable> {
+        Ok(self.database.claim_task(id.to_owned(), self.runner, of, lifetime).await?)
+    }
+
+    /// Leaves answers for the replica that runs a task.
+    pub(super) async fn answer(
+        &self,
+        id: &str,
+        snapshot: Snapshot,
         responses: BTreeMap<String, Value>,
     ) -> Result<AnswerStatus, StoreUnavailable> {
-        let Some(snapshot) = self.find(caller, id).await? else { return Ok(AnswerStatus::Unknown) };
         let TaskState::Asking(open) = snapshot.state else { return Ok(AnswerStatus::Accepted) };
         let is_open = |key: &String| open.iter().any(|(open, _)| open == key);
         let answers: Map<String, Value> = responses.into_iter().filter(|(key, _)| is_open(key)).collect();
@@ -147,12 +183,9 @@ impl SharedTasks {
         Ok(if stored { AnswerStatus::Accepted } else { AnswerStatus::TooLarge })
     }
 
-    pub(super) async fn cancel(&self, caller: &Caller, id: &str) -> Result<bool, StoreUnavailable> {
-        if self.find(caller, id).await?.is_none() {
-            return Ok(false);
-        }
-        self.database.cancel_task(id.to_owned()).await?;
-        Ok(true)
+    /// Asks the replica that runs a task to cancel it.
+    pub(super) async fn cancel(&self, id: &str) -> Result<(), StoreUnavailable> {
+        Ok(self.database.cancel_task(id.to_owned()).await?)
     }
 }
 
@@ -160,17 +193,6 @@ impl From<DatabaseError> for StoreUnavailable {
     fn from(_: DatabaseError) -> Self {
         Self
     }
-}
-
-/// The end of a task whose replica is dead: its handler may have had its effect.
-fn outcome_unknown() -> End {
-    let error = json!({
-        "code": -32603,
-        "message": "outcome unknown: the replica of the server that ran this task has stopped\n\
-                    help: find out with another tool whether it was done before you call again",
-        "data": {"reason": "task_outcome_unknown"}
-    });
-    End::Failed(error.as_object().cloned().unwrap_or_default())
 }
 
 /// Returns the digest of a caller. A missing issuer is an empty text, which is not a URL.
@@ -241,9 +263,7 @@ async fn share(
 async fn write(database: &Arc<Database>, runner: Runner, unwritten: &mut BTreeMap<String, News>) {
     while let Some((id, news)) = unwritten.pop_first() {
         let written = match &news {
-            News::State { task, has_ended, is_new_round } => {
-                database.publish_task(id.clone(), runner, task.clone(), *has_ended, *is_new_round).await
-            }
+            News::State(change) => database.publish_task(id.clone(), runner, change.clone()).await,
             News::Removed => database.forget_task(id.clone(), runner).await,
         };
         if written.is_err() {

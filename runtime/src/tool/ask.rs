@@ -141,6 +141,7 @@ impl Question {
 
 /// The features of one client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "postgres", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct ClientFeatures {
     pub(crate) form: bool,
     pub(crate) sample: bool,

@@ -70,6 +70,27 @@ async fn deliver(
     item
 }
 
+/// Put a thing on the shelf in a task, where it is at most once.
+#[mcp_tool(additive, idempotent, scope = "order:guarded", task = "optional", timeout = "5s")]
+async fn restock(
+    call: &Call,
+    effects: &Effects,
+    /// The thing.
+    item: String,
+    /// The time that it takes, in milliseconds.
+    #[param(max = 4_000)]
+    time: u64,
+    /// The code of the shelf's lock.
+    #[param(secret)]
+    code: Option<String>,
+) -> String {
+    let _ = code;
+    effects.add(format!("begun {item} for {}", call.caller().subject()));
+    tokio::time::sleep(Duration::from_millis(time)).await;
+    effects.add(format!("done {item} under {}", call.downstream_key("shelf").unwrap_or_default()));
+    item
+}
+
 /// Prepare a delivery in a task, which can be cancelled: nothing is delivered.
 #[mcp_tool(read_only, public, task = "optional", timeout = "5s")]
 async fn prepare(
@@ -100,6 +121,38 @@ fn deliver_to(
     Ok(address.to_owned())
 }
 
+/// A tool as version 1 of the server declares it.
+mod version_1 {
+    use super::{Effects, mcp_tool};
+
+    /// Book a thing.
+    #[mcp_tool(additive, closed_world, public)]
+    pub(super) fn book(
+        effects: &Effects,
+        /// The thing.
+        item: &str,
+    ) -> String {
+        effects.add(format!("booked {item}"));
+        item.to_owned()
+    }
+}
+
+/// The same tool as version 2 declares it.
+mod version_2 {
+    use super::{Effects, mcp_tool};
+
+    /// Book a thing in place of what is booked.
+    #[mcp_tool(destructive, closed_world, public)]
+    pub(super) fn book(
+        effects: &Effects,
+        /// The thing.
+        item: &str,
+    ) -> String {
+        effects.add(format!("booked {item} alone"));
+        item.to_owned()
+    }
+}
+
 /// Say which version this is.
 #[mcp_tool(read_only, closed_world, public)]
 fn version() -> String {
@@ -114,6 +167,7 @@ fn version_of_server() -> String {
 fn main() -> std::process::ExitCode {
     // Commands that call no tool need no file.
     let file = env::var_os("ORDERS").unwrap_or_default();
+    let is_version_2 = version_of_server().starts_with("2.");
     let app = App { effects: Effects::File(file.into()), gate: Gate::closed() };
     Server::new("orders", version_of_server())
         .state(app)
@@ -126,12 +180,14 @@ fn main() -> std::process::ExitCode {
             order_briefly,
             order_in_steps,
             put_slowly,
+            restock,
             prepare,
             deliver,
             deliver_to,
             version,
             look
         ])
+        .tools(if is_version_2 { tools![version_2::book] } else { tools![version_1::book] })
         .tools(if env::var_os("ORDERS_REQUIRED").is_some() { tools![throw_away] } else { tools![] })
         .main()
 }

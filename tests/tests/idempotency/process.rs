@@ -6,7 +6,7 @@ use candor_tests::{
     http::{HttpServer, modern},
     log,
     messages::cancel,
-    orders::KEY,
+    orders::{KEY, OTHER_KEY},
     orders_site::{OrdersSite, is_replayed, keyed_call, order_under, reason},
     wait::wait_until,
 };
@@ -119,6 +119,32 @@ async fn killed_call_is_unknown_and_an_idempotent_one_runs_again() {
     server.close().await;
     let count = |item: &str| site.effects().iter().filter(|effect| *effect == item).count();
     assert_eq!((count("slow"), count("put")), (1, 2), "one never runs again, the other does");
+}
+
+#[tokio::test]
+async fn key_of_a_tool_that_the_next_version_declares_otherwise_is_a_mismatch() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = OrdersSite::new(ORDERS, folder.path());
+    let book = |id, item: &str| keyed_call(&json!(id), KEY, "book", json!({"item": item}));
+    let mut server = site.start_version("1.0.0").await;
+    let booked = server.client.exchange(book(1, "x")).await;
+    assert!(!is_replayed(&booked) && reason(&booked).is_none(), "{booked}");
+    order_under(&mut server, OTHER_KEY).await;
+    server.close().await;
+    let mut server = site.start_version("2.0.0").await;
+    let text = |answer: &Value| answer["result"]["content"][0]["text"].as_str().map(str::to_owned).unwrap();
+    let redeclared = server.client.exchange(book(1, "x")).await;
+    assert_eq!(reason(&redeclared), Some("idempotency_mismatch"), "{redeclared}");
+    assert!(text(&redeclared).starts_with("the tool's declaration changed since this key was used"));
+    let other = server.client.exchange(book(2, "y")).await;
+    assert_eq!(reason(&other), Some("idempotency_mismatch"), "{other}");
+    assert!(text(&other).starts_with("this idempotency key was sent with another call before"), "{other}");
+    assert!(is_replayed(&order_under(&mut server, OTHER_KEY).await), "its tool is declared as before");
+    server.close().await;
+    let mut server = site.start_version("1.1.0").await;
+    assert!(is_replayed(&server.client.exchange(book(3, "x")).await));
+    server.close().await;
+    assert_eq!(site.effects(), ["booked x", OTHER_KEY]);
 }
 
 #[tokio::test]

@@ -241,6 +241,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         self.expiry.get_or_init(|| {
+            self.gate.shared.enter_runtime();
             let sessions = Arc::clone(&self.gate.sessions);
             AbortOnDropHandle::new(tokio::spawn(sessions.expire_idle()))
         });

@@ -19,6 +19,8 @@ use super::{
     rounds::{CallInput, Invocation, MAX_ROUNDS, too_many_rounds},
     task_result,
 };
+#[cfg(feature = "postgres")]
+use crate::tasks::StoredCall;
 use crate::{
     message::Message,
     pipeline::{self, Admission, AdmissionStage, CallAnswer, Refusal, TaskMode},
@@ -45,6 +47,8 @@ pub(crate) struct TaskCall {
     reports: mpsc::Receiver<Report>,
     /// The rounds of the call's connection.
     connection_rounds: TaskTracker,
+    /// The number of the last round of an earlier run, so that the keys of questions differ over all runs.
+    earlier_rounds: usize,
 }
 
 /// The end of one round.
@@ -62,7 +66,7 @@ impl TaskCall {
         invocation.reports = Some(Reports { sender, filter: ReportFilter { progress: true, log: None } });
         // The task outlives its request, and is cancelled by `tasks/cancel` alone.
         invocation.cancelled = running.cancelled().child_token();
-        Self { invocation, input, features, running, reports, connection_rounds }
+        Self { invocation, input, features, running, reports, connection_rounds, earlier_rounds: 0 }
     }
 
     /// Answers with the task as soon as the handler begins. A refusal or a confirmation before that is the answer, as of
@@ -106,6 +110,8 @@ impl TaskCall {
                 let _ = begun.send(snapshot);
             }
         };
+        #[cfg(feature = "postgres")]
+        self.keep_call();
         let in_flight = self.in_flight();
         let task = TaskMode::Requested { id: self.running.id().to_owned(), begin: Some(Box::new(announce)) };
         let first = self.round(&peer, AdmissionStage::from(admission), task).await;
@@ -116,6 +122,37 @@ impl TaskCall {
         let end = self.later_rounds(first).await;
         self.running.end(end);
         None
+    }
+
+    /// Keeps the call, so that another replica can run it again if this one dies.
+    #[cfg(feature = "postgres")]
+    fn keep_call(&self) {
+        let Invocation { shared, tool, idempotency_key, .. } = &self.invocation;
+        if let Some(tool) = tool.filter(|_| shared.core.tasks.are_shared()) {
+            let tool = shared.core.tool(tool);
+            // A malformed key is refused before the handler begins.
+            let key = idempotency_key.read(None).unwrap_or_default();
+            let arguments = &self.input.arguments;
+            self.running.keep_call(StoredCall::of(
+                tool.descriptor,
+                tool.effect_digest,
+                arguments,
+                key,
+                self.features,
+            ));
+        }
+    }
+
+    /// Runs the call of a dead replica, from its first round. `attempts` runs have been interrupted.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn run_again(mut self, attempts: usize) {
+        self.earlier_rounds = attempts * MAX_ROUNDS;
+        let peer = ClientPeer::stateless(self.features, None, InputResponses::default());
+        let end = match self.next(&peer).await {
+            Some(first) => self.later_rounds(first).await,
+            None => End::Cancelled,
+        };
+        self.running.end(end);
     }
 
     /// Counts the call as in flight: while the tokens live, a server that shuts down waits for it.
@@ -138,7 +175,7 @@ impl TaskCall {
             if round > MAX_ROUNDS {
                 return failed(&too_many_rounds());
             }
-            let (questions, keys) = match numbered(round, questions) {
+            let (questions, keys) = match numbered(self.earlier_rounds + round, questions) {
                 Ok(numbered) => numbered,
                 Err(error) => return failed(&error),
             };

@@ -22,6 +22,9 @@ use crate::{
     tool::caller::Caller,
 };
 
+/// The tools' tasks, with the caller of a request about them.
+type TasksOfCaller<'a> = (&'a Arc<Tasks>, Arc<Caller>);
+
 impl McpHandler {
     pub(crate) async fn task_get(
         &self,
@@ -89,9 +92,9 @@ impl McpHandler {
     fn tasks_of(
         &self,
         context: &RequestContext<RoleServer>,
-    ) -> Result<Option<(&Tasks, Arc<Caller>)>, ErrorData> {
+    ) -> Result<Option<TasksOfCaller<'_>>, ErrorData> {
         let (caller, _) = self.identify(context)?;
-        Ok(modern(context).then(|| (&*self.shared.core.tasks, caller)))
+        Ok(modern(context).then(|| (&self.shared.core.tasks, caller)))
     }
 
     /// Whether this server answers requests about tasks under the request's revision.

@@ -88,10 +88,11 @@ impl Service {
         let signals =
             ShutdownSignals { stop: stop.clone(), timeout, gone: gone.clone(), timed_out: timed_out.clone() };
         let transport = LineTransport::new(read, write, Arc::clone(&self.shared), signals);
-        let callers = CallerSource::Connection(self.caller);
+        let (callers, shared) = (CallerSource::Connection(self.caller), Arc::clone(&self.shared));
         let handler = McpHandler::new(self.shared, callers, gone.clone(), stop.clone());
         let task_rounds = handler.task_rounds.clone();
         Box::pin(async move {
+            shared.enter_runtime();
             // Boxed as well: it is needed for the handshake alone.
             match Box::pin(WatchedHandler(handler).serve(transport)).await {
                 Ok(running) => {

@@ -6,6 +6,7 @@ use futures::future::OptionFuture;
 use tokio_postgres::Error;
 
 use super::{
+    probe::Probe,
     rows::{array, signed, unsigned},
     statements::Statements,
     tables::{BatchTables, OWN_ROW},
@@ -105,9 +106,10 @@ impl Batch<'_> {
                 own_attempt(op, answer)
             })
             .collect();
-        *is_sent = true;
         let is_probe = ops.iter().any(|op| matches!(op, WriteOp::Check { .. }));
-        tables.write(connection, &statements, self.deployment, is_probe).await?;
+        let probe = if is_probe { Some(Probe::of(connection).await?) } else { None };
+        *is_sent = true;
+        tables.write(connection, &statements, self.deployment, probe.as_ref()).await?;
         Ok(Committed { answers, total: Some(tables.total) })
     }
 

@@ -10,9 +10,16 @@ use crate::store::{
 /// The columns of a key, in the order in which they are read and written.
 pub(super) const READ_KEYS: &str = "\
     SELECT moment.now, row.key, row.caller, row.fingerprint, row.attempt, row.began, row.lease_end, row.repeatable, \
-        row.task, row.state, row.ended, row.result, row.result_size, row.due \
+        row.task, row.state, row.ended, row.result, row.result_size, row.due, row.declaration \
     FROM (SELECT floor(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint AS now) AS moment \
     LEFT JOIN candor.keys AS row ON row.deployment = $1 AND row.key = ANY ($2)";
+
+/// The columns of one key, in the same order.
+pub(super) const READ_KEY: &str = "\
+    SELECT floor(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint, row.key, row.caller, row.fingerprint, \
+        row.attempt, row.began, row.lease_end, row.repeatable, row.task, row.state, row.ended, row.result, row.result_size, \
+        row.due, row.declaration \
+    FROM candor.keys AS row WHERE row.deployment = $1 AND row.key = $2";
 
 /// The states of a row, as the column `state` has them.
 pub(super) const OPEN_STATE: i16 = 0;
@@ -60,6 +67,7 @@ fn read_key(row: &Row) -> Result<StoredKey, Error> {
         record: KeyRecord {
             caller: digest(row, 2)?,
             fingerprint: digest(row, 3)?,
+            declaration: row.try_get::<_, Option<&[u8]>>(14)?.map(array),
             attempt: AttemptId(u128::from_be_bytes(attempt)),
             began: number(row, 5)?,
             lease_end: number(row, 6)?,

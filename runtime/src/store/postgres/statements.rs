@@ -17,13 +17,15 @@ const SUM_CALLERS: &str = "\
     FROM candor.callers WHERE deployment = $1";
 const WRITE_KEYS: &str = "\
     INSERT INTO candor.keys (deployment, key, caller, fingerprint, attempt, began, lease_end, repeatable, task, state, \
-        ended, result, result_size, due) \
+        ended, result, result_size, due, declaration) \
     SELECT $1, row.* FROM unnest($2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bigint[], $7::bigint[], \
-        $8::boolean[], $9::text[], $10::smallint[], $11::bigint[], $12::bytea[], $13::bigint[], $14::bigint[]) AS row \
+        $8::boolean[], $9::text[], $10::smallint[], $11::bigint[], $12::bytea[], $13::bigint[], $14::bigint[], \
+        $15::bytea[]) AS row \
     ON CONFLICT (deployment, key) DO UPDATE SET caller = excluded.caller, fingerprint = excluded.fingerprint, \
         attempt = excluded.attempt, began = excluded.began, lease_end = excluded.lease_end, \
         repeatable = excluded.repeatable, task = excluded.task, state = excluded.state, ended = excluded.ended, \
-        result = excluded.result, result_size = excluded.result_size, due = excluded.due";
+        result = excluded.result, result_size = excluded.result_size, due = excluded.due, \
+        declaration = excluded.declaration";
 const REMOVE_KEYS: &str = "DELETE FROM candor.keys WHERE deployment = $1 AND key = ANY ($2)";
 const WRITE_CALLERS: &str = "\
     UPDATE candor.callers AS row \

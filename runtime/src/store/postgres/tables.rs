@@ -9,6 +9,7 @@ use futures::future::OptionFuture;
 use tokio_postgres::{Error, Row};
 
 use super::{
+    probe::Probe,
     rows::{
         self, COMPLETED_STATE, DIGEST_STATE, OPEN_STATE, StoredKey, TOMBSTONE_STATE, array, signed, unsigned,
     },
@@ -91,7 +92,7 @@ impl BatchTables {
         connection: &DatabaseConnection,
         statements: &Statements,
         deployment: i32,
-        is_probe: bool,
+        probe: Option<&Probe>,
     ) -> Result<(), Error> {
         let mut written = KeyColumns::default();
         let mut removed: Vec<&[u8]> = Vec::new();
@@ -105,7 +106,7 @@ impl BatchTables {
         let mut callers = CallerColumns::default();
         let mut idle: Vec<&[u8]> = Vec::new();
         for (caller, loaded) in &self.callers {
-            if loaded.is_changed || (is_probe && *caller == OWN_ROW) {
+            if loaded.is_changed || (probe.is_some() && *caller == OWN_ROW) {
                 callers.push(caller, loaded);
                 if loaded.known_keys == 0 && loaded.usage == KeyUsage::default() {
                     idle.push(caller);
@@ -130,15 +131,18 @@ impl BatchTables {
         let remove_idle = (!idle.is_empty()).then_some(async {
             client.execute(&statements.remove_idle_callers, &[&deployment, &idle]).await
         });
+        let probe = probe.map(|probe| probe.write(connection, deployment));
         // All are sent at once. After an error, the commit is a roll-back.
-        let (keys, removed, callers, idle, committed) = tokio::join!(
+        let (probed, keys, removed, callers, idle, committed) = tokio::join!(
             biased;
+            OptionFuture::from(probe),
             OptionFuture::from(write_keys),
             OptionFuture::from(remove_keys),
             OptionFuture::from(write_callers),
             OptionFuture::from(remove_idle),
             client.batch_execute("COMMIT"),
         );
+        probed.transpose()?;
         for done in [keys, removed, callers, idle] {
             done.transpose()?;
         }
@@ -162,6 +166,7 @@ struct KeyColumns<'a> {
     result: Vec<Option<&'a [u8]>>,
     result_size: Vec<Option<i64>>,
     due: Vec<i64>,
+    declaration: Vec<Option<&'a [u8]>>,
 }
 
 impl<'a> KeyColumns<'a> {
@@ -189,9 +194,10 @@ impl<'a> KeyColumns<'a> {
         self.result.push(result);
         self.result_size.push(size.map(signed));
         self.due.push(signed(due));
+        self.declaration.push(record.declaration.as_ref().map(<[u8; 32]>::as_slice));
     }
 
-    fn parameters<'p>(&'p self, deployment: &'p i32) -> [Parameter<'p>; 14] {
+    fn parameters<'p>(&'p self, deployment: &'p i32) -> [Parameter<'p>; 15] {
         [
             deployment,
             &self.key,
@@ -207,6 +213,7 @@ impl<'a> KeyColumns<'a> {
             &self.result,
             &self.result_size,
             &self.due,
+            &self.declaration,
         ]
     }
 }
