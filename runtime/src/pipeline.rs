@@ -77,8 +77,8 @@ async fn answer(core: &Arc<Core>, request: Request<'_>) -> (Result<CallAnswer, R
         .map(|recorder| recorder.pending(subject, &request.caller, request.origin, Some(request.revision)));
     let answer = match decide(core, request, pending.as_ref()).await {
         Ok(Decision::Answer(answer)) => Ok(answer),
-        Ok(Decision::Run(work)) if work.held_key.is_some() => detached(core, pending.as_ref(), *work).await,
-        Ok(Decision::Run(work)) => perform(core, pending.as_ref(), *work, &mut WaitingRequest::none()).await,
+        Ok(Decision::Run(work)) if work.held_key.is_some() => detached(core, pending.as_ref(), work).await,
+        Ok(Decision::Run(work)) => perform(core, pending.as_ref(), work, &mut WaitingRequest::none()).await,
         Err(denial) => Err(denial),
     };
     let ending = request::ending(&answer);
@@ -119,20 +119,22 @@ async fn decide(
     idempotency::require(core, tool.descriptor, &key)?;
     let (caller, task, revision) = (&request.caller, &request.task, request.revision);
     let look_up = LookUp { core, tool, caller, arguments: &arguments, task, revision, pending };
-    let mut slot = Some(slot);
-    if let Some(keyed) = &key.kept
-        && let KeyAnswer::Answer(answer) = look_up.answer(keyed, false, &mut slot).await?
-    {
-        // A replay does not ask again.
-        return Ok(Decision::Answer(answer));
+    let need = confirmation::need(core, index, tool.descriptor, &arguments);
+    let confirmed = need == Need::Required;
+    let (mut slot, mut claim) = (Some(slot), None);
+    if let Some(keyed) = &key.kept {
+        // A person may take minutes, and an equal call must not wait for that long.
+        match look_up.answer(keyed, !confirmed, &mut slot).await? {
+            // A replay does not ask again.
+            KeyAnswer::Answer(answer) => return Ok(Decision::Answer(answer)),
+            KeyAnswer::Free(claimed) => claim = claimed,
+        }
     }
     let bound = Bound { tool: tool.descriptor, arguments: &arguments, caller };
     // Opening a state uses it up, so that a declined question cannot be turned into consent with the same state.
     let state = confirmation::open_state(core, peer, &bound).await;
     let state = state.map_err(Denial::replied(DeniedBy::Confirmation))?;
     let unusable = matches!(state, Some(Err(_)));
-    let need = confirmation::need(core, index, tool.descriptor, &arguments);
-    let confirmed = need == Need::Required;
     let confirmed_by = confirmation::confirmed_by(need, state.as_ref(), peer);
     let state = match state {
         // The state was sealed after this call had been confirmed, if it had to be.
@@ -162,10 +164,11 @@ async fn decide(
             }
         }
     };
-    let held_key = match key.kept {
-        None => None,
+    let held_key = match (key.kept, claim) {
+        (None, _) => None,
+        (Some(keyed), Some(claim)) => Some(HeldKey { keyed, _claim: claim }),
         // An equal call may have begun while the person was asked.
-        Some(keyed) => match look_up.answer(&keyed, true, &mut slot).await? {
+        (Some(keyed), None) => match look_up.answer(&keyed, true, &mut slot).await? {
             KeyAnswer::Answer(answer) => return Ok(Decision::Answer(answer)),
             KeyAnswer::Free(claim) => claim.map(|claim| HeldKey { keyed, _claim: claim }),
         },
@@ -215,7 +218,7 @@ async fn decide(
 async fn perform(
     core: &Core,
     pending: Option<&PendingRecord<'_>>,
-    work: CallWork,
+    work: Box<CallWork>,
     waiting: &mut WaitingRequest,
 ) -> Result<CallAnswer, Denial> {
     let CallWork {
@@ -229,7 +232,7 @@ async fn perform(
         asker,
         task,
         _in_flight,
-    } = work;
+    } = *work;
     let run = CallRun::new(core, pending, tool, held_key.as_ref(), &confirmed_by);
     // Both are on the disk before the handler runs; neither waits for the other.
     let intent = run.record_intent(pending, &arguments);

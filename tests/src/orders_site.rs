@@ -41,6 +41,15 @@ impl OrdersSite {
         self.path("log.keys/keys.redb")
     }
 
+    /// Returns the journals that are beside the file of the keys.
+    pub fn journals(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.path("log.keys")).expect("the folder is there");
+        let mut paths: Vec<_> = entries.map(|entry| entry.expect("it can be read").path()).collect();
+        paths.retain(|path| *path != self.keys());
+        paths.sort();
+        paths
+    }
+
     /// Returns the command that serves over stdio.
     pub fn serve(&self) -> Command {
         let mut command = Command::new(self.program);

@@ -23,11 +23,12 @@ impl WaitingRequest {
 pub(super) async fn detached(
     core: &Arc<Core>,
     pending: Option<&PendingRecord<'_>>,
-    work: CallWork,
+    work: Box<CallWork>,
 ) -> Result<CallAnswer, Denial> {
     let (sender, answer) = oneshot::channel();
     let (core, pending) = (Arc::clone(core), pending.map(PendingRecord::detach));
-    tokio::spawn(async move {
+    // Boxed, so that the spawn moves a pointer and not every stage.
+    tokio::spawn(Box::pin(async move {
         let recorder = core.audit.as_ref().zip(pending);
         let pending = recorder.map(|(recorder, pending)| recorder.resume(pending));
         let mut waiting = WaitingRequest(Some(sender));
@@ -36,7 +37,7 @@ pub(super) async fn detached(
         if let Some(keys) = &core.idempotency {
             keys.prune().await;
         }
-    });
+    }));
     // A defect of the server may have ended the task after the handler ran.
     answer.await.unwrap_or_else(|_| Err(Denial::after_run(Refusal::ResultWithheld)))
 }

@@ -21,7 +21,8 @@ use crate::{clock::Clock, message::Message};
 /// let store = KeyStore::at("/var/lib/prices/keys");
 /// ```
 ///
-/// A folder belongs to one process at a time: a second one is refused. A database (feature `postgres`) is shared by all
+/// A folder belongs to one process at a time: a second one is refused. Its files belong together: `keys.redb`, and journals with
+/// the newest keys while a server runs or after a crash. A database (feature `postgres`) is shared by all
 /// replicas of a server. The keys themselves are not stored, only
 /// digests of them; the results of calls are, in a file that only its owner can read or in the database.
 #[derive(Clone, Debug)]

@@ -261,9 +261,12 @@ async fn redb_store_conforms() {
     use super::redb::RedbStore;
 
     let folder = folder_in_memory();
-    conform(|limits, clock| {
-        let folder = folder.path().join(format!("{:x}", fastrand::u64(..)));
-        Arc::new(RedbStore::open(&folder, limits, clock).unwrap())
-    })
-    .await;
+    // Keys in memory and in the journal; keys that move to the database after each change.
+    for journal in [u64::MAX, 1] {
+        conform(|limits, clock| {
+            let folder = folder.path().join(format!("{:x}", fastrand::u64(..)));
+            Arc::new(RedbStore::with_journals_of(journal, &folder, limits, clock).unwrap())
+        })
+        .await;
+    }
 }

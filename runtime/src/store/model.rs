@@ -50,8 +50,10 @@ fn word(state: &KeyState) -> &'static str {
 }
 
 /// A store under test, its model, and what a run of random steps needs.
-struct Comparison<F> {
+struct Comparison<'a, F> {
     open: F,
+    /// Ends the store as that of a process which is killed.
+    kill: Option<&'a dyn Fn()>,
     /// Whether the store outlives its process.
     is_durable: bool,
     store: Option<Arc<dyn IdempotencyStore>>,
@@ -66,13 +68,14 @@ struct Comparison<F> {
     last_id: u128,
 }
 
-impl<F: Fn(Clock) -> Arc<dyn IdempotencyStore>> Comparison<F> {
+impl<F: Fn(Clock) -> Arc<dyn IdempotencyStore>> Comparison<'_, F> {
     fn new(open: F, is_durable: bool, seed: u64) -> Self {
         let clock = Clock::manual();
         let (store, start) = (Some(open(clock.clone())), clock.since_1970());
         let random = fastrand::Rng::with_seed(seed);
         Self {
             open,
+            kill: None,
             is_durable,
             store,
             clock,
@@ -179,6 +182,9 @@ impl<F: Fn(Clock) -> Arc<dyn IdempotencyStore>> Comparison<F> {
     fn crash(&mut self) {
         self.running.clear();
         if self.is_durable && self.random.bool() {
+            if let Some(kill) = self.kill.filter(|_| self.random.bool()) {
+                kill();
+            }
             self.store = None;
             self.store = Some((self.open)(self.clock.clone()));
             let last = self.recorded + Duration::from_millis(1);
@@ -217,15 +223,30 @@ async fn memory_store_behaves_as_the_model() {
 #[cfg(feature = "redb")]
 #[tokio::test]
 async fn redb_store_behaves_as_the_model() {
+    use std::{cell::Cell, sync::Weak};
+
     use super::{conformance::folder_in_memory, redb::RedbStore};
 
     let folder = folder_in_memory();
-    for seed in 0..10 {
+    for seed in 0..30 {
         let folder = folder.path().join(seed.to_string());
+        // Journals of one change, of a few, and of all.
+        let journal = [1, 1_000, u64::MAX][usize::try_from(seed % 3).unwrap()];
+        let last = Cell::new(Weak::<RedbStore>::new());
         let open = |clock: Clock| -> Arc<dyn IdempotencyStore> {
-            Arc::new(RedbStore::open(&folder, StoreLimits::default(), clock).unwrap())
+            let store = Arc::new(
+                RedbStore::with_journals_of(journal, &folder, StoreLimits::default(), clock).unwrap(),
+            );
+            last.set(Arc::downgrade(&store));
+            store
+        };
+        let kill = || {
+            if let Some(store) = last.take().upgrade() {
+                store.kill();
+            }
         };
         let mut comparison = Comparison::new(open, true, seed);
+        comparison.kill = Some(&kill);
         for _ in 0..120 {
             comparison.step().await;
         }

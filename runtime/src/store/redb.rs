@@ -1,77 +1,139 @@
-//! Keeps keys on disk, in one file of the embedded database `redb`. Calls that wait are committed together.
+//! Keeps keys on disk, in one file of the embedded database `redb` and a journal before it.
+//!
+//! Calls that wait are written to the journal together, which is one write and one sync. Their rows are kept in memory as
+//! well, and move to the database many at a time, on another thread: a key that is completed by then is written once.
 
+mod database_thread;
 mod file;
+mod file_fault;
+mod journal;
+mod journal_file;
+mod layer;
+mod layers;
+mod meta;
+mod private_file;
+mod replay;
+mod stored_rows;
 mod tables;
 mod writer;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-    sync::{Arc, Mutex, PoisonError, RwLock, mpsc},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
 
-use ::redb::Database;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use self::{
+    database_thread::DatabaseThread,
     file::StoreFile,
+    file_fault::damaged,
+    journal::JournalId,
+    journal_file::Journal,
+    layers::Layers,
+    stored_rows::StoredRows,
     tables::RowError,
     writer::{OpQueue, StoreWriter},
 };
 use super::{
     Attempt, AttemptId, IdempotencyStore, KeyState, KeyStoreError, KeyStoreFault, Reserved, ScopedKey,
-    StoreLimits, StoredResult, clock::StoreClock, write_op::WriteOp,
+    StoreLimits, StoredResult, clock::StoreClock, record::KeyRecord, write_op::WriteOp,
 };
 use crate::{clock::Clock, message::Message};
 
 /// The time in which a change must reach the disk.
 const STORE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The size of a journal at which the next one begins. The rows of two of them are in memory, and a start after a kill reads
+/// as many.
+const MAX_JOURNAL_BYTES: u64 = 8 << 20;
 
-/// A store in a file.
+/// A store in a folder.
 pub(crate) struct RedbStore {
     shared: Arc<SharedStore>,
     /// Disconnected when the writer has ended.
     ended: Mutex<mpsc::Receiver<()>>,
 }
 
-/// The state that calls share with the writer.
+/// The state that calls share with the threads that write.
 struct SharedStore {
-    /// `None` while the file cannot be opened again after a failure.
-    database: RwLock<Option<Database>>,
+    layers: RwLock<Layers>,
+    /// Whether the database failed, and must be opened again.
+    is_broken: AtomicBool,
+    folder: PathBuf,
     file: StoreFile,
     clock: StoreClock,
     /// The time at which the store was opened.
     opened: u64,
     limits: StoreLimits,
     queue: OpQueue,
+    max_journal_bytes: u64,
+    /// Whether the store ends without moving its journal to the database, as that of a process which is killed.
+    #[cfg(test)]
+    is_killed: AtomicBool,
 }
 
 impl RedbStore {
-    /// Opens the file in `folder`, or creates it, and starts the thread that writes.
+    /// Opens the store in `folder`, or creates it, and starts the threads that write.
     pub(super) fn open(folder: &Path, limits: StoreLimits, clock: Clock) -> Result<Self, KeyStoreFault> {
-        let (file, database, last) = StoreFile::open(folder)?;
-        let clock = StoreClock::new(clock, last);
+        Self::with_journals_of(MAX_JOURNAL_BYTES, folder, limits, clock)
+    }
+
+    /// Opens the store, with journals of up to `bytes` bytes.
+    pub(super) fn with_journals_of(
+        bytes: u64,
+        folder: &Path,
+        limits: StoreLimits,
+        clock: Clock,
+    ) -> Result<Self, KeyStoreFault> {
+        let (file, database, meta) = StoreFile::open(folder)?;
+        let meta = replay::replay(folder, &database, meta)?;
+        let clock = StoreClock::new(clock, meta.last_time);
+        let opened = clock.now();
+        let stored =
+            StoredRows::of(&database, opened).map_err(|error| damaged(folder, &error.to_string()))?;
         let shared = Arc::new(SharedStore {
-            database: RwLock::new(Some(database)),
+            layers: RwLock::new(Layers::over(stored)),
+            is_broken: AtomicBool::new(false),
+            folder: folder.to_owned(),
             file,
-            opened: clock.now(),
+            opened,
             clock,
             limits,
             queue: OpQueue::default(),
+            max_journal_bytes: bytes,
+            #[cfg(test)]
+            is_killed: AtomicBool::new(false),
         });
+        let no_thread = |error| {
+            KeyStoreFault::Unfit(Message::failure("the key store's threads cannot be started", &error))
+        };
+        let database =
+            DatabaseThread::start(Arc::clone(&shared), database, meta.journal).map_err(no_thread)?;
+        let id = JournalId { store: meta.store, number: meta.journal + 1 };
+        let journal = Journal::new(folder, id, meta.last_time);
         let (disconnects, ended) = mpsc::channel();
-        let writer = StoreWriter::new(Arc::clone(&shared));
+        let writer = StoreWriter::new(Arc::clone(&shared), journal, database);
         let run = move || {
             let _disconnects = disconnects;
             writer.run();
         };
-        thread::Builder::new().name("keys".to_owned()).spawn(run).map_err(|error| {
-            KeyStoreFault::Unfit(Message::failure("the key store's thread cannot be started", &error))
-        })?;
+        thread::Builder::new().name("keys".to_owned()).spawn(run).map_err(no_thread)?;
         Ok(Self { shared, ended: Mutex::new(ended) })
+    }
+
+    /// Ends the store as that of a process which is killed.
+    #[cfg(test)]
+    pub(super) fn kill(&self) {
+        self.shared.is_killed.store(true, Ordering::Relaxed);
+        self.close();
     }
 
     /// Hands a change to the writer, and waits until it is on the disk.
@@ -89,18 +151,36 @@ impl RedbStore {
 }
 
 impl SharedStore {
+    fn layers(&self) -> RwLockReadGuard<'_, Layers> {
+        // A layer is changed by moves that do not panic.
+        self.layers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn layers_mut(&self) -> RwLockWriteGuard<'_, Layers> {
+        self.layers.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn read(&self, key: &ScopedKey) -> Result<KeyState, KeyStoreError> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(database) = database.as_ref() else { return Err(self.file.failed("it is not open")) };
-        let read = || tables::read(database, &key.key, self.opened);
-        // The database may panic on pages that were changed under it.
-        match catch_unwind(AssertUnwindSafe(read)) {
-            Ok(Ok(record)) => {
-                let now = self.clock.now();
-                Ok(record.map_or(KeyState::Absent, |record| record.state(now)))
+        let state = |record: Option<&KeyRecord>| {
+            record.map_or(KeyState::Absent, |record| record.state(self.clock.now()))
+        };
+        let stored = {
+            let layers = self.layers();
+            if let Some(record) = layers.recent(&key.key) {
+                return Ok(state(record));
             }
-            Ok(Err(error)) => Err(self.file.failed(error)),
-            Err(_) => Err(self.file.failed(RowError::Damaged)),
+            // Read after the lock: a page may have to come from the disk.
+            layers.stored.clone()
+        };
+        let Some(stored) = stored else { return Err(self.file.failed(RowError::Closed)) };
+        // The database may panic on pages that were changed under it.
+        match catch_unwind(AssertUnwindSafe(|| stored.record(&key.key))) {
+            Ok(Ok(record)) => Ok(state(record.as_ref())),
+            Ok(Err(RowError::Damaged)) => Err(self.file.failed(RowError::Damaged)),
+            failed => {
+                self.is_broken.store(true, Ordering::Relaxed);
+                Err(self.file.failed(failed.ok().and_then(Result::err).unwrap_or(RowError::Damaged)))
+            }
         }
     }
 }

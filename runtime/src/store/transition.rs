@@ -140,6 +140,29 @@ pub(super) fn prune<T: KeyTables>(tables: &mut T, now: u64, limit: usize) -> Res
     Ok(limit)
 }
 
+/// Sets the row of a key, which was decided before; `None` removes it.
+#[cfg(feature = "redb")]
+pub(super) fn restore<T: KeyTables>(
+    tables: &mut T,
+    key: &[u8; 32],
+    record: Option<KeyRecord>,
+) -> Result<(), T::Error> {
+    if let Some(before) = tables.record(key)? {
+        discard(tables, key, &before)?;
+    }
+    let Some(record) = record else { return tables.remove(key) };
+    let all = tables.usage(&TOTAL)?;
+    let bytes = record.result_bytes();
+    tables.set_usage(&TOTAL, KeyUsage { keys: all.keys + 1, bytes: all.bytes + bytes })?;
+    if !matches!(record.end, RecordEnd::Tombstone(_)) {
+        let own = tables.usage(&record.caller)?;
+        let own = KeyUsage { keys: own.keys + 1, bytes: own.bytes + bytes };
+        tables.set_usage(&record.caller, own)?;
+    }
+    tables.add_due(record.due(), key)?;
+    tables.put(key, &record)
+}
+
 /// Returns the row of a key that `attempt` still holds.
 fn held<T: KeyTables>(
     tables: &mut T,

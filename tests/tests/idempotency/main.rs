@@ -5,6 +5,7 @@ mod crash;
 mod disconnect;
 mod http;
 mod in_memory;
+mod journal;
 mod process;
 mod repair;
 mod store;

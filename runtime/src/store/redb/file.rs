@@ -1,7 +1,7 @@
 //! Opens the file of a store, or creates it in one step, and never empties one that it cannot read.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -9,9 +9,14 @@ use std::{
     time::Duration,
 };
 
-use ::redb::{Builder, Database, DatabaseError, ReadableDatabase as _, backends::FileBackend};
+use ::redb::{Builder, Database, DatabaseError, backends::FileBackend};
 
-use super::tables::{FORMAT, FORMAT_ROW, LAST_TIME_ROW, META, RedbTables, RowError, meta};
+use super::{
+    file_fault::{damaged, failure, unfit},
+    meta::{self, StoreMeta},
+    private_file::{FileIdentity, check_owner, identity, make_folder, private, sync_folder},
+    tables::{RedbTables, RowError},
+};
 use crate::{
     message::Message,
     store::{KeyStoreError, KeyStoreFault},
@@ -24,8 +29,6 @@ const PAGE_CACHE_BYTES: usize = 16 << 20;
 /// How often a file is tried that another process holds, which may be about to end.
 const OPEN_ATTEMPTS: u32 = 5;
 const OPEN_RETRY_DELAY: Duration = Duration::from_millis(25);
-/// The help for a folder that cannot hold a store.
-const OTHER_STORE_FOLDER: &str = "keep keys in another folder of your own: `--keys DIR`";
 
 /// The file of an open store.
 #[derive(Debug)]
@@ -34,12 +37,9 @@ pub(super) struct StoreFile {
     identity: FileIdentity,
 }
 
-/// Numbers that are equal only for the same file.
-type FileIdentity = (u64, u64);
-
 impl StoreFile {
-    /// Opens the file in `folder`, or creates both. Also returns the last time that the store recorded.
-    pub(super) fn open(folder: &Path) -> Result<(Self, Database, u64), KeyStoreFault> {
+    /// Opens the file in `folder`, or creates both.
+    pub(super) fn open(folder: &Path) -> Result<(Self, Database, StoreMeta), KeyStoreFault> {
         prepare(folder)?;
         let path = folder.join(FILE_NAME);
         if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
@@ -55,8 +55,8 @@ impl StoreFile {
                 opened => break opened?,
             }
         };
-        let last = last_time(&path, &database)?;
-        Ok((Self { path, identity }, database, last))
+        let meta = meta::open(&path, &database)?;
+        Ok((Self { path, identity }, database, meta))
     }
 
     /// Opens the file again after a failure, if it is still the same one.
@@ -75,14 +75,6 @@ impl StoreFile {
     pub(super) fn failed(&self, why: impl std::fmt::Display) -> KeyStoreError {
         KeyStoreError(Message::new(format!("the key store `{}` cannot be used: {why}", self.path.display())))
     }
-}
-
-fn unfit(message: Message) -> KeyStoreFault {
-    KeyStoreFault::Unfit(message.or_help(OTHER_STORE_FOLDER))
-}
-
-fn failure(fact: &str, error: &io::Error) -> KeyStoreFault {
-    unfit(Message::failure(fact, error))
 }
 
 /// Creates the folder if it is missing, and checks that only this user can change its content.
@@ -123,7 +115,7 @@ fn create(folder: &Path, path: &Path) -> Result<(), KeyStoreFault> {
 fn initialize(file: File) -> Result<(), RowError> {
     let database = Builder::new().create_with_backend(FileBackend::new(file)?)?;
     let transaction = database.begin_write()?;
-    RedbTables::open(&transaction, 0)?.set_meta(FORMAT_ROW, FORMAT)?;
+    meta::initialize(&mut RedbTables::open(&transaction)?)?;
     transaction.commit()?;
     Ok(())
 }
@@ -161,109 +153,6 @@ fn open_existing(path: &Path) -> Result<(Database, FileIdentity), KeyStoreFault>
     }
 }
 
-/// The fault of a file that cannot be trusted. It stays as it is.
-fn damaged(path: &Path, why: &str) -> KeyStoreFault {
-    KeyStoreFault::Unfit(
-        Message::new(format!("the key store `{}` cannot be read: {why}", path.display()))
-            .note("it is left as it is: without its keys, calls that were done could run a second time")
-            .help("restore the file from a copy, or move it away to begin without keys"),
-    )
-}
-
-/// Checks the version of the layout, and returns the last time that the store recorded.
-fn last_time(path: &Path, database: &Database) -> Result<u64, KeyStoreFault> {
-    let read = || -> Result<(u64, u64), RowError> {
-        let rows = database.begin_read()?.open_table(META)?;
-        Ok((meta(&rows, FORMAT_ROW)?, meta(&rows, LAST_TIME_ROW)?))
-    };
-    match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(Ok((FORMAT, last))) => Ok(last),
-        Ok(Ok((format, _))) if format > FORMAT => Err(KeyStoreFault::Unfit(
-            Message::new(format!("the key store `{}` has format {format}", path.display()))
-                .note(format!("this version of Candor reads format {FORMAT}"))
-                .help("start the newer version that wrote it, or keep keys in another folder: `--keys DIR`"),
-        )),
-        Ok(Ok(_)) => Err(damaged(path, "it is not a key store")),
-        Ok(Err(error)) => Err(damaged(path, &error.to_string())),
-        Err(_) => Err(damaged(path, "it is damaged")),
-    }
-}
-
-#[cfg(unix)]
-mod unix {
-    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
-
-    use rustix::fs::OFlags;
-
-    use super::{File, FileIdentity, Message, OpenOptions, Path, fs, io};
-
-    /// Options for a file that only its owner can read. A symbolic link is not followed, and a pipe is not waited for.
-    pub(super) fn private() -> OpenOptions {
-        let mut options = OpenOptions::new();
-        options.mode(0o600).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
-        options
-    }
-
-    /// Creates a folder that only its owner can enter, and its parents.
-    pub(super) fn make_folder(path: &Path) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-    }
-
-    pub(super) fn check_owner(metadata: &fs::Metadata) -> Result<(), Message> {
-        if metadata.uid() != rustix::process::geteuid().as_raw() {
-            return Err(Message::new(format!("it belongs to another user (uid {})", metadata.uid())));
-        }
-        if metadata.mode() & 0o022 != 0 {
-            let mode = metadata.mode() & 0o7777;
-            return Err(Message::new(format!("other users can write in it (mode {mode:o})")));
-        }
-        Ok(())
-    }
-
-    pub(super) fn identity(metadata: &fs::Metadata) -> FileIdentity {
-        (metadata.dev(), metadata.ino())
-    }
-
-    /// Makes the names in a folder survive a power cut.
-    pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
-    }
-}
-
-/// Systems without the file modes of Unix: the access list of the folder protects it.
-#[cfg(not(unix))]
-mod other {
-    use super::{FileIdentity, Message, OpenOptions, Path, fs, io};
-
-    pub(super) fn private() -> OpenOptions {
-        OpenOptions::new()
-    }
-
-    pub(super) fn make_folder(path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
-    }
-
-    #[expect(clippy::unnecessary_wraps, reason = "the same as on Unix")]
-    pub(super) fn check_owner(_: &fs::Metadata) -> Result<(), Message> {
-        Ok(())
-    }
-
-    pub(super) fn identity(metadata: &fs::Metadata) -> FileIdentity {
-        let made = metadata.created().ok().and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok());
-        (0, made.map_or(0, |made| u64::try_from(made.as_nanos()).unwrap_or(u64::MAX)))
-    }
-
-    #[expect(clippy::unnecessary_wraps, reason = "the same as on Unix")]
-    pub(super) fn sync_folder(_: &Path) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[cfg(not(unix))]
-use other::{check_owner, identity, make_folder, private, sync_folder};
-#[cfg(unix)]
-use unix::{check_owner, identity, make_folder, private, sync_folder};
-
 #[cfg(test)]
 mod tests {
     use crate::store::redb::file::*;
@@ -276,34 +165,16 @@ mod tests {
     fn store_is_created_once_and_found_again() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("a/b");
-        let (file, database, last) = StoreFile::open(&folder).unwrap();
-        assert_eq!((last, file.is_in_place()), (0, true));
+        let (file, database, meta) = StoreFile::open(&folder).unwrap();
+        assert!(file.is_in_place());
         let busy = StoreFile::open(&folder).map(drop).unwrap_err();
         assert!(matches!(busy, KeyStoreFault::Busy(_)), "{busy:?}");
-        let transaction = database.begin_write().unwrap();
-        RedbTables::open(&transaction, 0).unwrap().set_meta(LAST_TIME_ROW, 7).unwrap();
-        transaction.commit().unwrap();
         drop(database);
-        assert_eq!(StoreFile::open(&folder).unwrap().2, 7);
+        assert_eq!(StoreFile::open(&folder).unwrap().2, meta);
         let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, [FILE_NAME], "nothing is left aside");
         fs::remove_file(folder.join(FILE_NAME)).unwrap();
         assert!(!file.is_in_place());
-    }
-
-    #[test]
-    fn store_of_a_newer_version_is_refused_and_left_as_it_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let (_, database, _) = StoreFile::open(folder.path()).unwrap();
-        let transaction = database.begin_write().unwrap();
-        RedbTables::open(&transaction, 0).unwrap().set_meta(FORMAT_ROW, FORMAT + 1).unwrap();
-        transaction.commit().unwrap();
-        drop(database);
-        let message = refused(folder.path());
-        assert!(message.contains("has format 2") && message.contains("reads format 1"), "{message}");
-        let database = Database::open(folder.path().join(FILE_NAME)).unwrap();
-        let rows = database.begin_read().unwrap().open_table(META).unwrap();
-        assert_eq!(meta(&rows, FORMAT_ROW).unwrap(), FORMAT + 1);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Writes the changes that calls wait for: all that have gathered become one transaction.
+//! Writes the changes that calls wait for to the journal: all that have gathered become one transaction.
 
 use std::{
     mem,
@@ -10,11 +10,13 @@ use std::{
     thread,
 };
 
-use ::redb::{Database, Durability};
-
 use super::{
     SharedStore,
-    tables::{self, LAST_TIME_ROW, RedbTables, RowError},
+    database_thread::{DatabaseTask, DatabaseThread, PROBE_BYTES},
+    journal_file::Journal,
+    layer::Layer,
+    layers::LayeredTables,
+    tables::RowError,
 };
 use crate::{
     stderr,
@@ -24,8 +26,8 @@ use crate::{
     },
 };
 
-/// The size of the row that must fit before the store counts as usable again: a large result.
-const PROBE_BYTES: usize = 256 * 1024;
+/// The number of keys in a layer at which the next one begins: keys that are pruned are not in the journal.
+const MAX_LAYER_KEYS: usize = 65_536;
 
 /// The changes that wait for the writer.
 #[derive(Default)]
@@ -77,16 +79,16 @@ impl OpQueue {
     }
 }
 
-/// The thread that writes.
+/// The thread that writes the journal.
 pub(super) struct StoreWriter {
     shared: Arc<SharedStore>,
-    /// Whether the database must be opened again before it is used.
-    is_broken: bool,
+    journal: Journal,
+    database: DatabaseThread,
 }
 
 impl StoreWriter {
-    pub(super) fn new(shared: Arc<SharedStore>) -> Self {
-        Self { shared, is_broken: false }
+    pub(super) fn new(shared: Arc<SharedStore>, journal: Journal, database: DatabaseThread) -> Self {
+        Self { shared, journal, database }
     }
 
     /// Writes until the queue is closed, then closes the database.
@@ -108,31 +110,63 @@ impl StoreWriter {
                 Err(error) => ops.into_iter().for_each(|op| _ = op.answer(Err(error.clone()))),
             }
         }
-        // A database that is closed in order is opened without a repair.
-        *self.shared.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+        if let Err(error) = self.flush() {
+            stderr::line(format_args!("keys: the journal is kept for the next start: {}", error.0));
+        }
+        self.database.end();
     }
 
     /// Makes one transaction of all changes. A row that cannot be read fails its own change alone.
     fn write(&mut self, ops: &[WriteOp]) -> Result<Vec<Result<WriteAnswer, RowError>>, KeyStoreError> {
-        let shared = &self.shared;
-        if !shared.file.is_in_place() {
+        let shared = Arc::clone(&self.shared);
+        if !shared.file.is_in_place() || !self.journal.is_in_place() {
             return Err(shared.file.failed("it was removed or replaced"));
         }
-        if self.is_broken {
-            let mut database = shared.database.write().unwrap_or_else(PoisonError::into_inner);
-            // Dropped first: it holds the lock of the file.
-            *database = None;
-            *database = Some(shared.file.reopen()?);
-            self.is_broken = false;
+        self.database.check_write(false)?;
+        if shared.is_broken.load(Ordering::Relaxed) {
+            self.database.perform(DatabaseTask::Open)?;
         }
-        let database = shared.database.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(database) = database.as_ref() else { return Err(shared.file.failed("it is not open")) };
-        // The database may panic on pages that were changed under it.
-        let written = catch_unwind(AssertUnwindSafe(|| commit(database, shared, ops)));
-        written.unwrap_or(Err(RowError::Damaged)).map_err(|error| {
-            self.is_broken = true;
+        if self.journal.bytes() >= shared.max_journal_bytes || shared.layers().recent_keys() >= MAX_LAYER_KEYS
+        {
+            self.begin_layer()?;
+        }
+        let (answers, changes) = apply(&shared, ops).map_err(|error| {
+            shared.is_broken.store(true, Ordering::Relaxed);
             shared.file.failed(error)
-        })
+        })?;
+        if ops.iter().any(WriteOp::is_durable) {
+            let appended = self.journal.append(shared.clock.now(), &changes.records);
+            appended.map_err(|error| shared.file.failed(error))?;
+        }
+        // Calls see changes that are on the disk alone.
+        shared.layers_mut().absorb(changes);
+        if ops.iter().any(|op| matches!(op, WriteOp::Check { .. })) {
+            self.journal.probe(PROBE_BYTES).map_err(|error| shared.file.failed(error))?;
+            self.database.perform(DatabaseTask::Probe)?;
+        }
+        Ok(answers)
+    }
+
+    /// Begins a journal and a layer, and hands the ones before to the database.
+    fn begin_layer(&mut self) -> Result<(), KeyStoreError> {
+        self.database.check_write(true)?;
+        let (number, last_time) = (self.journal.last_number(), self.journal.last_time());
+        self.journal.begin_next().map_err(|error| self.shared.file.failed(error))?;
+        let full = self.shared.layers_mut().begin_layer(number, last_time);
+        self.database.begin_write(full);
+        Ok(())
+    }
+
+    /// Writes everything to the database, so that no journal is left.
+    fn flush(&mut self) -> Result<(), KeyStoreError> {
+        #[cfg(test)]
+        if self.shared.is_killed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if self.journal.bytes() > 0 || !self.shared.layers().is_unchanged() {
+            self.begin_layer()?;
+        }
+        self.database.check_write(true)
     }
 
     /// Tells the operator when the store begins to fail, and when it works again.
@@ -160,31 +194,23 @@ impl Drop for StoreWriter {
     }
 }
 
-fn commit(
-    database: &Database,
+/// Makes all changes on the rows that are known, and returns the changed ones.
+fn apply(
     shared: &SharedStore,
     ops: &[WriteOp],
-) -> Result<Vec<Result<WriteAnswer, RowError>>, RowError> {
-    let mut transaction = database.begin_write()?;
-    let is_durable = ops.iter().any(WriteOp::is_durable);
-    if !is_durable {
-        transaction.set_durability(Durability::None).map_err(::redb::Error::from)?;
-    }
-    let mut answers = Vec::with_capacity(ops.len());
-    let mut tables = RedbTables::open(&transaction, shared.opened)?;
-    for op in ops {
-        answers.push(match op.apply(&mut tables, &shared.limits, shared.clock.now()) {
-            Err(error @ RowError::Database(_)) => return Err(error),
-            answer => answer,
-        });
-    }
-    if is_durable {
-        tables.set_meta(LAST_TIME_ROW, shared.clock.now())?;
-    }
-    tables.finish()?;
-    transaction.commit()?;
-    if ops.iter().any(|op| matches!(op, WriteOp::Check { .. })) {
-        tables::probe(database, PROBE_BYTES)?;
-    }
-    Ok(answers)
+) -> Result<(Vec<Result<WriteAnswer, RowError>>, Layer), RowError> {
+    let apply = || {
+        let layers = shared.layers();
+        let mut tables = LayeredTables::over(&layers);
+        let mut answers = Vec::with_capacity(ops.len());
+        for op in ops {
+            answers.push(match op.apply(&mut tables, &shared.limits, shared.clock.now()) {
+                Err(error @ (RowError::Database(_) | RowError::Closed)) => return Err(error),
+                answer => answer,
+            });
+        }
+        Ok((answers, tables.into_changes()))
+    };
+    // The database may panic on pages that were changed under it.
+    catch_unwind(AssertUnwindSafe(apply)).unwrap_or(Err(RowError::Damaged))
 }
