@@ -242,6 +242,14 @@ pub mod __private {
         state::{InClosedWorld, InReadOnly, Network, Plain, State, Write, WriteAndNetwork},
     };
 
+    /// Installs the log that `serve` installs by default. For the benchmark of its lines.
+    #[cfg(all(feature = "cli", feature = "telemetry"))]
+    pub fn install_log() -> bool {
+        use crate::telemetry::log::{LineFilter, LineForm, install};
+
+        install(LineForm::Json, LineFilter::of_level(tracing::level_filters::LevelFilter::INFO), None)
+    }
+
     /// The outcome of a handler that did not fail.
     pub fn done(reply: Reply) -> Outcome {
         reply.into()

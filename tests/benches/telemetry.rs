@@ -1,14 +1,15 @@
 //! Measures a call whose line is written beside one whose line is not, a call whose span and metrics go to a collector as well,
 //! and the text of the metrics of a thousand tools: `cargo bench -p candor-tests --bench telemetry`.
 //!
-//! The rows *in process* are one process, whose client and server share a pipe in memory. The rows *processes* are servers on
-//! stdio with the flags of `serve`, one of which sends to a collector in this process. The argument `otlp SECONDS` after `--` calls
-//! that one alone for a time, for a profiler.
+//! Both sides of the rows *in process* are processes whose client and server share a pipe in memory; one of them has the log of
+//! `serve`. The rows *processes* are servers on stdio with the flags of `serve`, one of which sends to a collector in this process.
+//! All lines go into a pipe that this process reads, as a host does. The argument `otlp SECONDS` after `--` calls the server that
+//! sends for a time, for a profiler.
 
 use std::{
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, PipeReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
-    process::Command,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -23,13 +24,9 @@ use candor_tests::comparison::{
     declared,
     measurements::{self, Measurements, report},
     thousand_tools,
-    workload::{Workload, measure_in_turns},
+    workload::{TURNS, Workload, measure_in_turns},
 };
 use serde_json::json;
-use tracing::{Level, Metadata};
-use tracing_subscriber::{
-    Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
-};
 
 const ARGUMENTS: &str = r#"{"name":"get_price_async","arguments":{"symbol":"AAPL","lots":3}}"#;
 const ANSWER: &str = "669.06";
@@ -46,31 +43,100 @@ fn main() {
         call_for(Duration::from_secs(seconds.expect("a number of seconds")));
         return;
     }
+    if let Some(at) = arguments.iter().position(|argument| argument == "turns") {
+        take_turns(arguments.get(at + 1).is_some_and(|lines| lines == "with-lines"))
+            .expect("its pipes are open");
+        return;
+    }
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let text = runtime.block_on(metrics_of_a_thousand_tools());
     println!("metrics of 1000 tools    {:9.1} µs", text.median());
+    in_process();
     processes();
-    let off = calls("without lines");
-    // The lines of `serve`, without spans and without those of libraries. A subscriber stays for the rest of the process.
-    let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
-    let is_written = |metadata: &Metadata<'_>| {
-        !metadata.is_span() && *metadata.level() <= Level::INFO && metadata.target().starts_with("candor")
-    };
-    let lines =
-        lines.with_writer(io::sink).with_filter(filter_fn(is_written).with_max_level_hint(Level::INFO));
-    tracing_subscriber::registry().with(lines).init();
-    let on = calls("with lines");
+}
+
+/// Measures servers in the processes of their clients, one of which has the log.
+fn in_process() {
+    let mut sides = [Side::start("with lines", "with-lines"), Side::start("without lines", "without")];
+    for side in &mut sides {
+        (0..4).for_each(|_| _ = side.turn());
+    }
+    for turn in 0..TURNS {
+        for at in [turn % 2, (turn + 1) % 2] {
+            let side = &mut sides[at];
+            side.turn().into_iter().for_each(|time| side.measurements.add(time));
+        }
+    }
+    let [on, off] = sides.map(Side::end);
     report("a call in process", &on, &off);
 }
 
-/// Measures calls of one server beside those of another that is the same, so that the processor is as busy as elsewhere.
-fn calls(name: &'static str) -> Measurements {
-    let call = |name| {
-        let server = BenchClient::declared(declared::server(Sandbox::Off));
-        Workload::call(name, server, ARGUMENTS.to_owned(), ANSWER)
-    };
-    let [calls, _] = measure_in_turns(TURN_CALLS, call(name), call(name));
-    calls
+/// A process that calls a server of its own.
+struct Side {
+    process: Child,
+    begin: ChildStdin,
+    times: ChildStdout,
+    measurements: Measurements,
+}
+
+impl Side {
+    fn start(name: &'static str, lines: &str) -> Self {
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        let (stderr, for_process) = io::pipe().expect("a pipe");
+        read_all(stderr);
+        command
+            .args(["--bench", "turns", lines])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(for_process);
+        let mut process = command.spawn().expect("it starts");
+        let (begin, times) = (process.stdin.take(), process.stdout.take());
+        let (begin, times) = (begin.expect("it is piped"), times.expect("it is piped"));
+        Self { process, begin, times, measurements: Measurements::new(name) }
+    }
+
+    /// Measures the calls of one turn.
+    fn turn(&mut self) -> Vec<Duration> {
+        self.begin.write_all(b"\n").expect("the process reads");
+        let mut times = vec![0; 8 * TURN_CALLS];
+        self.times.read_exact(&mut times).expect("the process measures");
+        times.as_chunks().0.iter().map(|time| Duration::from_nanos(u64::from_le_bytes(*time))).collect()
+    }
+
+    fn end(mut self) -> Measurements {
+        drop(self.begin);
+        self.process.wait().expect("it ends");
+        self.measurements
+    }
+}
+
+/// Calls a server of this process: a turn for each byte of stdin, whose durations go to stdout.
+fn take_turns(with_lines: bool) -> io::Result<()> {
+    assert!(!with_lines || candor::__private::install_log(), "no other log is installed");
+    let runtime = tokio::runtime::Runtime::new()?;
+    let mut client = runtime.block_on(BenchClient::declared(declared::server(Sandbox::Off)));
+    for _ in io::stdin().bytes() {
+        let times = runtime.block_on(async {
+            let mut times = Vec::with_capacity(8 * TURN_CALLS);
+            for _ in 0..TURN_CALLS {
+                let start = Instant::now();
+                let answer = client.request("tools/call", ARGUMENTS).await;
+                let nanoseconds =
+                    u64::try_from(start.elapsed().as_nanos()).expect("a call of less than an age");
+                assert!(answer.contains(ANSWER), "the server answered {answer}");
+                times.extend_from_slice(&nanoseconds.to_le_bytes());
+            }
+            times
+        });
+        io::stdout().write_all(&times)?;
+        io::stdout().flush()?;
+    }
+    Ok(())
+}
+
+/// Reads a pipe on a thread until it ends.
+fn read_all(mut pipe: PipeReader) {
+    thread::spawn(move || io::copy(&mut pipe, &mut io::sink()));
 }
 
 /// Measures servers that are processes, each with other flags.

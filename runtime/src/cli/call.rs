@@ -276,7 +276,7 @@ fn ask(question: &str) -> ElicitAction {
 
 /// Puts a tool's form to the user at the terminal.
 fn fill_in(question: &str, schema: &Value) -> FilledForm {
-    form::fill_in(question, schema, std::io::stdin().lock(), |text| stderr::write(text.to_owned()))
+    form::fill_in(question, schema, std::io::stdin().lock(), |text| stderr::write(text))
 }
 
 /// Replaces the server's refusal, whose advice is for MCP clients and for the operator of the server.

@@ -50,7 +50,7 @@ impl ProgressBar {
     /// Removes the bar, so that something else can be printed.
     pub(super) fn erase(&self) {
         if self.lock().take().is_some() {
-            stderr::write("\r\x1b[K".to_owned());
+            stderr::write("\r\x1b[K");
         }
     }
 

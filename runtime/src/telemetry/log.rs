@@ -2,161 +2,139 @@
 //!
 //! Lines are queued and never waited for: a pipe that is not read delays no call.
 
-use std::{fmt, io};
+mod filter;
+mod format;
 
-use tracing::{Event, Level, Metadata, Subscriber, level_filters::LevelFilter};
+use std::cell::Cell;
+
+use tracing::{
+    Event, Metadata, Subscriber,
+    level_filters::LevelFilter,
+    span::{Attributes, Id, Record},
+    subscriber::{Interest, set_global_default},
+};
+#[cfg(feature = "otel")]
 use tracing_subscriber::{
-    Layer as _, Registry as Spans,
-    filter::{FilterFn, Targets, filter_fn},
-    fmt::{
-        FmtContext, FormatEvent, FormatFields, Layer,
-        format::{self, DefaultFields, JsonFields, Writer},
-    },
-    layer::SubscriberExt as _,
-    registry::LookupSpan,
+    Layer, Registry,
+    layer::{Context, SubscriberExt as _},
 };
 
+pub(crate) use self::{filter::LineFilter, format::LineForm};
+#[cfg(feature = "otel")]
+pub(crate) use super::otlp::SpanLayer;
+#[cfg(feature = "otel")]
+use super::otlp::is_exported;
 use crate::stderr;
 
-/// The form of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LineForm {
-    /// One JSON object a line.
-    Json,
-    /// A line for people.
-    Text,
-}
+/// The memory that a thread keeps for its next line.
+const KEPT_BYTES: usize = 4 * 1024;
 
-/// Crates whose lines repeat what clients send: their lines below `warn` are never written, and of the others only the place
-/// in their code.
-const REPEATING: [&str; 4] = ["rmcp", "hyper", "hyper_util", "axum"];
-
-/// The least severe lines that are written, by target.
-#[derive(Clone, Debug)]
-pub(crate) struct LineFilter(Targets);
-
-impl LineFilter {
-    /// Lets lines of this level and above through.
-    pub(crate) fn of_level(level: LevelFilter) -> Self {
-        Self(errors_of_libraries(Targets::new().with_default(level), level))
-    }
-
-    /// Reads the directives of `RUST_LOG`: `level`, or `target=level`, separated by commas.
-    pub(crate) fn parse(directives: &str) -> Option<Self> {
-        let targets: Targets = directives.parse().ok()?;
-        let level = targets.default_level().unwrap_or(LevelFilter::OFF);
-        Some(Self(errors_of_libraries(targets, level)))
-    }
-
-    /// Whether the lines hold texts of handlers, which may repeat arguments.
-    pub(crate) fn exposes_texts(&self) -> bool {
-        self.0.would_enable("candor::call", &Level::DEBUG)
-    }
-
-    fn allows(&self, metadata: &Metadata<'_>) -> bool {
-        // Spans are for traces: a line has everything that it needs.
-        !metadata.is_span()
-            && (*metadata.level() <= Level::WARN || !repeats(metadata))
-            && self.0.would_enable(metadata.target(), metadata.level())
-    }
-
-    fn into_filter(self) -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
-        let most = self.0.iter().map(|(_, level)| level).chain(self.0.default_level()).max();
-        filter_fn(move |metadata| self.allows(metadata)).with_max_level_hint(most.unwrap_or(LevelFilter::OFF))
-    }
-}
-
-/// Lets only the errors of [`REPEATING`] crates through, unless the filter names them: rmcp warns of each call that it answers
-/// with an error, and its lines are written without their values.
-fn errors_of_libraries(targets: Targets, level: LevelFilter) -> Targets {
-    let is_named = |name: &str| targets.iter().any(|(target, _)| target.split("::").next() == Some(name));
-    let unnamed: Vec<_> = REPEATING.into_iter().filter(|name| !is_named(name)).collect();
-    targets.with_targets(unnamed.into_iter().map(|name| (name, level.min(LevelFilter::ERROR))))
-}
-
-fn repeats(metadata: &Metadata<'_>) -> bool {
-    let target = metadata.target().split("::").next().unwrap_or_default();
-    REPEATING.contains(&target)
-}
-
-/// A layer that takes the spans of the process.
-pub(crate) type SpanLayer = Box<dyn tracing_subscriber::Layer<Spans> + Send + Sync>;
+/// A layer that takes the spans of the process: without feature `otel`, there is none.
+#[cfg(not(feature = "otel"))]
+pub(crate) enum SpanLayer {}
 
 /// Installs the log of this process, beside a layer for spans if there is one. Returns whether it was: a program may have a
 /// subscriber of its own, which then gets the events instead.
 pub(crate) fn install(form: LineForm, filter: LineFilter, spans: Option<SpanLayer>) -> bool {
-    let lines = Layer::default().with_writer(|| StderrLine);
-    let installed = match form {
-        LineForm::Json => {
-            let format = format::format().json().flatten_event(true);
-            let format =
-                WithoutValues { format: format.with_current_span(false).with_span_list(false), form };
-            let lines = lines.fmt_fields(JsonFields::new()).event_format(format);
-            tracing::subscriber::set_global_default(
-                Spans::default().with(spans).with(lines.with_filter(filter.into_filter())),
-            )
+    let lines = Lines { form, filter };
+    match spans {
+        // Without spans, a registry of them would only cost time.
+        None => set_global_default(lines).is_ok(),
+        #[cfg(feature = "otel")]
+        Some(spans) => {
+            set_global_default(Registry::default().with(spans).with(LinesBesideSpans(lines))).is_ok()
         }
-        LineForm::Text => {
-            let format = WithoutValues { format: format::format().with_ansi(false), form };
-            let lines = lines.with_ansi(false).fmt_fields(DefaultFields::new()).event_format(format);
-            tracing::subscriber::set_global_default(
-                Spans::default().with(spans).with(lines.with_filter(filter.into_filter())),
-            )
-        }
-    };
-    installed.is_ok()
+        #[cfg(not(feature = "otel"))]
+        Some(never) => match never {},
+    }
 }
 
-/// A format that leaves out the values of crates which repeat what clients send.
-struct WithoutValues<F> {
-    format: F,
+/// The lines of the process.
+struct Lines {
     form: LineForm,
+    filter: LineFilter,
 }
 
-impl<S, N, F> FormatEvent<S, N> for WithoutValues<F>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-    F: FormatEvent<S, N>,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let metadata = event.metadata();
-        if !repeats(metadata) {
-            return self.format.format_event(context, writer, event);
-        }
-        let (level, target, line) =
-            (metadata.level(), metadata.target(), metadata.line().unwrap_or_default());
-        // All three are constants of the crate.
-        match self.form {
-            LineForm::Json => {
-                let message = "a library reports a problem";
-                let line = serde_json::json!({
-                    "level": level.as_str(), "message": message, "target": target, "line": line,
-                });
-                writeln!(writer, "{line}")
-            }
-            LineForm::Text => {
-                writeln!(writer, "{level} {target}: a library reports a problem at line {line}")
-            }
-        }
+impl Lines {
+    fn write(&self, event: &Event<'_>) {
+        // A value that logs while it is formatted, or a thread that ends, gets a buffer of its own.
+        let mut line = LINE.try_with(Cell::take).unwrap_or_default();
+        self.form.format(&mut line, event);
+        stderr::write(&line);
+        line.clear();
+        line.shrink_to(KEPT_BYTES);
+        let _ = LINE.try_with(|buffer| buffer.set(line));
     }
 }
 
-/// Takes one line, in one write.
-struct StderrLine;
+thread_local! {
+    /// The memory of this thread's lines.
+    static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
-impl io::Write for StderrLine {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        stderr::write(String::from_utf8_lossy(line).into_owned());
-        Ok(line.len())
+/// Takes events alone: no span is enabled.
+impl Subscriber for Lines {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.filter.allows(metadata) { Interest::always() } else { Interest::never() }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.filter.max_level())
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.filter.allows(metadata)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        self.write(event);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        // A program that makes a span which is not enabled gets one that does nothing.
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// Takes events for lines, and leaves to the layers below it those that are exported. Filters of single layers would look at
+/// each span and each event twice.
+#[cfg(feature = "otel")]
+struct LinesBesideSpans(Lines);
+
+#[cfg(feature = "otel")]
+impl LinesBesideSpans {
+    fn takes(&self, metadata: &Metadata<'_>) -> bool {
+        is_exported(metadata) || self.0.filter.allows(metadata)
+    }
+}
+
+#[cfg(feature = "otel")]
+impl<S: Subscriber> Layer<S> for LinesBesideSpans {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.takes(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.0.filter.max_level().max(LevelFilter::INFO))
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        self.takes(metadata)
+    }
+
+    /// Writes the line of an event, and tells whether the event is exported, too.
+    fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
+        if self.0.filter.allows(event.metadata()) {
+            self.0.write(event);
+        }
+        is_exported(event.metadata())
     }
 }

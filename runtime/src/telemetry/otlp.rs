@@ -19,7 +19,7 @@ use std::{
 use opentelemetry::{KeyValue, metrics::Meter, metrics::MeterProvider as _, trace::TracerProvider as _};
 use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider, trace::SdkTracerProvider};
 use tracing::{Level, Metadata};
-use tracing_subscriber::{Layer as _, filter::filter_fn};
+use tracing_subscriber::{Layer, Registry};
 
 pub(super) use self::instruments::Instruments;
 #[cfg(feature = "cli")]
@@ -28,7 +28,6 @@ use self::{
     delivery::Delivery,
     settings::{Destination, Signal, unsupported_compression, unsupported_protocol, variable},
 };
-use super::log::SpanLayer;
 use crate::{about::About, message::Message, spans, stderr};
 
 /// How long the end of the process waits for the last spans and metrics.
@@ -39,6 +38,9 @@ const SCOPE: &str = "candor";
 
 /// Crates whose spans and events stay in the process: they describe transports, and some print messages whole.
 const EXCLUDED: [&str; 8] = ["rmcp", "hyper", "hyper_util", "h2", "rustls", "ureq", "tokio", "opentelemetry"];
+
+/// A layer that takes the spans of the process.
+pub(crate) type SpanLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// The export of one server. It ends with [`Otlp::stop`].
 pub(crate) struct Otlp {
@@ -78,17 +80,17 @@ impl Otlp {
         Ok(Some(Self { traces, metrics, delivery }))
     }
 
-    /// Returns the layer of the subscriber that turns spans into those of OpenTelemetry.
+    /// Returns the layer of the subscriber that turns spans into those of OpenTelemetry. It gets those that [`is_exported`] names.
     pub(crate) fn layer(&self) -> Option<SpanLayer> {
         let tracer = self.traces.as_ref()?.tracer(SCOPE);
-        let layer = tracing_opentelemetry::layer()
+        let layer = tracing_opentelemetry::layer::<Registry>()
             .with_tracer(tracer)
             .with_level(false)
             .with_location(false)
             .with_target(false)
             .with_threads(false)
             .with_tracked_inactivity(false);
-        Some(layer.with_filter(filter_fn(is_exported).with_max_level_hint(Level::INFO)).boxed())
+        Some(layer.boxed())
     }
 
     /// Returns the meter of the server's metrics.
@@ -137,7 +139,7 @@ impl Otlp {
 }
 
 /// Whether a span or an event goes to the collector: the server's spans, and the program's own down to `info`.
-fn is_exported(metadata: &Metadata<'_>) -> bool {
+pub(super) fn is_exported(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
     let root = target.split("::").next().unwrap_or(target);
     if *metadata.level() > Level::INFO || EXCLUDED.contains(&root) {

@@ -1,6 +1,6 @@
 //! A client that sends and receives raw lines. It parses nothing, so that it costs the same on both sides.
 
-use std::process::Stdio;
+use std::{io, process::Stdio, thread};
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, duplex, split},
@@ -47,14 +47,16 @@ impl BenchClient {
         Self::initialize(client_end).await
     }
 
-    /// Starts a server as a process, and connects to its stdin and stdout.
+    /// Starts a server as a process, and connects to its stdin and stdout. A thread reads its stderr, as a host does.
     ///
     /// # Panics
     ///
     /// The process does not start, or the handshake fails.
     pub async fn process(command: std::process::Command) -> Self {
+        let (mut stderr, for_process) = io::pipe().expect("a pipe");
+        thread::spawn(move || io::copy(&mut stderr, &mut io::sink()));
         let mut command = Command::from(command);
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(for_process);
         let mut process = command.kill_on_drop(true).spawn().expect("the server starts");
         let (stdin, stdout) = (process.stdin.take(), process.stdout.take());
         let mut client = Self::open(stdout.expect("it is piped"), stdin.expect("it is piped"));

@@ -158,6 +158,20 @@ async fn http_requests_that_reach_no_method_are_observed_once() {
         expected += 1;
         assert_eq!(all(&metrics().await), expected, "{name}");
     }
+    // rmcp refuses these within the session, with a status that is a success.
+    for (method, error) in
+        [("server/discover", "-32602"), ("tasks/get", "-32601"), ("no/such/method", "-32601")]
+    {
+        let response = server.send(&http::legacy(&session, method, json!({"taskId": "1"}))).await;
+        assert_eq!(
+            (response.status, response.message()["error"]["code"].to_string()),
+            (200, error.to_owned())
+        );
+        expected += 1;
+        let metrics = metrics().await;
+        let method = if method.starts_with("no/") { "_OTHER" } else { method };
+        assert_eq!((refused(&metrics, method, error), all(&metrics)), (1, expected), "{method}: {metrics}");
+    }
     // What is refused for its host is a denial.
     let before = metrics().await;
     assert_eq!(server.send(&sound.with("host", "evil.example")).await.status, 403);

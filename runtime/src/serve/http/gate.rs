@@ -107,7 +107,7 @@ impl HttpGate {
     async fn answer(self: &Arc<Self>, request: Request) -> Result<Response, HttpError> {
         let (answer, was_observed) = telemetry::watched(|| self.check_and_answer(request)).await;
         if let (Err(refused), false) = (&answer, was_observed) {
-            refused::observe(&self.shared, "http", McpMethod::Other, refused.code());
+            refused::observe(&self.shared.core, "http", McpMethod::Other, refused.code());
         }
         answer
     }
@@ -146,12 +146,12 @@ impl HttpGate {
         call: Option<Admission>,
     ) -> Response {
         let Exchange { caller, session, id, request: in_session } = exchange;
-        let identity = HttpIdentity::new(Arc::clone(&caller), call);
+        let identity = HttpIdentity::new(caller, call);
         parts.extensions.insert(identity.clone());
         let ends_session = parts.method == Method::DELETE;
         // rmcp takes bytes only, so this path parses the body a second time.
         let request = Request::from_parts(parts, Full::new(body.clone()));
-        let answer = sessions::of(caller, in_session, self.protocol.handle(request)).await;
+        let answer = sessions::of(identity.clone(), in_session, self.protocol.handle(request)).await;
         let refused = match answer.status() {
             // rmcp's status for JSON that is not a message, among other things.
             StatusCode::UNSUPPORTED_MEDIA_TYPE => peek::explain(&body),
@@ -167,7 +167,7 @@ impl HttpGate {
         let is_refused = answer.status().is_client_error() || answer.status().is_server_error();
         let observe = |code| {
             if is_refused && !identity.is_observed() {
-                refused::observe(&self.shared, "http", McpMethod::Other, code);
+                refused::observe(&self.shared.core, "http", McpMethod::Other, code);
             }
         };
         if let Err(refused) = refused {

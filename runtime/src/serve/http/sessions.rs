@@ -27,7 +27,14 @@ use super::{
     session_guard::{SessionGuard, SessionRequest, no_such_session},
     session_table::{Session, SessionTable, lock},
 };
-use crate::{audit::hex_number, confirm::ANSWER_TIMEOUT, pipeline::Core, tool::caller::Caller};
+use crate::{
+    audit::hex_number,
+    confirm::ANSWER_TIMEOUT,
+    pipeline::Core,
+    serve::mcp::{callers::HttpIdentity, refused},
+    telemetry::McpMethod,
+    tool::caller::Caller,
+};
 
 const SESSION: &str = "mcp-session-id";
 /// The least time without a request or an open stream after which a session ends.
@@ -41,18 +48,18 @@ tokio::task_local! {
 }
 
 struct CurrentRequest {
-    caller: Arc<Caller>,
+    identity: HttpIdentity,
     /// Until the request's stream takes it.
     in_flight: Mutex<Option<SessionRequest>>,
 }
 
-/// Runs a request on behalf of `caller`, which owns a session that it begins. `in_flight` lasts until its call ends.
+/// Runs a request on behalf of its caller, which owns a session that it begins. `in_flight` lasts until its call ends.
 pub(super) async fn of<F: Future>(
-    caller: Arc<Caller>,
+    identity: HttpIdentity,
     in_flight: Option<SessionRequest>,
     request: F,
 ) -> F::Output {
-    REQUEST.scope(CurrentRequest { caller, in_flight: Mutex::new(in_flight) }, request).await
+    REQUEST.scope(CurrentRequest { identity, in_flight: Mutex::new(in_flight) }, request).await
 }
 
 /// All sessions of a server.
@@ -179,13 +186,15 @@ fn random_id() -> String {
     hex_number(u128::from_be_bytes(bytes))
 }
 
-/// Moves the events of a request to its log until its call ends, whether or not a client reads them.
+/// Moves the events of a request to its log until its call ends, whether or not a client reads them. `refused` gets the code of
+/// an error, which rmcp may have answered with before a method got the request.
 async fn record(
     events: impl Stream<Item = ServerSseMessage> + Send,
     log: Arc<EventLog>,
     open: Arc<Mutex<SessionTable>>,
     session: SessionId,
     mut in_flight: Option<SessionRequest>,
+    refused: impl Fn(i32),
 ) {
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
@@ -193,6 +202,9 @@ async fn record(
         if matches!(*message, ServerJsonRpcMessage::Response(_) | ServerJsonRpcMessage::Error(_)) {
             // A client that has read the answer may use its id again.
             in_flight = None;
+        }
+        if let ServerJsonRpcMessage::Error(error) = &*message {
+            refused(error.error.code.0);
         }
         let bytes = log.push(message);
         lock(&open).keep(&session, log.stream(), bytes);
@@ -207,7 +219,7 @@ impl SessionManager for Sessions {
     type Transport = <LocalSessionManager as SessionManager>::Transport;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), SessionError> {
-        let owner = REQUEST.try_with(|request| Arc::clone(&request.caller));
+        let owner = REQUEST.try_with(|request| Arc::clone(&request.identity.caller));
         let owner = owner.map_err(|_| SessionError::NoCaller)?;
         let (id, transport) = match &self.core.replica {
             None => self.local.create_session().await?,
@@ -245,13 +257,26 @@ impl SessionManager for Sessions {
         id: &SessionId,
         message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, SessionError> {
+        let method = match &message {
+            ClientJsonRpcMessage::Request(message) => McpMethod::named(message.request.method()),
+            _ => McpMethod::Other,
+        };
         let events = self.local.create_stream(id, message).await?;
-        let in_flight = REQUEST
-            .try_with(|request| request.in_flight.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let current = REQUEST.try_with(|request| {
+            let in_flight = request.in_flight.lock().unwrap_or_else(PoisonError::into_inner).take();
+            (request.identity.clone(), in_flight)
+        });
+        let (identity, in_flight) = current.map_err(|_| SessionError::NoCaller)?;
+        let core = Arc::clone(&self.core);
+        let refused = move |code| {
+            if !identity.is_observed() {
+                refused::observe(&core, "http", method, code);
+            }
+        };
         let log = lock(&self.open).open_stream(id).ok_or(SessionError::Unknown)?;
         let reader = Arc::clone(&log).read(0);
         let open = Arc::clone(&self.open);
-        tokio::spawn(record(events, log, open, Arc::clone(id), in_flight.ok().flatten()));
+        tokio::spawn(record(events, log, open, Arc::clone(id), in_flight, refused));
         Ok(reader)
     }
 

@@ -10,12 +10,12 @@ use rmcp::{
 
 use super::handler::McpHandler;
 use crate::{
-    serve::shared::Shared,
+    pipeline::Core,
     telemetry::{self, McpMethod, RequestEnd, RequestFacts},
 };
 
 /// Observes a request that was refused with this JSON-RPC code. A message that names no method counts as one of another.
-pub(crate) fn observe(shared: &Shared, transport: &'static str, method: McpMethod, code: i32) {
+pub(crate) fn observe(core: &Core, transport: &'static str, method: McpMethod, code: i32) {
     let facts = RequestFacts {
         method,
         tool: None,
@@ -25,7 +25,7 @@ pub(crate) fn observe(shared: &Shared, transport: &'static str, method: McpMetho
         incoming: None,
         caller: None,
     };
-    shared.core.telemetry.begin(facts).end(RequestEnd::Error(code).into());
+    core.telemetry.begin(facts).end(RequestEnd::Error(code).into());
 }
 
 /// The handler of a connection, which observes the requests that rmcp refuses before it calls the handler.
@@ -41,7 +41,7 @@ impl Service<RoleServer> for WatchedHandler {
         let answer = || Service::handle_request(&self.0, request, context);
         let (answer, was_observed) = telemetry::watched(answer).await;
         if let (Err(error), false) = (&answer, was_observed) {
-            observe(&self.0.shared, "stdio", method, error.code.0);
+            observe(&self.0.shared.core, "stdio", method, error.code.0);
         }
         answer
     }

@@ -137,7 +137,7 @@ impl LineTransport {
     /// Refuses a message without the service. Spawned, since a half-written line must not be dropped.
     fn refuse(&mut self, method: McpMethod, message: ServerJsonRpcMessage) {
         if let ServerJsonRpcMessage::Error(refused) = &message {
-            refused::observe(&self.shared, "stdio", method, refused.error.code.0);
+            refused::observe(&self.shared.core, "stdio", method, refused.error.code.0);
         }
         // Forget the answers that have been written.
         while self.answers.try_join_next().is_some() {}
@@ -215,7 +215,7 @@ impl LineTransport {
                     && let Some(code) = self.refused_by_rmcp(&request.request)
                 {
                     let method = McpMethod::named(request.request.method());
-                    refused::observe(&self.shared, "stdio", method, code);
+                    refused::observe(&self.shared.core, "stdio", method, code);
                 }
                 self.is_open = self.is_open || self.opens(&request.request);
                 true
