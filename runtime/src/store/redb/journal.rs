@@ -201,6 +201,7 @@ mod tests {
         KeyRecord {
             caller: [1; 32],
             fingerprint: [2; 32],
+            declaration: Some([9; 32]),
             attempt: AttemptId(3),
             began: 4,
             lease_end: 5,
