@@ -166,6 +166,7 @@ impl ServeOptions {
     }
 
     /// Takes the process's stdin and stdout, unless they are not what is served.
+    #[cfg_attr(not(feature = "http"), expect(clippy::unused_self, reason = "only HTTP is served instead"))]
     fn take_stdio(&self) -> std::io::Result<Option<Stdio>> {
         #[cfg(feature = "http")]
         if self.http.is_wanted() {
@@ -175,6 +176,10 @@ impl ServeOptions {
     }
 
     /// Says what is served, and returns what serves it.
+    #[cfg_attr(
+        not(feature = "http"),
+        expect(clippy::unnecessary_wraps, reason = "only the flags of HTTP can be wrong")
+    )]
     fn prepare(self, service: Service, stdio: Option<Stdio>) -> Result<Prepared, Message> {
         let (drain_timeout, is_quiet) = (self.drain_timeout, self.quiet);
         let stop = CancellationToken::new();

@@ -64,18 +64,18 @@ mod tests {
 
     const TOOL: Descriptor = Descriptor { name: "order", effect: Effect::Additive, ..Descriptor::DEFAULT };
 
-    fn of(tool: &Descriptor, properties: Value) -> [u8; 32] {
+    fn of(tool: &Descriptor, properties: &Value) -> [u8; 32] {
         let Value::Object(input) = json!({"type": "object", "properties": properties}) else { unreachable!() };
         digest(tool, &input)
     }
 
     #[test]
     fn effect_digest_ignores_texts_scopes_and_limits() {
-        let plain = of(&TOOL, json!({"description": {"type": "string", "default": {"title": 1}}}));
+        let plain = of(&TOOL, &json!({"description": {"type": "string", "default": {"title": 1}}}));
         let told = json!({"description": {
             "type": "string", "default": {"title": 1}, "title": "T", "description": "D", "examples": ["e"]
         }});
-        assert_eq!(of(&TOOL, told), plain);
+        assert_eq!(of(&TOOL, &told), plain);
         let other = Descriptor {
             title: "Order",
             description: "Order a thing.",
@@ -85,12 +85,12 @@ mod tests {
             ..TOOL
         };
         let same = json!({"description": {"type": "string", "default": {"title": 1}}});
-        assert_eq!(of(&other, same), plain);
+        assert_eq!(of(&other, &same), plain);
     }
 
     #[test]
     fn effect_digest_changes_with_each_effect_word_and_argument() {
-        let count = || json!({"count": {"type": "integer", "default": 1}});
+        let count = json!({"count": {"type": "integer", "default": 1}});
         let tools = [
             TOOL,
             Descriptor { effect: Effect::Destructive, ..TOOL },
@@ -108,8 +108,8 @@ mod tests {
         ];
         let digests: std::collections::HashSet<_> = tools
             .iter()
-            .map(|tool| of(tool, count()))
-            .chain(inputs.clone().into_iter().map(|input| of(&TOOL, input)))
+            .map(|tool| of(tool, &count))
+            .chain(inputs.iter().map(|input| of(&TOOL, input)))
             .collect();
         assert_eq!(digests.len(), tools.len() + inputs.len());
     }

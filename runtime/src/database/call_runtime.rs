@@ -20,7 +20,9 @@ impl CallRuntime {
     pub(super) fn take_current(&self) -> bool {
         let mut of_calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let current = Handle::try_current().ok();
-        let current = current.filter(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
+        let current = current.filter(|runtime| {
+            runtime.runtime_flavor() == RuntimeFlavor::MultiThread && runtime.metrics().num_workers() > 1
+        });
         if of_calls.is_some() || current.is_none() {
             return false;
         }

@@ -240,3 +240,34 @@ impl Drop for RedbStore {
         self.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::store::{
+        conformance::{attempt, key},
+        redb::*,
+    };
+
+    #[tokio::test]
+    async fn key_is_pruned_once_wherever_its_time_is() {
+        // In memory and in the journal; in the database.
+        for journal in [u64::MAX, 1] {
+            let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::manual());
+            let open = || {
+                RedbStore::with_journals_of(journal, folder.path(), StoreLimits::default(), clock.clone())
+                    .unwrap()
+            };
+            let store = open();
+            for name in 1..=3 {
+                assert_eq!(store.reserve(key(1, name), attempt(1, true)).await, Ok(Reserved::Yes));
+            }
+            clock.advance(Duration::from_secs(61));
+            assert_eq!(store.prune(2).await, Ok(2), "{journal}");
+            assert_eq!(store.prune(100).await, Ok(1), "{journal}");
+            assert_eq!(store.reserve(key(1, 4), attempt(2, true)).await, Ok(Reserved::Yes));
+            assert_eq!(store.prune(100).await, Ok(0), "{journal}");
+            drop(store);
+            assert_eq!(open().prune(100).await, Ok(0), "{journal}: after a restart");
+        }
+    }
+}

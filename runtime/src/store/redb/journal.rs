@@ -15,7 +15,7 @@ const MAGIC: [u8; 8] = *b"candor-1";
 /// The magic, the store, the number of the journal and a checksum.
 const HEADER_BYTES: usize = 32;
 /// The length of the body, the frame's number, the time and a checksum.
-const FRAME_HEADER_BYTES: usize = 28;
+const FRAME_HEADER_BYTES: usize = 32;
 /// In the place of the length of a row: the key was removed.
 const REMOVED: u32 = u32::MAX;
 
@@ -92,22 +92,20 @@ impl JournalId {
             }
         }
         let (header, body) = out[start..].split_at_mut(FRAME_HEADER_BYTES);
-        let length = u32::try_from(body.len()).expect("a transaction has less than 4 GiB");
-        header[..4].copy_from_slice(&length.to_le_bytes());
-        header[4..12].copy_from_slice(&frame.to_le_bytes());
-        header[12..20].copy_from_slice(&time.to_le_bytes());
-        let sum = checksum(&[&self.fields(), &header[..20], body]);
-        header[20..].copy_from_slice(&sum);
+        header[..8].copy_from_slice(&(body.len() as u64).to_le_bytes());
+        header[8..16].copy_from_slice(&frame.to_le_bytes());
+        header[16..24].copy_from_slice(&time.to_le_bytes());
+        let sum = checksum(&[&self.fields(), &header[..24], body]);
+        header[24..].copy_from_slice(&sum);
     }
 
     /// Reads a frame at the start of `bytes`; `None` if it is incomplete or damaged.
     fn read_frame(self, bytes: &[u8]) -> Option<Frame<'_>> {
         let (header, rest) = bytes.split_at_checked(FRAME_HEADER_BYTES)?;
         let mut fields = header;
-        let length = usize::try_from(u32::from_le_bytes(take(&mut fields)?)).ok()?;
-        let (number, time) = (number(&mut fields)?, number(&mut fields)?);
-        let (body, rest) = rest.split_at_checked(length)?;
-        let is_whole = checksum(&[&self.fields(), &header[..20], body]) == header[20..];
+        let [length, number, time] = [number(&mut fields)?, number(&mut fields)?, number(&mut fields)?];
+        let (body, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+        let is_whole = checksum(&[&self.fields(), &header[..24], body]) == header[24..];
         is_whole.then_some(Frame { number, time, body, rest })
     }
 
@@ -133,7 +131,7 @@ impl JournalId {
     fn end(self, rest: &[u8], number: u64, content: JournalContent) -> Result<JournalContent, JournalFault> {
         // A later frame was written after this one had been synced.
         let is_later = |at: usize| {
-            let found = rest.get(at + 4..at + 12)?.try_into().map(u64::from_le_bytes).ok()?;
+            let found = rest.get(at + 8..at + 16)?.try_into().map(u64::from_le_bytes).ok()?;
             (found > number && found - number <= rest.len() as u64).then(|| self.read_frame(&rest[at..]))?
         };
         if (0..rest.len()).any(|at| is_later(at).is_some()) {

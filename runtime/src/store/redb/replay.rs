@@ -107,3 +107,53 @@ fn changes(database: &Database, rows: JournalRows) -> Result<Layer, RowError> {
     }
     Ok(tables.into_changes())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        clock::Clock,
+        store::{
+            AttemptId, IdempotencyStore as _, KeyState, Reserved, StoreLimits, StoredResult,
+            conformance::{attempt, key},
+            redb::{RedbStore, replay::*},
+        },
+    };
+
+    #[tokio::test]
+    async fn journal_whose_rows_are_in_the_database_is_not_replayed() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || RedbStore::open(folder.path(), StoreLimits::default(), Clock::manual()).unwrap();
+        let (store, own) = (open(), key(1, 1));
+        store.reserve(own, attempt(1, false)).await.unwrap();
+        let path = journal_file::path(folder.path(), 1);
+        let early = fs::read(&path).unwrap();
+        assert!(store.complete(own, AttemptId(1), StoredResult::Kept("done".into())).await.unwrap());
+        drop(store);
+        assert!(!path.exists(), "its rows were moved");
+        // A removal that did not reach the disk.
+        fs::write(&path, early).unwrap();
+        let store = open();
+        assert!(matches!(store.get(own).await.unwrap(), KeyState::Completed(..)));
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn rows_of_a_journal_are_counted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = StoreLimits { keys_per_caller: 2, ..StoreLimits::default() };
+        let open = || RedbStore::open(folder.path(), limits, Clock::manual()).unwrap();
+        let store = open();
+        for name in [1, 2] {
+            assert_eq!(store.reserve(key(1, name), attempt(1, false)).await, Ok(Reserved::Yes));
+        }
+        drop(store);
+        let store = open();
+        assert!(store.complete(key(1, 1), AttemptId(1), StoredResult::Kept("done".into())).await.unwrap());
+        assert!(store.release(key(1, 2), AttemptId(1)).await.unwrap());
+        store.kill();
+        drop(store);
+        let store = open();
+        assert_eq!(store.reserve(key(1, 3), attempt(2, false)).await, Ok(Reserved::Yes));
+        assert_eq!(store.reserve(key(1, 4), attempt(2, false)).await, Ok(Reserved::TooManyKeys));
+    }
+}
