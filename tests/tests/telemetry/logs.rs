@@ -109,8 +109,11 @@ async fn text_lines_are_for_people_and_json_lines_for_programs() {
         let (start, rest) = line.split_once("Z\",").unwrap();
         let time: String = start.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
         assert_eq!(time, "{\"timestamp\":\"0000-00-00T00:00:00.000000", "{line}");
-        let fields = "\"level\":\"INFO\",\"message\":\"call\",\"tool\":\"repeat\",\"outcome\":\"error\",\"error_type\":\"tool_error\",\"latency_us\":";
-        assert!(rest.starts_with(fields) && rest.ends_with(",\"target\":\"candor::call\"}"), "{line}");
+        let start = r#""level":"INFO","message":"call","tool":"repeat","caller":"hmac:"#;
+        let end = r#"","outcome":"error","error_type":"tool_error","latency_us":N,"target":"candor::call"}"#;
+        let latency: String =
+            line.split_once("_us\":").unwrap().1.chars().take_while(char::is_ascii_digit).collect();
+        assert!(rest.starts_with(start) && rest.ends_with(&end.replace('N', &latency)), "{line}");
         let lines: Vec<Value> = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let calls: Vec<&Value> = lines.iter().filter(|line| line["target"] == "candor::call").collect();
         assert_eq!(calls.len(), 2, "{lines:?}");
