@@ -14,7 +14,7 @@ fn repeat(
     #[param(secret)]
     word: &str,
 ) -> Result<usize, ToolError> {
-    tracing::info!(letters = word.len(), "the program writes");
+    tracing::info!(letters = word.len(), colour = %"\u{1b}[31mred", "the program writes");
     Err(ToolError::new(format!("cannot repeat {text}")))
 }
 

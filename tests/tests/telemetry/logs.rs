@@ -96,13 +96,24 @@ async fn text_lines_are_for_people_and_json_lines_for_programs() {
         assert!(call.contains(part), "{call}");
     }
     assert!(unknown.contains("denied_by=\"unknown_tool\"") && !unknown.contains("tool="), "{unknown}");
-    assert!(text.contains("INFO logged: the program writes letters=11"), "{text}");
+    let own = " INFO logged: the program writes letters=11 colour=\\x1b[31mred\n";
+    assert!(text.contains(own) && text.contains("Z  INFO candor::call: call "), "{text}");
     assert!(!text.contains('\u{1b}') && !text.lines().any(|line| line.starts_with('{')), "{text}");
 
     let json = over_stdio(&["--log-format", "json"], &[]).await.stderr;
     // A log that no terminal shows is JSON in any case.
     let default = over_stdio(&[], &[]).await.stderr;
     for lines in [json, default] {
+        // Other programs may read the line by its beginning.
+        let line = lines.lines().find(|line| line.contains("\"candor::call\"")).unwrap();
+        let (start, rest) = line.split_once("Z\",").unwrap();
+        let time: String = start.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        assert_eq!(time, "{\"timestamp\":\"0000-00-00T00:00:00.000000", "{line}");
+        let start = r#""level":"INFO","message":"call","tool":"repeat","caller":"hmac:"#;
+        let end = r#"","outcome":"error","error_type":"tool_error","latency_us":N,"target":"candor::call"}"#;
+        let latency: String =
+            line.split_once("_us\":").unwrap().1.chars().take_while(char::is_ascii_digit).collect();
+        assert!(rest.starts_with(start) && rest.ends_with(&end.replace('N', &latency)), "{line}");
         let lines: Vec<Value> = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let calls: Vec<&Value> = lines.iter().filter(|line| line["target"] == "candor::call").collect();
         assert_eq!(calls.len(), 2, "{lines:?}");
@@ -134,6 +145,20 @@ async fn line_of_a_call_names_the_trace_of_its_client() {
     let calls: Vec<Value> = lines.filter(|line| line["target"] == "candor::call").collect();
     let traces: Vec<_> = calls.iter().map(|line| line.get("trace_id").and_then(Value::as_str)).collect();
     assert_eq!(traces, [Some(TRACE), None], "{stderr}");
+}
+
+#[tokio::test]
+async fn lines_are_whole_and_complete_when_the_process_ends() {
+    let mut command = command(&[]);
+    command.arg("serve");
+    let mut server = StdioServer::start(command);
+    for _ in 0..500 {
+        server.client.exchange(call()).await;
+    }
+    let stderr = server.close().await.stderr;
+    let lines = stderr.lines().filter(|line| line.starts_with("{\"timestamp\""));
+    let lines: Vec<Value> = lines.map(|line| serde_json::from_str(line).expect("a whole line")).collect();
+    assert_eq!(lines.iter().filter(|line| line["target"] == "candor::call").count(), 500, "{stderr}");
 }
 
 #[tokio::test]

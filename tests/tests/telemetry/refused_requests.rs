@@ -159,9 +159,7 @@ async fn http_requests_that_reach_no_method_are_observed_once() {
         assert_eq!(all(&metrics().await), expected, "{name}");
     }
     // rmcp refuses these within the session, with a status that is a success.
-    for (method, error) in
-        [("server/discover", "-32602"), ("tasks/get", "-32601"), ("no/such/method", "-32601")]
-    {
+    for (method, error) in [("tasks/get", "-32601"), ("no/such/method", "-32601")] {
         let response = server.send(&http::legacy(&session, method, json!({"taskId": "1"}))).await;
         assert_eq!(
             (response.status, response.message()["error"]["code"].to_string()),
