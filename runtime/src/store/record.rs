@@ -179,13 +179,15 @@ impl KeyRecord {
     }
 }
 
-fn take<const BYTES: usize>(rest: &mut &[u8]) -> Option<[u8; BYTES]> {
+/// Takes the first bytes of `rest`, if there are as many.
+pub(super) fn take<const BYTES: usize>(rest: &mut &[u8]) -> Option<[u8; BYTES]> {
     let (taken, tail) = rest.split_first_chunk::<BYTES>()?;
     *rest = tail;
     Some(*taken)
 }
 
-fn number(rest: &mut &[u8]) -> Option<u64> {
+/// Takes a number off the start of `rest`.
+pub(super) fn number(rest: &mut &[u8]) -> Option<u64> {
     take(rest).map(u64::from_le_bytes)
 }
 

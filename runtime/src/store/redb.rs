@@ -167,7 +167,7 @@ impl SharedStore {
         let stored = {
             let layers = self.layers();
             if let Some(record) = layers.recent(&key.key) {
-                return Ok(state(record));
+                return Ok(state(record.as_ref()));
             }
             // Read after the lock: a page may have to come from the disk.
             layers.stored.clone()

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::store::record::KeyRecord;
+use crate::store::record::{KeyRecord, number, take};
 
 /// The bytes that a journal begins with.
 const MAGIC: [u8; 8] = *b"candor-1";
@@ -168,16 +168,6 @@ impl Frame<'_> {
         }
         Some(())
     }
-}
-
-fn take<const BYTES: usize>(rest: &mut &[u8]) -> Option<[u8; BYTES]> {
-    let (taken, tail) = rest.split_first_chunk::<BYTES>()?;
-    *rest = tail;
-    Some(*taken)
-}
-
-fn number(rest: &mut &[u8]) -> Option<u64> {
-    take(rest).map(u64::from_le_bytes)
 }
 
 fn checksum(parts: &[&[u8]]) -> [u8; 8] {

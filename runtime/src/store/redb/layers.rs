@@ -42,10 +42,9 @@ impl Layers {
         iter::once(&self.newest).chain(self.full.iter().map(|full| &full.layer))
     }
 
-    /// Returns the row of a key that is not in the database yet: `None` if no layer has it, and `Some(None)` if it was
-    /// removed.
-    pub(super) fn recent(&self, key: &[u8; 32]) -> Option<Option<&KeyRecord>> {
-        self.layers().find_map(|layer| layer.records.get(key)).map(Option::as_ref)
+    /// Returns the row of a key that is not in the database yet, or its removal. `None` if no layer has it.
+    pub(super) fn recent(&self, key: &[u8; 32]) -> Option<&Option<KeyRecord>> {
+        self.layers().find_map(|layer| layer.records.get(key))
     }
 
     fn stored(&self) -> Result<&StoredRows, RowError> {
@@ -121,8 +120,8 @@ impl KeyTables for LayeredTables<'_> {
     type Error = RowError;
 
     fn record(&mut self, key: &[u8; 32]) -> Result<Option<KeyRecord>, RowError> {
-        match self.changes.records.get(key).map(Option::as_ref).or_else(|| self.below.recent(key)) {
-            Some(record) => Ok(record.cloned()),
+        match self.changes.records.get(key).or_else(|| self.below.recent(key)) {
+            Some(record) => Ok(record.clone()),
             None => self.below.stored()?.record(key),
         }
     }
@@ -179,9 +178,9 @@ mod tests {
         layers.absorb(removal());
         let full = layers.begin_layer(1, 7);
         assert_eq!((full.journal, full.last_time), (1, 7));
-        assert_eq!(layers.recent(&key), Some(None), "it is not in the database yet");
+        assert_eq!(layers.recent(&key), Some(&None), "it is not in the database yet");
         assert!(layers.is_unchanged());
         layers.absorb(removal());
-        assert_eq!((layers.recent(&key), layers.recent_keys()), (Some(None), 1));
+        assert_eq!((layers.recent(&key), layers.recent_keys()), (Some(&None), 1));
     }
 }
