@@ -32,9 +32,9 @@ pub(crate) use approvals::Approvals;
 pub(crate) use cost::thousands;
 pub(crate) use definition::digest_of;
 pub(crate) use diff::compare_versions;
-pub(crate) use effect::effect_digest_of;
 #[cfg(feature = "cli")]
 pub(crate) use diff::{ContractDiff, compare};
+pub(crate) use effect::effect_digest_of;
 #[cfg(feature = "cli")]
 pub(crate) use enforcement::EnforcedBy;
 pub(crate) use enforcement::enforcement;

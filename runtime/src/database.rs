@@ -55,7 +55,11 @@ pub(crate) use self::{
     tasks::{Runner, SharedTask, TASK_LEASE, TaskChange, TaskRequests},
     timeouts::STATEMENT_TIMEOUT,
 };
-use self::{call_runtime::{CallRuntime, Connector}, connection::DatabaseTime, slot::ConnectionSlot};
+use self::{
+    call_runtime::{CallRuntime, Connector},
+    connection::DatabaseTime,
+    slot::ConnectionSlot,
+};
 use crate::{message::Message, stderr};
 
 /// The time after which a second connection is tried again, if the database took only one.

@@ -58,7 +58,13 @@ impl Registry {
             check_descriptions(descriptor)?;
             let input = Input::new(descriptor, form).map_err(schema)?;
             let output = OutputShape::new(descriptor, form).map_err(schema)?;
-            tools.push(Definition { descriptor, input, output, digest: String::new(), effect_digest: [0; 32] });
+            tools.push(Definition {
+                descriptor,
+                input,
+                output,
+                digest: String::new(),
+                effect_digest: [0; 32],
+            });
         }
         for (index, tool) in tools.iter().enumerate() {
             for alias in tool.descriptor.aliases {

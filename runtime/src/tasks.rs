@@ -28,16 +28,16 @@ use tokio_util::sync::CancellationToken;
 use self::entry::{Stage, TaskEntry};
 #[cfg(feature = "postgres")]
 use self::shared::SharedTasks;
-#[cfg(feature = "postgres")]
-pub(crate) use self::{
-    lost::{ClaimedTask, RunsAgain},
-    stored_call::{RunOnce, StoredCall},
-};
 pub(crate) use self::{
     bounds::{MAX_KEPT_RESULT_BYTES, MAX_KEPT_RESULT_BYTES_PER_CALLER, TaskLimit, TasksOf},
     replicas::{NoTask, StoreUnavailable},
     running::Running,
     state::{AnswerStatus, End, Snapshot, TaskState},
+};
+#[cfg(feature = "postgres")]
+pub(crate) use self::{
+    lost::{ClaimedTask, RunsAgain},
+    stored_call::{RunOnce, StoredCall},
 };
 use crate::{clock::Clock, tool::caller::Caller};
 

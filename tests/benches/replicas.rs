@@ -74,7 +74,8 @@ fn set(run: u64, key: u64) -> String {
 
 /// A replica, with the key that all of them share if they share a store.
 fn server(store: KeyStore, state_key: Option<&Path>) -> Service {
-    let server = Server::new("bench", "1.0.0").sandbox(Sandbox::Off).tools(tools![get_price, set_price]).unaudited();
+    let server =
+        Server::new("bench", "1.0.0").sandbox(Sandbox::Off).tools(tools![get_price, set_price]).unaudited();
     let server = match state_key {
         Some(file) => server.state_key(file),
         None => server,

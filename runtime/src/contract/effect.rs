@@ -3,12 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::normal;
-use crate::{
-    audit::sha256,
-    canonical,
-    registry::Definition,
-    tool::descriptor::Descriptor,
-};
+use crate::{audit::sha256, canonical, registry::Definition, tool::descriptor::Descriptor};
 
 /// The keywords of a schema that describe a value, and on which none depends.
 const TEXT_KEYWORDS: [&str; 5] = ["title", "description", "examples", "deprecated", "$comment"];
@@ -65,7 +60,9 @@ mod tests {
     const TOOL: Descriptor = Descriptor { name: "order", effect: Effect::Additive, ..Descriptor::DEFAULT };
 
     fn of(tool: &Descriptor, properties: &Value) -> [u8; 32] {
-        let Value::Object(input) = json!({"type": "object", "properties": properties}) else { unreachable!() };
+        let Value::Object(input) = json!({"type": "object", "properties": properties}) else {
+            unreachable!()
+        };
         digest(tool, &input)
     }
 

@@ -16,7 +16,7 @@ use super::{
 pub(super) struct CallRuntime(Mutex<Option<Handle>>);
 
 impl CallRuntime {
-    /// Takes the current runtime, if there is none yet and it has several threads. Returns whether it did.
+    /// Takes the current runtime, unless one was taken before or it has a single thread. Returns whether it did.
     pub(super) fn take_current(&self) -> bool {
         let mut of_calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let current = Handle::try_current().ok();
@@ -50,8 +50,8 @@ pub(super) struct Connector<'a> {
 }
 
 impl Connector<'_> {
-    /// Opens a connection, with the time of the database. If there is no runtime of calls, or it has ended, the store's own
-    /// drives it.
+    /// Opens a connection, with the time of the database. The runtime of calls drives it if it is known and has not ended,
+    /// and otherwise the store's own.
     pub(super) async fn connect(&self) -> Result<(DatabaseConnection, DatabaseTime), DatabaseError> {
         if let Some(of_calls) = self.of_calls
             && let Some(runtime) = of_calls.get()

@@ -110,11 +110,11 @@ impl KeyDenial<'_> {
                 .help(
                     "send a new key for a new effect, or the same arguments as before to send a call again",
                 ),
-            Self::Redeclared => {
-                Message::new(format!("the tool's declaration changed since this key was used: `{tool}`"))
-                    .note("another version of the server has the call under this key; this call did not run")
-                    .help("find out what the earlier call did with another tool; for a new effect, send a new key")
-            }
+            Self::Redeclared => Message::new(format!(
+                "the tool's declaration changed since this key was used: `{tool}`"
+            ))
+            .note("another version of the server has the call under this key; this call did not run")
+            .help("find out what the earlier call did with another tool; for a new effect, send a new key"),
             Self::Expired => Message::new("the result of this idempotency key is no longer kept")
                 .note("the call was done more than 24 hours ago, and does not run again")
                 .help("find out what it did with another tool; for a new effect, send a new key"),

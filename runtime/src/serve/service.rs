@@ -73,11 +73,7 @@ impl Service {
         let shared = Arc::new(shared);
         #[cfg(feature = "postgres")]
         shared.core.tasks.set_runs_again(TaskRerunner(Arc::downgrade(&shared)));
-        Self {
-            shared,
-            granted: BTreeSet::new(),
-            caller: Arc::new(Caller::local::<&str>([])),
-        }
+        Self { shared, granted: BTreeSet::new(), caller: Arc::new(Caller::local::<&str>([])) }
     }
 
     /// Grants scopes, separated by spaces, to the client of every connection. Nothing is granted by default.

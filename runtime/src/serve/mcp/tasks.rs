@@ -89,10 +89,7 @@ impl McpHandler {
     }
 
     /// The tools' tasks, and the caller of a request about them. Revisions before 2026-07-28 have no tasks.
-    fn tasks_of(
-        &self,
-        context: &RequestContext<RoleServer>,
-    ) -> Result<Option<TasksOfCaller<'_>>, ErrorData> {
+    fn tasks_of(&self, context: &RequestContext<RoleServer>) -> Result<Option<TasksOfCaller<'_>>, ErrorData> {
         let (caller, _) = self.identify(context)?;
         Ok(modern(context).then(|| (&self.shared.core.tasks, caller)))
     }
