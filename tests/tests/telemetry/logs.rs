@@ -1,10 +1,14 @@
 //! The lines on stderr: their form, and the levels at which they hold texts of tools. No level shows what a client sent besides.
 
-use std::{process::Command, time::Duration};
+use std::{
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use candor_tests::{
     http::{self, HttpServer},
     messages::{metadata, request},
+    raw_client::RawClient,
     stdio_server::{Exit, StdioServer},
     wait::wait_until,
 };
@@ -150,15 +154,22 @@ async fn line_of_a_call_names_the_trace_of_its_client() {
 #[tokio::test]
 async fn lines_are_whole_and_complete_when_the_process_ends() {
     let mut command = command(&[]);
-    command.arg("serve");
-    let mut server = StdioServer::start(command);
-    for _ in 0..500 {
-        server.client.exchange(call()).await;
+    command.args(["serve", "--log-format", "json"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
+    let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut client = RawClient::over(stdout, stdin);
+    // More than a pipe holds, so that lines are queued when the process ends.
+    for _ in 0..1_000 {
+        client.exchange(call()).await;
     }
-    let stderr = server.close().await.stderr;
+    // Its stdin ends, and from now on its stderr is read.
+    drop(client);
+    let output = child.wait_with_output().await.unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
     let lines = stderr.lines().filter(|line| line.starts_with("{\"timestamp\""));
     let lines: Vec<Value> = lines.map(|line| serde_json::from_str(line).expect("a whole line")).collect();
-    assert_eq!(lines.iter().filter(|line| line["target"] == "candor::call").count(), 500, "{stderr}");
+    assert_eq!(lines.iter().filter(|line| line["target"] == "candor::call").count(), 1_000, "{stderr}");
 }
 
 #[tokio::test]
@@ -186,12 +197,12 @@ async fn subscriber_of_the_program_gets_the_lines_instead() {
 async fn lines_that_are_not_read_delay_no_call() {
     let mut command = command(&[]);
     command.args(["serve", "--log-level", "trace"]);
-    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut command = tokio::process::Command::from(command);
     // The pipe of stderr is held open, and never read.
-    let mut child = command.stderr(std::process::Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut child = command.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
     let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    let mut client = candor_tests::raw_client::RawClient::over(stdout, stdin);
+    let mut client = RawClient::over(stdout, stdin);
     for _ in 0..2_000 {
         client.exchange(call()).await;
     }
