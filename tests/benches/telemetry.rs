@@ -115,7 +115,7 @@ fn take_turns(with_lines: bool) -> io::Result<()> {
     assert!(!with_lines || candor::__private::install_log(), "no other log is installed");
     let runtime = tokio::runtime::Runtime::new()?;
     let mut client = runtime.block_on(BenchClient::declared(declared::server(Sandbox::Off)));
-    for _ in io::stdin().bytes() {
+    for _ in io::stdin().lock().bytes() {
         let times = runtime.block_on(async {
             let mut times = Vec::with_capacity(8 * TURN_CALLS);
             for _ in 0..TURN_CALLS {
