@@ -6,7 +6,7 @@ use super::normal;
 use crate::{audit::sha256, canonical, registry::Definition, tool::descriptor::Descriptor};
 
 /// The keywords of a schema that describe a value, and on which none depends.
-const TEXT_KEYWORDS: [&str; 5] = ["title", "description", "examples", "deprecated", "$comment"];
+const WORDING_KEYWORDS: [&str; 5] = ["title", "description", "examples", "deprecated", "$comment"];
 
 /// Returns the digest of a tool's effect words and of the arguments that it takes. Two versions of a tool with one digest do
 /// the same for one call, as far as declarations can tell; texts, scopes, limits and the form of results make no difference.
@@ -34,7 +34,7 @@ fn digest(tool: &Descriptor, input: &Map<String, Value>) -> [u8; 32] {
 fn remove_texts(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
-            members.retain(|keyword, _| !TEXT_KEYWORDS.contains(&keyword.as_str()));
+            members.retain(|keyword, _| !WORDING_KEYWORDS.contains(&keyword.as_str()));
             for (keyword, value) in members {
                 match (keyword.as_str(), value) {
                     // The names in these objects are those of properties and types.

@@ -14,7 +14,7 @@ use crate::{
 
 /// The largest call that is stored, in bytes.
 const MAX_STORED_CALL_BYTES: usize = 256 << 10;
-const NONCE_BYTES: usize = 24;
+const CALL_NONCE_BYTES: usize = 24;
 
 /// Everything about a call that the next run of its handler needs, except its caller, which is the one that asks for the task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ impl CallCipher {
         if text.len() > MAX_STORED_CALL_BYTES {
             return Err(RunOnce::TooLarge);
         }
-        let mut nonce = [0; NONCE_BYTES];
+        let mut nonce = [0; CALL_NONCE_BYTES];
         getrandom::fill(&mut nonce).expect("the operating system provides random bytes");
         let payload = Payload { msg: &text, aad: &bound_to(id) };
         let sealed = self.0.encrypt(&XNonce::from(nonce), payload).map_err(|_| RunOnce::TooLarge)?;
@@ -105,7 +105,7 @@ impl CallCipher {
 
     /// Decrypts the call of the task `id`; `None` if it was encrypted for another task or under another key.
     pub(super) fn open(&self, id: &str, sealed: &[u8]) -> Option<StoredCall> {
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>()?;
+        let (nonce, sealed) = sealed.split_first_chunk::<CALL_NONCE_BYTES>()?;
         let payload = Payload { msg: sealed, aad: &bound_to(id) };
         serde_json::from_slice(&self.0.decrypt(&XNonce::from(*nonce), payload).ok()?).ok()
     }

@@ -7,9 +7,9 @@ use tokio_postgres::Error;
 
 use super::{
     probe::Probe,
-    rows::{array, signed, unsigned},
+    rows::{OWN_ROW, array, signed, unsigned},
     statements::Statements,
-    tables::{BatchTables, OWN_ROW},
+    tables::BatchTables,
 };
 use crate::{
     database::{DatabaseConnection, Parameter},

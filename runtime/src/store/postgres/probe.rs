@@ -2,11 +2,11 @@
 
 use tokio_postgres::{Error, Statement};
 
-use super::tables::OWN_ROW;
+use super::rows::OWN_ROW;
 use crate::database::{DatabaseConnection, Parameter};
 
 /// The bytes of the row: more than the room that old versions of rows leave in the pages of a table.
-const PROBE_BYTES: usize = 64 << 10;
+const PROBE_ROW_BYTES: usize = 64 << 10;
 const INSERT_PROBE: &str = "\
     INSERT INTO candor.keys (deployment, key, caller, fingerprint, attempt, began, lease_end, repeatable, state, result, due) \
     VALUES ($1, $2, $2, $2, $2, 0, 0, false, 0, $3, 0)";
@@ -26,7 +26,7 @@ impl Probe {
         let Self([insert, remove]) = self;
         let key = OWN_ROW.as_slice();
         // The database would compress anything else.
-        let mut row = vec![0; PROBE_BYTES];
+        let mut row = vec![0; PROBE_ROW_BYTES];
         getrandom::fill(&mut row).expect("the operating system provides random bytes");
         let parameters: [Parameter<'_>; 3] = [&deployment, &key, &row];
         let (inserted, removed) = tokio::join!(

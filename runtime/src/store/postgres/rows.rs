@@ -5,6 +5,7 @@ use tokio_postgres::{Error, Row};
 use crate::store::{
     AttemptId, StoredResult,
     record::{KeyRecord, RecordEnd},
+    transition::TOTAL,
 };
 
 /// The columns of a key, in the order in which they are read and written.
@@ -20,6 +21,10 @@ pub(super) const READ_KEY: &str = "\
         row.attempt, row.began, row.lease_end, row.repeatable, row.task, row.state, row.ended, row.result, row.result_size, \
         row.due, row.declaration \
     FROM candor.keys AS row WHERE row.deployment = $1 AND row.key = $2";
+
+/// The id under which the store itself has a row among the callers: it is written to find out whether the disk takes
+/// anything. No digest of a caller is this.
+pub(super) const OWN_ROW: [u8; 32] = TOTAL;
 
 /// The states of a row, as the column `state` has them.
 pub(super) const OPEN_STATE: i16 = 0;

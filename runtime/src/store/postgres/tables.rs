@@ -11,7 +11,8 @@ use tokio_postgres::{Error, Row};
 use super::{
     probe::Probe,
     rows::{
-        self, COMPLETED_STATE, DIGEST_STATE, OPEN_STATE, StoredKey, TOMBSTONE_STATE, array, signed, unsigned,
+        self, COMPLETED_STATE, DIGEST_STATE, OPEN_STATE, OWN_ROW, StoredKey, TOMBSTONE_STATE, array, signed,
+        unsigned,
     },
     statements::Statements,
 };
@@ -24,10 +25,6 @@ use crate::{
         transition::{KeyTables, KeyUsage, TOTAL},
     },
 };
-
-/// The id under which the store itself has a row among the callers: it is written to find out whether the disk takes
-/// anything. No digest of a caller is this.
-pub(super) const OWN_ROW: [u8; 32] = TOTAL;
 
 /// The rows of one transaction, as its changes leave them.
 pub(super) struct BatchTables {

@@ -47,9 +47,9 @@ async fn expire(database: &Arc<Database>) -> u64 {
 
 /// Keeps the tasks that a replica takes over.
 #[derive(Clone, Default)]
-struct Claims(Arc<Mutex<Vec<ClaimedTask>>>);
+struct TakenOver(Arc<Mutex<Vec<ClaimedTask>>>);
 
-impl RunsAgain for Claims {
+impl RunsAgain for TakenOver {
     fn declaration(&self, call: &StoredCall) -> Option<(&'static [&'static str], Duration)> {
         (call.declaration == [1; 32]).then_some((&["read"], Duration::from_secs(30)))
     }
@@ -60,8 +60,8 @@ impl RunsAgain for Claims {
 }
 
 /// A replica that takes tasks over.
-fn claiming(deployment: &TestDeployment) -> (Arc<Database>, Arc<Tasks>, Claims) {
-    let ((database, tasks), claims) = (replica(deployment), Claims::default());
+fn claiming(deployment: &TestDeployment) -> (Arc<Database>, Arc<Tasks>, TakenOver) {
+    let ((database, tasks), claims) = (replica(deployment), TakenOver::default());
     tasks.set_runs_again(claims.clone());
     (database, tasks, claims)
 }
