@@ -29,7 +29,7 @@ use crate::stderr;
 /// The memory that a thread keeps for its next line.
 const KEPT_BYTES: usize = 4 * 1024;
 
-/// A layer that takes the spans of the process: without feature `otel`, there is none.
+/// A layer that takes the spans of the process. Without feature `otel`, no value exists.
 #[cfg(not(feature = "otel"))]
 pub(crate) enum SpanLayer {}
 
