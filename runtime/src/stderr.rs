@@ -10,7 +10,7 @@ use std::{
 /// How many bytes wait while nothing reads stderr; the next texts are lost.
 const MAX_QUEUED_BYTES: usize = 1024 * 1024;
 /// The memory that an empty queue keeps.
-const KEPT_BYTES: usize = 64 * 1024;
+const KEPT_QUEUE_BYTES: usize = 64 * 1024;
 /// How long the writer lets text gather after it wrote. Waking a thread costs its waker more than a line, so the first text
 /// alone wakes it, and it finds the next ones by itself.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -45,21 +45,21 @@ pub(crate) fn flush() {
 }
 
 /// Returns the writer; none if the system has no thread left for it.
-fn writer() -> Option<&'static Writer> {
+fn writer() -> Option<&'static StderrWriter> {
     let start = || {
-        let writer: &'static Writer = Box::leak(Box::default());
+        let writer: &'static StderrWriter = Box::leak(Box::default());
         let thread = thread::Builder::new().name("stderr".to_owned()).stack_size(STACK_BYTES);
         thread.spawn(|| writer.run()).ok().map(|_| writer)
     };
     *WRITER.get_or_init(start)
 }
 
-static WRITER: OnceLock<Option<&'static Writer>> = OnceLock::new();
+static WRITER: OnceLock<Option<&'static StderrWriter>> = OnceLock::new();
 
 /// The queue of the thread that writes.
 #[derive(Default)]
-struct Writer {
-    queue: Mutex<Queue>,
+struct StderrWriter {
+    queue: Mutex<QueuedText>,
     /// Wakes the thread: there is text after a silence, or a flush waits.
     wake: Condvar,
     /// Wakes flushes: text was written, or lost.
@@ -67,7 +67,7 @@ struct Writer {
 }
 
 #[derive(Default)]
-struct Queue {
+struct QueuedText {
     text: Vec<u8>,
     /// Whether the thread waits for text, and must be woken.
     is_asleep: bool,
@@ -79,8 +79,8 @@ struct Queue {
     written_bytes: u64,
 }
 
-impl Writer {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+impl StderrWriter {
+    fn queue(&self) -> MutexGuard<'_, QueuedText> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -133,7 +133,7 @@ impl Writer {
             self.written.notify_all();
             drop(self.wake.wait_timeout_while(queue, PAUSE, |queue| queue.flushes == 0));
             text.clear();
-            text.shrink_to(KEPT_BYTES);
+            text.shrink_to(KEPT_QUEUE_BYTES);
         }
     }
 }

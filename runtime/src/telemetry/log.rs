@@ -27,11 +27,14 @@ use super::otlp::is_exported;
 use crate::stderr;
 
 /// The memory that a thread keeps for its next line.
-const KEPT_BYTES: usize = 4 * 1024;
+const KEPT_LINE_BYTES: usize = 4 * 1024;
 
-/// A layer that takes the spans of the process: without feature `otel`, there is none.
+/// A layer that takes the spans of the process. Without feature `otel`, no value exists.
 #[cfg(not(feature = "otel"))]
-pub(crate) enum SpanLayer {}
+pub(crate) enum NoSpanLayer {}
+
+#[cfg(not(feature = "otel"))]
+pub(crate) use self::NoSpanLayer as SpanLayer;
 
 /// Installs the log of this process, beside a layer for spans if there is one. Returns whether it was: a program may have a
 /// subscriber of its own, which then gets the events instead.
@@ -62,7 +65,7 @@ impl Lines {
         self.form.format(&mut line, event);
         stderr::write(&line);
         line.clear();
-        line.shrink_to(KEPT_BYTES);
+        line.shrink_to(KEPT_LINE_BYTES);
         let _ = LINE.try_with(|buffer| buffer.set(line));
     }
 }
