@@ -7,7 +7,7 @@ const MAX_LIMIT: u64 = 1 << 20;
 #[cfg(feature = "http")]
 const MAX_HEADROOM: u64 = 64;
 
-/// What the start of tokio opens, which panics where it cannot.
+/// The number of descriptors that the start of tokio opens. It panics where it cannot.
 #[cfg(all(unix, feature = "cli"))]
 const START_DESCRIPTORS: usize = 8;
 
