@@ -1,7 +1,7 @@
 //! Opens files that only their owner can read, and tells files apart.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io,
     path::Path,
 };
@@ -13,11 +13,14 @@ pub(super) type FileIdentity = (u64, u64);
 
 #[cfg(unix)]
 mod unix {
-    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+    use std::{
+        fs::File,
+        os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    };
 
     use rustix::fs::OFlags;
 
-    use super::{File, FileIdentity, Message, OpenOptions, Path, fs, io};
+    use super::{FileIdentity, Message, OpenOptions, Path, fs, io};
 
     /// Options for a file that only its owner can read. A symbolic link is not followed, and a pipe is not waited for.
     pub(in super::super) fn private() -> OpenOptions {
