@@ -60,7 +60,7 @@ use self::{
     connection::DatabaseTime,
     slot::ConnectionSlot,
 };
-use crate::{message::Message, stderr};
+use crate::{message::Message, start_runtime::start_runtime, stderr};
 
 /// The time after which a second connection is tried again, if the database took only one.
 const SECOND_CONNECTION_INTERVAL: Duration = Duration::from_secs(10);
@@ -122,7 +122,7 @@ impl Database {
         let (stop, deployment) = (CancellationToken::new(), deployment.to_owned());
         let run = move || {
             let _disconnects = disconnects;
-            let runtime = match Builder::new_current_thread().enable_all().build() {
+            let runtime = match start_runtime(&mut Builder::new_current_thread()) {
                 Ok(runtime) => runtime,
                 Err(error) => {
                     let message = Message::failure("the thread of the store cannot be started", &error);

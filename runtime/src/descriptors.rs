@@ -7,10 +7,6 @@ const MAX_LIMIT: u64 = 1 << 20;
 #[cfg(feature = "http")]
 const MAX_HEADROOM: u64 = 64;
 
-/// The number of descriptors that the start of tokio opens. It panics where it cannot.
-#[cfg(all(unix, feature = "cli"))]
-const START_DESCRIPTORS: usize = 8;
-
 /// Raises the process's limit of open files as far as the system allows.
 #[cfg(all(unix, feature = "cli"))]
 pub(crate) fn raise_limit() {
@@ -26,24 +22,6 @@ pub(crate) fn raise_limit() {
 
 #[cfg(all(not(unix), feature = "cli"))]
 pub(crate) fn raise_limit() {}
-
-/// Checks that the threads of a server can be started.
-///
-/// # Errors
-///
-/// Too few descriptors are left.
-#[cfg(all(unix, feature = "cli"))]
-pub(crate) fn check_start() -> std::io::Result<()> {
-    let opened: std::io::Result<Vec<_>> =
-        (0..START_DESCRIPTORS).map(|_| std::fs::File::open("/dev/null")).collect();
-    opened.map(drop)
-}
-
-#[cfg(all(not(unix), feature = "cli"))]
-#[expect(clippy::unnecessary_wraps, reason = "other systems can refuse")]
-pub(crate) fn check_start() -> std::io::Result<()> {
-    Ok(())
-}
 
 /// Returns how many connections, up to `wanted`, the limit of open files leaves room for.
 #[cfg(feature = "http")]

@@ -76,6 +76,7 @@ mod serve;
 mod server;
 mod spans;
 mod start_error;
+mod start_runtime;
 mod state_key;
 #[cfg(feature = "cli")]
 mod stats;

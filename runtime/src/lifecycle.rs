@@ -11,7 +11,7 @@ use tokio::{
     task::block_in_place,
 };
 
-use crate::{message::Message, start_error::StartError};
+use crate::{message::Message, start_error::StartError, start_runtime::start_runtime};
 
 /// The function that a server runs when it stops ([`Server::on_stop`](crate::Server::on_stop)).
 pub(crate) type StopHook = Box<dyn FnOnce() -> BoxFuture<'static, Result<(), Message>> + Send>;
@@ -51,7 +51,7 @@ pub(crate) struct StateRuntime(Option<Runtime>);
 impl StateRuntime {
     fn start() -> Result<Self, StartError> {
         let mut builder = Builder::new_multi_thread();
-        let runtime = builder.worker_threads(2).thread_name("state").enable_all().build();
+        let runtime = start_runtime(builder.worker_threads(2).thread_name("state"));
         runtime.map(|runtime| Self(Some(runtime))).map_err(|error| {
             StartError::State(Message::failure("the threads of its runtime cannot be started", &error))
         })

@@ -10,7 +10,10 @@ use std::{
 
 use clap::Args;
 use serde_json::{Map, Value};
-use tokio::process::{Child, Command};
+use tokio::{
+    process::{Child, Command},
+    runtime::Builder,
+};
 
 use super::{DONE, FAILED, Grants, audit::Log, fail, form, print_stdout, progress::ProgressBar, render};
 use crate::{
@@ -18,6 +21,7 @@ use crate::{
     contract::Outline,
     message::Message,
     server::Server,
+    start_runtime::start_runtime,
     stderr, text,
     tool::{
         descriptor::{Descriptor, Task},
@@ -77,7 +81,7 @@ impl CallArgs {
             Ok(command) => command,
             Err(error) => return fail(&cannot_start(&error)),
         };
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let runtime = match start_runtime(&mut Builder::new_current_thread()) {
             Ok(runtime) => runtime,
             Err(error) => return fail(&error),
         };

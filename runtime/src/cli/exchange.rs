@@ -7,9 +7,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, runtime::Builder};
 
-use crate::{message::Message, text};
+use crate::{message::Message, start_runtime::start_runtime, text};
 
 /// The time for one request.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -74,7 +74,7 @@ impl Endpoint {
         if self.is_tls {
             return self.send_over_tls(request);
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = start_runtime(&mut Builder::new_current_thread());
         let runtime = runtime.map_err(|error| Message::failure("no runtime can be started", &error))?;
         let exchange = async { tokio::time::timeout(EXCHANGE_TIMEOUT, self.send_plain(request)).await };
         runtime.block_on(exchange).unwrap_or_else(|_| {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde_json::{Map, Value};
+use tokio::runtime::Builder;
 
 use super::doctor;
 use crate::{
@@ -10,6 +11,7 @@ use crate::{
     message::Message,
     revision::Revision,
     server::Server,
+    start_runtime::start_runtime,
     tool::{
         descriptor::{Descriptor, Literal, Param},
         state::State,
@@ -21,7 +23,7 @@ pub(super) fn report<C: State>(server: Server<C>) -> Result<String, Message> {
     let outline = server.outline().map_err(|error| Message::new(error.to_string()))?;
     let tools = outline.registry.tools().iter().map(|tool| tool.descriptor);
     let tools: Vec<&Descriptor> = tools.filter(|tool| tool.is_read_only()).collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = start_runtime(&mut Builder::new_multi_thread());
     let runtime = runtime.map_err(|error| Message::failure("the threads cannot be started", &error))?;
     runtime.block_on(async {
         let service = server.read_only().unaudited().build();

@@ -6,7 +6,10 @@ use std::{ffi::OsString, path::Path, process::ExitCode, time::Duration};
 
 use clap::{Args, Command, FromArgMatches as _};
 use futures::{FutureExt as _, future::BoxFuture};
-use tokio::{runtime::Runtime, time::Instant};
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "http")]
@@ -32,6 +35,7 @@ use crate::{
     serve::{Service, Shutdown, Stdio},
     server::Server,
     start_error::StartError,
+    start_runtime::start_runtime,
     stderr,
     tool::state::State,
 };
@@ -144,9 +148,7 @@ impl ServeOptions {
             Err(error) => return fail(&error),
         };
         exporting.add(&service);
-        let runtime = descriptors::check_start()
-            .and_then(|()| tokio::runtime::Builder::new_multi_thread().enable_all().build());
-        let runtime = match runtime {
+        let runtime = match start_runtime(&mut Builder::new_multi_thread()) {
             Ok(runtime) => runtime,
             Err(error) => {
                 return fail(&Message::failure("the threads of the server cannot be started", &error));

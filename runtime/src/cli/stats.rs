@@ -17,6 +17,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
+use tokio::runtime::Builder;
 
 use super::{
     DONE, FAILED,
@@ -26,6 +27,7 @@ use super::{
 use crate::{
     message::Message,
     server::Server,
+    start_runtime::start_runtime,
     stats::{self, CallWindow, UsageReport},
     stderr,
 };
@@ -194,7 +196,7 @@ impl StatsArgs {
 
     /// Prints the table again and again, until Ctrl+C or until nothing reads stdout.
     fn follow(&self, name: &str, source: CallSource) -> Result<ExitCode, Message> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = start_runtime(&mut Builder::new_current_thread());
         let runtime = runtime.map_err(|error| Message::failure("the command cannot wait", &error))?;
         let followed = runtime.block_on(self.refresh(name, source));
         // A server that does not answer must not keep the command from ending.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Args, Subcommand};
+#[cfg(feature = "postgres")]
+use tokio::runtime::Builder;
 
 use super::fail;
 #[cfg(not(feature = "postgres"))]
@@ -17,6 +19,7 @@ use crate::store::beside_log;
 use crate::{
     database::{DatabaseAddress, migrate, migration_sql},
     message::Message,
+    start_runtime::start_runtime,
 };
 use crate::{
     idempotency::KeyKeeping,
@@ -197,7 +200,7 @@ impl MigrateArgs {
     #[cfg(feature = "postgres")]
     fn migrate(&self, url: &str, deployment: &str) -> Result<DatabaseAddress, Message> {
         let address = DatabaseAddress::read(url)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = start_runtime(&mut Builder::new_current_thread());
         let runtime = runtime.map_err(|error| Message::failure("the migration cannot be started", &error))?;
         let migrated = runtime.block_on(migrate(&address, deployment, self.serve_role.as_deref()));
         migrated.map_err(|error| error.message)?;

@@ -15,7 +15,7 @@ use std::{
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Profile, Rules, SandboxConfig, blocking::BlockingThreads, dispatch::Dispatcher, threads};
-use crate::{message::Message, stderr};
+use crate::{message::Message, start_runtime::start_runtime, stderr};
 
 /// The fewest threads for `async` handlers of one sandbox. A handler that blocks holds one of them until it is done.
 const MIN_WORKERS: usize = 4;
@@ -60,11 +60,11 @@ impl HandlerRuntime {
     ) {
         let sandbox_id = restriction.as_ref().map(|restriction| restriction.sandbox_id);
         let mut builder = Builder::new_multi_thread();
-        builder.enable_all().thread_name(thread_name(profile)).worker_threads(worker_count());
+        builder.thread_name(thread_name(profile)).worker_threads(worker_count());
         if let Some(restriction) = restriction {
             builder.on_thread_start(move || restriction.join());
         }
-        let runtime = match builder.build() {
+        let runtime = match start_runtime(&mut builder) {
             Ok(runtime) => runtime,
             Err(error) => return drop(started.send(Err(Message::new(error.to_string())))),
         };
