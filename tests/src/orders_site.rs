@@ -71,6 +71,17 @@ impl OrdersSite {
         server
     }
 
+    /// Orders this many things under keys of their own, and kills the server after the last answer.
+    pub async fn order_and_kill(&self, calls: usize) {
+        let mut server = self.start().await;
+        for call in 0..calls {
+            let answer = order_under(&mut server, &numbered_key(call)).await;
+            assert!(!is_replayed(&answer), "{answer}");
+        }
+        server.process.signal("KILL");
+        server.close().await;
+    }
+
     /// Runs `serve` with an empty stdin, so that it ends at once.
     pub fn run(&self) -> Output {
         self.serve().stdin(Stdio::null()).output().expect("it starts")
@@ -81,6 +92,11 @@ impl OrdersSite {
 #[expect(clippy::needless_pass_by_value, reason = "a `json!` literal reads better without a `&`")]
 pub fn keyed_call(id: &Value, key: &str, tool: &str, arguments: Value) -> String {
     request(id, "tools/call", json!({"name": tool, "arguments": arguments, "_meta": {META_KEY: key}}))
+}
+
+/// Returns the key of a call that has a number.
+pub fn numbered_key(call: usize) -> String {
+    format!("call-{call:012}")
 }
 
 /// Orders a thing that has the name of the key.

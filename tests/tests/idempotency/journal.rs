@@ -3,16 +3,12 @@
 use std::{fs, path::Path};
 
 use candor_tests::{
-    orders_site::{OrdersSite, is_replayed, order_under, reason},
+    orders_site::{OrdersSite, is_replayed, numbered_key, order_under, reason},
     stdio_server::StdioServer,
 };
 
 const ORDERS: &str = env!("CARGO_BIN_EXE_orders");
 const CALLS: usize = 5;
-
-fn key(call: usize) -> String {
-    format!("call-{call:012}")
-}
 
 async fn close(server: StdioServer) {
     assert_eq!(server.close().await.status.code(), Some(0));
@@ -21,13 +17,7 @@ async fn close(server: StdioServer) {
 /// Orders some things, and kills the server.
 async fn killed_site(folder: &Path) -> OrdersSite {
     let site = OrdersSite::new(ORDERS, folder);
-    let mut server = site.start().await;
-    for call in 0..CALLS {
-        let answer = order_under(&mut server, &key(call)).await;
-        assert!(!is_replayed(&answer), "{answer}");
-    }
-    server.process.signal("KILL");
-    server.close().await;
+    site.order_and_kill(CALLS).await;
     site
 }
 
@@ -41,9 +31,9 @@ async fn incomplete_end_of_a_journal_makes_its_call_unknown() {
 
     let mut server = site.start().await;
     for call in 0..CALLS - 1 {
-        assert!(is_replayed(&order_under(&mut server, &key(call)).await), "{call}");
+        assert!(is_replayed(&order_under(&mut server, &numbered_key(call)).await), "{call}");
     }
-    let last = order_under(&mut server, &key(CALLS - 1)).await;
+    let last = order_under(&mut server, &numbered_key(CALLS - 1)).await;
     assert_eq!(reason(&last), Some("idempotency_outcome_unknown"), "{last}");
     assert_eq!(site.effects().len(), CALLS);
     close(server).await;
@@ -78,7 +68,7 @@ async fn damaged_journal_refuses_keys_and_is_left_as_it_is() {
     fs::write(journal, &whole).unwrap();
     let mut server = site.start().await;
     for call in 0..CALLS {
-        assert!(is_replayed(&order_under(&mut server, &key(call)).await), "{call}");
+        assert!(is_replayed(&order_under(&mut server, &numbered_key(call)).await), "{call}");
     }
     close(server).await;
     assert!(site.journals().is_empty());

@@ -2,15 +2,11 @@
 
 use std::{fs, path::Path};
 
-use candor_tests::orders_site::{OrdersSite, is_replayed, order_under};
+use candor_tests::orders_site::{OrdersSite, is_replayed, numbered_key, order_under};
 use redb::{Database, ReadableDatabase as _, ReadableTableMetadata as _, TableHandle as _};
 
 const ORDERS: &str = env!("CARGO_BIN_EXE_orders");
 const CALLS: usize = 100;
-
-fn key(call: usize) -> String {
-    format!("call-{call:012}")
-}
 
 /// A copy of the keys' file, opened as the store opens it.
 struct Copy {
@@ -42,13 +38,7 @@ impl Copy {
 async fn store_of_a_killed_server_has_every_result() {
     let folder = tempfile::tempdir().unwrap();
     let site = OrdersSite::new(ORDERS, folder.path());
-    let mut server = site.start().await;
-    for call in 0..CALLS {
-        let answer = order_under(&mut server, &key(call)).await;
-        assert!(!is_replayed(&answer), "{answer}");
-    }
-    server.process.signal("KILL");
-    server.close().await;
+    site.order_and_kill(CALLS).await;
 
     let mut killed = Copy::of(&site.keys());
     assert!(killed.rows() < CALLS as u64, "the keys are in the journal");
@@ -57,7 +47,7 @@ async fn store_of_a_killed_server_has_every_result() {
 
     let mut server = site.start().await;
     for call in 0..CALLS {
-        let again = order_under(&mut server, &key(call)).await;
+        let again = order_under(&mut server, &numbered_key(call)).await;
         assert!(is_replayed(&again), "{call}: {again}");
     }
     assert_eq!(site.effects().len(), CALLS, "nothing ran again");
