@@ -9,7 +9,6 @@ mod scan;
 mod segment_file;
 mod segments;
 mod signed_note;
-mod system;
 // Only the command line reads logs.
 #[cfg(feature = "cli")]
 pub(crate) mod verify;
@@ -21,8 +20,6 @@ pub(crate) use chain::sha256;
 pub(crate) use hex::{hex_number, hex_text};
 #[cfg(feature = "cli")]
 pub(crate) use removal::removal_of;
-#[cfg(feature = "cli")]
-pub(crate) use system::create_private;
 pub use write::disk::Disk;
 #[cfg(feature = "cli")]
 pub(crate) use write::keys::create_secret;

@@ -58,6 +58,7 @@ mod contract;
 mod database;
 #[cfg(any(feature = "cli", feature = "http"))]
 mod descriptors;
+mod file_system;
 mod idempotency;
 mod lifecycle;
 mod limits;

@@ -6,7 +6,8 @@ use std::{
     path::Path,
 };
 
-use super::{lines::MAX_LOG_LINE_BYTES, scan::begins, system};
+use super::{lines::MAX_LOG_LINE_BYTES, scan::begins};
+use crate::file_system;
 
 /// The number of bytes read for a line at first.
 const LINE_READ_BYTES: u64 = 4_096;
@@ -29,7 +30,7 @@ pub(super) struct SegmentTail {
 
 impl SegmentFile {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = system::open(path)?;
+        let file = file_system::open(path)?;
         let len = file.metadata()?.len();
         Ok(Self { file, len })
     }

@@ -22,8 +22,8 @@ pub(crate) use signatures::{CheckpointCheck, exported};
 pub(crate) use summary::{Finding, LeftOutCounts, Location, RemovedBeginning, Summary};
 
 pub(crate) use super::signed_note::{Checkpoint, VerifierKey};
-use super::{chain::Hash, scan::holds_more_than_a_record, segments, system, write::signing_state};
-use crate::message::Message;
+use super::{chain::Hash, scan::holds_more_than_a_record, segments, write::signing_state};
+use crate::{file_system, message::Message};
 use blocks::{LineBlock, LineBlocks};
 use check::Check;
 use signatures::{EXPORTED, KEPT};
@@ -172,7 +172,7 @@ impl<'a> Verification<'a> {
             self.parts.push_back(Part::NotAFile(format!("`{}` is not a regular file", name.display())));
             return Ok(());
         }
-        let mut blocks = LineBlocks::new(system::open(&name).map_err(unread)?);
+        let mut blocks = LineBlocks::new(file_system::open(&name).map_err(unread)?);
         loop {
             let Parsing { block, parsed } = self.buffers.pop().unwrap_or_default();
             match blocks.next(block).map_err(unread)? {

@@ -11,7 +11,6 @@ mod journal_file;
 mod layer;
 mod layers;
 mod meta;
-mod private_file;
 mod replay;
 mod stored_rows;
 mod tables;

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::audit::{AuditLog, system, write::folder::LOCK};
+use crate::{
+    audit::{AuditLog, write::folder::LOCK},
+    file_system,
+};
 
 impl AuditLog {
     /// The file of the signing key, which may be missing.
@@ -28,6 +31,6 @@ impl AuditLog {
 pub(super) fn is_written(folder: &Path) -> bool {
     let is_locked = |file: &File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
     // The file may have been removed while the folder is locked.
-    system::open(&folder.join(LOCK)).is_ok_and(|lock| is_locked(&lock))
-        || system::open_folder(folder).ok().flatten().is_some_and(|folder| is_locked(&folder))
+    file_system::open(&folder.join(LOCK)).is_ok_and(|lock| is_locked(&lock))
+        || file_system::open_folder(folder).ok().flatten().is_some_and(|folder| is_locked(&folder))
 }

@@ -11,9 +11,9 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use crate::{
     audit::{
         signed_note::{Checkpoint, ED25519, NoteSignature, PRIVATE, Signer, VerifierKey, fits, hex, id},
-        system,
         write::keys::{MAX_KEY_BYTES, beside, create},
     },
+    file_system,
     message::Message,
 };
 
@@ -50,7 +50,7 @@ pub(crate) fn make_signer(path: &Path, name: &str) -> Result<String, Message> {
 
 /// Reads the file of a verifier key beside a signing key. A pipe in its place is not waited for.
 pub(crate) fn read_key(path: &Path) -> io::Result<String> {
-    io::read_to_string(system::open_through_links(path)?.take(MAX_KEY_BYTES))
+    io::read_to_string(file_system::open_through_links(path)?.take(MAX_KEY_BYTES))
 }
 
 impl Signer {

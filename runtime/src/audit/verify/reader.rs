@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::audit::{lines::MAX_LOG_LINE_BYTES, segments, system};
+use crate::{
+    audit::{lines::MAX_LOG_LINE_BYTES, segments},
+    file_system,
+};
 
 /// The number of bytes read at once.
 const CHUNK_BYTES: usize = 128 * 1024;
@@ -81,7 +84,7 @@ impl LogReader {
         if !fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
             return Ok(false);
         }
-        self.file = Some(system::open(&path)?);
+        self.file = Some(file_system::open(&path)?);
         self.segment = number;
         self.rest.clear();
         Ok(true)

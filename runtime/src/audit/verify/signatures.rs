@@ -13,11 +13,13 @@ use super::{
     keys::SignatureStatus,
     summary::{Gap, Summary},
 };
-use crate::audit::{
-    chain::Hash,
-    checkpoint_file::{self, LINE, is_torn},
-    signed_note::{Checkpoint, VerifierKey},
-    system,
+use crate::{
+    audit::{
+        chain::Hash,
+        checkpoint_file::{self, LINE, is_torn},
+        signed_note::{Checkpoint, VerifierKey},
+    },
+    file_system,
 };
 
 const OWN: &str = "a checkpoint";
@@ -261,7 +263,7 @@ type FileSnapshot = Take<File>;
 /// Opens the checkpoints of a log; `None` if the file does not exist.
 pub(super) fn snapshot(folder: &Path) -> io::Result<Option<FileSnapshot>> {
     let path = checkpoint_file::file(folder);
-    match system::open(&path) {
+    match file_system::open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(io::Error::other(format!("`checkpoints`: {error}"))),
         Ok(file) => {

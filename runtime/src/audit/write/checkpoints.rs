@@ -19,8 +19,8 @@ use crate::{
         chain::Head,
         checkpoint_file::{LINE, file, is_torn},
         signed_note::{Checkpoint, Signer},
-        system,
     },
+    file_system,
     message::Message,
     stderr,
 };
@@ -61,7 +61,7 @@ pub(super) fn last(folder: &Path) -> Result<Option<LastCheckpoint>, Message> {
     let path = file(folder);
     let shown = path.display();
     let unread = |error: io::Error| Message::failure(&format!("`{shown}` cannot be read"), &error);
-    let mut file = match system::open(&path) {
+    let mut file = match file_system::open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unread(error)),
         Ok(file) => file,

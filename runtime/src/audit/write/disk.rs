@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    audit::system::{self, DiskSpace},
+    file_system::{self, DiskSpace, FileIdentity},
     message::Message,
 };
 
@@ -107,7 +107,7 @@ impl Disk {
         if self.faults().syncs_fail {
             return Err(io::Error::other("syncs of this test's disk fail"));
         }
-        system::sync_folder(path)
+        file_system::sync_folder(path)
     }
 }
 
@@ -159,7 +159,7 @@ pub(super) struct AppendFile {
     synced: u64,
     /// The bytes after `synced`: those that wait for the next sync, and those that a failed write may have left.
     unsynced: Vec<u8>,
-    identity: (u64, u64),
+    identity: FileIdentity,
     disk: Disk,
 }
 
@@ -169,13 +169,13 @@ impl AppendFile {
         if disk.faults().full {
             return Err(WriteError::Full);
         }
-        let file = system::private().read(true).append(true).create_new(true).open(&path)?;
+        let file = file_system::private().read(true).append(true).create_new(true).open(&path)?;
         Self::new(path, file, disk)
     }
 
     /// Opens a file, which must exist and end with `torn`. These bytes are removed: a crash left them.
     pub(super) fn open(path: PathBuf, torn: &[u8], disk: &Disk) -> Result<Self, WriteError> {
-        let file = system::append(&path)?;
+        let file = file_system::append(&path)?;
         let mut opened = Self::new(path, file, disk)?;
         let end = opened.len.checked_sub(torn.len() as u64).ok_or_else(|| opened.changed("is shorter"))?;
         (opened.len, opened.synced) = (end, end);
@@ -186,7 +186,7 @@ impl AppendFile {
 
     fn new(path: PathBuf, file: File, disk: &Disk) -> Result<Self, WriteError> {
         let metadata = file.metadata()?;
-        let (len, identity) = (metadata.len(), system::identity(&metadata));
+        let (len, identity) = (metadata.len(), file_system::identity(&metadata));
         Ok(Self { path, file, len, synced: len, unsynced: Vec::new(), identity, disk: disk.clone() })
     }
 
@@ -274,7 +274,9 @@ impl AppendFile {
     /// Checks that the file is still at its path and has the length that it was left with.
     pub(super) fn is_in_place(&self) -> Result<(), WriteError> {
         match std::fs::symlink_metadata(&self.path) {
-            Ok(metadata) if system::identity(&metadata) != self.identity => Err(self.changed("was replaced")),
+            Ok(metadata) if file_system::identity(&metadata) != self.identity => {
+                Err(self.changed("was replaced"))
+            }
             Ok(metadata) if metadata.len() != self.len => {
                 let lengths = format!("has {} bytes, and {} were written", metadata.len(), self.len);
                 Err(self.changed(&lengths))
@@ -286,7 +288,7 @@ impl AppendFile {
 
     /// Returns the space on the file's disk.
     pub(super) fn space(&self) -> Option<DiskSpace> {
-        let space = system::space(&self.file)?;
+        let space = file_system::space(&self.file)?;
         Some(if self.disk.faults().full { DiskSpace { free: 0, ..space } } else { space })
     }
 

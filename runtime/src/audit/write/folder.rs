@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{audit::system, message::Message};
+use crate::{file_system, message::Message};
 
 /// The file that the writer has locked.
 pub(crate) const LOCK: &str = "lock";
@@ -51,18 +51,18 @@ impl Folder {
         let shown = path.display();
         // Checked first: creating a folder would follow a link.
         if fs::symlink_metadata(path).is_err() {
-            system::make_folder(path)
+            file_system::make_folder(path)
                 .map_err(|error| failed(&format!("`{shown}` cannot be created"), &error))?;
         }
         check(path).map_err(FolderError::Unfit)?;
         let failed = |what: &'static str| {
             move |error: io::Error| failed(&format!("`{}` cannot be {what}", path.display()), &error)
         };
-        let mut options = system::private();
+        let mut options = file_system::private();
         options.read(true).write(true).create(true).truncate(false);
-        let opened = options.open(path.join(LOCK)).and_then(system::regular);
+        let opened = options.open(path.join(LOCK)).and_then(file_system::regular);
         let mut lock = opened.map_err(failed("written"))?;
-        let folder = system::open_folder(path).map_err(failed("read"))?;
+        let folder = file_system::open_folder(path).map_err(failed("read"))?;
         if !try_lock(&lock).map_err(failed("locked"))? || !try_lock_folder(folder.as_ref()) {
             return Err(FolderError::Busy(busy(path, lock)));
         }
@@ -77,7 +77,7 @@ impl Folder {
     /// Warns if other users can read the folder. `None` if only its owner can.
     pub(super) fn readable_by(&self) -> Option<Message> {
         let metadata = fs::symlink_metadata(&self.path).ok()?;
-        let users = system::readers(&metadata)?;
+        let users = file_system::readers(&metadata)?;
         let shown = self.path.display();
         Some(
             Message::new(format!("{users} can read the folder of the log, `{shown}`"))
@@ -140,6 +140,6 @@ fn check(path: &Path) -> Result<(), Message> {
     if !metadata.is_dir() {
         return Err(message(format!("`{shown}` is not a folder")));
     }
-    system::is_private(&metadata)
+    file_system::is_private(&metadata)
         .map_err(|why| message(format!("`{shown}` cannot hold an audit log: {}", why.fact())))
 }

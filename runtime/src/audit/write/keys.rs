@@ -11,8 +11,8 @@ use crate::{
     audit::{
         hex::{hex_text, unhex},
         signed_note::Signer,
-        system,
     },
+    file_system,
     message::Message,
 };
 
@@ -73,13 +73,13 @@ fn private(path: &Path) -> Result<String, Message> {
     let shown = path.display();
     // A key may be a link, as a mounted secret is.
     let read = || -> io::Result<(String, fs::Metadata)> {
-        let file = system::open_through_links(path)?;
+        let file = file_system::open_through_links(path)?;
         let metadata = file.metadata()?;
         Ok((io::read_to_string(file.take(MAX_KEY_BYTES))?, metadata))
     };
     let (text, metadata) =
         read().map_err(|error| Message::failure(&format!("`{shown}` cannot be read"), &error))?;
-    if system::is_readable_by_others(&metadata) {
+    if file_system::is_readable_by_others(&metadata) {
         return Err(Message::new(format!("other users can read the key in `{shown}`"))
             .help(format!("run `chmod 600 {shown}`, or create another key")));
     }
@@ -89,10 +89,10 @@ fn private(path: &Path) -> Result<String, Message> {
 /// Creates a file in one step, so that a reader never finds half a key. The file must not exist.
 pub(crate) fn create(path: &Path, text: &str) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
-        system::make_folder(folder)?;
+        file_system::make_folder(folder)?;
     }
     let aside = beside(path, &format!(".{:016x}", fastrand::u64(..)));
-    let mut file = system::private().write(true).create_new(true).open(&aside)?;
+    let mut file = file_system::private().write(true).create_new(true).open(&aside)?;
     let made = file
         .write_all(text.as_bytes())
         .and_then(|()| file.sync_all())

@@ -18,8 +18,8 @@ use crate::{
         chain::{Head, RecordForm},
         removal::{REMOVAL_MEMBER, Removal, RemovalNote},
         segments,
-        system::{self, DiskSpace},
     },
+    file_system::{self, DiskSpace},
     message::Message,
 };
 
@@ -196,7 +196,7 @@ impl LogFile {
         self.tail = AppendFile::create(segments::segment(&self.folder.path, number), &self.disk)?;
         self.segment = number;
         self.contexts.clear();
-        system::sync_folder(&self.folder.path)?;
+        file_system::sync_folder(&self.folder.path)?;
         Ok(())
     }
 
@@ -280,7 +280,7 @@ fn removal_record(removal: &Removal) -> RecordWriter {
 /// Creates the first segment of a log.
 fn begin(folder: &Folder, disk: &Disk) -> Result<AppendFile, WriteError> {
     let tail = AppendFile::create(segments::segment(&folder.path, 1), disk)?;
-    system::sync_folder(&folder.path)?;
+    file_system::sync_folder(&folder.path)?;
     Ok(tail)
 }
 
@@ -288,11 +288,11 @@ fn begin(folder: &Folder, disk: &Disk) -> Result<AppendFile, WriteError> {
 fn resume(folder: &Folder, end: &LogEnd, disk: &Disk) -> Result<AppendFile, WriteError> {
     if !end.torn.is_empty() {
         let aside = folder.path.join(format!("torn-before-{}", end.head.next));
-        let mut file = system::private();
+        let mut file = file_system::private();
         let mut file = file.write(true).create(true).truncate(true).open(aside)?;
         std::io::Write::write_all(&mut file, &end.torn)?;
         file.sync_all()?;
-        system::sync_folder(&folder.path)?;
+        file_system::sync_folder(&folder.path)?;
     }
     let tail = AppendFile::open(segments::segment(&folder.path, end.segment), &end.torn, disk)?;
     if tail.len() == end.len {

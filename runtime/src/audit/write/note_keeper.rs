@@ -10,7 +10,7 @@ use super::{
     keys,
     signing_state::{KeptNote, SLOT_BYTES, SLOTS, slot},
 };
-use crate::{audit::system, message::Message, stderr};
+use crate::{file_system, message::Message, stderr};
 
 /// The file beside the signing key.
 pub(super) struct NoteKeeper {
@@ -57,11 +57,11 @@ impl NoteKeeper {
         let slot = slot(note).ok_or_else(|| io::Error::other("the name of the key is too long"))?;
         if !self.is_in_place() {
             self.file = None;
-            match system::overwrite(&self.path) {
+            match file_system::overwrite(&self.path) {
                 Ok(file) => self.file = Some(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     keys::create(&self.path, &slot)?;
-                    self.file = Some(system::overwrite(&self.path)?);
+                    self.file = Some(file_system::overwrite(&self.path)?);
                     self.next = 1;
                     return Ok(());
                 }
@@ -80,7 +80,8 @@ impl NoteKeeper {
     fn is_in_place(&self) -> bool {
         let open = self.file.as_ref().and_then(|file| file.metadata().ok());
         let there = std::fs::symlink_metadata(&self.path).ok();
-        open.zip(there).is_some_and(|(open, there)| system::identity(&open) == system::identity(&there))
+        open.zip(there)
+            .is_some_and(|(open, there)| file_system::identity(&open) == file_system::identity(&there))
     }
 }
 

@@ -20,8 +20,9 @@ use crate::{
         removal::{MAX_OPEN_CALLS, Removal, RemovalNote},
         scan::{begins, scan},
         segment_file::SegmentFile,
-        segments, system,
+        segments,
     },
+    file_system,
     message::Message,
 };
 
@@ -226,7 +227,7 @@ impl RemovedPart {
     /// Adds the next segment. Its records must follow those before.
     fn walk(&mut self, folder: &Path, number: u32) -> Result<(), Message> {
         let path = segments::segment(folder, number);
-        let file = system::open(&path).map_err(unread(folder, number))?;
+        let file = file_system::open(&path).map_err(unread(folder, number))?;
         let (mut file, mut line) = (BufReader::with_capacity(128 * 1024, file), Vec::new());
         loop {
             line.clear();

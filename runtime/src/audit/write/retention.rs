@@ -17,11 +17,7 @@ use super::{
     removal_plan::{self, Planned, RemovalWish},
     retention_job::{RemovedRecords, RetentionJob, StopFlag},
 };
-use crate::{
-    audit::{segments, system},
-    message::Message,
-    stderr,
-};
+use crate::{audit::segments, file_system, message::Message, stderr};
 
 /// The longest time between two looks at the clock, since a machine may sleep.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(3600);
@@ -95,7 +91,7 @@ impl Retention {
         let wish = self.options.age.map(|age| RemovalWish {
             age,
             now,
-            by: system::program_of_user(self.options.by),
+            by: file_system::program_of_user(self.options.by),
         });
         let planned = wish.map(|wish| removal_plan::plan(&self.folder, &wish)).transpose()?;
         let plan = match planned {

@@ -10,7 +10,8 @@ use std::{
 
 use super::keys::beside;
 use crate::{
-    audit::{chain::sha256, hex::hex_text, signed_note::Checkpoint, system},
+    audit::{chain::sha256, hex::hex_text, signed_note::Checkpoint},
+    file_system,
     message::Message,
 };
 
@@ -45,7 +46,7 @@ pub(crate) fn file(key: &Path, folder: &Path) -> PathBuf {
 
 /// Reads the note kept in a file; `None` if the file does not exist.
 pub(crate) fn read(path: &Path) -> Result<Option<KeptNote>, Message> {
-    let file = match system::open(path) {
+    let file = match file_system::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened,
     };

@@ -18,8 +18,9 @@ use super::{
     shown, verify,
 };
 use crate::{
-    audit::{create_private, verify::verify_each},
+    audit::verify::verify_each,
     cli::{COULD_NOT, DONE, FAILED, fail},
+    file_system,
     message::Message,
     server::Server,
 };
@@ -224,7 +225,7 @@ impl UnfinishedFile {
         let mut aside = path.as_os_str().to_owned();
         aside.push(format!(".unfinished-{:016x}", fastrand::u64(..)));
         let aside = PathBuf::from(aside);
-        let file = create_private(&aside).map_err(|error| unwritten(path, &error))?;
+        let file = file_system::create_private(&aside).map_err(|error| unwritten(path, &error))?;
         Ok(Self { file, path: path.to_owned(), aside })
     }
 

@@ -14,10 +14,10 @@ use ::redb::{Builder, Database, DatabaseError, backends::FileBackend};
 use super::{
     file_fault::{damaged, failure, unfit},
     meta::{self, StoreMeta},
-    private_file::{FileIdentity, check_owner, identity, make_folder, private, sync_folder},
     tables::{RedbTables, RowError},
 };
 use crate::{
+    file_system::{FileIdentity, identity, is_private, make_folder, private, sync_folder},
     message::Message,
     store::{KeyStoreError, KeyStoreFault},
 };
@@ -89,7 +89,7 @@ fn prepare(folder: &Path) -> Result<(), KeyStoreFault> {
     if !metadata.is_dir() {
         return Err(unfit(Message::new(format!("`{shown}` is not a folder"))));
     }
-    check_owner(&metadata)
+    is_private(&metadata)
         .map_err(|why| unfit(Message::new(format!("`{shown}` cannot hold a key store: {why}"))))
 }
 

@@ -6,10 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    journal::{JournalId, JournalRows},
-    private_file::{FileIdentity, identity, private, sync_folder},
-};
+use super::journal::{JournalId, JournalRows};
+use crate::file_system::{FileIdentity, identity, private, sync_folder};
 
 /// The name of a journal without its number.
 const NAME_PREFIX: &str = "keys.journal-";

@@ -11,11 +11,11 @@ use super::{
     layer::Layer,
     layers::{LayeredTables, Layers},
     meta::{JOURNAL_ROW, LAST_TIME_ROW, StoreMeta},
-    private_file::private,
     stored_rows::StoredRows,
     tables::{RedbTables, RowError},
 };
 use crate::{
+    file_system,
     message::Message,
     store::{KeyStoreFault, transition},
 };
@@ -81,7 +81,7 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     use io::Read as _;
 
     let mut bytes = Vec::new();
-    private().read(true).open(path)?.read_to_end(&mut bytes)?;
+    file_system::open(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -1,4 +1,4 @@
-//! Opens files safely, and asks the system for owners of files and free space.
+//! Opens files safely, tells files apart, and asks the system for their owners and for free space.
 
 use std::{
     fs::{DirBuilder, File, Metadata, OpenOptions},
@@ -6,30 +6,33 @@ use std::{
     path::Path,
 };
 
+/// Numbers that are equal only for the same file.
+pub(crate) type FileIdentity = (u64, u64);
+
 /// The space of a file system, in bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct DiskSpace {
-    pub(super) free: u64,
-    pub(super) total: u64,
+pub(crate) struct DiskSpace {
+    pub(crate) free: u64,
+    pub(crate) total: u64,
 }
 
 /// Opens a regular file of a log for reading. A symbolic link is not followed, since it leads out of the folder.
-pub(super) fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     regular(read_only(false).open(path)?)
 }
 
 /// Opens a regular file for reading, through links as well.
-pub(super) fn open_through_links(path: &Path) -> io::Result<File> {
+pub(crate) fn open_through_links(path: &Path) -> io::Result<File> {
     regular(read_only(true).open(path)?)
 }
 
 /// Opens a regular file of a log for reading and appending. A symbolic link is not followed.
-pub(super) fn append(path: &Path) -> io::Result<File> {
+pub(crate) fn append(path: &Path) -> io::Result<File> {
     regular(private().read(true).append(true).open(path)?)
 }
 
 /// Opens a regular file for reading, and for writing over its content. A symbolic link is not followed.
-pub(super) fn overwrite(path: &Path) -> io::Result<File> {
+pub(crate) fn overwrite(path: &Path) -> io::Result<File> {
     regular(private().read(true).write(true).open(path)?)
 }
 
@@ -40,7 +43,7 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
 }
 
 /// Refuses everything but a regular file.
-pub(super) fn regular(file: File) -> io::Result<File> {
+pub(crate) fn regular(file: File) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
@@ -51,7 +54,7 @@ mod unix {
     use rustix::fs::OFlags;
 
     use crate::{
-        audit::system::{DirBuilder, DiskSpace, File, Metadata, OpenOptions, Path, io},
+        file_system::{DirBuilder, DiskSpace, File, FileIdentity, Metadata, OpenOptions, Path, io},
         message::Message,
     };
 
@@ -111,8 +114,7 @@ mod unix {
         metadata.mode() & 0o077 != 0
     }
 
-    /// Returns numbers that are equal only for the same file.
-    pub(crate) fn identity(metadata: &Metadata) -> (u64, u64) {
+    pub(crate) fn identity(metadata: &Metadata) -> FileIdentity {
         (metadata.dev(), metadata.ino())
     }
 
@@ -137,7 +139,7 @@ mod unix {
 }
 
 #[cfg(unix)]
-pub(super) use unix::{
+pub(crate) use unix::{
     identity, is_private, is_readable_by_others, make_folder, open_folder, private, program_of_user,
     read_only, readers, space, sync_folder,
 };
@@ -146,7 +148,7 @@ pub(super) use unix::{
 #[cfg(not(unix))]
 mod other {
     use crate::{
-        audit::system::{DirBuilder, DiskSpace, File, Metadata, OpenOptions, Path, io},
+        file_system::{DirBuilder, DiskSpace, File, FileIdentity, Metadata, OpenOptions, Path, io},
         message::Message,
     };
 
@@ -180,7 +182,7 @@ mod other {
         false
     }
 
-    pub(crate) fn identity(metadata: &Metadata) -> (u64, u64) {
+    pub(crate) fn identity(metadata: &Metadata) -> FileIdentity {
         let made = metadata.created().ok().and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok());
         (0, made.map_or(0, |made| u64::try_from(made.as_nanos()).unwrap_or(u64::MAX)))
     }
@@ -199,7 +201,7 @@ mod other {
 }
 
 #[cfg(not(unix))]
-pub(super) use other::{
+pub(crate) use other::{
     identity, is_private, is_readable_by_others, make_folder, open_folder, private, program_of_user,
     read_only, readers, space, sync_folder,
 };
