@@ -59,17 +59,22 @@ async fn assert_no_lie_succeeds(server: &HttpServer, folder: &Path) {
 }
 
 #[test]
-fn start_without_descriptors_says_what_to_type() {
-    // The second one makes its state before it serves, in a runtime of its own.
-    for program in [env!("CARGO_BIN_EXE_scarce"), env!("CARGO_BIN_EXE_pools")] {
+fn start_without_descriptors_says_what_to_type_and_leaves_nothing_in_the_way() {
+    // The second one makes its state before it serves, in a runtime of its own; the third one must have a log.
+    let programs = [env!("CARGO_BIN_EXE_scarce"), env!("CARGO_BIN_EXE_pools"), env!("CARGO_BIN_EXE_ledger")];
+    for program in programs {
         for limit in 6..40 {
-            let output = limited(program, limit).arg("serve").stdin(Stdio::null()).output().unwrap();
-            let stderr = String::from_utf8_lossy(&output.stderr);
-            assert!(
-                output.status.success() || stderr.contains("`ulimit -n 4096`"),
-                "{program}, {limit}: {output:?}"
-            );
+            let folder = tempfile::tempdir().unwrap();
+            let serve = |mut command: Command| {
+                command.arg("serve").env("XDG_STATE_HOME", folder.path()).stdin(Stdio::null());
+                let output = command.output().unwrap();
+                (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+            };
+            let (is_served, stderr) = serve(limited(program, limit));
+            assert!(is_served || stderr.contains("`ulimit -n 4096`"), "{program}, {limit}: {stderr}");
             assert!(!stderr.contains("panicked"), "{program}, {limit}: {stderr}");
+            let (is_served, stderr) = serve(Command::new(program));
+            assert!(is_served, "{program}, after {limit}: {stderr}");
         }
     }
 }

@@ -325,6 +325,24 @@ async fn empty_segment_left_by_a_crash_is_continued() {
     assert!(lines(&segment(&log, last + 1))[0].contains("\"event\":\"segment\""));
 }
 
+/// A start that is killed, or that finds no room or no descriptor, may end after the file is made.
+#[tokio::test]
+async fn log_without_a_whole_record_is_begun_anew() {
+    for left in ["", r#"{"v":1,"seq":0,"ts":"2026"#] {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        service(&log).stop_audit();
+        fs::write(segment(&log, 1), left).unwrap();
+        let again = service(&log);
+        calls(&again, 1).await;
+        again.stop_audit();
+        let (code, report) = verified(&log);
+        // The first record of the segment, a start, a call and a stop; the torn record is reported by one more.
+        let records = if left.is_empty() { 5 } else { 6 };
+        assert_eq!((code, &report["records"]), (Some(0), &json!(records)), "{report}");
+    }
+}
+
 /// Writes a log of one segment with a correct chain and these records after its first.
 fn chained(folder: &Path, records: &[(&str, &str)]) -> PathBuf {
     let log = folder.join("log");

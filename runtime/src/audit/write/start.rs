@@ -188,17 +188,20 @@ fn signer(options: &LogOptions, folder: &Path) -> Result<Option<Signer>, Message
     keys::signer(&path).map(Some)
 }
 
-/// Reads the redaction key of the log that ends at `end`, or creates one for a new log.
+/// Reads the redaction key of the log that ends at `end`, or creates one for a log that has no record yet.
 fn redaction(options: &LogOptions, end: Option<&LogEnd>) -> Result<Redaction, Message> {
     let path = options.redaction_key();
-    let Some(end) = end else { return keys::make_redaction(&path) };
+    // A start that was killed may have left a segment without a whole record.
+    let Some(end) = end.filter(|end| end.head.next > 0) else { return keys::make_redaction(&path) };
     let redaction = keys::redaction(&path)?;
     if end.redaction != redaction.id() {
         return Err(Message::new(format!(
             "`{}` is not the redaction key with which the log began ({})",
             path.display(),
             end.redaction
-        )));
+        ))
+        .note("values would have other digests than before, and equal ones could not be told")
+        .help("put that key back, or begin a log in another folder: `--audit DIR`"));
     }
     Ok(redaction)
 }
