@@ -36,6 +36,7 @@
 //! | `postgres` | no | a store in a PostgreSQL database that several replicas of a server share |
 //! | `otel` | no | traces and metrics for an OpenTelemetry collector (OTLP over HTTP); implies `telemetry` |
 //! | `oauth` | no | access tokens of an OAuth 2.1 authorization server; implies `http` |
+//! | `testing` | no | [`testing::Client`], for `[dev-dependencies]` |
 //!
 //! The minimum Rust version is 1.90. The kernel enforces declared effects on Linux; other systems enforce the rest.
 

@@ -315,6 +315,7 @@ impl<C> Server<C> {
     }
 
     /// Keeps keys in memory unless a store is configured.
+    #[cfg(feature = "testing")]
     pub(crate) fn or_keys_in_memory(self) -> Self {
         if matches!(self.config.keeping, KeyKeeping::Unset) {
             return self.idempotency(KeyStore::memory().accept_loss());

@@ -17,9 +17,10 @@ use tokio::{
 
 use super::{DONE, FAILED, Grants, audit::Log, fail, form, print_stdout, progress::ProgressBar, render};
 use crate::{
-    client::{Answer, CallError, ClientBuilder, ElicitAction, FilledForm},
+    client::{Answer, CallError, ElicitAction, FilledForm, LineClient, Reactions},
     contract::Outline,
     message::Message,
+    revision::Revision,
     server::Server,
     start_runtime::start_runtime,
     stderr, text,
@@ -106,20 +107,22 @@ impl CallArgs {
         let tool = outline.registry.find(&self.tool);
         let needs_task = tool.is_some_and(|tool| tool.descriptor.task == Some(Task::Required));
         let bar = Arc::new(ProgressBar::new());
-        let client = if needs_task { client(&bar).with_tasks() } else { client(&bar) };
-        let client = match client.connect(stdout, stdin, None).await {
-            Ok(client) => client,
+        // Later revisions have tasks, and tools that answer with nothing else.
+        let revision = *outline.revisions.last().unwrap_or(&Revision::V2026_07_28);
+        let connected = LineClient::connect(stdout, stdin, revision, reactions(&bar), needs_task).await;
+        let listed = match connected {
+            Ok(mut client) => client.tools().await.map(|listed| (client, listed)),
+            Err(error) => Err(error),
+        };
+        let (mut client, listed) = match listed {
+            Ok(listed) => listed,
             // The child's own error is on stderr already.
             Err(error) => {
                 let status = wait_for_exit(&mut child).await;
-                return Err(Message::new(format!("the server did not answer: {error}{status}")));
+                return Err(Message::new(format!("the server did not answer: {}{status}", error.message)));
             }
         };
-        let listed = client.tools().await.map_err(|refused| Message::new(refused.to_string()))?;
-        if let Some(key) = &self.idempotency_key {
-            client.with_idempotency_key(key);
-        }
-        let answer = client.call(&self.tool, Value::Object(arguments)).await;
+        let answer = client.call(&self.tool, arguments, self.idempotency_key.as_deref()).await;
         bar.erase();
         client.close().await;
         wait_for_exit(&mut child).await;
@@ -241,30 +244,30 @@ fn object(json: &str) -> Result<Map<String, Value>, Message> {
     }
 }
 
-/// A client that shows progress on a terminal, and puts the server's questions to its user.
-fn client(bar: &Arc<ProgressBar>) -> ClientBuilder {
-    let client = ClientBuilder::new();
+/// Shows progress on a terminal, and puts the server's questions to its user.
+fn reactions(bar: &Arc<ProgressBar>) -> Reactions {
+    let mut reactions = Reactions::default();
     if !std::io::stderr().is_terminal() {
-        return client;
+        return reactions;
     }
     let [shown, above_question, above_form, above_status] = [(); 4].map(|()| Arc::clone(bar));
-    let client = client.on_progress(move |done, total, message| shown.show(done, total, message));
+    reactions.progress = Some(Box::new(move |done, total, message| shown.show(done, total, message)));
     if !std::io::stdin().is_terminal() {
-        return client;
+        return reactions;
     }
-    client
-        .on_confirm(move |question| {
-            above_question.erase();
-            ask(question)
-        })
-        .on_fields(move |question, schema| {
-            above_form.erase();
-            fill_in(question, schema)
-        })
-        .on_status(move |status| {
-            above_status.erase();
-            stderr::line(status);
-        })
+    reactions.confirm = Some(Box::new(move |question| {
+        above_question.erase();
+        ask(question)
+    }));
+    reactions.form = Some(Box::new(move |question, schema| {
+        above_form.erase();
+        fill_in(question, schema)
+    }));
+    reactions.status = Some(Box::new(move |status| {
+        above_status.erase();
+        stderr::line(status);
+    }));
+    reactions
 }
 
 /// Puts a question to the user at the terminal. Any answer but yes means no.

@@ -7,7 +7,7 @@ use tokio::runtime::Builder;
 
 use super::doctor;
 use crate::{
-    client::{Answer, CallError, ClientBuilder},
+    client::{Answer, CallError, LineClient},
     message::Message,
     revision::Revision,
     server::Server,
@@ -34,12 +34,13 @@ pub(super) fn report<C: State>(server: Server<C>) -> Result<String, Message> {
         let watch = service.thread_watch();
         // Later revisions have tasks, and tools that answer with nothing else.
         let revision = *outline.revisions.last().unwrap_or(&Revision::V2026_07_28);
-        let client = ClientBuilder::new().may_leave_threads().with_tasks().to(service, revision).await;
+        let client = LineClient::to(service, revision).await;
+        let mut client = client.map_err(|error| Message::new(error.to_string()))?;
         let mut text = doctor::report(&outline) + "\nthe `read_only` tools, called with their examples:\n";
         let mut reported = BTreeSet::new();
         for tool in tools {
             let outcome = match arguments(tool) {
-                Ok(arguments) => outcome(client.call(tool.name, arguments).await),
+                Ok(arguments) => outcome(client.call(tool.name, arguments, None).await),
                 Err(param) => format!("not called: parameter `{}` has no example", param.name),
             };
             let _ = writeln!(text, "  {:<16} {outcome}", tool.name);
@@ -56,7 +57,7 @@ pub(super) fn report<C: State>(server: Server<C>) -> Result<String, Message> {
 }
 
 /// Returns the arguments of a call that is made of examples, or the parameter that has none.
-fn arguments(tool: &'static Descriptor) -> Result<Value, &'static Param> {
+fn arguments(tool: &'static Descriptor) -> Result<Map<String, Value>, &'static Param> {
     let mut arguments = Map::new();
     for param in tool.params {
         match param.example.map(Literal::to_json) {
@@ -65,7 +66,7 @@ fn arguments(tool: &'static Descriptor) -> Result<Value, &'static Param> {
             None => return Err(param),
         }
     }
-    Ok(Value::Object(arguments))
+    Ok(arguments)
 }
 
 fn outcome(answer: Result<Answer, CallError>) -> String {

@@ -1,12 +1,8 @@
-//! Converts the result or error of a call for tests and the terminal.
+//! Holds the result or error of a call, for tests and the terminal.
 
-use rmcp::{
-    model::{CallToolResult, ContentBlock, ResourceContents},
-    service::ServiceError,
-};
 use serde_json::{Map, Value};
 
-use crate::{serve::convert, tool::output::Block, wire_names};
+use crate::{tool::output::Block, wire_names};
 
 /// The answer of a tool.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,17 +20,6 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(super) fn of(result: CallToolResult) -> Self {
-        let raw = serde_json::to_value(&result).unwrap_or_default();
-        Self {
-            is_error: result.is_error == Some(true),
-            content: result.content.into_iter().map(block).collect(),
-            structured: result.structured_content,
-            meta: result.meta.map(|meta| meta.0).unwrap_or_default(),
-            raw,
-        }
-    }
-
     /// Returns all text of the answer.
     pub fn text(&self) -> String {
         let text = self.content.iter().filter_map(|block| match block.plain() {
@@ -73,50 +58,3 @@ impl std::fmt::Display for CallError {
 }
 
 impl std::error::Error for CallError {}
-
-impl From<ServiceError> for CallError {
-    fn from(error: ServiceError) -> Self {
-        match error {
-            ServiceError::McpError(error) => {
-                Self { code: error.code.0, message: error.message.into_owned(), data: error.data }
-            }
-            other => Self { code: 0, message: other.to_string(), data: None },
-        }
-    }
-}
-
-fn block(block: ContentBlock) -> Block {
-    let (block, annotations) = match block {
-        ContentBlock::Text(text) => (Block::Text(text.text), text.annotations),
-        ContentBlock::Image(image) => {
-            (Block::Image { data: image.data, mime_type: image.mime_type }, image.annotations)
-        }
-        ContentBlock::Audio(audio) => {
-            (Block::Audio { data: audio.data, mime_type: audio.mime_type }, audio.annotations)
-        }
-        ContentBlock::Resource(embedded) => (resource(embedded.resource), embedded.annotations),
-        ContentBlock::ResourceLink(link) => {
-            let block = Block::ResourceLink { uri: link.uri, name: link.name, mime_type: link.mime_type };
-            (block, link.annotations)
-        }
-        other => (Block::Text(serde_json::to_string(&other).unwrap_or_default()), None),
-    };
-    match annotations {
-        Some(annotations) => {
-            Block::Annotated { block: Box::new(block), annotations: convert::annotations(annotations) }
-        }
-        None => block,
-    }
-}
-
-fn resource(contents: ResourceContents) -> Block {
-    match contents {
-        ResourceContents::TextResourceContents { uri, mime_type, text, .. } => {
-            Block::Resource { uri, mime_type, text }
-        }
-        ResourceContents::BlobResourceContents { uri, mime_type, blob, .. } => {
-            Block::Blob { uri, mime_type, data: blob }
-        }
-        other => Block::Text(serde_json::to_string(&other).unwrap_or_default()),
-    }
-}

@@ -14,8 +14,11 @@ use rmcp::{
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Client, Service, thread_check::ThreadCheck};
-use crate::{revision::Revision, serve::convert};
+use super::{Client, ElicitAction, FilledForm, reactions::Reactions, thread_check::ThreadCheck};
+use crate::{
+    revision::Revision,
+    serve::{Service, convert},
+};
 
 /// The buffer of an in-memory connection.
 const PIPE_BYTES: usize = 64 * 1024;
@@ -40,10 +43,7 @@ const PIPE_BYTES: usize = 64 * 1024;
 #[derive(Default)]
 #[must_use = "a client does nothing until it connects"]
 pub struct ClientBuilder {
-    confirm: Option<Box<OnConfirm>>,
-    form: Option<Box<OnForm>>,
-    progress: Option<Box<OnProgress>>,
-    status: Option<Box<OnStatus>>,
+    reactions: Reactions,
     updated: Option<Box<OnUpdated>>,
     tasks: bool,
     may_leave_threads: bool,
@@ -58,7 +58,7 @@ impl ClientBuilder {
     /// Sets the answer to questions without fields, such as a confirmation. The client declares the capability
     /// `elicitation`.
     pub fn on_confirm(mut self, confirm: impl Fn(&str) -> ElicitAction + Send + Sync + 'static) -> Self {
-        self.confirm = Some(Box::new(confirm));
+        self.reactions.confirm = Some(Box::new(confirm));
         self
     }
 
@@ -71,13 +71,13 @@ impl ClientBuilder {
     /// As [`ClientBuilder::on_form`], for a reaction that reads the fields of the form (its JSON Schema), and tells a form
     /// that was declined from one that was dismissed.
     pub fn on_fields(mut self, form: impl Fn(&str, &Value) -> FilledForm + Send + Sync + 'static) -> Self {
-        self.form = Some(Box::new(form));
+        self.reactions.form = Some(Box::new(form));
         self
     }
 
     /// Sets the reader of progress reports: the work done, the total, and a short message.
     pub fn on_progress(mut self, progress: impl Fn(f64, Option<f64>, &str) + Send + Sync + 'static) -> Self {
-        self.progress = Some(Box::new(progress));
+        self.reactions.progress = Some(Box::new(progress));
         self
     }
 
@@ -97,7 +97,7 @@ impl ClientBuilder {
 
     /// Sets the reader of a task's status message, which is called at each change.
     pub fn on_status(mut self, status: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        self.status = Some(Box::new(status));
+        self.reactions.status = Some(Box::new(status));
         self
     }
 
@@ -154,7 +154,7 @@ impl ClientBuilder {
             version if version.has_initialize() => version,
             _ => ProtocolVersion::V_2025_11_25,
         };
-        if self.confirm.is_some() || self.form.is_some() {
+        if self.reactions.can_answer() {
             config.capabilities = ClientCapabilities::builder().enable_elicitation().build();
         }
         if self.tasks {
@@ -171,50 +171,20 @@ impl ClientBuilder {
                 legacy_version: Some(ProtocolVersion::V_2025_11_25),
             },
         };
-        let Self { confirm, form, progress, status, updated, .. } = self;
-        let listener = Listener { config, confirm, form, progress, status, updated };
+        let listener = Listener { config, reactions: self.reactions, updated: self.updated };
         let running =
             listener.serve_with_lifecycle((read, write), lifecycle).await.map_err(io::Error::other)?;
         Ok(Client { running, tasks: self.tasks, meta: Mutex::default(), _threads: None })
     }
 }
 
-/// The user's answer to a question of the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ElicitAction {
-    /// Yes.
-    Accept,
-    /// No.
-    Decline,
-    /// The user dismissed the question.
-    Cancel,
-}
-
-/// The user's answer to a form.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FilledForm {
-    /// The fields.
-    Filled(Value),
-    /// No.
-    Declined,
-    /// The user dismissed the form.
-    Cancelled,
-}
-
 /// The handler of the server's requests and notifications.
 pub(super) struct Listener {
     config: ClientConfig,
-    confirm: Option<Box<OnConfirm>>,
-    form: Option<Box<OnForm>>,
-    progress: Option<Box<OnProgress>>,
-    status: Option<Box<OnStatus>>,
+    reactions: Reactions,
     updated: Option<Box<OnUpdated>>,
 }
 
-type OnConfirm = dyn Fn(&str) -> ElicitAction + Send + Sync;
-type OnForm = dyn Fn(&str, &Value) -> FilledForm + Send + Sync;
-type OnProgress = dyn Fn(f64, Option<f64>, &str) + Send + Sync;
-type OnStatus = dyn Fn(&str) + Send + Sync;
 type OnUpdated = dyn Fn(&str) + Send + Sync;
 
 impl ClientHandler for Listener {
@@ -231,9 +201,8 @@ impl ClientHandler for Listener {
     }
 
     async fn on_progress(&self, report: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
-        if let Some(progress) = &self.progress {
-            progress(report.progress, report.total, report.message.as_deref().unwrap_or_default());
-        }
+        let message = report.message.as_deref().unwrap_or_default();
+        self.reactions.report_progress(report.progress, report.total, message);
     }
 
     async fn on_resource_updated(
@@ -250,9 +219,7 @@ impl ClientHandler for Listener {
 impl Listener {
     /// Passes on the status message of a task.
     pub(super) fn report_status(&self, status: &str) {
-        if let Some(on_status) = &self.status {
-            on_status(status);
-        }
+        self.reactions.report_status(status);
     }
 
     /// Answers a question.
@@ -261,23 +228,8 @@ impl Listener {
         else {
             return ElicitResult::new(ElicitationAction::Cancel);
         };
-        if !requested_schema.properties.is_empty() {
-            // A form that cannot be filled in is declined.
-            let schema = serde_json::to_value(requested_schema).unwrap_or_default();
-            return match self.form.as_ref().map(|form| form(question, &schema)) {
-                Some(FilledForm::Filled(content)) => {
-                    ElicitResult::new(ElicitationAction::Accept).with_content(content)
-                }
-                Some(FilledForm::Cancelled) => ElicitResult::new(ElicitationAction::Cancel),
-                Some(FilledForm::Declined) | None => ElicitResult::new(ElicitationAction::Decline),
-            };
-        }
-        match self.confirm.as_ref().map(|confirm| confirm(question)) {
-            Some(ElicitAction::Accept) => {
-                ElicitResult::new(ElicitationAction::Accept).with_content(serde_json::json!({}))
-            }
-            Some(ElicitAction::Decline) => ElicitResult::new(ElicitationAction::Decline),
-            Some(ElicitAction::Cancel) | None => ElicitResult::new(ElicitationAction::Cancel),
-        }
+        let schema = serde_json::to_value(requested_schema).unwrap_or_default();
+        let answer = self.reactions.elicit(question, &schema);
+        serde_json::from_value(answer).unwrap_or_else(|_| ElicitResult::new(ElicitationAction::Cancel))
     }
 }

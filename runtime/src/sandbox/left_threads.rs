@@ -8,7 +8,6 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -24,6 +23,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// The time in which a thread may end after its call without being noticed.
 const GRACE: Duration = Duration::from_millis(500);
 /// The pause between looks at a thread that may be ending.
+#[cfg(any(feature = "cli", feature = "testing"))]
 const END_POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// The bytes of a thread's name that Linux keeps.
 const MAX_NAME_BYTES: usize = 15;
@@ -121,11 +121,12 @@ impl ThreadWatch {
             if !is_alive || Instant::now() > deadline {
                 return self.report();
             }
-            thread::sleep(END_POLL_INTERVAL);
+            std::thread::sleep(END_POLL_INTERVAL);
         }
     }
 
     /// Waits for a moment, and returns the threads that certainly come from this server's calls and have not ended.
+    #[cfg(any(feature = "cli", feature = "testing"))]
     pub(crate) fn certain(&self) -> Vec<LeftThread> {
         let deadline = Instant::now() + GRACE;
         loop {
@@ -139,7 +140,7 @@ impl ThreadWatch {
             if certain.is_empty() || Instant::now() > deadline {
                 return certain;
             }
-            thread::sleep(END_POLL_INTERVAL);
+            std::thread::sleep(END_POLL_INTERVAL);
         }
     }
 

@@ -94,16 +94,6 @@ fn annotated(mut block: ContentBlock, annotations: Annotations) -> ContentBlock 
     block
 }
 
-/// Reads the annotations of a block that a server sent.
-pub(crate) fn annotations(received: rmcp::model::Annotations) -> Annotations {
-    let reader = |role| match role {
-        Role::User => Audience::User,
-        Role::Assistant => Audience::Assistant,
-    };
-    let audience = received.audience.unwrap_or_default().into_iter().map(reader).collect();
-    Annotations { audience, priority: received.priority }
-}
-
 pub(crate) fn error(refusal: &Refusal) -> ErrorData {
     ErrorData::new(ErrorCode(refusal.code()), refusal.message(), refusal.data())
 }

@@ -24,7 +24,6 @@ use crate::{
     message::Message,
     pipeline::{Core, OutdatedCalls},
     revision::Revision,
-    sandbox::ThreadWatch,
     scopes::Scopes,
     text,
     tool::caller::Caller,
@@ -151,7 +150,8 @@ impl Service {
     }
 
     /// The threads that calls have left behind.
-    pub(crate) fn thread_watch(&self) -> Arc<ThreadWatch> {
+    #[cfg(any(feature = "cli", feature = "testing"))]
+    pub(crate) fn thread_watch(&self) -> Arc<crate::sandbox::ThreadWatch> {
         Arc::clone(self.shared.core.sandboxes.watch())
     }
 

@@ -23,6 +23,7 @@ impl<C> Server<C> {
     }
 
     /// Records nothing unless a log is configured.
+    #[cfg(feature = "testing")]
     pub(crate) fn or_unaudited(self) -> Self {
         if matches!(self.config.recording, Recording::Unset) { self.unaudited() } else { self }
     }

@@ -7,6 +7,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use candor::Revision;
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 
 fn fixture(arguments: &[&str]) -> Command {
@@ -95,6 +96,29 @@ fn destructive_call_with_the_flag_runs_without_a_prompt() {
         fixture(&["call", "forget", "what=it", "--yes-destructive"]).stdin(Stdio::null()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "forgot it\n");
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn call_speaks_the_newest_revision_of_its_server() {
+    for revision in Revision::ALL {
+        let mut command = fixture(&["call", "forget", "what=it"]);
+        command.env("REVISION", revision.as_str());
+        let (output, seen) = run_on_a_terminal(command, &[("[y/N] ", "y\n")]);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "forgot it\n", "{revision}: {seen}");
+        assert_eq!(output.status.code(), Some(0), "{revision}");
+    }
+}
+
+#[test]
+fn call_of_a_server_that_cannot_start_says_how_it_ended() {
+    let output = fixture(&["call", "forget", "what=it", "--audit", "/dev/null/log"]).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("/dev/null/log"), "{stderr}");
+    assert!(
+        stderr.ends_with("error: the server did not answer: the connection was closed (exit status: 2)\n"),
+        "{stderr}"
+    );
 }
 
 /// Runs `call order`, whose tool asks for a form, on a terminal.
