@@ -15,6 +15,8 @@ mod host_config;
 mod http;
 #[cfg(feature = "telemetry")]
 mod logging;
+#[cfg(any(not(feature = "http"), not(feature = "telemetry")))]
+mod missing_features;
 mod opening;
 mod otlp;
 mod outdated;
@@ -57,7 +59,13 @@ const FAILED: u8 = 1;
 const COULD_NOT: u8 = 2;
 
 /// The refusal of a flag whose feature the program was built without.
-#[cfg(any(not(feature = "otel"), not(feature = "postgres"), all(feature = "http", not(feature = "oauth"))))]
+#[cfg(any(
+    not(feature = "http"),
+    not(feature = "telemetry"),
+    not(feature = "otel"),
+    not(feature = "postgres"),
+    not(feature = "oauth")
+))]
 fn missing_feature(name: &str) -> Message {
     Message::new(format!("this program was built without feature `{name}`")).help(format!(
         "build it with `candor = {{ version = \"{}\", features = [\"{name}\"] }}` in its Cargo.toml",

@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::http::{Http, reload};
 #[cfg(feature = "telemetry")]
 use super::logging::Logging;
+#[cfg(any(not(feature = "http"), not(feature = "telemetry")))]
+use super::missing_features::MissingFeatures;
 use super::{
     DONE, FAILED, Grants,
     audit::Log,
@@ -97,6 +99,9 @@ pub struct ServeOptions {
     #[cfg(feature = "telemetry")]
     #[command(flatten)]
     logging: Logging,
+    #[cfg(any(not(feature = "http"), not(feature = "telemetry")))]
+    #[command(flatten)]
+    _missing: MissingFeatures,
     /// Print nothing on stderr at the start, and no lines of calls
     #[arg(long, short)]
     quiet: bool,
