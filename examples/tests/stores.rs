@@ -24,7 +24,7 @@ fn check(file: &str, format: &str, printed: &str) {
     assert!(
         committed == printed,
         "examples/stores/{file} is not what `prices manifest --format {format}` prints\n\
-         help: UPDATE_STORES=1 cargo test -p candor-examples --test stores, and read the difference"
+         help: UPDATE_STORES=1 cargo test -p candor-examples --test servers stores, and read the difference"
     );
 }
 

@@ -6,16 +6,41 @@
 //! together.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// Shows that one build reports every mistake, so it has many errors.
 const EVERYTHING_WRONG: &str = "everything_wrong.stderr";
 
+/// The variable of cargo that holds flags for rustc, and the flags with which trybuild checks the programs.
+const FLAGS: (&str, &str) =
+    ("CARGO_ENCODED_RUSTFLAGS", "--cfg\x1ftrybuild\x1f--verbose\x1f-Adead_code\x1f--diagnostic-width=140");
+
+/// Runs trybuild in a process of its own, since only a new process can have other variables, so that cargo compiles no
+/// dependency twice:
+///
+/// - trybuild checks the dependencies without its last flag and then, since cargo compares flags, all of them again with it.
+///   Flags of the environment replace its own.
+/// - Procedural macros and build scripts of the workspace are used again, as far as their features are the same.
 #[test]
 fn programs_with_a_mistake_are_rejected() {
-    trybuild::TestCases::new().compile_fail("fail/**/*.rs");
+    if env::var(FLAGS.0).as_deref() == Ok(FLAGS.1) {
+        trybuild::TestCases::new().compile_fail("fail/**/*.rs");
+        return;
+    }
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let status = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "programs_with_a_mistake_are_rejected", "--nocapture"])
+        .args(env::args().filter(|argument| argument.starts_with("trybuild=")))
+        .env(FLAGS.0, FLAGS.1)
+        // Before Rust 1.91, cargo does not know it, and compiles them again.
+        .env("CARGO_BUILD_BUILD_DIR", target)
+        // As in the workspace.
+        .env("CARGO_PROFILE_DEV_DEBUG", "false")
+        .status();
+    assert!(status.unwrap().success());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use candor::{Revision, Sandbox, testing::Client};
 use candor_examples::weather::server;
 use serde_json::json;
 
-use crate::api::{BUSY, CURRENT, FORECAST, FakeApi, Response};
+use super::api::{BUSY, CURRENT, FORECAST, FakeApi, Response};
 
 async fn connect(api: &FakeApi) -> Client {
     // The clock is paused, so that retries do not wait; sandboxed runtimes have a clock of their own.

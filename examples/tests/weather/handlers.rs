@@ -8,7 +8,7 @@ use candor_examples::weather::{
 };
 use jiff::{Timestamp, ToSpan as _, fmt::rfc2822::DateTimePrinter};
 
-use crate::api::{BUSY, CURRENT, FORECAST, FakeApi, Response};
+use super::api::{BUSY, CURRENT, FORECAST, FakeApi, Response};
 
 fn connect(api: &FakeApi) -> WeatherApi {
     WeatherApi::new(&api.url().parse().unwrap(), Duration::from_secs(5))

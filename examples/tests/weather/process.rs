@@ -5,7 +5,7 @@ use std::{process::Command, time::Duration};
 use candor::Revision;
 use serde_json::json;
 
-use crate::{
+use super::{
     api::{BUSY, CURRENT, FORECAST, FakeApi},
     program::{HttpProgram, StdioProgram},
 };

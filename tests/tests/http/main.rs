@@ -1,4 +1,4 @@
-//! The HTTP server: access, sessions, streams, limits on callers, and shutdown.
+//! The HTTP server: access, sessions, streams, limits, shutdown, and several replicas.
 
 mod access;
 mod cors;
@@ -7,6 +7,8 @@ mod embedded;
 mod fast_path;
 mod issuer;
 mod left_calls;
+mod limits;
+mod replicas;
 mod resume;
 mod sessions;
 mod stress;

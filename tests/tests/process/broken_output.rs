@@ -41,12 +41,14 @@ fn full_pipe() -> (OwnedFd, Stdio) {
 
 #[test]
 fn stdio_server_answers_without_a_usable_stderr() {
+    let folder = tempfile::tempdir().unwrap();
     let (_reader, full_pipe) = full_pipe();
     for (name, stderr) in
         [("full device", full_device()), ("closed pipe", closed_pipe()), ("full pipe", full_pipe)]
     {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fixture"));
-        command.arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
+        command.arg("serve").env("XDG_STATE_HOME", folder.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().unwrap();
         let request = modern(&json!(1), "2026-07-28", "tools/list", json!({}));
         let mut stdin = child.stdin.take().unwrap();
@@ -70,6 +72,7 @@ async fn http_server_hears_signals_and_stops_without_a_usable_stderr() {
         let address = free_address();
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_fixture"));
         command.args(["serve", "--tokens", &file, "--http", &address.to_string()]);
+        command.env("XDG_STATE_HOME", folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let process = Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap();

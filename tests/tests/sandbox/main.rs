@@ -1,4 +1,4 @@
-//! Sandboxes: the limits of each, the reports about them, and the threads of handlers.
+//! Sandboxes: the limits of each, the reports about them, the threads of handlers, and scarce descriptors.
 #![cfg(target_os = "linux")]
 
 mod everyday;
@@ -6,3 +6,4 @@ mod handler_threads;
 mod limits;
 mod notes;
 mod report;
+mod scarce_descriptors;

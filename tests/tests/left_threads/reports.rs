@@ -1,5 +1,4 @@
 //! Threads that outlive a sandboxed call: they are reported once, and fail a test.
-#![cfg(target_os = "linux")]
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -19,7 +18,8 @@ use candor_tests::{
     wait::wait_until,
 };
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
+
+use super::TURN;
 
 async fn pools(pool_first: bool) -> StdioServer {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pools"));
@@ -151,9 +151,6 @@ fn leave(end: &Arc<Barrier>) {
 fn leave_nothing() {
     thread::spawn(|| ()).join().expect("it does not panic");
 }
-
-/// The tests of this process that watch threads take turns, since another sandboxed call may have started a thread, too.
-static TURN: Mutex<()> = Mutex::const_new(());
 
 fn server(end: &Arc<Barrier>) -> Server<App> {
     Server::new("s", "1").state(App { end: Arc::clone(end) }).tools(tools![leave, leave_nothing])

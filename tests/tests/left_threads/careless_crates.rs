@@ -1,5 +1,4 @@
 //! Crates that start a thread behind a static: one that a sandboxed tool starts stays in its sandbox, and is named.
-#![cfg(target_os = "linux")]
 
 use std::{
     fs::{self, OpenOptions},
@@ -19,8 +18,9 @@ use candor::{
 };
 use candor_tests::wait::wait_until;
 use serde_json::json;
-use tokio::sync::Mutex;
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+
+use super::TURN;
 
 /// The client of all tools, as many programs have it. Its thread starts with its first use.
 static HTTP: LazyLock<reqwest::blocking::Client> = LazyLock::new(reqwest::blocking::Client::new);
@@ -93,9 +93,6 @@ fn put(
 ) -> Option<String> {
     append(Path::new(folder))
 }
-
-/// The tests take turns, since another sandboxed call may have started a thread, too.
-static TURN: Mutex<()> = Mutex::const_new(());
 
 async fn client() -> Client {
     let server = Server::new("s", "1").unaudited().without_idempotency();
