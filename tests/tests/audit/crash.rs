@@ -5,9 +5,15 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
+    iter,
+    panic::resume_unwind,
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -18,10 +24,12 @@ use candor_tests::{
 use serde_json::{Value, json};
 
 const LEDGER: &str = env!("CARGO_BIN_EXE_ledger");
-const ROUNDS: u64 = 200;
 const CALLERS: u64 = 64;
+const LOGS: u64 = 10;
 /// The number of rounds on one log, which is verified as a whole after each.
 const ROUNDS_PER_LOG: u64 = 20;
+/// A round waits for most of its time, so that others run meanwhile.
+const LOGS_AT_ONCE: usize = 4;
 
 struct Server {
     child: Child,
@@ -42,7 +50,7 @@ impl Server {
         let stdin = child.stdin.take().expect("it is piped");
         let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             for line in stdout.lines() {
                 // The kill may cut off the last line.
                 let Ok(line) = line else { break };
@@ -149,33 +157,58 @@ fn verified(log: &Path) -> Value {
     report
 }
 
+/// The results of the rounds on one log.
+struct Rounds {
+    answered: usize,
+    /// The most calls without an outcome after a kill.
+    unended: u64,
+    signed: u64,
+}
+
+/// Kills a server of the log numbered `number` again and again. Every other log is signed.
+fn kill_servers_of(log: &Path, number: u64) -> Rounds {
+    if number.is_multiple_of(2) {
+        let made = Command::new(LEDGER).args(["audit", "key", "new"]).arg(log).output();
+        assert!(made.is_ok_and(|made| made.status.success()));
+    }
+    let mut random = Random(0x0005_eed1 + number);
+    let mut rounds = Rounds { answered: 0, unended: 0, signed: 0 };
+    for round in 0..ROUNDS_PER_LOG {
+        let load = Duration::from_micros(2_000 + random.below(60_000));
+        let answered = Server::start(log).kill_under_load(round * 1_000_000, load);
+        let recorded = recorded(log);
+        let lost: Vec<_> = answered.difference(&recorded).collect();
+        assert!(lost.is_empty(), "log {number}, round {round}: answered and not recorded: {lost:?}");
+        let report = verified(log);
+        assert_eq!(report["intact"], true, "{report}");
+        rounds.answered += answered.len();
+        rounds.signed += u64::from(report["signed_records"].is_u64());
+        rounds.unended = report["calls_without_outcome"].as_u64().unwrap().max(rounds.unended);
+    }
+    rounds
+}
+
 #[test]
 fn answered_calls_have_their_records_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
-    let mut random = Random(0x0005_eed1);
-    let (mut next, mut answered_in_all, mut unended, mut signed) = (0, 0, 0, 0);
-    for round in 0..ROUNDS {
-        let log = folder.path().join(format!("log-{}", round / ROUNDS_PER_LOG));
-        if round % (2 * ROUNDS_PER_LOG) == 0 {
-            // Every other log is signed.
-            let made = Command::new(LEDGER).args(["audit", "key", "new"]).arg(&log).output();
-            assert!(made.is_ok_and(|made| made.status.success()));
-        }
-        let load = Duration::from_micros(2_000 + random.below(60_000));
-        let answered = Server::start(&log).kill_under_load(next, load);
-        next += 1_000_000;
-        let recorded = recorded(&log);
-        let lost: Vec<_> = answered.difference(&recorded).collect();
-        assert!(lost.is_empty(), "round {round}: answered and not recorded: {lost:?}");
-        let report = verified(&log);
-        assert_eq!(report["intact"], true, "{report}");
-        answered_in_all += answered.len();
-        signed += u64::from(report["signed_records"].is_u64());
-        unended = report["calls_without_outcome"].as_u64().unwrap().max(unended);
-    }
+    let next_log = AtomicU64::new(0);
+    let kill_servers = || -> Vec<Rounds> {
+        let numbers =
+            iter::from_fn(|| Some(next_log.fetch_add(1, Ordering::Relaxed)).filter(|&number| number < LOGS));
+        numbers.map(|number| kill_servers_of(&folder.path().join(format!("log-{number}")), number)).collect()
+    };
+    let rounds: Vec<Rounds> = thread::scope(|scope| {
+        let threads: Vec<_> = iter::repeat_with(|| scope.spawn(kill_servers)).take(LOGS_AT_ONCE).collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    });
     // There were calls to lose, and some were in flight when the server was killed.
-    assert!(answered_in_all > 1_000 && unended > 0, "{answered_in_all} {unended}");
-    assert_eq!(signed, ROUNDS / 2);
+    let answered: usize = rounds.iter().map(|rounds| rounds.answered).sum();
+    let unended = rounds.iter().map(|rounds| rounds.unended).max();
+    assert!(answered > 1_000 && unended > Some(0), "{answered} {unended:?}");
+    assert_eq!(rounds.iter().map(|rounds| rounds.signed).sum::<u64>(), LOGS * ROUNDS_PER_LOG / 2);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Changes every byte of a log of 300 records, as anyone without the signing key could, and verifies it.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, thread, time::Duration};
 
 use super::{
     Verdict, VerifierKey,
@@ -91,32 +91,73 @@ fn every_changed_byte_is_detected() {
     assert!(whole.summary.findings.is_empty() && whole.summary.records >= 302 + 38, "{whole:?}");
     let last = *numbers.last().unwrap();
     assert!(last > 3);
-    let (mut check, mut changed, mut templates) = (Check::new(), 0_u32, Templates::new());
-    for &number in &numbers {
-        let bytes = fs::read(segments::segment(&path, number)).unwrap();
+    let (mut check, mut templates) = (Check::new(), Templates::new());
+    let segments: Vec<_> =
+        numbers.iter().map(|&number| fs::read(segments::segment(&path, number)).unwrap()).collect();
+    let mut lines_of_log = Vec::new();
+    for (&number, bytes) in numbers.iter().zip(&segments) {
         check.segment(number);
         let mut start = 0;
-        for (line, parsed) in lines(&bytes).zip(parsed(&bytes, &mut templates)) {
-            for at in start..=start + line.len() {
-                // The lowest bit changes most letters and digits to others, the sixth changes the case.
-                for bit in [0, 5] {
-                    let mut rest = bytes[start..].to_vec();
-                    rest.truncate(at - start + 3_000);
-                    rest[at - start] ^= 1 << bit;
-                    let is_last = number == last && start + rest.len() == bytes.len();
-                    assert!(
-                        is_detected(check.clone(), &rest, is_last, &mut templates),
-                        "segment {number}, byte {at}, bit {bit}"
-                    );
-                    changed += 1;
-                }
-            }
+        for (line, parsed) in lines(bytes).zip(parsed(bytes, &mut templates)) {
+            let is_last = number == last;
+            lines_of_log.push(OriginalLine {
+                number,
+                bytes,
+                start,
+                length: line.len(),
+                is_last,
+                before: check.clone(),
+            });
             check.take(line, &parsed);
             start += line.len() + 1;
         }
         check.segment_ends(false);
     }
+    // Each processor changes some of the lines.
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let changed: u32 = thread::scope(|scope| {
+        let count = |first| {
+            let mut templates = Templates::new();
+            let lines = lines_of_log.iter().skip(first).step_by(processors);
+            lines.map(|line| line.assert_changes_are_detected(&mut templates)).sum::<u32>()
+        };
+        let threads: Vec<_> = (0..processors).map(|first| scope.spawn(move || count(first))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
     assert!(check.summary.findings.is_empty() && changed > 250_000, "{changed}");
+}
+
+/// A line of a segment, and the state of the check before it.
+struct OriginalLine<'a> {
+    number: u32,
+    bytes: &'a [u8],
+    start: usize,
+    length: usize,
+    /// Whether its segment is the last one.
+    is_last: bool,
+    before: Check,
+}
+
+impl OriginalLine<'_> {
+    /// Checks that every change of two bits of a byte is detected. Returns the number of changes.
+    fn assert_changes_are_detected(&self, templates: &mut Templates) -> u32 {
+        let (number, start, mut changed) = (self.number, self.start, 0);
+        for at in start..=start + self.length {
+            // The lowest bit changes most letters and digits to others, the sixth changes the case.
+            for bit in [0, 5] {
+                let mut rest = self.bytes[start..].to_vec();
+                rest.truncate(at - start + 3_000);
+                rest[at - start] ^= 1 << bit;
+                let is_last = self.is_last && start + rest.len() == self.bytes.len();
+                assert!(
+                    is_detected(self.before.clone(), &rest, is_last, templates),
+                    "segment {number}, byte {at}, bit {bit}"
+                );
+                changed += 1;
+            }
+        }
+        changed
+    }
 }
 
 #[test]
