@@ -16,7 +16,7 @@ pub(crate) use self::exported::export_to;
 pub(crate) use self::scope::SpanScope;
 pub(crate) use self::{
     incoming::{IncomingTrace, TraceFields},
-    part::{CallPart, PartSpan, audit_commit},
+    part::{CallPart, PartSpan, audit_commit, detached},
     traceparent::Traceparent,
 };
 

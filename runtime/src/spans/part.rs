@@ -137,3 +137,14 @@ pub(crate) fn audit_commit<F: Future>(written: F) -> impl Future<Output = F::Out
 pub(crate) fn audit_commit<F: Future>(written: F) -> F {
     written
 }
+
+/// Runs a future that its request may not wait for: spans that it opens are below the current one, which it does not keep open.
+#[cfg(feature = "otel")]
+pub(crate) fn detached<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    SpanScope::Exported(opentelemetry::Context::current()).run(work)
+}
+
+#[cfg(not(feature = "otel"))]
+pub(crate) fn detached<F: Future>(work: F) -> F {
+    work
+}

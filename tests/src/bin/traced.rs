@@ -39,6 +39,12 @@ fn fails() -> Result<&'static str, ToolError> {
     Err(ToolError::new("no"))
 }
 
+/// Store a value once.
+#[mcp_tool(additive, closed_world, public, idempotency_key = "optional")]
+fn keyed() -> &'static str {
+    "ok"
+}
+
 /// Return the trace and the span that a request to another service continues.
 #[mcp_tool(read_only, closed_world, public)]
 async fn pass_on() -> String {
@@ -72,6 +78,6 @@ fn baggage() -> String {
 
 fn main() -> ExitCode {
     Server::new("traced", "3.2.1")
-        .tools(tools![open_spans, open_span, unsteady, fails, pass_on, wipe, baggage])
+        .tools(tools![open_spans, open_span, unsteady, fails, keyed, pass_on, wipe, baggage])
         .main()
 }

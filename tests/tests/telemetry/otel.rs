@@ -107,6 +107,17 @@ async fn otel_handler_passes_its_span_on_and_describes_it() {
 }
 
 #[tokio::test]
+async fn otel_call_that_outlives_its_request_is_part_of_its_trace() {
+    let collector = Collector::start(Behaviour::Takes).await;
+    let mut server = start(&collector.url(), &[]);
+    let key = "a-key-of-16-characters";
+    answer(&mut server, &call(1, "keyed", &[("io.github.candor-mcp/idempotency-key", key)])).await;
+    let request = collector.span("tools/call keyed").await;
+    assert_eq!(collector.span("handler").await.parent, request.id);
+    assert_eq!(collector.span("audit commit").await.parent, request.id);
+}
+
+#[tokio::test]
 async fn otel_spans_tell_errors_of_the_server_from_mistakes_of_the_caller() {
     let collector = Collector::start(Behaviour::Takes).await;
     let mut server =
