@@ -141,6 +141,7 @@ async fn decide(
         Some(Ok(RequestState::Round(state))) => state,
         _ if !confirmed => None,
         state => {
+            let confirmation = PartSpan::open(CallPart::Confirmation);
             let shown = if state.is_none() && peer.features().form {
                 let call = PreviewedCall {
                     caller: &request.caller,
@@ -148,7 +149,7 @@ async fn decide(
                     cancelled: &request.cancelled,
                     telemetry: core.telemetry.tool(index),
                 };
-                let shown = preview::text(core, &bound, call).await;
+                let shown = confirmation.run(preview::text(core, &bound, call)).await;
                 shown.map_err(Denial::replied(DeniedBy::Confirmation))?
             } else {
                 None
@@ -156,7 +157,6 @@ async fn decide(
             // A person may take minutes, and must not hold up other calls meanwhile.
             slot = None;
             let asked = Asked { index, tool, bound: &bound, preview: shown.as_deref() };
-            let confirmation = PartSpan::open(CallPart::Confirmation);
             match confirmation.run(confirmation::check(core, &asked, state, peer, pending)).await? {
                 Confirmation::Given => None,
                 Confirmation::Pending(question) => return Ok(Decision::Answer(question)),
@@ -198,7 +198,7 @@ async fn decide(
         cancelled: if goes_on { CancellationToken::new() } else { request.cancelled },
         // tokio's clock, which tests can pause.
         deadline: tokio::time::Instant::now().into_std() + tool.descriptor.timeout,
-        span: PartSpan::current(),
+        span: PartSpan::none(),
     };
     Ok(Decision::Run(Box::new(CallWork {
         tool: index,
@@ -241,11 +241,10 @@ async fn perform(
     task.begin();
     let executor = core.sandboxes.executor(run.tool.descriptor);
     let observer = core.sandboxes.observe(executor, tool, run.tool.descriptor);
-    let span = PartSpan::open(CallPart::Handler);
-    call.span = span.clone();
+    call.span = PartSpan::open(CallPart::Handler);
     let HandlerEnd { outcome, is_final, rest } =
-        span.run(run.handler(executor, call, arguments, slot, runs_to_end)).await;
-    drop((observer, span));
+        run.handler(executor, call, arguments, slot, runs_to_end).await;
+    drop(observer);
     match outcome {
         Outcome::Done(reply) => {
             let is_sandboxed = executor.sandbox_id().is_some();

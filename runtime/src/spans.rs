@@ -2,13 +2,21 @@
 //!
 //! Without feature `telemetry`, nothing here does anything.
 
+#[cfg(feature = "otel")]
+mod exported;
 mod incoming;
 mod part;
+#[cfg(feature = "telemetry")]
+mod scope;
 mod traceparent;
 
+#[cfg(all(feature = "otel", feature = "cli"))]
+pub(crate) use self::exported::export_to;
+#[cfg(feature = "telemetry")]
+pub(crate) use self::scope::SpanScope;
 pub(crate) use self::{
     incoming::{IncomingTrace, TraceFields},
-    part::{CallPart, PartSpan},
+    part::{CallPart, PartSpan, audit_commit, detached},
     traceparent::Traceparent,
 };
 

@@ -59,8 +59,8 @@ impl From<LogLevel> for LevelFilter {
 }
 
 impl Logging {
-    /// Installs the log and a layer for spans, unless the program has a subscriber of its own.
-    pub(super) fn install(&self, is_quiet: bool, spans: Option<SpanLayer>) {
+    /// Installs the log and a layer for spans, unless the program has a subscriber of its own. Returns whether it did.
+    pub(super) fn install(&self, is_quiet: bool, spans: Option<SpanLayer>) -> bool {
         let sends_spans = spans.is_some();
         let filter = self.filter(is_quiet);
         let exposes_texts = filter.exposes_texts();
@@ -69,7 +69,8 @@ impl Logging {
             LogForm::Json => LineForm::Json,
             LogForm::Text => LineForm::Text,
         };
-        if !log::install(form, filter, spans) {
+        let is_installed = log::install(form, filter, spans);
+        if !is_installed {
             if sends_spans {
                 let message = Message::new("no spans are sent")
                     .note("the program has installed a subscriber of its own")
@@ -89,6 +90,7 @@ impl Logging {
             .help("use `--log-level info` wherever others can read the log");
             stderr::line(format_args!("warning: {message}"));
         }
+        is_installed
     }
 
     fn filter(&self, is_quiet: bool) -> LineFilter {

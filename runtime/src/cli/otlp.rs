@@ -14,7 +14,7 @@ use crate::telemetry::log::SpanLayer;
 use crate::{about::About, serve::Service};
 #[cfg(feature = "otel")]
 use crate::{
-    stderr,
+    spans, stderr,
     telemetry::{Otlp, base_address},
 };
 
@@ -71,6 +71,16 @@ impl Exporting {
         return self.otlp.as_ref().and_then(Otlp::layer);
         #[cfg(not(feature = "otel"))]
         None
+    }
+
+    /// Sends the server's spans past the subscriber of the process, which must have the layer.
+    #[cfg(feature = "telemetry")]
+    #[cfg_attr(not(feature = "otel"), expect(clippy::unused_self, reason = "nothing is sent"))]
+    pub(super) fn bypass_subscriber(&self) {
+        #[cfg(feature = "otel")]
+        if let Some(tracer) = self.otlp.as_ref().and_then(Otlp::tracer) {
+            spans::export_to(tracer);
+        }
     }
 
     /// Sends the metrics of a server, too.

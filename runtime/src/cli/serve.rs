@@ -135,7 +135,9 @@ impl ServeOptions {
         let server = self.replica.of(server);
         let exporting = self.export.start(&server.config.about, server.config.replica.as_deref());
         #[cfg(feature = "telemetry")]
-        self.logging.install(self.quiet, exporting.layer());
+        if self.logging.install(self.quiet, exporting.layer()) {
+            exporting.bypass_subscriber();
+        }
         // Before anything else runs: a database that prints while it opens must not write to the protocol's stream.
         let stdio = match self.take_stdio() {
             Ok(stdio) => stdio,

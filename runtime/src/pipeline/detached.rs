@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::{CallAnswer, Core, Refusal, call_run::CallWork, perform, request::Denial};
-use crate::record::PendingRecord;
+use crate::{record::PendingRecord, spans};
 
 /// The request that waits for the answer of a detached call.
 pub(super) struct WaitingRequest(Option<oneshot::Sender<Result<CallAnswer, Denial>>>);
@@ -28,7 +28,7 @@ pub(super) async fn detached(
     let (sender, answer) = oneshot::channel();
     let (core, pending) = (Arc::clone(core), pending.map(PendingRecord::detach));
     // Boxed, so that the spawn moves a pointer and not every stage.
-    tokio::spawn(Box::pin(async move {
+    tokio::spawn(Box::pin(spans::detached(async move {
         let recorder = core.audit.as_ref().zip(pending);
         let pending = recorder.map(|(recorder, pending)| recorder.resume(pending));
         let mut waiting = WaitingRequest(Some(sender));
@@ -37,7 +37,7 @@ pub(super) async fn detached(
         if let Some(keys) = &core.idempotency {
             keys.prune().await;
         }
-    }));
+    })));
     // A defect of the server may have ended the task after the handler ran.
     answer.await.unwrap_or_else(|_| Err(Denial::after_run(Refusal::ResultWithheld)))
 }

@@ -12,7 +12,7 @@ use crate::{
     message::Message,
     retry::{FullJitter, within},
     sandbox::{Executor, SandboxId},
-    spans::{CallPart, PartSpan},
+    spans::PartSpan,
     telemetry::ToolTelemetry,
     tool::{
         args::Args, call::Call, descriptor::Descriptor, error::ToolError, handler::Handler as Run,
@@ -93,7 +93,11 @@ async fn work(
         return unsandboxed(tool).into();
     }
     let run = HandlerRun { executor, handler, call: Arc::new(call), slot: Arc::new(slot), telemetry };
-    if tool.retry == 0 { run.attempt(arguments).await } else { run.attempts(&arguments).await }
+    if tool.retry == 0 {
+        run.attempt(arguments, &run.call.span).await
+    } else {
+        run.attempts(&arguments).await
+    }
 }
 
 fn cancelled_call(tool: &Descriptor) -> Reply {
@@ -116,9 +120,9 @@ impl HandlerRun<'_> {
         let mut number = 0;
         let attempt = || {
             number += 1;
-            let span = PartSpan::open(CallPart::Attempt(number));
+            let span = self.call.span.attempt(number);
             async move {
-                match span.run(self.attempt(arguments.clone())).await {
+                match self.attempt(arguments.clone(), &span).await {
                     Outcome::Done(reply) if reply.error.as_ref().is_some_and(ToolError::is_transient) => {
                         span.fail();
                         Err(reply)
@@ -136,19 +140,18 @@ impl HandlerRun<'_> {
         last.unwrap_or_else(Outcome::Done)
     }
 
-    /// Runs the handler once, on a task of its own, so that a panic or an endless loop affects nothing else.
-    async fn attempt(&self, arguments: Map<String, Value>) -> Outcome {
+    /// Runs the handler once, on a task of its own, so that a panic or an endless loop affects nothing else. The handler's own
+    /// spans are below `span`, on whichever thread it runs.
+    async fn attempt(&self, arguments: Map<String, Value>, span: &PartSpan) -> Outcome {
         let tool = self.call.descriptor;
         let (call, slot) = (Arc::clone(&self.call), Arc::clone(&self.slot));
         let args = Args::new(tool, arguments);
         let (executor, stops) = (self.executor, tool.may_repeat());
         let sandbox_id = executor.sandbox_id();
         let is_sandboxed = move || sandbox_id.is_none_or(SandboxId::is_here);
-        // The handler's own spans are below this one, on whichever thread it runs.
-        let span = PartSpan::current();
         let outcome = match self.handler {
             Run::Blocking(run) => {
-                let run = Arc::clone(run);
+                let (run, span) = (Arc::clone(run), span.clone());
                 let work = move || {
                     let _slot = slot;
                     span.enter(|| if is_sandboxed() { run(&call, args) } else { unsandboxed(tool).into() })

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     audit::{AuditHandle, RecordKind, RecordWriter, prefixed},
     registry::Definition,
-    spans::{CallPart, PartSpan},
+    spans::audit_commit,
     tool::{ask::Ask, descriptor::Audit, error::ToolError, output::Reply},
 };
 
@@ -223,11 +223,6 @@ impl<'a> PendingRecord<'a> {
             }
         }
     }
-}
-
-/// Waits for a record in a span of its own.
-fn audit_commit<F: Future>(written: F) -> impl Future<Output = F::Output> {
-    PartSpan::open(CallPart::AuditCommit).run(written)
 }
 
 /// A call that runs. Dropped before its outcome, it records that its client went away.

@@ -8,10 +8,16 @@ use std::sync::OnceLock;
 use opentelemetry::{
     Context,
     propagation::{Extractor, TextMapPropagator as _},
-    trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId as OtelTraceId, TraceState},
+    trace::{
+        Link, SpanBuilder, SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId as OtelTraceId,
+        TraceState,
+    },
 };
 #[cfg(feature = "otel")]
 use opentelemetry_sdk::propagation::BaggagePropagator;
+
+#[cfg(feature = "telemetry")]
+use super::SpanScope;
 
 /// The longest id of a request in a span, in bytes; the client chooses the id.
 #[cfg(feature = "telemetry")]
@@ -42,7 +48,7 @@ pub(crate) struct IncomingTrace {
     #[cfg(feature = "otel")]
     link: Option<SpanContext>,
     #[cfg(feature = "telemetry")]
-    span: OnceLock<tracing::Span>,
+    span: OnceLock<SpanScope>,
 }
 
 impl IncomingTrace {
@@ -72,31 +78,41 @@ impl IncomingTrace {
         None
     }
 
-    /// Returns the span of the request. The first round makes it with `make`.
+    /// Returns the span of the request. The first round makes it with `open`.
     #[cfg(feature = "telemetry")]
-    pub(crate) fn span(&self, make: impl FnOnce() -> tracing::Span) -> tracing::Span {
-        let made = self.span.get_or_init(|| {
-            let span = make();
-            #[cfg(feature = "otel")]
-            self.connect(&span);
-            span
-        });
-        made.clone()
+    pub(crate) fn span(&self, open: impl FnOnce() -> SpanScope) -> SpanScope {
+        self.span.get_or_init(open).clone()
     }
 
-    /// Gives a new span its parent and its links.
+    /// Starts the span as one that only the collector gets; `None` if all spans go through the subscriber.
     #[cfg(feature = "otel")]
-    fn connect(&self, span: &tracing::Span) {
-        use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+    pub(crate) fn exported(&self, builder: impl FnOnce() -> SpanBuilder) -> Option<SpanScope> {
+        super::exported::start(&self.parent, || {
+            let ambient = Context::map_current(|context| context.span().span_context().clone());
+            let links = self.link.iter().cloned().chain(Some(ambient).filter(SpanContext::is_valid));
+            let links: Vec<Link> = links.map(Link::with_context).collect();
+            SpanBuilder { links: (!links.is_empty()).then_some(links), ..builder() }
+        })
+        .map(SpanScope::Exported)
+    }
 
-        // Without a layer for OpenTelemetry, the span has neither.
-        let _ = span.set_parent(self.parent.clone());
-        if let Some(link) = &self.link {
-            span.add_link(link.clone());
+    /// Gives a new span of the subscriber its parent and its links.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn subscribed(&self, span: tracing::Span) -> SpanScope {
+        #[cfg(feature = "otel")]
+        {
+            use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+            // Without a layer for OpenTelemetry, the span has neither.
+            let _ = span.set_parent(self.parent.clone());
+            if let Some(link) = &self.link {
+                span.add_link(link.clone());
+            }
+            // A program that embeds the server may have a span for the HTTP request.
+            let ambient = tracing::Span::current().context().span().span_context().clone();
+            span.add_link(ambient);
         }
-        // A program that embeds the server may have a span for the HTTP request.
-        let ambient = tracing::Span::current().context().span().span_context().clone();
-        span.add_link(ambient);
+        SpanScope::Tracing(span)
     }
 }
 

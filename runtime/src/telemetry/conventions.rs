@@ -24,6 +24,9 @@ pub(crate) const ERROR_TYPE: &str = "error.type";
 /// The transport: [`PIPE`] or [`TCP`].
 pub(crate) const TRANSPORT: &str = "network.transport";
 
+/// The stage that refused a call: a name of our own.
+pub(crate) const DENIED_BY: &str = "candor.denied_by";
+
 /// The value of [`OPERATION_NAME`].
 pub(crate) const EXECUTE_TOOL: &str = "execute_tool";
 /// The value of [`TRANSPORT`] for stdio.

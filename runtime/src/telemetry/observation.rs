@@ -7,8 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tracing::Instrument as _;
-
 #[cfg(feature = "http")]
 use super::metrics::SessionCount;
 #[cfg(feature = "otel")]
@@ -137,7 +135,7 @@ pub(crate) struct Observation<'a> {
 impl Observation<'_> {
     /// Runs the work of the request in its span.
     pub(crate) fn run<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
-        work.instrument(self.span.tracing())
+        self.span.scope().run(work)
     }
 
     /// Ends the observation.

@@ -17,7 +17,11 @@ use std::{
 };
 
 use opentelemetry::{KeyValue, metrics::Meter, metrics::MeterProvider as _, trace::TracerProvider as _};
-use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider, trace::SdkTracerProvider};
+use opentelemetry_sdk::{
+    Resource,
+    metrics::SdkMeterProvider,
+    trace::{SdkTracer, SdkTracerProvider},
+};
 use tracing::{Level, Metadata};
 use tracing_subscriber::{Layer, Registry};
 
@@ -80,9 +84,14 @@ impl Otlp {
         Ok(Some(Self { traces, metrics, delivery }))
     }
 
+    /// Returns the tracer of the server's spans.
+    pub(crate) fn tracer(&self) -> Option<SdkTracer> {
+        self.traces.as_ref().map(|traces| traces.tracer(SCOPE))
+    }
+
     /// Returns the layer of the subscriber that turns spans into those of OpenTelemetry. It gets those that [`is_exported`] names.
     pub(crate) fn layer(&self) -> Option<SpanLayer> {
-        let tracer = self.traces.as_ref()?.tracer(SCOPE);
+        let tracer = self.tracer()?;
         let layer = tracing_opentelemetry::layer::<Registry>()
             .with_tracer(tracer)
             .with_level(false)

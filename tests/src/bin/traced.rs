@@ -6,7 +6,9 @@ use std::{
 };
 
 use candor::{Call, Server, ToolError, mcp_tool, tools};
+use opentelemetry::trace::TraceContextExt as _;
 use tracing::Instrument as _;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// Open a span, and another one on a thread of the handler's own.
 #[mcp_tool(read_only, closed_world, public)]
@@ -37,8 +39,30 @@ fn fails() -> Result<&'static str, ToolError> {
     Err(ToolError::new("no"))
 }
 
+/// Store a value once.
+#[mcp_tool(additive, closed_world, public, idempotency_key = "optional")]
+fn keyed() -> &'static str {
+    "ok"
+}
+
+/// Return the trace and the span that a request to another service continues.
+#[mcp_tool(read_only, closed_world, public)]
+async fn pass_on() -> String {
+    let span = tracing::Span::current();
+    span.set_attribute("traced.note", "passed on");
+    let context = span.context();
+    let span = context.span();
+    format!("{} {}", span.span_context().trace_id(), span.span_context().span_id())
+}
+
+/// Say what a wipe removes.
+#[mcp_tool(read_only, closed_world, public)]
+fn plan() -> &'static str {
+    tracing::info_span!("plan").in_scope(|| "everything")
+}
+
 /// Ask first.
-#[mcp_tool(destructive, idempotent, closed_world, public)]
+#[mcp_tool(destructive, idempotent, closed_world, public, preview = plan)]
 fn wipe() -> &'static str {
     "ok"
 }
@@ -53,5 +77,7 @@ fn baggage() -> String {
 }
 
 fn main() -> ExitCode {
-    Server::new("traced", "3.2.1").tools(tools![open_spans, open_span, unsteady, fails, wipe, baggage]).main()
+    Server::new("traced", "3.2.1")
+        .tools(tools![open_spans, open_span, unsteady, fails, keyed, pass_on, wipe, baggage])
+        .main()
 }

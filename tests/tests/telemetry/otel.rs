@@ -95,6 +95,29 @@ async fn otel_span_of_a_call_follows_the_conventions_and_continues_the_trace_of_
 }
 
 #[tokio::test]
+async fn otel_handler_passes_its_span_on_and_describes_it() {
+    let collector = Collector::start(Behaviour::Takes).await;
+    let mut server = start(&collector.url(), &[]);
+    let traceparent = format!("00-{TRACE}-{PARENT}-01");
+    let reply = answer(&mut server, &call(1, "pass_on", &[("traceparent", &traceparent)])).await;
+    let handler = collector.span("handler").await;
+    assert_eq!(reply["result"]["content"][0]["text"], format!("{TRACE} {}", handler.id), "{reply}");
+    assert_eq!(attribute(&handler, "traced.note"), Some("passed on"));
+    assert_eq!(handler.parent, collector.span("tools/call pass_on").await.id);
+}
+
+#[tokio::test]
+async fn otel_call_that_outlives_its_request_is_part_of_its_trace() {
+    let collector = Collector::start(Behaviour::Takes).await;
+    let mut server = start(&collector.url(), &[]);
+    let key = "a-key-of-16-characters";
+    answer(&mut server, &call(1, "keyed", &[("io.github.candor-mcp/idempotency-key", key)])).await;
+    let request = collector.span("tools/call keyed").await;
+    assert_eq!(collector.span("handler").await.parent, request.id);
+    assert_eq!(collector.span("audit commit").await.parent, request.id);
+}
+
+#[tokio::test]
 async fn otel_spans_tell_errors_of_the_server_from_mistakes_of_the_caller() {
     let collector = Collector::start(Behaviour::Takes).await;
     let mut server =
@@ -155,6 +178,9 @@ async fn otel_confirmation_handler_and_audit_commit_are_parts_of_the_call() {
     let state = question["result"]["requestState"].clone();
     let done = answer(&mut server, &request_line(2, params(state, accepted))).await;
     assert_eq!(done["result"]["content"][0]["text"], "ok", "{done}");
+    let is_of_confirmation = |spans: &[SeenSpan], plan: &SeenSpan| {
+        spans.iter().any(|span| span.name == "confirmation" && span.id == plan.parent)
+    };
     wait_until(async || {
         let spans = collector.spans();
         let calls: Vec<_> = spans.iter().filter(|span| span.name == "tools/call wipe").collect();
@@ -164,6 +190,7 @@ async fn otel_confirmation_handler_and_audit_commit_are_parts_of_the_call() {
         };
         calls.len() == 2
             && calls.iter().all(|call| has(call, "confirmation"))
+            && spans.iter().any(|plan| plan.name == "plan" && is_of_confirmation(&spans, plan))
             && calls.iter().filter(|call| has(call, "handler") && has(call, "audit commit")).count() == 1
     })
     .await;
