@@ -90,19 +90,19 @@ impl ThreadWatch {
 
     /// Reports the pending threads that have not ended.
     pub(crate) fn report(&self) {
+        // Held until every thread is in one of the two lists again: one that is in neither would be overlooked.
+        let mut left = lock(&self.left);
         let pending = std::mem::take(&mut *lock(&self.pending));
         if pending.is_empty() {
             return;
         }
         let alive = threads::sandboxed();
         for thread in pending.into_iter().filter_map(|thread| thread.if_alive(&alive)) {
-            let mut left = lock(&self.left);
             let is_new = !left.iter().any(|other| other.key() == thread.key());
-            left.push(thread.clone());
-            drop(left);
             if is_new {
                 stderr::line(format_args!("warning: {}", thread.message()));
             }
+            left.push(thread);
         }
     }
 
@@ -130,7 +130,10 @@ impl ThreadWatch {
     pub(crate) fn certain(&self) -> Vec<LeftThread> {
         let deadline = Instant::now() + GRACE;
         loop {
-            let all: Vec<_> = lock(&self.pending).iter().chain(lock(&self.left).iter()).cloned().collect();
+            let all: Vec<_> = {
+                let left = lock(&self.left);
+                lock(&self.pending).iter().chain(left.iter()).cloned().collect()
+            };
             let certain: Vec<_> = all.into_iter().filter(|thread| thread.is_certain).collect();
             if certain.is_empty() {
                 return certain;
