@@ -27,6 +27,7 @@ mod progress;
 mod render;
 mod replica;
 mod serve;
+mod serving;
 mod signals;
 mod size;
 mod state_key;
