@@ -43,7 +43,7 @@ impl LineClient {
         let read: Box<dyn AsyncRead + Send + Unpin> = Box::new(read);
         let read = BufReader::new(read).lines();
         let mut client = Self { read, write: Box::new(write), revision, reactions, tasks, last_id: 0 };
-        // Since 2026-07-28 there is no handshake.
+        // Revisions from 2026-07-28 on have no handshake.
         if revision.is_legacy() {
             let params = json!({
                 "protocolVersion": revision.as_str(),

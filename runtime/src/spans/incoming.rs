@@ -98,6 +98,7 @@ impl IncomingTrace {
 
     /// Gives a new span of the subscriber its parent and its links.
     #[cfg(feature = "telemetry")]
+    #[cfg_attr(not(feature = "otel"), expect(clippy::unused_self, reason = "parents and links need `otel`"))]
     pub(crate) fn subscribed(&self, span: tracing::Span) -> SpanScope {
         #[cfg(feature = "otel")]
         {

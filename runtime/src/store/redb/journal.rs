@@ -36,7 +36,7 @@ pub(super) struct JournalId {
 pub(super) struct JournalContent {
     /// Each key in its last state.
     pub(super) rows: JournalRows,
-    /// The time of the last frame, in milliseconds since 1970. It is 0 if there is no frame.
+    /// The time of the last frame, in milliseconds since 1970; 0 before the first frame.
     pub(super) last_time: u64,
     /// Whether the end is a frame that was not written to its end.
     pub(super) is_torn: bool,
