@@ -53,6 +53,16 @@ impl Message {
         message
     }
 
+    /// Adds another message as the reason, with what it says to type next.
+    pub(crate) fn because(self, reason: &Self) -> Self {
+        let notes = [Some(&reason.fact), reason.note.as_ref()].into_iter().flatten();
+        let message = notes.fold(self, |message, note| message.note(note.clone()));
+        match &reason.help {
+            Some(help) => message.help(help.clone()),
+            None => message,
+        }
+    }
+
     /// Says what to type next, unless the message already does.
     pub(crate) fn or_help(self, help: &'static str) -> Self {
         if self.help.is_some() { self } else { self.help(help) }

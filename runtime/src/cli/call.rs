@@ -84,7 +84,7 @@ impl CallArgs {
         };
         let runtime = match start_runtime(&mut Builder::new_current_thread()) {
             Ok(runtime) => runtime,
-            Err(error) => return fail(&error),
+            Err(error) => return fail(&Message::failure("the command cannot wait", &error)),
         };
         match runtime.block_on(self.ask(&outline, arguments, child)) {
             Ok(code) => code,
@@ -229,7 +229,7 @@ impl CallArgs {
 }
 
 fn cannot_start(error: &std::io::Error) -> Message {
-    Message::new(format!("this program cannot be started as a server: {error}"))
+    Message::failure("this program cannot be started as a server", error)
 }
 
 /// Reads the value of `--json`.

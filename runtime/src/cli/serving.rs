@@ -116,7 +116,7 @@ pub(super) async fn over_http(
     reopen_audit: impl Fn() + Send + 'static,
 ) -> Result<Shutdown, Message> {
     let (address, connections) = (config.address, config.limits.connections);
-    let bind_error = |error| Message::new(format!("the server cannot listen at {address}: {error}"));
+    let bind_error = |error| Message::failure(&format!("the server cannot listen at {address}"), &error);
     let background = service.background().clone();
     // Before the port is open, so that no signal ends a process that clients can see.
     let signals = Signals::install().map_err(|error| connection_error(&error))?;
@@ -150,5 +150,5 @@ pub(super) async fn over_http(
 }
 
 fn connection_error(error: &std::io::Error) -> Message {
-    Message::new(format!("the connection broke: {error}"))
+    Message::failure("the connection broke", error)
 }

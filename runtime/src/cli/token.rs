@@ -166,7 +166,7 @@ fn read(path: &Path) -> Result<Vec<KeyEntry>, Message> {
 }
 
 fn read_error(path: &Path, error: &io::Error) -> Message {
-    Message::new(format!("the token file `{}` cannot be read: {error}", path.display()))
+    Message::failure(&format!("the token file `{}` cannot be read", path.display()), error)
 }
 
 fn parse_error(path: &Path, error: &KeyFileError) -> Message {
@@ -181,7 +181,7 @@ fn change(path: &Path, change: impl FnOnce(&str) -> Result<String, KeyFileError>
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write_error = |error: io::Error| {
-        Message::new(format!("the token file `{}` cannot be written: {error}", path.display()))
+        Message::failure(&format!("the token file `{}` cannot be written", path.display()), &error)
     };
     let _lock = lock(folder).map_err(write_error)?;
     let old = match fs::read_to_string(path) {

@@ -66,7 +66,9 @@ impl HandlerRuntime {
         }
         let runtime = match start_runtime(&mut builder) {
             Ok(runtime) => runtime,
-            Err(error) => return drop(started.send(Err(Message::new(error.to_string())))),
+            Err(error) => {
+                return drop(started.send(Err(Message::failure("no runtime can be started", &error))));
+            }
         };
         let handle = runtime.handle().clone();
         let blocking = BlockingThreads::new(thread_name(profile), handle.clone(), sandbox_id);
@@ -173,7 +175,7 @@ impl LazyRuntime {
     fn report_failure(&self, words: &str, reason: &Message) {
         if !self.failed.swap(true, Ordering::Relaxed) {
             let message = Message::new(format!("threads of {words} tools cannot be started"))
-                .note(reason.to_string())
+                .because(reason)
                 .note("calls of these tools do not run until they can");
             stderr::line(format_args!("error: {message}"));
         }
@@ -242,7 +244,7 @@ impl Restriction {
             while let Err(reason) = self.rules.restrict() {
                 if !is_reported {
                     let message = Message::new("a thread of a sandbox cannot be restricted")
-                        .note(reason.to_string())
+                        .because(&reason)
                         .note("it runs nothing until it is");
                     stderr::line(format_args!("error: {message}"));
                 }

@@ -59,6 +59,18 @@ async fn assert_no_lie_succeeds(server: &HttpServer, folder: &Path) {
 }
 
 #[test]
+fn call_without_descriptors_says_what_to_type() {
+    for limit in 6..30 {
+        let output =
+            limited(env!("CARGO_BIN_EXE_fixture"), limit).args(["call", "add", "a=1", "b=2"]).output();
+        let output = output.expect("a shell");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let is_answered = output.status.success() && output.stdout == b"3\n";
+        assert!(is_answered || stderr.contains("`ulimit -n 4096`"), "{limit}: {:?} {stderr}", output.status);
+    }
+}
+
+#[test]
 fn start_without_descriptors_says_what_to_type_and_leaves_nothing_in_the_way() {
     // The second one makes its state before it serves, in a runtime of its own; the third one must have a log.
     let programs = [env!("CARGO_BIN_EXE_scarce"), env!("CARGO_BIN_EXE_pools"), env!("CARGO_BIN_EXE_ledger")];

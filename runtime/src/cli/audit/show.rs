@@ -63,7 +63,7 @@ impl Show {
             match read.and_then(|()| out.flush()) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(ExitCode::from(DONE)),
-                Err(error) => return Err(Message::new(format!("the log cannot be read: {error}"))),
+                Err(error) => return Err(Message::failure("the log cannot be read", &error)),
             }
             if !self.follow {
                 break;

@@ -89,7 +89,7 @@ impl Verify {
         let mut all = Vec::new();
         for file in &self.checkpoints {
             let bytes = std::fs::read(file)
-                .map_err(|error| Message::new(format!("`{}` cannot be read: {error}", shown(file))))?;
+                .map_err(|error| Message::failure(&format!("`{}` cannot be read", shown(file)), &error))?;
             let checkpoints = exported(&String::from_utf8_lossy(&bytes));
             if checkpoints.is_empty() {
                 return Err(Message::new(format!("found no checkpoint in `{}`", shown(file))));

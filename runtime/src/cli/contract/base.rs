@@ -58,7 +58,8 @@ impl ContractSource {
         let text = match &self {
             Self::Url(url) => return listing(url),
             Self::File(path) => fs::read_to_string(path).map_err(|error| {
-                let message = Message::new(format!("the lock {} cannot be read: {error}", path.display()));
+                let message =
+                    Message::failure(&format!("the lock {} cannot be read", path.display()), &error);
                 Uncompared {
                     id: "lock-unreadable",
                     message: message
