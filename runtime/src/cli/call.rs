@@ -125,13 +125,14 @@ impl CallArgs {
         let answer = client.call(&self.tool, arguments, self.idempotency_key.as_deref()).await;
         bar.erase();
         client.close().await;
-        wait_for_exit(&mut child).await;
+        let status = wait_for_exit(&mut child).await;
         Ok(match answer {
             Ok(answer) => self.print(&answer),
+            // A code of 0 means that the server did not answer.
+            Err(unanswered) if unanswered.code == 0 => fail(&self.outcome_unknown(&unanswered, &status)),
             Err(refused) => {
-                let code = fail(&self.explain(outline, &listed, &refused));
-                // A code of 0 means that the server did not answer.
-                if refused.code == 0 { code } else { ExitCode::from(FAILED) }
+                fail(&self.explain(outline, &listed, &refused));
+                ExitCode::from(FAILED)
             }
         })
     }
@@ -184,6 +185,17 @@ impl CallArgs {
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         Ok(command)
+    }
+
+    /// Says that the server ended, or did not speak the protocol, while the call may have run.
+    fn outcome_unknown(&self, unanswered: &CallError, status: &str) -> Message {
+        let message = Message::new(format!("the server did not answer: {}{status}", unanswered.message))
+            .note(format!("tool `{}` may have run", self.tool));
+        message.help(if self.idempotency_key.is_some() {
+            "repeat this command with the same key: the call does not run a second time"
+        } else {
+            "look for its effect before you repeat this command; `audit show` prints what was recorded"
+        })
     }
 
     /// The server's refusal, with advice that fits this command.

@@ -8,7 +8,10 @@ use std::{
 };
 
 use candor::Revision;
-use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt},
+};
 
 fn fixture(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fixture"));
@@ -118,6 +121,29 @@ fn call_of_a_server_that_cannot_start_says_how_it_ended() {
     assert!(
         stderr.ends_with("error: the server did not answer: the connection was closed (exit status: 2)\n"),
         "{stderr}"
+    );
+}
+
+#[test]
+fn call_whose_server_is_killed_says_that_it_may_have_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let socket = UnixListener::bind(&path).unwrap();
+    let mut call = fixture(&["call", "wait", &format!("socket={}", path.display())]);
+    let call = call.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // The handler runs.
+    let _connection = socket.accept().unwrap();
+    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", call.id())).unwrap();
+    let server = Pid::from_raw(children.trim().parse().expect("one child")).unwrap();
+    kill_process(server, Signal::KILL).unwrap();
+    let output = call.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        stderr,
+        "error: the server did not answer: the connection was closed (signal: 9 (SIGKILL))\n\
+         note: tool `wait` may have run\n\
+         help: look for its effect before you repeat this command; `audit show` prints what was recorded\n"
     );
 }
 
