@@ -218,7 +218,7 @@ impl<'a> PendingRecord<'a> {
             Ok(()) => Ok(Some(in_flight)),
             Err(_) => {
                 // The log may take the intent later.
-                in_flight.end("not_run");
+                in_flight.end("not_run", RecordKind::NotRun);
                 Err(NotRun)
             }
         }
@@ -239,7 +239,7 @@ pub(crate) struct InFlightRecord<'a> {
 impl InFlightRecord<'_> {
     /// Records that the call does not run after all.
     pub(crate) fn not_run(mut self) {
-        self.end("not_run");
+        self.end("not_run", RecordKind::NotRun);
     }
 
     /// Records that the tool asked its client something: the call begins anew with the answers.
@@ -278,14 +278,14 @@ impl InFlightRecord<'_> {
     }
 
     /// Records an end without a result.
-    fn end(&mut self, status: &'static str) {
+    fn end(&mut self, status: &'static str, kind: fn(u128) -> RecordKind) {
         let Some(identity) = self.identity.take() else { return };
         let duration = self.start.elapsed();
         if let Some(details) = self.read.take() {
             let end = ReadEnd { status, reason: None, duration, result: None };
             return self.log.note_read(ReadCall { identity, details, end });
         }
-        let (kind, is_required) = (RecordKind::Outcome(identity.call), self.class == Audit::Required);
+        let (kind, is_required) = (kind(identity.call), self.class == Audit::Required);
         self.log.note(kind, is_required, move |record| {
             identity.write_outcome(status, duration, record, |_| {});
         });
@@ -294,6 +294,6 @@ impl InFlightRecord<'_> {
 
 impl Drop for InFlightRecord<'_> {
     fn drop(&mut self) {
-        self.end("client_gone");
+        self.end("client_gone", RecordKind::Outcome);
     }
 }

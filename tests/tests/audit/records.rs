@@ -225,6 +225,25 @@ async fn concealed_tool_is_refused_without_waiting_for_the_disk() {
 }
 
 #[tokio::test]
+async fn records_left_out_are_told_by_a_server_that_stops_before_it_writes_again() {
+    let disk = Disk::faulty();
+    let recorded = Recorded::new(disk.clone());
+    let mut client = RawClient::initialized(recorded.service.clone()).await;
+    disk.set_full(true);
+    for _ in 0..5 {
+        client.call("write_down", json!({})).await;
+    }
+    disk.set_full(false);
+    recorded.service.stop_audit();
+    let (code, report) = log::verified(LEDGER, &recorded.log, &[]);
+    assert_eq!((code, &report["stopped"]), (Some(0), &json!(true)), "{report}");
+    // Of each call two records are left out: that it was about to run, and that it did not run.
+    assert_eq!(report["left_out"], 10, "{report}");
+    let required = json!({"intents": 5, "outcomes": 0, "others": 0, "unknown": 0});
+    assert_eq!(report["left_out_required"], required, "{report}");
+}
+
+#[tokio::test]
 async fn records_left_out_say_which_of_them_were_required() {
     let disk = Disk::faulty();
     let recorded = Recorded::new(disk.clone());

@@ -26,12 +26,13 @@ impl LeftOut {
     pub(super) fn count(&mut self, record: &QueuedRecord) {
         self.records += 1;
         if record.is_required {
-            let counter = match record.kind {
-                RecordKind::Intent(_) => &mut self.intents,
-                RecordKind::Outcome(_) => &mut self.outcomes,
-                RecordKind::Other => &mut self.others,
-            };
-            *counter += 1;
+            match record.kind {
+                RecordKind::Intent(_) => self.intents += 1,
+                RecordKind::Outcome(_) => self.outcomes += 1,
+                // No result was withheld.
+                RecordKind::NotRun(_) => {}
+                RecordKind::Other => self.others += 1,
+            }
         }
     }
 

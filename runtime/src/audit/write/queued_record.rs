@@ -9,6 +9,8 @@ use super::record::RecordWriter;
 pub(crate) enum RecordKind {
     Intent(u128),
     Outcome(u128),
+    /// The outcome of a call that did not run.
+    NotRun(u128),
     Other,
 }
 

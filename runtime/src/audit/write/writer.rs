@@ -69,7 +69,7 @@ impl LogWriter {
                 WriterTask::Stop => break,
             }
         }
-        let counted = self.record_left_out(queue).and_then(|()| self.record_denials(queue, true));
+        let counted = self.record_left_out(queue, true).and_then(|()| self.record_denials(queue, true));
         let mut record = RecordWriter::of("server");
         record.text("event", "stop").number("at_work", self.in_flight.len() as u64);
         let _ = counted.and_then(|()| self.write(&[QueuedRecord::of_server(record)]));
@@ -120,15 +120,25 @@ impl LogWriter {
 
     fn turn(&mut self, batch: &mut Vec<QueuedRecord>, queue: &WriterQueue) {
         self.commit(batch, queue);
-        let counted = self.record_left_out(queue).and_then(|()| self.record_denials(queue, false));
+        let counted = self.record_left_out(queue, false).and_then(|()| self.record_denials(queue, false));
         if let Err(error) = counted.and_then(|()| self.settle(false, queue)) {
             self.fail(&error, queue);
         }
     }
 
-    /// Records how many records were left out, once the disk has space.
-    fn record_left_out(&mut self, queue: &WriterQueue) -> Result<(), WriteError> {
-        if self.health != LogHealth::Up {
+    /// Whether counts are recorded: once the disk has space, and in any case when the log `ends`. A log whose end was written
+    /// must not hide them.
+    fn may_record_counts(&self, ends: bool) -> bool {
+        match self.health {
+            LogHealth::Up => true,
+            LogHealth::Low => ends,
+            LogHealth::Failed => false,
+        }
+    }
+
+    /// Records how many records were left out.
+    fn record_left_out(&mut self, queue: &WriterQueue, ends: bool) -> Result<(), WriteError> {
+        if !self.may_record_counts(ends) {
             return Ok(());
         }
         let left_out = queue.take_left_out();
@@ -141,7 +151,7 @@ impl LogWriter {
 
     /// Records how many denials were only counted.
     fn record_denials(&mut self, queue: &WriterQueue, ends: bool) -> Result<(), WriteError> {
-        if self.health != LogHealth::Up {
+        if !self.may_record_counts(ends) {
             return Ok(());
         }
         let counted = queue.denials.take(ends);
@@ -201,7 +211,9 @@ impl LogWriter {
                 for record in &*batch {
                     match record.kind {
                         RecordKind::Intent(call) => _ = self.in_flight.insert(call),
-                        RecordKind::Outcome(call) => _ = self.in_flight.remove(&call),
+                        RecordKind::Outcome(call) | RecordKind::NotRun(call) => {
+                            self.in_flight.remove(&call);
+                        }
                         RecordKind::Other => {}
                     }
                 }
@@ -240,7 +252,9 @@ impl LogWriter {
                 || match record.kind {
                     RecordKind::Intent(call) => low || !begun.insert(call),
                     // If its intent was left out, the log holds nothing of the call.
-                    RecordKind::Outcome(call) => !self.in_flight.contains(&call) && !begun.contains(&call),
+                    RecordKind::Outcome(call) | RecordKind::NotRun(call) => {
+                        !self.in_flight.contains(&call) && !begun.contains(&call)
+                    }
                     RecordKind::Other => low && !record.is_required,
                 }
         };
