@@ -66,6 +66,12 @@ impl FakeApi {
         Self { address, requests }
     }
 
+    /// A service that has ended: its address refuses connections.
+    pub(crate) fn ended() -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        Self { address, requests: Arc::default() }
+    }
+
     /// Returns the address for `--api`.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/v1", self.address)

@@ -90,7 +90,7 @@ fn retry_after_can_be_a_date() {
 
 #[test]
 fn service_that_cannot_be_reached_is_a_transient_error_with_its_cause() {
-    let error = current_weather(&connect(&FakeApi::start([])), "Bern").unwrap_err();
+    let error = current_weather(&connect(&FakeApi::ended()), "Bern").unwrap_err();
     assert!(error.is_transient());
     assert!(error.message().starts_with("the weather service cannot be reached: "), "{error}");
     assert!(error.message().contains("Connection refused"), "{error}");
