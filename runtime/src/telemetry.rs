@@ -24,6 +24,8 @@ mod off;
 mod otlp;
 #[cfg(feature = "telemetry")]
 mod span;
+#[cfg(all(feature = "cli", feature = "telemetry"))]
+mod target;
 #[cfg(feature = "telemetry")]
 mod watched;
 

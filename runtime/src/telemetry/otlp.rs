@@ -32,6 +32,7 @@ use self::{
     delivery::Delivery,
     settings::{Destination, Signal, unsupported_compression, unsupported_protocol, variable},
 };
+use super::target::crate_of;
 use crate::{about::About, message::Message, spans, stderr};
 
 /// How long the end of the process waits for the last spans and metrics.
@@ -149,13 +150,14 @@ impl Otlp {
 
 /// Whether a span or an event goes to the collector: the server's spans, and the program's own down to `info`.
 pub(super) fn is_exported(metadata: &Metadata<'_>) -> bool {
-    let target = metadata.target();
-    let root = target.split("::").next().unwrap_or(target);
-    if *metadata.level() > Level::INFO || EXCLUDED.contains(&root) {
+    if *metadata.level() > Level::INFO {
         return false;
     }
-    // The server's log says the same as its spans.
-    root != SCOPE || (metadata.is_span() && target == spans::TARGET)
+    match crate_of(metadata) {
+        // The server's log says the same as its spans.
+        SCOPE => metadata.is_span() && metadata.target() == spans::TARGET,
+        made_by => !EXCLUDED.contains(&made_by),
+    }
 }
 
 /// Describes the server to the collector. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` have precedence.

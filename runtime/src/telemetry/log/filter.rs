@@ -3,6 +3,8 @@
 use tracing::{Level, Metadata, level_filters::LevelFilter};
 use tracing_subscriber::filter::Targets;
 
+use super::super::target::crate_of;
+
 /// Crates whose lines repeat what clients send: their lines below `warn` are never written, and of the others only the place
 /// in their code.
 const REPEATING: [&str; 4] = ["rmcp", "hyper", "hyper_util", "axum"];
@@ -53,6 +55,5 @@ fn errors_of_libraries(targets: Targets, level: LevelFilter) -> Targets {
 
 /// Returns whether the event may repeat what a client sent.
 pub(super) fn repeats(metadata: &Metadata<'_>) -> bool {
-    let target = metadata.target().split("::").next().unwrap_or_default();
-    REPEATING.contains(&target)
+    REPEATING.contains(&crate_of(metadata))
 }

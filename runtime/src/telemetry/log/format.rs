@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io::Write as _};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde::Serialize;
 use tracing::{
     Event, Level, Metadata,
@@ -39,7 +39,9 @@ impl LineForm {
 
 fn json(line: &mut Vec<u8>, event: &Event<'_>) {
     let metadata = event.metadata();
-    push(line, format_args!("{{\"timestamp\":\"{:.6}\"", Timestamp::now()));
+    line.extend_from_slice(b"{\"timestamp\":\"");
+    push_now(line);
+    line.push(b'"');
     let mut entries = JsonEntries(line);
     entries.add("level", metadata.level().as_str());
     event.record(&mut entries);
@@ -63,10 +65,14 @@ struct JsonEntries<'a>(&'a mut Vec<u8>);
 
 impl JsonEntries<'_> {
     fn add(&mut self, name: &str, value: impl Serialize) {
+        self.begin(name);
+        push_json(self.0, value);
+    }
+
+    fn begin(&mut self, name: &str) {
         self.0.push(b',');
         push_json(self.0, name);
         self.0.push(b':');
-        push_json(self.0, value);
     }
 }
 
@@ -92,14 +98,23 @@ impl Visit for JsonEntries<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.add(field.name(), format_args!("{value:?}"));
+        self.begin(field.name());
+        let start = self.0.len();
+        push(self.0, format_args!("\"{value:?}"));
+        if needs_escapes(&self.0[start + 1..]) {
+            let plain = String::from_utf8_lossy(&self.0[start + 1..]).into_owned();
+            self.0.truncate(start);
+            return push_json(self.0, plain);
+        }
+        self.0.push(b'"');
     }
 }
 
 fn text(line: &mut Vec<u8>, event: &Event<'_>) {
     let metadata = event.metadata();
     let (start, level, target) = (line.len(), padded(*metadata.level()), metadata.target());
-    push(line, format_args!("{:.6} {level} {target}:", Timestamp::now()));
+    push_now(line);
+    push(line, format_args!(" {level} {target}:"));
     event.record(&mut TextFields(line));
     escape_controls(line, start);
 }
@@ -173,9 +188,22 @@ fn escape_controls(line: &mut Vec<u8>, start: usize) {
     }
 }
 
+/// Appends the time in microseconds, as RFC 3339.
+fn push_now(line: &mut Vec<u8>) {
+    const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
+    // A buffer takes everything.
+    let _ = PRINTER.print_timestamp(&Timestamp::now(), line);
+}
+
 fn push(line: &mut Vec<u8>, text: impl fmt::Display) {
     // A value whose `Display` fails ends there; the rest of its line is written.
     let _ = write!(line, "{text}");
+}
+
+/// Whether JSON escapes a byte of this text.
+fn needs_escapes(text: &[u8]) -> bool {
+    // Without an early end, the compiler compares many bytes at once.
+    text.iter().fold(false, |found, byte| found | matches!(byte, 0..0x20 | b'"' | b'\\'))
 }
 
 /// Appends `value` as JSON.
