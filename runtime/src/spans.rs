@@ -27,5 +27,9 @@ pub(crate) const TARGET: &str = "candor::span";
 /// Returns whether the installed subscriber takes the server's spans.
 #[cfg(feature = "telemetry")]
 pub(crate) fn are_recorded() -> bool {
+    #[cfg(feature = "otel")]
+    if exported::has_tracer() {
+        return true;
+    }
     tracing::span_enabled!(target: TARGET, tracing::Level::INFO)
 }

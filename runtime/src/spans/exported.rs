@@ -21,6 +21,11 @@ pub(crate) fn export_to(tracer: SdkTracer) {
     let _ = TRACER.set(tracer);
 }
 
+/// Whether spans are sent without the subscriber.
+pub(super) fn has_tracer() -> bool {
+    TRACER.get().is_some()
+}
+
 /// Starts a span below that of `parent`, and returns a context with it; `None` if all spans go through the subscriber. The
 /// span ends with the last clone of the context, if it was not ended before.
 pub(super) fn start(parent: &Context, builder: impl FnOnce() -> SpanBuilder) -> Option<Context> {

@@ -79,7 +79,7 @@ fn open(facts: &RequestFacts<'_>, incoming: &IncomingTrace, tool: Option<&'stati
 }
 
 fn name(method: &'static str, tool: Option<&'static str>) -> Cow<'static, str> {
-    tool.map_or(Cow::Borrowed(method), |tool| Cow::Owned(format!("{method} {tool}")))
+    tool.map_or(Cow::Borrowed(method), |tool| Cow::Owned([method, " ", tool].concat()))
 }
 
 /// Opens the span in the subscriber.
