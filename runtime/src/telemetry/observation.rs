@@ -150,7 +150,8 @@ impl Observation<'_> {
         metrics.observe(facts.method, facts.tool, ending.end, duration);
         #[cfg(feature = "otel")]
         if let Some(instruments) = self.telemetry.instruments.get() {
-            instruments.observe(facts.method, self.telemetry.name(facts.tool), ending.end, duration);
+            let tool = facts.tool.zip(self.telemetry.name(facts.tool));
+            instruments.observe(facts.method, tool, ending.end, duration);
         }
         if let Some(by) = ending.denied_by {
             metrics.denied(by);

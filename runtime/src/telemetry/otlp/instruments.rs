@@ -1,14 +1,18 @@
 //! Records the server's metrics for the collector: the duration of each request, and the counters that `/metrics` shows.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use opentelemetry::{
     KeyValue,
-    metrics::{Histogram as DurationHistogram, Meter},
+    metrics::{BoundHistogram, Histogram as DurationHistogram, Meter},
 };
 
 use super::super::{
     McpMethod, RequestEnd, conventions as names,
+    ending::ERROR_TYPES,
     histogram::BOUNDS,
     metrics::{Metrics, ToolCounter},
 };
@@ -17,7 +21,18 @@ use super::super::{
 #[derive(Debug)]
 pub(in crate::telemetry) struct Instruments {
     duration: DurationHistogram<f64>,
+    /// In the registry's order.
+    tools: Vec<Series>,
+    /// Calls of tools that do not exist.
+    unknown: Series,
+    /// In the order of [`McpMethod::ALL`].
+    methods: Vec<Series>,
 }
+
+/// The durations of requests of one kind, by the type of their error. Bound to their attributes by the first request that ends
+/// in this way: a look-up by attributes would cost each call more than all other metrics.
+#[derive(Debug, Default)]
+struct Series([OnceLock<BoundHistogram<f64>>; ERROR_TYPES.len()]);
 
 impl Instruments {
     pub(in crate::telemetry) fn new(
@@ -67,28 +82,41 @@ impl Instruments {
             .with_description("Duration of a request from its arrival to its answer")
             .with_boundaries(BOUNDS[..BOUNDS.len() - 1].to_vec())
             .build();
-        Self { duration }
+        Self {
+            duration,
+            tools: metrics.tools.iter().map(|_| Series::default()).collect(),
+            unknown: Series::default(),
+            methods: McpMethod::ALL.iter().map(|_| Series::default()).collect(),
+        }
     }
 
-    /// Records a request that has ended. All attributes are fixed texts of the program.
+    /// Records a request that has ended. `tool` is the index and the name of the called tool.
     pub(in crate::telemetry) fn observe(
         &self,
         method: McpMethod,
-        tool: Option<&'static str>,
+        tool: Option<(usize, &'static str)>,
         end: RequestEnd,
         duration: Duration,
     ) {
-        let mut attributes = [const { None }; 4];
-        attributes[0] = Some(KeyValue::new(names::METHOD_NAME, method.as_str()));
-        if method == McpMethod::ToolsCall {
-            attributes[1] = Some(KeyValue::new(names::OPERATION_NAME, names::EXECUTE_TOOL));
-        }
-        attributes[2] = tool.map(|tool| KeyValue::new(names::TOOL_NAME, tool));
-        // A code is the caller's mistake or an error of the server; only the latter has a type.
-        let is_mistake = matches!(end, RequestEnd::Error(code) if !names::is_server_error(code));
-        let name = if is_mistake { names::STATUS_CODE } else { names::ERROR_TYPE };
-        attributes[3] = end.error_type().map(|error| KeyValue::new(name, error));
-        let attributes: Vec<KeyValue> = attributes.into_iter().flatten().collect();
-        self.duration.record(duration.as_secs_f64(), &attributes);
+        let (series, name) = match (method, tool) {
+            (McpMethod::ToolsCall, Some((index, name))) => (&self.tools[index], Some(name)),
+            (McpMethod::ToolsCall, None) => (&self.unknown, None),
+            (method, _) => (&self.methods[method as usize], None),
+        };
+        let bind = || self.duration.bind(&attributes(method, name, end));
+        series.0[end.error_index()].get_or_init(bind).record(duration.as_secs_f64());
     }
+}
+
+/// Describes the requests of one series. All attributes are fixed texts of the program.
+fn attributes(method: McpMethod, tool: Option<&'static str>, end: RequestEnd) -> Vec<KeyValue> {
+    let operation = (method == McpMethod::ToolsCall).then_some(names::EXECUTE_TOOL);
+    // A code is the caller's mistake or an error of the server; only the latter has a type.
+    let is_mistake = matches!(end, RequestEnd::Error(code) if !names::is_server_error(code));
+    let end_name = if is_mistake { names::STATUS_CODE } else { names::ERROR_TYPE };
+    let of = |name, value: Option<&'static str>| value.map(|value| KeyValue::new(name, value));
+    let method = of(names::METHOD_NAME, Some(method.as_str()));
+    let operation = of(names::OPERATION_NAME, operation);
+    let attributes = [method, operation, of(names::TOOL_NAME, tool), of(end_name, end.error_type())];
+    attributes.into_iter().flatten().collect()
 }
