@@ -245,12 +245,31 @@ pub mod __private {
         state::{InClosedWorld, InReadOnly, Network, Plain, State, Write, WriteAndNetwork},
     };
 
-    /// Installs the log that `serve` installs by default. For the benchmark of its lines.
-    #[cfg(all(feature = "cli", feature = "telemetry"))]
-    pub fn install_log() -> bool {
-        use crate::telemetry::log::{LineFilter, LineForm, install};
+    /// Installs the log that `serve` installs by default, and sends spans and metrics to `endpoint` if there is one. For the
+    /// benchmark of both.
+    #[cfg(all(feature = "cli", feature = "otel"))]
+    pub fn install_telemetry(service: &crate::Service, endpoint: Option<&str>) -> bool {
+        use crate::{
+            about::About,
+            spans,
+            telemetry::{
+                Otlp,
+                log::{LineFilter, LineForm, install},
+            },
+        };
 
-        install(LineForm::Json, LineFilter::of_level(tracing::level_filters::LevelFilter::INFO), None)
+        let name = "benchmark".to_owned();
+        let about = About { name, version: String::new(), title: None, instructions: None, logging: false };
+        let otlp = endpoint.and_then(|to| Otlp::start(Some(to), &about, None).ok().flatten());
+        let filter = LineFilter::of_level(tracing::level_filters::LevelFilter::INFO);
+        let is_installed = install(LineForm::Json, filter, otlp.as_ref().and_then(Otlp::layer));
+        if let Some(otlp) = otlp {
+            service.export_metrics(&otlp);
+            otlp.tracer().into_iter().for_each(spans::export_to);
+            // The export lasts as long as the process.
+            std::mem::forget(otlp);
+        }
+        is_installed
     }
 
     /// The outcome of a handler that did not fail.

@@ -1,10 +1,10 @@
 //! Measures a call whose line is written beside one whose line is not, a call whose span and metrics go to a collector as well,
 //! and the text of the metrics of a thousand tools: `cargo bench -p candor-tests --bench telemetry`.
 //!
-//! Both sides of the rows *in process* are processes whose client and server share a pipe in memory; one of them has the log of
-//! `serve`. The rows *processes* are servers on stdio with the flags of `serve`, one of which sends to a collector in this process.
-//! All lines go into a pipe that this process reads, as a host does. The argument `otlp SECONDS` after `--` calls the server that
-//! sends for a time, for a profiler.
+//! Both sides of the rows *in process* are processes whose client and server share a thread and a pipe in memory, so that no call
+//! waits for another core to wake up; one of them has the log of `serve`. The rows *processes* are servers on stdio with the flags
+//! of `serve`. Spans and metrics go to a collector in this process, and all lines into a pipe that it reads, as a host does. The
+//! argument `otlp SECONDS` after `--` calls the server that sends for a time, for a profiler.
 
 use std::{
     io::{self, BufRead as _, BufReader, PipeReader, Read as _, Write as _},
@@ -44,20 +44,22 @@ fn main() {
         return;
     }
     if let Some(at) = arguments.iter().position(|argument| argument == "turns") {
-        take_turns(arguments.get(at + 1).is_some_and(|lines| lines == "with-lines"))
-            .expect("its pipes are open");
+        take_turns(&arguments[at + 1..]).expect("its pipes are open");
         return;
     }
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let text = runtime.block_on(metrics_of_a_thousand_tools());
     println!("metrics of 1000 tools    {:9.1} µs", text.median());
-    in_process();
-    processes();
+    let collector = Collector::start();
+    in_process("with lines", &["with-lines"]);
+    in_process("with lines, OTLP", &["with-lines", &collector.endpoint()]);
+    processes(&collector);
+    println!("the collector took {} requests", collector.requests.load(Ordering::Relaxed));
 }
 
-/// Measures servers in the processes of their clients, one of which has the log.
-fn in_process() {
-    let mut sides = [Side::start("with lines", "with-lines"), Side::start("without lines", "without")];
+/// Measures servers in the processes of their clients, one of which has telemetry.
+fn in_process(name: &'static str, telemetry: &[&str]) {
+    let mut sides = [Side::start(name, telemetry), Side::start("without lines", &[])];
     for side in &mut sides {
         (0..4).for_each(|_| _ = side.turn());
     }
@@ -80,12 +82,13 @@ struct Side {
 }
 
 impl Side {
-    fn start(name: &'static str, lines: &str) -> Self {
+    fn start(name: &'static str, telemetry: &[&str]) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         let (stderr, for_process) = io::pipe().expect("a pipe");
         read_all(stderr);
         command
-            .args(["--bench", "turns", lines])
+            .args(["--bench", "turns"])
+            .args(telemetry)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(for_process);
@@ -110,11 +113,16 @@ impl Side {
     }
 }
 
-/// Calls a server of this process: a turn for each byte of stdin, whose durations go to stdout.
-fn take_turns(with_lines: bool) -> io::Result<()> {
-    assert!(!with_lines || candor::__private::install_log(), "no other log is installed");
-    let runtime = tokio::runtime::Runtime::new()?;
-    let mut client = runtime.block_on(BenchClient::declared(declared::server(Sandbox::Off)));
+/// Calls a server of this process: a turn for each byte of stdin, whose durations go to stdout. `telemetry` is `with-lines` and
+/// the address of a collector, or a part of it.
+fn take_turns(telemetry: &[String]) -> io::Result<()> {
+    let server = declared::server(Sandbox::Off);
+    if !telemetry.is_empty() {
+        let endpoint = telemetry.get(1).map(String::as_str);
+        assert!(candor::__private::install_telemetry(&server, endpoint), "no other log is installed");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut client = runtime.block_on(BenchClient::declared(server));
     for _ in io::stdin().lock().bytes() {
         let times = runtime.block_on(async {
             let mut times = Vec::with_capacity(8 * TURN_CALLS);
@@ -140,9 +148,8 @@ fn read_all(mut pipe: PipeReader) {
 }
 
 /// Measures servers that are processes, each with other flags.
-fn processes() {
-    let collector = Collector::start();
-    let endpoint = format!("http://{}", collector.address);
+fn processes(collector: &Collector) {
+    let endpoint = collector.endpoint();
     let call = |name, flags: &[&str]| {
         Workload::call(name, BenchClient::process(server(flags)), ARGUMENTS.to_owned(), ANSWER)
     };
@@ -152,13 +159,12 @@ fn processes() {
     let with_otlp = call("with lines, OTLP", &["--otlp-endpoint", &endpoint]);
     let [on, without] = measure_in_turns(TURN_CALLS, with_otlp, call("without lines", &off));
     report("a call of a process", &on, &without);
-    println!("the collector took {} requests", collector.requests.load(Ordering::Relaxed));
 }
 
 /// Calls the server that sends to a collector for a time.
 fn call_for(time: Duration) {
     let collector = Collector::start();
-    let endpoint = format!("http://{}", collector.address);
+    let endpoint = collector.endpoint();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let mut client = BenchClient::process(server(&["--otlp-endpoint", &endpoint])).await;
@@ -199,6 +205,10 @@ impl Collector {
             }
         });
         Self { address, requests }
+    }
+
+    fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
     }
 }
 
