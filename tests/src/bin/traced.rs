@@ -1,4 +1,5 @@
-//! A server whose handlers open spans of their own, fail for a while, or must be confirmed.
+//! A server whose handlers open spans of their own, fail for a while, or must be confirmed. With `TRACED_OWN`, the program has a
+//! layer of its own for OpenTelemetry, which writes each span to stderr.
 
 use std::{
     process::ExitCode,
@@ -6,9 +7,14 @@ use std::{
 };
 
 use candor::{Call, Server, ToolError, mcp_tool, tools};
-use opentelemetry::trace::TraceContextExt as _;
-use tracing::Instrument as _;
+use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
+use opentelemetry_sdk::{
+    error::OTelSdkResult,
+    trace::{SdkTracerProvider, SpanData, SpanExporter},
+};
+use tracing::{Instrument as _, level_filters::LevelFilter};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tracing_subscriber::{layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// Open a span, and another one on a thread of the handler's own.
 #[mcp_tool(read_only, closed_world, public)]
@@ -76,7 +82,30 @@ fn baggage() -> String {
     context.baggage().get("user").map(ToString::to_string).unwrap_or_default()
 }
 
+/// Writes each span as a line: its name, its id, that of its parent, its trace, and its attributes.
+#[derive(Debug)]
+struct PrintedSpans;
+
+impl SpanExporter for PrintedSpans {
+    async fn export(&self, spans: Vec<SpanData>) -> OTelSdkResult {
+        for span in spans {
+            let (context, attributes) = (&span.span_context, &span.attributes);
+            let (id, trace) = (context.span_id(), context.trace_id());
+            let attributes: Vec<_> =
+                attributes.iter().map(|pair| format!("{}={}", pair.key, pair.value)).collect();
+            let (name, parent, attributes) = (&span.name, span.parent_span_id, attributes.join(" "));
+            eprintln!("span {name}|{id}|{parent}|{trace}|{attributes}");
+        }
+        Ok(())
+    }
+}
+
 fn main() -> ExitCode {
+    if std::env::var_os("TRACED_OWN").is_some() {
+        let provider = SdkTracerProvider::builder().with_simple_exporter(PrintedSpans).build();
+        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("own"));
+        tracing_subscriber::registry().with(LevelFilter::INFO).with(layer).init();
+    }
     Server::new("traced", "3.2.1")
         .tools(tools![open_spans, open_span, unsteady, fails, keyed, pass_on, wipe, baggage])
         .main()

@@ -107,6 +107,50 @@ async fn otel_handler_passes_its_span_on_and_describes_it() {
 }
 
 #[tokio::test]
+async fn otel_layer_of_the_program_gets_the_spans_of_a_call_in_the_trace_of_its_client() {
+    let mut command = command(&[("TRACED_OWN", "1")]);
+    command.args(["serve", "--quiet", "--yes", "wipe"]);
+    let mut server = StdioServer::start(command);
+    let traceparent = format!("00-{TRACE}-{PARENT}-01");
+    let fields = [("traceparent", traceparent.as_str())];
+    let reply = answer(&mut server, &call(1, "pass_on", &fields)).await;
+    answer(&mut server, &call(2, "open_spans", &fields)).await;
+    answer(&mut server, &call(3, "wipe", &fields)).await;
+    let stderr = server.close().await.stderr;
+    let spans: Vec<Vec<&str>> =
+        stderr.lines().filter_map(|line| Some(line.strip_prefix("span ")?.split('|').collect())).collect();
+    // The name, and the names of the spans around it up to that of the client.
+    let is_of_client = |span: &&Vec<&str>| span[3] == TRACE;
+    let paths: Vec<String> = spans
+        .iter()
+        .filter(is_of_client)
+        .map(|span| {
+            let (mut path, mut parent) = (span[0].to_owned(), span[2]);
+            while let Some(around) = spans.iter().find(|span| span[1] == parent) {
+                (path, parent) = (format!("{path} < {}", around[0]), around[2]);
+            }
+            assert_eq!(parent, PARENT, "{stderr}");
+            path
+        })
+        .collect();
+    for path in [
+        "handler < tools/call pass_on",
+        "look up < handler < tools/call open_spans",
+        "read ahead < handler < tools/call open_spans",
+        "audit commit < tools/call wipe",
+        "handler < tools/call wipe",
+    ] {
+        assert!(paths.iter().any(|seen| seen == path), "{path}: {paths:?}");
+    }
+    let handler = spans.iter().find(|span| span[4].contains("traced.note=passed on")).unwrap();
+    assert_eq!(reply["result"]["content"][0]["text"], format!("{TRACE} {}", handler[1]), "{reply}");
+    let request = spans.iter().find(|span| span[0] == "tools/call pass_on").unwrap();
+    for attribute in ["mcp.method.name=tools/call", "gen_ai.tool.name=pass_on", "network.transport=pipe"] {
+        assert!(request[4].contains(attribute), "{request:?}");
+    }
+}
+
+#[tokio::test]
 async fn otel_call_that_outlives_its_request_is_part_of_its_trace() {
     let collector = Collector::start(Behaviour::Takes).await;
     let mut server = start(&collector.url(), &[]);
