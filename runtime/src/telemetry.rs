@@ -20,7 +20,7 @@ mod metrics;
 mod observation;
 #[cfg(not(feature = "telemetry"))]
 mod off;
-#[cfg(feature = "otel")]
+#[cfg(all(feature = "otel", feature = "cli"))]
 mod otlp;
 #[cfg(feature = "telemetry")]
 mod span;

@@ -35,7 +35,7 @@ pub(crate) const PIPE: &str = "pipe";
 pub(crate) const TCP: &str = "tcp";
 
 /// The histogram of the time from a request to its answer, in seconds.
-#[cfg(feature = "otel")]
+#[cfg(all(feature = "otel", feature = "cli"))]
 pub(crate) const OPERATION_DURATION: &str = "mcp.server.operation.duration";
 
 /// The JSON-RPC codes that are the caller's mistakes: a server must not count them as errors.

@@ -71,7 +71,7 @@ impl ToolCounter {
     }
 
     /// Returns the name of the event for a collector.
-    #[cfg(feature = "otel")]
+    #[cfg(all(feature = "otel", feature = "cli"))]
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Panics => "panic",

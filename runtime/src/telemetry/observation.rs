@@ -1,6 +1,6 @@
 //! Follows one request from its beginning to its end, and then counts it and writes its line in the log.
 
-#[cfg(feature = "otel")]
+#[cfg(all(feature = "otel", feature = "cli"))]
 use std::sync::OnceLock;
 use std::{
     sync::Arc,
@@ -9,10 +9,8 @@ use std::{
 
 #[cfg(feature = "http")]
 use super::metrics::SessionCount;
-#[cfg(feature = "otel")]
-use super::otlp::Instruments;
 #[cfg(all(feature = "otel", feature = "cli"))]
-use super::otlp::Otlp;
+use super::otlp::{Instruments, Otlp};
 use super::{
     ConfirmationEvent, Ending, LiveValues, McpMethod, RequestEnd, RequestFacts, exposition,
     metrics::{Metrics, ToolCounter, ToolMetrics},
@@ -31,7 +29,7 @@ pub(crate) struct Telemetry {
     /// The name of this replica, if it has one.
     replica: Option<ReplicaName>,
     /// The metrics for a collector, if there is one.
-    #[cfg(feature = "otel")]
+    #[cfg(all(feature = "otel", feature = "cli"))]
     instruments: OnceLock<Instruments>,
 }
 
@@ -40,7 +38,7 @@ impl Telemetry {
         Self {
             metrics: Arc::new(Metrics::new(registry)),
             replica: replica.cloned(),
-            #[cfg(feature = "otel")]
+            #[cfg(all(feature = "otel", feature = "cli"))]
             instruments: OnceLock::new(),
         }
     }
@@ -148,7 +146,7 @@ impl Observation<'_> {
         let duration = self.start.elapsed();
         let (metrics, facts) = (&self.telemetry.metrics, &self.facts);
         metrics.observe(facts.method, facts.tool, ending.end, duration);
-        #[cfg(feature = "otel")]
+        #[cfg(all(feature = "otel", feature = "cli"))]
         if let Some(instruments) = self.telemetry.instruments.get() {
             let tool = facts.tool.zip(self.telemetry.name(facts.tool));
             instruments.observe(facts.method, tool, ending.end, duration);

@@ -26,7 +26,6 @@ use tracing::{Level, Metadata};
 use tracing_subscriber::{Layer, Registry};
 
 pub(super) use self::instruments::Instruments;
-#[cfg(feature = "cli")]
 pub(crate) use self::settings::base_address;
 use self::{
     delivery::Delivery,
