@@ -59,6 +59,19 @@ impl Recorded {
     fn new(disk: Disk) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("audit");
+        Self::in_folder(folder, log, disk)
+    }
+
+    /// With a key that signs the log.
+    fn signed(disk: Disk) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("audit");
+        let mut command = std::process::Command::new(LEDGER);
+        assert!(command.args(["audit", "key", "new"]).arg(&log).output().unwrap().status.success());
+        Self::in_folder(folder, log, disk)
+    }
+
+    fn in_folder(folder: tempfile::TempDir, log: PathBuf, disk: Disk) -> Self {
         let server = Server::new("s", "1").audit(AuditLog::at(&log).disk(disk));
         let service =
             server.tools(tools![forget, look, write_down, open_drawer, look_into_drawer]).build().unwrap();
@@ -227,7 +240,7 @@ async fn concealed_tool_is_refused_without_waiting_for_the_disk() {
 #[tokio::test]
 async fn records_left_out_are_told_by_a_server_that_stops_before_it_writes_again() {
     let disk = Disk::faulty();
-    let recorded = Recorded::new(disk.clone());
+    let recorded = Recorded::signed(disk.clone());
     let mut client = RawClient::initialized(recorded.service.clone()).await;
     disk.set_full(true);
     for _ in 0..5 {
@@ -241,6 +254,7 @@ async fn records_left_out_are_told_by_a_server_that_stops_before_it_writes_again
     assert_eq!(report["left_out"], 10, "{report}");
     let required = json!({"intents": 5, "outcomes": 0, "others": 0, "unknown": 0});
     assert_eq!(report["left_out_required"], required, "{report}");
+    assert_eq!(report["signed_records"], report["records"], "{report}");
 }
 
 #[tokio::test]

@@ -126,9 +126,9 @@ impl LogWriter {
         }
     }
 
-    /// Whether counts are recorded: once the disk has space, and in any case when the log `ends`. A log whose end was written
-    /// must not hide them.
-    fn may_record_counts(&self, ends: bool) -> bool {
+    /// Whether the log writes what it adds itself, counts and checkpoints: while the disk has space, and in any case when the log
+    /// `ends`. A log whose end was written must not hide what it left out.
+    fn may_write_own(&self, ends: bool) -> bool {
         match self.health {
             LogHealth::Up => true,
             LogHealth::Low => ends,
@@ -138,7 +138,7 @@ impl LogWriter {
 
     /// Records how many records were left out.
     fn record_left_out(&mut self, queue: &WriterQueue, ends: bool) -> Result<(), WriteError> {
-        if !self.may_record_counts(ends) {
+        if !self.may_write_own(ends) {
             return Ok(());
         }
         let left_out = queue.take_left_out();
@@ -151,7 +151,7 @@ impl LogWriter {
 
     /// Records how many denials were only counted.
     fn record_denials(&mut self, queue: &WriterQueue, ends: bool) -> Result<(), WriteError> {
-        if !self.may_record_counts(ends) {
+        if !self.may_write_own(ends) {
             return Ok(());
         }
         let counted = queue.denials.take(ends);
@@ -316,8 +316,9 @@ impl LogWriter {
         if now || self.file.must_sync() {
             self.sync(queue)?;
         }
+        let may_write_own = self.may_write_own(now);
         let Some(checkpoints) = &mut self.checkpoints else { return Ok(()) };
-        if self.health == LogHealth::Up {
+        if may_write_own {
             // Only records that no power cut takes away are signed.
             let is_due = checkpoints.are_due(self.file.head()) && self.file.is_synced();
             if now || is_due {
