@@ -31,7 +31,7 @@ fn programs_with_a_mistake_are_rejected() {
         return;
     }
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    // A name that is none of a test would run nothing, and succeed.
+    // With the name of no test, the program would run nothing, and succeed.
     let this = std::any::type_name_of_val(&programs_with_a_mistake_are_rejected).rsplit("::").next().unwrap();
     let status = Command::new(env::current_exe().unwrap())
         .args(["--exact", this, "--nocapture"])

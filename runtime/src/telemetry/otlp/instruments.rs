@@ -22,17 +22,17 @@ use super::super::{
 pub(in crate::telemetry) struct Instruments {
     duration: DurationHistogram<f64>,
     /// In the registry's order.
-    tools: Vec<Series>,
+    tools: Vec<DurationSeries>,
     /// Calls of tools that do not exist.
-    unknown: Series,
+    unknown: DurationSeries,
     /// In the order of [`McpMethod::ALL`].
-    methods: Vec<Series>,
+    methods: Vec<DurationSeries>,
 }
 
 /// The durations of requests of one kind, by the type of their error. Bound to their attributes by the first request that ends
 /// in this way: a look-up by attributes would cost each call more than all other metrics.
 #[derive(Debug, Default)]
-struct Series([OnceLock<BoundHistogram<f64>>; ERROR_TYPES.len()]);
+struct DurationSeries([OnceLock<BoundHistogram<f64>>; ERROR_TYPES.len()]);
 
 impl Instruments {
     pub(in crate::telemetry) fn new(
@@ -84,9 +84,9 @@ impl Instruments {
             .build();
         Self {
             duration,
-            tools: metrics.tools.iter().map(|_| Series::default()).collect(),
-            unknown: Series::default(),
-            methods: McpMethod::ALL.iter().map(|_| Series::default()).collect(),
+            tools: metrics.tools.iter().map(|_| DurationSeries::default()).collect(),
+            unknown: DurationSeries::default(),
+            methods: McpMethod::ALL.iter().map(|_| DurationSeries::default()).collect(),
         }
     }
 
