@@ -1,8 +1,9 @@
 //! Measures a call whose line is written beside one whose line is not, a call whose span and metrics go to a collector as well,
 //! and the text of the metrics of a thousand tools: `cargo bench -p candor-tests --bench telemetry`.
 //!
-//! Both sides of the rows *in process* are processes whose client and server share a thread and a pipe in memory, so that no call
-//! waits for another core to wake up; one of them has the log of `serve`. The rows *processes* are servers on stdio with the flags
+//! Both sides of the rows *in process* are processes whose client and server share a thread and a pipe in memory, so that a call
+//! waits for another core only where its handler runs; one of them has the log of `serve`. `taskset -c 0` shows the time without
+//! such waits. The rows *processes* are servers on stdio with the flags
 //! of `serve`. Spans and metrics go to a collector in this process, and all lines into a pipe that it reads, as a host does. The
 //! argument `otlp SECONDS` after `--` calls the server that sends for a time, for a profiler.
 
