@@ -11,7 +11,7 @@ use std::{
 
 use candor_tests::{
     http::{HttpConnection, call, write_token_file},
-    messages::modern,
+    messages::{initialize, modern},
     wait::wait_until,
 };
 use rustix::{
@@ -37,6 +37,21 @@ fn full_pipe() -> (OwnedFd, Stdio) {
     while writer.write(&[b'.'; 4096]).is_ok() {}
     rustix::io::ioctl_fionbio(&writer, false).unwrap();
     (reader, writer.into())
+}
+
+#[test]
+fn stdio_server_says_why_its_first_answer_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fixture"));
+    command.args(["serve", "--quiet"]).env("XDG_STATE_HOME", folder.path());
+    command.stdin(Stdio::piped()).stdout(full_device()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(format!("{}\n", initialize("2025-11-25")).as_bytes()).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let expected = "error: the connection broke: No space left on device (os error 28)\n";
+    assert_eq!((ended.status.code(), String::from_utf8(ended.stderr).unwrap().as_str()), (Some(2), expected));
+    drop(stdin);
 }
 
 #[test]

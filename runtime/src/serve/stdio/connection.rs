@@ -118,6 +118,11 @@ impl Service {
                 }
                 // A client may connect and leave without a request.
                 Err(ServerInitializeError::ConnectionClosed(_)) => {}
+                // rmcp adds the name of a type to what the system says.
+                Err(ServerInitializeError::TransportError { error, .. }) => {
+                    let cause = error.error.downcast::<io::Error>();
+                    return Err(cause.map_or_else(io::Error::other, |cause| *cause));
+                }
                 Err(error) => return Err(io::Error::other(error)),
             }
             Ok(if timed_out.is_cancelled() { Shutdown::TimedOut } else { Shutdown::Complete })
