@@ -258,6 +258,27 @@ async fn records_left_out_are_told_by_a_server_that_stops_before_it_writes_again
 }
 
 #[tokio::test]
+async fn counted_denials_are_told_by_a_server_that_stops_before_it_writes_again() {
+    let disk = Disk::faulty();
+    let recorded = Recorded::new(disk.clone());
+    let mut client = RawClient::initialized(recorded.service.clone()).await;
+    disk.set_full(true);
+    for _ in 0..100 {
+        client.call("look", json!({"what": 7})).await;
+    }
+    client.call("write_down", json!({})).await;
+    disk.set_full(false);
+    recorded.service.stop_audit();
+    let events: Vec<Value> = records(&recorded.log)
+        .iter()
+        .map(|record| record["event"].clone())
+        .filter(Value::is_string)
+        .collect();
+    let counts = [json!("left_out"), json!("denied_more"), json!("stop")];
+    assert!(events.ends_with(&counts), "{events:?}");
+}
+
+#[tokio::test]
 async fn records_left_out_say_which_of_them_were_required() {
     let disk = Disk::faulty();
     let recorded = Recorded::new(disk.clone());
