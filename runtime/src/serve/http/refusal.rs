@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body::Body as HttpBody;
 use http_body_util::{BodyExt as _, Collected};
-use rmcp::model::{ErrorCode, ErrorData, RequestId, ServerJsonRpcMessage};
+use rmcp::model::{ErrorCode, ErrorData, JsonRpcError, RequestId, ServerJsonRpcMessage};
 use serde_json::Value;
 
 use super::error::{self, HttpError};
@@ -24,13 +24,14 @@ where
     let (mut parts, body) = answer.into_parts();
     // A refusal is made in one piece.
     let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
-    let (message, code) = match serde_json::from_slice(&body) {
-        Ok(ServerJsonRpcMessage::Error(mut refused)) => {
+    // As an error alone: what reads every other message of a server would be a twentieth of the library.
+    let (message, code) = match serde_json::from_slice::<JsonRpcError>(&body) {
+        Ok(mut refused) => {
             without_values(&mut refused.error);
             let code = refused.error.code.0;
             (ServerJsonRpcMessage::Error(refused), code)
         }
-        _ => {
+        Err(_) => {
             let refused = plain(status, &body).to(id);
             let code = refused.code();
             (refused.into_message(), code)
