@@ -6,6 +6,7 @@ use std::{
     thread,
 };
 
+use futures::FutureExt as _;
 use tokio::task::JoinHandle;
 
 use crate::{message::Message, stderr};
@@ -24,11 +25,12 @@ impl Background {
         work: impl Future<Output = ()> + Send + 'static,
     ) -> JoinHandle<()> {
         let end = EndReporter { name, background: self.clone(), has_ended: false };
-        tokio::spawn(async move {
+        let work = async move {
             let mut end = end;
             work.await;
             end.has_ended = true;
-        })
+        };
+        tokio::spawn(work.boxed())
     }
 
     /// Returns the names of the work that has ended.

@@ -35,7 +35,7 @@ impl Lifecycle {
         let mut failures = Vec::new();
         for hook in hooks {
             // On a task of its own, so that a panic stops neither the next one nor the server's end.
-            let ended = handle.spawn(async move { hook().await }).await;
+            let ended = handle.spawn(async move { hook().await }.boxed()).await;
             match ended.unwrap_or_else(|_| Err(Message::new("it panicked"))) {
                 Ok(()) => {}
                 Err(error) => failures.push(Message::new(format!("`on_stop` failed: {error}"))),
@@ -85,10 +85,11 @@ impl StateRuntime {
     ) -> T {
         let (sender, receiver) = mpsc::channel();
         let handle = runtime.map_or_else(Handle::current, Self::handle);
-        handle.spawn(async move {
+        let work = async move {
             let done = AssertUnwindSafe(work).catch_unwind().await;
             let _ = sender.send(done);
-        });
+        };
+        handle.spawn(work.boxed());
         let receive = || receiver.recv();
         let received = if runtime.is_some() { receive() } else { block_in_place(receive) };
         match received.expect("a runtime runs its tasks while it is waited for") {

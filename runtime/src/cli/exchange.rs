@@ -4,6 +4,7 @@
 use std::{env, time::Duration};
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
@@ -90,7 +91,7 @@ impl Endpoint {
             .await
             .map_err(|error| failed(&error))?;
         // The connection ends with the answer; its own errors are errors of the request.
-        tokio::spawn(connection);
+        tokio::spawn(connection.map(drop).boxed());
         let mut request = request.map(|body| Full::new(Bytes::from(body.unwrap_or_default())));
         let target = self.uri.path_and_query().map_or("/", |target| target.as_str());
         *request.uri_mut() = target.parse().map_err(|error| failed(&error))?;

@@ -41,10 +41,11 @@ impl Prepared {
     pub(super) fn run(self, runtime: Runtime) -> ExitCode {
         let Self { service, serving, stop, drain_timeout, is_quiet } = self;
         let served = runtime.block_on(async {
-            let stopped = tokio::spawn(async move {
+            let stopped = async move {
                 stop.cancelled().await;
                 Instant::now()
-            });
+            };
+            let stopped = tokio::spawn(stopped.boxed());
             let served = serving.await;
             let begin = match stopped.now_or_never() {
                 Some(Ok(begin)) => begin,
@@ -140,12 +141,13 @@ pub(super) async fn over_http(
         reopen_audit();
     };
     signals.listen(stop.clone(), on_hang_up, &background);
-    tokio::spawn(async move {
+    let prepare = async move {
         if let Err(error) = access.prepare().await {
             // Not fatal: each request that needs the keys tries again.
             stderr::line(format_args!("warning: {error}"));
         }
-    });
+    };
+    tokio::spawn(prepare.boxed());
     Ok(listening.serve(stop, timeouts).await)
 }
 

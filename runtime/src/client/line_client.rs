@@ -2,6 +2,7 @@
 
 use std::{io, time::Duration};
 
+use futures::FutureExt as _;
 use rmcp::model::CallToolResult;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, Lines};
@@ -60,7 +61,7 @@ impl LineClient {
     pub(crate) async fn to(service: Service, revision: Revision) -> Result<Self, CallError> {
         let (client, server) = tokio::io::duplex(CLIENT_PIPE_BYTES);
         let (server_read, server_write) = tokio::io::split(server);
-        tokio::spawn(service.serve(server_read, server_write));
+        tokio::spawn(service.serve(server_read, server_write).map(drop).boxed());
         let (read, write) = tokio::io::split(client);
         Self::connect(read, write, revision, Reactions::default(), true).await
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use tokio::sync::oneshot;
 
 use super::{CallAnswer, Core, Refusal, call_run::CallWork, perform, request::Denial};
@@ -27,8 +28,7 @@ pub(super) async fn detached(
 ) -> Result<CallAnswer, Denial> {
     let (sender, answer) = oneshot::channel();
     let (core, pending) = (Arc::clone(core), pending.map(PendingRecord::detach));
-    // Boxed, so that the spawn moves a pointer and not every stage.
-    tokio::spawn(Box::pin(spans::detached(async move {
+    let work = async move {
         let recorder = core.audit.as_ref().zip(pending);
         let pending = recorder.map(|(recorder, pending)| recorder.resume(pending));
         let mut waiting = WaitingRequest(Some(sender));
@@ -37,7 +37,9 @@ pub(super) async fn detached(
         if let Some(keys) = &core.idempotency {
             keys.prune().await;
         }
-    })));
+    };
+    // Boxed, so that the spawn moves a pointer and not every stage.
+    tokio::spawn(spans::detached(work).boxed());
     // A defect of the server may have ended the task after the handler ran.
     answer.await.unwrap_or_else(|_| Err(Denial::after_run(Refusal::ResultWithheld)))
 }

@@ -5,7 +5,6 @@
 
 use std::{
     mem,
-    pin::Pin,
     sync::{
         Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -14,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::{FutureExt as _, future::BoxFuture};
 use tokio::{
     runtime::Handle,
     sync::{Notify, oneshot},
@@ -22,8 +22,6 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// The time in which a runtime takes work, unless handlers block all of its threads.
 const STALL_TIME: Duration = Duration::from_millis(250);
-
-type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Submits work to another runtime. The task that drains the queue is spawned on first use.
 pub(crate) struct Dispatcher {
@@ -34,7 +32,7 @@ pub(crate) struct Dispatcher {
 
 #[derive(Default)]
 struct Queue {
-    waiting: Mutex<Vec<Work>>,
+    waiting: Mutex<Vec<BoxFuture<'static, ()>>>,
     /// The time at which the first of them was queued, in milliseconds since [`FIRST_USE`]; 0 if the queue is empty.
     waiting_since: AtomicU64,
     notify: Notify,
@@ -48,7 +46,7 @@ fn now_ms() -> u64 {
 }
 
 impl Queue {
-    fn waiting(&self) -> MutexGuard<'_, Vec<Work>> {
+    fn waiting(&self) -> MutexGuard<'_, Vec<BoxFuture<'static, ()>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -87,7 +85,7 @@ impl Dispatcher {
         abort_on_drop: bool,
     ) -> Option<T> {
         let (mut sender, answer) = oneshot::channel();
-        self.submit(async move {
+        let work = async move {
             if sender.is_closed() {
                 return;
             }
@@ -100,17 +98,18 @@ impl Dispatcher {
                 () = sender.closed() => {}
                 done = work => drop(sender.send(done)),
             }
-        })
-        .await;
+        };
+        self.submit(work.boxed()).await;
         answer.await.ok()
     }
 
-    async fn submit(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.drain_task
-            .get_or_init(|| AbortOnDropHandle::new(self.runtime.spawn(Arc::clone(&self.queue).drain())));
+    async fn submit(&self, work: BoxFuture<'static, ()>) {
+        self.drain_task.get_or_init(|| {
+            AbortOnDropHandle::new(self.runtime.spawn(Arc::clone(&self.queue).drain().boxed()))
+        });
         let is_first = {
             let mut waiting = self.queue.waiting();
-            waiting.push(Box::pin(work));
+            waiting.push(work);
             if waiting.len() == 1 {
                 self.queue.waiting_since.store(now_ms(), Ordering::Relaxed);
             }

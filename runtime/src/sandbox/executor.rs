@@ -1,5 +1,6 @@
 //! Runs a handler's work on the threads of its sandbox and returns its answer.
 
+use futures::FutureExt as _;
 use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -35,7 +36,7 @@ impl Executor<'_> {
     ) -> Option<T> {
         match self {
             Self::Threads(threads) => threads.dispatcher.run(work, abort_on_drop).await,
-            Self::Paused => join(tokio::spawn(work), abort_on_drop).await,
+            Self::Paused => join(tokio::spawn(work.boxed()), abort_on_drop).await,
             Self::Unavailable => None,
         }
     }
@@ -48,7 +49,10 @@ impl Executor<'_> {
     ) -> Option<T> {
         match self {
             Self::Threads(threads) => threads.blocking.run(work, abort_on_drop).await,
-            Self::Paused => join(tokio::task::spawn_blocking(work), abort_on_drop).await,
+            Self::Paused => {
+                let work: Box<dyn FnOnce() -> T + Send> = Box::new(work);
+                join(tokio::task::spawn_blocking(work), abort_on_drop).await
+            }
             Self::Unavailable => None,
         }
     }

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::FutureExt as _;
 use tokio::runtime::Handle;
 
 use super::threads::{self, Thread};
@@ -224,10 +225,11 @@ impl Drop for CallObserver {
         // Without a runtime, the end of the server reports them.
         if let Ok(runtime) = Handle::try_current() {
             let watch = Arc::clone(&self.watch);
-            runtime.spawn(async move {
+            let report = async move {
                 tokio::time::sleep(GRACE).await;
                 watch.report();
-            });
+            };
+            runtime.spawn(report.boxed());
         }
     }
 }

@@ -16,6 +16,7 @@ use axum::{
     response::Response,
     routing::any_service,
 };
+use futures::FutureExt as _;
 use http::Request;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -243,7 +244,7 @@ where
         self.expiry.get_or_init(|| {
             self.gate.shared.enter_runtime();
             let sessions = Arc::clone(&self.gate.sessions);
-            AbortOnDropHandle::new(tokio::spawn(sessions.expire_idle()))
+            AbortOnDropHandle::new(tokio::spawn(sessions.expire_idle().boxed()))
         });
         let gate = Arc::clone(&self.gate);
         let request = request.map(Body::new);

@@ -12,6 +12,7 @@ use std::{
 };
 
 use axum::response::Response;
+use futures::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, ErrorCode, ErrorData, ProtocolVersion, RequestId,
@@ -250,7 +251,7 @@ impl<F: Future<Output: Send> + Send + 'static> Drop for DetachOnDrop<F> {
         self.cancelled.cancel();
         // At the end of the runtime, the call ends too.
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(call);
+            runtime.spawn(call.map(drop).boxed());
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
+use futures::FutureExt as _;
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -37,7 +38,8 @@ pub(super) async fn connections(
             // If every connection has a request in flight, the new one is closed at once: its client can try again.
             Ok((stream, _)) => {
                 if let Some(connection) = connections.open() {
-                    tracker.spawn(serve(stream, router.clone(), limits, closing.clone(), connection));
+                    let serve = serve(stream, router.clone(), limits, closing.clone(), connection);
+                    tracker.spawn(serve.boxed());
                 }
             }
             Err(_) => tokio::time::sleep(ACCEPT_RETRY_DELAY).await,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use axum::extract::Request;
-use futures::{Stream, StreamExt as _, future, stream};
+use futures::{FutureExt as _, Stream, StreamExt as _, future, stream};
 use http::HeaderValue;
 use rmcp::{
     model::{ClientJsonRpcMessage, ProtocolVersion, ServerJsonRpcMessage},
@@ -276,7 +276,7 @@ impl SessionManager for Sessions {
         let log = lock(&self.open).open_stream(id).ok_or(SessionError::Unknown)?;
         let reader = Arc::clone(&log).read(0);
         let open = Arc::clone(&self.open);
-        tokio::spawn(record(events, log, open, Arc::clone(id), in_flight, refused));
+        tokio::spawn(record(events, log, open, Arc::clone(id), in_flight, refused).boxed());
         Ok(reader)
     }
 

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use futures::FutureExt as _;
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -54,6 +55,6 @@ impl RunsAgain for TaskRerunner {
         };
         let input = CallInput { arguments, ..CallInput::default() };
         let call = TaskCall::new(invocation, input, features, running, runs);
-        tokio::spawn(call.run_again(usize::from(attempts)));
+        tokio::spawn(call.run_again(usize::from(attempts)).boxed());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::FutureExt as _;
 use rmcp::model::{CallToolResponse, CreateTaskResult, ErrorCode, ErrorData, InputResponses, MetaObject};
 use serde_json::{Map, Value};
 use tokio::{
@@ -79,7 +80,7 @@ impl TaskCall {
         let meta = self.invocation.shared.meta(self.invocation.revision);
         let cancel_task = self.running.cancelled().clone().drop_guard();
         let (sender, begun) = oneshot::channel();
-        let mut work = tokio::spawn(self.work(admission, sender));
+        let mut work = tokio::spawn(self.work(admission, sender).boxed());
         tokio::select! {
             biased;
             Ok(snapshot) = begun => {

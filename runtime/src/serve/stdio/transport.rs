@@ -4,6 +4,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use futures::FutureExt as _;
 use rmcp::{
     RoleServer,
     model::{
@@ -141,7 +142,7 @@ impl LineTransport {
         }
         // Forget the answers that have been written.
         while self.answers.try_join_next().is_some() {}
-        self.answers.spawn(write(Arc::clone(&self.write), message));
+        self.answers.spawn(write(Arc::clone(&self.write), message).boxed());
     }
 
     /// Waits until every answer is written, or until the deadline.
