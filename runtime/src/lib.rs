@@ -64,6 +64,7 @@ mod idempotency;
 mod lifecycle;
 mod limits;
 mod message;
+mod ordered;
 mod pipeline;
 mod publication;
 mod record;

@@ -39,7 +39,7 @@ pub(crate) use self::{
     lost::{ClaimedTask, RunsAgain},
     stored_call::{RunOnce, StoredCall},
 };
-use crate::{clock::Clock, tool::caller::Caller};
+use crate::{clock::Clock, ordered::CollectOrdered as _, tool::caller::Caller};
 
 /// The bytes of the answers to one round of questions.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
@@ -123,7 +123,7 @@ impl Tasks {
     ) -> AnswerStatus {
         let Stage::Asking { open, answers, size } = &mut entry.stage else { return AnswerStatus::Accepted };
         let responses: BTreeMap<_, _> =
-            responses.into_iter().filter(|(key, _)| open.contains_key(key)).collect();
+            responses.into_iter().filter(|(key, _)| open.contains_key(key)).collect_ordered();
         let more = responses.values().map(|answer| answer.to_string().len()).sum::<usize>();
         if *size + more > MAX_ANSWER_BYTES {
             return AnswerStatus::TooLarge;

@@ -12,6 +12,7 @@ use crate::{
         cost::{self, thousands},
         enforcement,
     },
+    ordered::CollectOrdered as _,
     sandbox::{Support, WordSupport},
     tool::descriptor::{Descriptor, Effect, IdempotencyKey},
     warnings::warnings,
@@ -165,7 +166,7 @@ fn fields(text: &mut String, outline: &Outline) {
         .tools()
         .iter()
         .flat_map(|tool| tool.input.undescribed.iter().map(String::as_str))
-        .collect();
+        .collect_ordered();
     if !fields.is_empty() {
         let fields: Vec<&str> = fields.into_iter().collect();
         text.push_str(

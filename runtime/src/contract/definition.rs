@@ -6,6 +6,7 @@ use super::normal;
 use crate::{
     audit::{hex_text, sha256},
     canonical,
+    ordered::CollectOrdered as _,
     registry::Definition,
     tool::descriptor::{Descriptor, Effect, Param, Task},
 };
@@ -71,7 +72,9 @@ fn marked(tool: &Descriptor, is_marked: impl Fn(&Param) -> bool) -> Vec<&'static
 
 fn without_null(value: Value) -> Value {
     match value {
-        Value::Object(members) => members.into_iter().filter(|(_, value)| !value.is_null()).collect(),
+        Value::Object(members) => {
+            Value::Object(members.into_iter().filter(|(_, value)| !value.is_null()).collect_ordered())
+        }
         other => other,
     }
 }

@@ -8,7 +8,7 @@ use super::{
     definition::{definition, digest},
     outline::Outline,
 };
-use crate::{message::Message, scopes::Visibility};
+use crate::{message::Message, ordered::CollectOrdered as _, scopes::Visibility};
 
 /// The version of the file's format that this version writes, and the newest that it reads.
 const LOCK_FORMAT: u64 = 1;
@@ -79,10 +79,11 @@ impl LockFault {
 
 /// Writes the lock of a server: canonical JSON with sorted keys, two spaces and one newline at the end.
 pub(crate) fn lock(outline: &Outline) -> String {
-    let tools = outline.registry.tools().iter().map(|tool| {
-        let digest = ("digest".to_owned(), Value::from(tool.digest.clone()));
-        Value::from(Map::from_iter([digest, ("definition".to_owned(), definition(tool).into())]))
-    });
+    let tools = outline
+        .registry
+        .tools()
+        .iter()
+        .map(|tool| json!({"digest": tool.digest, "definition": definition(tool)}));
     let about = &outline.about;
     let mut lock = settings(outline);
     lock.insert("lock_format".to_owned(), LOCK_FORMAT.into());
@@ -126,7 +127,7 @@ impl Lock {
             name: outline.about.name.clone(),
             version: outline.about.version.clone(),
             settings: settings(outline),
-            tools: tools.collect(),
+            tools: tools.collect_ordered(),
             is_listed: false,
         }
     }
@@ -154,7 +155,8 @@ impl Lock {
             return Err(LockFault::NotALock("`tools`"));
         };
         let count = entries.len();
-        let tools: BTreeMap<_, _> = entries.into_iter().map(tool).collect::<Result<_, _>>()?;
+        let tools = entries.into_iter().map(tool).collect::<Result<Vec<_>, _>>()?;
+        let tools: BTreeMap<_, _> = tools.into_iter().collect_ordered();
         if tools.len() < count {
             return Err(LockFault::NotALock("tools of different names"));
         }

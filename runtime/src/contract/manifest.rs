@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{cost, enforcement, outline::Outline};
 use crate::{
+    ordered::CollectOrdered as _,
     registry::Definition,
     scopes::Visibility,
     store::KEY_RETENTION,
@@ -91,7 +92,7 @@ pub(crate) fn declaration(definition: &Definition) -> Value {
 
 fn enforced_by(tool: &Descriptor, outline: &Outline) -> Map<String, Value> {
     let keys = enforcement(tool, &outline.support, outline.recorded, outline.keys.is_some()).into_iter();
-    keys.map(|(key, by)| (key.to_owned(), by.iter().map(|by| by.word()).collect())).collect()
+    keys.map(|(key, by)| (key.to_owned(), by.iter().map(|by| by.word()).collect())).collect_ordered()
 }
 
 fn rules(tool: &Descriptor) -> Option<Vec<String>> {
@@ -106,7 +107,7 @@ fn marked(tool: &Descriptor, mark: impl Fn(&Param) -> bool) -> Vec<&'static str>
 fn trimmed(value: Value) -> Value {
     match value {
         Value::Object(object) => {
-            Value::Object(object.into_iter().filter(|(_, value)| !value.is_null()).collect())
+            Value::Object(object.into_iter().filter(|(_, value)| !value.is_null()).collect_ordered())
         }
         other => other,
     }

@@ -8,7 +8,7 @@ mod server_json;
 use serde_json::{Map, Value, json};
 
 use super::{manifest::manifest, outline::Outline};
-use crate::{message::Message, publication::Publication};
+use crate::{message::Message, ordered::CollectOrdered as _, publication::Publication};
 
 /// A format of [`Server::manifest_as`](crate::Server::manifest_as).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,5 +115,5 @@ fn reading_scopes(outline: &Outline) -> String {
 
 /// Makes an object of the members that have a value.
 fn object<'a>(members: impl IntoIterator<Item = (&'a str, Option<Value>)>) -> Map<String, Value> {
-    members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect_ordered()
 }

@@ -6,6 +6,7 @@ use super::{CallAnswer, Core, Refusal};
 use crate::{
     confirm::{CallDigest, RequestState},
     message::Message,
+    ordered::CollectOrdered as _,
     tool::{
         ask::{Ask, ClientFeature, ClientFeatures},
         descriptor::Descriptor,
@@ -33,8 +34,10 @@ pub(super) fn put(core: &Core, asker: &Asker, ask: Ask) -> Result<CallAnswer, Re
     }
     let tool = asker.tool;
     let features = ask.questions.iter().map(|(_, question)| question.feature());
-    let missing: BTreeSet<_> =
-        features.filter(|feature| !asker.features.has(*feature)).map(ClientFeature::capability).collect();
+    let missing: BTreeSet<_> = features
+        .filter(|feature| !asker.features.has(*feature))
+        .map(ClientFeature::capability)
+        .collect_ordered();
     if !missing.is_empty() {
         let missing = missing.into_iter().collect();
         let refusal = Refusal::CannotBeAsked { tool: tool.name, missing };

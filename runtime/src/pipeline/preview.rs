@@ -8,6 +8,7 @@ use super::{Core, arguments, result, run};
 use crate::{
     confirm::Bound,
     limits::Slot,
+    ordered::CollectOrdered as _,
     registry::{Definition, Registry},
     schema::SchemaForm,
     spans::PartSpan,
@@ -92,7 +93,7 @@ pub(super) async fn text(
     let descriptor = preview.descriptor;
     let has = |name: &String| descriptor.params.iter().any(|param| param.name == name);
     let arguments = bound.arguments.iter().filter(|(name, _)| has(name));
-    let arguments = arguments.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let arguments = arguments.map(|(name, value)| (name.clone(), value.clone())).collect_ordered();
     let arguments = arguments::check(preview, arguments)?;
     let call = Call {
         descriptor,

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::NotAdmitted;
-use crate::message::Message;
+use crate::{message::Message, ordered::CollectOrdered as _};
 
 /// The extension of tasks (SEP-2663).
 const TASKS: &str = "io.modelcontextprotocol/tasks";
@@ -94,7 +94,7 @@ impl Refusal {
             Self::ResultWithheld => Some(json!({"reason": "ran_unrecorded"})),
             Self::CannotBeAsked { missing, .. } => {
                 let required: Map<_, _> =
-                    missing.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
+                    missing.iter().map(|name| ((*name).to_owned(), json!({}))).collect_ordered();
                 Some(json!({"requiredCapabilities": required}))
             }
             Self::NeedsTask { .. } => Some(json!({"requiredCapabilities": {"extensions": {TASKS: {}}}})),

@@ -20,6 +20,7 @@ use self::{
 use super::check::Checker;
 use crate::{
     message::Message,
+    ordered::CollectOrdered as _,
     tool::descriptor::{Descriptor, Literal, Param},
 };
 pub(super) use rules::without as without_rules;
@@ -119,14 +120,14 @@ fn listed_input(descriptor: &Descriptor, types: &TypeSchemas, properties: &[Valu
 }
 
 fn portable_targets(direction: Portable, targets: Map<String, Value>) -> Map<String, Value> {
-    targets.into_iter().map(|(name, target)| (name, direction.rewrite(target).schema)).collect()
+    targets.into_iter().map(|(name, target)| (name, direction.rewrite(target).schema)).collect_ordered()
 }
 
 /// The schema of an object with one property per parameter.
 fn arguments(descriptor: &Descriptor, properties: Vec<Value>) -> Map<String, Value> {
     let params = descriptor.params;
     let properties: Map<String, Value> =
-        params.iter().map(|param| param.name.to_owned()).zip(properties).collect();
+        params.iter().map(|param| param.name.to_owned()).zip(properties).collect_ordered();
     let required: Vec<&str> = params.iter().filter(|param| !param.optional).map(|param| param.name).collect();
     let mut schema = Map::new();
     schema.insert("type".to_owned(), "object".into());

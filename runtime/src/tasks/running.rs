@@ -10,7 +10,7 @@ use super::{
     entry::Stage,
     state::{End, Snapshot},
 };
-use crate::tool::ask::Question;
+use crate::{ordered::CollectOrdered as _, tool::ask::Question};
 
 /// The handle of a running call. If it is dropped before the call ends, the task fails; before the handler begins, the
 /// task is forgotten.
@@ -58,7 +58,7 @@ impl Running {
     /// Puts questions, and waits until all are answered; `None` if the task is cancelled or expires first.
     pub(crate) async fn ask(&self, questions: Vec<(String, Question)>) -> Option<BTreeMap<String, Value>> {
         let (answered, left) = self.tasks.change(&self.id, true, |entry| {
-            let open = questions.into_iter().collect();
+            let open = questions.into_iter().collect_ordered();
             entry.stage = Stage::Asking { open, answers: BTreeMap::new(), size: 0 };
             entry.has_asked = true;
             entry.progress = None;

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     database::{Database, DatabaseError, Runner, SharedTask, TASK_LEASE, TaskChange},
+    ordered::CollectOrdered as _,
     state_key::StateKey,
     tool::caller::Caller,
 };
@@ -175,7 +176,8 @@ impl SharedTasks {
     ) -> Result<AnswerStatus, StoreUnavailable> {
         let TaskState::Asking(open) = snapshot.state else { return Ok(AnswerStatus::Accepted) };
         let is_open = |key: &String| open.iter().any(|(open, _)| open == key);
-        let answers: Map<String, Value> = responses.into_iter().filter(|(key, _)| is_open(key)).collect();
+        let answers: Map<String, Value> =
+            responses.into_iter().filter(|(key, _)| is_open(key)).collect_ordered();
         if answers.is_empty() {
             return Ok(AnswerStatus::Accepted);
         }

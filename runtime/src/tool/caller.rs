@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::descriptor::Descriptor;
+use crate::ordered::CollectOrdered as _;
 
 /// The caller of a tool, with the scopes that it was granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +23,7 @@ impl Caller {
         Self {
             issuer: issuer.map(str::to_owned),
             subject: subject.into(),
-            scopes: scopes.into_iter().map(Into::into).collect(),
+            scopes: scopes.into_iter().map(Into::into).collect_ordered(),
         }
     }
 

@@ -3,6 +3,8 @@
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
+use crate::ordered::CollectOrdered as _;
+
 /// The key of the form of a type.
 pub(crate) fn form_key<T: JsonSchema>() -> String {
     T::schema_name().into_owned()
@@ -15,7 +17,8 @@ pub(crate) fn form_schema<T: JsonSchema>() -> Value {
     settings.inline_subschemas = true;
     let schema = settings.into_generator().into_root_schema_for::<T>().to_value();
     let fields = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
-    let fields: Map<String, Value> = fields.map(|(name, field)| (name.clone(), form_field(field))).collect();
+    let fields: Map<String, Value> =
+        fields.map(|(name, field)| (name.clone(), form_field(field))).collect_ordered();
     let mut form = json!({"type": "object", "properties": fields});
     if let Some(required) = schema.get("required") {
         form["required"] = required.clone();

@@ -24,6 +24,7 @@ use crate::{
     },
     file_system,
     message::Message,
+    ordered::CollectOrdered as _,
 };
 
 /// The records that an operator no longer keeps.
@@ -204,7 +205,7 @@ impl RemovedPart {
                 head: before.head,
                 from: before.from.clone(),
                 to: before.to.clone(),
-                open: before.open.iter().copied().collect(),
+                open: before.open.iter().copied().collect_ordered(),
             },
         }
     }

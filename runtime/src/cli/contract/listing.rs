@@ -7,6 +7,7 @@ use crate::{
     cli::exchange::{Endpoint, HttpAnswer},
     contract::{Lock, Uncompared, listed_tool},
     message::Message,
+    ordered::CollectOrdered as _,
     serve::convert::SERVER_INFO,
     text,
 };
@@ -41,7 +42,7 @@ pub(super) fn fetch(url: &str) -> Result<Lock, Uncompared> {
             .note("its answers have no `serverInfo` with a name and a version");
         return Err(Uncompared { id: "server-unnamed", message });
     };
-    let tools = tools.into_iter().filter_map(listed_tool).collect();
+    let tools = tools.into_iter().filter_map(listed_tool).collect_ordered();
     let mut settings = Map::new();
     settings.extend(server.get("title").map(|title| ("title".to_owned(), title.clone())));
     Ok(Lock { name, version, settings, tools, is_listed: true })

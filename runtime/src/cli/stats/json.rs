@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::stats::{ErrorShift, LatencyShift, ToolUsage, UsagePoint, UsageReport, UsageShift, UsageSource};
+use crate::{
+    ordered::CollectOrdered as _,
+    stats::{ErrorShift, LatencyShift, ToolUsage, UsagePoint, UsageReport, UsageShift, UsageSource},
+};
 
 /// Returns the summary as an object. Durations are in microseconds, and times in UTC.
 pub(super) fn object(server: &str, report: &UsageReport) -> Value {
@@ -12,7 +15,9 @@ pub(super) fn object(server: &str, report: &UsageReport) -> Value {
     let (first, last) = report.times.clone().unzip();
     let (source, now) = match &report.source {
         UsageSource::AuditLog => ("audit_log", None),
-        UsageSource::Metrics { now } => ("metrics", Some(now.iter().copied().collect::<BTreeMap<_, _>>())),
+        UsageSource::Metrics { now } => {
+            ("metrics", Some(now.iter().copied().collect_ordered::<BTreeMap<_, _>>()))
+        }
     };
     json!({
         "server": server,
@@ -83,5 +88,5 @@ fn change(shift: &UsageShift) -> Value {
 }
 
 fn counts(counts: &[(String, u64)]) -> Map<String, Value> {
-    counts.iter().map(|(reason, count)| (reason.clone(), (*count).into())).collect()
+    counts.iter().map(|(reason, count)| (reason.clone(), (*count).into())).collect_ordered()
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::Pair;
-use crate::contract::change::{Changes, rule};
+use crate::{
+    contract::change::{Changes, rule},
+    ordered::CollectOrdered as _,
+};
 
 pub(super) fn compare(pair: &Pair<'_>, changes: &mut Changes) {
     scopes(pair, changes);
@@ -68,5 +71,5 @@ fn names(pair: &Pair<'_>, changes: &mut Changes) {
 
 /// The texts of a list.
 pub(super) fn set(list: &Value) -> BTreeSet<&str> {
-    list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).collect_ordered()
 }

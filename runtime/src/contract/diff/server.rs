@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::access::set;
-use crate::contract::{
-    change::{Change, Changes, rule},
-    lock::Lock,
+use crate::{
+    contract::{
+        change::{Change, Changes, rule},
+        lock::Lock,
+    },
+    ordered::CollectOrdered as _,
 };
 
 /// The members of a lock that a rule compares.
@@ -71,5 +74,5 @@ fn implications(settings: &Value) -> BTreeSet<String> {
         let narrower = narrower.as_array().into_iter().flatten().filter_map(Value::as_str);
         narrower.map(move |narrower| format!("{broader} includes {narrower}"))
     });
-    pairs.collect()
+    pairs.collect_ordered()
 }

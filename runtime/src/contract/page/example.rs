@@ -9,6 +9,7 @@ use super::super::{
     reference::{call_line, is_in_example},
 };
 use crate::{
+    ordered::CollectOrdered as _,
     registry::Definition,
     revision::Revision,
     text::is_hidden,
@@ -51,7 +52,7 @@ pub(in crate::contract) fn arguments(definition: &Definition) -> Map<String, Val
         let schema = properties.and_then(|properties| properties.get(param.name));
         (param.name.to_owned(), written.unwrap_or_else(|| sample(schema.unwrap_or(&Value::Null))))
     })
-    .collect()
+    .collect_ordered()
 }
 
 /// Returns a value that a schema takes, or nearly so.
@@ -71,7 +72,7 @@ fn sample(schema: &Value) -> Value {
         Some("object") => {
             let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
             let property = |name: &str| Some((name.to_owned(), sample(schema.get("properties")?.get(name)?)));
-            Value::Object(required.filter_map(|name| property(name.as_str()?)).collect())
+            Value::Object(required.filter_map(|name| property(name.as_str()?)).collect_ordered())
         }
         _ => match schema.get("format").and_then(Value::as_str) {
             Some("date") => "2026-01-31".into(),

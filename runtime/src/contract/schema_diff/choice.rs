@@ -10,7 +10,7 @@ use super::{
     types,
     vocabulary::{TEXT_KEYWORDS, branches},
 };
-use crate::contract::change::shown;
+use crate::{contract::change::shown, ordered::CollectOrdered as _};
 
 /// A variant: its schema, and its name if it has one.
 struct Variant {
@@ -111,7 +111,7 @@ fn variants(root: &Value, keywords: &Keywords) -> Vec<Variant> {
             !TEXT_KEYWORDS.contains(&key.as_str()) && !["anyOf", "oneOf"].contains(&key.as_str())
         })
         .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
+        .collect_ordered();
     let schemas: Vec<Value> = match (branches(keywords), keywords.get("type")) {
         (Some(branches), _) => branches.iter().map(|branch| with(branch, &beside)).collect(),
         (None, Some(Value::Array(types))) => {
@@ -151,7 +151,8 @@ fn with(branch: &Value, beside: &Keywords) -> Value {
             if clash {
                 let both =
                     beside.keys().filter(|key| branch.contains_key(*key) && beside[*key] != branch[*key]);
-                let both: Map<String, Value> = both.map(|key| (key.clone(), beside[key].clone())).collect();
+                let both: Map<String, Value> =
+                    both.map(|key| (key.clone(), beside[key].clone())).collect_ordered();
                 if !both.keys().all(|key| key == "type") {
                     rest.insert("allOf".to_owned(), Value::Array(vec![both.into()]));
                 }
@@ -199,7 +200,8 @@ fn are_disjoint(root: &Value, variants: &[Variant]) -> bool {
         .map(|variant| {
             let keywords =
                 resolved(root, &variant.schema).map(std::borrow::Cow::into_owned).unwrap_or_default();
-            let types: BTreeSet<String> = types::of(&keywords).into_iter().map(str::to_owned).collect();
+            let types: BTreeSet<String> =
+                types::of(&keywords).into_iter().map(str::to_owned).collect_ordered();
             (types, tags(root, &variant.schema), fields(&keywords))
         })
         .collect();
@@ -220,9 +222,11 @@ fn are_disjoint(root: &Value, variants: &[Variant]) -> bool {
 /// The required fields, and the allowed ones if no others are.
 fn fields(keywords: &Keywords) -> (BTreeSet<String>, Option<BTreeSet<String>>) {
     let required = keywords.get("required").and_then(Value::as_array);
-    let required = required.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let required =
+        required.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect_ordered();
     let is_closed = keywords.get("additionalProperties") == Some(&Value::Bool(false));
     let names = || keywords.get("properties").and_then(Value::as_object);
-    let allowed = is_closed.then(|| names().into_iter().flatten().map(|(name, _)| name.clone()).collect());
+    let allowed =
+        is_closed.then(|| names().into_iter().flatten().map(|(name, _)| name.clone()).collect_ordered());
     (required, allowed)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{Aspect, Flow, Keywords, SchemaDiff, Shift};
-use crate::contract::change::rule;
+use crate::{contract::change::rule, ordered::CollectOrdered as _};
 
 impl SchemaDiff<'_> {
     pub(super) fn object(&mut self, base: &Keywords, head: &Keywords, place: &str) {
@@ -94,7 +94,7 @@ impl SchemaDiff<'_> {
                 let needed = needed.as_array().into_iter().flatten().filter_map(Value::as_str);
                 needed.map(|needed| (name.clone(), needed.to_owned()))
             });
-            rules.collect()
+            rules.collect_ordered()
         };
         let (before, after) = (pairs(base), pairs(head));
         for (name, needed) in after.difference(&before) {
@@ -140,7 +140,7 @@ fn members<'a>(keywords: &'a Keywords, keyword: &str, none: &'a Keywords) -> &'a
 
 fn required(keywords: &Keywords) -> BTreeSet<&str> {
     let names = keywords.get("required").and_then(Value::as_array);
-    names.into_iter().flatten().filter_map(Value::as_str).collect()
+    names.into_iter().flatten().filter_map(Value::as_str).collect_ordered()
 }
 
 fn inside(place: &str, name: &str) -> String {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{Aspect, Keywords, SchemaDiff, Shift};
+use crate::ordered::CollectOrdered as _;
 
 /// Every type, with `integer` inside of `number`.
 const ALL_TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
@@ -13,7 +14,7 @@ const ALL_TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "
 pub(super) fn of(keywords: &Keywords) -> BTreeSet<&str> {
     let mut types: BTreeSet<&str> = match keywords.get("type") {
         Some(Value::String(ty)) => BTreeSet::from([ty.as_str()]),
-        Some(Value::Array(types)) => types.iter().filter_map(Value::as_str).collect(),
+        Some(Value::Array(types)) => types.iter().filter_map(Value::as_str).collect_ordered(),
         _ => ALL_TYPES.into(),
     };
     if types.contains("number") {

@@ -7,7 +7,7 @@ use super::{
     resolve::resolved,
     vocabulary::{TEXT_KEYWORDS, branches},
 };
-use crate::contract::change::rule;
+use crate::{contract::change::rule, ordered::CollectOrdered as _};
 
 /// The keywords that list values, or follow from them.
 const LISTING_KEYWORDS: [&str; 5] = ["enum", "const", "anyOf", "oneOf", "type"];
@@ -31,7 +31,8 @@ pub(super) fn of(root: &Value, keywords: &Keywords) -> Option<Vec<ListedValue>> 
     for branch in branches(keywords)? {
         let branch = resolved(root, branch)?;
         let texts = branch.iter().filter(|(key, _)| TEXT_KEYWORDS.contains(&key.as_str()));
-        let texts: Map<String, Value> = texts.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let texts: Map<String, Value> =
+            texts.map(|(key, value)| (key.clone(), value.clone())).collect_ordered();
         let mut values = of(root, &branch)?;
         for value in &mut values {
             value.texts.extend(texts.clone());
@@ -68,7 +69,7 @@ impl SchemaDiff<'_> {
         let is_other = |key: &str| !LISTING_KEYWORDS.contains(&key) && !TEXT_KEYWORDS.contains(&key);
         let others = |keywords: &Keywords| -> Map<String, Value> {
             let others = keywords.iter().filter(|(key, _)| is_other(key));
-            others.map(|(key, value)| (key.clone(), value.clone())).collect()
+            others.map(|(key, value)| (key.clone(), value.clone())).collect_ordered()
         };
         let (before, after) = (others(base), others(head));
         if before != after {

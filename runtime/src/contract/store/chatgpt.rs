@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     message::Message,
+    ordered::CollectOrdered as _,
     publication::Publication,
     registry::Definition,
     sandbox::Sandbox,
@@ -50,7 +51,7 @@ pub(super) fn print(outline: &Outline, publication: &Publication) -> Manifest {
         .tools()
         .iter()
         .map(|definition| (definition.name().to_owned(), tool(definition.descriptor, outline)))
-        .collect();
+        .collect_ordered();
     // Tools with an example value have a prompt that a reviewer can type.
     let cases: Vec<Value> =
         outline.registry.tools().iter().filter_map(test_case).take(MAX_TEST_CASES).collect();

@@ -10,7 +10,7 @@ use super::{
     pattern::regex,
     refer::{Target, Targets},
 };
-use crate::message::Message;
+use crate::{message::Message, ordered::CollectOrdered as _};
 
 static ANYTHING: Value = Value::Bool(true);
 
@@ -228,7 +228,7 @@ impl Compiler<'_> {
             )));
         }
         let keys = |key: &str| object.get(key).and_then(Value::as_object).into_iter().flat_map(Map::keys);
-        let names: BTreeSet<String> = keys("properties").cloned().collect();
+        let names: BTreeSet<String> = keys("properties").cloned().collect_ordered();
         let patterns = keys("patternProperties").map(|pattern| compiled("patternProperties", pattern));
         let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
         let all = object.contains_key("additionalProperties");

@@ -16,6 +16,7 @@ use super::{
     number,
     types::{describe, for_each_part, merge, reference},
 };
+use crate::ordered::CollectOrdered as _;
 
 /// The number of levels of lists in lists that the schema of any value describes.
 const MAX_LIST_LEVELS: usize = 3;
@@ -156,7 +157,7 @@ fn bare_reference(mut object: Map<String, Value>) -> Rewritten {
     }
     let description = take_description(&mut object);
     let extensions = object.into_iter().filter(|(key, _)| key == "$ref" || key.starts_with("x-"));
-    Rewritten { schema: Value::Object(extensions.collect()), description }
+    Rewritten { schema: Value::Object(extensions.collect_ordered()), description }
 }
 
 fn take_description(object: &mut Map<String, Value>) -> Option<String> {
@@ -180,7 +181,7 @@ fn lone_choice(mut object: Map<String, Value>) -> Rewritten {
     let extensions: Vec<String> =
         object.keys().filter(|key| key.starts_with("x-") || *key == "$anchor").cloned().collect();
     let mut outer: Map<String, Value> =
-        extensions.into_iter().filter_map(|key| object.remove_entry(&key)).collect();
+        extensions.into_iter().filter_map(|key| object.remove_entry(&key)).collect_ordered();
     let mut branches: Vec<Value> = Vec::new();
     for option in options {
         let inner = match option {

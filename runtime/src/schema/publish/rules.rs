@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     message::Message,
+    ordered::CollectOrdered as _,
     schema::check::Checker,
     tool::descriptor::{Descriptor, Rule},
 };
@@ -96,5 +97,5 @@ fn condition(
     }
     let branches = [("then", then), ("else", otherwise)].into_iter().filter(|(_, names)| !names.is_empty());
     let branches = branches.map(|(key, names)| (key.to_owned(), required(names)));
-    Ok(std::iter::once(("if".to_owned(), condition)).chain(branches).collect())
+    Ok(std::iter::once(("if".to_owned(), condition)).chain(branches).collect_ordered())
 }

@@ -8,6 +8,8 @@ use schemars::{
 };
 use serde_json::{Map, Value, json};
 
+use crate::ordered::CollectOrdered as _;
+
 /// The schemas of all types that the parameters or the result of one tool consist of.
 pub(super) struct TypeSchemas {
     /// The schema of each type that has a name, as written by schemars, with `$ref` in place of other types.
@@ -62,8 +64,11 @@ impl TypeSchemas {
     fn new(raw: Map<String, Value>, is_closed: bool) -> Self {
         let (definitions, recursive, sizes) = (Map::new(), BTreeSet::new(), BTreeMap::new());
         let mut types = Self { raw, definitions, recursive, sizes, is_closed };
-        types.definitions =
-            types.raw.iter().map(|(name, raw)| (name.clone(), types.node(raw.clone(), false))).collect();
+        types.definitions = types
+            .raw
+            .iter()
+            .map(|(name, raw)| (name.clone(), types.node(raw.clone(), false)))
+            .collect_ordered();
         let uses: BTreeMap<&str, BTreeSet<String>> = types
             .definitions
             .iter()
@@ -74,9 +79,9 @@ impl TypeSchemas {
                 });
                 (name.as_str(), names)
             })
-            .collect();
+            .collect_ordered();
         types.recursive =
-            uses.keys().filter(|name| reaches(&uses, name)).map(|&name| name.to_owned()).collect();
+            uses.keys().filter(|name| reaches(&uses, name)).map(|&name| name.to_owned()).collect_ordered();
         let names: Vec<String> = types.definitions.keys().cloned().collect();
         for name in &names {
             types.measure(name);
@@ -121,7 +126,7 @@ impl TypeSchemas {
         while let Some(name) = reference(&object).filter(|name| !self.has_anchor(name)) {
             let Some(target) = self.definitions.get(&name).and_then(Value::as_object) else { break };
             object.remove("$ref");
-            object = target.clone().into_iter().chain(object).collect();
+            object = target.clone().into_iter().chain(object).collect_ordered();
             object.insert(ROOT.to_owned(), name.into());
         }
         object.into()

@@ -8,8 +8,8 @@ use rmcp::{
     RoleServer,
     model::{
         ClientCapabilities, CreateMessageRequest, CreateMessageRequestParams, ElicitRequest,
-        ElicitRequestParams, ElicitResult, ElicitationAction, ErrorData, InputRequest, InputRequiredResult,
-        InputResponses, ListRootsRequest, MetaObject, SamplingMessage, ServerRequest,
+        ElicitRequestParams, ElicitResult, ElicitationAction, ErrorData, InputRequest, InputRequests,
+        InputRequiredResult, InputResponses, ListRootsRequest, MetaObject, SamplingMessage, ServerRequest,
     },
     service::RequestContext,
 };
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     confirm::ANSWER_TIMEOUT,
+    ordered::CollectOrdered as _,
     pipeline::{Choice, Elicitor},
     tool::ask::{ClientFeatures, Question},
     wire_names,
@@ -58,7 +59,7 @@ impl Elicitor for ClientPeer<'_> {
     }
 
     fn answers(&self) -> Map<String, Value> {
-        self.responses.iter().map(|(key, answer)| (key.clone(), answer.clone())).collect()
+        self.responses.iter().map(|(key, answer)| (key.clone(), answer.clone())).collect_ordered()
     }
 
     fn ask(&self, question: Question) -> Pin<Box<dyn Future<Output = Option<Choice>> + Send + '_>> {
@@ -131,14 +132,24 @@ fn choice(answer: &Value) -> Option<Choice> {
     }
 }
 
+/// Makes the requests that put questions to a client, by their keys.
+pub(crate) fn requests(
+    questions: impl IntoIterator<Item = (String, Question)>,
+) -> Result<InputRequests, ErrorData> {
+    let mut requests = InputRequests::new();
+    for (key, question) in questions {
+        requests.insert(key, request(question)?);
+    }
+    Ok(requests)
+}
+
 /// Makes the result that sends a client to its user and back.
 pub(crate) fn input_required(
     questions: Vec<(String, Question)>,
     state: Option<String>,
     meta: Map<String, Value>,
 ) -> Result<InputRequiredResult, ErrorData> {
-    let requests = questions.into_iter().map(|(key, question)| Ok((key, request(question)?)));
-    let result = InputRequiredResult::new(Some(requests.collect::<Result<_, ErrorData>>()?), state);
+    let result = InputRequiredResult::new(Some(requests(questions)?), state);
     Ok(if meta.is_empty() { result } else { result.with_meta(MetaObject(meta)) })
 }
 

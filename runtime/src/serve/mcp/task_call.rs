@@ -24,6 +24,7 @@ use super::{
 use crate::tasks::StoredCall;
 use crate::{
     message::Message,
+    ordered::CollectOrdered as _,
     pipeline::{self, Admission, AdmissionStage, CallAnswer, Refusal, TaskMode},
     serve::convert,
     tasks::{End, Running, Snapshot},
@@ -182,7 +183,8 @@ impl TaskCall {
             };
             let Some(mut answers) = self.running.ask(questions).await else { return self.unanswered() };
             let answers = keys.into_iter().filter_map(|(wire, key)| Some((key, answers.remove(&wire)?)));
-            let peer = ClientPeer::stateless(self.features, state, answers.collect::<InputResponses>());
+            let peer =
+                ClientPeer::stateless(self.features, state, answers.collect_ordered::<InputResponses>());
             let Some(next) = self.next(&peer).await else { return End::Cancelled };
             last = next;
         }

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rmcp::model::{
-    DetailedTask, ErrorData, GetTaskResult, InputRequests, MetaObject, Task, TaskPayload, TaskStatus,
-};
+use rmcp::model::{DetailedTask, ErrorData, GetTaskResult, MetaObject, Task, TaskPayload, TaskStatus};
 use serde_json::{Map, Value, json};
 
 use super::peer;
@@ -26,10 +24,7 @@ pub(crate) fn detailed(snapshot: Snapshot, meta: Map<String, Value>) -> Result<G
     let payload = match snapshot.state {
         TaskState::Working => TaskPayload::Working,
         TaskState::Asking(questions) => {
-            let requests = questions.into_iter().map(|(key, question)| Ok((key, peer::request(question)?)));
-            TaskPayload::InputRequired {
-                input_requests: requests.collect::<Result<InputRequests, ErrorData>>()?,
-            }
+            TaskPayload::InputRequired { input_requests: peer::requests(questions)? }
         }
         TaskState::Ended(End::Completed(result)) => {
             let invalid = |error: serde_json::Error| ErrorData::internal_error(error.to_string(), None);

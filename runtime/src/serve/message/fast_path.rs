@@ -15,6 +15,7 @@ use serde::{
 };
 
 use super::unique::{UniqueMap, UniqueValue};
+use crate::ordered::CollectOrdered as _;
 
 /// Reads `text` as a plain call; `None` if it is another message, or holds a name twice.
 pub(super) fn read(text: &str) -> Option<ClientJsonRpcMessage> {
@@ -76,7 +77,8 @@ impl From<Params> for CallToolRequestParams {
         let mut call = Self::new(params.name);
         call.meta = params.meta.map(|meta| RequestMetaObject(MetaObject(meta.0)));
         call.arguments = params.arguments.map(|arguments| arguments.0);
-        call.input_responses = params.input_responses.map(|responses| responses.0.into_iter().collect());
+        call.input_responses =
+            params.input_responses.map(|responses| responses.0.into_iter().collect_ordered());
         call.request_state = params.request_state;
         call
     }

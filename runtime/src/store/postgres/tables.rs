@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     database::{DatabaseConnection, Parameter},
+    ordered::CollectOrdered as _,
     store::{
         StoredResult,
         clock::StoreClock,
@@ -70,7 +71,7 @@ impl BatchTables {
         Ok(Self {
             now: clock.map_or(now, StoreClock::now),
             keys: keys.collect(),
-            callers: callers.collect(),
+            callers: callers.collect_ordered(),
             total,
             due: due.collect(),
         })
