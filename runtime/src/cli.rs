@@ -43,9 +43,9 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::{
     about::About,
-    contract::{Manifest, ManifestFormat},
+    contract::{Manifest, ManifestFormat, manifest_as, page, reference},
     message::Message,
-    server::Server,
+    server::{AnyServer, Server},
     stderr,
     tool::state::State,
 };
@@ -193,10 +193,7 @@ impl<C: State> Server<C> {
     ///
     /// The command `call` starts the program again with `serve` as its first argument, which the program must hand on.
     pub fn main_from<T: Into<OsString>>(self, arguments: impl IntoIterator<Item = T>) -> ExitCode {
-        let arguments = arguments.into_iter().map(Into::into).collect();
-        let code = on_free_thread(|| self.run_command_line(arguments));
-        stderr::flush();
-        code
+        self.erase().main(arguments.into_iter().map(Into::into).collect())
     }
 
     /// Serves, as the command `serve` does, inside a program with a command line of its own: with signals, an orderly end and
@@ -221,6 +218,18 @@ impl<C: State> Server<C> {
     /// }
     /// ```
     pub fn run(self, options: ServeOptions) -> ExitCode {
+        self.erase().run(options)
+    }
+}
+
+impl AnyServer {
+    fn main(self, arguments: Vec<OsString>) -> ExitCode {
+        let code = on_free_thread(|| self.run_command_line(arguments));
+        stderr::flush();
+        code
+    }
+
+    fn run(self, options: ServeOptions) -> ExitCode {
         let code = on_free_thread(|| options.run(self));
         stderr::flush();
         code
@@ -246,12 +255,14 @@ impl<C: State> Server<C> {
                 call.run(&self, own_arguments::given(own, &matches), variables)
             }
             Command::Config(config) => config.run(&name, own_arguments::given(own, &matches)),
-            Command::Manifest { format } => match self.manifest_as(format) {
-                Ok(manifest) => print_manifest(&manifest),
+            Command::Manifest { format } => match self.outline() {
+                Ok(outline) => print_manifest(&manifest_as(format, &outline)),
                 Err(error) => fail(&error),
             },
-            Command::Docs { format: DocsFormat::Markdown } => print(self.reference()),
-            Command::Docs { format: DocsFormat::Html } => print(self.reference_page()),
+            Command::Docs { format } => print(self.outline().map(|outline| match format {
+                DocsFormat::Markdown => reference(&outline),
+                DocsFormat::Html => page(&outline),
+            })),
             Command::Lock(lock) => lock.run(&self),
             Command::Check(check) => check.run(&self),
             Command::Diff(diff) => diff.run(&self),

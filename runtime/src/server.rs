@@ -1,9 +1,11 @@
 //! Defines the program that a user writes: a name, a state, tools, and the settings of the server.
 
+mod any;
 #[cfg(feature = "cli")]
 pub(crate) mod arguments;
 mod build;
 mod config;
+mod outline;
 mod recording;
 mod replicas;
 mod state;
@@ -12,6 +14,8 @@ use std::{error::Error, path::PathBuf, sync::Arc};
 
 use futures::future::BoxFuture;
 
+#[cfg(feature = "cli")]
+pub(crate) use self::any::AnyServer;
 #[cfg(feature = "cli")]
 pub use self::arguments::NeedsStateWith;
 pub use self::state::StopResult;
@@ -32,7 +36,7 @@ use crate::{
         state::State,
     },
 };
-use config::Config;
+pub(crate) use config::Config;
 pub use state::NoState;
 use state::{HandlerWith, Source, StopWith};
 

@@ -14,6 +14,7 @@ use std::{
     ffi::OsString,
     fmt::Write as _,
     io::Read as _,
+    mem,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -27,7 +28,7 @@ use crate::{
     audit::{self, AuditLog, verify::make_signer},
     message::Message,
     record::Recording,
-    server::Server,
+    server::{AnyServer, Config},
     start_error::StartError,
 };
 
@@ -52,32 +53,30 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Returns the server with the log that the flags name. Without flags it keeps its own log, or gets its user's.
-    pub(super) fn of<C>(&self, mut server: Server<C>) -> Server<C> {
-        let name = server.config.about.name.clone();
+    /// Configures the log that the flags name. Without flags the server keeps its own log, or gets its user's.
+    pub(super) fn configure(&self, config: &mut Config) {
         let configured = |log: AuditLog| match &self.audit_key {
             Some(key) => log.signing_key(key),
             None => log,
         };
-        server.config.recording = match (&self.audit, server.config.recording) {
+        config.recording = match (&self.audit, mem::replace(&mut config.recording, Recording::Unset)) {
             (Some(folder), _) => Recording::To(configured(AuditLog::at(folder))),
             (None, Recording::To(log)) => Recording::To(configured(log)),
             (None, Recording::Disabled) if self.audit_key.is_none() => Recording::Disabled,
-            (None, _) => Recording::Default(AuditLog::of_user(&name).map(configured)),
+            (None, _) => Recording::Default(AuditLog::of_user(&config.about.name).map(configured)),
         };
-        server
     }
 
-    /// Returns the server with the key store that the flags name.
-    pub(super) fn keys_of<C>(
+    /// Configures the key store that the flags name.
+    pub(super) fn configure_keys(
         &self,
-        server: Server<C>,
+        config: &mut Config,
         #[cfg_attr(not(feature = "redb"), expect(unused_variables, reason = "no default store"))] quiet: bool,
-    ) -> Result<Server<C>, StartError> {
+    ) -> Result<(), StartError> {
         #[cfg(feature = "redb")]
-        return self.store.of(server, self.audit.as_deref(), quiet);
+        return self.store.configure(config, self.audit.as_deref(), quiet);
         #[cfg(not(feature = "redb"))]
-        self.store.of(server)
+        self.store.configure(config)
     }
 
     /// Returns the flag that is an environment variable of another process of the program.
@@ -151,7 +150,7 @@ struct ExistingLog {
 }
 
 /// Returns the folders of a server's logs: the named ones, or those in which `serve` records. All of them exist.
-pub(super) fn log_folders<C>(folders: Vec<PathBuf>, server: &Server<C>) -> Result<Vec<PathBuf>, Message> {
+pub(super) fn log_folders(folders: Vec<PathBuf>, server: &AnyServer) -> Result<Vec<PathBuf>, Message> {
     let logs = FoldersArg { folders }.existing(server)?;
     Ok(logs.into_iter().map(|log| log.folder).collect())
 }
@@ -167,7 +166,7 @@ struct FoldersArg {
 
 impl FoldersArg {
     /// Returns the logs: each one that was named, or at least one of those that `serve` keeps by default.
-    fn existing<C>(&self, server: &Server<C>) -> Result<Vec<ExistingLog>, Message> {
+    fn existing(&self, server: &AnyServer) -> Result<Vec<ExistingLog>, Message> {
         if self.folders.is_empty() {
             return existing(&FolderArg { folder: None }.log(server)?);
         }
@@ -195,7 +194,7 @@ struct FolderArg {
 
 impl FolderArg {
     /// Returns the log, which may not exist.
-    fn log<C>(&self, server: &Server<C>) -> Result<AuditLog, Message> {
+    fn log(&self, server: &AnyServer) -> Result<AuditLog, Message> {
         match (&self.folder, &server.config.recording) {
             (Some(folder), _) => Ok(AuditLog::at(folder)),
             (None, Recording::To(log)) => Ok(log.clone()),
@@ -212,7 +211,7 @@ pub(super) fn no_log(folder: &Path) -> Message {
 }
 
 impl AuditArgs {
-    pub(super) fn run<C>(self, server: &Server<C>) -> ExitCode {
+    pub(super) fn run(self, server: &AnyServer) -> ExitCode {
         let result = match self.command {
             AuditCommand::Verify(verify) => return verify.run(server),
             AuditCommand::Show(show) => return show.run(server),
@@ -228,7 +227,7 @@ impl AuditArgs {
     }
 }
 
-fn hash<C>(value: String, folder: &FolderArg, server: &Server<C>) -> Result<String, Message> {
+fn hash(value: String, folder: &FolderArg, server: &AnyServer) -> Result<String, Message> {
     let log = folder.log(server)?;
     existing(&log)?;
     let value = if value == "-" {
@@ -242,7 +241,7 @@ fn hash<C>(value: String, folder: &FolderArg, server: &Server<C>) -> Result<Stri
     Ok(format!("{}\n", log.hash(&value)?))
 }
 
-fn new_key<C>(file: Option<PathBuf>, folder: &FolderArg, server: &Server<C>) -> Result<String, Message> {
+fn new_key(file: Option<PathBuf>, folder: &FolderArg, server: &AnyServer) -> Result<String, Message> {
     let log = folder.log(server)?;
     let named = file.is_some();
     let path = file.unwrap_or_else(|| log.usual_signing_key());

@@ -21,13 +21,10 @@ use crate::{
     contract::Outline,
     message::Message,
     revision::Revision,
-    server::Server,
+    server::AnyServer,
     start_runtime::start_runtime,
     stderr, text,
-    tool::{
-        descriptor::{Descriptor, Task},
-        state::State,
-    },
+    tool::descriptor::{Descriptor, Task},
 };
 
 /// The time that the child has to end after its input is closed: a little more than its own drain timeout.
@@ -64,12 +61,7 @@ pub(super) struct CallArgs {
 
 impl CallArgs {
     /// Runs the command. `own` are options for the child, which reads none of `variables`.
-    pub(super) fn run<C: State>(
-        self,
-        server: &Server<C>,
-        own: Vec<OsString>,
-        variables: Vec<String>,
-    ) -> ExitCode {
+    pub(super) fn run(self, server: &AnyServer, own: Vec<OsString>, variables: Vec<String>) -> ExitCode {
         let outline = match server.outline() {
             Ok(outline) => outline,
             Err(error) => return fail(&error),

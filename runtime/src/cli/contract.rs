@@ -10,11 +10,10 @@ use super::{COULD_NOT, FAILED, fail, print_stdout};
 use crate::{
     contract::{
         Approvals, ContractDiff, ContractReport, ContractVerdict, Lock, LockCheck, ReportFormat, Uncompared,
-        check_locked, compare,
+        check_locked, compare, lock,
     },
     message::Message,
-    server::Server,
-    tool::state::State,
+    server::AnyServer,
 };
 use base::{Contract, ContractSource};
 use clap::{Args, ValueEnum};
@@ -92,9 +91,9 @@ impl DiffFormat {
 }
 
 impl LockArgs {
-    pub(super) fn run<C: State>(&self, server: &Server<C>) -> ExitCode {
-        let lock = match server.lock() {
-            Ok(lock) => lock,
+    pub(super) fn run(&self, server: &AnyServer) -> ExitCode {
+        let lock = match server.outline() {
+            Ok(outline) => lock(&outline),
             Err(error) => return fail(&error),
         };
         if !self.write {
@@ -111,9 +110,9 @@ impl LockArgs {
 }
 
 impl CheckArgs {
-    pub(super) fn run<C: State>(&self, server: &Server<C>) -> ExitCode {
-        let generated = match server.lock() {
-            Ok(lock) => lock,
+    pub(super) fn run(&self, server: &AnyServer) -> ExitCode {
+        let generated = match server.outline() {
+            Ok(outline) => lock(&outline),
             Err(error) => return fail(&error),
         };
         match check_locked(&generated, &self.file) {
@@ -128,7 +127,7 @@ impl CheckArgs {
 }
 
 impl DiffArgs {
-    pub(super) fn run<C: State>(&self, server: &Server<C>) -> ExitCode {
+    pub(super) fn run(&self, server: &AnyServer) -> ExitCode {
         let program = || match server.outline() {
             Ok(outline) => Ok(Contract::of_program(&outline)),
             Err(error) => {

@@ -9,25 +9,24 @@ use super::doctor;
 use crate::{
     client::{Answer, CallError, LineClient},
     message::Message,
+    record::Recording,
     revision::Revision,
-    server::Server,
+    server::AnyServer,
     start_runtime::start_runtime,
-    tool::{
-        descriptor::{Descriptor, Literal, Param},
-        state::State,
-    },
+    tool::descriptor::{Descriptor, Literal, Param},
 };
 
 /// The report of `doctor`, and what the probe found. Starts the server in this process, with its `read_only` tools alone and without a log, and calls them one after another.
-pub(super) fn report<C: State>(server: Server<C>) -> Result<String, Message> {
+pub(super) fn report(mut server: AnyServer) -> Result<String, Message> {
     let outline = server.outline().map_err(|error| Message::new(error.to_string()))?;
     let tools = outline.registry.tools().iter().map(|tool| tool.descriptor);
     let tools: Vec<&Descriptor> = tools.filter(|tool| tool.is_read_only()).collect();
     let runtime = start_runtime(&mut Builder::new_multi_thread());
     let runtime = runtime.map_err(|error| Message::failure("the threads cannot be started", &error))?;
+    server.config.read_only = true;
+    server.config.recording = Recording::Disabled;
     runtime.block_on(async {
-        let service = server.read_only().unaudited().build();
-        let mut service = service.map_err(|error| Message::new(error.to_string()))?;
+        let mut service = server.build().map_err(|error| Message::new(error.to_string()))?;
         for scope in tools.iter().flat_map(|tool| tool.scopes) {
             service = service.grant(scope);
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::{replica::ReplicaName, server::Server};
+use crate::{replica::ReplicaName, server::Config};
 
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Replicas")]
@@ -24,14 +24,13 @@ pub(super) struct ReplicaArgs {
 }
 
 impl ReplicaArgs {
-    /// Returns the server with what the flags say.
-    pub(super) fn of<C>(&self, mut server: Server<C>) -> Server<C> {
+    /// Configures the server as the flags say.
+    pub(super) fn configure(&self, config: &mut Config) {
         if let Some(name) = &self.replica {
-            server = server.replica(name.as_str());
+            config.replica = Some(name.as_str().to_owned());
         }
-        match &self.state_key {
-            Some(file) => server.state_key(file),
-            None => server,
+        if let Some(file) = &self.state_key {
+            config.state_key = Some(file.clone());
         }
     }
 }

@@ -31,11 +31,10 @@ use crate::{
     descriptors,
     message::Message,
     serve::{Service, Stdio},
-    server::Server,
+    server::AnyServer,
     start_error::StartError,
     start_runtime::start_runtime,
     stderr,
-    tool::state::State,
 };
 
 /// How [`Server::run`] serves: the options of the command `serve`.
@@ -121,9 +120,9 @@ impl ServeOptions {
         })
     }
 
-    pub(super) fn run<C: State>(self, server: Server<C>) -> ExitCode {
+    pub(super) fn run(self, mut server: AnyServer) -> ExitCode {
         descriptors::raise_limit();
-        let server = self.replica.of(server);
+        self.replica.configure(&mut server.config);
         let exporting = self.export.start(&server.config.about, server.config.replica.as_deref());
         #[cfg(feature = "telemetry")]
         if self.logging.install(self.quiet, exporting.layer()) {
@@ -139,7 +138,7 @@ impl ServeOptions {
         exit
     }
 
-    fn serve<C: State>(self, server: Server<C>, stdio: Option<Stdio>, exporting: &Exporting) -> ExitCode {
+    fn serve(self, server: AnyServer, stdio: Option<Stdio>, exporting: &Exporting) -> ExitCode {
         // Outside the runtime of the service: a state that blocks the threads it is made on must delay no answer.
         let service = match self.build(server) {
             Ok(service) => service,
@@ -222,23 +221,23 @@ impl ServeOptions {
         Ok((service.clone(), over_http(service, config, timeouts, stop, reopen_audit).boxed()))
     }
 
-    fn build<C: State>(&self, server: Server<C>) -> Result<Service, StartError> {
-        let server = if self.read_only { server.read_only() } else { server };
-        let server = if self.yes_destructive { server.yes_destructive() } else { server };
-        let server = self.yes.iter().fold(server, Server::yes);
-        let server = match self.max_output {
-            Some(bytes) => server.max_output(bytes),
-            None => server,
-        };
-        let server = match self.max_in_flight_per_caller {
-            Some(calls) => server.max_in_flight_per_caller(calls.max(1)),
-            None => server,
-        };
-        let server = match self.audit_retention {
-            Some(age) => server.audit_retention(age),
-            None => server,
-        };
-        self.log.keys_of(self.log.of(server), self.quiet)?.build()
+    fn build(&self, mut server: AnyServer) -> Result<Service, StartError> {
+        let config = &mut server.config;
+        config.read_only |= self.read_only;
+        config.skip_confirmation |= self.yes_destructive;
+        config.confirmed_tools.extend_from_slice(&self.yes);
+        if let Some(bytes) = self.max_output {
+            config.max_output = bytes;
+        }
+        if let Some(calls) = self.max_in_flight_per_caller {
+            config.bounds.max_in_flight_per_caller = Some(calls.max(1));
+        }
+        if let Some(age) = self.audit_retention {
+            config.retention = Some(age);
+        }
+        self.log.configure(config);
+        self.log.configure_keys(config, self.quiet)?;
+        server.build()
     }
 
     /// Names files on stderr that sandboxed tools could write, but for the protocol's own.

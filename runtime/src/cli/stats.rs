@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     message::Message,
-    server::Server,
+    server::AnyServer,
     start_runtime::start_runtime,
     stats::{self, CallWindow, UsageReport},
     stderr,
@@ -120,11 +120,11 @@ impl CallSource {
 }
 
 impl StatsArgs {
-    pub(super) fn run<C>(self, server: &Server<C>) -> ExitCode {
+    pub(super) fn run(self, server: &AnyServer) -> ExitCode {
         self.print(server).unwrap_or_else(|error| fail(&error))
     }
 
-    fn print<C>(self, server: &Server<C>) -> Result<ExitCode, Message> {
+    fn print(self, server: &AnyServer) -> Result<ExitCode, Message> {
         let (name, mut source) = self.source(server)?;
         let name = &name;
         if self.follow {
@@ -151,7 +151,7 @@ impl StatsArgs {
     }
 
     /// Returns the source of the counts, and its name for people.
-    fn source<C>(&self, server: &Server<C>) -> Result<(String, CallSource), Message> {
+    fn source(&self, server: &AnyServer) -> Result<(String, CallSource), Message> {
         if let Some(url) = &self.from {
             return Self::server(url, self.tool.clone());
         }

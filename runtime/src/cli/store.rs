@@ -23,7 +23,7 @@ use crate::{
 };
 use crate::{
     idempotency::KeyKeeping,
-    server::{Server, arguments::variable},
+    server::{Config, arguments::variable},
     start_error::StartError,
     store::{KeyStore, StoreUrl},
 };
@@ -64,39 +64,37 @@ struct DatabaseFlags {
 }
 
 impl StoreFlags {
-    /// Returns the server with the store that the flags name. Without flags it keeps its own store, or gets its user's, beside
-    /// `log` if that is set.
+    /// Configures the store that the flags name. Without flags the server keeps its own store, or gets its user's, beside `log`
+    /// if that is set.
     #[cfg(feature = "redb")]
-    pub(super) fn of<C>(
+    pub(super) fn configure(
         &self,
-        mut server: Server<C>,
+        config: &mut Config,
         log: Option<&Path>,
         quiet: bool,
-    ) -> Result<Server<C>, StartError> {
-        let name = &server.config.about.name;
+    ) -> Result<(), StartError> {
         let by_default = |store: Option<KeyStore>| KeyKeeping::Default { store, quiet };
         let named = match (self.database.store()?, &self.keys) {
             (Some(store), _) => Some(store),
             (None, Some(folder)) => Some(KeyStore::at(folder)),
             (None, None) => None,
         };
-        let keeping = match (named, log) {
+        config.keeping = match (named, log) {
             (Some(store), _) => KeyKeeping::In(store),
-            (None, _) if !matches!(server.config.keeping, KeyKeeping::Unset) => return Ok(server),
+            (None, _) if !matches!(config.keeping, KeyKeeping::Unset) => return Ok(()),
             (None, Some(log)) => by_default(Some(KeyStore::at(beside_log(log)))),
-            (None, None) => by_default(KeyStore::of_user(name)),
+            (None, None) => by_default(KeyStore::of_user(&config.about.name)),
         };
-        server.config.keeping = keeping;
-        Ok(server)
+        Ok(())
     }
 
-    /// Returns the server with the store that the flags name.
+    /// Configures the store that the flags name.
     #[cfg(not(feature = "redb"))]
-    pub(super) fn of<C>(&self, mut server: Server<C>) -> Result<Server<C>, StartError> {
+    pub(super) fn configure(&self, config: &mut Config) -> Result<(), StartError> {
         if let Some(store) = self.database.store()? {
-            server.config.keeping = KeyKeeping::In(store);
+            config.keeping = KeyKeeping::In(store);
         }
-        Ok(server)
+        Ok(())
     }
 
     /// Returns the flags as arguments of a command line.

@@ -15,9 +15,8 @@ use super::{duration, print};
 use crate::{
     access::keyfile::{self, KEY_PREFIX, KeyEntry, KeyFileError, KeyTime, Scope, Subject, TokenHash},
     message::Message,
-    server::Server,
+    server::AnyServer,
     stderr, text,
-    tool::state::State,
 };
 
 #[derive(Args)]
@@ -67,7 +66,7 @@ struct KeyFilePath {
 }
 
 impl Token {
-    pub(super) fn run<C: State>(self, server: &Server<C>) -> ExitCode {
+    pub(super) fn run(self, server: &AnyServer) -> ExitCode {
         print(match self.command {
             TokenCommand::New(new) => new.run(server),
             TokenCommand::List { file } => list(&file.path),
@@ -77,7 +76,7 @@ impl Token {
 }
 
 impl New {
-    fn run<C: State>(self, server: &Server<C>) -> Result<String, Message> {
+    fn run(self, server: &AnyServer) -> Result<String, Message> {
         let subject = Subject::new(&self.subject).map_err(Message::new)?;
         let scopes = self.scopes.iter().flat_map(|scopes| scopes.split_whitespace()).map(Scope::new);
         let scopes = scopes.collect::<Result<Vec<_>, _>>().map_err(Message::new)?;
@@ -96,7 +95,7 @@ impl New {
 }
 
 /// Describes a new key on stderr, because stdout has the key and nothing else.
-fn describe<C: State>(server: &Server<C>, entry: &KeyEntry, path: &Path) {
+fn describe(server: &AnyServer, entry: &KeyEntry, path: &Path) {
     let validity = entry.expires.map_or("does not expire".to_owned(), |expires| format!("expires {expires}"));
     let (id, subject) = (entry.hash.id(), entry.subject.as_str());
     stderr::line(format_args!("added key `{id}` of `{subject}` to {}: it {validity}", path.display()));

@@ -1,28 +1,29 @@
-//! Builds a service from a server, or outlines the server without running it.
+//! Builds a service from a server.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::cmp::Ordering;
 
 use tokio_util::task::TaskTracker;
 
-use super::{Server, config::Config, replicas, state::bind_hooks};
-#[cfg(feature = "cli")]
-use crate::audit::AuditLog;
+use super::{
+    Server,
+    any::{AnyServer, BoundState},
+    config::Config,
+    replicas,
+};
 use crate::{
     audit::check_age,
     confirm::Confirmations,
-    contract::{self, Manifest, ManifestFormat, Outline, cost},
-    idempotency::{self, KeyKeeping},
-    lifecycle::Lifecycle,
+    contract::{self, cost},
+    idempotency,
     limits::Limits,
     pipeline::{Core, OutdatedTools, Previews, SkipConfirmation},
-    record::{self, Recorder, Recording},
+    record::{self, Recorder},
     registry::Registry,
     replica::ReplicaName,
     revision::Revision,
     sandbox::{Profile, Sandboxes, Support, SupportProbe},
     serve::{self, Service},
     start_error::StartError,
-    store::KeyStore,
     tasks::Tasks,
     telemetry::Telemetry,
     tool::{descriptor::Task, state::State},
@@ -36,21 +37,21 @@ impl<C: State> Server<C> {
     /// Two tools have the same name, a type has no schema, the state cannot be made, or a tool requires an audit log
     /// that is not configured or cannot be written, or an idempotency key without a store that keeps it.
     pub fn build(self) -> Result<Service, StartError> {
+        self.erase().build()
+    }
+}
+
+impl AnyServer {
+    pub(crate) fn build(self) -> Result<Service, StartError> {
         if self.config.revisions.is_empty() {
             return Err(StartError::NoRevision);
         }
         let (replica, state_key) = (replicas::name(&self.config)?, replicas::state_key(&self.config)?);
         // The kernel is probed while everything else is made.
-        let served = self.declared().filter(|tool| self.config.serves(tool));
-        let probe = SupportProbe::begin(self.config.sandbox.clone(), served.filter_map(Profile::of));
-        let Self { mut config, state, entries, on_stop, handler } = self;
-        let (state, runtime) = state.make(config.argument_values()?)?;
-        let state = Arc::new(state);
-        if let Some(handler) = handler {
-            config.user_handler = Some(handler(Arc::clone(&state)));
-        }
-        let lifecycle = Lifecycle::new(bind_hooks(on_stop, &state), runtime);
-        let bound = config.bind(entries, &state);
+        let Self { mut config, declared, bind } = self;
+        let served = declared.into_iter().filter(|tool| config.serves(tool));
+        let probe = SupportProbe::begin(config.sandbox.clone(), served.filter_map(Profile::of));
+        let BoundState { tools: bound, lifecycle } = bind(&mut config)?;
         let tools: Vec<_> = std::mem::take(&mut config.stateless).into_iter().chain(bound).collect();
         let (mut tools, disabled): (Vec<_>, Vec<_>) =
             tools.into_iter().partition(|(tool, _)| config.serves(tool));
@@ -112,119 +113,6 @@ impl<C: State> Server<C> {
         let Config { about, revisions, user_handler, scopes, checks, .. } = config;
         Ok(Service::new(about, core, revisions, user_handler, scopes, checks, lifecycle))
     }
-
-    /// Describes the server without making the state.
-    pub(crate) fn outline(&self) -> Result<Outline, StartError> {
-        let config = &self.config;
-        let tools = self.declared().filter(|tool| config.serves(tool));
-        let mut registry = Registry::new(tools, config.schemas)?;
-        let keys = self.key_store().map(|store| store.place());
-        if keys.is_some() && config.key_argument {
-            registry.add_key_argument()?;
-        }
-        check_removals(&config.about.version, &registry)?;
-        registry.digest(contract::digest_of);
-        Ok(Outline {
-            about: config.about.clone(),
-            listed: serve::listed(&registry, keys.is_some()),
-            registry,
-            keys,
-            publication: config.publication.clone(),
-            revisions: config.revisions.clone(),
-            visibility: config.visibility,
-            sandbox: config.sandbox.clone(),
-            support: SupportProbe::begin(config.sandbox.clone(), std::iter::empty()).end().0,
-            scopes: config.scopes.clone(),
-            recorded: !matches!(config.recording, Recording::Disabled),
-            #[cfg(feature = "cli")]
-            log: match &config.recording {
-                Recording::To(log) => Some(log.clone()),
-                Recording::Disabled => None,
-                Recording::Unset | Recording::Default(_) => AuditLog::of_user(&config.about.name),
-            },
-        })
-    }
-
-    /// Returns the store in which `serve` keeps keys by default.
-    fn key_store(&self) -> Option<KeyStore> {
-        match &self.config.keeping {
-            KeyKeeping::In(store) => Some(store.clone()),
-            KeyKeeping::Disabled => None,
-            #[cfg(feature = "redb")]
-            KeyKeeping::Unset | KeyKeeping::Default { .. } => KeyStore::of_user(&self.config.about.name),
-            #[cfg(not(feature = "redb"))]
-            KeyKeeping::Unset | KeyKeeping::Default { .. } => None,
-        }
-    }
-
-    /// Returns those of `scopes` that no tool needs, each with the needed scope that it resembles most.
-    #[cfg(all(feature = "cli", feature = "http"))]
-    pub(crate) fn idle_scopes<'a>(
-        &self,
-        scopes: impl Iterator<Item = &'a str>,
-    ) -> Vec<(&'a str, Option<&'static str>)> {
-        let needed: Vec<&'static str> = self.declared().flat_map(|tool| tool.scopes).copied().collect();
-        let idle = scopes.filter(|scope| self.config.scopes.is_idle(scope, needed.iter().copied()));
-        idle.map(|scope| (scope, crate::text::nearest(scope, needed.iter().copied()))).collect()
-    }
-
-    /// Checks that the list of tools costs a model at most `budget` tokens, as [`Server::list_budget`] does.
-    ///
-    /// # Errors
-    ///
-    /// The list costs more, or as for [`Server::manifest`].
-    pub fn check_list_budget(&self, budget: u64) -> Result<(), StartError> {
-        let Outline { registry, listed, .. } = self.outline()?;
-        cost::check_budget(&registry, &listed, budget)
-    }
-
-    /// Returns the manifest, the full description of this server, as canonical JSON (sorted keys, two spaces).
-    ///
-    /// # Errors
-    ///
-    /// As for [`Server::build`], except for the state, which is not made.
-    pub fn manifest(&self) -> Result<String, StartError> {
-        Ok(contract::manifest(&self.outline()?))
-    }
-
-    /// Returns the lock of this server, its whole contract with a digest of each tool's definition, as canonical JSON. It is
-    /// the same on every machine, so that it can be committed: see [`assert_locked!`](crate::testing::assert_locked).
-    ///
-    /// # Errors
-    ///
-    /// As for [`Server::manifest`].
-    pub fn lock(&self) -> Result<String, StartError> {
-        Ok(contract::lock(&self.outline()?))
-    }
-
-    /// Returns the manifest in the format of a host, a registry or a store, with what its reader will refuse.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Server::manifest`].
-    pub fn manifest_as(&self, format: ManifestFormat) -> Result<Manifest, StartError> {
-        Ok(contract::manifest_as(format, &self.outline()?))
-    }
-
-    /// Returns the reference of this server's tools in Markdown.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Server::manifest`].
-    pub fn reference(&self) -> Result<String, StartError> {
-        Ok(contract::reference(&self.outline()?))
-    }
-
-    /// Returns the reference as one HTML page without anything to fetch: an index, a search, and for each tool its words
-    /// and what enforces them on this machine, its parameters, its schemas and example calls. Texts of declarations are
-    /// shown as text; a content security policy keeps everything else from running.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Server::manifest`].
-    pub fn reference_page(&self) -> Result<String, StartError> {
-        Ok(contract::page(&self.outline()?))
-    }
 }
 
 /// Returns the tools that run without being confirmed.
@@ -249,7 +137,7 @@ fn check_tasks(config: &Config, registry: &Registry) -> Result<(), StartError> {
 
 /// Checks that no tool is left that was announced to be removed by the server's version. The macro checks the version of
 /// the package that declares a tool.
-fn check_removals(version: &str, registry: &Registry) -> Result<(), StartError> {
+pub(super) fn check_removals(version: &str, registry: &Registry) -> Result<(), StartError> {
     for tool in registry.tools().iter().map(|tool| tool.descriptor) {
         if let Some(deprecated) = tool.deprecated
             && contract::compare_versions(version, deprecated.remove_in).is_some_and(Ordering::is_ge)

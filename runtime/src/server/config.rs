@@ -40,15 +40,15 @@ pub(crate) struct Config {
     pub(super) revisions: Vec<Revision>,
     pub(super) user_handler: Option<UserHandler>,
     pub(super) sandbox: SandboxConfig,
-    pub(super) bounds: Bounds,
+    pub(crate) bounds: Bounds,
     pub(super) scopes: Scopes,
     /// The form of the schemas in lists.
     pub(super) schemas: SchemaForm,
-    pub(super) read_only: bool,
-    pub(super) skip_confirmation: bool,
+    pub(crate) read_only: bool,
+    pub(crate) skip_confirmation: bool,
     /// Tools that run without being confirmed.
-    pub(super) confirmed_tools: Vec<String>,
-    pub(super) max_output: usize,
+    pub(crate) confirmed_tools: Vec<String>,
+    pub(crate) max_output: usize,
     pub(super) publication: Option<Publication>,
     /// The most tokens that the list of tools may cost.
     pub(super) list_budget: Option<u64>,

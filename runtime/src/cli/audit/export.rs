@@ -22,7 +22,7 @@ use crate::{
     cli::{COULD_NOT, DONE, FAILED, fail},
     file_system,
     message::Message,
-    server::Server,
+    server::AnyServer,
 };
 
 #[derive(Args)]
@@ -77,7 +77,7 @@ impl ExportedKind {
 }
 
 impl Export {
-    pub(super) fn run<C>(self, server: &Server<C>) -> ExitCode {
+    pub(super) fn run(self, server: &AnyServer) -> ExitCode {
         match self.export(server) {
             Ok(code) => ExitCode::from(code),
             Err(error) => {
@@ -87,7 +87,7 @@ impl Export {
         }
     }
 
-    fn export<C>(self, server: &Server<C>) -> Result<u8, Message> {
+    fn export(self, server: &AnyServer) -> Result<u8, Message> {
         let logs = self.folders.existing(server)?;
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut out = ExportOutput::open(self.out.as_deref())?;

@@ -17,7 +17,7 @@ use crate::{
     },
     cli::{COULD_NOT, DONE, duration, fail, print_stdout},
     message::Message,
-    server::Server,
+    server::AnyServer,
 };
 
 #[derive(Args)]
@@ -36,7 +36,7 @@ pub(super) struct Prune {
 }
 
 impl Prune {
-    pub(super) fn run<C>(self, server: &Server<C>) -> ExitCode {
+    pub(super) fn run(self, server: &AnyServer) -> ExitCode {
         let folders = match self.folders.existing(server) {
             Ok(logs) => {
                 let with_key = |log: AuditLog| match &self.audit_key {
@@ -61,7 +61,7 @@ impl Prune {
         ExitCode::from(code)
     }
 
-    fn prune<C>(&self, server: &Server<C>, log: &AuditLog, folder: &Path) -> Result<String, Message> {
+    fn prune(&self, server: &AnyServer, log: &AuditLog, folder: &Path) -> Result<String, Message> {
         let clock = server.config.clock();
         let name = shown(folder);
         let wish = RemovalWish { age: self.older_than, now: clock.since_1970(), by: PRUNE.to_owned() };

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     cli::{DONE, FAILED, fail},
     message::Message,
-    server::Server,
+    server::AnyServer,
 };
 
 /// The time between two looks at a log that is followed.
@@ -39,11 +39,11 @@ pub(super) struct Show {
 }
 
 impl Show {
-    pub(super) fn run<C>(self, server: &Server<C>) -> ExitCode {
+    pub(super) fn run(self, server: &AnyServer) -> ExitCode {
         self.show(server).unwrap_or_else(|error| fail(&error))
     }
 
-    fn show<C>(self, server: &Server<C>) -> Result<ExitCode, Message> {
+    fn show(self, server: &AnyServer) -> Result<ExitCode, Message> {
         let logs = self.folders.existing(server)?;
         let listing = Listing {
             filter: self.filter.filter()?,

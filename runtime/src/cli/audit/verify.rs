@@ -20,7 +20,7 @@ use crate::{
     },
     cli::{COULD_NOT, DONE, FAILED, fail, print_stdout},
     message::Message,
-    server::Server,
+    server::AnyServer,
 };
 
 #[derive(Args)]
@@ -42,11 +42,11 @@ pub(super) struct Verify {
 }
 
 impl Verify {
-    pub(super) fn run<C>(self, server: &Server<C>) -> ExitCode {
+    pub(super) fn run(self, server: &AnyServer) -> ExitCode {
         self.verify(server).unwrap_or_else(|error| fail(&plain_lines(&error)))
     }
 
-    fn verify<C>(self, server: &Server<C>) -> Result<ExitCode, Message> {
+    fn verify(self, server: &AnyServer) -> Result<ExitCode, Message> {
         let logs = self.folders.existing(server)?;
         let exported = self.exported()?;
         let threads = self
