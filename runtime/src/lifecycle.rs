@@ -1,6 +1,7 @@
 //! Holds the runtime that the state of a server was made on, and what runs when the server stops.
 
 use std::{
+    any::Any,
     panic::{AssertUnwindSafe, resume_unwind},
     sync::{Mutex, PoisonError, mpsc},
 };
@@ -45,6 +46,9 @@ impl Lifecycle {
     }
 }
 
+/// A state of any type: what waits for it is not compiled again for each.
+pub(crate) type AnyState = Box<dyn Any + Send>;
+
 /// A runtime that the server starts for its state, if the state is made outside any other runtime.
 pub(crate) struct StateRuntime(Option<Runtime>);
 
@@ -78,22 +82,22 @@ impl StateRuntime {
         self.0.as_ref().expect("it is taken when it is dropped").enter()
     }
 
-    /// Runs `work` on `runtime`, or on the current one, and waits for its value without blocking other tasks.
-    pub(crate) fn wait<T: Send + 'static>(
+    /// Makes a state on `runtime`, or on the current one, and waits for it without blocking other tasks.
+    pub(crate) fn wait(
         runtime: Option<&Self>,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> T {
+        make: BoxFuture<'static, Result<AnyState, Message>>,
+    ) -> Result<AnyState, Message> {
         let (sender, receiver) = mpsc::channel();
         let handle = runtime.map_or_else(Handle::current, Self::handle);
         let work = async move {
-            let done = AssertUnwindSafe(work).catch_unwind().await;
-            let _ = sender.send(done);
+            let made = AssertUnwindSafe(make).catch_unwind().await;
+            let _ = sender.send(made);
         };
         handle.spawn(work.boxed());
         let receive = || receiver.recv();
         let received = if runtime.is_some() { receive() } else { block_in_place(receive) };
         match received.expect("a runtime runs its tasks while it is waited for") {
-            Ok(value) => value,
+            Ok(made) => made,
             Err(panic) => resume_unwind(panic),
         }
     }

@@ -6,7 +6,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 
 use super::Server;
 use crate::{
-    lifecycle::{StateRuntime, StopHook},
+    lifecycle::{AnyState, StateRuntime, StopHook},
     message::Message,
     serve::{ServerHandler, UserHandler},
     start_error::StartError,
@@ -46,8 +46,9 @@ impl<C: Send + 'static> Source<C> {
             }
             Self::Async(make) => {
                 let runtime = StateRuntime::unless_multi_threaded()?;
-                let state = StateRuntime::wait(runtime.as_ref(), async { make(values).await });
-                (state, runtime)
+                let made = async { make(values).await.map(|state| -> AnyState { Box::new(state) }) };
+                let state = StateRuntime::wait(runtime.as_ref(), made.boxed());
+                (state.map(|state| *state.downcast().expect("it was made as this type")), runtime)
             }
         };
         Ok((state.map_err(StartError::State)?, runtime))
