@@ -20,7 +20,7 @@ pub(crate) struct AnyServer {
 
 type BindState = dyn FnOnce(&mut Config) -> Result<BoundState, StartError> + Send;
 
-/// What needed the state: its tools, and what ends with it.
+/// The tools that are bound to a state, and all that ends with it.
 pub(super) struct BoundState {
     pub(super) tools: Vec<(&'static Descriptor, Handler)>,
     pub(super) lifecycle: Lifecycle,
