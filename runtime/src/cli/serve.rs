@@ -37,7 +37,7 @@ use crate::{
     stderr,
 };
 
-/// How [`Server::run`] serves: the options of the command `serve`.
+/// How [`Server::run`](crate::Server::run) serves: the options of the command `serve`.
 ///
 /// A program with a command line of its own takes them by `#[command(flatten)]`, or from words:
 ///
