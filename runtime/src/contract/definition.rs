@@ -6,7 +6,6 @@ use super::normal;
 use crate::{
     audit::{hex_text, sha256},
     canonical,
-    ordered::CollectOrdered as _,
     registry::Definition,
     tool::descriptor::{Descriptor, Effect, Param, Task},
 };
@@ -57,7 +56,7 @@ pub(crate) fn definition(tool: &Definition) -> Map<String, Value> {
 }
 
 /// The hints as clients read them.
-fn annotations(tool: &Descriptor) -> Value {
+pub(super) fn annotations(tool: &Descriptor) -> Value {
     json!({
         "readOnlyHint": tool.is_read_only(),
         "destructiveHint": tool.effect == Effect::Destructive,
@@ -66,17 +65,16 @@ fn annotations(tool: &Descriptor) -> Value {
     })
 }
 
-fn marked(tool: &Descriptor, is_marked: impl Fn(&Param) -> bool) -> Vec<&'static str> {
+pub(super) fn marked(tool: &Descriptor, is_marked: impl Fn(&Param) -> bool) -> Vec<&'static str> {
     tool.params.iter().filter(|param| is_marked(param)).map(|param| param.name).collect()
 }
 
-fn without_null(value: Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            Value::Object(members.into_iter().filter(|(_, value)| !value.is_null()).collect_ordered())
-        }
-        other => other,
+/// Removes the members of an object that are `null`.
+pub(super) fn without_null(mut value: Value) -> Value {
+    if let Value::Object(members) = &mut value {
+        members.retain(|_, value| !value.is_null());
     }
+    value
 }
 
 /// Returns the digest of a definition. White space, the order of keys, and whether a schema refers to a type or repeats it

@@ -2,13 +2,18 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{cost, enforcement, outline::Outline};
+use super::{
+    cost,
+    definition::{annotations, marked, without_null},
+    enforcement,
+    outline::Outline,
+};
 use crate::{
     ordered::CollectOrdered as _,
     registry::Definition,
     scopes::Visibility,
     store::KEY_RETENTION,
-    tool::descriptor::{Descriptor, IdempotencyKey, Param},
+    tool::descriptor::{Descriptor, IdempotencyKey},
 };
 
 /// Prints the manifest of a server.
@@ -16,7 +21,7 @@ pub(crate) fn manifest(outline: &Outline) -> String {
     let about = &outline.about;
     let manifest = json!({
         "candor": env!("CARGO_PKG_VERSION"),
-        "server": trimmed(json!({
+        "server": without_null(json!({
             "name": about.name,
             "version": about.version,
             "title": about.title,
@@ -50,7 +55,7 @@ fn tool(definition: &Definition, listed: &Value, outline: &Outline) -> Value {
 /// Returns what a tool declares, which is the same on every machine.
 pub(crate) fn declaration(definition: &Definition) -> Value {
     let tool = definition.descriptor;
-    trimmed(json!({
+    without_null(json!({
         "name": tool.name,
         "aliases": (!tool.aliases.is_empty()).then_some(tool.aliases),
         "title": tool.title,
@@ -69,19 +74,14 @@ pub(crate) fn declaration(definition: &Definition) -> Value {
         "retry": tool.retry,
         "audit": tool.audit.word(),
         "task": tool.task.map(crate::tool::descriptor::Task::word),
-        "deprecated": tool.deprecated.map(|deprecated| trimmed(json!({
+        "deprecated": tool.deprecated.map(|deprecated| without_null(json!({
             "since": deprecated.since,
             "remove_in": deprecated.remove_in,
             "use_instead": deprecated.use_instead,
         }))),
         "unsandboxed": tool.unsandboxed,
         "public_effect": tool.public_effect,
-        "hints": {
-            "readOnlyHint": tool.is_read_only(),
-            "destructiveHint": tool.effect == crate::tool::descriptor::Effect::Destructive,
-            "idempotentHint": tool.may_repeat(),
-            "openWorldHint": !tool.closed_world,
-        },
+        "hints": annotations(tool),
         "secret_parameters": marked(tool, |param| param.secret),
         "volatile_parameters": marked(tool, |param| param.volatile),
         "rules": rules(tool),
@@ -97,18 +97,4 @@ fn enforced_by(tool: &Descriptor, outline: &Outline) -> Map<String, Value> {
 
 fn rules(tool: &Descriptor) -> Option<Vec<String>> {
     (!tool.rules.is_empty()).then(|| tool.rules.iter().map(ToString::to_string).collect())
-}
-
-fn marked(tool: &Descriptor, mark: impl Fn(&Param) -> bool) -> Vec<&'static str> {
-    tool.params.iter().filter(|param| mark(param)).map(|param| param.name).collect()
-}
-
-/// Removes the members that are `null`.
-fn trimmed(value: Value) -> Value {
-    match value {
-        Value::Object(object) => {
-            Value::Object(object.into_iter().filter(|(_, value)| !value.is_null()).collect_ordered())
-        }
-        other => other,
-    }
 }

@@ -194,6 +194,18 @@ fn only_the_edges_of_the_runtime_use_rmcp() {
     }
 }
 
+/// Code that is generic over the state is compiled again with each change of a program: a command takes an `AnyServer`.
+#[test]
+fn commands_are_not_generic_over_the_state() {
+    let modules = Crate::read("runtime").0.into_iter();
+    let commands: Vec<_> = modules.filter(|(module, _)| module.len() > 1 && module[0] == "cli").collect();
+    assert!(commands.iter().any(|(_, text)| text.contains("AnyServer")), "commands take a server");
+    for (module, text) in commands {
+        let is_generic = [" Server<", "&Server<", "(Server<"].iter().any(|name| text.contains(name));
+        assert!(!is_generic, "{} names the state of a server", module.join("::"));
+    }
+}
+
 #[test]
 fn names_of_types_and_constants_are_unique_in_the_runtime() {
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
